@@ -1,0 +1,1 @@
+//! Shards, tokenizer byte tables, documents and loaders (spec/algorithms.md §1).

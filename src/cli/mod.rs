@@ -1,0 +1,8 @@
+//! The command line: one file a subcommand, each with its clap arguments, one call into the library, and the printing.
+
+use std::process::ExitCode;
+
+/// Runs the command line and returns its exit code.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

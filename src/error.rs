@@ -1,0 +1,82 @@
+//! The toolkit's error: rendered once, at the edge, with the exit code that `caddie --help` documents.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Exit codes, one meaning each (design: contracts).
+pub mod exit {
+    /// Nothing at or above the threshold.
+    pub const OK: u8 = 0;
+    /// Findings, a size over the limit, a score that does not reproduce, or a training run that diverged.
+    pub const FINDINGS: u8 = 1;
+    /// Wrong usage, or input that cannot be read.
+    pub const USAGE: u8 = 2;
+    /// Interrupted; the same command continues.
+    pub const INTERRUPTED: u8 = 3;
+    /// A bug in caddie.
+    pub const INTERNAL: u8 = 4;
+}
+
+/// Everything that stops a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line asks for something that cannot be done; the text says what to change.
+    #[error("{0}")]
+    Usage(String),
+    /// A file could not be read, written, renamed or created.
+    #[error("{path}: {action} failed: {source}")]
+    Io { path: Utf8PathBuf, action: &'static str, source: std::io::Error },
+    /// A file or folder was read, but what it holds cannot be used.
+    #[error("{path}: {reason}")]
+    Unreadable { path: Utf8PathBuf, reason: String },
+    /// The user stopped the command, or the disk filled up; what is on disk lets the same command continue.
+    #[error("{0}")]
+    Interrupted(String),
+    /// The engine refused.
+    #[cfg(feature = "engine")]
+    #[error(transparent)]
+    Engine(#[from] caddie_engine::Error),
+    /// A bug in caddie.
+    #[error("internal error: {0}; please report it with the command that caused it")]
+    Internal(String),
+}
+
+/// Result with the toolkit's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An [`Error::Io`] for `path`, shaped for `map_err`.
+    pub fn io(path: impl AsRef<Utf8Path>, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.as_ref().to_owned();
+        move |source| Error::Io { path, action, source }
+    }
+
+    /// An [`Error::Unreadable`] for `path`.
+    pub fn unreadable(path: impl AsRef<Utf8Path>, reason: impl Into<String>) -> Error {
+        Error::Unreadable { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    /// The documented exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) | Error::Unreadable { .. } => exit::USAGE,
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => exit::INTERRUPTED,
+            Error::Io { .. } => exit::USAGE,
+            Error::Interrupted(_) => exit::INTERRUPTED,
+            #[cfg(feature = "engine")]
+            Error::Engine(error) => engine_exit_code(error),
+            Error::Internal(_) => exit::INTERNAL,
+        }
+    }
+}
+
+#[cfg(feature = "engine")]
+fn engine_exit_code(error: &caddie_engine::Error) -> u8 {
+    use caddie_engine::Error as E;
+    match error {
+        E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => exit::INTERRUPTED,
+        E::Io { .. } | E::Format { .. } | E::Recipe(_) | E::Device(_) => exit::USAGE,
+        E::Diverged { .. } => exit::FINDINGS,
+        E::Interrupted { .. } => exit::INTERRUPTED,
+        E::Torch(_) => exit::INTERNAL,
+    }
+}

@@ -1,0 +1,29 @@
+//! The statistics of a claim: mean and sample standard deviation over seeds.
+
+/// Arithmetic mean; `None` of nothing.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    if values.is_empty() { None } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
+}
+
+/// Sample standard deviation, `sqrt(Σ(x − mean)² / (n − 1))`; `None` below two values.
+///
+/// The sample form is the one that a significance test over seeds needs; some published folders state the population
+/// form instead (spec/records-corpus.md, units and traps).
+pub fn sample_std(values: &[f64]) -> Option<f64> {
+    let mean = mean(values)?;
+    if values.len() < 2 {
+        return None;
+    }
+    Some((values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_deviation_is_the_sample_form() {
+        assert_eq!(sample_std(&[1.0, 2.0, 3.0]), Some(1.0));
+        assert_eq!((mean(&[]), sample_std(&[1.0])), (None, None));
+    }
+}
