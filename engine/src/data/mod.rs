@@ -1,1 +1,43 @@
-//! Shards, tokenizer byte tables, documents and loaders (spec/algorithms.md §1).
+//! Shards, tokenizer byte tables, documents, evaluation windows and the training loader (spec/algorithms.md §1, §5).
+//!
+//! Nothing here touches a tensor: everything is integers, so it is tested exactly.
+
+mod byte_table;
+mod dataset;
+mod documents;
+mod loader;
+mod mapped;
+mod shard;
+mod stream;
+pub mod windows;
+
+pub use byte_table::ByteTable;
+pub use dataset::DataSet;
+pub use documents::{Document, cu_seqlens, find_documents};
+pub use loader::SequentialLoader;
+pub use stream::TokenStream;
+
+/// The id that starts every document, in every tokenizer of the challenge (§1.2). As a target it costs 0 bytes.
+pub const BOS_ID: u16 = 1;
+
+/// Shards for the tests of this room.
+#[cfg(test)]
+mod testing {
+    use std::path::{Path, PathBuf};
+
+    /// A well-formed shard.
+    pub fn shard_bytes(tokens: &[u16]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [20_240_520, 1, tokens.len() as i32].into_iter().chain([0; 253]) {
+            bytes.extend(i32::to_le_bytes(word));
+        }
+        bytes.extend(tokens.iter().flat_map(|id| id.to_le_bytes()));
+        bytes
+    }
+
+    pub fn write(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}

@@ -1,0 +1,257 @@
+//! How many bytes of text each token stands for: the denominator of val_bpb (§1.3).
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+
+use super::DataSet;
+use crate::recipe::TokenizerKind;
+use crate::{Error, Recipe, Result};
+
+/// SentencePiece writes a leading space as this character.
+const SPACE: char = '▁';
+/// A model of 65,536 pieces has about 1 MB.
+const MAX_MODEL_BYTES: u64 = 8 << 20;
+/// The packed form keeps 14 bits for the byte count.
+const MAX_PIECE_BYTES: usize = (1 << 14) - 1;
+
+/// The fields of SentencePiece's `ModelProto` that scoring needs; prost skips the others.
+#[derive(Clone, PartialEq, prost::Message)]
+struct ModelProto {
+    #[prost(message, repeated, tag = "1")]
+    pieces: Vec<Piece>,
+}
+
+/// One piece. prost writes the accessor `kind()`, which says NORMAL (1) when the field is absent.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Piece {
+    #[prost(string, tag = "1")]
+    text: String,
+    #[prost(int32, optional, tag = "3", default = "1")]
+    kind: Option<i32>,
+}
+
+const UNKNOWN: i32 = 2;
+const CONTROL: i32 = 3;
+const UNUSED: i32 = 5;
+const BYTE: i32 = 6;
+
+/// Bytes of every token id: `bytes(target | prev) = base[target] + (lead[target] and not boundary[prev])`.
+///
+/// An id past the table counts as a boundary of 0 bytes, like the padding of upstream's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByteTable {
+    base_bytes: Vec<u16>,
+    has_leading_space: Vec<bool>,
+    is_boundary: Vec<bool>,
+}
+
+impl ByteTable {
+    /// The table of `recipe`'s tokenizer, from the `.model` file of `data` or by the byte260 rule.
+    pub fn load(recipe: &Recipe, data: &DataSet) -> Result<ByteTable> {
+        let vocab_size = recipe.model.vocab_size;
+        match (recipe.data.tokenizer, &data.tokenizer) {
+            (TokenizerKind::Byte260, _) if vocab_size == 260 => Ok(ByteTable::byte260()),
+            (TokenizerKind::Byte260, _) => {
+                Err(Error::Recipe(format!("data.tokenizer byte260 needs model.vocab_size = 260, not {vocab_size}")))
+            }
+            (TokenizerKind::Sentencepiece, Some(path)) => ByteTable::from_sentencepiece(path, vocab_size),
+            (TokenizerKind::Sentencepiece, None) => Err(Error::format(
+                format!("fineweb_{vocab_size}_bpe.model"),
+                format!(
+                    "no tokenizer for {}: bytes are counted from this file; put it beside the shards, or into \
+                     tokenizers/ beside datasets/",
+                    data.name
+                ),
+            )),
+        }
+    }
+
+    /// Reads a SentencePiece `.model` file, which must have exactly `vocab_size` pieces.
+    pub fn from_sentencepiece(path: &Path, vocab_size: i64) -> Result<ByteTable> {
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(Error::io(path, "opening"))?;
+        file.take(MAX_MODEL_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
+        ByteTable::parse(&bytes, vocab_size).map_err(|reason| Error::format(path, reason))
+    }
+
+    fn parse(bytes: &[u8], vocab_size: i64) -> std::result::Result<ByteTable, String> {
+        if bytes.len() as u64 > MAX_MODEL_BYTES {
+            return Err(format!("larger than {MAX_MODEL_BYTES} bytes, so not a tokenizer of 16-bit ids"));
+        }
+        let model = ModelProto::decode(bytes).map_err(|error| format!("not a SentencePiece model: {error}"))?;
+        if model.pieces.len() as i64 != vocab_size {
+            return Err(format!(
+                "the tokenizer has {} pieces, but the recipe's model.vocab_size is {vocab_size}; one of them belongs \
+                 to another data set",
+                model.pieces.len()
+            ));
+        }
+        if !model.pieces.iter().any(|piece| piece.text == "▁" && !piece.is_boundary() && piece.kind() != BYTE) {
+            return Err("no piece is a lone `▁`: a space would become three byte tokens and be counted as 3 bytes, \
+                        which lowers val_bpb by a fifth; train the tokenizer with `▁` in its vocabulary"
+                .to_owned());
+        }
+        let mut table = ByteTable { base_bytes: vec![], has_leading_space: vec![], is_boundary: vec![] };
+        for (id, piece) in model.pieces.iter().enumerate() {
+            let (base, lead) = piece.bytes();
+            if base > MAX_PIECE_BYTES {
+                return Err(format!("piece {id} has {base} bytes; at most {MAX_PIECE_BYTES} are supported"));
+            }
+            table.push(base as u16, lead, piece.is_boundary());
+        }
+        Ok(table)
+    }
+
+    /// The pure-byte variant: id = byte + 4, ids below 4 are boundaries.
+    pub fn byte260() -> ByteTable {
+        let mut table = ByteTable { base_bytes: vec![], has_leading_space: vec![], is_boundary: vec![] };
+        for id in 0..260 {
+            table.push(u16::from(id >= 4), false, id < 4);
+        }
+        table
+    }
+
+    fn push(&mut self, base: u16, lead: bool, boundary: bool) {
+        self.base_bytes.push(base);
+        self.has_leading_space.push(lead);
+        self.is_boundary.push(boundary);
+    }
+
+    /// Bytes that `target` adds to the text when it follows `prev`.
+    pub fn bytes(&self, prev: u16, target: u16) -> u32 {
+        let (prev, target) = (usize::from(prev), usize::from(target));
+        let base = self.base_bytes.get(target).copied().unwrap_or(0);
+        let lead = self.has_leading_space.get(target).copied().unwrap_or(false);
+        let after_boundary = self.is_boundary.get(prev).copied().unwrap_or(true);
+        u32::from(base) + u32::from(lead && !after_boundary)
+    }
+
+    /// Number of ids.
+    pub fn vocab_size(&self) -> usize {
+        self.base_bytes.len()
+    }
+
+    /// Bytes of each id without its leading space.
+    pub fn base_bytes(&self) -> &[u16] {
+        &self.base_bytes
+    }
+
+    /// Whether each id starts with a space, which counts unless a boundary precedes it.
+    pub fn has_leading_space(&self) -> &[bool] {
+        &self.has_leading_space
+    }
+
+    /// Whether each id is a control, unknown or unused piece.
+    pub fn is_boundary(&self) -> &[bool] {
+        &self.is_boundary
+    }
+
+    /// The table as one little-endian `u16` an id: `base + 16384 · lead + 32768 · boundary`.
+    pub fn to_packed(&self) -> Vec<u8> {
+        let flags = self.has_leading_space.iter().zip(&self.is_boundary);
+        self.base_bytes
+            .iter()
+            .zip(flags)
+            .flat_map(|(&base, (&lead, &boundary))| {
+                (base | u16::from(lead) << 14 | u16::from(boundary) << 15).to_le_bytes()
+            })
+            .collect()
+    }
+
+    /// SHA-256 of [`ByteTable::to_packed`], in hexadecimal.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.to_packed()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+            hex
+        })
+    }
+}
+
+impl Piece {
+    /// Pieces that stand for no text.
+    fn is_boundary(&self) -> bool {
+        matches!(self.kind(), UNKNOWN | CONTROL | UNUSED)
+    }
+
+    /// Bytes without the leading space, and whether there is one.
+    fn bytes(&self) -> (usize, bool) {
+        match (self.kind(), self.text.strip_prefix(SPACE)) {
+            _ if self.is_boundary() => (0, false),
+            (BYTE, _) => (1, false),
+            (_, Some(rest)) => (rest.len(), true),
+            (_, None) => (self.text.len(), false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(pieces: &[(&str, Option<i32>)]) -> Vec<u8> {
+        let pieces = pieces.iter().map(|&(text, kind)| Piece { text: text.to_owned(), kind }).collect();
+        ModelProto { pieces }.encode_to_vec()
+    }
+
+    #[test]
+    fn each_kind_of_piece_counts_as_the_field_counts_it() {
+        let pieces = [
+            ("<pad>", Some(CONTROL)),
+            ("<s>", Some(CONTROL)),
+            ("<unk>", Some(UNKNOWN)),
+            ("<0x41>", Some(BYTE)),
+            ("▁", None),
+            ("▁▁é", Some(1)),
+            ("ab", Some(4)),
+            ("▁gone", Some(UNUSED)),
+        ];
+        let table = ByteTable::parse(&model(&pieces), 8).unwrap();
+        assert_eq!(table.base_bytes(), [0, 0, 0, 1, 0, 5, 2, 0]);
+        assert_eq!(table.has_leading_space(), [false, false, false, false, true, true, false, false]);
+        assert_eq!(table.is_boundary(), [true, true, true, false, false, false, false, true]);
+        assert_eq!((table.bytes(3, 5), table.bytes(1, 5), table.bytes(5, 1)), (6, 5, 0));
+        assert_eq!((table.bytes(3, 900), table.bytes(900, 5)), (0, 5), "ids past the table are boundaries of 0 bytes");
+    }
+
+    #[test]
+    fn unusable_tokenizers_are_refused() {
+        let short = ByteTable::parse(&model(&[("▁", None), ("a", None)]), 3).unwrap_err();
+        assert!(short.contains("has 2 pieces, but the recipe's model.vocab_size is 3"), "{short}");
+        for lone in [None, Some(("▁", Some(UNUSED))), Some(("▁", Some(BYTE)))] {
+            let pieces = [("a", None), lone.unwrap_or(("▁b", None))];
+            let error = ByteTable::parse(&model(&pieces), 2).unwrap_err();
+            assert!(error.contains("lone `▁`"), "{error}");
+        }
+        let long = "x".repeat(MAX_PIECE_BYTES + 1);
+        assert!(ByteTable::parse(&model(&[("▁", None), (&long, None)]), 2).unwrap_err().contains("piece 1 has 16384"));
+        assert!(ByteTable::parse(b"\xff\xff not a protobuf", 2).unwrap_err().contains("not a SentencePiece model"));
+    }
+
+    #[test]
+    fn an_oversized_or_missing_file_is_refused_with_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fineweb_1024_bpe.model");
+        assert!(ByteTable::from_sentencepiece(&path, 1024).unwrap_err().to_string().contains("opening failed"));
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap(); // sparse: reading all of it would never end
+        let error = ByteTable::from_sentencepiece(&path, 1024).unwrap_err().to_string();
+        assert!(error.contains("fineweb_1024_bpe.model: larger than"), "{error}");
+    }
+
+    #[test]
+    fn a_recipe_without_its_tokenizer_is_refused() {
+        let data = DataSet { name: "fineweb10B_sp1024".into(), train: vec![], val: vec![], tokenizer: None };
+        let error = ByteTable::load(&Recipe::default(), &data).unwrap_err().to_string();
+        assert!(error.contains("fineweb_1024_bpe.model: no tokenizer"), "{error}");
+        let bytes = Recipe::parse("[data]\ntokenizer = 'byte260'", &[]).unwrap();
+        assert!(ByteTable::load(&bytes, &data).unwrap_err().to_string().contains("vocab_size = 260"));
+        let bytes = Recipe::parse("[data]\ntokenizer = 'byte260'", &["vocab_size=260".into()]).unwrap();
+        let table = ByteTable::load(&bytes, &data).unwrap();
+        assert_eq!((table.bytes(1, 4), table.bytes(70, 259), table.bytes(70, 3)), (1, 1, 0));
+    }
+}
