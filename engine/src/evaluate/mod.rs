@@ -1,1 +1,123 @@
-//! (skeleton)
+//! The score: nats of every target, by document, and the ledger that carries it (spec/algorithms.md §5).
+//!
+//! All evaluators give the same thing, the nats of each target of the validation stream, so that the mean, the ledger and
+//! the per-token file cannot disagree. Nothing is truncated: every token but the very first BOS is scored exactly once.
+
+pub mod full;
+pub mod ledger;
+pub mod sliding;
+pub mod ttt;
+
+use std::path::Path;
+
+use crate::data::{ByteTable, DataSet, Document, TokenStream, find_documents};
+use crate::model::Gpt;
+use crate::recipe::{EvalMode, EvalRecipe};
+use crate::{Recipe, Result};
+use ledger::LedgerRow;
+
+/// A validation stream with everything that scoring it needs.
+pub struct ValData {
+    pub tokens: Vec<u16>,
+    pub documents: Vec<Document>,
+    pub byte_table: ByteTable,
+}
+
+impl ValData {
+    /// Reads the whole validation set of `data`; every token id is checked against the vocabulary.
+    pub fn load(recipe: &Recipe, data: &DataSet) -> Result<ValData> {
+        let byte_table = ByteTable::load(recipe, data)?;
+        let tokens = TokenStream::open(&data.val, recipe.model.vocab_size)?.read_all()?;
+        let documents = find_documents(&tokens, data.val.first().map_or(Path::new("fineweb_val_*.bin"), |p| p))?;
+        Ok(ValData { tokens, documents, byte_table })
+    }
+
+    /// Number of targets: every token but the first.
+    pub fn targets(&self) -> usize {
+        self.tokens.len() - 1
+    }
+
+    /// Input ids and targets of `len` targets from `start`, as 64-bit ids.
+    fn ids(&self, start: usize, len: usize) -> (Vec<i64>, Vec<i64>) {
+        let span: Vec<i64> = self.tokens[start..=start + len].iter().map(|&t| i64::from(t)).collect();
+        (span[..len].to_vec(), span[1..].to_vec())
+    }
+
+    /// UTF-8 bytes of target `k` (token `k + 1`).
+    pub fn bytes(&self, k: usize) -> u64 {
+        u64::from(self.byte_table.bytes(self.tokens[k], self.tokens[k + 1]))
+    }
+}
+
+/// What an evaluation found.
+pub struct Score {
+    pub mode: EvalMode,
+    /// Documents scored, in stream order.
+    pub rows: Vec<LedgerRow>,
+    /// Nats of every target of the stream; NaN where a document was not asked for.
+    pub nll: Vec<f32>,
+}
+
+/// The three sums of a score, in f64.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    pub tokens: u64,
+    pub bytes: u64,
+    pub nats: f64,
+}
+
+impl Totals {
+    /// Sums of ledger rows, in their order.
+    pub fn of(rows: &[LedgerRow]) -> Totals {
+        rows.iter().fold(Totals::default(), |sum, row| Totals {
+            tokens: sum.tokens + row.tokens,
+            bytes: sum.bytes + row.bytes,
+            nats: sum.nats + row.nats,
+        })
+    }
+
+    /// Nats per token: `Σ nats / Σ tokens`.
+    pub fn val_loss(&self) -> f64 {
+        self.nats / self.tokens as f64
+    }
+
+    /// Bits per byte: `(Σ nats / ln 2) / Σ bytes`.
+    pub fn val_bpb(&self) -> f64 {
+        self.nats / std::f64::consts::LN_2 / self.bytes as f64
+    }
+}
+
+/// What is told while an evaluation runs: targets scored so far, and the sums so far.
+pub type OnProgress<'a> = &'a mut dyn FnMut(usize, &Totals);
+
+/// Scores the validation set, or with `docs` only the documents with these indices.
+///
+/// Only test-time training and a document's own context make documents independent; in the other modes a document's score
+/// depends on what stands before it, so the whole stream is scored and the asked documents are kept.
+pub fn evaluate(
+    model: &Gpt,
+    val: &ValData,
+    recipe: &EvalRecipe,
+    mode: EvalMode,
+    docs: Option<&[usize]>,
+    on_progress: OnProgress,
+) -> Result<Score> {
+    let chosen: Vec<Document> = match docs {
+        None => val.documents.clone(),
+        Some(wanted) => val.documents.iter().filter(|d| wanted.contains(&d.index)).copied().collect(),
+    };
+    let mut nll = match mode {
+        EvalMode::Full => full::score(model, val, recipe, val.targets(), on_progress)?,
+        EvalMode::Sliding => sliding::score(model, val, recipe, on_progress)?,
+        EvalMode::Ttt => ttt::score(model, val, recipe, &chosen, on_progress)?,
+    };
+    if docs.is_some() {
+        let mut kept = vec![f32::NAN; nll.len()];
+        for d in &chosen {
+            kept[d.start..d.start + d.targets].copy_from_slice(&nll[d.start..d.start + d.targets]);
+        }
+        nll = kept;
+    }
+    let rows = chosen.iter().map(|d| ledger::row(val, d, &nll)).collect();
+    Ok(Score { mode, rows, nll })
+}

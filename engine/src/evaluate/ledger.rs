@@ -1,0 +1,64 @@
+//! The score ledger: one row a document, as zstd-compressed JSON lines, and its digest.
+//!
+//! The digest is taken over the uncompressed lines, so that it does not depend on the compressor's version:
+//! `zstd -dc ledger.jsonl.zst | sha256sum` shows it.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::ValData;
+use crate::data::Document;
+use crate::{Error, Result};
+
+/// One document's score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// Position of the document in the validation stream, from 0.
+    pub doc: u64,
+    /// Targets scored: every token of the document but its BOS, and the next document's BOS.
+    pub tokens: u64,
+    /// UTF-8 bytes of those targets.
+    pub bytes: u64,
+    /// Summed negative log-likelihood: each target's f32 value, added in f64 in stream order.
+    pub nats: f64,
+}
+
+/// The row of document `d`, given the nats of every target of the stream.
+pub fn row(val: &ValData, d: &Document, nll: &[f32]) -> LedgerRow {
+    let span = d.start..d.start + d.targets;
+    LedgerRow {
+        doc: d.index as u64,
+        tokens: d.targets as u64,
+        bytes: span.clone().map(|k| val.bytes(k)).sum(),
+        nats: nll[span].iter().map(|&n| f64::from(n)).sum(),
+    }
+}
+
+/// The ledger's uncompressed bytes.
+pub fn to_lines(rows: &[LedgerRow]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for row in rows {
+        // Serialising four numbers into memory cannot fail.
+        let _ = serde_json::to_writer(&mut out, row);
+        out.push(b'\n');
+    }
+    out
+}
+
+/// SHA-256 of the uncompressed lines, in hexadecimal.
+pub fn digest(rows: &[LedgerRow]) -> String {
+    Sha256::digest(to_lines(rows)).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Writes the ledger under a temporary name, then renames it; returns its digest.
+pub fn write(path: &Path, rows: &[LedgerRow]) -> Result<String> {
+    let partial = path.with_extension("partial");
+    let compressed = zstd::encode_all(to_lines(rows).as_slice(), 19).map_err(Error::io(&partial, "compressing"))?;
+    let mut file = std::fs::File::create(&partial).map_err(Error::io(&partial, "creating"))?;
+    file.write_all(&compressed).and_then(|()| file.sync_all()).map_err(Error::io(&partial, "writing"))?;
+    std::fs::rename(&partial, path).map_err(Error::io(path, "renaming into place"))?;
+    Ok(digest(rows))
+}

@@ -1,0 +1,56 @@
+//! Sliding window: every target scored once, with at least `eval_seq_len − eval_stride` tokens of context where the stream
+//! has them (spec/algorithms.md §5.2).
+
+use tch::Tensor;
+
+use super::{OnProgress, Totals, ValData};
+use crate::Result;
+use crate::data::windows::{Window, sliding_windows};
+use crate::model::{Attend, Gpt};
+use crate::recipe::EvalRecipe;
+
+/// Nats of every target of the stream. Only the scored positions of a window go through the vocabulary projection.
+pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnProgress) -> Result<Vec<f32>> {
+    let windows = sliding_windows(val.targets(), recipe.eval_seq_len as usize, recipe.eval_stride as usize);
+    let mut nll = vec![f32::NAN; val.targets()];
+    let mut totals = Totals::default();
+    let mut rest = windows.as_slice();
+    while let Some(first) = rest.first() {
+        // A batch is a run of windows of one shape.
+        let same = |w: &&Window| w.len == first.len && w.first_scored - w.start == first.first_scored - first.start;
+        let rows = rest.iter().take(recipe.eval_batch_seqs as usize).take_while(same).count();
+        let (batch, after) = rest.split_at(rows);
+        rest = after;
+        score_batch(model, val, batch, &mut nll)?;
+        for k in batch.iter().flat_map(|w| w.first_scored..w.end) {
+            totals.nats += f64::from(nll[k]);
+            totals.bytes += val.bytes(k);
+            totals.tokens += 1;
+        }
+        on_progress(totals.tokens as usize, &totals);
+    }
+    Ok(nll)
+}
+
+fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], nll: &mut [f32]) -> Result<()> {
+    let (len, offset) = (windows[0].len as i64, (windows[0].first_scored - windows[0].start) as i64);
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for w in windows {
+        let (inputs, targets) = val.ids(w.start, w.len);
+        x.extend(inputs);
+        y.extend_from_slice(&targets[offset as usize..]);
+    }
+    let rows = windows.len() as i64;
+    let scored = tch::no_grad(|| {
+        let x = Tensor::from_slice(&x).view([rows, len]).to_device(model.device());
+        let y = Tensor::from_slice(&y).view([rows, len - offset]).to_device(model.device());
+        let hidden = model.hidden(&x, &Attend::Causal, None).narrow(1, offset, len - offset);
+        model.nll_from_hidden(&hidden, &y, None).to_device(tch::Device::Cpu).view([-1])
+    });
+    let scored = Vec::<f32>::try_from(scored)?;
+    for (row, w) in windows.iter().enumerate() {
+        let count = w.end - w.first_scored;
+        nll[w.first_scored..w.end].copy_from_slice(&scored[row * count..(row + 1) * count]);
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Document-independent, score-first LoRA test-time training (PR #1530; spec/algorithms.md §5.3, §5.4).
+//!
+//! Each document starts from fresh adapters and a fresh optimiser. Its chunks are scored in order, each before the adapters
+//! learn from it. Nothing is shared between documents: not the adapters, not the moments, not a norm, not a random
+//! stream, so a document's score does not depend on which others are scored, beside it or before it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest as _, Sha256};
+use tch::{Device, Kind, Tensor};
+
+use super::{OnProgress, Totals, ValData};
+use crate::Result;
+use crate::data::windows::{ChunkWindow, chunk_window, ttt_batches};
+use crate::data::{BOS_ID, Document};
+use crate::model::{AdapterInit, Adapters, Attend, Gpt};
+use crate::optim::adam::{AdamStep, Moments};
+use crate::recipe::EvalRecipe;
+
+/// A ~ U(±1/√in), drawn from SHA-256 of (seed, document, adapter): reproducible whatever the batch and the order.
+pub struct SeededInit {
+    pub seed: u64,
+}
+
+impl AdapterInit for SeededInit {
+    fn a(&self, doc: usize, adapter: &str, rank: i64, inputs: i64) -> Vec<f32> {
+        let key = Sha256::digest(format!("{}/{doc}/{adapter}", self.seed));
+        let mut rng = ChaCha8Rng::from_seed(key.into());
+        let bound = 1.0 / (inputs as f32).sqrt();
+        (0..rank * inputs).map(|_| rng.random_range(-bound..bound)).collect()
+    }
+}
+
+/// Nats of every target of `docs`; NaN elsewhere.
+///
+/// On the CPU each core adapts one document at a time: that is faster than sharing small products between cores. On a GPU
+/// `ttt_batch_size` documents of similar length go side by side.
+pub fn score(
+    model: &Gpt,
+    val: &ValData,
+    recipe: &EvalRecipe,
+    docs: &[Document],
+    on_progress: OnProgress,
+) -> Result<Vec<f32>> {
+    let init = SeededInit { seed: recipe.ttt_seed };
+    let on_cpu = model.device() == Device::Cpu;
+    let batch_size = if on_cpu { 1 } else { recipe.ttt_batch_size as usize };
+    let batches = ttt_batches(docs, batch_size);
+    let workers = if on_cpu { (tch::get_num_threads().max(1) as usize).min(batches.len().max(1)) } else { 1 };
+    warm_up(model, recipe);
+
+    let mut nll = vec![f32::NAN; val.targets()];
+    let mut totals = Totals::default();
+    let next = AtomicUsize::new(0);
+    let models: Mutex<Vec<Gpt>> = Mutex::new((0..workers).map(|_| model.share()).collect());
+    let threads = tch::get_num_threads();
+    let result = std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..workers {
+            let (sender, next, models, batches, init) = (sender.clone(), &next, &models, &batches, &init);
+            scope.spawn(move || {
+                let Some(model) = models.lock().ok().and_then(|mut pool| pool.pop()) else { return };
+                if workers > 1 {
+                    tch::set_num_threads(1);
+                }
+                while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let members: Vec<Document> = batch.iter().map(|&i| docs[i]).collect();
+                    let scored = score_batch(&model, val, recipe, &members, init);
+                    if sender.send(scored.map(|nats| (members, nats))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for scored in receiver {
+            let (members, nats) = scored?;
+            for (d, nats) in members.iter().zip(nats) {
+                totals.tokens += d.targets as u64;
+                totals.nats += nats.iter().map(|&n| f64::from(n)).sum::<f64>();
+                totals.bytes += (d.start..d.start + d.targets).map(|k| val.bytes(k)).sum::<u64>();
+                nll[d.start..d.start + d.targets].copy_from_slice(&nats);
+            }
+            on_progress(totals.tokens as usize, &totals);
+        }
+        Ok(())
+    });
+    tch::set_num_threads(threads);
+    result.map(|()| nll)
+}
+
+/// One chunk of synthetic tokens through a throw-away set of adapters, before the clock matters: kernels are chosen and
+/// memory is reserved without touching validation data (§5.4, point 5).
+fn warm_up(model: &Gpt, recipe: &EvalRecipe) {
+    let len = recipe.ttt_chunk_size;
+    let mut ids: Vec<i64> = (0..=len).map(|i| i % model.config().vocab_size).collect();
+    ids[0] = i64::from(BOS_ID);
+    let x = Tensor::from_slice(&ids[..len as usize]).unsqueeze(0).to_device(model.device());
+    let y = Tensor::from_slice(&ids[1..]).unsqueeze(0).to_device(model.device());
+    let mut session = Session::new(model, recipe, &[0], &SeededInit { seed: 0 });
+    let hidden = model.hidden(&x, &Attend::Causal, Some(&session.adapters));
+    let nll = model.nll_from_hidden(&hidden, &y, Some(&session.adapters));
+    session.learn(&nll.mean(Kind::Float));
+}
+
+/// The adapters of one batch of documents and the state of their optimiser.
+struct Session {
+    adapters: Adapters,
+    moments: Moments,
+    adam: AdamStep,
+}
+
+impl Session {
+    fn new(model: &Gpt, recipe: &EvalRecipe, docs: &[usize], init: &dyn AdapterInit) -> Session {
+        let rank = recipe.ttt_lora_rank;
+        let mut adapters =
+            Adapters::new(model.config(), model.schedule(), rank, docs, init, model.device(), model.compute_kind());
+        let moments = Moments::new(adapters.flat());
+        let adam = AdamStep {
+            lr: recipe.ttt_lora_lr,
+            beta1: recipe.ttt_beta1,
+            beta2: recipe.ttt_beta2,
+            eps: recipe.ttt_eps,
+            weight_decay: recipe.ttt_weight_decay,
+        };
+        Session { adapters, moments, adam }
+    }
+
+    /// One elementwise AdamW step. Elementwise, so documents of a batch do not meet.
+    fn learn(&mut self, loss: &Tensor) {
+        let grad = self.adapters.gradient(loss);
+        self.moments.step(self.adapters.flat(), &grad, self.adam);
+    }
+}
+
+/// Nats of every target of each document in `docs`, which are adapted side by side.
+///
+/// # Errors
+/// When libtorch cannot hand the values back.
+pub fn score_batch(
+    model: &Gpt,
+    val: &ValData,
+    recipe: &EvalRecipe,
+    docs: &[Document],
+    init: &dyn AdapterInit,
+) -> Result<Vec<Vec<f32>>> {
+    let (chunk, context) = (recipe.ttt_chunk_size as usize, recipe.ttt_eval_seq_len as usize);
+    let chunks: Vec<usize> = docs.iter().map(|d| d.targets.div_ceil(chunk)).collect();
+    let indices: Vec<usize> = docs.iter().map(|d| d.index).collect();
+    let mut session = Session::new(model, recipe, &indices, init);
+    let mut nats: Vec<Vec<f32>> = docs.iter().map(|d| Vec::with_capacity(d.targets)).collect();
+
+    for c in 0..chunks.iter().copied().max().unwrap_or(0) {
+        // The width depends on the chunk's number alone, never on the neighbours: same shapes, same bits.
+        let width = (chunk * (c + 1)).min(context);
+        let windows: Vec<Option<ChunkWindow>> = docs
+            .iter()
+            .zip(&chunks)
+            .map(|(d, &n)| (c < n).then(|| chunk_window(c, d.targets, n, chunk, context)))
+            .collect();
+        let inputs = Inputs::gather(model, val, docs, &windows, width, chunk);
+        let learns: Vec<f32> = chunks.iter().map(|&n| if c + 1 < n { 1.0 } else { 0.0 }).collect();
+        let any_learns = learns.contains(&1.0);
+
+        let scored =
+            if any_learns { session.nll(model, &inputs) } else { tch::no_grad(|| session.nll(model, &inputs)) };
+        let values = Vec::<f32>::try_from(scored.detach().to_device(Device::Cpu).reshape([-1]))?;
+        for (row, window) in windows.iter().enumerate() {
+            if let Some(window) = window {
+                nats[row].extend_from_slice(&values[row * chunk..row * chunk + window.chunk_len]);
+            }
+        }
+        if any_learns {
+            // A document's loss is the mean over its own chunk; the sum over documents couples nothing.
+            let weight = Tensor::from_slice(&learns).to_device(model.device());
+            let mean = scored.mean_dim(Some([1i64].as_slice()), false, Kind::Float);
+            session.learn(&(mean * &weight).sum(Kind::Float));
+            for _ in 1..recipe.ttt_grad_steps {
+                let again = session.nll(model, &inputs).mean_dim(Some([1i64].as_slice()), false, Kind::Float);
+                session.learn(&(again * &weight).sum(Kind::Float));
+            }
+        }
+    }
+    Ok(nats)
+}
+
+impl Session {
+    /// Nats `[docs, chunk]` of the chunk's positions; only they go through the vocabulary projection.
+    fn nll(&self, model: &Gpt, inputs: &Inputs) -> Tensor {
+        let hidden = model.hidden(&inputs.x, &Attend::Causal, Some(&self.adapters));
+        let dim = hidden.size()[2];
+        let rows = inputs.positions.unsqueeze(2).expand([-1, -1, dim], false);
+        model.nll_from_hidden(&hidden.gather(1, &rows, false), &inputs.y, Some(&self.adapters))
+    }
+}
+
+/// One chunk of each document, with its context.
+struct Inputs {
+    /// `[docs, width]`, padded on the right with zeros: causal attention never looks there.
+    x: Tensor,
+    /// `[docs, chunk]` targets of the chunk.
+    y: Tensor,
+    /// `[docs, chunk]` positions of the chunk within the window; past its end, the last position again.
+    positions: Tensor,
+}
+
+impl Inputs {
+    fn gather(
+        model: &Gpt,
+        val: &ValData,
+        docs: &[Document],
+        windows: &[Option<ChunkWindow>],
+        width: usize,
+        chunk: usize,
+    ) -> Inputs {
+        let rows = docs.len();
+        let (mut x, mut y, mut positions) =
+            (vec![0i64; rows * width], vec![0i64; rows * chunk], vec![0i64; rows * chunk]);
+        for (row, (d, window)) in docs.iter().zip(windows).enumerate() {
+            let Some(w) = window else { continue };
+            let (inputs, targets) = val.ids(d.start + w.win_start, w.win_len);
+            x[row * width..row * width + w.win_len].copy_from_slice(&inputs);
+            y[row * chunk..row * chunk + w.chunk_len].copy_from_slice(&targets[w.chunk_offset..]);
+            for (i, position) in positions[row * chunk..(row + 1) * chunk].iter_mut().enumerate() {
+                *position = (w.chunk_offset + i).min(w.win_len - 1) as i64;
+            }
+        }
+        let tensor = |values: &[i64], columns: usize| {
+            Tensor::from_slice(values).view([rows as i64, columns as i64]).to_device(model.device())
+        };
+        Inputs { x: tensor(&x, width), y: tensor(&y, chunk), positions: tensor(&positions, chunk) }
+    }
+}
