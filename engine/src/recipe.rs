@@ -185,6 +185,8 @@ pub enum QuantScheme {
 #[serde(default, deny_unknown_fields)]
 pub struct EvalRecipe {
     pub mode: EvalMode,
+    /// Further modes to evaluate before the one that gives the score, for comparison in the log and the README.
+    pub also: Vec<EvalMode>,
     /// Context of the full and the sliding evaluation, in tokens.
     pub eval_seq_len: i64,
     /// Rows scored at once.
@@ -338,6 +340,7 @@ impl Default for EvalRecipe {
     fn default() -> Self {
         EvalRecipe {
             mode: EvalMode::Full,
+            also: Vec::new(),
             eval_seq_len: 1024,
             eval_batch_seqs: 64,
             eval_stride: 64,

@@ -1,1 +1,279 @@
-//! (skeleton)
+//! The training loop of the baseline (spec/algorithms.md §3.3), resumable at every checkpoint.
+//!
+//! The training clock is the field's: it starts after the warm-up, whose effect is undone, and stands still while the
+//! model is validated or a checkpoint is written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tch::{Device, Tensor};
+
+use crate::data::{DataSet, SequentialLoader, TokenStream};
+use crate::evaluate::{ValData, full};
+use crate::log::Event;
+use crate::model::{Attend, Gpt, initial_state};
+use crate::optim::{Optimizer, schedule};
+use crate::run::Context;
+use crate::{Error, Result, checkpoint};
+
+/// What [`train`] leaves behind besides the model.
+pub struct Trained {
+    pub model: Gpt,
+    pub steps: i64,
+    pub train_time_ms: f64,
+}
+
+/// Where the loop stands; a checkpoint restores it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Progress {
+    step: i64,
+    /// Milliseconds on the training clock.
+    train_time_ms: f64,
+    loader_position: u64,
+}
+
+/// Trains `ctx.recipe` from `ctx.seed`, or goes on from the checkpoint in the run directory.
+///
+/// # Errors
+/// [`Error::Diverged`] on a loss that is not a number, [`Error::Interrupted`] when asked to stop; the last good
+/// checkpoint stays in the run directory.
+pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -> Result<Trained> {
+    let t = &ctx.recipe.train.clone();
+    if data.train.is_empty() {
+        return Err(Error::format(&data.name, "no fineweb_train_*.bin shards beside the validation shards"));
+    }
+    let stream = TokenStream::open(&data.train, ctx.recipe.model.vocab_size)?;
+    let mut trainer = Trainer::new(ctx, stream, device)?;
+    if ctx.resumed_step.is_none() {
+        trainer.warm_up(ctx)?;
+    }
+    let started_at = trainer.progress.step;
+    let mut stop_after: Option<i64> = None;
+    let mut clock = Instant::now();
+    loop {
+        let step = trainer.progress.step;
+        let last = step == t.iterations || stop_after.is_some_and(|stop| step >= stop);
+        // A validation at the step of the checkpoint that was resumed is in the log already.
+        let validated = ctx.resumed_step == Some(step) && step == started_at && !last;
+        if last || (t.val_loss_every > 0 && step % t.val_loss_every == 0 && !validated) {
+            trainer.progress.train_time_ms += ms(clock);
+            trainer.validate(ctx, val, last)?;
+            clock = Instant::now();
+        }
+        if last {
+            break;
+        }
+        let elapsed_ms = trainer.progress.train_time_ms + ms(clock);
+        let loss = trainer.step(ctx, elapsed_ms)?;
+        let step = trainer.progress.step;
+        let elapsed_ms = trainer.progress.train_time_ms + ms(clock);
+        trainer.report(ctx, loss, elapsed_ms, stop_after.is_some())?;
+        if t.max_wallclock_seconds > 0.0 && elapsed_ms >= 1000.0 * t.max_wallclock_seconds && stop_after.is_none() {
+            stop_after = Some(step);
+        }
+        let due = t.checkpoint_every > 0 && step % t.checkpoint_every == 0 && step < t.iterations;
+        let stopping = ctx.asked_to_stop();
+        if due || stopping {
+            trainer.progress.train_time_ms += ms(clock);
+            trainer.save(ctx)?;
+            clock = Instant::now();
+        }
+        if stopping {
+            return Err(Error::Interrupted { step: step as u64 });
+        }
+    }
+    let Progress { step, train_time_ms, .. } = trainer.progress;
+    if step < t.iterations {
+        ctx.log(&format!("stopping_early: wallclock_cap train_time:{train_time_ms:.0}ms step:{step}/{}", t.iterations))?;
+    }
+    ctx.log(&format!("peak memory: {} MiB", crate::device::peak_rss_mib()))?;
+    trainer.model.set_trainable(false);
+    Ok(Trained { model: trainer.model, steps: step, train_time_ms })
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+/// The state that a step changes.
+struct Trainer {
+    model: Gpt,
+    optimizer: Optimizer,
+    loader: SequentialLoader,
+    progress: Progress,
+    device: Device,
+}
+
+impl Trainer {
+    fn new(ctx: &mut Context, stream: TokenStream, device: Device) -> Result<Trainer> {
+        let recipe = &ctx.recipe;
+        let mut state = initial_state(&recipe.model, ctx.seed);
+        let resumed = ctx.resume_state()?;
+        let mut progress = Progress::default();
+        let mut saved: BTreeMap<String, Tensor> = BTreeMap::new();
+        if let Some((tensors, metadata)) = resumed {
+            progress = Progress::read(&metadata, &ctx.training_state_path())?;
+            saved = tensors.into_iter().collect();
+            for (name, tensor) in &mut state {
+                if let Some(kept) = saved.remove(name) {
+                    *tensor = kept;
+                }
+            }
+        }
+        let model = Gpt::new(&recipe.model, state, device)?;
+        model.set_trainable(true);
+        let mut optimizer = Optimizer::new(&model, &recipe.optim);
+        if !saved.is_empty() {
+            optimizer.restore(|name| saved.get(name).map(Tensor::shallow_clone))?;
+        }
+        let mut loader = SequentialLoader::new(stream);
+        loader.seek(progress.loader_position);
+        Ok(Trainer { model, optimizer, loader, progress, device })
+    }
+
+    /// Real steps before the clock starts; weights, optimiser state and data position are put back afterwards.
+    fn warm_up(&mut self, ctx: &mut Context) -> Result<()> {
+        let steps = ctx.recipe.train.warmup_steps;
+        if steps <= 0 {
+            return Ok(());
+        }
+        let keep = |state: Vec<(String, Tensor)>| -> Vec<(String, Tensor)> {
+            state.into_iter().map(|(name, t)| (name, t.detach().copy())).collect()
+        };
+        let weights = keep(self.model.parameters().iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
+        let moments: BTreeMap<String, Tensor> = keep(self.optimizer.state()).into_iter().collect();
+        for i in 1..=steps {
+            self.accumulate(ctx)?;
+            self.optimizer.step(0, 1.0);
+            if steps <= 20 || i % 10 == 0 || i == steps {
+                ctx.log(&format!("warmup_step:{i}/{steps}"))?;
+            }
+        }
+        tch::no_grad(|| {
+            for ((_, parameter), (_, kept)) in self.model.parameters().iter().zip(&weights) {
+                parameter.shallow_clone().copy_(kept);
+            }
+        });
+        self.optimizer.restore(|name| moments.get(name).map(Tensor::shallow_clone))?;
+        self.loader.seek(0);
+        Ok(())
+    }
+
+    /// Gradients of one step's micro-batches; the mean loss in nats per token.
+    fn accumulate(&mut self, ctx: &Context) -> Result<Tensor> {
+        let t = &ctx.recipe.train;
+        let tokens = (t.train_batch_tokens / t.grad_accum_steps) as usize;
+        let shape = [-1, t.train_seq_len];
+        let mut total = Tensor::zeros([], (tch::Kind::Float, self.device));
+        for _ in 0..t.grad_accum_steps {
+            let (x, y) = self.loader.next_batch(tokens)?;
+            let x = Tensor::from_slice(&x).view(shape).to_device(self.device);
+            let y = Tensor::from_slice(&y).view(shape).to_device(self.device);
+            let loss = self.model.loss(&x, &y, &Attend::Causal) / t.grad_accum_steps as f64;
+            loss.backward();
+            total += loss.detach();
+        }
+        Ok(total)
+    }
+
+    fn step(&mut self, ctx: &Context, elapsed_ms: f64) -> Result<Tensor> {
+        let t = &ctx.recipe.train;
+        let step = self.progress.step;
+        self.model.set_looping(self.fraction(ctx, elapsed_ms) >= t.enable_looping_at);
+        let lr_scale = schedule::lr_scale(t, step, elapsed_ms);
+        let loss = self.accumulate(ctx)?;
+        self.optimizer.step(step, lr_scale);
+        self.progress.step += 1;
+        self.progress.loader_position = self.loader.position();
+        Ok(loss)
+    }
+
+    /// How much of training is over, by the clock under a cap and by steps without.
+    fn fraction(&self, ctx: &Context, elapsed_ms: f64) -> f64 {
+        let t = &ctx.recipe.train;
+        if t.max_wallclock_seconds > 0.0 {
+            elapsed_ms / (1000.0 * t.max_wallclock_seconds)
+        } else {
+            self.progress.step as f64 / t.iterations as f64
+        }
+    }
+
+    /// Logs the step where the field does, tells the observer, and stops at a loss that is not a number. On a GPU the loss is
+    /// read only where it is logged: reading it makes the host wait.
+    fn report(&mut self, ctx: &mut Context, loss: Tensor, elapsed_ms: f64, stopping: bool) -> Result<()> {
+        let t = ctx.recipe.train.clone();
+        let step = self.progress.step;
+        let due = t.checkpoint_every > 0 && step % t.checkpoint_every == 0;
+        let logged = t.train_log_every > 0 && (step <= 10 || step % t.train_log_every == 0 || stopping);
+        if !logged && !due && self.device.is_cuda() {
+            return Ok(());
+        }
+        let train_loss = loss.double_value(&[]);
+        if !train_loss.is_finite() {
+            let kept = ctx.training_state_path();
+            return Err(Error::Diverged {
+                step: step as u64,
+                loss: train_loss,
+                checkpoint: kept.exists().then_some(kept),
+            });
+        }
+        let average = elapsed_ms / step as f64;
+        let fraction = self.fraction(ctx, elapsed_ms).max(step as f64 / t.iterations as f64).max(1e-9);
+        ctx.tell(&Event::Step {
+            step,
+            iterations: t.iterations,
+            train_loss,
+            tokens_per_second: t.train_batch_tokens as f64 * 1000.0 / average,
+            seconds_left: elapsed_ms / 1000.0 * (1.0 / fraction - 1.0).max(0.0),
+        });
+        if logged {
+            ctx.log(&format!(
+                "step:{step}/{} train_loss:{train_loss:.4} train_time:{elapsed_ms:.0}ms step_avg:{average:.2}ms",
+                t.iterations
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn validate(&mut self, ctx: &mut Context, val: &ValData, last: bool) -> Result<()> {
+        let limit = ctx.recipe.train.val_tokens_limit;
+        let targets = if last || limit == 0 { val.targets() } else { val.targets().min(limit as usize) };
+        let (val_loss, val_bpb) = full::validate(&self.model, val, &ctx.recipe.eval, targets)?;
+        let Progress { step, train_time_ms, .. } = self.progress;
+        let average = train_time_ms / step.max(1) as f64;
+        ctx.log(&format!(
+            "step:{step}/{} val_loss:{val_loss:.4} val_bpb:{val_bpb:.4} train_time:{train_time_ms:.0}ms step_avg:{average:.2}ms",
+            ctx.recipe.train.iterations
+        ))
+    }
+
+    /// Writes everything that going on needs into one file, so that a kill leaves either the old state or the new.
+    fn save(&self, ctx: &mut Context) -> Result<()> {
+        let mut tensors: Vec<(String, Tensor)> =
+            self.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect();
+        tensors.extend(self.optimizer.state());
+        let mut metadata = ctx.identity();
+        metadata.insert("step".to_owned(), self.progress.step.to_string());
+        metadata.insert("train_time_ms".to_owned(), self.progress.train_time_ms.to_string());
+        metadata.insert("loader_position".to_owned(), self.progress.loader_position.to_string());
+        metadata.insert("log_bytes".to_owned(), ctx.log_bytes()?.to_string());
+        checkpoint::save(&ctx.training_state_path(), &tensors, &metadata).map(|_| ())
+    }
+}
+
+impl Progress {
+    fn read(metadata: &BTreeMap<String, String>, path: &PathBuf) -> Result<Progress> {
+        fn field<T: std::str::FromStr>(metadata: &BTreeMap<String, String>, path: &PathBuf, key: &str) -> Result<T> {
+            let value = metadata.get(key).and_then(|text| text.parse().ok());
+            value.ok_or_else(|| {
+                Error::format(path, format!("its metadata has no usable `{key}`; delete the file to start over"))
+            })
+        }
+        Ok(Progress {
+            step: field(metadata, path, "step")?,
+            train_time_ms: field(metadata, path, "train_time_ms")?,
+            loader_position: field(metadata, path, "loader_position")?,
+        })
+    }
+}

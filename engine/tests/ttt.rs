@@ -103,7 +103,7 @@ fn a_document_scores_the_same_alone_in_a_batch_and_in_another_grouping() {
     }
     // The whole evaluator, which spreads documents over threads.
     let eval = EvalRecipe { ttt_seed: 7, ..recipe(5e-3) };
-    let nll = score(&model, &val, &eval, &val.documents, &mut |_, _: &Totals| {}).unwrap();
+    let nll = score(&model, &val, &eval, &val.documents, &mut |_: &Totals| Ok(())).unwrap();
     assert_eq!(nll, alone.concat(), "every target once, in stream order");
 }
 
@@ -119,7 +119,7 @@ fn corrupting_other_documents_changes_nothing() {
     }
     let corrupted = val(&tokens);
     let eval = EvalRecipe { ttt_seed: 7, ..recipe(5e-3) };
-    let score_all = |v: &ValData| score(&model, v, &eval, &v.documents, &mut |_, _: &Totals| {}).unwrap();
+    let score_all = |v: &ValData| score(&model, v, &eval, &v.documents, &mut |_: &Totals| Ok(())).unwrap();
     let (before, after) = (score_all(&original), score_all(&corrupted));
     let span = d.start..d.start + d.targets;
     assert_eq!(before[span.clone()], after[span]);

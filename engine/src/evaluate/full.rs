@@ -35,7 +35,7 @@ pub fn score(
         }
         totals.tokens += batch.len() as u64;
         nll.extend(batch);
-        on_progress(nll.len(), &totals);
+        on_progress(&totals)?;
     }
     Ok(nll)
 }
@@ -43,6 +43,9 @@ pub fn score(
 /// Mean nats per token and bits per byte of the first `targets` targets: the validation inside the training loop.
 pub fn validate(model: &Gpt, val: &ValData, recipe: &EvalRecipe, targets: usize) -> Result<(f64, f64)> {
     let mut totals = Totals::default();
-    score(model, val, recipe, targets, &mut |_, t| totals = *t)?;
+    score(model, val, recipe, targets, &mut |t| {
+        totals = *t;
+        Ok(())
+    })?;
     Ok((totals.val_loss(), totals.val_bpb()))
 }

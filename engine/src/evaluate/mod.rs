@@ -87,8 +87,8 @@ impl Totals {
     }
 }
 
-/// What is told while an evaluation runs: targets scored so far, and the sums so far.
-pub type OnProgress<'a> = &'a mut dyn FnMut(usize, &Totals);
+/// Is told, while an evaluation runs, the sums so far; an error from it ends the evaluation.
+pub type OnProgress<'a> = &'a mut dyn FnMut(&Totals) -> Result<()>;
 
 /// Scores the validation set, or with `docs` only the documents with these indices.
 ///

@@ -27,7 +27,7 @@ pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnPro
             totals.bytes += val.bytes(k);
             totals.tokens += 1;
         }
-        on_progress(totals.tokens as usize, &totals);
+        on_progress(&totals)?;
     }
     Ok(nll)
 }

@@ -77,17 +77,18 @@ pub fn score(
             });
         }
         drop(sender);
-        for scored in receiver {
-            let (members, nats) = scored?;
+        let mut collect = |(members, nats): (Vec<Document>, Vec<Vec<f32>>)| {
             for (d, nats) in members.iter().zip(nats) {
                 totals.tokens += d.targets as u64;
                 totals.nats += nats.iter().map(|&n| f64::from(n)).sum::<f64>();
                 totals.bytes += (d.start..d.start + d.targets).map(|k| val.bytes(k)).sum::<u64>();
                 nll[d.start..d.start + d.targets].copy_from_slice(&nats);
             }
-            on_progress(totals.tokens as usize, &totals);
-        }
-        Ok(())
+            on_progress(&totals)
+        };
+        let result = receiver.into_iter().try_for_each(|scored| scored.and_then(&mut collect));
+        next.store(batches.len(), Ordering::Relaxed); // after an error, nothing new is begun
+        result
     });
     tch::set_num_threads(threads);
     result.map(|()| nll)
