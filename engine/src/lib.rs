@@ -6,6 +6,7 @@
 //! Names follow `train_gpt.py`: a reader who knows the challenge's baseline finds `val_bpb`, `qk_gain_init`,
 //! `warmdown_iters` and `resid_mix` where they expect them.
 
+pub mod atomic;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
