@@ -27,6 +27,9 @@ pub enum Error {
     /// The user asked to stop (Ctrl-C or SIGTERM); the state on disk lets the same command continue.
     #[error("interrupted at step {step}; run the same command again to continue")]
     Interrupted { step: u64 },
+    /// A parameter cannot be stored as the recipe asks. `reason` ends with what to do.
+    #[error("parameter {name}: {reason}")]
+    Parameter { name: String, reason: String },
     /// libtorch refused an operation: a bug here, or memory that ran out.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -6,6 +6,7 @@
 //! Names follow `train_gpt.py`: a reader who knows the challenge's baseline finds `val_bpb`, `qk_gain_init`,
 //! `warmdown_iters` and `resid_mix` where they expect them.
 
+pub mod atomic;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
@@ -16,7 +17,11 @@ pub mod model;
 pub mod optim;
 pub mod quant;
 pub mod recipe;
+pub mod run;
 pub mod train;
+
+/// The libtorch that tch 0.24 is built against.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
 
 pub use error::{Error, Result};
 pub use recipe::Recipe;

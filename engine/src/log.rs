@@ -48,6 +48,7 @@ impl Log {
             .write(true)
             .open(path)
             .map_err(Error::io(path, "opening"))?;
+        let keep = keep.min(file.metadata().map_err(Error::io(path, "measuring"))?.len());
         file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0))).map_err(Error::io(path, "truncating"))?;
         Ok(Log { path: path.to_owned(), file })
     }

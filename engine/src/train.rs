@@ -48,15 +48,12 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
     if ctx.resumed_step.is_none() {
         trainer.warm_up(ctx)?;
     }
-    let started_at = trainer.progress.step;
     let mut stop_after: Option<i64> = None;
     let mut clock = Instant::now();
     loop {
         let step = trainer.progress.step;
         let last = step == t.iterations || stop_after.is_some_and(|stop| step >= stop);
-        // A validation at the step of the checkpoint that was resumed is in the log already.
-        let validated = ctx.resumed_step == Some(step) && step == started_at && !last;
-        if last || (t.val_loss_every > 0 && step % t.val_loss_every == 0 && !validated) {
+        if last || (t.val_loss_every > 0 && step % t.val_loss_every == 0) {
             trainer.progress.train_time_ms += ms(clock);
             trainer.validate(ctx, val, last)?;
             clock = Instant::now();
@@ -85,7 +82,10 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
     }
     let Progress { step, train_time_ms, .. } = trainer.progress;
     if step < t.iterations {
-        ctx.log(&format!("stopping_early: wallclock_cap train_time:{train_time_ms:.0}ms step:{step}/{}", t.iterations))?;
+        ctx.log(&format!(
+            "stopping_early: wallclock_cap train_time:{train_time_ms:.0}ms step:{step}/{}",
+            t.iterations
+        ))?;
     }
     ctx.log(&format!("peak memory: {} MiB", crate::device::peak_rss_mib()))?;
     trainer.model.set_trainable(false);
@@ -144,7 +144,7 @@ impl Trainer {
         let weights = keep(self.model.parameters().iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
         let moments: BTreeMap<String, Tensor> = keep(self.optimizer.state()).into_iter().collect();
         for i in 1..=steps {
-            self.accumulate(ctx)?;
+            let _ = self.accumulate(ctx)?;
             self.optimizer.step(0, 1.0);
             if steps <= 20 || i % 10 == 0 || i == steps {
                 ctx.log(&format!("warmup_step:{i}/{steps}"))?;

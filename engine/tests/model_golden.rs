@@ -39,12 +39,12 @@ fn batch(tokens: &[i64], rows: i64) -> (Tensor, Tensor) {
 
 fn check_baseline_case(key: &str, salt: &str) -> Gpt {
     let case = &golden("baseline.json")[key];
-    let model = Gpt::new(&baseline_config(case), state(&case["params"], salt), Device::Cpu).unwrap();
-    let (x, y) = batch(&ints(&case["tokens"]), case["config"]["batch"].as_i64().unwrap());
+    let model = Gpt::new(&baseline_config(case), fill_state(&case["params"], salt), Device::Cpu).unwrap();
+    let (x, y) = batch(&integers(&case["tokens"]), case["config"]["batch"].as_i64().unwrap());
     let nll = tch::no_grad(|| model.nll(&x, &y, &Attend::Causal));
-    assert_close(&format!("{key} nll"), &values(&nll), &floats(&case["nll"]), NLL_TOLERANCE);
+    assert_close(&format!("{key} nll"), &values(&nll), &floats32(&case["nll"]), NLL_TOLERANCE);
     let logits = tch::no_grad(|| model.logits(&model.hidden(&x, &Attend::Causal, None), None));
-    assert_close(key, &values(&logits)[..8], &floats(&case["logits_first_token_first8"]), NLL_TOLERANCE);
+    assert_close(key, &values(&logits)[..8], &floats32(&case["logits_first_token_first8"]), NLL_TOLERANCE);
     model.set_trainable(true);
     let loss = model.loss(&x, &y, &Attend::Causal);
     assert!((loss.double_value(&[]) - case["mean_loss"].as_f64().unwrap()).abs() < 5e-6);
@@ -79,10 +79,10 @@ fn the_full_default_model_agrees() {
 fn muon_agrees_step_by_step() {
     let golden = golden("baseline.json");
     for case in golden["d_muon"]["cases"].as_array().unwrap() {
-        let shape = ints(&case["shape"]);
+        let shape = integers(&case["shape"]);
         let tag = format!("{}x{}", shape[0], shape[1]);
         let mut grads: Vec<Tensor> = (1..=3).map(|i| fill(&format!("muon.g{i}.{tag}"), &shape, 0.1, &[0.0])).collect();
-        let flat = |v: &Value| v.as_array().unwrap().iter().flat_map(floats).collect::<Vec<f32>>();
+        let flat = |v: &Value| v.as_array().unwrap().iter().flat_map(floats32).collect::<Vec<f32>>();
         let ns5 = newton_schulz(&grads[0].unsqueeze(0), 5);
         assert_close(&format!("ns5 {tag}"), &values(&ns5), &flat(&case["ns5_of_g1_f32"]), 1e-5);
         // Upstream's Newton–Schulz normalises in place. The script that printed the vectors called it on g1 in f32, where no
@@ -116,7 +116,7 @@ fn give_gradient(parameter: &Tensor, grad: &Tensor) {
 fn muon_with_row_normalisation_agrees_on_banks() {
     let golden = &golden("varlen_ttt.json")["muon_row_normalised_bank"];
     for case in golden["cases"].as_array().unwrap() {
-        let shape = ints(&case["bank_shape"]);
+        let shape = integers(&case["bank_shape"]);
         let tag = shape.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
         let bank = fill(&format!("bmuon.w.{tag}"), &shape, 0.5, &[0.0]);
         let parameters: Vec<Tensor> = (0..shape[0]).map(|i| bank.get(i).copy().set_requires_grad(true)).collect();
@@ -132,7 +132,7 @@ fn muon_with_row_normalisation_agrees_on_banks() {
             );
             if let Some(expected) = case.get(format!("param_after_{step}_f32")) {
                 let ours: Vec<f32> = parameters.iter().flat_map(values).collect();
-                assert_close(&format!("bank {tag} step {step}"), &ours, &floats(expected), 1e-6);
+                assert_close(&format!("bank {tag} step {step}"), &ours, &floats32(expected), 1e-6);
             }
         }
     }
@@ -142,7 +142,7 @@ fn muon_with_row_normalisation_agrees_on_banks() {
 fn adam_agrees_step_by_step() {
     let golden = golden("baseline.json");
     for case in golden["d_adam"]["cases"].as_array().unwrap() {
-        let shape = ints(&case["shape"]);
+        let shape = integers(&case["shape"]);
         let tag = format!("{}x{}", shape[0], shape[1]);
         let h = &case["hyper"];
         let adam = AdamStep {
@@ -158,7 +158,7 @@ fn adam_agrees_step_by_step() {
         for step in 1..=3 {
             moments.step(&mut parameter, &fill(&format!("muon.g{step}.{tag}"), &shape, 0.1, &[0.0]), adam);
             if let Some(expected) = case.get(format!("param_after_{step}")) {
-                let expected: Vec<f32> = expected.as_array().unwrap().iter().flat_map(floats).collect();
+                let expected: Vec<f32> = expected.as_array().unwrap().iter().flat_map(floats32).collect();
                 assert_close(
                     &format!("adam {tag} {} step {step}", case["optimizer"]),
                     &values(&parameter),
@@ -176,14 +176,14 @@ fn adam_agrees_step_by_step() {
 fn five_training_steps_agree() {
     let golden = golden("baseline.json");
     let (case, steps) = (&golden["a_tiny_tied"], &golden["e_train_5_steps_tiny"]);
-    let model = Gpt::new(&baseline_config(case), state(&case["params"], ""), Device::Cpu).unwrap();
+    let model = Gpt::new(&baseline_config(case), fill_state(&case["params"], ""), Device::Cpu).unwrap();
     model.set_trainable(true);
     let recipe = Recipe::parse("[optim]\nmuon_momentum_warmup_steps = 0\n", &[]).unwrap();
     let mut optimizer = Optimizer::new(&model, &recipe.optim);
     let t = &steps["tokens"];
     let all = tokens(t["seed"].as_u64().unwrap(), t["n"].as_u64().unwrap() as usize, 0, 128);
     let slice = |k: usize| batch(&all[k * 64..(k + 1) * 64 + 1], 2);
-    for (k, expected) in floats(&steps["loss_before_each_step"]).iter().enumerate() {
+    for (k, expected) in floats32(&steps["loss_before_each_step"]).iter().enumerate() {
         let (x, y) = slice(k);
         let loss = model.loss(&x, &y, &Attend::Causal);
         assert_close(&format!("loss before step {k}"), &values(&loss), &[*expected], 5e-5);
@@ -216,26 +216,26 @@ fn the_pr_1530_forward_agrees_in_its_four_modes() {
     for mode in ["plain", "looping", "parallel_lanes", "looping_and_parallel_lanes"] {
         let case = &golden[mode];
         let config = varlen_config(case["parallel_start_layer"].as_i64().unwrap());
-        let mut weights = state(&golden["params"], "");
+        let mut weights = fill_state(&golden["params"], "");
         if config.parallel_start_layer == 0 {
             weights.retain(|(name, _)| !name.starts_with("parallel_"));
         }
         let mut model = Gpt::new(&config, weights, Device::Cpu).unwrap();
         model.set_looping(case["looping_active"].as_bool().unwrap());
-        let order = |v: &Value| ints(v).iter().map(|&i| i as usize).collect::<Vec<_>>();
+        let order = |v: &Value| integers(v).iter().map(|&i| i as usize).collect::<Vec<_>>();
         assert_eq!(model.schedule().encoder, order(&case["encoder_order"]));
         assert_eq!(model.schedule().decoder, order(&case["decoder_order"]));
-        let (x, y) = batch(&ints(&golden["tokens"]), 1);
-        let bos: Vec<i32> = ints(&golden["bos_positions"]).iter().map(|&p| p as i32).collect();
+        let (x, y) = batch(&integers(&golden["tokens"]), 1);
+        let bos: Vec<i32> = integers(&golden["bos_positions"]).iter().map(|&p| p as i32).collect();
         let ends = [bos.as_slice(), &[80]].concat();
         let nll = |attend: &Attend| values(&tch::no_grad(|| model.nll(&x, &y, attend)));
         let packed = nll(&Attend::segments(&ends, Device::Cpu));
-        assert_close(&format!("{mode} packed"), &packed, &floats(&case["nll_packed"]), NLL_TOLERANCE);
+        assert_close(&format!("{mode} packed"), &packed, &floats32(&case["nll_packed"]), NLL_TOLERANCE);
         let dense = nll(&Attend::Causal);
         assert_close(
             &format!("{mode} dense"),
             &dense,
-            &floats(&case["nll_dense_causal_over_whole_row"]),
+            &floats32(&case["nll_dense_causal_over_whole_row"]),
             NLL_TOLERANCE,
         );
         if let Some(grads) = case.get("grads_of_mean_loss_unbanked_names").and_then(Value::as_object) {

@@ -20,7 +20,7 @@ const MODEL: &str = "[model]\nvocab_size = 128\nnum_layers = 6\nmodel_dim = 64\n
 fn golden_model() -> Gpt {
     let golden = golden("varlen_ttt.json");
     let recipe = Recipe::parse(MODEL, &[]).unwrap();
-    Gpt::new(&recipe.model, state(&golden["forward"]["params"], ""), Device::Cpu).unwrap()
+    Gpt::new(&recipe.model, fill_state(&golden["forward"]["params"], ""), Device::Cpu).unwrap()
 }
 
 fn val(tokens: &[i64]) -> ValData {
@@ -30,7 +30,7 @@ fn val(tokens: &[i64]) -> ValData {
 }
 
 fn golden_val() -> ValData {
-    val(&ints(&golden("varlen_ttt.json")["ttt"]["tokens"]))
+    val(&integers(&golden("varlen_ttt.json")["ttt"]["tokens"]))
 }
 
 fn recipe(lr: f64) -> EvalRecipe {
@@ -52,7 +52,7 @@ fn adapted_scores_agree_with_upstream() {
         let golden = &golden("varlen_ttt.json")["ttt"][key];
         let scored = score_batch(&model, &val, &recipe(lr), &val.documents, &GoldenInit).unwrap();
         for (d, expected) in golden["documents"].as_array().unwrap().iter().enumerate() {
-            assert_close(&format!("{key} document {d}"), &scored[d], &floats(&expected["nll"]), 5e-5);
+            assert_close(&format!("{key} document {d}"), &scored[d], &floats32(&expected["nll"]), 5e-5);
         }
         let all: Vec<f64> = scored.iter().flatten().map(|&n| f64::from(n)).collect();
         let mean = all.iter().sum::<f64>() / all.len() as f64;
@@ -67,7 +67,7 @@ fn without_learning_the_evaluator_scores_the_bare_model() {
     let scored = score_batch(&model, &val, &still, &val.documents, &GoldenInit).unwrap();
     let golden = &golden("varlen_ttt.json")["ttt"]["no_adaptation_lr0_wd0"]["mean_nll_per_document"];
     let means: Vec<f32> = scored.iter().map(|n| n.iter().sum::<f32>() / n.len() as f32).collect();
-    assert_close("document means", &means, &floats(golden), 5e-6);
+    assert_close("document means", &means, &floats32(golden), 5e-6);
 }
 
 /// A stream of documents with the given numbers of targets.

@@ -3,7 +3,6 @@
 //! The digest is taken over the uncompressed lines, so that it does not depend on the compressor's version:
 //! `zstd -dc ledger.jsonl.zst | sha256sum` shows it.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::ValData;
 use crate::data::Document;
-use crate::{Error, Result};
+use crate::{Error, Result, atomic};
 
 /// One document's score.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -53,12 +52,9 @@ pub fn digest(rows: &[LedgerRow]) -> String {
     Sha256::digest(to_lines(rows)).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Writes the ledger under a temporary name, then renames it; returns its digest.
+/// Writes the ledger, whole or not at all; returns its digest.
 pub fn write(path: &Path, rows: &[LedgerRow]) -> Result<String> {
-    let partial = path.with_extension("partial");
-    let compressed = zstd::encode_all(to_lines(rows).as_slice(), 19).map_err(Error::io(&partial, "compressing"))?;
-    let mut file = std::fs::File::create(&partial).map_err(Error::io(&partial, "creating"))?;
-    file.write_all(&compressed).and_then(|()| file.sync_all()).map_err(Error::io(&partial, "writing"))?;
-    std::fs::rename(&partial, path).map_err(Error::io(path, "renaming into place"))?;
+    let compressed = zstd::encode_all(to_lines(rows).as_slice(), 19).map_err(Error::io(path, "compressing"))?;
+    atomic::write(path, |out| out.write_all(&compressed).map_err(Error::io(path, "writing")))?;
     Ok(digest(rows))
 }

@@ -1,83 +1,100 @@
-//! What the golden tests share: the closed-form fills that both sides used (golden/README.md §0), and the numbers.
-#![allow(dead_code)] // each test binary uses its own part
+//! Inputs and numbers of the golden vectors: upstream's code was run on weights and tokens that a hash function fills, so
+//! the same inputs are made here from their names.
+
+// Each test binary uses its own part.
+#![allow(dead_code)]
+
+use std::path::Path;
 
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
-/// The golden file `tests/golden/<name>`.
-pub fn golden(name: &str) -> Value {
-    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
+const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A weight tensor f32 `shape`: element i is `offset + (2u − 1)·amp`, with u in [0, 1) mixed from FNV-1a-64 of `name` and
+/// the row-major index i. `offset` has one value, or one for each index of the leading dimension.
+pub fn fill(name: &str, shape: &[i64], amp: f64, offset: &[f64]) -> Tensor {
+    Tensor::from_slice(&fill_values(name, shape, amp, offset)).reshape(shape)
 }
 
+/// The values of [`fill`], row by row.
+pub fn fill_values(name: &str, shape: &[i64], amp: f64, offset: &[f64]) -> Vec<f32> {
+    let base = fnv1a64(name);
+    let numel = shape.iter().product::<i64>() as usize;
+    let stretch = (numel / offset.len()).max(1);
+    (0..numel)
+        .map(|i| {
+            let u = (mix(base.wrapping_add((i as u64).wrapping_mul(GOLDEN_RATIO))) >> 11) as f64 * 2f64.powi(-53);
+            (offset[i / stretch] + (2.0 * u - 1.0) * amp) as f32
+        })
+        .collect()
+}
+
+/// Token ids in `lo..hi` from a splitmix64 stream.
+pub fn tokens(seed: u64, n: usize, lo: i64, hi: i64) -> Vec<i64> {
+    (1..=n as u64)
+        .map(|j| lo + (mix(seed.wrapping_add(j.wrapping_mul(GOLDEN_RATIO))) % (hi - lo) as u64) as i64)
+        .collect()
+}
+
+/// The numbers in `engine/tests/golden/<file>`.
+pub fn golden(file: &str) -> Value {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The state dict that a golden `params` list describes; `salt` goes before each name in the hash, not in the result.
+pub fn fill_state(params: &Value, salt: &str) -> Vec<(String, Tensor)> {
+    let params = params.as_array().expect("params is a list");
+    params.iter().map(|p| (text(&p["name"]).to_owned(), fill_entry(p, salt))).collect()
+}
+
+/// The tensor of one entry with `name`, `shape`, `amp` and `offset`.
+pub fn fill_entry(entry: &Value, salt: &str) -> Tensor {
+    let offset = if entry["offset"].is_array() { floats(&entry["offset"]) } else { vec![float(&entry["offset"])] };
+    fill(&format!("{salt}{}", text(&entry["name"])), &integers(&entry["shape"]), float(&entry["amp"]), &offset)
+}
+
+/// A number of a golden file.
+pub fn float(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
+}
+
+/// An integer of a golden file.
+pub fn integer(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| panic!("{value} is not an integer"))
+}
+
+/// A string of a golden file.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a string"))
+}
+
+/// A list of numbers of a golden file.
+pub fn floats(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap_or_else(|| panic!("{value} is not a list")).iter().map(float).collect()
+}
+
+/// A list of numbers of a golden file, as f32.
+pub fn floats32(value: &Value) -> Vec<f32> {
+    floats(value).into_iter().map(|x| x as f32).collect()
+}
+
+/// A list of integers of a golden file.
+pub fn integers(value: &Value) -> Vec<i64> {
+    value.as_array().unwrap_or_else(|| panic!("{value} is not a list")).iter().map(integer).collect()
+}
+
+fn fnv1a64(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// splitmix64's finaliser.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
-}
-
-const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// `w_i = offset + (2u_i − 1)·amp`, where `u_i` hashes the name and the flat index. `offset` has one value, or one for each
-/// index of the leading dimension.
-pub fn fill_values(name: &str, shape: &[i64], amp: f64, offset: &[f64]) -> Vec<f32> {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let numel: i64 = shape.iter().product();
-    let row = (numel / shape[0]) as usize;
-    (0..numel as usize)
-        .map(|i| {
-            let z = mix(hash.wrapping_add((i as u64).wrapping_mul(STEP)));
-            let u = (z >> 11) as f64 * 2f64.powi(-53);
-            let product = (2.0 * u - 1.0) * amp;
-            (offset[if offset.len() == 1 { 0 } else { i / row }] + product) as f32
-        })
-        .collect()
-}
-
-/// [`fill_values`] as a tensor.
-pub fn fill(name: &str, shape: &[i64], amp: f64, offset: &[f64]) -> Tensor {
-    Tensor::from_slice(&fill_values(name, shape, amp, offset)).view(shape)
-}
-
-/// `n` token ids in `lo..hi`.
-pub fn tokens(seed: u64, n: usize, lo: u64, hi: u64) -> Vec<i64> {
-    (0..n as u64).map(|j| (lo + mix(seed.wrapping_add((j + 1).wrapping_mul(STEP))) % (hi - lo)) as i64).collect()
-}
-
-/// The state dict that a golden case's `params` list describes.
-pub fn state(params: &Value, salt: &str) -> Vec<(String, Tensor)> {
-    params
-        .as_array()
-        .expect("params")
-        .iter()
-        .map(|p| {
-            let name = p["name"].as_str().expect("name").to_owned();
-            let tensor = fill(
-                &format!("{salt}{name}"),
-                &ints(&p["shape"]),
-                p["amp"].as_f64().expect("amp"),
-                &offsets(&p["offset"]),
-            );
-            let first: Vec<f32> = floats(&p["first4"]);
-            assert_eq!(values(&tensor)[..first.len().min(4)], first[..], "the fill of {name} is not the golden one");
-            (name, tensor)
-        })
-        .collect()
-}
-
-fn offsets(value: &Value) -> Vec<f64> {
-    match value.as_array() {
-        Some(list) => list.iter().map(|v| v.as_f64().expect("offset")).collect(),
-        None => vec![value.as_f64().expect("offset")],
-    }
-}
-
-pub fn ints(value: &Value) -> Vec<i64> {
-    value.as_array().expect("integers").iter().map(|v| v.as_i64().expect("integer")).collect()
-}
-
-pub fn floats(value: &Value) -> Vec<f32> {
-    value.as_array().expect("numbers").iter().map(|v| v.as_f64().expect("number") as f32).collect()
 }
 
 /// All values of a tensor, row by row.

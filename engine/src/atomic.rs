@@ -1,0 +1,99 @@
+//! Files that are either whole or not there: written under a temporary name beside the target, synced, then renamed.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// Writes `path` through `body` and returns the bytes written.
+///
+/// A crash, a kill or a full disk at any moment leaves the earlier file as it was. The temporary name is the same on
+/// every try, so what a killed process left is overwritten and never piles up; the lock on the run directory sees to it
+/// that one process writes at a time.
+///
+/// # Errors
+/// [`Error::Io`] naming `path` when it cannot be created, written, synced or renamed; whatever `body` returns.
+pub fn write(path: &Path, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<u64> {
+    let part = part_name(path)?;
+    write_part(path, &part, body)
+        .and_then(|bytes| {
+            fs::rename(&part, path).map_err(Error::io(path, "renaming the finished file"))?;
+            sync_folder(path)?;
+            Ok(bytes)
+        })
+        // The first failure is the one worth telling; a part that cannot be removed either is overwritten next time.
+        .inspect_err(|_| drop(fs::remove_file(&part)))
+}
+
+fn write_part(path: &Path, part: &Path, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<u64> {
+    let file = File::create(part).map_err(Error::io(path, "creating"))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    body(&mut out)?;
+    let file = out.into_inner().map_err(|e| Error::io(path, "writing")(e.into_error()))?;
+    file.sync_all().map_err(Error::io(path, "syncing"))?;
+    Ok(file.metadata().map_err(Error::io(path, "measuring"))?.len())
+}
+
+/// `.name.part` beside `name`.
+fn part_name(path: &Path) -> Result<PathBuf> {
+    let name =
+        path.file_name().ok_or_else(|| Error::format(path, "names no file; give the path of a file to write"))?;
+    let mut part = std::ffi::OsString::from(".");
+    part.push(name);
+    part.push(".part");
+    Ok(path.with_file_name(part))
+}
+
+/// Makes the rename itself survive a power cut. Only Unix lets a folder be opened and synced.
+fn sync_folder(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder, "syncing the folder"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        assert_eq!(write(&path, |out| out.write_all(b"old").map_err(Error::io(&path, "writing"))).unwrap(), 3);
+        let full = write(&path, |out| {
+            out.write_all(b"half of the new").map_err(Error::io(&path, "writing"))?;
+            Err(Error::io(&path, "writing")(std::io::ErrorKind::StorageFull.into()))
+        });
+        assert!(matches!(full, Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::StorageFull));
+        assert_eq!((fs::read(&path).unwrap(), entries(folder.path())), (b"old".to_vec(), vec!["model".to_owned()]));
+    }
+
+    #[test]
+    fn the_part_of_a_killed_process_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        fs::write(folder.path().join(".model.part"), b"left by a kill, and longer than the new file").unwrap();
+        write(&path, |out| out.write_all(b"new").map_err(Error::io(&path, "writing"))).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), entries(folder.path())), (b"new".to_vec(), vec!["model".to_owned()]));
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = write(Path::new("no/such/folder/model"), |_| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("no/such/folder/model"), "{error}");
+    }
+}

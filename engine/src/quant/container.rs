@@ -1,0 +1,213 @@
+//! The model file: what is submitted, counted against the cap, and loaded again for the score.
+//!
+//! ```text
+//! caddie-model 1 zlib\n        first line, readable with `head -1`
+//! one zlib stream of
+//!   u32 little-endian          length of the header
+//!   JSON                       tensors, recipe, SHA-256 of the payload (see `header`)
+//!   payload                    integers, scales, f16, f32
+//! ```
+//!
+//! One stream, so that the header is compressed too; no zip, no pickle, nothing that a reader would execute. Files come
+//! from strangers: every length is checked against the layout that the shapes imply before memory is taken for it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use tch::Tensor;
+
+use super::codec::Codec;
+use super::header::{Entry, Header, Scheme, lay_out, outline};
+use super::{Data, QuantizedModel, QuantizedTensor};
+use crate::checkpoint::bytes_of;
+use crate::{Error, Recipe, Result, atomic};
+
+/// How a model file starts; the name of the codec and a line feed follow.
+pub const MAGIC: &str = "caddie-model 1 ";
+
+/// Largest file that is read: sixteen times the challenge's cap.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// Largest header that is read. The baseline's has 20 kB.
+const MAX_HEADER_BYTES: u32 = 4 << 20;
+/// Largest payload that is unpacked.
+const MAX_PAYLOAD_BYTES: u64 = 1 << 30;
+
+/// Writes `model` and the recipe it came from, compressed at the recipe's level, and returns the file's size in bytes.
+///
+/// The same model and recipe give the same bytes. Atomic: a full disk or a kill leaves the earlier file as it was.
+///
+/// # Errors
+/// [`Error::Parameter`] when a tensor's data does not have the shape it claims; [`Error::Io`] for the file.
+pub fn write(path: &Path, model: &QuantizedModel, recipe: &Recipe) -> Result<u64> {
+    let (header, payload) = pack(model, recipe)?;
+    let json = serde_json::to_vec(&header).map_err(|e| Error::format(path, format!("header: {e}")))?;
+    let json_len = u32::try_from(json.len()).ok().filter(|&n| n <= MAX_HEADER_BYTES).ok_or_else(|| {
+        Error::format(path, format!("a header of {} bytes is more than a reader accepts", json.len()))
+    })?;
+    let codec = Codec::Zlib { level: recipe.quant.zlib_level };
+    atomic::write(path, |out| {
+        writeln!(out, "{MAGIC}{}", codec.name()).map_err(Error::io(path, "writing"))?;
+        codec
+            .compress(out, |out| {
+                out.write_all(&json_len.to_le_bytes())?;
+                out.write_all(&json)?;
+                out.write_all(&payload)
+            })
+            .map_err(Error::io(path, "writing"))
+    })
+}
+
+/// Reads a model file back: the model, on the CPU, and the recipe it came from.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be opened; [`Error::Format`] when it is no model file, truncated, altered, or declares
+/// more than it can hold.
+pub fn read(path: &Path) -> Result<(QuantizedModel, Recipe)> {
+    let (header, payload, _) = read_parts(path)?;
+    let recipe = Recipe::parse(&header.recipe, &[]).map_err(|e| {
+        Error::format(path, format!("the recipe inside does not hold: {e}. It may be of a newer caddie"))
+    })?;
+    Ok((unpack(&header, &payload)?, recipe))
+}
+
+/// Whether `path` starts as a model file does.
+pub fn is_model(path: &Path) -> Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    let read = File::open(path)
+        .and_then(|file| file.take(start.len() as u64).read_exact(&mut start))
+        .map(|()| start == *MAGIC.as_bytes());
+    match read {
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        other => other.map_err(Error::io(path, "reading")),
+    }
+}
+
+/// Header, payload and file size, every declared length and the hash checked.
+pub(super) fn read_parts(path: &Path) -> Result<(Header, Vec<u8>, u64)> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(Error::io(path, "reading"))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(Error::format(path, format!("larger than the {MAX_FILE_BYTES} bytes that a model file may have")));
+    }
+    let (header, payload) = decode(&bytes).map_err(|why| {
+        Error::format(
+            path,
+            format!("not a whole caddie model file ({why}). Copy it again, or export it again from its checkpoint"),
+        )
+    })?;
+    Ok((header, payload, bytes.len() as u64))
+}
+
+fn decode(bytes: &[u8]) -> std::result::Result<(Header, Vec<u8>), String> {
+    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| format!("it does not start with `{MAGIC}`"))?;
+    let line_end = rest.iter().take(16).position(|&b| b == b'\n').ok_or("its first line does not end")?;
+    let (word, mut stream) = (String::from_utf8_lossy(&rest[..line_end]), &rest[line_end + 1..]);
+    let codec = Codec::from_name(&word).ok_or_else(|| format!("its compressor `{word}` is not known here"))?;
+    let possible = codec.max_expansion(stream.len() as u64).min(MAX_PAYLOAD_BYTES);
+    let mut reader = codec.decompress(&mut stream);
+
+    let mut length = [0; 4];
+    reader.read_exact(&mut length).map_err(|e| format!("header length: {e}"))?;
+    let length = u32::from_le_bytes(length);
+    if length > MAX_HEADER_BYTES {
+        return Err(format!("it declares a header of {length} bytes, more than the {MAX_HEADER_BYTES} allowed"));
+    }
+    let json = read_exactly(&mut *reader, u64::from(length)).map_err(|e| format!("header: {e}"))?;
+    let header: Header = serde_json::from_slice(&json).map_err(|e| format!("header: {e}"))?;
+    let total = header.check()?;
+    if total > possible {
+        return Err(format!("it declares {total} bytes of weights, more than the {possible} that it can hold"));
+    }
+    let payload = read_exactly(&mut *reader, total).map_err(|e| format!("weights: {e}"))?;
+    // Reading past the end makes the decompressor compare its own checksum.
+    if reader.read(&mut [0]).map_err(|e| format!("end of the stream: {e}"))? != 0 {
+        return Err("there are more bytes than it declares".to_owned());
+    }
+    drop(reader);
+    if !stream.is_empty() {
+        return Err(format!("{} bytes follow its end", stream.len()));
+    }
+    if sha256(&payload) != header.payload_sha256 {
+        return Err("its weights differ from their SHA-256".to_owned());
+    }
+    Ok((header, payload))
+}
+
+/// Reads `length` bytes, growing as they arrive: a declared length alone takes no memory.
+fn read_exactly(reader: &mut dyn Read, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(length).read_to_end(&mut bytes)?;
+    if (bytes.len() as u64) < length {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::UnexpectedEof,
+            format!("it ends after {} of {length} bytes", bytes.len()),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn pack(model: &QuantizedModel, recipe: &Recipe) -> Result<(Header, Vec<u8>)> {
+    let refuse = |name: &str, reason: String| Error::Parameter { name: name.to_owned(), reason };
+    let (entries, total) = lay_out(&outline(model)).map_err(|e| refuse("layout", e))?;
+    let mut payload = vec![0; total as usize];
+    for (entry, tensor) in entries.iter().zip(&model.tensors) {
+        let (values, scale) = tensor.data.parts();
+        let blobs =
+            [(Some((entry.offset, entry.bytes)), Some(values)), (entry.scale_offset.zip(entry.scale_bytes), scale)];
+        for (place, part) in blobs {
+            let (Some((offset, length)), Some(part)) = (place, part) else { continue };
+            let blob = bytes_of(part)?;
+            if blob.len() as u64 != length {
+                return Err(refuse(&entry.name, format!("{} bytes of data do not fill {:?}", blob.len(), entry.shape)));
+            }
+            payload[offset as usize..][..blob.len()].copy_from_slice(&blob);
+        }
+    }
+    let header = Header { tensors: entries, recipe: recipe.to_toml(), payload_sha256: sha256(&payload) };
+    header.check().map_err(|e| refuse("layout", e))?;
+    Ok((header, payload))
+}
+
+fn unpack(header: &Header, payload: &[u8]) -> Result<QuantizedModel> {
+    let tensors = header
+        .tensors
+        .iter()
+        .map(|entry| {
+            let values = Tensor::f_from_data_size(values_of(entry, payload), &entry.shape, entry.scheme.kind())?;
+            let data = match (entry.scheme, entry.scheme.scale(&entry.shape)) {
+                (Scheme::Float16, _) => Data::Float16(values),
+                (Scheme::Float32, _) | (_, None) => Data::Float32(values),
+                (scheme, Some((kind, shape))) => {
+                    let scale = Tensor::f_from_data_size(scale_of(entry, payload), &shape, kind)?;
+                    match scheme {
+                        Scheme::Int8PerRow => Data::PerRow { q: values, scale },
+                        _ => Data::PerTensor { q: values, scale },
+                    }
+                }
+            };
+            Ok(QuantizedTensor { name: entry.name.clone(), shape: entry.shape.clone(), data })
+        })
+        .collect::<Result<_>>()?;
+    Ok(QuantizedModel { tensors })
+}
+
+/// A tensor's values in a payload whose header was checked.
+pub(super) fn values_of<'a>(entry: &Entry, payload: &'a [u8]) -> &'a [u8] {
+    &payload[entry.offset as usize..][..entry.bytes as usize]
+}
+
+/// A tensor's scales, empty where there are none.
+pub(super) fn scale_of<'a>(entry: &Entry, payload: &'a [u8]) -> &'a [u8] {
+    match (entry.scale_offset, entry.scale_bytes) {
+        (Some(offset), Some(bytes)) => &payload[offset as usize..][..bytes as usize],
+        _ => &[],
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}

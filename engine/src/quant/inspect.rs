@@ -1,0 +1,104 @@
+//! What a model file or a checkpoint holds, tensor by tensor, and what each tensor costs of the byte budget.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::codec::Codec;
+use super::container::{is_model, read_parts, scale_of, values_of};
+use crate::checkpoint::{self, bytes_of};
+use crate::{Error, Result};
+
+/// A file, read and measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelReport {
+    /// `caddie-model` or `safetensors`.
+    pub format: &'static str,
+    pub tensors: Vec<TensorReport>,
+    /// Weights, scales not counted.
+    pub parameters: u64,
+    /// Bytes before compression, scales counted.
+    pub payload_bytes: u64,
+    /// The file as it lies on disk: what is counted, once code is added.
+    pub file_bytes: u64,
+    /// The byte budget of code and model together.
+    pub cap: u64,
+    /// `file_bytes / cap`.
+    pub share: f64,
+    /// The recipe inside a model file, as TOML.
+    pub recipe: Option<String>,
+}
+
+/// One tensor of the file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TensorReport {
+    pub name: String,
+    pub shape: Vec<i64>,
+    /// `int8_per_row`, `float16` …; the element type in a checkpoint.
+    pub scheme: String,
+    pub bits: u64,
+    /// Bytes before compression, scales counted.
+    pub bytes: u64,
+    /// Bytes of this tensor compressed alone at zlib level 9: an estimate of its part of the file, since one stream
+    /// shares its dictionary and codes between neighbours.
+    pub compressed: u64,
+    /// `compressed / cap`.
+    pub share: f64,
+}
+
+/// Reads a model file or a safetensors checkpoint, decided by how it starts. `cap` is the budget in bytes.
+///
+/// # Errors
+/// As [`super::container::read`] and [`checkpoint::load`].
+pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
+    if cap == 0 {
+        return Err(Error::format(path, "a budget of 0 bytes has no shares; give a cap of at least 1"));
+    }
+    let measure = |name: &str, shape: &[i64], scheme: &str, bits: u64, blobs: [&[u8]; 2]| {
+        let bytes = blobs.concat();
+        let compressed =
+            Codec::Zlib { level: 9 }.compressed_size(&bytes).map_err(Error::io(path, "compressing a tensor of"))?;
+        Ok(TensorReport {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            scheme: scheme.to_owned(),
+            bits,
+            bytes: bytes.len() as u64,
+            compressed,
+            share: compressed as f64 / cap as f64,
+        })
+    };
+    let (format, recipe, tensors) = if is_model(path)? {
+        let (header, payload, _) = read_parts(path)?;
+        let tensors: Result<Vec<_>> = header
+            .tensors
+            .iter()
+            .map(|e| {
+                let blobs = [values_of(e, &payload), scale_of(e, &payload)];
+                measure(&e.name, &e.shape, e.scheme.name(), u64::from(e.bits), blobs)
+            })
+            .collect();
+        ("caddie-model", Some(header.recipe), tensors?)
+    } else {
+        let (state, _) = checkpoint::load(path)?;
+        let tensors: Result<Vec<_>> = state
+            .iter()
+            .map(|(name, t)| {
+                let kind = checkpoint::dtype_name(t.kind());
+                measure(name, &t.size(), kind, 8 * t.kind().elt_size_in_bytes() as u64, [&bytes_of(t)?, &[]])
+            })
+            .collect();
+        ("safetensors", None, tensors?)
+    };
+    let file_bytes = std::fs::metadata(path).map_err(Error::io(path, "measuring"))?.len();
+    Ok(ModelReport {
+        format,
+        parameters: tensors.iter().map(|t| t.shape.iter().product::<i64>() as u64).sum(),
+        payload_bytes: tensors.iter().map(|t| t.bytes).sum(),
+        file_bytes,
+        cap,
+        share: file_bytes as f64 / cap as f64,
+        recipe,
+        tensors,
+    })
+}
