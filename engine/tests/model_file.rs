@@ -249,6 +249,10 @@ fn inspection_adds_up_for_a_model_file_and_for_a_checkpoint() {
     assert_eq!((report.format, report.parameters, report.file_bytes), ("safetensors", 2450, bytes));
     assert_eq!((report.payload_bytes, report.tensors[0].bits, report.recipe), (9800, 32, None));
     assert!(inspect(&path, 0).is_err());
+
+    std::fs::write(&path, "some other text file").unwrap();
+    let text = inspect(&path, 10_000).unwrap_err().to_string();
+    assert!(text.contains("no model file, and not a whole safetensors file"), "{text}");
 }
 
 /// The SHA-256 in the header is that of the payload, so that other tools can check it.

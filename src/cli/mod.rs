@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[cfg(feature = "engine")]
+pub mod inspect;
+
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
     ExitCode::SUCCESS

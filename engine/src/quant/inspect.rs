@@ -80,7 +80,10 @@ pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
             .collect();
         ("caddie-model", Some(header.recipe), tensors?)
     } else {
-        let (state, _) = checkpoint::load(path)?;
+        let (state, _) = checkpoint::load(path).map_err(|error| match error {
+            Error::Format { path, reason } => Error::Format { path, reason: format!("no model file, and {reason}") },
+            other => other,
+        })?;
         let tensors: Result<Vec<_>> = state
             .iter()
             .map(|(name, t)| {

@@ -1,0 +1,164 @@
+//! `caddie inspect`.
+
+use std::io::Write;
+
+use caddie_engine::quant::inspect::{ModelReport, TensorReport, inspect};
+use camino::{Utf8Path, Utf8PathBuf};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::error::{Error, exit};
+
+/// Show what a model file or checkpoint holds, and what each tensor costs of the byte budget
+///
+/// Nothing in the file is executed; a file that is truncated, altered or declares more than it can hold is refused.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  caddie inspect runs/demo/seed-42/model.int8.zlib\n  \
+                        caddie inspect checkpoint.safetensors --format json\n  \
+                        caddie inspect model.int8.zlib --cap 300000")]
+pub struct InspectArgs {
+    /// A model file written by caddie, or a safetensors checkpoint
+    model: Utf8PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value = "plain")]
+    format: Format,
+    /// The budget that the shares refer to, in decimal bytes of code and model together
+    #[arg(long, value_name = "BYTES", default_value_t = 16_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    cap: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Plain,
+    Json,
+}
+
+/// Reads the file and prints its table.
+pub fn run(args: InspectArgs) -> crate::Result<u8> {
+    let report = inspect(args.model.as_std_path(), args.cap)?;
+    let text = match args.format {
+        Format::Plain => plain(&report),
+        Format::Json => json(&args.model, &report)?,
+    };
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // `caddie inspect … | head` is no failure.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", "writing")(e)),
+        _ => Ok(exit::OK),
+    }
+}
+
+fn plain(report: &ModelReport) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["tensor", "shape", "stored as", "bits", "bytes", "compressed", "of budget"]);
+    table.add_rows(report.tensors.iter().map(row));
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        column.set_cell_alignment(if i < 3 { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    let file = match report.file_bytes.checked_sub(report.cap) {
+        None | Some(0) => format!("{} left for code", grouped(report.cap - report.file_bytes)),
+        Some(over) => format!("{} over it", grouped(over)),
+    };
+    format!(
+        "{}\n\n{} tensors, {} parameters, {} bytes before compression\n\
+         {} file: {} bytes, {:.2} % of the budget of {} bytes ({file})\n\
+         compressed: each tensor alone by zlib at level 9, an estimate of its part of a file that is one stream\n",
+        table.trim_fmt(),
+        report.tensors.len(),
+        grouped(report.parameters),
+        grouped(report.payload_bytes),
+        report.format,
+        grouped(report.file_bytes),
+        100.0 * report.share,
+        grouped(report.cap),
+    )
+}
+
+fn row(tensor: &TensorReport) -> [String; 7] {
+    let shape: Vec<String> = tensor.shape.iter().map(i64::to_string).collect();
+    [
+        // The name is a stranger's text: control characters must not reach the terminal.
+        tensor.name.escape_debug().to_string(),
+        format!("[{}]", shape.join(", ")),
+        tensor.scheme.clone(),
+        tensor.bits.to_string(),
+        grouped(tensor.bytes),
+        grouped(tensor.compressed),
+        format!("{:.3} %", 100.0 * tensor.share),
+    ]
+}
+
+fn json(path: &Utf8Path, report: &ModelReport) -> crate::Result<String> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        schema_version: u32,
+        path: &'a Utf8Path,
+        #[serde(flatten)]
+        report: &'a ModelReport,
+    }
+    serde_json::to_string_pretty(&Document { schema_version: 1, path, report })
+        .map(|text| text + "\n")
+        .map_err(|e| Error::Internal(format!("the report of {path} as JSON: {e}")))
+}
+
+/// `16000000` as `16,000,000`.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> ModelReport {
+        ModelReport {
+            format: "caddie-model",
+            tensors: vec![TensorReport {
+                name: "tok_emb\u{1b}[31m.weight".to_owned(),
+                shape: vec![1024, 512],
+                scheme: "int8_per_row".to_owned(),
+                bits: 8,
+                bytes: 526_336,
+                compressed: 480_000,
+                share: 0.03,
+            }],
+            parameters: 524_288,
+            payload_bytes: 526_336,
+            file_bytes: 480_100,
+            cap: 16_000_000,
+            share: 480_100.0 / 16e6,
+            recipe: None,
+        }
+    }
+
+    #[test]
+    fn the_table_states_shape_bits_bytes_and_share_and_no_control_character() {
+        let text = plain(&report());
+        for part in ["[1024, 512]", "int8_per_row", "526,336", "480,000", "3.000 %", "15,519,900 left for code"] {
+            assert!(text.contains(part), "{part} is missing from:\n{text}");
+        }
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_file_over_the_budget_says_by_how_much() {
+        let over = ModelReport { cap: 400_000, ..report() };
+        assert!(plain(&over).contains("80,100 over it"));
+    }
+
+    #[test]
+    fn json_carries_path_version_and_every_field() {
+        let value: serde_json::Value = serde_json::from_str(&json("m".into(), &report()).unwrap()).unwrap();
+        assert_eq!((value["schema_version"].as_u64(), value["path"].as_str()), (Some(1), Some("m")));
+        assert_eq!(value["tensors"][0]["shape"], serde_json::json!([1024, 512]));
+        assert_eq!(value["file_bytes"], 480_100);
+    }
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        assert_eq!([0, 999, 1000, 16_000_000].map(grouped), ["0", "999", "1,000", "16,000,000"]);
+    }
+}
