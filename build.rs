@@ -1,13 +1,21 @@
-//! Lets the binary and the tests find libtorch where the build found it; LD_LIBRARY_PATH still wins (RUNPATH).
+//! Lets `caddie` and its tests find libtorch where the engine found it, with no LD_LIBRARY_PATH set.
+//!
+//! Without the feature `engine` there is no such folder and nothing to do. engine/build.rs says why there are two paths.
+
+use std::path::Path;
 
 fn main() {
-    println!("cargo:rerun-if-env-changed=LIBTORCH");
-    println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
-    if std::env::var_os("CARGO_FEATURE_ENGINE").is_none() {
-        return;
+    println!("cargo::rerun-if-env-changed=DEP_CADDIE_ENGINE_LIBTORCH_LIB");
+    println!("cargo::rerun-if-changed=build.rs");
+    let Some(lib) = std::env::var_os("DEP_CADDIE_ENGINE_LIBTORCH_LIB") else { return };
+    let lib = Path::new(&lib);
+    if let Ok(target) = lib.canonicalize()
+        && target != lib
+    {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{}", target.display());
     }
-    if let Some(lib) = std::env::var_os("LIBTORCH").map(|root| std::path::PathBuf::from(root).join("lib")) {
-        let lib = lib.canonicalize().unwrap_or(lib);
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        println!("cargo::rustc-link-arg=-Wl,--enable-new-dtags");
     }
 }
