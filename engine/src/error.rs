@@ -30,6 +30,9 @@ pub enum Error {
     /// A parameter cannot be stored as the recipe asks. `reason` ends with what to do.
     #[error("parameter {name}: {reason}")]
     Parameter { name: String, reason: String },
+    /// The user asked to stop during an evaluation, which starts over when it is run again.
+    #[error("interrupted while scoring; run the same command again")]
+    Stopped,
     /// libtorch refused an operation: a bug here, or memory that ran out.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

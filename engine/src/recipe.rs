@@ -222,6 +222,14 @@ pub enum EvalMode {
 }
 
 impl EvalMode {
+    /// The mode that a word on the command line means.
+    pub fn from_word(word: &str) -> Result<EvalMode> {
+        [EvalMode::Full, EvalMode::Sliding, EvalMode::Ttt]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+            .ok_or_else(|| Error::Recipe(format!("unknown mode `{word}`; expected full, sliding or ttt")))
+    }
+
     /// The word on the command line and in recipes.
     pub fn as_str(self) -> &'static str {
         match self {

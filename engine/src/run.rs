@@ -335,7 +335,7 @@ fn quantise(ctx: &mut Context, code_bytes: u64) -> Result<()> {
 }
 
 /// Name of the metric lines of a mode, for a model reloaded from its quantised file.
-fn metric_name(mode: EvalMode) -> &'static str {
+pub fn metric_name(mode: EvalMode) -> &'static str {
     match mode {
         EvalMode::Full => "final_int8_zlib_roundtrip",
         EvalMode::Sliding => "final_int8_sliding_window",
@@ -355,7 +355,7 @@ fn score(ctx: &mut Context, val: &ValData, on: Device) -> Result<()> {
         let (observer, stop) = (&mut *ctx.observer, ctx.stop);
         let scored = evaluate::evaluate(&model, val, &recipe.eval, mode, None, &mut |totals| {
             if stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted { step: recipe.train.iterations as u64 });
+                return Err(Error::Stopped);
             }
             let (tokens, val_bpb) = (totals.tokens, totals.val_bpb());
             observer.on(&Event::Scoring { mode: mode.as_str(), tokens, of, val_bpb });

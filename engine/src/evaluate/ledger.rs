@@ -3,13 +3,14 @@
 //! The digest is taken over the uncompressed lines, so that it does not depend on the compressor's version:
 //! `zstd -dc ledger.jsonl.zst | sha256sum` shows it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::ValData;
 use crate::data::Document;
+use crate::recipe::EvalMode;
 use crate::{Error, Result, atomic};
 
 /// One document's score.
@@ -50,6 +51,12 @@ pub fn to_lines(rows: &[LedgerRow]) -> Vec<u8> {
 /// SHA-256 of the uncompressed lines, in hexadecimal.
 pub fn digest(rows: &[LedgerRow]) -> String {
     Sha256::digest(to_lines(rows)).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Where the ledger of an evaluation of the file `model` goes: `<model>.<mode>.ledger.jsonl.zst` beside it.
+pub fn path_beside(model: &Path, mode: EvalMode) -> PathBuf {
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    model.with_file_name(format!("{name}.{}.ledger.jsonl.zst", mode.as_str()))
 }
 
 /// Writes the ledger, whole or not at all; returns its digest.

@@ -3,6 +3,7 @@
 //! All evaluators give the same thing, the nats of each target of the validation stream, so that the mean, the ledger and
 //! the per-token file cannot disagree. Nothing is truncated: every token but the very first BOS is scored exactly once.
 
+pub mod file;
 pub mod full;
 pub mod ledger;
 pub mod sliding;

@@ -1,0 +1,129 @@
+//! Scoring a file: a quantised model file, or a checkpoint with the recipe that describes it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tch::Device;
+
+use super::{Score, ValData, evaluate};
+use crate::data::DataSet;
+use crate::log::{Event, Observer};
+use crate::model::Gpt;
+use crate::quant::container;
+use crate::recipe::EvalMode;
+use crate::run::metric_name;
+use crate::{Error, Recipe, Result, atomic, checkpoint};
+
+/// A request to score a file.
+pub struct FileJob<'a> {
+    /// A model file (`caddie-model …`) or a safetensors checkpoint.
+    pub model: PathBuf,
+    /// Needed for a checkpoint; for a model file it replaces the evaluation settings that the file carries.
+    pub recipe: Option<Recipe>,
+    /// `key=value` changes to the evaluation settings.
+    pub overrides: Vec<String>,
+    /// Data root or dataset folder.
+    pub data: PathBuf,
+    /// The recipe's own mode when `None`.
+    pub mode: Option<EvalMode>,
+    pub device: Device,
+    /// Set from outside to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// A model that is ready to score, with its data.
+pub struct Loaded {
+    pub model: Gpt,
+    pub recipe: Recipe,
+    pub mode: EvalMode,
+    /// Whether the weights come from a checkpoint, before quantisation.
+    pub pre_quantization: bool,
+    pub val: ValData,
+}
+
+impl FileJob<'_> {
+    /// Reads the model and the validation set.
+    ///
+    /// # Errors
+    /// A checkpoint without a recipe; weights, tokenizer and shards that do not belong together; unreadable files.
+    pub fn load(&self) -> Result<Loaded> {
+        let pre_quantization = !container::is_model(&self.model)?;
+        let (state, mut recipe) = if pre_quantization {
+            let Some(recipe) = self.recipe.clone() else {
+                return Err(Error::format(
+                    &self.model,
+                    "not a caddie model file; a safetensors checkpoint needs --recipe to say which model it is",
+                ));
+            };
+            (checkpoint::load(&self.model)?.0, recipe)
+        } else {
+            let (quantised, mut recipe) = container::read(&self.model)?;
+            if let Some(given) = &self.recipe {
+                recipe.eval = given.eval.clone();
+            }
+            (quantised.dequantize()?, recipe)
+        };
+        if !self.overrides.is_empty() {
+            recipe = Recipe::parse(&recipe.to_toml(), &self.overrides)?;
+        }
+        let data = DataSet::locate(&self.data, &recipe)?;
+        let model = Gpt::new(&recipe.model, state, self.device).map_err(|error| match error {
+            Error::Recipe(reason) => Error::format(&self.model, reason),
+            other => other,
+        })?;
+        let val = ValData::load(&recipe, &data)?;
+        let mode = self.mode.unwrap_or(recipe.eval.mode);
+        Ok(Loaded { model, recipe, mode, pre_quantization, val })
+    }
+}
+
+impl Loaded {
+    /// Name of this score's metric lines.
+    pub fn metric_name(&self) -> String {
+        if self.pre_quantization {
+            format!("diagnostic pre-quantization_{}", self.mode.as_str())
+        } else {
+            metric_name(self.mode).to_owned()
+        }
+    }
+
+    /// Scores all documents or those in `docs`; returns the score and the milliseconds it took.
+    pub fn score(
+        &self,
+        docs: Option<&[usize]>,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+    ) -> Result<(Score, f64)> {
+        let start = Instant::now();
+        let wanted = |d: &crate::data::Document| docs.is_none_or(|docs| docs.contains(&d.index));
+        // Full and sliding read the whole stream, whichever documents were asked for.
+        let of: usize = match (self.mode, docs) {
+            (EvalMode::Ttt, Some(_)) => self.val.documents.iter().filter(|d| wanted(d)).map(|d| d.targets).sum(),
+            _ => self.val.targets(),
+        };
+        let mode = self.mode.as_str();
+        let score = evaluate(&self.model, &self.val, &self.recipe.eval, self.mode, docs, &mut |totals| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            observer.on(&Event::Scoring { mode, tokens: totals.tokens, of: of as u64, val_bpb: totals.val_bpb() });
+            Ok(())
+        })?;
+        Ok((score, start.elapsed().as_secs_f64() * 1000.0))
+    }
+}
+
+/// Writes every scored target as tab-separated text: document, position in the stream, token id, bytes, nats.
+pub fn write_per_token(path: &Path, val: &ValData, score: &Score) -> Result<u64> {
+    atomic::write(path, |out| {
+        let mut put = |line: String| out.write_all(line.as_bytes()).map_err(Error::io(path, "writing"));
+        put("doc\tposition\ttoken\tbytes\tnats\n".to_owned())?;
+        for d in score.rows.iter().filter_map(|row| val.documents.get(row.doc as usize)) {
+            for k in d.start..d.start + d.targets {
+                put(format!("{}\t{}\t{}\t{}\t{}\n", d.index, k + 1, val.tokens[k + 1], val.bytes(k), score.nll[k]))?;
+            }
+        }
+        Ok(())
+    })
+}
