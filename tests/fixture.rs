@@ -135,6 +135,10 @@ fn a_folder_that_holds_something_is_left_alone() {
         let output = fixture(dir.path(), extra).code(2).get_output().stderr.clone();
         assert!(String::from_utf8(output).unwrap().contains("choose another folder"));
     }
+    for below in [notes.clone(), notes.join("new")] {
+        let output = fixture(&below, &["--force"]).code(2).get_output().stderr.clone();
+        assert!(String::from_utf8(output).unwrap().contains("is a file, or lies below one"));
+    }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     assert_eq!(fs::read_to_string(notes).unwrap(), "mine");
 }
