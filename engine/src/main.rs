@@ -70,7 +70,8 @@ impl Arguments {
     }
 
     fn option(&mut self, name: &str, value: String) -> Result<()> {
-        let number = || value.parse::<u64>().map_err(|_| Error::Recipe(format!("--{name} {value}: not a number\n{USAGE}")));
+        let number =
+            || value.parse::<u64>().map_err(|_| Error::Recipe(format!("--{name} {value}: not a number\n{USAGE}")));
         match name {
             "recipe" => self.recipe = Some(value.into()),
             "data" => self.data = Some(value.into()),

@@ -1,11 +1,94 @@
 //! The command line: one file a subcommand, each with its clap arguments, one call into the library, and the printing.
 
-use std::process::ExitCode;
-
+pub mod completions;
+#[cfg(feature = "engine")]
+pub mod engine_options;
+#[cfg(feature = "engine")]
+pub mod evaluate;
+pub mod fixture;
 #[cfg(feature = "engine")]
 pub mod inspect;
+#[cfg(feature = "engine")]
+pub mod progress;
+#[cfg(feature = "engine")]
+pub mod reproduce;
+#[cfg(feature = "engine")]
+pub mod submit;
+#[cfg(feature = "engine")]
+pub mod train;
 
-/// Runs the command line and returns its exit code.
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::Result;
+use crate::error::exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  caddie fixture demo/data                                   a small corpus with a known floor
+  caddie submit demo --data demo/data --seeds 42,0,1234      from a recipe to a records folder
+  caddie verify records/*/*                                  re-derive every number of a folder
+  caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
+
+Exit codes: 0 fine · 1 findings, over the limit, not reproduced, diverged · 2 wrong usage or unreadable input ·
+3 interrupted (run it again to continue) · 4 a bug in caddie";
+
+/// Carries a Parameter Golf entry from a recipe to a records folder, and checks any other.
+#[derive(Debug, Parser)]
+#[command(name = "caddie", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "engine")]
+    Submit(submit::SubmitArgs),
+    #[cfg(feature = "engine")]
+    Train(train::TrainArgs),
+    #[cfg(feature = "engine")]
+    Evaluate(evaluate::EvaluateArgs),
+    #[cfg(feature = "engine")]
+    Inspect(inspect::InspectArgs),
+    #[cfg(feature = "engine")]
+    Reproduce(reproduce::ReproduceArgs),
+    Fixture(fixture::FixtureArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the command line and returns its exit code. A panic is a bug and says so, with its own code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let code = std::panic::catch_unwind(|| {
+        let cli = Cli::parse();
+        match dispatch(&cli.command) {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("error: {error}");
+                error.exit_code()
+            }
+        }
+    });
+    ExitCode::from(code.unwrap_or_else(|_| {
+        eprintln!("error: this is a bug in caddie; please report the command and the lines above");
+        exit::INTERNAL
+    }))
+}
+
+fn dispatch(command: &Command) -> Result<u8> {
+    match command {
+        #[cfg(feature = "engine")]
+        Command::Submit(args) => submit::run(args),
+        #[cfg(feature = "engine")]
+        Command::Train(args) => train::run(args),
+        #[cfg(feature = "engine")]
+        Command::Evaluate(args) => evaluate::run(args),
+        #[cfg(feature = "engine")]
+        Command::Inspect(args) => inspect::run(args),
+        #[cfg(feature = "engine")]
+        Command::Reproduce(args) => reproduce::run(args),
+        Command::Fixture(args) => fixture::run(args),
+        Command::Completions(args) => completions::run(args, &mut Cli::command()),
+    }
 }

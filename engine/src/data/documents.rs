@@ -55,9 +55,9 @@ pub fn find_documents(tokens: &[u16], path: &Path) -> Result<Vec<Document>> {
 
 /// Segment boundaries of a packed row of `total_len` tokens, for variable-length attention (§1.4 d).
 ///
-/// `bos_positions` are ascending and below `total_len`; a headless tail before the first is its own segment. Segments longer than
-/// `max_doc_len` are cut every `max_doc_len` tokens from their own start (`0`: never). The list ends with `total_len`
-/// and is padded with it (segments of length zero) to a multiple of `bucket` entries.
+/// `bos_positions` are ascending and below `total_len`; a headless tail before the first is its own segment. Segments
+/// longer than `max_doc_len` are cut every `max_doc_len` tokens from their own start (`0`: never). The list ends with
+/// `total_len` and is padded with it (segments of length zero) to a multiple of `bucket` entries.
 pub fn cu_seqlens(bos_positions: &[usize], total_len: usize, max_doc_len: usize, bucket: usize) -> Vec<i32> {
     let headless = bos_positions.first() != Some(&0);
     let starts: Vec<usize> = headless.then_some(0).into_iter().chain(bos_positions.iter().copied()).collect();

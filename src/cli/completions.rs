@@ -1,0 +1,21 @@
+//! `caddie completions`: a completion script for a shell.
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+
+use crate::Result;
+use crate::error::exit;
+
+/// Print a completion script for a shell
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  caddie completions bash > ~/.local/share/bash-completion/completions/caddie")]
+pub struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+/// Prints the script.
+pub fn run(args: &CompletionsArgs, command: &mut Command) -> Result<u8> {
+    clap_complete::generate(args.shell, command, "caddie", &mut std::io::stdout());
+    Ok(exit::OK)
+}

@@ -1,0 +1,102 @@
+//! `caddie evaluate`: the score of a model file or a checkpoint.
+
+use camino::Utf8PathBuf;
+use clap::{Args, ValueEnum};
+
+use super::engine_options::EngineOptions;
+use super::progress::Progress;
+use crate::error::exit;
+use crate::runner::{recipes, stop};
+use crate::{Error, Result};
+use caddie_engine::evaluate::file::{FileJob, write_per_token};
+use caddie_engine::evaluate::ledger;
+use caddie_engine::recipe::EvalMode;
+use caddie_engine::run::score_lines;
+
+/// Score a quantised model file, or a checkpoint with --recipe
+///
+/// Prints the official metric lines and the ledger's digest, and writes the ledger: one row a document with its tokens,
+/// bytes and nats. The score of a checkpoint is labelled pre-quantization.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  caddie evaluate runs/demo/seed-42/model.int8.zlib --data demo/data --mode ttt\n  \
+                        caddie evaluate checkpoint.safetensors --recipe demo --data demo/data --mode full --per-token nats.tsv")]
+pub struct EvaluateArgs {
+    /// A model file, or a safetensors checkpoint
+    #[arg(value_name = "MODEL")]
+    model: Utf8PathBuf,
+    #[command(flatten)]
+    engine: EngineOptions,
+    /// Evaluator [default: the recipe's]
+    #[arg(long)]
+    mode: Option<Mode>,
+    /// Recipe of a checkpoint; with a model file, its evaluation settings are used instead of the file's own
+    #[arg(long, value_name = "RECIPE")]
+    recipe: Option<String>,
+    /// Change a key of the evaluation settings, for example ttt_lora_lr=0.002; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Write every token's nats as tab-separated text
+    #[arg(long, value_name = "FILE")]
+    per_token: Option<Utf8PathBuf>,
+    /// Where to write the ledger [default: <MODEL>.<mode>.ledger.jsonl.zst]
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<Utf8PathBuf>,
+}
+
+/// The evaluators.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// Non-overlapping rows, each scored whole
+    Full,
+    /// A window that moves by eval_stride
+    Sliding,
+    /// Document-independent score-first LoRA test-time training
+    Ttt,
+}
+
+impl From<Mode> for EvalMode {
+    fn from(mode: Mode) -> EvalMode {
+        match mode {
+            Mode::Full => EvalMode::Full,
+            Mode::Sliding => EvalMode::Sliding,
+            Mode::Ttt => EvalMode::Ttt,
+        }
+    }
+}
+
+/// Scores, prints, and writes the ledger and the per-token file.
+pub fn run(args: &EvaluateArgs) -> Result<u8> {
+    for path in [&args.per_token, &args.ledger].into_iter().flatten() {
+        let folder = path.parent().filter(|p| !p.as_str().is_empty()).unwrap_or(".".into());
+        if !folder.is_dir() {
+            return Err(Error::Usage(format!("{path}: the folder {folder} does not exist; create it first")));
+        }
+    }
+    let stop = stop::flag();
+    let job = FileJob {
+        model: args.model.clone().into(),
+        recipe: args.recipe.as_deref().map(|name| recipes::resolve(name, &[])).transpose()?,
+        overrides: args.set.clone(),
+        data: args.engine.data.clone().into(),
+        mode: args.mode.map(EvalMode::from),
+        device: caddie_engine::device::select(&args.engine.device)?,
+        stop,
+    };
+    let loaded = job.load()?;
+    let mut progress = Progress::new("evaluate", false);
+    let scored = loaded.score(None, stop, &mut progress);
+    progress.finish();
+    let (score, eval_ms) = scored?;
+    let ledger_path = match &args.ledger {
+        Some(path) => path.clone().into_std_path_buf(),
+        None => ledger::path_beside(args.model.as_std_path(), loaded.mode),
+    };
+    let digest = ledger::write(&ledger_path, &score.rows)?;
+    for line in score_lines(&loaded.metric_name(), &score, eval_ms, Some(&digest)) {
+        println!("{line}");
+    }
+    if let Some(path) = &args.per_token {
+        write_per_token(path.as_std_path(), &loaded.val, &score)?;
+    }
+    Ok(exit::OK)
+}
