@@ -2,7 +2,32 @@
 
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+
+pub mod unpack;
+
+#[derive(Debug, Parser)]
+#[command(name = "caddie", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Unpack(unpack::UnpackArgs),
+}
+
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let done = match Cli::parse().command {
+        Command::Unpack(args) => unpack::run(args),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
 }
