@@ -18,8 +18,10 @@ use caddie_engine::run::score_lines;
 /// Prints the official metric lines and the ledger's digest, and writes the ledger: one row a document with its tokens,
 /// bytes and nats. The score of a checkpoint is labelled pre-quantization.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  caddie evaluate runs/demo/seed-42/model.int8.zlib --data demo/data --mode ttt\n  \
-                        caddie evaluate checkpoint.safetensors --recipe demo --data demo/data --mode full --per-token nats.tsv")]
+#[command(
+    after_help = "Examples:\n  caddie evaluate runs/demo/seed-42/model.int8.zlib --data demo/data --mode ttt\n  \
+                        caddie evaluate checkpoint.safetensors --recipe demo --data demo/data --mode full --per-token nats.tsv"
+)]
 pub struct EvaluateArgs {
     /// A model file, or a safetensors checkpoint
     #[arg(value_name = "MODEL")]

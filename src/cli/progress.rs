@@ -47,8 +47,9 @@ impl Observer for Progress {
             }
             Event::Step { step, iterations, train_loss, tokens_per_second, seconds_left } => {
                 let left = indicatif::HumanDuration(Duration::from_secs_f64(seconds_left.clamp(0.0, 1e9)));
-                let message =
-                    format!("step {step}/{iterations}  loss {train_loss:.4}  {tokens_per_second:.0} tok/s  {left:#} left");
+                let message = format!(
+                    "step {step}/{iterations}  loss {train_loss:.4}  {tokens_per_second:.0} tok/s  {left:#} left"
+                );
                 self.show(*step as u64, *iterations as u64, "train", message);
             }
             Event::Scoring { mode, tokens, of, val_bpb } => {

@@ -37,11 +37,15 @@ pub struct TrainArgs {
 pub fn run(args: &TrainArgs) -> Result<u8> {
     let recipe = args.recipe.resolve()?;
     let dir = args.out.clone().unwrap_or_else(|| native::run_dir("runs".into(), &recipe.name, args.seed));
-    let job = native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantised, stop::flag())?;
+    let job =
+        native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantised, stop::flag())?;
     let mut progress = Progress::new(&format!("seed {}", args.seed), !args.quiet);
     let done = caddie_engine::run::run(&job, &mut progress);
     progress.finish();
     done?;
-    eprintln!("{dir}: trained and quantised; score it with\n  caddie evaluate {dir}/model.int8.zlib --data {}", args.engine.data);
+    eprintln!(
+        "{dir}: trained and quantised; score it with\n  caddie evaluate {dir}/model.int8.zlib --data {}",
+        args.engine.data
+    );
     Ok(exit::OK)
 }

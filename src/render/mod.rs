@@ -1,1 +1,4 @@
-//! (skeleton)
+//! From finished runs to a records folder.
+
+mod base85;
+pub mod launcher;

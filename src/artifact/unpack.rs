@@ -1,0 +1,226 @@
+//! Unpacking what a stranger has packed: nothing is trusted that has not been compared.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Read};
+
+use camino::Utf8Path;
+use fs_err as fs;
+
+use super::manifest::{MANIFEST, Manifest, Member};
+use super::pack::Hashing;
+use super::staging::Staging;
+use crate::{Error, Result};
+
+/// Where unpacking stops. The defaults leave room for ten seeds with the ledgers of the whole validation set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnpackLimits {
+    /// Members beside the manifest.
+    pub members: usize,
+    pub manifest_bytes: u64,
+    /// Bytes of the whole tar.
+    pub total_bytes: u64,
+    /// Times the archive's own size that the tar may have, once it is larger than [`UnpackLimits::manifest_bytes`].
+    pub ratio: u64,
+}
+
+impl Default for UnpackLimits {
+    fn default() -> Self {
+        UnpackLimits { members: 256, manifest_bytes: 1 << 20, total_bytes: 1 << 30, ratio: 100 }
+    }
+}
+
+/// The window that a decoder must keep, as a power of two: 8 MiB holds what [`super::pack`] asks for.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Unpacks `archive` into the folder `out`, which appears only if every member is as the manifest says.
+///
+/// # Errors
+/// When `out` exists and `force` is not given; when the archive holds anything but regular files under plain relative
+/// paths, or a member that is undeclared, missing, given twice, or of another size or SHA-256 than declared; when data
+/// follow the archive; when a limit is passed. The message names the member, and nothing is left behind.
+pub fn unpack(archive: &Utf8Path, out: &Utf8Path, limits: &UnpackLimits, force: bool) -> Result<Manifest> {
+    let file = fs::File::open(archive).map_err(Error::io(archive, "opening"))?;
+    let packed = file.metadata().map_err(Error::io(archive, "reading"))?.len();
+    let limit = limits.total_bytes.min(packed.saturating_mul(limits.ratio).max(limits.manifest_bytes));
+    let fault = |reason: String| {
+        Error::unreadable(
+            archive,
+            format!("{reason}; nothing was unpacked. Ask for the artifact as `caddie submit` wrote it"),
+        )
+    };
+    let staging = Staging::folder(out, MANIFEST, force)?;
+    let mut zstd = zstd::Decoder::new(file).map_err(|e| fault(format!("not a zstd archive: {e}")))?.single_frame();
+    zstd.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|e| fault(e.to_string()))?;
+    let mut tar = tar::Archive::new(Limited { inner: zstd, left: limit, limit });
+    let manifest = read_members(&mut tar, staging.path(), limits).map_err(|problem| match problem {
+        Problem::Archive(reason) => fault(reason),
+        Problem::Output(error) => error,
+    })?;
+    let mut rest = tar.into_inner();
+    if !only_zeros(&mut rest).map_err(|e| fault(e.to_string()))? || !at_end(rest.inner.finish()) {
+        return Err(fault("data follow the last member".to_owned()));
+    }
+    staging.commit()?;
+    Ok(manifest)
+}
+
+/// What goes wrong between the archive and the folder.
+enum Problem {
+    /// The archive is at fault.
+    Archive(String),
+    /// The disk is.
+    Output(Error),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Problem::Archive(error.to_string())
+    }
+}
+
+fn refuse<T>(reason: impl Into<String>) -> std::result::Result<T, Problem> {
+    Err(Problem::Archive(reason.into()))
+}
+
+fn read_members<R: Read>(
+    tar: &mut tar::Archive<R>,
+    dir: &Utf8Path,
+    limits: &UnpackLimits,
+) -> std::result::Result<Manifest, Problem> {
+    // Raw: the extensions for long names and sparse files are entries like any other, and refused.
+    let mut entries = tar.entries()?.raw(true);
+    let manifest = match entries.next().transpose()? {
+        Some(entry) => read_manifest(entry, dir, limits)?,
+        None => return refuse("it is empty"),
+    };
+    let mut seen = BTreeSet::new();
+    for entry in entries {
+        let entry = entry?;
+        let path = regular_path(&entry)?;
+        let Some(member) = manifest.members.iter().find(|member| member.path == path) else {
+            return refuse(format!("{path:?} is not declared in {MANIFEST}"));
+        };
+        if !seen.insert(path) {
+            return refuse(format!("{:?} is there twice", member.path));
+        }
+        read_member(entry, member, dir)?;
+    }
+    match manifest.members.iter().find(|member| !seen.contains(&member.path)) {
+        Some(missing) => refuse(format!("{:?} is declared in {MANIFEST} and missing", missing.path)),
+        None => Ok(manifest),
+    }
+}
+
+fn read_manifest<R: Read>(
+    mut entry: tar::Entry<'_, R>,
+    dir: &Utf8Path,
+    limits: &UnpackLimits,
+) -> std::result::Result<Manifest, Problem> {
+    if regular_path(&entry)? != MANIFEST {
+        return refuse(format!("its first member is not {MANIFEST}"));
+    }
+    if entry.size() > limits.manifest_bytes {
+        return refuse(format!("{MANIFEST} has {} bytes, the limit is {}", entry.size(), limits.manifest_bytes));
+    }
+    let mut json = Vec::new();
+    entry.read_to_end(&mut json)?;
+    let manifest: Manifest = match serde_json::from_slice(&json) {
+        Ok(manifest) => manifest,
+        Err(error) => return refuse(format!("{MANIFEST} cannot be read: {error}")),
+    };
+    if let Some(fault) = manifest.fault() {
+        return refuse(format!("{MANIFEST}: {fault}"));
+    }
+    if manifest.members.len() > limits.members {
+        return refuse(format!("it declares {} members, the limit is {}", manifest.members.len(), limits.members));
+    }
+    let total = manifest.members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.bytes));
+    if total.is_none_or(|total| total > limits.total_bytes) {
+        return refuse(format!("it declares more than the limit of {} bytes", limits.total_bytes));
+    }
+    let path = dir.join(MANIFEST);
+    fs::write(&path, json).map_err(|e| Problem::Output(Error::io(&path, "writing")(e)))?;
+    Ok(manifest)
+}
+
+fn read_member<R: Read>(entry: tar::Entry<'_, R>, member: &Member, dir: &Utf8Path) -> std::result::Result<(), Problem> {
+    let Member { path, bytes, sha256 } = member;
+    if entry.size() != *bytes {
+        return refuse(format!("{path:?} has {} bytes, {MANIFEST} says {bytes}", entry.size()));
+    }
+    let target = dir.join(path);
+    let output = |action| {
+        let error = Error::io(&target, action);
+        move |e| Problem::Output(error(e))
+    };
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(output("creating"))?;
+    }
+    let mut file = fs::File::create_new(&target).map_err(output("creating"))?;
+    let mut content = Hashing::new(entry);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = content.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        io::Write::write_all(&mut file, &buffer[..read]).map_err(output("writing"))?;
+    }
+    match content.digest() {
+        (read, _) if read != *bytes => refuse(format!("it ends inside {path:?}")),
+        (_, found) if found != *sha256 => {
+            refuse(format!("{path:?} was altered: its SHA-256 is {found}, {MANIFEST} says {sha256}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The entry's path, if it is a regular file under a plain relative one.
+fn regular_path<R: Read>(entry: &tar::Entry<'_, R>) -> std::result::Result<String, Problem> {
+    let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let kind = match entry.header().entry_type() {
+        tar::EntryType::Regular => None,
+        tar::EntryType::Symlink | tar::EntryType::Link => Some("a link"),
+        tar::EntryType::Directory => Some("a folder of its own"),
+        tar::EntryType::Char | tar::EntryType::Block => Some("a device"),
+        tar::EntryType::Fifo => Some("a pipe"),
+        _ => Some("no regular file"),
+    };
+    match (kind, super::manifest::path_fault(&path)) {
+        (Some(kind), _) => refuse(format!("{path:?} is {kind}; an artifact holds regular files only")),
+        (None, Some(fault)) => refuse(format!("{path:?} {fault}")),
+        (None, None) => Ok(path),
+    }
+}
+
+fn only_zeros(rest: &mut impl Read) -> io::Result<bool> {
+    let mut buffer = [0; 4096];
+    loop {
+        match rest.read(&mut buffer)? {
+            0 => return Ok(true),
+            read if buffer[..read].iter().any(|&byte| byte != 0) => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
+fn at_end(mut rest: BufReader<fs::File>) -> bool {
+    rest.fill_buf().is_ok_and(<[u8]>::is_empty)
+}
+
+/// Reads at most `limit` bytes and then fails, where [`Read::take`] would feign the end.
+struct Limited<R> {
+    inner: R,
+    left: u64,
+    limit: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other(format!("it unpacks to more than {} bytes, the limit for its size", self.limit))
+        })?;
+        Ok(read)
+    }
+}

@@ -1,0 +1,49 @@
+//! `caddie unpack`.
+
+use camino::Utf8PathBuf;
+
+use crate::artifact::{self, UnpackLimits};
+use crate::error::exit;
+
+/// Unpack an artifact and verify every member
+///
+/// The size and SHA-256 of each member are compared with the artifact's manifest. Links, devices, absolute and parent
+/// paths, and members that are undeclared, missing, altered or given twice are refused; then nothing is written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  caddie unpack NaiveBaseline.tar.zst\n  \
+                        caddie unpack NaiveBaseline.tar.zst --out /tmp/review --force")]
+pub struct UnpackArgs {
+    /// The artifact, `<name>.tar.zst`
+    artifact: Utf8PathBuf,
+    /// Folder to create [default: the artifact's name, in the current folder]
+    #[arg(long, value_name = "DIR")]
+    out: Option<Utf8PathBuf>,
+    /// Replace the folder if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+/// Unpacks, and prints what was verified.
+pub fn run(args: UnpackArgs) -> crate::Result<u8> {
+    let out = args.out.unwrap_or_else(|| default_out(&args.artifact));
+    let manifest = artifact::unpack(&args.artifact, &out, &UnpackLimits::default(), args.force)?;
+    for member in &manifest.members {
+        println!("{}  {:>12}  {}", member.sha256, member.bytes, member.path);
+    }
+    let total: u64 = manifest.members.iter().map(|member| member.bytes).sum();
+    println!(
+        "{out}: {} members, {total} bytes, every size and SHA-256 as declared; counted {} of {} bytes",
+        manifest.members.len(),
+        manifest.counted.bytes_total_max,
+        manifest.limits.bytes_total
+    );
+    Ok(exit::OK)
+}
+
+fn default_out(artifact: &Utf8PathBuf) -> Utf8PathBuf {
+    let name = artifact.file_name().unwrap_or("artifact");
+    match name.strip_suffix(".tar.zst") {
+        Some(stem) => stem.into(),
+        None => format!("{name}.unpacked").into(),
+    }
+}

@@ -1,0 +1,93 @@
+//! `train_gpt.py` of a native folder: a short launcher with the engine's source and the recipe embedded.
+//!
+//! What ships is what is counted: `bytes_code` is the length of this file. It depends on the recipe and the engine's
+//! source alone, so it is known before training ends and the log can state it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use include_dir::{Dir, include_dir};
+use liblzma::stream::{Filters, LzmaOptions, Stream};
+use liblzma::write::XzEncoder;
+
+use super::base85;
+use crate::artifact::tarball;
+
+static ENGINE_SRC: Dir = include_dir!("$CARGO_MANIFEST_DIR/engine/src");
+const ENGINE_MANIFEST: &str = include_str!("../../engine/Cargo.toml");
+const ENGINE_BUILD: &str = include_str!("../../engine/build.rs");
+const ENGINE_LOCK: &str = include_str!("../../engine/Cargo.lock");
+const WORKSPACE: &str = include_str!("../../templates/engine_workspace.toml");
+const TEMPLATE: &str = include_str!("../../templates/train_gpt.py");
+
+/// The libtorch that the engine is written against, as PyTorch's package names it.
+pub const TORCH: &str = "2.11.0";
+
+/// The same preset as Python's `{"id": lzma.FILTER_LZMA2}` assumes: a decoder that knows no more can read it.
+const LZMA_PRESET: u32 = 6;
+
+/// The script, complete: what a folder ships and what `bytes_code` counts.
+pub fn train_gpt_py(recipe_toml: &str) -> Vec<u8> {
+    let payload = base85::encode(&compress(&payload(recipe_toml)));
+    TEMPLATE.replace("@TORCH@", TORCH).replace("@PAYLOAD@", &payload).into_bytes()
+}
+
+/// Length of [`train_gpt_py`] in bytes: the counted code.
+pub fn code_bytes(recipe_toml: &str) -> u64 {
+    train_gpt_py(recipe_toml).len() as u64
+}
+
+/// Version of the embedded engine.
+pub fn engine_version() -> String {
+    let manifest: Option<toml::Table> = ENGINE_MANIFEST.parse().ok();
+    let version = manifest.as_ref().and_then(|m| m.get("package")?.get("version")?.as_str());
+    version.unwrap_or_else(|| unreachable!("engine/Cargo.toml states a version")).to_owned()
+}
+
+/// Every file that the script unpacks, by path.
+pub fn sources(recipe_toml: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    collect(&ENGINE_SRC, &mut files);
+    for (path, text) in [
+        ("Cargo.toml", WORKSPACE),
+        ("Cargo.lock", ENGINE_LOCK),
+        ("engine/Cargo.toml", ENGINE_MANIFEST),
+        ("engine/build.rs", ENGINE_BUILD),
+        ("recipe.toml", recipe_toml),
+    ] {
+        files.insert(path.to_owned(), text.as_bytes().to_vec());
+    }
+    files
+}
+
+fn collect(dir: &Dir<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
+    for file in dir.files() {
+        let path = file.path().to_string_lossy();
+        // An editor's leftovers are not the engine's source.
+        if !path.rsplit('/').next().is_some_and(|name| name.starts_with('.') || name.ends_with('~')) {
+            files.insert(format!("engine/src/{path}"), file.contents().to_vec());
+        }
+    }
+    dir.dirs().for_each(|inner| collect(inner, files));
+}
+
+fn payload(recipe_toml: &str) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content) in sources(recipe_toml) {
+        tarball::append(&mut tar, &path, content.len() as u64, 0, content.as_slice())
+            .unwrap_or_else(|e| unreachable!("{path} goes into a tar in memory: {e}"));
+    }
+    tar.into_inner().unwrap_or_else(|e| unreachable!("a tar in memory ends: {e}"))
+}
+
+/// Raw LZMA2, as the field's own wrappers use it (spec/records-corpus.md §d).
+fn compress(bytes: &[u8]) -> Vec<u8> {
+    let encode = || -> std::io::Result<Vec<u8>> {
+        let mut filters = Filters::new();
+        filters.lzma2(&LzmaOptions::new_preset(LZMA_PRESET)?);
+        let mut encoder = XzEncoder::new_stream(Vec::new(), Stream::new_raw_encoder(&filters)?);
+        encoder.write_all(bytes)?;
+        encoder.finish()
+    };
+    encode().unwrap_or_else(|e| unreachable!("LZMA2 with a known preset compresses in memory: {e}"))
+}
