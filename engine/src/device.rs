@@ -48,7 +48,7 @@ pub fn describe(device: Device) -> String {
             let name = nvidia_name(index).unwrap_or_else(|| "unknown GPU".to_owned());
             format!("cuda:{index} {name}")
         }
-        _ => format!("cpu {} threads:{}", cpu_name(), tch::get_num_threads()),
+        _ => format!("cpu {} threads:{}", cpu_name(), crate::parallel::workers(device)),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod log;
 pub mod model;
 pub mod optim;
+pub mod parallel;
 pub mod quant;
 pub mod recipe;
 pub mod run;

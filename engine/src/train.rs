@@ -15,7 +15,7 @@ use crate::log::Event;
 use crate::model::{Attend, Gpt, initial_state};
 use crate::optim::{Optimizer, schedule};
 use crate::run::Context;
-use crate::{Error, Result, checkpoint};
+use crate::{Error, Result, checkpoint, parallel};
 
 /// What [`train`] leaves behind besides the model.
 pub struct Trained {
@@ -88,7 +88,6 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
         ))?;
     }
     ctx.log(&format!("peak memory: {} MiB", crate::device::peak_rss_mib()))?;
-    trainer.model.set_trainable(false);
     Ok(Trained { model: trainer.model, steps: step, train_time_ms })
 }
 
@@ -99,6 +98,8 @@ fn ms(since: Instant) -> f64 {
 /// The state that a step changes.
 struct Trainer {
     model: Gpt,
+    /// One a worker: micro-steps that go on at once differentiate through different replicas.
+    replicas: Vec<Gpt>,
     optimizer: Optimizer,
     loader: SequentialLoader,
     progress: Progress,
@@ -122,14 +123,15 @@ impl Trainer {
             }
         }
         let model = Gpt::new(&recipe.model, state, device)?;
-        model.set_trainable(true);
+        let workers = parallel::workers(device).min(recipe.train.grad_accum_steps as usize);
+        let replicas = (0..workers).map(|_| model.replica()).collect::<Result<_>>()?;
         let mut optimizer = Optimizer::new(&model, &recipe.optim);
         if !saved.is_empty() {
             optimizer.restore(|name| saved.get(name).map(Tensor::shallow_clone))?;
         }
         let mut loader = SequentialLoader::new(stream);
         loader.seek(progress.loader_position);
-        Ok(Trainer { model, optimizer, loader, progress, device })
+        Ok(Trainer { model, replicas, optimizer, loader, progress, device })
     }
 
     /// Real steps before the clock starts; weights, optimiser state and data position are put back afterwards.
@@ -144,8 +146,8 @@ impl Trainer {
         let weights = keep(self.model.parameters().iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
         let moments: BTreeMap<String, Tensor> = keep(self.optimizer.state()).into_iter().collect();
         for i in 1..=steps {
-            let _ = self.accumulate(ctx)?;
-            self.optimizer.step(0, 1.0);
+            let (_, grads) = self.gradients(ctx)?;
+            self.optimizer.step(grads, 0, 1.0)?;
             if steps <= 20 || i % 10 == 0 || i == steps {
                 ctx.log(&format!("warmup_step:{i}/{steps}"))?;
             }
@@ -160,30 +162,40 @@ impl Trainer {
         Ok(())
     }
 
-    /// Gradients of one step's micro-batches; the mean loss in nats per token.
-    fn accumulate(&mut self, ctx: &Context) -> Result<Tensor> {
+    /// Mean loss in nats per token and its gradients over one step's micro-steps, added up in their order.
+    fn gradients(&mut self, ctx: &Context) -> Result<(Tensor, Vec<Tensor>)> {
         let t = &ctx.recipe.train;
         let tokens = (t.train_batch_tokens / t.grad_accum_steps) as usize;
-        let shape = [-1, t.train_seq_len];
-        let mut total = Tensor::zeros([], (tch::Kind::Float, self.device));
-        for _ in 0..t.grad_accum_steps {
-            let (x, y) = self.loader.next_batch(tokens)?;
-            let x = Tensor::from_slice(&x).view(shape).to_device(self.device);
-            let y = Tensor::from_slice(&y).view(shape).to_device(self.device);
-            let loss = self.model.loss(&x, &y, &Attend::Causal) / t.grad_accum_steps as f64;
-            loss.backward();
-            total += loss.detach();
+        let (shape, share, device) = ([-1, t.train_seq_len], 1.0 / t.grad_accum_steps as f64, self.device);
+        let batches: Vec<_> = (0..t.grad_accum_steps).map(|_| self.loader.next_batch(tokens)).collect::<Result<_>>()?;
+        let micro_step = |replica: &mut Gpt, (x, y): (Vec<i64>, Vec<i64>)| {
+            let x = Tensor::from_slice(&x).view(shape).to_device(device);
+            let y = Tensor::from_slice(&y).view(shape).to_device(device);
+            let loss = replica.loss(&x, &y, &Attend::Causal) * share;
+            let grads = replica.gradients(&loss);
+            Ok((loss.detach(), grads))
+        };
+        let parts = parallel::map_with(&mut self.replicas, batches, micro_step, |_, _| Ok(()))?;
+        let mut parts = parts.into_iter();
+        let Some(mut sum) = parts.next() else { unreachable!("grad_accum_steps is at least 1") };
+        for (loss, grads) in parts {
+            sum.0 += loss;
+            for (total, grad) in sum.1.iter_mut().zip(grads).filter(|(_, grad)| grad.defined()) {
+                *total += grad;
+            }
         }
-        Ok(total)
+        Ok(sum)
     }
 
     fn step(&mut self, ctx: &Context, elapsed_ms: f64) -> Result<Tensor> {
         let t = &ctx.recipe.train;
         let step = self.progress.step;
-        self.model.set_looping(self.fraction(ctx, elapsed_ms) >= t.enable_looping_at);
+        let looping = self.fraction(ctx, elapsed_ms) >= t.enable_looping_at;
+        self.model.set_looping(looping);
+        self.replicas.iter_mut().for_each(|replica| replica.set_looping(looping));
         let lr_scale = schedule::lr_scale(t, step, elapsed_ms);
-        let loss = self.accumulate(ctx)?;
-        self.optimizer.step(step, lr_scale);
+        let (loss, grads) = self.gradients(ctx)?;
+        self.optimizer.step(grads, step, lr_scale)?;
         self.progress.step += 1;
         self.progress.loader_position = self.loader.position();
         Ok(loss)

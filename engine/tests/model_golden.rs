@@ -89,27 +89,17 @@ fn muon_agrees_step_by_step() {
         // bf16 copy protects the argument, so the golden steps start from g1 / ‖g1‖: their momentum buffers show it.
         grads[0] = &grads[0] / (grads[0].norm() + 1e-7);
 
-        let parameter = fill(&format!("muon.w.{tag}"), &shape, 0.5, &[0.0]).set_requires_grad(true);
+        let parameter = fill(&format!("muon.w.{tag}"), &shape, 0.5, &[0.0]);
         let parameters = [parameter];
         let mut muon = Muon::new(&parameters);
         for (i, grad) in grads.iter().enumerate() {
-            give_gradient(&parameters[0], grad);
-            muon.step(
-                &parameters,
-                MuonStep { lr: 0.04, momentum: 0.95, weight_decay: 0.0, backend_steps: 5, row_normalize: false },
-            );
+            let step = MuonStep { lr: 0.04, momentum: 0.95, weight_decay: 0.0, backend_steps: 5, row_normalize: false };
+            muon.step(&parameters, &[grad.shallow_clone()], step).unwrap();
             if let Some(expected) = case.get(format!("param_after_{}_f32", i + 1)) {
                 assert_close(&format!("muon {tag} step {}", i + 1), &values(&parameters[0]), &flat(expected), 1e-6);
             }
         }
     }
-}
-
-/// Makes `grad` the collected gradient of `parameter`.
-fn give_gradient(parameter: &Tensor, grad: &Tensor) {
-    let mut p = parameter.shallow_clone();
-    p.zero_grad();
-    (parameter * grad).sum(tch::Kind::Float).backward();
 }
 
 #[test]
@@ -119,17 +109,14 @@ fn muon_with_row_normalisation_agrees_on_banks() {
         let shape = integers(&case["bank_shape"]);
         let tag = shape.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
         let bank = fill(&format!("bmuon.w.{tag}"), &shape, 0.5, &[0.0]);
-        let parameters: Vec<Tensor> = (0..shape[0]).map(|i| bank.get(i).copy().set_requires_grad(true)).collect();
+        let parameters: Vec<Tensor> = (0..shape[0]).map(|i| bank.get(i).copy()).collect();
         let mut muon = Muon::new(&parameters);
         for step in 1..=3 {
             let grad = fill(&format!("bmuon.g{step}.{tag}"), &shape, 0.1, &[0.0]);
-            for (i, p) in parameters.iter().enumerate() {
-                give_gradient(p, &grad.get(i as i64));
-            }
-            muon.step(
-                &parameters,
-                MuonStep { lr: 0.022, momentum: 0.97, weight_decay: 0.095, backend_steps: 5, row_normalize: true },
-            );
+            let grads: Vec<Tensor> = (0..shape[0]).map(|i| grad.get(i)).collect();
+            let step =
+                MuonStep { lr: 0.022, momentum: 0.97, weight_decay: 0.095, backend_steps: 5, row_normalize: true };
+            muon.step(&parameters, &grads, hyper).unwrap();
             if let Some(expected) = case.get(format!("param_after_{step}_f32")) {
                 let ours: Vec<f32> = parameters.iter().flat_map(values).collect();
                 assert_close(&format!("bank {tag} step {step}"), &ours, &floats32(expected), 1e-6);
@@ -187,8 +174,7 @@ fn five_training_steps_agree() {
         let (x, y) = slice(k);
         let loss = model.loss(&x, &y, &Attend::Causal);
         assert_close(&format!("loss before step {k}"), &values(&loss), &[*expected], 5e-5);
-        loss.backward();
-        optimizer.step(k as i64, 1.0);
+        optimizer.step(model.gradients(&loss), k as i64, 1.0).unwrap();
     }
     let (x, y) = slice(0);
     let after = model.loss(&x, &y, &Attend::Causal);

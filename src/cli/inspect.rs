@@ -34,7 +34,7 @@ enum Format {
 }
 
 /// Reads the file and prints its table.
-pub fn run(args: InspectArgs) -> crate::Result<u8> {
+pub fn run(args: &InspectArgs) -> crate::Result<u8> {
     let report = inspect(args.model.as_std_path(), args.cap)?;
     let text = match args.format {
         Format::Plain => plain(&report),

@@ -77,6 +77,13 @@ impl Totals {
         })
     }
 
+    /// Adds the targets from `start` on, whose nats are `nll`.
+    fn add(&mut self, val: &ValData, start: usize, nll: &[f32]) {
+        self.tokens += nll.len() as u64;
+        self.nats += nll.iter().map(|&n| f64::from(n)).sum::<f64>();
+        self.bytes += (start..start + nll.len()).map(|k| val.bytes(k)).sum::<u64>();
+    }
+
     /// Nats per token: `Σ nats / Σ tokens`.
     pub fn val_loss(&self) -> f64 {
         self.nats / self.tokens as f64

@@ -4,35 +4,37 @@
 use tch::Tensor;
 
 use super::{OnProgress, Totals, ValData};
-use crate::Result;
 use crate::data::windows::{Window, sliding_windows};
 use crate::model::{Attend, Gpt};
 use crate::recipe::EvalRecipe;
+use crate::{Result, parallel};
 
 /// Nats of every target of the stream. Only the scored positions of a window go through the vocabulary projection.
 pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnProgress) -> Result<Vec<f32>> {
     let windows = sliding_windows(val.targets(), recipe.eval_seq_len as usize, recipe.eval_stride as usize);
-    let mut nll = vec![f32::NAN; val.targets()];
-    let mut totals = Totals::default();
+    let mut batches: Vec<&[Window]> = Vec::new();
     let mut rest = windows.as_slice();
     while let Some(first) = rest.first() {
         // A batch is a run of windows of one shape.
         let same = |w: &&Window| w.len == first.len && w.first_scored - w.start == first.first_scored - first.start;
         let rows = rest.iter().take(recipe.eval_batch_seqs as usize).take_while(same).count();
         let (batch, after) = rest.split_at(rows);
+        batches.push(batch);
         rest = after;
-        score_batch(model, val, batch, &mut nll)?;
-        for k in batch.iter().flat_map(|w| w.first_scored..w.end) {
-            totals.nats += f64::from(nll[k]);
-            totals.bytes += val.bytes(k);
-            totals.tokens += 1;
-        }
-        on_progress(&totals)?;
     }
-    Ok(nll)
+    let starts: Vec<usize> = batches.iter().map(|batch| batch[0].first_scored).collect();
+    let mut totals = Totals::default();
+    let work = |model: &mut Gpt, batch: &[Window]| score_batch(model, val, batch);
+    // The scored spans of consecutive windows adjoin, so the batches' values, one after another, are the stream's.
+    let parts = parallel::map_with(&mut model.for_workers(), batches, work, |batch, nats: &Vec<f32>| {
+        totals.add(val, starts[batch], nats);
+        on_progress(&totals)
+    })?;
+    Ok(parts.concat())
 }
 
-fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], nll: &mut [f32]) -> Result<()> {
+/// Nats of the scored positions of windows of one shape.
+fn score_batch(model: &Gpt, val: &ValData, windows: &[Window]) -> Result<Vec<f32>> {
     let (len, offset) = (windows[0].len as i64, (windows[0].first_scored - windows[0].start) as i64);
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for w in windows {
@@ -47,10 +49,5 @@ fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], nll: &mut [f32]) 
         let hidden = model.hidden(&x, &Attend::Causal, None).narrow(1, offset, len - offset);
         model.nll_from_hidden(&hidden, &y, None).to_device(tch::Device::Cpu).view([-1])
     });
-    let scored = Vec::<f32>::try_from(scored)?;
-    for (row, w) in windows.iter().enumerate() {
-        let count = w.end - w.first_scored;
-        nll[w.first_scored..w.end].copy_from_slice(&scored[row * count..(row + 1) * count]);
-    }
-    Ok(())
+    Ok(Vec::<f32>::try_from(scored)?)
 }

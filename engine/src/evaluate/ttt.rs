@@ -4,22 +4,18 @@
 //! learn from it. Nothing is shared between documents: not the adapters, not the moments, not a norm, not a random
 //! stream, so a document's score does not depend on which others are scored, beside it or before it.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::{OnProgress, Totals, ValData};
-use crate::Result;
 use crate::data::windows::{ChunkWindow, chunk_window, ttt_batches};
 use crate::data::{BOS_ID, Document};
 use crate::model::{AdapterInit, Adapters, Attend, Gpt};
 use crate::optim::adam::{AdamStep, Moments};
 use crate::recipe::EvalRecipe;
+use crate::{Result, parallel};
 
 /// A ~ U(±1/√in), drawn from SHA-256 of (seed, document, adapter): reproducible whatever the batch and the order.
 pub struct SeededInit {
@@ -47,51 +43,23 @@ pub fn score(
     on_progress: OnProgress,
 ) -> Result<Vec<f32>> {
     let init = SeededInit { seed: recipe.ttt_seed };
-    let on_cpu = model.device() == Device::Cpu;
-    let batch_size = if on_cpu { 1 } else { recipe.ttt_batch_size as usize };
-    let batches = ttt_batches(docs, batch_size);
-    let workers = if on_cpu { (tch::get_num_threads().max(1) as usize).min(batches.len().max(1)) } else { 1 };
+    let batch_size = if model.device() == Device::Cpu { 1 } else { recipe.ttt_batch_size as usize };
+    let batches: Vec<Vec<Document>> =
+        ttt_batches(docs, batch_size).iter().map(|batch| batch.iter().map(|&i| docs[i]).collect()).collect();
     warm_up(model, recipe);
 
     let mut nll = vec![f32::NAN; val.targets()];
     let mut totals = Totals::default();
-    let next = AtomicUsize::new(0);
-    let models: Mutex<Vec<Gpt>> = Mutex::new((0..workers).map(|_| model.share()).collect());
-    let threads = tch::get_num_threads();
-    let result = std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..workers {
-            let (sender, next, models, batches, init) = (sender.clone(), &next, &models, &batches, &init);
-            scope.spawn(move || {
-                let Some(model) = models.lock().ok().and_then(|mut pool| pool.pop()) else { return };
-                if workers > 1 {
-                    tch::set_num_threads(1);
-                }
-                while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let members: Vec<Document> = batch.iter().map(|&i| docs[i]).collect();
-                    let scored = score_batch(&model, val, recipe, &members, init);
-                    if sender.send(scored.map(|nats| (members, nats))).is_err() {
-                        return;
-                    }
-                }
-            });
+    let members = batches.clone();
+    let work = |model: &mut Gpt, batch: Vec<Document>| score_batch(model, val, recipe, &batch, &init);
+    parallel::map_with(&mut model.for_workers(), batches, work, |batch, scored: &Vec<Vec<f32>>| {
+        for (d, nats) in members[batch].iter().zip(scored) {
+            totals.add(val, d.start, nats);
+            nll[d.start..d.start + d.targets].copy_from_slice(nats);
         }
-        drop(sender);
-        let mut collect = |(members, nats): (Vec<Document>, Vec<Vec<f32>>)| {
-            for (d, nats) in members.iter().zip(nats) {
-                totals.tokens += d.targets as u64;
-                totals.nats += nats.iter().map(|&n| f64::from(n)).sum::<f64>();
-                totals.bytes += (d.start..d.start + d.targets).map(|k| val.bytes(k)).sum::<u64>();
-                nll[d.start..d.start + d.targets].copy_from_slice(&nats);
-            }
-            on_progress(&totals)
-        };
-        let result = receiver.into_iter().try_for_each(|scored| scored.and_then(&mut collect));
-        next.store(batches.len(), Ordering::Relaxed); // after an error, nothing new is begun
-        result
-    });
-    tch::set_num_threads(threads);
-    result.map(|()| nll)
+        on_progress(&totals)
+    })?;
+    Ok(nll)
 }
 
 /// One chunk of synthetic tokens through a throw-away set of adapters, before the clock matters: kernels are chosen and

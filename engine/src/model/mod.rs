@@ -101,6 +101,27 @@ impl Gpt {
         }
     }
 
+    /// One [`Gpt::share`] for each piece of work that can go on at once.
+    pub fn for_workers(&self) -> Vec<Gpt> {
+        (0..crate::parallel::workers(self.device())).map(|_| self.share()).collect()
+    }
+
+    /// The same weights with gradients of its own, for a micro-step beside others: what is learnt through one replica is seen
+    /// by all, what is differentiated through one is its own.
+    pub fn replica(&self) -> Result<Gpt> {
+        let leaves =
+            self.parameters.iter().map(|(name, t)| (name.clone(), t.detach().set_requires_grad(true))).collect();
+        let mut replica = Gpt::new(&self.config, leaves, self.device())?;
+        replica.schedule = self.schedule.clone();
+        Ok(replica)
+    }
+
+    /// Gradient of `loss` for every parameter, in their order; undefined where the loss does not depend on one.
+    pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
+        let leaves: Vec<&Tensor> = self.parameters.iter().map(|(_, t)| t).collect();
+        Tensor::run_backward(&[loss], &leaves, false, false)
+    }
+
     /// Turns depth recurrence on or off.
     pub fn set_looping(&mut self, looping: bool) {
         self.schedule = Schedule::new(&self.config, looping);

@@ -34,7 +34,7 @@ impl Weights {
                     spec.shape
                 )));
             }
-            by_name.insert(spec.name, tensor.to_device(device).to_kind(Kind::Float).detach());
+            by_name.insert(spec.name, tensor.to_device(device).to_kind(Kind::Float));
         }
         match given.keys().next() {
             Some(name) => {

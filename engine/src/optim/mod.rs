@@ -40,6 +40,8 @@ pub struct Optimizer {
     recipe: OptimRecipe,
     /// Learning rate of the embedding: it differs when the head is tied.
     embedding_lr: f64,
+    /// Group of each parameter, in the model's order.
+    groups: Vec<Group>,
     matrices: Vec<Tensor>,
     muon: Muon,
     others: Vec<(Group, Tensor, Moments)>,
@@ -47,10 +49,11 @@ pub struct Optimizer {
 
 impl Optimizer {
     pub fn new(model: &Gpt, recipe: &OptimRecipe) -> Optimizer {
+        let groups: Vec<Group> = model.parameters().iter().map(|(name, p)| group(name, &p.size())).collect();
         let mut matrices = Vec::new();
         let mut others = Vec::new();
-        for (name, parameter) in model.parameters() {
-            match group(name, &parameter.size()) {
+        for ((_, parameter), &group) in model.parameters().iter().zip(&groups) {
+            match group {
                 Group::Matrix => matrices.push(parameter.shallow_clone()),
                 other => others.push((other, parameter.shallow_clone(), Moments::new(parameter))),
             }
@@ -58,26 +61,27 @@ impl Optimizer {
         Optimizer {
             recipe: recipe.clone(),
             embedding_lr: if model.config().tie_embeddings { recipe.tied_embed_lr } else { recipe.embed_lr },
+            groups,
             muon: Muon::new(&matrices),
             matrices,
             others,
         }
     }
 
-    /// One step from the collected gradients, which it then clears. `lr_scale` multiplies every learning rate.
-    pub fn step(&mut self, step: i64, lr_scale: f64) {
+    /// One step from `grads`, in the model's parameter order. `lr_scale` multiplies every learning rate. A parameter with an
+    /// undefined gradient is left alone, unless it is a matrix: those all take part in every pass.
+    pub fn step(&mut self, grads: Vec<Tensor>, step: i64, lr_scale: f64) -> Result<()> {
         let o = &self.recipe;
-        if o.grad_clip_norm > 0.0 {
-            self.clip(o.grad_clip_norm);
-        }
-        for (group, parameter, moments) in &mut self.others {
+        let grads = if o.grad_clip_norm > 0.0 { clip(grads, o.grad_clip_norm) } else { grads };
+        let (matrices, others): (Vec<_>, Vec<_>) =
+            grads.into_iter().zip(&self.groups).partition(|(_, group)| **group == Group::Matrix);
+        for ((grad, _), (group, parameter, moments)) in others.into_iter().zip(&mut self.others) {
             let (lr, weight_decay) = match group {
                 Group::Embedding => (self.embedding_lr, o.embed_wd),
                 Group::Head => (o.head_lr, 0.0),
                 _ => (o.scalar_lr, o.adam_wd),
             };
             let adam = AdamStep { lr: lr * lr_scale, beta1: o.beta1, beta2: o.beta2, eps: o.adam_eps, weight_decay };
-            let grad = parameter.grad();
             if grad.defined() {
                 moments.step(parameter, &grad, adam);
             }
@@ -89,36 +93,8 @@ impl Optimizer {
             backend_steps: o.muon_backend_steps,
             row_normalize: o.muon_row_normalize,
         };
-        self.muon.step(&self.matrices, muon);
-        for parameter in self.parameters() {
-            let mut parameter = parameter.shallow_clone();
-            parameter.zero_grad();
-        }
-    }
-
-    fn parameters(&self) -> impl Iterator<Item = &Tensor> {
-        self.matrices.iter().chain(self.others.iter().map(|(_, parameter, _)| parameter))
-    }
-
-    /// Scales all gradients so that their joint L2 norm is at most `max_norm`.
-    fn clip(&self, max_norm: f64) {
-        tch::no_grad(|| {
-            let norms: Vec<Tensor> = self
-                .parameters()
-                .map(Tensor::grad)
-                .filter(Tensor::defined)
-                .map(|g| g.norm().to_kind(Kind::Float))
-                .collect();
-            let total = Tensor::stack(&norms, 0).norm();
-            let scale = (total + 1e-6).reciprocal() * max_norm;
-            let scale = scale.clamp_max(1.0);
-            for parameter in self.parameters() {
-                let mut grad = parameter.grad();
-                if grad.defined() {
-                    let _ = grad.g_mul_(&scale);
-                }
-            }
-        })
+        let matrices: Vec<Tensor> = matrices.into_iter().map(|(grad, _)| grad).collect();
+        self.muon.step(&self.matrices, &matrices, muon)
     }
 
     /// Everything a checkpoint needs to go on, with names that cannot collide with parameters.
@@ -155,4 +131,13 @@ impl Optimizer {
         }
         Ok(())
     }
+}
+
+/// Scales all gradients so that their joint L2 norm is at most `max_norm`.
+fn clip(grads: Vec<Tensor>, max_norm: f64) -> Vec<Tensor> {
+    tch::no_grad(|| {
+        let norms: Vec<Tensor> = grads.iter().filter(|g| g.defined()).map(|g| g.norm().to_kind(Kind::Float)).collect();
+        let scale = ((Tensor::stack(&norms, 0).norm() + 1e-6).reciprocal() * max_norm).clamp_max(1.0);
+        grads.into_iter().map(|g| if g.defined() { g * &scale } else { g }).collect()
+    })
 }

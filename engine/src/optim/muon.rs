@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use crate::{Result, parallel};
+
 /// Coefficients of the quintic iteration.
 const NS5: (f64, f64, f64) = (3.4445, -4.7750, 2.0315);
 
@@ -41,17 +43,16 @@ impl Muon {
         &self.buffers
     }
 
-    /// One step from the parameters' gradients: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`.
-    pub fn step(&mut self, parameters: &[Tensor], step: MuonStep) {
+    /// One step from the gradients, in parameter order: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`.
+    pub fn step(&mut self, parameters: &[Tensor], grads: &[Tensor], step: MuonStep) -> Result<()> {
         tch::no_grad(|| {
             for group in &self.groups {
                 let updates: Vec<Tensor> = group
                     .iter()
                     .map(|&i| {
-                        let grad = parameters[i].grad();
                         let buffer = &mut self.buffers[i];
-                        let _ = buffer.g_mul_scalar_(step.momentum).g_add_(&grad);
-                        grad + &*buffer * step.momentum
+                        let _ = buffer.g_mul_scalar_(step.momentum).g_add_(&grads[i]);
+                        &grads[i] + &*buffer * step.momentum
                     })
                     .collect();
                 let mut update = Tensor::stack(&updates, 0);
@@ -59,7 +60,7 @@ impl Muon {
                     let norms = update.square().sum_dim_intlist([-1i64].as_slice(), true, Kind::Float).sqrt();
                     update = &update / norms.clamp_min(1e-7);
                 }
-                let update = newton_schulz(&update, step.backend_steps);
+                let update = orthogonalise(update, step.backend_steps)?;
                 let size = update.size();
                 let scale = (size[1] as f64 / size[2] as f64).max(1.0).sqrt();
                 for (row, &i) in group.iter().enumerate() {
@@ -70,8 +71,18 @@ impl Muon {
                     let _ = parameter.g_sub_(&(update.get(row as i64) * (step.lr * scale)));
                 }
             }
+            Ok(())
         })
     }
+}
+
+/// [`newton_schulz`] with the matrices dealt out to the cores.
+fn orthogonalise(update: Tensor, steps: i64) -> Result<Tensor> {
+    let workers = parallel::workers(update.device());
+    let parts = update.chunk(workers as i64, 0);
+    let work = |(): &mut (), part: Tensor| Ok(tch::no_grad(|| newton_schulz(&part, steps)));
+    let parts = parallel::map_with(&mut vec![(); workers], parts, work, |_, _| Ok(()))?;
+    Ok(Tensor::cat(&parts, 0))
 }
 
 /// Orthogonalises each matrix of `g` `[matrices, rows, cols]`: bf16 on CUDA, f32 on the CPU.
