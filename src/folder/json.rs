@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_digits_and_values_their_lines() {
-        let node = parse("\u{feff}{\n  \"val_bpb\": 1.0730,\n  \"runs\": [\n    {\"seed\": 42}\n  ]\n}").expect("valid");
+        let node =
+            parse("\u{feff}{\n  \"val_bpb\": 1.0730,\n  \"runs\": [\n    {\"seed\": 42}\n  ]\n}").expect("valid");
         let bpb = node.get("val_bpb").expect("key");
         assert_eq!((bpb.number().map(|n| n.decimals), bpb.line), (Some(4), 2));
         let run = &node.get("runs").expect("key").items()[0];

@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn sums_give_the_scores_and_the_digest_is_over_the_lines() {
-        let lines = "{\"doc\":0,\"tokens\":2,\"bytes\":8,\"nats\":3.0}\n{\"doc\":1,\"tokens\":2,\"bytes\":8,\"nats\":5.0}\n";
+        let lines =
+            "{\"doc\":0,\"tokens\":2,\"bytes\":8,\"nats\":3.0}\n{\"doc\":1,\"tokens\":2,\"bytes\":8,\"nats\":5.0}\n";
         let (_dir, path) = written(lines);
         let ledger = read(&path).expect("reads");
         assert_eq!((ledger.val_loss(), ledger.rows.len()), (Some(2.0), 2));

@@ -280,7 +280,8 @@ impl Parser {
         } else if line.starts_with("model_params:") {
             self.run.model_params = whole(line, "model_params:");
             self.note("model_params");
-        } else if line.starts_with("val_loader:") || line.starts_with("val_tokens:") || line.starts_with("val tokens:") {
+        } else if line.starts_with("val_loader:") || line.starts_with("val_tokens:") || line.starts_with("val tokens:")
+        {
             self.val_tokens(line);
         } else if line.starts_with("peak memory") {
             self.run.peak_memory_mib = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
