@@ -1,1 +1,155 @@
-//! (skeleton)
+//! The checks: each turns a [`Folder`] into findings, and none prints or stops the others.
+//!
+//! One file a family, its metadata on top; [`REGISTRY`] lists them all, and the rulebook names them by rule.
+
+mod claims;
+mod context;
+mod files;
+mod ledger;
+mod metadata;
+mod readme;
+mod score;
+mod seeds;
+mod size;
+pub mod sizing;
+mod time;
+
+use camino::Utf8Path;
+
+pub use context::{Context, Track};
+
+use crate::Result;
+use crate::folder::{Field, Folder, RunLog, Scope};
+use crate::report::{Finding, FolderReport, RunFacts, Scores, Size};
+use crate::rulebook::Rulebook;
+use crate::stats::{mean, sample_std};
+
+/// One check with its metadata.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// As the rulebook names it.
+    pub name: &'static str,
+    /// What it compares, in one sentence.
+    pub about: &'static str,
+    /// Rules that its findings speak to.
+    pub rules: &'static [&'static str],
+    /// Finds.
+    pub run: fn(&Context<'_>) -> Vec<Finding>,
+}
+
+/// Every check, in the order in which a reader would ask.
+pub const REGISTRY: &[&Check] = &[
+    &files::CHECK,
+    &metadata::CHECK,
+    &size::CAP,
+    &size::PARTS,
+    &size::CODE,
+    &time::TRAIN,
+    &time::EVAL,
+    &seeds::CHECK,
+    &score::CHECK,
+    &claims::CHECK,
+    &readme::CHECK,
+    &ledger::CHECK,
+];
+
+/// What a verification may be told.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// Another cap than the rulebook's, decimal bytes.
+    pub cap: Option<u64>,
+}
+
+/// Reads the folder and runs every check on it.
+///
+/// # Errors
+/// When the folder cannot be listed. What is wrong inside it is a finding.
+pub fn verify(folder: &Utf8Path, options: &VerifyOptions) -> Result<FolderReport> {
+    let rulebook = Rulebook::builtin()?;
+    Ok(verify_read(&Folder::read(folder)?, &rulebook, options))
+}
+
+/// Runs every check on a folder that was read.
+pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions) -> FolderReport {
+    let context = Context::new(folder, rulebook, options.cap);
+    let mut findings: Vec<Finding> = REGISTRY.iter().flat_map(|check| (check.run)(&context)).collect();
+    // Stable: findings of one severity stay in the registry's order.
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    FolderReport {
+        path: folder.path.clone(),
+        track: context.track.name().map(str::to_owned),
+        verdict: FolderReport::verdict_of(&findings),
+        runs: folder.runs.official.iter().map(RunFacts::from).collect(),
+        scores: scores(&folder.runs.official),
+        size: size_of(&context),
+        claimed: folder.metadata().map(|metadata| metadata.canonical()),
+        significance: Vec::new(),
+        findings,
+    }
+}
+
+/// Mean and sample standard deviation over the runs that have a score.
+fn scores(runs: &[RunLog]) -> Scores {
+    let bpb: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
+    let loss: Vec<f64> = runs.iter().filter_map(|run| run.val_loss).collect();
+    Scores {
+        val_bpb_mean: mean(&bpb),
+        val_bpb_std: sample_std(&bpb),
+        val_loss_mean: mean(&loss),
+        val_loss_std: sample_std(&loss),
+        runs: bpb.len(),
+    }
+}
+
+/// The accountings of a folder's size under the context's cap.
+pub fn size_of(context: &Context<'_>) -> Size {
+    let folder = context.folder;
+    let limit = context.limits.artifact_bytes;
+    let claim = |scope| folder.metadata()?.claim(Field::BytesTotal, scope).map(|claim| claim.stated.value as u64);
+    let logged = folder.runs.official.iter().filter_map(context::counted_bytes).max();
+    let model = folder.runs.official.iter().filter_map(|run| run.bytes_model).max();
+    let model = model.max(folder.model.as_ref().map(|model| model.bytes));
+    let shipped_code = folder.script.as_ref().map(|script| script.bytes);
+    let shipped_max = model.zip(shipped_code).and_then(|(model, code)| model.checked_add(code));
+    let counted = logged.or(shipped_max);
+    Size {
+        claimed: claim(Scope::Max).or_else(|| claim(Scope::Whole)),
+        logged_max: logged,
+        shipped_code,
+        packed_code: None,
+        shipped_max,
+        packed_max: None,
+        limit,
+        headroom: counted.and_then(|counted| i64::try_from(i128::from(limit) - i128::from(counted)).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rulebook::Disposition;
+
+    #[test]
+    fn every_rule_has_a_disposition_and_every_check_is_named_by_its_rules() {
+        let book = Rulebook::builtin().expect("loads");
+        for rule in &book.rules {
+            match rule.disposition().expect("a disposition") {
+                Disposition::Checks(names) => {
+                    for name in names {
+                        let check = REGISTRY.iter().find(|check| check.name == name);
+                        let check = check.unwrap_or_else(|| panic!("rule {} names {name}, no such check", rule.id));
+                        assert!(check.rules.contains(&rule.id.as_str()), "{name} does not list {}", rule.id);
+                    }
+                }
+                Disposition::Undecided(reason) => assert!(!reason.is_empty()),
+            }
+        }
+        for check in REGISTRY {
+            assert!(!check.rules.is_empty() && check.about.ends_with('.'), "{} lacks metadata", check.name);
+            for id in check.rules {
+                let rule = book.rule(id).unwrap_or_else(|| panic!("{} lists {id}, no such rule", check.name));
+                assert!(rule.checks.iter().any(|name| name == check.name), "rule {id} does not name {}", check.name);
+            }
+        }
+    }
+}

@@ -1,6 +1,225 @@
 //! A records folder as read: what its files say, before anything is judged.
 
+pub mod claim;
+pub mod files;
+pub mod json;
 pub mod ledger;
+mod log_parser;
+mod metric;
+pub mod number;
+pub mod readme;
 pub mod run_log;
+mod runs;
+pub mod submission;
 
-pub use run_log::{RunLog, read_log};
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub use claim::{Claim, Field, Scope};
+pub use files::{FileEntry, Skipped};
+pub use json::JsonError;
+pub use ledger::Ledger;
+pub use number::Stated;
+pub use readme::Readme;
+pub use run_log::{MetricLine, RunLog, read_log};
+pub use runs::{OtherLog, Runs};
+pub use submission::Submission;
+
+use crate::{Error, Result};
+
+/// Logs that are read; a folder with more is no record.
+const MAX_LOGS: usize = 1_000;
+
+/// Everything that a records folder states. Nothing in it was executed, no link was followed.
+#[derive(Debug)]
+pub struct Folder {
+    pub path: Utf8PathBuf,
+    /// Regular files, relative and sorted.
+    pub files: Vec<FileEntry>,
+    /// What was not read, and why.
+    pub skipped: Vec<Skipped>,
+    pub readme: Option<Readme>,
+    pub submission: Option<SubmissionFile>,
+    /// The script that is counted.
+    pub script: Option<FileEntry>,
+    /// The compressed weights, where the folder holds them.
+    pub model: Option<FileEntry>,
+    /// The runs that the submission is about, and the logs that are not.
+    pub runs: Runs,
+    /// Ledgers by file name.
+    pub ledgers: Vec<LedgerFile>,
+    /// Digests that `ledgers.json` states, by file name or seed.
+    pub ledger_digests: BTreeMap<String, String>,
+}
+
+/// The metadata file, readable or not.
+#[derive(Debug)]
+pub struct SubmissionFile {
+    pub file: Utf8PathBuf,
+    pub content: std::result::Result<Submission, JsonError>,
+}
+
+/// A ledger file, readable or not.
+#[derive(Debug)]
+pub struct LedgerFile {
+    pub file: Utf8PathBuf,
+    /// From the name `ledger_seed<N>.jsonl.zst`; the ledger itself names no seed.
+    pub seed: Option<i64>,
+    pub content: std::result::Result<Ledger, String>,
+}
+
+impl Folder {
+    /// Reads a folder within bounds. What cannot be read inside it is kept as such, for the checks to report.
+    ///
+    /// # Errors
+    /// When `path` is not a folder, or cannot be listed.
+    pub fn read(path: &Utf8Path) -> Result<Folder> {
+        let metadata = fs_err::metadata(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+        if !metadata.is_dir() {
+            return Err(Error::unreadable(path, "not a folder; give the records folder that holds submission.json"));
+        }
+        let files::Listing { files, mut skipped } = files::list(path)?;
+        let mut note = |file: &Utf8Path, reason: String| skipped.push(Skipped { path: file.to_owned(), reason });
+
+        let readme = find(&files, |name| name.eq_ignore_ascii_case("readme.md"));
+        let readme = readme.and_then(|file| match files::read_text(&path.join(&file.path)) {
+            Ok(text) => Some(Readme::parse(&text)),
+            Err(error) => {
+                note(&file.path, error.to_string());
+                None
+            }
+        });
+        let submission = submission_file(path, &files);
+        let (logs, not_logs) = read_logs(path, &files, &mut note);
+        let claims: Vec<Claim> = match &submission {
+            Some(SubmissionFile { content: Ok(submission), .. }) => submission.claims.clone(),
+            _ => Vec::new(),
+        };
+        let runs = Runs { not_logs, ..runs::select(path, logs, &claims) };
+        let ledger_digests = find(&files, |name| name == "ledgers.json")
+            .and_then(|file| files::read_text(&path.join(&file.path)).ok())
+            .and_then(|text| json::parse(&text).ok())
+            .map(|node| digests(&node))
+            .unwrap_or_default();
+        Ok(Folder {
+            path: path.to_owned(),
+            script: script(&files),
+            model: find(&files, is_model).cloned(),
+            ledgers: read_ledgers(path, &files),
+            ledger_digests,
+            readme,
+            submission,
+            runs,
+            files,
+            skipped,
+        })
+    }
+
+    /// The submission's metadata, when it could be read.
+    pub fn metadata(&self) -> Option<&Submission> {
+        self.submission.as_ref()?.content.as_ref().ok()
+    }
+
+    /// The Python scripts of the folder.
+    pub fn scripts(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().filter(|file| file.path.extension() == Some("py"))
+    }
+}
+
+/// The first top-level file whose name satisfies `wanted`.
+fn find(files: &[FileEntry], wanted: impl Fn(&str) -> bool) -> Option<&FileEntry> {
+    files.iter().find(|file| file.path.components().count() == 1 && file.path.file_name().is_some_and(&wanted))
+}
+
+fn submission_file(root: &Utf8Path, files: &[FileEntry]) -> Option<SubmissionFile> {
+    let other = |name: &str| name.starts_with("submission") && name.ends_with(".json");
+    let file = find(files, |name| name == "submission.json").or_else(|| find(files, other))?;
+    let content = match files::read_text(&root.join(&file.path)) {
+        Ok(text) => Submission::parse(&text),
+        Err(error) => Err(JsonError { line: 1, reason: error.to_string() }),
+    };
+    Some(SubmissionFile { file: file.path.clone(), content })
+}
+
+/// The script that counts: `train_gpt.py`, or what stands in its place.
+fn script(files: &[FileEntry]) -> Option<FileEntry> {
+    let named = |prefix: &'static str| move |name: &str| name.starts_with(prefix) && name.ends_with(".py");
+    find(files, |name| name == "train_gpt.py")
+        .or_else(|| find(files, named("train_gpt")))
+        .or_else(|| find(files, named("train")))
+        .or_else(|| find(files, named("")))
+        .cloned()
+}
+
+/// `model.int8.zlib` of a native run, `final_model.int8.ptz` of the baseline script.
+fn is_model(name: &str) -> bool {
+    let named = name.starts_with("model.") || name.starts_with("final_model.");
+    named && !name.ends_with(".pt") && !name.ends_with(".json") && !name.ends_with(".py")
+}
+
+/// The runs' logs, and the files that call themselves logs and are none.
+fn read_logs(
+    root: &Utf8Path,
+    files: &[FileEntry],
+    note: &mut impl FnMut(&Utf8Path, String),
+) -> (Vec<RunLog>, Vec<Utf8PathBuf>) {
+    let is_text = |file: &&FileEntry| {
+        let name = file.path.file_name().unwrap_or("").to_ascii_lowercase();
+        let prose = ["requirements", "readme", "license"].iter().any(|prefix| name.starts_with(prefix));
+        name.ends_with(".log") || (name.ends_with(".txt") && !prose)
+    };
+    let (mut logs, mut not_logs) = (Vec::new(), Vec::new());
+    for file in files.iter().filter(is_text).take(MAX_LOGS) {
+        match read_log(&root.join(&file.path)) {
+            Ok(mut run) if run.is_a_run() => {
+                run.log = file.path.clone();
+                logs.push(run);
+            }
+            // A text file that is no log is no business of a checker.
+            Ok(_) if file.path.extension() == Some("txt") => {}
+            Ok(_) => not_logs.push(file.path.clone()),
+            Err(error) => note(&file.path, error.to_string()),
+        }
+    }
+    (logs, not_logs)
+}
+
+fn read_ledgers(root: &Utf8Path, files: &[FileEntry]) -> Vec<LedgerFile> {
+    let ledgers = files.iter().filter(|file| {
+        file.path.file_name().is_some_and(|name| name.starts_with("ledger") && name.ends_with(".jsonl.zst"))
+    });
+    ledgers
+        .map(|file| {
+            let name = file.path.file_name().unwrap_or("");
+            let seed = name.strip_prefix("ledger_seed").and_then(|rest| rest.strip_suffix(".jsonl.zst"));
+            LedgerFile {
+                file: file.path.clone(),
+                seed: seed.and_then(|seed| seed.parse().ok()),
+                content: ledger::read(&root.join(&file.path)).map_err(|error| error.to_string()),
+            }
+        })
+        .collect()
+}
+
+/// `ledgers.json` maps a file name or a seed to its digest, at the top or under `ledgers`; a list of objects that
+/// name `file` or `seed` serves as well.
+fn digests(node: &json::Node) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (key, entry) in node.entries() {
+        match submission::digest(entry) {
+            Some(digest) => {
+                found.insert(key.clone(), digest);
+            }
+            None => found.extend(digests(entry)),
+        }
+    }
+    for item in node.items() {
+        let name = item.get("file").and_then(|file| file.text().map(str::to_owned));
+        let seed = item.get("seed").and_then(json::Node::number).map(|seed| seed.value.to_string());
+        if let (Some(key), Some(digest)) = (name.or(seed), submission::digest(item)) {
+            found.insert(key, digest);
+        }
+    }
+    found
+}

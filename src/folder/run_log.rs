@@ -1,11 +1,16 @@
 //! One training log, read: the facts of a run with the line that states each.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use crate::Result;
+use super::log_parser::Parser;
+use crate::{Error, Result};
+
+/// Bytes of a line that are looked at; what follows is passed over. The longest real lines are hyperparameter dumps.
+const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// What one run's log states. A value that the log does not state is `None`, never a guess.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -20,8 +25,12 @@ pub struct RunLog {
     pub val_bpb: Option<f64>,
     /// Nats per token of the official metric.
     pub val_loss: Option<f64>,
+    /// Digits after the point that the official metric line prints.
+    pub decimals: Option<u32>,
     /// Every final metric line, in order: name, val_loss, val_bpb.
     pub metrics: Vec<(String, f64, f64)>,
+    /// The same lines with everything they state.
+    pub metric_lines: Vec<MetricLine>,
     /// Last validation inside the loop: the score before quantisation.
     pub pre_quant_val_bpb: Option<f64>,
     /// Nats per token of that validation.
@@ -35,12 +44,18 @@ pub struct RunLog {
     pub step_avg_ms: Option<f64>,
     pub world_size: Option<u64>,
     pub gpu: Option<String>,
+    /// The `hardware:` line of a native log.
+    pub hardware: Option<String>,
+    /// Version of caddie's engine, of a native log.
+    pub engine_version: Option<String>,
     pub torch_version: Option<String>,
     pub model_params: Option<u64>,
     /// Compressed weights, decimal bytes.
     pub bytes_model: Option<u64>,
     /// Counted code, decimal bytes.
     pub bytes_code: Option<u64>,
+    /// `Code size (uncompressed)` of scripts that count a packed estimate, decimal bytes.
+    pub bytes_code_uncompressed: Option<u64>,
     /// `Total submission size` of the format that is scored, decimal bytes.
     pub bytes_total: Option<u64>,
     /// Targets in the validation stream as the log states them.
@@ -48,10 +63,42 @@ pub struct RunLog {
     pub peak_memory_mib: Option<u64>,
     /// SHA-256 of the uncompressed ledger, from a native run's `ledger:` line.
     pub ledger_sha256: Option<String>,
+    /// Documents, tokens and bytes of that line.
+    pub ledger_documents: Option<u64>,
+    pub ledger_tokens: Option<u64>,
+    pub ledger_bytes: Option<u64>,
     /// Hyperparameters the log states, by name.
     pub hyperparameters: BTreeMap<String, String>,
     /// Line numbers (1-based) of the facts above, by field name.
     pub lines: BTreeMap<&'static str, u64>,
+}
+
+/// One final metric line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricLine {
+    pub name: String,
+    pub val_loss: f64,
+    pub val_bpb: f64,
+    /// Digits after the point of `val_bpb`.
+    pub decimals: u32,
+    /// Its own clock, when the line has one.
+    pub eval_seconds: Option<f64>,
+    /// Of the weights before quantisation: never a score.
+    pub diagnostic: bool,
+    /// 1-based line number.
+    pub line: u64,
+}
+
+impl RunLog {
+    /// The line that states `field`, when the log states it.
+    pub fn line(&self, field: &str) -> Option<u64> {
+        self.lines.get(field).copied()
+    }
+
+    /// Whether anything in the file says that it is a run's log.
+    pub fn is_a_run(&self) -> bool {
+        self.val_bpb.is_some() || self.train_seconds.is_some() || self.pre_quant_val_bpb.is_some()
+    }
 }
 
 /// Reads one log in a single pass, with bounded memory.
@@ -59,6 +106,58 @@ pub struct RunLog {
 /// # Errors
 /// When the file cannot be opened or read. Lines that are not understood are no error.
 pub fn read_log(path: &Utf8Path) -> Result<RunLog> {
-    let _ = path;
-    Ok(RunLog { log: path.to_owned(), ..RunLog::default() })
+    let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+    let mut reader = std::io::BufReader::with_capacity(256 << 10, file);
+    let mut parser = Parser::default();
+    let mut line = Vec::new();
+    while read_bounded_line(&mut reader, &mut line).map_err(Error::io(path, "reading"))? {
+        parser.line(&String::from_utf8_lossy(&line));
+    }
+    let mut run = parser.finish();
+    run.log = path.to_owned();
+    Ok(run)
+}
+
+/// Fills `line` with the next line, without its end, at most [`MAX_LINE_BYTES`] of it; false at the end of the file.
+fn read_bounded_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    let mut any = false;
+    loop {
+        let buffer = match reader.fill_buf() {
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if buffer.is_empty() {
+            return Ok(any);
+        }
+        any = true;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let piece = &buffer[..end.unwrap_or(buffer.len())];
+        let room = MAX_LINE_BYTES.saturating_sub(line.len());
+        line.extend_from_slice(&piece[..piece.len().min(room)]);
+        let used = piece.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_cost_bounded_memory_and_nothing_after_them_is_lost() {
+        let mut text = vec![b'x'; 10 * MAX_LINE_BYTES];
+        text.extend_from_slice(b"\nseed:7\nlast");
+        let mut reader = std::io::BufReader::with_capacity(1000, text.as_slice());
+        let mut line = Vec::new();
+        let mut lengths = Vec::new();
+        while read_bounded_line(&mut reader, &mut line).expect("reads") {
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [MAX_LINE_BYTES, 6, 4]);
+    }
 }

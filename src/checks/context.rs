@@ -1,0 +1,101 @@
+//! What every check sees: the folder, the rulebook and the limits that apply.
+
+use crate::folder::{Folder, RunLog};
+use crate::report::{Confidence, Finding, Severity};
+use crate::rulebook::{Limits, Rulebook};
+
+/// Which rules apply to a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Track {
+    /// 10 minutes on 8xH100, 16 MB.
+    Record,
+    /// Only the 16 MB hold.
+    NonRecord,
+    /// Nothing says; checked as a record.
+    Unstated,
+}
+
+impl Track {
+    /// The canonical spelling; `None` when nothing states it.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Track::Record => Some("10min_16mb"),
+            Track::NonRecord => Some("non_record_16mb"),
+            Track::Unstated => None,
+        }
+    }
+
+    /// Where the folder lies decides; what submission.json says comes second.
+    fn of(folder: &Folder) -> Track {
+        let absolute = folder.path.canonicalize_utf8().unwrap_or_else(|_| folder.path.clone());
+        let placed =
+            absolute.components().rev().find_map(|part| part.as_str().strip_prefix("track_").map(str::to_owned));
+        let placed = placed.and_then(|track| crate::folder::submission::canonical_track(&track));
+        match placed.or_else(|| folder.metadata()?.track) {
+            Some("10min_16mb") => Track::Record,
+            Some(_) => Track::NonRecord,
+            None => Track::Unstated,
+        }
+    }
+}
+
+/// A folder with what to judge it by.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub folder: &'a Folder,
+    pub rulebook: &'a Rulebook,
+    /// The rulebook's, with the cap that the caller asked for.
+    pub limits: Limits,
+    pub track: Track,
+}
+
+impl<'a> Context<'a> {
+    /// The context of `folder`; `cap` replaces the rulebook's.
+    pub fn new(folder: &'a Folder, rulebook: &'a Rulebook, cap: Option<u64>) -> Context<'a> {
+        let mut limits = rulebook.limits;
+        limits.artifact_bytes = cap.unwrap_or(limits.artifact_bytes);
+        Context { folder, rulebook, limits, track: Track::of(folder) }
+    }
+
+    /// The submission's runs.
+    pub fn runs(&self) -> &'a [RunLog] {
+        &self.folder.runs.official
+    }
+
+    /// Name of the metadata file, for evidence and messages.
+    pub fn json_name(&self) -> &str {
+        self.folder.submission.as_ref().map_or("submission.json", |file| file.file.as_str())
+    }
+
+    /// A finding on `rule`, with the rule's severity and citations.
+    pub fn finding(&self, rule: &'static str, message: impl Into<String>) -> Finding {
+        let known = self.rulebook.rule(rule);
+        Finding {
+            rule: rule.to_owned(),
+            code: None,
+            severity: known.map_or(Severity::Error, |rule| rule.severity),
+            confidence: Confidence::High,
+            message: message.into(),
+            measured: None,
+            claimed: None,
+            limit: None,
+            evidence: Vec::new(),
+            citations: known.map(|rule| rule.citations.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// `severity` on the record track, information elsewhere.
+    pub fn on_record(&self, severity: Severity) -> Severity {
+        if self.track == Track::NonRecord { Severity::Info } else { severity }
+    }
+}
+
+/// The counted bytes of a run: the total that its log states, else the sum of the parts that it states.
+pub fn counted_bytes(run: &RunLog) -> Option<u64> {
+    run.bytes_total.or_else(|| run.bytes_model?.checked_add(run.bytes_code?))
+}
+
+/// How a run is called in messages: its seed, or its file where no seed is logged.
+pub fn run_name(run: &RunLog) -> String {
+    run.seed.map_or_else(|| run.log.to_string(), |seed| format!("seed {seed}"))
+}

@@ -1,0 +1,104 @@
+//! The files that a submission consists of.
+
+use super::{Check, Context};
+use crate::report::{Code, Finding, Severity};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "files",
+    about: "README.md, submission.json, the training script and the logs are present and readable.",
+    rules: &["pkg-readme", "pkg-log", "pkg-truncated-folder"],
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    required(context, &mut findings);
+    scripts(context, &mut findings);
+    other_logs(context, &mut findings);
+    not_read(context, &mut findings);
+    findings
+}
+
+fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    let folder = context.folder;
+    if folder.readme.is_none() {
+        let message = "README.md is missing: add one that explains the submission and shows its results";
+        findings.push(context.finding("pkg-readme", message).code(Code::MissingReadme));
+    }
+    match &folder.submission {
+        None => {
+            let message = "submission.json is missing: add one with author, github_id, name, val_bpb and date";
+            findings.push(context.finding("pkg-truncated-folder", message).code(Code::MissingSubmissionJson));
+        }
+        Some(json) if json.file != "submission.json" => {
+            let message =
+                format!("the metadata file is named {}; reviewers' tools look for submission.json", json.file);
+            let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardJsonName);
+            findings.push(finding.severity(Severity::Warning).at(
+                json.file.clone(),
+                None,
+                "submission.json is expected",
+            ));
+        }
+        Some(_) => {}
+    }
+    if context.runs().is_empty() {
+        let message = "no training log is in the folder: add the log of each seed (train_seed<N>.log)";
+        findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
+    }
+}
+
+fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    let Some(script) = &context.folder.script else {
+        let message = "no Python script is in the folder: add the train_gpt.py that produced the logs";
+        findings.push(context.finding("pkg-truncated-folder", message).code(Code::MissingTrainScript));
+        return;
+    };
+    if script.path != "train_gpt.py" {
+        let names: Vec<&str> = context.folder.scripts().map(|file| file.path.as_str()).collect();
+        let message = format!("there is no train_gpt.py; the scripts are {}", names.join(", "));
+        let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardScriptName);
+        findings.push(finding.severity(Severity::Warning).at(script.path.clone(), None, "taken as the script"));
+    }
+    if script.bytes == 0 {
+        let message = format!("{} is empty; the script that produced the logs is missing", script.path);
+        let finding = context.finding("pkg-truncated-folder", message).code(Code::EmptyTrainScript);
+        findings.push(finding.measured(0).at(script.path.clone(), None, "0 bytes"));
+    }
+}
+
+fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for other in &context.folder.runs.others {
+        let (code, message) = match (&other.copy_of, &other.claimed_in) {
+            (Some(original), _) => {
+                (Code::DuplicateLog, format!("{} is the same file as {original}; counted once", other.log))
+            }
+            (None, Some(claimed)) => {
+                (Code::OtherLog, format!("{} is not counted: {claimed} gives this seed's claimed score", other.log))
+            }
+            (None, None) => continue,
+        };
+        let finding = context.finding("pkg-log", message).code(code).severity(Severity::Info);
+        findings.push(finding.at(other.log.clone(), None, "not counted as a run"));
+    }
+}
+
+/// What was not read is unknown where a submission needs it, and worth a line elsewhere.
+fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for skipped in &context.folder.skipped {
+        let name = skipped.path.file_name().unwrap_or(".").to_ascii_lowercase();
+        let needed = name == "readme.md"
+            || name == "."
+            || [".json", ".py", ".log", ".zst"].iter().any(|end| name.ends_with(end));
+        let severity = if needed { Severity::Unknown } else { Severity::Info };
+        let message = format!("{} was not read: {}", skipped.path, skipped.reason);
+        let finding = context.finding("pkg-truncated-folder", message).code(Code::UnreadableFile);
+        findings.push(finding.severity(severity).at(skipped.path.clone(), None, skipped.reason.clone()));
+    }
+    for log in &context.folder.runs.not_logs {
+        let message = format!("{log} is no training log that is understood; nothing in it was compared");
+        let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Info);
+        findings.push(finding.at(log.clone(), None, "no step, metric or stop line"));
+    }
+}

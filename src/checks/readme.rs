@@ -1,0 +1,117 @@
+//! The README's results against the logs.
+
+use super::claims::compare_std;
+use super::context::run_name;
+use super::{Check, Context};
+use crate::folder::{Claim, Field, RunLog, Scope};
+use crate::report::{Code, Confidence, Finding, Severity};
+use crate::stats::{mean, sample_std};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "readme-numbers",
+    about: "The README's results table states, per seed and over the seeds, what the logs state.",
+    rules: &["pkg-headline", "size-claims-agree", "repro"],
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let Some(readme) = &context.folder.readme else { return Vec::new() };
+    if context.runs().is_empty() {
+        return Vec::new();
+    }
+    let claims = readme.claims();
+    if claims.is_empty() {
+        let message = "README.md has no results table with a seed column; its numbers were not compared with the logs";
+        let finding = context.finding("repro", message).code(Code::ReadmeWithoutResults).severity(Severity::Info);
+        return vec![finding.at("README.md", None, "no table with a seed column")];
+    }
+    claims.iter().filter_map(|claim| judge(context, claim)).collect()
+}
+
+fn judge(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    match claim.scope {
+        Scope::Seed(seed) => {
+            let run = context.runs().iter().find(|run| run.seed == Some(seed))?;
+            of_seed(context, claim, run)
+        }
+        Scope::Mean => of_mean(context, claim),
+        _ => deviation(context, claim),
+    }
+}
+
+fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {
+    let measured = claim.field.of(run)?;
+    let agrees = claim.stated.agrees(measured);
+    if agrees || (claim.loose || claim.field == Field::ValBpb) && any_metric(run, claim) {
+        return None;
+    }
+    let raw_code = run.bytes_code_uncompressed.filter(|_| claim.field == Field::BytesCode);
+    if raw_code.is_some_and(|raw| claim.stated.agrees(raw as f64)) {
+        return None;
+    }
+    let message =
+        format!("{}: README.md says {} {}, the log {measured}", run_name(run), claim.field.name(), claim.stated.value);
+    let finding = mismatch(context, claim, message, measured);
+    Some(finding.at(run.log.clone(), run.line(claim.field.name()), format!("{} {measured}", claim.field.name())))
+}
+
+/// A table may show the other evaluations of a run beside the official one.
+fn any_metric(run: &RunLog, claim: &Claim) -> bool {
+    let others = run.metric_lines.iter().map(|line| line.val_bpb).chain(run.pre_quant_val_bpb);
+    claim.field == Field::ValBpb && others.into_iter().any(|bpb| claim.stated.agrees(bpb))
+}
+
+fn of_mean(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let values: Vec<f64> = context.runs().iter().filter_map(|run| claim.field.of(run)).collect();
+    let measured = mean(&values)?;
+    // A mean of values that were rounded for the table is off by less than the last digit of each.
+    let unit = 10f64.powi(-(claim.stated.decimals as i32));
+    if claim.loose || (claim.stated.value - measured).abs() <= unit * 1.000_001 {
+        return None;
+    }
+    let message = format!(
+        "README.md says the mean {} is {}, over {} logs it is {measured:.8}",
+        claim.field.name(),
+        claim.stated.value,
+        values.len()
+    );
+    Some(mismatch(context, claim, message, measured))
+}
+
+fn deviation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    if claim.loose {
+        return None;
+    }
+    let of = if claim.field == Field::ValBpbStd { Field::ValBpb } else { Field::ValLoss };
+    let values: Vec<f64> = context.runs().iter().filter_map(|run| of.of(run)).collect();
+    let sample = sample_std(&values)?;
+    let (code, severity, what) = compare_std(claim, sample, values.len())?;
+    let code = if code == Code::StdMismatch { Code::ReadmeStdMismatch } else { code };
+    let message =
+        format!("README.md says {} {}{what}: the sample form is {sample:.8}", claim.field.name(), claim.stated.value);
+    let finding = context.finding("repro", message).code(code).severity(severity).measured(sample);
+    Some(finding.claimed(claim.stated.value).at("README.md", Some(claim.line), claim.text.clone()))
+}
+
+fn mismatch(context: &Context<'_>, claim: &Claim, message: String, measured: f64) -> Finding {
+    let score = matches!(claim.field, Field::ValBpb | Field::ValLoss);
+    let (rule, code, severity) = match claim.field {
+        Field::ValBpb | Field::ValLoss => ("pkg-headline", Code::ReadmeScoreNeLog, Severity::Error),
+        Field::BytesTotal | Field::BytesModel | Field::BytesCode => {
+            ("size-claims-agree", Code::ReadmeBytesNeLog, Severity::Warning)
+        }
+        Field::Steps => ("repro", Code::ReadmeStepsNeLog, Severity::Info),
+        _ => ("repro", Code::ReadmeTimeNeLog, Severity::Warning),
+    };
+    let slip = score && (claim.stated.value - measured).abs() <= context.limits.headline_tolerance_bpb;
+    // A column that may mean another evaluation, and a number marked as approximate, accuse nobody.
+    let severity = match severity {
+        _ if claim.stated.approximate => Severity::Info,
+        Severity::Error if slip || claim.loose => Severity::Warning,
+        severity => severity,
+    };
+    let confidence = if claim.loose { Confidence::Low } else { Confidence::High };
+    let finding = context.finding(rule, message).code(code).severity(severity).confidence(confidence);
+    finding.measured(measured).claimed(claim.stated.value).at("README.md", Some(claim.line), claim.text.clone())
+}

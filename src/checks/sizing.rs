@@ -1,0 +1,167 @@
+//! Counted bytes of a folder, an artifact or a set of files, for `caddie size` and the size gate of a CI.
+
+use std::io::Read;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::context::Context;
+use super::context::counted_bytes;
+use crate::folder::{Field, Folder, Scope};
+use crate::rulebook::Rulebook;
+use crate::{Error, Result};
+
+/// Uncompressed bytes of an artifact that are passed over at most.
+const MAX_ARTIFACT_BYTES: u64 = 1 << 32;
+/// A manifest lists a few files.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+
+/// What counts, and how it was counted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sizing {
+    pub path: String,
+    /// Which accounting gave `counted`.
+    pub method: String,
+    pub parts: Vec<Part>,
+    /// Sum of the parts, decimal bytes.
+    pub counted: u64,
+    /// The total that the logs count, where they count another form of the code than the one that is shipped.
+    pub logged: Option<u64>,
+    pub limit: u64,
+    /// Limit minus counted; negative when over.
+    pub headroom: i64,
+}
+
+/// One counted file or kind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Part {
+    pub name: String,
+    pub bytes: u64,
+}
+
+impl Sizing {
+    fn new(path: &str, method: String, parts: Vec<Part>, logged: Option<u64>, limit: u64) -> Result<Sizing> {
+        let counted = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.bytes));
+        let counted = counted.ok_or_else(|| Error::unreadable(path, "the sizes overflow"))?;
+        let headroom = i128::from(limit) - i128::from(counted);
+        let headroom = headroom.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        let logged = logged.filter(|logged| *logged != counted);
+        Ok(Sizing { path: path.to_owned(), method, parts, counted, logged, limit, headroom })
+    }
+
+    /// Over the cap under every accounting. Which form of the code counts is contested, so a folder that fits as its
+    /// logs count it is not over.
+    pub fn is_over(&self) -> bool {
+        self.counted > self.limit && self.logged.is_none_or(|logged| logged > self.limit)
+    }
+}
+
+/// Sizes each folder and artifact alone, and all plain files together; `cap` replaces the rulebook's.
+///
+/// # Errors
+/// When a path cannot be read, or its counted bytes cannot be determined.
+pub fn measure(paths: &[Utf8PathBuf], cap: Option<u64>) -> Result<Vec<Sizing>> {
+    let rulebook = Rulebook::builtin()?;
+    let limit = cap.unwrap_or(rulebook.limits.artifact_bytes);
+    let mut sizings = Vec::new();
+    let mut files: Vec<Part> = Vec::new();
+    for path in paths {
+        let metadata = fs_err::metadata(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+        if metadata.is_dir() {
+            sizings.push(folder(path, &rulebook, limit)?);
+        } else if !metadata.is_file() {
+            return Err(Error::unreadable(path, "neither a file nor a folder"));
+        } else if path.as_str().ends_with(".tar.zst") {
+            sizings.push(artifact(path, limit)?);
+        } else {
+            files.push(Part { name: path.to_string(), bytes: metadata.len() });
+        }
+    }
+    if let Some(first) = files.first() {
+        let path = if files.len() == 1 { first.name.clone() } else { format!("{} files", files.len()) };
+        sizings.push(Sizing::new(&path, "sum of the files".to_owned(), files, None, limit)?);
+    }
+    Ok(sizings)
+}
+
+/// The script as it is shipped and the largest model: as logged, as a file of the folder, or as claimed.
+fn folder(path: &Utf8Path, rulebook: &Rulebook, limit: u64) -> Result<Sizing> {
+    let folder = Folder::read(path)?;
+    let context = Context::new(&folder, rulebook, Some(limit));
+    let runs = context.runs();
+    let largest = runs.iter().filter_map(|run| Some((run.bytes_model?, run))).max_by_key(|(bytes, _)| *bytes);
+    let claimed = || {
+        let metadata = folder.metadata()?;
+        let claim = metadata.claim(Field::BytesModel, Scope::Whole)?;
+        Some((claim.stated.value as u64, format!("model as {} claims", context.json_name())))
+    };
+    let model = largest
+        .map(|(bytes, run)| (bytes, format!("model as {} states", run.log)))
+        .or_else(|| folder.model.as_ref().map(|file| (file.bytes, file.path.to_string())))
+        .or_else(claimed);
+    let logged = runs.iter().filter_map(counted_bytes).max();
+    let script = folder.script.as_ref().filter(|script| script.bytes > 0);
+    match (script, model, logged) {
+        (Some(script), Some((model, name)), _) => {
+            let parts = vec![Part { name: script.path.to_string(), bytes: script.bytes }, Part { name, bytes: model }];
+            Sizing::new(path.as_str(), "script as shipped, largest model".to_owned(), parts, logged, limit)
+        }
+        (_, _, Some(total)) => {
+            let parts = vec![Part { name: "total as logged".to_owned(), bytes: total }];
+            Sizing::new(path.as_str(), "as logged".to_owned(), parts, None, limit)
+        }
+        (script, ..) => {
+            let missing =
+                if script.is_none() { "a script (train_gpt.py)" } else { "a model file, or a log with its size" };
+            Err(Error::unreadable(path, format!("the counted bytes cannot be determined without {missing}")))
+        }
+    }
+}
+
+/// The part of an artifact's manifest.json that says what counts.
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    counted: Counted,
+}
+
+#[derive(Debug, Deserialize)]
+struct Counted {
+    runs: Vec<CountedRun>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CountedRun {
+    model: String,
+}
+
+/// The script and the largest counted model as they lie in the archive; the manifest only says which members count.
+fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
+    let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+    let decoder = zstd::Decoder::new(file).map_err(Error::io(path, "decompressing"))?;
+    let mut archive = tar::Archive::new(decoder.take(MAX_ARTIFACT_BYTES));
+    let unreadable = |error: std::io::Error| Error::unreadable(path, format!("no readable artifact: {error}"));
+    let mut manifest: Option<Manifest> = None;
+    let mut members: Vec<Part> = Vec::new();
+    for entry in archive.entries().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let bytes = entry.size();
+        if name == "manifest.json" && manifest.is_none() {
+            let mut text = Vec::new();
+            entry.take(MAX_MANIFEST_BYTES).read_to_end(&mut text).map_err(unreadable)?;
+            let read = serde_json::from_slice(&text);
+            manifest = Some(read.map_err(|error| Error::unreadable(path, format!("manifest.json: {error}")))?);
+        } else {
+            members.push(Part { name, bytes });
+        }
+    }
+    let manifest = manifest.ok_or_else(|| Error::unreadable(path, "holds no manifest.json; this is no artifact"))?;
+    let models: Vec<&str> = manifest.counted.runs.iter().map(|run| run.model.as_str()).collect();
+    let code = members.iter().find(|member| member.name == "train_gpt.py").cloned();
+    let model =
+        members.iter().filter(|member| models.contains(&member.name.as_str())).max_by_key(|member| member.bytes);
+    let (Some(code), Some(model)) = (code, model.cloned()) else {
+        return Err(Error::unreadable(path, "lacks train_gpt.py or the models that its manifest counts"));
+    };
+    Sizing::new(path.as_str(), "script and largest model in the artifact".to_owned(), vec![code, model], None, limit)
+}

@@ -1,0 +1,110 @@
+//! A number that submission.json or README.md states about the runs, wherever and under whatever name it stands.
+
+use serde::Serialize;
+
+use super::{RunLog, Stated};
+
+/// What a claimed number is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    ValBpb,
+    ValLoss,
+    ValBpbStd,
+    ValLossStd,
+    PreQuantValBpb,
+    PreQuantValLoss,
+    BytesTotal,
+    BytesModel,
+    BytesCode,
+    TrainSeconds,
+    EvalSeconds,
+    Steps,
+    StepAvgMs,
+    ModelParams,
+    /// Number of runs.
+    Runs,
+    /// Documents, tokens and bytes of the score ledger.
+    ScoredDocuments,
+    ScoredTokens,
+    ScoredBytes,
+}
+
+impl Field {
+    /// What the logs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::ValBpb => "val_bpb",
+            Field::ValLoss => "val_loss",
+            Field::ValBpbStd => "val_bpb_std",
+            Field::ValLossStd => "val_loss_std",
+            Field::PreQuantValBpb => "pre_quant_val_bpb",
+            Field::PreQuantValLoss => "pre_quant_val_loss",
+            Field::BytesTotal => "bytes_total",
+            Field::BytesModel => "bytes_model",
+            Field::BytesCode => "bytes_code",
+            Field::TrainSeconds => "train_seconds",
+            Field::EvalSeconds => "eval_seconds",
+            Field::Steps => "steps",
+            Field::StepAvgMs => "step_avg_ms",
+            Field::ModelParams => "model_params",
+            Field::Runs => "runs",
+            Field::ScoredDocuments => "ledger_documents",
+            Field::ScoredTokens => "ledger_tokens",
+            Field::ScoredBytes => "ledger_bytes",
+        }
+    }
+
+    /// The run's own value; `None` for statistics over runs and for what the log does not state.
+    pub fn of(self, run: &RunLog) -> Option<f64> {
+        let whole = |value: Option<u64>| value.map(|value| value as f64);
+        match self {
+            Field::ValBpb => run.val_bpb,
+            Field::ValLoss => run.val_loss,
+            Field::PreQuantValBpb => run.pre_quant_val_bpb,
+            Field::PreQuantValLoss => run.pre_quant_val_loss,
+            Field::BytesTotal => whole(run.bytes_total),
+            Field::BytesModel => whole(run.bytes_model),
+            Field::BytesCode => whole(run.bytes_code),
+            Field::TrainSeconds => run.train_seconds,
+            Field::EvalSeconds => run.eval_seconds,
+            Field::Steps => whole(run.steps),
+            Field::StepAvgMs => run.step_avg_ms,
+            Field::ModelParams => whole(run.model_params),
+            Field::ScoredDocuments => whole(run.ledger_documents),
+            Field::ScoredTokens => whole(run.ledger_tokens),
+            Field::ScoredBytes => whole(run.ledger_bytes),
+            Field::ValBpbStd | Field::ValLossStd | Field::Runs => None,
+        }
+    }
+}
+
+/// Over which runs the claim speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The run of this seed.
+    Seed(i64),
+    /// The mean over the runs, by the claim's own words.
+    Mean,
+    /// The largest of the runs, by the claim's own words.
+    Max,
+    /// Of the whole submission; which statistic it is, the claim does not say.
+    Whole,
+}
+
+/// One claimed number and its place.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Claim {
+    pub field: Field,
+    pub scope: Scope,
+    /// The key path (`seed_results.42.val_bpb`) or the column (`val_bpb, seed 42`).
+    pub key: String,
+    pub stated: Stated,
+    /// The number as it is written, for evidence.
+    pub text: String,
+    /// 1-based line of the file that states it.
+    pub line: u64,
+    /// The name may mean another evaluation of the run than the official one.
+    pub loose: bool,
+}

@@ -1,0 +1,128 @@
+//! Which of a log's metric lines is the official score (spec/records-corpus.md, "Which line is the official score").
+
+use super::run_log::{MetricLine, RunLog};
+
+/// What kind of evaluation a metric line reports; the later kinds are what a run that has them is scored by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tier {
+    Roundtrip,
+    Sliding,
+    Ttt,
+}
+
+fn tier(name: &str) -> Tier {
+    if name.contains("ttt") {
+        Tier::Ttt
+    } else if name.contains("sliding") {
+        Tier::Sliding
+    } else {
+        Tier::Roundtrip
+    }
+}
+
+/// `final_int8_ttt_lora_exact` and `final_int8_ttt_lora` are one result printed twice.
+fn base_name(name: &str) -> String {
+    name.replace("_exact", "")
+}
+
+/// The index of the official line among `lines`.
+///
+/// `ledgered` is the number of metric lines before the last `ledger:` line of a native log: there the score is the
+/// last `_exact` line that the ledger followed. Other logs go by tier (TTT, then sliding window, then round trip),
+/// except that a tier which scored worse than the next one did not help and is not what was submitted.
+pub(super) fn official(lines: &[MetricLine], ledgered: Option<usize>) -> Option<usize> {
+    let native = ledgered.and_then(|before| {
+        lines.iter().take(before).rposition(|line| !line.diagnostic && line.name.contains("_exact"))
+    });
+    native.or_else(|| by_tier(lines))
+}
+
+fn by_tier(lines: &[MetricLine]) -> Option<usize> {
+    let last_of = |wanted: Tier| {
+        let last = lines.iter().rposition(|line| !line.diagnostic && tier(&line.name) == wanted)?;
+        Some(exact_twin(lines, last))
+    };
+    let mut best: Option<usize> = None;
+    for candidate in [Tier::Ttt, Tier::Sliding, Tier::Roundtrip].into_iter().filter_map(last_of) {
+        match best {
+            None => best = Some(candidate),
+            // Half a unit of the coarser print is no improvement, only rounding.
+            Some(current) if lines[candidate].val_bpb < lines[current].val_bpb - 1e-4 => best = Some(candidate),
+            Some(_) => {}
+        }
+    }
+    best
+}
+
+/// The line with more digits of the same result, when there is one.
+fn exact_twin(lines: &[MetricLine], index: usize) -> usize {
+    let base = base_name(&lines[index].name);
+    let same = |line: &MetricLine| base_name(&line.name) == base && (line.val_bpb - lines[index].val_bpb).abs() < 1e-4;
+    let twins = lines.iter().enumerate().filter(|(_, line)| same(line));
+    twins.max_by_key(|(at, line)| (line.decimals, *at)).map_or(index, |(at, _)| at)
+}
+
+/// Makes `lines[index]` the official metric of `run`.
+pub(super) fn choose(run: &mut RunLog, index: usize) {
+    let Some(chosen) = run.metric_lines.get(index).cloned() else { return };
+    let base = base_name(&chosen.name);
+    let clock = |line: &&MetricLine| base_name(&line.name) == base && line.eval_seconds.is_some();
+    let timed = if chosen.eval_seconds.is_some() {
+        Some(&chosen)
+    } else {
+        let before = run.metric_lines[..index].iter().rev().find(clock);
+        before.or_else(|| run.metric_lines[index..].iter().find(clock))
+    };
+    let timed = timed.map(|line| (line.eval_seconds, line.line));
+    run.metric = Some(chosen.name);
+    run.val_bpb = Some(chosen.val_bpb);
+    run.val_loss = Some(chosen.val_loss);
+    run.decimals = Some(chosen.decimals);
+    run.lines.extend([("metric", chosen.line), ("val_bpb", chosen.line), ("val_loss", chosen.line)]);
+    if let Some((seconds, line)) = timed {
+        run.eval_seconds = seconds;
+        run.lines.insert("eval_seconds", line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(name: &str, val_bpb: f64, decimals: u32, eval_seconds: Option<f64>) -> MetricLine {
+        MetricLine { name: name.to_owned(), val_loss: 2.0, val_bpb, decimals, eval_seconds, diagnostic: false, line: 1 }
+    }
+
+    #[test]
+    fn tiers_prefer_ttt_but_not_a_failed_one() {
+        let roundtrip = line("final_int6_roundtrip_exact", 1.11, 8, None);
+        let sliding = line("final_int6_sliding_window_exact", 1.09, 8, None);
+        let good = line("final_int6_ttt", 1.08, 8, None);
+        let failed = line("final_int6_ttt", 1.336, 8, None);
+        assert_eq!(official(&[roundtrip.clone(), sliding.clone(), good], None), Some(2));
+        assert_eq!(official(&[roundtrip, sliding, failed], None), Some(1));
+        assert_eq!(official(&[], None), None);
+    }
+
+    #[test]
+    fn the_exact_twin_gives_the_digits_and_the_short_one_the_clock() {
+        let lines = vec![
+            line("final_int8_zlib_roundtrip", 1.2244, 4, Some(1.401)),
+            line("final_int8_zlib_roundtrip_exact", 1.2243657, 8, None),
+        ];
+        let mut run = RunLog { metric_lines: lines, ..RunLog::default() };
+        let index = official(&run.metric_lines, None).expect("a metric");
+        choose(&mut run, index);
+        assert_eq!((run.val_bpb, run.eval_seconds), (Some(1.2243657), Some(1.401)));
+    }
+
+    #[test]
+    fn a_native_run_is_scored_by_the_line_its_ledger_follows() {
+        let lines = [
+            line("final_int8_zlib_roundtrip_exact", 1.20, 8, None),
+            line("final_int8_ttt_lora_exact", 1.25, 8, None),
+            line("final_int8_zlib_roundtrip_exact", 1.10, 8, None),
+        ];
+        assert_eq!(official(&lines, Some(2)), Some(1), "the TTT is worse, but it is what the ledger holds");
+    }
+}

@@ -1,0 +1,103 @@
+//! A finding: what was seen, where, and which rule it speaks to. Evidence, not a verdict on a person.
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Code;
+
+/// How much a finding matters. `Unknown` marks what could not be determined: it is never a pass, and it outranks a
+/// warning because a reader must look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Unknown,
+    Error,
+}
+
+/// How sure caddie is that what it measured is what the rule means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    Low,
+    Medium,
+    High,
+}
+
+/// A place in a file that shows the finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// Relative to the folder.
+    pub file: Utf8PathBuf,
+    /// 1-based; `None` for a whole file.
+    pub line: Option<u64>,
+    /// The line, or what is to be seen in the file.
+    pub text: String,
+}
+
+/// One finding, in the order of fields that `verify --format json` publishes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// Id of the rule in the rulebook.
+    pub rule: String,
+    /// The discrepancy's code, where it has one.
+    pub code: Option<Code>,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    pub message: String,
+    /// What caddie derived from the files.
+    pub measured: Option<Value>,
+    /// What the folder states.
+    pub claimed: Option<Value>,
+    /// What the rule allows.
+    pub limit: Option<Value>,
+    pub evidence: Vec<Evidence>,
+    /// Where the rule is written.
+    pub citations: Vec<String>,
+}
+
+impl Finding {
+    /// Names the discrepancy.
+    pub fn code(mut self, code: Code) -> Finding {
+        self.code = Some(code);
+        self
+    }
+
+    /// Replaces the rule's severity, where the case is milder or the matter contested.
+    pub fn severity(mut self, severity: Severity) -> Finding {
+        self.severity = severity;
+        self
+    }
+
+    /// Says how sure the measurement is; high unless said.
+    pub fn confidence(mut self, confidence: Confidence) -> Finding {
+        self.confidence = confidence;
+        self
+    }
+
+    /// What caddie derived.
+    pub fn measured(mut self, value: impl Into<Value>) -> Finding {
+        self.measured = Some(value.into());
+        self
+    }
+
+    /// What the folder states.
+    pub fn claimed(mut self, value: impl Into<Value>) -> Finding {
+        self.claimed = Some(value.into());
+        self
+    }
+
+    /// What the rule allows.
+    pub fn limit(mut self, value: impl Into<Value>) -> Finding {
+        self.limit = Some(value.into());
+        self
+    }
+
+    /// Adds a place that shows it.
+    pub fn at(mut self, file: impl Into<Utf8PathBuf>, line: Option<u64>, text: impl Into<String>) -> Finding {
+        self.evidence.push(Evidence { file: file.into(), line, text: text.into() });
+        self
+    }
+}

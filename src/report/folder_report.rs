@@ -1,0 +1,137 @@
+//! One folder's part of a report, in the shape that `verify --format json` publishes.
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Finding, Severity};
+use crate::folder::RunLog;
+
+/// What the findings amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every check decided, and nothing above information was found.
+    Pass,
+    /// Warnings.
+    Warn,
+    /// At least one error.
+    Fail,
+    /// No error, but something could not be determined.
+    Unknown,
+}
+
+/// One folder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FolderReport {
+    pub path: Utf8PathBuf,
+    /// `10min_16mb` or `non_record_16mb`.
+    pub track: Option<String>,
+    pub verdict: Verdict,
+    pub runs: Vec<RunFacts>,
+    pub scores: Scores,
+    pub size: Size,
+    /// submission.json in the canonical schema; null when it cannot be read.
+    pub claimed: Option<Value>,
+    pub significance: Vec<Significance>,
+    /// Gravest first.
+    pub findings: Vec<Finding>,
+}
+
+impl FolderReport {
+    /// The verdict that `findings` amount to.
+    pub fn verdict_of(findings: &[Finding]) -> Verdict {
+        match findings.iter().map(|finding| finding.severity).max() {
+            Some(Severity::Error) => Verdict::Fail,
+            Some(Severity::Unknown) => Verdict::Unknown,
+            Some(Severity::Warning) => Verdict::Warn,
+            Some(Severity::Info) | None => Verdict::Pass,
+        }
+    }
+}
+
+/// What one run's log states.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunFacts {
+    /// Relative to the folder.
+    pub log: Utf8PathBuf,
+    pub seed: Option<i64>,
+    pub metric: Option<String>,
+    pub val_bpb: Option<f64>,
+    pub val_loss: Option<f64>,
+    pub train_seconds: Option<f64>,
+    pub eval_seconds: Option<f64>,
+    pub steps: Option<u64>,
+    pub world_size: Option<u64>,
+    pub gpu: Option<String>,
+    pub bytes_model: Option<u64>,
+    pub bytes_code: Option<u64>,
+    pub bytes_total: Option<u64>,
+    pub val_tokens: Option<u64>,
+}
+
+impl From<&RunLog> for RunFacts {
+    fn from(run: &RunLog) -> RunFacts {
+        RunFacts {
+            log: run.log.clone(),
+            seed: run.seed,
+            metric: run.metric.clone(),
+            val_bpb: run.val_bpb,
+            val_loss: run.val_loss,
+            train_seconds: run.train_seconds,
+            eval_seconds: run.eval_seconds,
+            steps: run.steps,
+            world_size: run.world_size,
+            gpu: run.gpu.clone(),
+            bytes_model: run.bytes_model,
+            bytes_code: run.bytes_code,
+            bytes_total: run.bytes_total,
+            val_tokens: run.val_tokens,
+        }
+    }
+}
+
+/// Statistics over the runs, from the logs. `std` is the sample standard deviation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Scores {
+    pub val_bpb_mean: Option<f64>,
+    pub val_bpb_std: Option<f64>,
+    pub val_loss_mean: Option<f64>,
+    pub val_loss_std: Option<f64>,
+    /// Runs with a score.
+    pub runs: usize,
+}
+
+/// Decimal bytes under each accounting.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Size {
+    /// The total that submission.json states.
+    pub claimed: Option<u64>,
+    /// The largest total that a log states or adds up to.
+    pub logged_max: Option<u64>,
+    /// The script as it lies in the folder.
+    pub shipped_code: Option<u64>,
+    /// The script packed by caddie; null until that is measured.
+    pub packed_code: Option<u64>,
+    /// The largest model plus the shipped script.
+    pub shipped_max: Option<u64>,
+    /// The largest model plus the packed script; null until that is measured.
+    pub packed_max: Option<u64>,
+    pub limit: u64,
+    /// Limit minus the counted total (`logged_max`, else `shipped_max`); negative when over.
+    pub headroom: Option<i64>,
+}
+
+/// One significance test of the claim.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Significance {
+    pub policy: String,
+    pub test: String,
+    pub baseline: f64,
+    pub unit: String,
+    pub margin: f64,
+    pub statistic: f64,
+    pub df: f64,
+    pub p_value: f64,
+    pub passes: bool,
+}
