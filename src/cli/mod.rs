@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod render;
 pub mod unpack;
 
 #[derive(Debug, Parser)]
@@ -15,12 +16,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
 }
 
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Render(args) => render::run(args),
         Command::Unpack(args) => unpack::run(args),
     };
     match done {
