@@ -88,8 +88,8 @@ fn score(facts: &Facts) -> Value {
         documents => numbers::count(facts.scored.documents),
         tokens => numbers::count(facts.scored.tokens),
         bytes => numbers::count(facts.scored.bytes),
-        train_max => seconds(results.train_seconds_max()),
-        eval_max => seconds(results.eval_seconds_max()),
+        train_max => results.train_seconds_max().map(numbers::seconds),
+        eval_max => results.eval_seconds_max().map(numbers::seconds),
     }
 }
 
@@ -150,7 +150,7 @@ fn made(facts: &Facts) -> Value {
         caddie => facts.versions.caddie,
         engine => facts.versions.engine,
         rulebook => facts.limits.rulebook,
-        params => facts.results.model_params.map_or(NOT_STATED.to_owned(), numbers::count),
+        params => facts.results.model_params.map(numbers::count),
         model_file => facts.model_file,
         tokenizer => facts.recipe.tokenizer_file(),
     }

@@ -100,7 +100,7 @@ impl MetricKind {
         match self {
             MetricKind::Ttt => "document-independent, score-first LoRA test-time training",
             MetricKind::Sliding => "a sliding window",
-            MetricKind::Roundtrip => "full context, rows side by side",
+            MetricKind::Roundtrip => "full context in non-overlapping rows",
             MetricKind::Other => "the evaluator of that name",
         }
     }
@@ -164,8 +164,8 @@ impl Results {
     }
 
     pub fn bytes_total_mean(&self) -> u64 {
-        let total: u64 = self.runs.iter().map(|run| run.bytes_total).sum();
-        total / (self.runs.len() as u64).max(1)
+        let totals: Vec<f64> = self.runs.iter().map(|run| run.bytes_total as f64).collect();
+        stats::mean(&totals).unwrap_or(0.0).round() as u64
     }
 
     /// `None` unless every run states it.

@@ -54,7 +54,7 @@ fn document(facts: &Facts, statements: &[Statement]) -> Value {
             "code_accounting": "file",
         },
         "time": time(results),
-        "steps": results.all(|run| run.steps.map(|steps| steps as f64)).and_then(|s| stats::mean(&s)).map(f64::round).map(|s| s as u64),
+        "train_steps_mean": results.all(|run| run.steps.map(|steps| steps as f64)).and_then(|steps| stats::mean(&steps)),
         "scored": { "documents": facts.scored.documents, "tokens": facts.scored.tokens, "bytes": facts.scored.bytes },
         "seed_results": seed_results(facts),
         "runs": runs(facts),
