@@ -13,7 +13,7 @@ use crate::rulebook::Rulebook;
 /// a log that contradicts its model file or its ledger stops the command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    caddie render runs/NaiveBaseline --out out --author 'Ada L.' --github-id ada --data fineweb10B_sp1024\n  \
+    caddie render runs/NaiveBaseline --out out --author Ada --github-id ada --data data\n  \
     caddie render runs/demo --out out --track non_record_16mb --name 'Demo run' --no-artifact --force")]
 pub struct RenderArgs {
     /// Folder with the seed-<n> folders of one submission
@@ -25,10 +25,10 @@ pub struct RenderArgs {
     #[arg(long)]
     name: Option<String>,
     /// Who submits
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     author: String,
     /// GitHub account that opens the pull request
-    #[arg(long, value_name = "ID", default_value = "")]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     github_id: String,
     /// Track, by the name of its folder or without `track_`
     #[arg(long, default_value = "10min_16mb")]
