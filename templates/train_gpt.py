@@ -78,12 +78,12 @@ def main(argv):
         return
     if argv[:1] not in (["run"], ["train"], ["evaluate"]):
         argv = ["run", *argv]
-    seed = os.environ.get("SEED", "1337")
+    stated = dict(part.split("=", 1) if "=" in part else (part, after) for part, after in zip(argv, [*argv[1:], ""]))
     defaults = {"--data": os.environ.get("DATA_PATH", "./data")}
     if argv[0] != "evaluate":
-        out = os.environ.get("OUT_DIR", f"./runs/train_gpt/seed-{seed}")
+        seed = os.environ.get("SEED", "1337")
+        out = os.environ.get("OUT_DIR", f"./runs/train_gpt/seed-{stated.get('--seed', seed)}")
         defaults.update({"--recipe": str(root / "recipe.toml"), "--seed": seed, "--out": out})
-    stated = {argument.split("=")[0] for argument in argv}
     argv += [part for key, value in defaults.items() if key not in stated for part in (key, value)]
     os.execve(engine, [engine, *argv], env)
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rulebook::Rulebook;
+
 /// Name of the first member, which describes the others.
 pub const MANIFEST: &str = "manifest.json";
 /// The script, whose length is the counted code.
@@ -46,6 +48,19 @@ pub struct Limits {
     pub eval_seconds: f64,
     /// Fewest runs of a claim.
     pub seeds: u64,
+}
+
+impl From<&Rulebook> for Limits {
+    fn from(book: &Rulebook) -> Limits {
+        Limits {
+            rulebook: book.id(),
+            bytes_total: book.limits.artifact_bytes,
+            train_seconds: book.limits.train_seconds,
+            train_tolerance_seconds: book.limits.step_tolerance_seconds,
+            eval_seconds: book.limits.eval_seconds,
+            seeds: book.limits.seeds as u64,
+        }
+    }
 }
 
 /// Counted bytes: the code and, of the models, one.

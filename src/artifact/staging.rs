@@ -35,8 +35,11 @@ impl Staging {
     /// A temporary file beside `target`, which the caller creates at [`Staging::path`].
     ///
     /// # Errors
-    /// As [`Staging::folder`].
+    /// As [`Staging::folder`]; a folder is never replaced by a file.
     pub fn file(target: &Utf8Path, force: bool) -> Result<Staging> {
+        if target.is_dir() {
+            return Err(Error::Usage(format!("{target} is a folder; name another place for the file")));
+        }
         Staging::open(target, force)
     }
 
@@ -150,6 +153,7 @@ mod tests {
         let staging = Staging::file(&target, true).unwrap();
         std::fs::write(staging.path(), "half").unwrap();
         std::mem::forget(staging); // as SIGKILL would
+        assert!(Staging::file(&dir, true).unwrap_err().to_string().contains("is a folder"));
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "old");
 
         let staging = Staging::file(&target, true).unwrap();

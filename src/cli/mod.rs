@@ -10,12 +10,16 @@ pub mod fixture;
 pub mod inspect;
 #[cfg(feature = "engine")]
 pub mod progress;
+pub mod render;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod size;
 #[cfg(feature = "engine")]
 pub mod submit;
 #[cfg(feature = "engine")]
 pub mod train;
+pub mod unpack;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -54,6 +58,10 @@ enum Command {
     Inspect(inspect::InspectArgs),
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
+    Verify(verify::VerifyArgs),
+    Size(size::SizeArgs),
+    Render(render::RenderArgs),
+    Unpack(unpack::UnpackArgs),
     Fixture(fixture::FixtureArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -88,6 +96,10 @@ fn dispatch(command: &Command) -> Result<u8> {
         Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Size(args) => size::run(args),
+        Command::Render(args) => render::run(args),
+        Command::Unpack(args) => unpack::run(args),
         Command::Fixture(args) => fixture::run(args),
         Command::Completions(args) => completions::run(args, &mut Cli::command()),
     }

@@ -26,7 +26,7 @@ pub const TORCH: &str = "2.11.0";
 /// The same preset as Python's `{"id": lzma.FILTER_LZMA2}` assumes: a decoder that knows no more can read it.
 const LZMA_PRESET: u32 = 6;
 
-/// The script, complete: what a folder ships and what `bytes_code` counts.
+/// The script, complete: what a folder ships and what `bytes_code` counts. White space around the recipe does not count.
 pub fn train_gpt_py(recipe_toml: &str) -> Vec<u8> {
     let payload = base85::encode(&compress(&payload(recipe_toml)));
     TEMPLATE.replace("@TORCH@", TORCH).replace("@PAYLOAD@", &payload).into_bytes()
@@ -53,7 +53,7 @@ pub fn sources(recipe_toml: &str) -> BTreeMap<String, Vec<u8>> {
         ("Cargo.lock", ENGINE_LOCK),
         ("engine/Cargo.toml", ENGINE_MANIFEST),
         ("engine/build.rs", ENGINE_BUILD),
-        ("recipe.toml", recipe_toml),
+        ("recipe.toml", &format!("{}\n", recipe_toml.trim())),
     ] {
         files.insert(path.to_owned(), text.as_bytes().to_vec());
     }

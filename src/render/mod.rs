@@ -1,4 +1,21 @@
-//! From finished runs to a records folder.
+//! From finished runs to a records folder, the text of its pull request, and the artifact.
+//!
+//! Every number comes from the logs through [`crate::folder::read_log`] into one [`results::Results`], and is written by
+//! [`numbers`]. A number that a log does not state is not rendered; a log that contradicts its model file or ledger stops
+//! the rendering. What the folder claims of the rules is in [`legality`].
 
 mod base85;
+pub mod facts;
 pub mod launcher;
+pub mod ledgers;
+pub mod legality;
+pub mod numbers;
+pub mod output;
+pub mod page;
+pub mod recipe;
+pub mod results;
+pub mod runs;
+pub mod submission;
+
+pub use facts::{Facts, Meta, Track};
+pub use output::{Options, Rendered, default_date, render, render_runs};

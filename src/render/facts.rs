@@ -1,0 +1,182 @@
+//! Everything that a folder's documents are written from.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::ledgers::LedgerSummary;
+use super::recipe::RecipeText;
+use super::results::Results;
+use super::runs::FinishedRun;
+use super::{launcher, numbers};
+use crate::artifact::{Limits, Versions};
+use crate::folder::RunLog;
+use crate::{Error, Result};
+
+/// What the runs cannot say: whose submission it is, and what it is called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Meta {
+    pub name: String,
+    pub author: String,
+    pub github_id: String,
+    pub date: jiff::civil::Date,
+    pub track: Track,
+}
+
+/// A track by its short name, for example `10min_16mb`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Track(String);
+
+/// The facts of one submission.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    pub meta: Meta,
+    pub recipe: RecipeText,
+    pub results: Results,
+    pub limits: Limits,
+    /// What every seed scored. Its digest is that of the first seed.
+    pub scored: LedgerSummary,
+    /// Each seed with the digest of its ledger, in the order of the runs.
+    pub ledgers: Vec<(i64, String)>,
+    /// File name of the model, for example `model.int8.zlib`.
+    pub model_file: String,
+    /// Length of the `train_gpt.py` that ships.
+    pub launcher_bytes: u64,
+    pub versions: Versions,
+}
+
+impl Facts {
+    /// Puts the facts of finished runs together; `launcher_bytes` is the length of the `train_gpt.py` that ships.
+    ///
+    /// # Errors
+    /// Those of [`Results::from_logs`], and when the logs counted another `train_gpt.py` than would ship.
+    pub fn of_runs(runs: &[FinishedRun], meta: Meta, limits: Limits, launcher_bytes: u64) -> Result<Facts> {
+        let logs: Vec<&RunLog> = runs.iter().map(|run| &run.log).collect();
+        let results = Results::from_logs(&logs)?;
+        let Some(first) = runs.first() else {
+            return Err(Error::Usage("there is no finished run to render".to_owned()));
+        };
+        if results.bytes_code != launcher_bytes {
+            let reason = format!(
+                "counted {} bytes of code, but train_gpt.py would ship with {launcher_bytes}: the runs were made with \
+                 another version of caddie. Render with that version, or train again",
+                results.bytes_code
+            );
+            return Err(Error::unreadable(&first.log.log, reason));
+        }
+        Ok(Facts {
+            meta,
+            recipe: first.recipe.clone(),
+            limits,
+            scored: first.ledger_summary.clone(),
+            ledgers: runs.iter().map(|run| (run.seed, run.ledger_summary.sha256.clone())).collect(),
+            model_file: first.model.file_name().unwrap_or_default().to_owned(),
+            launcher_bytes,
+            versions: Versions {
+                caddie: env!("CARGO_PKG_VERSION").to_owned(),
+                engine: launcher::engine_version(),
+                pytorch: match results.torch_versions.as_slice() {
+                    [] => None,
+                    versions => Some(versions.join(", ")),
+                },
+            },
+            results,
+        })
+    }
+
+    /// The hardware as the logs state it.
+    pub fn hardware(&self) -> String {
+        if self.results.hardware.is_empty() {
+            return "not stated in the logs".to_owned();
+        }
+        let names = self.results.hardware.join("; ");
+        match self.results.world_sizes.as_slice() {
+            [] | [1] => names,
+            sizes => format!("{}x {names}", sizes.iter().map(u64::to_string).collect::<Vec<_>>().join("/")),
+        }
+    }
+
+    /// The recipe's own sentences on the method.
+    pub fn blurb(&self) -> &str {
+        self.recipe.text("blurb").unwrap_or_default()
+    }
+
+    /// `<date>_<Name>`, in characters that every system takes.
+    pub fn folder_name(&self) -> String {
+        format!("{}_{}", self.meta.date, self.meta.file_name())
+    }
+
+    /// "1.2244 (mean of 3 seeds, sample std 0.0007)".
+    pub fn headline(&self) -> String {
+        let spread = self.results.val_bpb;
+        let mean = numbers::headline(spread.mean);
+        match spread.std {
+            Some(std) => {
+                format!("{mean} (mean of {} seeds, sample std {})", self.results.runs.len(), numbers::headline(std))
+            }
+            None => format!("{mean} (one seed)"),
+        }
+    }
+}
+
+impl Meta {
+    /// The name with a `_` for each run of other characters than letters, digits, `.`, `_` and `-`.
+    pub fn file_name(&self) -> String {
+        let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let words: Vec<&str> = self.name.split(|c| !keep(c)).filter(|word| !word.is_empty()).collect();
+        words.join("_").trim_matches('.').to_owned()
+    }
+}
+
+impl Track {
+    /// Whether the track's runs compete for the record, under its time limits.
+    pub fn is_record(&self) -> bool {
+        !self.0.starts_with("non_record")
+    }
+
+    /// Name of the folder under `records/`.
+    pub fn folder(&self) -> String {
+        format!("track_{}", self.0)
+    }
+}
+
+impl fmt::Display for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Track {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Track, String> {
+        let name = text.strip_prefix("track_").unwrap_or(text).replace('-', "_");
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            return Err(format!("{text:?} is no track; the challenge has 10min_16mb and non_record_16mb"));
+        }
+        Ok(Track(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_folder_names() {
+        let name = |name: &str| {
+            let track = "10min_16mb".parse().unwrap();
+            let (author, github_id) = (String::new(), String::new());
+            Meta { name: name.to_owned(), author, github_id, date: jiff::civil::date(2026, 5, 1), track }.file_name()
+        };
+        assert_eq!(name("LoRA TTT / rank 8"), "LoRA_TTT_rank_8");
+        assert_eq!((name("../x"), name("Q²")), ("_x".to_owned(), "Q".to_owned()));
+    }
+
+    #[test]
+    fn tracks_are_known_by_their_short_and_long_names() {
+        let track: Track = "track_non_record_16mb".parse().unwrap();
+        assert_eq!((track.to_string().as_str(), track.is_record()), ("non_record_16mb", false));
+        assert_eq!("10min_16mb".parse::<Track>().unwrap().folder(), "track_10min_16mb");
+        assert!("../x".parse::<Track>().is_err());
+    }
+}

@@ -1,0 +1,247 @@
+//! The legality statement: each condition, how the engine meets it, and what of that was checked on these runs.
+//!
+//! Four answers, kept apart: `yes` and `no` were measured from the logs and ledgers, `by construction` is a property of
+//! the engine that its tests check and these runs do not prove, `unknown` is what no file here can answer.
+
+use serde::Serialize;
+
+use super::facts::Facts;
+use super::numbers;
+use super::results::MetricKind;
+
+/// One line of the statement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Statement {
+    /// Rule of spec/challenge-rules.md or condition of #1017.
+    pub rule: &'static str,
+    /// What is demanded.
+    pub demand: String,
+    /// How it is met, and how that was checked.
+    pub basis: String,
+    pub answer: Answer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Answer {
+    #[serde(rename = "yes")]
+    Yes,
+    #[serde(rename = "**no**")]
+    No,
+    #[serde(rename = "by construction")]
+    ByConstruction,
+    #[serde(rename = "unknown")]
+    Unknown,
+}
+
+impl Answer {
+    fn measured(holds: Option<bool>) -> Answer {
+        match holds {
+            Some(true) => Answer::Yes,
+            Some(false) => Answer::No,
+            None => Answer::Unknown,
+        }
+    }
+
+    /// For submission.json: what is not known is `null`.
+    pub fn flag(self) -> Option<bool> {
+        match self {
+            Answer::Yes | Answer::ByConstruction => Some(true),
+            Answer::No => Some(false),
+            Answer::Unknown => None,
+        }
+    }
+}
+
+/// Every statement, in the order of the README.
+pub fn statements(facts: &Facts) -> Vec<Statement> {
+    let mut all = conditions(facts).to_vec();
+    all.extend(isolation(facts));
+    all.extend(accounting(facts));
+    all.extend([train_time(facts), eval_time(facts), hardware(facts), seeds(facts)]);
+    all
+}
+
+/// The four conditions of #1017.
+fn conditions(facts: &Facts) -> [Statement; 4] {
+    let kind = facts.results.kind();
+    let ttt = kind == MetricKind::Ttt;
+    let causal = "Attention is masked to earlier positions; nothing looks ahead.";
+    let adapters = "Adapters know a document's earlier chunks only, and start anew with each document.";
+    let tested = "The engine's tests change the tokens after t and demand the same loss at t, bit for bit (f32, CPU).";
+    let own = |rule, demand: &str, basis: String| {
+        let answer = if kind == MetricKind::Other { Answer::Unknown } else { Answer::ByConstruction };
+        Statement { rule, demand: demand.to_owned(), basis, answer }
+    };
+    let update = if ttt {
+        "A chunk's losses enter the ledger, then its adapters take their step; the last chunk of a document is never \
+         trained on. Adapters and optimiser state are reset for each document; the model's own weights never change."
+    } else {
+        "Evaluation changes no state: no gradient step, no cache of scored tokens."
+    };
+    let vocab = facts.recipe.integer("model.vocab_size").map_or("all".to_owned(), |size| format!("all {size}"));
+    [
+        own(
+            "C1 causal",
+            "a token's distribution depends on the artifact and earlier tokens only",
+            if ttt { format!("{causal} {adapters} {tested}") } else { format!("{causal} {tested}") },
+        ),
+        own(
+            "C2 normalised",
+            "the distribution sums to 1 over the vocabulary, whichever token came",
+            format!(
+                "The loss is the cross-entropy of one softmax over {vocab} tokens; there is no second expert to mix in."
+            ),
+        ),
+        own("C3 score before update", "a loss is final before any state learns from its token", update.to_owned()),
+        own(
+            "C4 single pass",
+            "every token is scored once, left to right, and no loss is replaced",
+            format!(
+                "One evaluation gives the score; its ledger has one row for each of {} documents, {} tokens in all.",
+                numbers::count(facts.scored.documents),
+                numbers::count(facts.scored.tokens)
+            ),
+        ),
+    ]
+}
+
+fn isolation(facts: &Facts) -> [Statement; 4] {
+    let calibration = match facts.recipe.text("quant.scheme") {
+        Some("int8_per_row") => "quantisation reads the weights alone",
+        _ => "quantisation reads no validation data",
+    };
+    let built = |rule, demand: &str, basis: String| Statement {
+        rule,
+        demand: demand.to_owned(),
+        basis,
+        answer: Answer::ByConstruction,
+    };
+    [
+        built(
+            "val-no-train",
+            "validation data do not enter the model before evaluation",
+            format!(
+                "Training takes gradients from `fineweb_train_*` alone; the loop's validation lines are printed and \
+                 decide nothing; {calibration}."
+            ),
+        ),
+        built(
+            "train-data-eval",
+            "evaluation reads no training data and no network",
+            "It opens the model file, the validation shards and the tokenizer. Only building the engine may fetch crates."
+                .to_owned(),
+        ),
+        built(
+            "size-scored-artifact",
+            "the score is that of the compressed model, loaded again",
+            "Every final metric is computed after reading the model file back; its size is the one in the log.".to_owned(),
+        ),
+        Statement {
+            rule: "val-train-disjoint, val-full",
+            demand: "the shards are the challenge's, and training shards hold no validation document".to_owned(),
+            basis: "A folder cannot show it: the shards are not part of it. Compare the counts above with a run on yours."
+                .to_owned(),
+            answer: Answer::Unknown,
+        },
+    ]
+}
+
+fn accounting(facts: &Facts) -> [Statement; 4] {
+    let (results, limits) = (&facts.results, &facts.limits);
+    let source = match facts.recipe.text("data.tokenizer") {
+        Some("byte260") => "each byte token is one byte",
+        _ => "byte counts come from the tokenizer's own `.model` file",
+    };
+    let total = results.bytes_total_max();
+    [
+        Statement {
+            rule: "byte accounting, arithmetic",
+            demand: "val_bpb is Σ nats / ln 2 / Σ bytes".to_owned(),
+            basis: "Recomputed from each seed's ledger: val_loss and val_bpb are the log's to the last digit."
+                .to_owned(),
+            // A run whose ledger gives another score is not opened (`FinishedRun::open`).
+            answer: Answer::Yes,
+        },
+        Statement {
+            rule: "byte accounting, bytes",
+            demand: "the bytes are the UTF-8 bytes of the scored text".to_owned(),
+            basis: format!("Σ bytes is {}; {source}.", numbers::count(facts.scored.bytes)),
+            answer: Answer::ByConstruction,
+        },
+        Statement {
+            rule: "size-every-seed",
+            demand: format!("code and compressed model are at most {} bytes", numbers::count(limits.bytes_total)),
+            basis: format!("The largest seed has {}.", numbers::count(total)),
+            answer: Answer::measured(Some(total <= limits.bytes_total)),
+        },
+        Statement {
+            rule: "size-code-representation",
+            demand: "the counted code is the code that ships".to_owned(),
+            basis: format!(
+                "`train_gpt.py` has {} bytes, the `Code size` of every log; the engine's whole source is in it.",
+                numbers::count(results.bytes_code)
+            ),
+            answer: Answer::measured(Some(results.bytes_code == facts.launcher_bytes)),
+        },
+    ]
+}
+
+fn train_time(facts: &Facts) -> Statement {
+    let limit = facts.limits.train_seconds;
+    let most = limit + facts.limits.train_tolerance_seconds;
+    let longest = facts.results.train_seconds_max();
+    let basis = match longest {
+        None => "A log states no training time.".to_owned(),
+        Some(longest) => {
+            let step = if longest > limit && longest <= most { ", within the tolerance of the last step" } else { "" };
+            format!(
+                "The longest run took {} s{step}. Warm-up with restored state and validation are not counted.",
+                numbers::seconds(longest)
+            )
+        }
+    };
+    limited(facts, "time-train-600", format!("training takes at most {limit} s"), basis, longest.map(|s| s <= most))
+}
+
+fn eval_time(facts: &Facts) -> Statement {
+    let limit = facts.limits.eval_seconds;
+    let longest = facts.results.eval_seconds_max();
+    let basis = match longest {
+        None => "A log states no evaluation time.".to_owned(),
+        Some(longest) => format!("The longest took {} s.", numbers::seconds(longest)),
+    };
+    limited(facts, "time-eval-600", format!("evaluation takes at most {limit} s"), basis, longest.map(|s| s <= limit))
+}
+
+fn hardware(facts: &Facts) -> Statement {
+    let results = &facts.results;
+    let known = !results.hardware.is_empty() && !results.world_sizes.is_empty();
+    let sxm = |gpu: &String| gpu.contains("H100") && !["PCIe", "NVL"].iter().any(|other| gpu.contains(other));
+    let right = results.hardware.iter().all(sxm) && results.world_sizes.iter().all(|&n| n == 8);
+    let stated = if known { format!("The logs say: {}.", facts.hardware()) } else { "The logs do not say.".to_owned() };
+    let demand = "the times are those of 8 H100 SXM".to_owned();
+    limited(facts, "time-hw-8xh100-sxm", demand, stated, known.then_some(right))
+}
+
+fn seeds(facts: &Facts) -> Statement {
+    let runs = facts.results.runs.len() as u64;
+    Statement {
+        rule: "stat-seeds",
+        demand: format!("at least {} runs of one configuration", facts.limits.seeds),
+        basis: format!(
+            "{runs} of one recipe, which is compared byte for byte; every `seed-*` folder of the runs is here."
+        ),
+        answer: Answer::measured(Some(runs >= facts.limits.seeds)),
+    }
+}
+
+/// A demand of the record track; elsewhere it is told and not judged.
+fn limited(facts: &Facts, rule: &'static str, demand: String, basis: String, holds: Option<bool>) -> Statement {
+    if facts.meta.track.is_record() {
+        Statement { rule, demand, basis, answer: Answer::measured(holds) }
+    } else {
+        let basis = format!("{basis} Not demanded on this track.");
+        let answer = Answer::measured(holds.filter(|&holds| holds));
+        Statement { rule, demand, basis, answer }
+    }
+}

@@ -1,0 +1,165 @@
+//! README.md, PULL_REQUEST.md and requirements.txt: every number formatted, then put into its template.
+
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use super::facts::Facts;
+use super::legality::{Answer, Statement};
+use super::results::Run;
+use super::submission::{ledger_file, log_file};
+use super::{launcher, numbers};
+use crate::{Error, Result};
+
+const README: &str = include_str!("../../templates/README.md");
+const PULL_REQUEST: &str = include_str!("../../templates/PULL_REQUEST.md");
+const REQUIREMENTS: &str = include_str!("../../templates/requirements.txt");
+
+/// Where a log states nothing.
+const NOT_STATED: &str = "not stated";
+
+/// The documents that are prose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pages {
+    pub readme: String,
+    /// Title in the first line, as a heading; then the body.
+    pub pull_request: String,
+    pub requirements: String,
+}
+
+/// Writes the prose of a folder.
+///
+/// # Errors
+/// When a template asks for what is not there: a bug, caught by the tests that render each.
+pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_keep_trailing_newline(true);
+    env.set_trim_blocks(true);
+    env.set_lstrip_blocks(true);
+    env.add_filter("cell", |text: String| text.replace('|', "\\|").replace('\n', " "));
+    let context = context! {
+        meta => meta(facts),
+        score => score(facts),
+        runs => facts.results.runs.iter().zip(&facts.ledgers).map(|(run, l)| row(facts, run, &l.1)).collect::<Vec<_>>(),
+        others => others(facts),
+        settings => facts.recipe.key_settings(),
+        size => size(facts),
+        made => made(facts),
+        statements => statements,
+        broken => rules(statements, Answer::No),
+        unknown => rules(statements, Answer::Unknown),
+    };
+    let fill = |name: &str, template: &str| {
+        env.render_named_str(name, template, &context).map_err(|e| Error::Internal(format!("template {name}: {e:#}")))
+    };
+    Ok(Pages {
+        readme: fill("README.md", README)?,
+        pull_request: fill("PULL_REQUEST.md", PULL_REQUEST)?,
+        requirements: fill("requirements.txt", REQUIREMENTS)?,
+    })
+}
+
+fn meta(facts: &Facts) -> Value {
+    let meta = &facts.meta;
+    context! {
+        name => meta.name,
+        author => meta.author,
+        github_id => meta.github_id,
+        date => meta.date.to_string(),
+        track => meta.track.to_string(),
+        path => format!("records/{}/{}", meta.track.folder(), facts.folder_name()),
+        artifact => format!("{}.tar.zst", meta.file_name()),
+        blurb => facts.blurb(),
+    }
+}
+
+fn score(facts: &Facts) -> Value {
+    let results = &facts.results;
+    let std = |value: Option<f64>| value.map_or("–".to_owned(), numbers::score);
+    context! {
+        headline => facts.headline(),
+        metric => results.metric,
+        method => results.kind().describe(),
+        bpb_mean => numbers::score(results.val_bpb.mean),
+        bpb_std => std(results.val_bpb.std),
+        loss_mean => numbers::score(results.val_loss.mean),
+        loss_std => std(results.val_loss.std),
+        seeds => results.runs.len(),
+        seeds_demanded => facts.limits.seeds,
+        documents => numbers::count(facts.scored.documents),
+        tokens => numbers::count(facts.scored.tokens),
+        bytes => numbers::count(facts.scored.bytes),
+        train_max => results.train_seconds_max().map(numbers::seconds),
+        eval_max => results.eval_seconds_max().map(numbers::seconds),
+    }
+}
+
+fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
+    let count = |value: Option<u64>| value.map_or("–".to_owned(), numbers::count);
+    context! {
+        seed => run.seed,
+        val_bpb => numbers::score(run.val_bpb),
+        val_loss => numbers::score(run.val_loss),
+        steps => count(run.steps),
+        train => seconds(run.train_seconds),
+        eval => seconds(run.eval_seconds),
+        memory => count(run.peak_memory_mib),
+        bytes_model => numbers::count(run.bytes_model),
+        bytes_total => numbers::count(run.bytes_total),
+        headroom => numbers::count(i128::from(facts.limits.bytes_total) - i128::from(run.bytes_total)),
+        log => log_file(run.seed),
+        ledger => ledger_file(run.seed),
+        ledger_sha256,
+    }
+}
+
+/// The same models scored otherwise, and what the official way gains.
+fn others(facts: &Facts) -> Vec<Value> {
+    let results = &facts.results;
+    let other = |what: String, val_bpb: f64, delta: f64| {
+        context! { what, val_bpb => numbers::score(val_bpb), delta => numbers::delta(delta) }
+    };
+    let scored = results.others.iter().map(|o| other(format!("`{}`", o.metric), o.val_bpb, o.delta));
+    let before = results.pre_quant.map(|(_, val_bpb)| {
+        let part = match facts.recipe.integer("train.val_tokens_limit") {
+            Some(limit) if limit > 0 => format!("the first {} targets only", numbers::count(limit)),
+            _ => "all targets".to_owned(),
+        };
+        let what = format!("before quantisation (last validation of the training loop, {part})");
+        other(what, val_bpb, results.val_bpb.mean - val_bpb)
+    });
+    scored.chain(before).collect()
+}
+
+fn size(facts: &Facts) -> Value {
+    context! {
+        code => numbers::count(facts.results.bytes_code),
+        total_max => numbers::count(facts.results.bytes_total_max()),
+        limit => numbers::count(facts.limits.bytes_total),
+        over => facts.results.bytes_total_max() > facts.limits.bytes_total,
+    }
+}
+
+/// What the numbers were made with.
+fn made(facts: &Facts) -> Value {
+    let hardware = &facts.results.hardware;
+    context! {
+        hardware => facts.hardware(),
+        on_cpu => !hardware.is_empty() && hardware.iter().all(|name| name.starts_with("cpu")),
+        torch => facts.versions.pytorch.as_deref().unwrap_or(NOT_STATED),
+        torch_demanded => launcher::TORCH,
+        caddie => facts.versions.caddie,
+        engine => facts.versions.engine,
+        rulebook => facts.limits.rulebook,
+        params => facts.results.model_params.map(numbers::count),
+        model_file => facts.model_file,
+        tokenizer => facts.recipe.tokenizer_file(),
+    }
+}
+
+fn rules(statements: &[Statement], answer: Answer) -> Vec<&'static str> {
+    statements.iter().filter(|s| s.answer == answer).map(|s| s.rule).collect()
+}
+
+fn seconds(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), numbers::seconds)
+}

@@ -1,0 +1,178 @@
+//! The recipe as a run's log states it, and what of it a README tells.
+
+use std::io::{BufRead, BufReader, Read};
+
+use camino::Utf8Path;
+use fs_err as fs;
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// A log's first line of 100 `=` ends the recipe.
+const RULE: &str =
+    "====================================================================================================";
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A resolved recipe: its text, and the table that it means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecipeText {
+    /// As TOML, ended by one newline: what the log states, the folder ships and the launcher embeds.
+    pub toml: String,
+    table: toml::Table,
+}
+
+/// One setting as a README shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// Path in the recipe, for example `train.iterations`.
+    pub key: String,
+    pub value: String,
+}
+
+impl RecipeText {
+    /// The recipe at the head of `log`.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not begin with a recipe.
+    pub fn from_log(log: &Utf8Path) -> Result<RecipeText> {
+        let file = fs::File::open(log).map_err(Error::io(log, "opening"))?;
+        let mut toml = String::new();
+        for line in BufReader::new(file.take(MAX_BYTES)).lines() {
+            let line = line.map_err(Error::io(log, "reading"))?;
+            if line == RULE {
+                return RecipeText::parse(&toml)
+                    .map_err(|reason| Error::unreadable(log, format!("does not begin with a recipe: {reason}")));
+            }
+            toml.push_str(&line);
+            toml.push('\n');
+        }
+        Err(Error::unreadable(
+            log,
+            "does not begin with a recipe and a line of 100 '='; is it a log of caddie's engine?",
+        ))
+    }
+
+    /// # Errors
+    /// When `toml` is not TOML.
+    pub fn parse(toml: &str) -> std::result::Result<RecipeText, String> {
+        let table = toml.parse().map_err(|e: toml::de::Error| e.to_string())?;
+        Ok(RecipeText { toml: format!("{}\n", toml.trim()), table })
+    }
+
+    fn get(&self, path: &str) -> Option<&toml::Value> {
+        let mut parts = path.split('.');
+        let first = self.table.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.get(part))
+    }
+
+    /// A string of the recipe, by its path.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.get(path)?.as_str()
+    }
+
+    /// An integer of the recipe, by its path.
+    pub fn integer(&self, path: &str) -> Option<i64> {
+        self.get(path)?.as_integer()
+    }
+
+    /// File name of the tokenizer that gives the byte counts; `None` for `byte260`, which needs none.
+    pub fn tokenizer_file(&self) -> Option<String> {
+        match self.text("data.tokenizer") {
+            Some("byte260") => None,
+            _ => Some(format!("fineweb_{}_bpe.model", self.integer("model.vocab_size")?)),
+        }
+    }
+
+    /// The settings that a README shows; all of them are in `recipe.toml`. Optional parts that are off are left out.
+    pub fn key_settings(&self) -> Vec<Setting> {
+        let mode = match self.text("eval.mode") {
+            Some("ttt") => TTT,
+            Some("sliding") => SLIDING,
+            _ => FULL,
+        };
+        let off = |value: &toml::Value| {
+            value.as_integer() == Some(0) || value.as_float() == Some(0.0) || value.as_bool() == Some(false)
+        };
+        let always = ALWAYS.iter().chain(mode).filter_map(|key| Some((*key, self.get(key)?)));
+        let optional = OPTIONAL.iter().filter_map(|key| Some((*key, self.get(key)?))).filter(|(_, value)| !off(value));
+        let setting = |(key, value): (&str, &toml::Value)| Setting { key: key.to_owned(), value: plain(value) };
+        always.chain(optional).map(setting).collect()
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+const ALWAYS: &[&str] = &[
+    "model.num_layers",
+    "model.model_dim",
+    "model.num_heads",
+    "model.num_kv_heads",
+    "model.mlp_mult",
+    "model.activation",
+    "model.vocab_size",
+    "model.tie_embeddings",
+    "optim.matrix_lr",
+    "optim.scalar_lr",
+    "train.iterations",
+    "train.train_batch_tokens",
+    "train.train_seq_len",
+    "train.warmdown_iters",
+    "train.max_wallclock_seconds",
+    "quant.scheme",
+    "eval.mode",
+];
+const FULL: &[&str] = &["eval.eval_seq_len"];
+const SLIDING: &[&str] = &["eval.eval_seq_len", "eval.eval_stride"];
+const TTT: &[&str] = &[
+    "eval.ttt_lora_rank",
+    "eval.ttt_lora_lr",
+    "eval.ttt_chunk_size",
+    "eval.ttt_eval_seq_len",
+    "eval.ttt_grad_steps",
+    "eval.ttt_weight_decay",
+];
+/// Shown where they are on.
+const OPTIONAL: &[&str] = &[
+    "model.rope_dims",
+    "model.xsa_last_n",
+    "model.ln_scale",
+    "model.skip_gates",
+    "model.num_loops",
+    "model.parallel_start_layer",
+    "optim.muon_row_normalize",
+    "optim.muon_wd",
+    "optim.adam_wd",
+    "optim.embed_wd",
+    "optim.grad_clip_norm",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECIPE: &str = "name = \"Demo\"\n[model]\nvocab_size = 512\nxsa_last_n = 0\nnum_loops = 2\n\
+                          [optim]\nmuon_wd = 0.1\n[eval]\nmode = \"sliding\"\neval_stride = 64\n";
+
+    #[test]
+    fn the_recipe_is_the_head_of_the_log() {
+        let temp = tempfile::tempdir().unwrap();
+        let log = camino::Utf8PathBuf::from_path_buf(temp.path().join("log.txt")).unwrap();
+        std::fs::write(&log, format!("{RECIPE}\n{RULE}\nRunning caddie-engine 0.1.0\n")).unwrap();
+        assert_eq!(RecipeText::from_log(&log).unwrap().toml, RECIPE);
+        for head in [RECIPE.to_owned(), format!("no toml\n{RULE}\n")] {
+            std::fs::write(&log, head).unwrap();
+            assert!(RecipeText::from_log(&log).unwrap_err().to_string().contains("does not begin with a recipe"));
+        }
+    }
+
+    #[test]
+    fn a_readme_shows_the_settings_of_its_evaluator_and_the_options_that_are_on() {
+        let recipe = RecipeText::parse(RECIPE).unwrap();
+        let keys: Vec<_> = recipe.key_settings().into_iter().map(|setting| setting.key).collect();
+        assert_eq!(keys, ["model.vocab_size", "eval.mode", "eval.eval_stride", "model.num_loops", "optim.muon_wd"]);
+        assert_eq!(recipe.tokenizer_file().as_deref(), Some("fineweb_512_bpe.model"));
+        assert_eq!(RecipeText::parse("[data]\ntokenizer = \"byte260\"").unwrap().tokenizer_file(), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! submission.json: the canonical schema of spec/records-corpus.md §b, with the keys that other parsers look for.
+
+use serde_json::{Map, Value, json};
+
+use super::facts::Facts;
+use super::legality::Statement;
+use super::numbers::{json_score, json_seconds};
+use super::results::{MetricKind, Results, Run};
+use crate::stats;
+
+/// The whole file, ended by a newline.
+pub fn submission_json(facts: &Facts, statements: &[Statement]) -> String {
+    let mut text = format!("{:#}", document(facts, statements));
+    text.push('\n');
+    text
+}
+
+fn document(facts: &Facts, statements: &[Statement]) -> Value {
+    let (meta, results) = (&facts.meta, &facts.results);
+    let seeds: Vec<i64> = results.runs.iter().map(|run| run.seed).collect();
+    let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    json!({
+        "name": meta.name,
+        "author": meta.author,
+        "github_id": meta.github_id,
+        "date": meta.date.to_string(),
+        "track": meta.track.to_string(),
+        "blurb": facts.blurb(),
+        "hardware": known(&results.hardware.join("; ")).map(|_| facts.hardware()),
+        "pytorch_version": facts.versions.pytorch,
+        "caddie_version": facts.versions.caddie,
+        "engine_version": facts.versions.engine,
+        "tokenizer": facts.recipe.tokenizer_file().unwrap_or_else(|| "byte260".to_owned()),
+        "val_bpb": json_score(results.val_bpb.mean),
+        "val_loss": json_score(results.val_loss.mean),
+        "val_bpb_std": results.val_bpb.std.map(json_score),
+        "val_loss_std": results.val_loss.std.map(json_score),
+        "n_seeds": seeds.len(),
+        "seeds": seeds,
+        "aggregation": if seeds.len() == 1 { "single" } else { "mean" },
+        "metric": results.kind().as_str(),
+        "metric_line": results.metric,
+        "pre_quant": results.pre_quant.map(|(val_loss, val_bpb)| {
+            json!({ "val_bpb": json_score(val_bpb), "val_loss": json_score(val_loss) })
+        }),
+        "bytes_total": results.bytes_total_max(),
+        "bytes_code": results.bytes_code,
+        "artifact": {
+            "bytes_max": results.bytes_total_max(),
+            "bytes_mean": results.bytes_total_mean(),
+            "bytes_reported": results.bytes_total_max(),
+            "bytes_model": results.bytes_model_max(),
+            "bytes_code": results.bytes_code,
+            "code_accounting": "file",
+        },
+        "time": time(results),
+        "train_steps_mean": results.all(|run| run.steps.map(|steps| steps as f64)).and_then(|steps| stats::mean(&steps)),
+        "scored": { "documents": facts.scored.documents, "tokens": facts.scored.tokens, "bytes": facts.scored.bytes },
+        "seed_results": seed_results(facts),
+        "runs": runs(facts),
+        "ledgers": ledgers(facts),
+        "compliance": compliance(facts, statements),
+    })
+}
+
+fn time(results: &Results) -> Value {
+    let mean = |of: fn(&Run) -> Option<f64>| results.all(of).and_then(|values| stats::mean(&values)).map(json_seconds);
+    json!({
+        "train_s_max": results.train_seconds_max().map(json_seconds),
+        "train_s_mean": mean(|run| run.train_seconds),
+        "eval_s_max": results.eval_seconds_max().map(json_seconds),
+        "eval_s_mean": mean(|run| run.eval_seconds),
+        "step_avg_ms": mean(|run| run.step_avg_ms),
+    })
+}
+
+/// Name of a seed's log in the folder.
+pub fn log_file(seed: i64) -> String {
+    format!("train_seed{seed}.log")
+}
+
+/// Name of a seed's ledger in the folder.
+pub fn ledger_file(seed: i64) -> String {
+    format!("ledger_seed{seed}.jsonl.zst")
+}
+
+fn run(facts: &Facts, run: &Run) -> Map<String, Value> {
+    let Value::Object(map) = json!({
+        "val_bpb": json_score(run.val_bpb),
+        "val_loss": json_score(run.val_loss),
+        "artifact_bytes": run.bytes_total,
+        "bytes_model": run.bytes_model,
+        "bytes_code": facts.results.bytes_code,
+        "steps": run.steps,
+        "step_avg_ms": run.step_avg_ms,
+        "train_time_s": run.train_seconds.map(json_seconds),
+        "eval_time_s": run.eval_seconds.map(json_seconds),
+    }) else {
+        unreachable!("the literal above is an object")
+    };
+    map
+}
+
+/// By seed, with the names that other parsers read.
+fn seed_results(facts: &Facts) -> Value {
+    facts.results.runs.iter().map(|each| (each.seed.to_string(), Value::Object(run(facts, each)))).collect()
+}
+
+/// In order, with the canonical names.
+fn runs(facts: &Facts) -> Value {
+    let canonical = |each: &Run| {
+        let mut map = Map::from_iter([("seed".to_owned(), each.seed.into())]);
+        map.extend(run(facts, each).into_iter().map(|(key, value)| match key.as_str() {
+            "train_time_s" => ("train_s".to_owned(), value),
+            "eval_time_s" => ("eval_s".to_owned(), value),
+            _ => (key, value),
+        }));
+        map.insert("log".to_owned(), log_file(each.seed).into());
+        Value::Object(map)
+    };
+    facts.results.runs.iter().map(canonical).collect()
+}
+
+/// By seed: the file and the SHA-256 of its uncompressed lines.
+fn ledgers(facts: &Facts) -> Value {
+    let entry =
+        |(seed, sha256): &(i64, String)| (seed.to_string(), json!({ "file": ledger_file(*seed), "sha256": sha256 }));
+    facts.ledgers.iter().map(entry).collect()
+}
+
+/// ledgers.json, ended by a newline.
+pub fn ledgers_json(facts: &Facts) -> String {
+    let scored = &facts.scored;
+    let document = json!({
+        "schema_version": 1,
+        "sha256_of": "the uncompressed JSON lines",
+        "documents": scored.documents,
+        "tokens": scored.tokens,
+        "bytes": scored.bytes,
+        "ledgers": ledgers(facts),
+    });
+    format!("{document:#}\n")
+}
+
+/// The flags of the field, each from the statement that answers it; what is not known is `null`.
+fn compliance(facts: &Facts, statements: &[Statement]) -> Value {
+    let answer = |rule: &str| statements.iter().find(|s| s.rule == rule).and_then(|s| s.answer.flag());
+    let ttt = facts.results.kind() == MetricKind::Ttt;
+    json!({
+        "train_under_600s": answer("time-train-600"),
+        "artifact_under_16mb": answer("size-every-seed"),
+        "eval_under_600s": answer("time-eval-600"),
+        "three_seeds": answer("stat-seeds"),
+        "score_first_ttt": ttt.then(|| answer("C3 score before update")).flatten(),
+        "no_pre_quant_ttt": answer("val-no-train"),
+        "no_slot": answer("C1 causal"),
+        "no_etlb": answer("C3 score before update"),
+        "no_ngram_cache": answer("C2 normalised"),
+    })
+}

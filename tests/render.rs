@@ -1,0 +1,383 @@
+//! From finished runs to a records folder, and the script that ships in it.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest, Sha256};
+
+use caddie::artifact::{Limits, UnpackLimits, Versions, unpack};
+use caddie::folder::RunLog;
+use caddie::render::ledgers::LedgerSummary;
+use caddie::render::recipe::RecipeText;
+use caddie::render::runs::{self, FinishedRun};
+use caddie::render::{Facts, Meta, Options, launcher, legality, page, render_runs, submission};
+
+const RECIPE: &str = r#"name = "NaiveBaseline"
+blurb = "The challenge's baseline, scored with document-independent LoRA test-time training."
+
+[data]
+tokenizer = "sentencepiece"
+
+[model]
+vocab_size = 1024
+num_layers = 9
+model_dim = 512
+num_heads = 8
+num_kv_heads = 4
+mlp_mult = 2.0
+activation = "relu2"
+tie_embeddings = true
+
+[optim]
+matrix_lr = 0.04
+scalar_lr = 0.04
+muon_wd = 0.0
+
+[train]
+iterations = 20000
+train_batch_tokens = 524288
+train_seq_len = 1024
+warmdown_iters = 1200
+max_wallclock_seconds = 600.0
+val_tokens_limit = 0
+
+[quant]
+scheme = "int8_per_row"
+
+[eval]
+mode = "ttt"
+ttt_lora_rank = 96
+ttt_lora_lr = 0.0001
+ttt_chunk_size = 32
+ttt_eval_seq_len = 2048
+ttt_grad_steps = 1
+ttt_weight_decay = 0.5
+"#;
+
+fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    let temp = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(temp.path().canonicalize().unwrap()).unwrap();
+    (temp, path)
+}
+
+fn limits() -> Limits {
+    Limits {
+        rulebook: "parameter-golf-2026/1".to_owned(),
+        bytes_total: 16_000_000,
+        train_seconds: 600.0,
+        train_tolerance_seconds: 0.25,
+        eval_seconds: 600.0,
+        seeds: 3,
+    }
+}
+
+fn meta(track: &str) -> Meta {
+    Meta {
+        name: "Naive Baseline + TTT".to_owned(),
+        author: "Ada L.".to_owned(),
+        github_id: "ada".to_owned(),
+        date: jiff::civil::date(2026, 5, 1),
+        track: track.parse().unwrap(),
+    }
+}
+
+/// A log as `read_log` gives it, of the eight-GPU kind.
+fn log(seed: i64, val_loss: f64, val_bpb: f64) -> RunLog {
+    let roundtrip = (val_loss + 0.05, val_bpb + 0.029_5);
+    RunLog {
+        log: format!("runs/x/seed-{seed}/log.txt").into(),
+        seed: Some(seed),
+        metric: Some("final_int8_ttt_lora_exact".to_owned()),
+        val_bpb: Some(val_bpb),
+        val_loss: Some(val_loss),
+        metrics: vec![
+            ("final_int8_zlib_roundtrip".to_owned(), 2.07, 1.22),
+            ("final_int8_zlib_roundtrip_exact".to_owned(), roundtrip.0, roundtrip.1),
+            ("final_int8_ttt_lora".to_owned(), 2.02, 1.19),
+            ("final_int8_ttt_lora_exact".to_owned(), val_loss, val_bpb),
+        ],
+        pre_quant_val_bpb: Some(val_bpb + 0.024),
+        pre_quant_val_loss: Some(val_loss + 0.04),
+        train_seconds: Some(600.038),
+        eval_seconds: Some(71.5 + seed as f64 / 1000.0),
+        steps: Some(13_700 + seed as u64),
+        iterations: Some(20_000),
+        step_avg_ms: Some(43.55),
+        world_size: Some(8),
+        gpu: Some("NVIDIA H100 80GB HBM3".to_owned()),
+        torch_version: Some("2.11.0".to_owned()),
+        model_params: Some(17_059_912),
+        bytes_model: Some(15_815_847 + seed as u64),
+        bytes_code: Some(47_642),
+        bytes_total: Some(15_863_489 + seed as u64),
+        val_tokens: Some(62_021_846),
+        peak_memory_mib: Some(10_184),
+        ledger_sha256: Some(format!("{seed:064}")),
+        ..RunLog::default()
+    }
+}
+
+fn finished(log: RunLog) -> FinishedRun {
+    let sha256 = log.ledger_sha256.clone().unwrap();
+    FinishedRun {
+        seed: log.seed.unwrap(),
+        recipe: RecipeText::parse(RECIPE).unwrap(),
+        model: log.log.with_file_name("model.int8.zlib"),
+        ledger: log.log.with_file_name("ledger.jsonl.zst"),
+        ledger_summary: LedgerSummary {
+            sha256,
+            documents: 50_000,
+            tokens: 62_021_845,
+            bytes: 151_080_891,
+            nats: 1.25e8,
+        },
+        log,
+    }
+}
+
+fn facts_of(logs: Vec<RunLog>, track: &str) -> Facts {
+    let mut runs: Vec<FinishedRun> = logs.into_iter().map(finished).collect();
+    runs::agree(&mut runs).unwrap();
+    let mut facts = Facts::of_runs(&runs, meta(track), limits(), 47_642).unwrap();
+    // A release does not change the snapshots.
+    facts.versions = Versions { caddie: "0.1.0".into(), engine: "0.1.0".into(), ..facts.versions };
+    facts
+}
+
+fn three_logs() -> Vec<RunLog> {
+    vec![log(1234, 2.021_100_12, 1.197_900_34), log(0, 2.019_900_56, 1.196_400_78), log(42, 2.022_000_91, 1.198_100_13)]
+}
+
+#[test]
+fn a_record_of_three_seeds() {
+    let facts = facts_of(three_logs(), "10min_16mb");
+    let statements = legality::statements(&facts);
+    let pages = page::pages(&facts, &statements).unwrap();
+    insta::assert_snapshot!("README.md", pages.readme);
+    insta::assert_snapshot!("PULL_REQUEST.md", pages.pull_request);
+    insta::assert_snapshot!("requirements.txt", pages.requirements);
+    insta::assert_snapshot!("submission.json", submission::submission_json(&facts, &statements));
+    insta::assert_snapshot!("ledgers.json", submission::ledgers_json(&facts));
+}
+
+/// What a log does not state is said to be missing, what breaks a rule is said to break it, and nothing is made up.
+#[test]
+fn one_seed_on_a_cpu_over_the_limit_that_states_little() {
+    let bare = RunLog {
+        metric: Some("final_int8_zlib_roundtrip_exact".to_owned()),
+        metrics: vec![("final_int8_zlib_roundtrip_exact".to_owned(), 2.0, 1.2)],
+        gpu: Some("cpu AMD EPYC threads:2".to_owned()),
+        world_size: Some(1),
+        bytes_model: Some(16_000_000),
+        bytes_total: Some(16_047_642),
+        pre_quant_val_bpb: None,
+        train_seconds: None,
+        eval_seconds: None,
+        step_avg_ms: None,
+        steps: None,
+        model_params: None,
+        torch_version: None,
+        ..log(7, 2.0, 1.2)
+    };
+    let facts = facts_of(vec![bare], "10min_16mb");
+    let statements = legality::statements(&facts);
+    let pages = page::pages(&facts, &statements).unwrap();
+    insta::assert_snapshot!("bare_README.md", pages.readme);
+    insta::assert_snapshot!("bare_PULL_REQUEST.md", pages.pull_request);
+    insta::assert_snapshot!("bare_submission.json", submission::submission_json(&facts, &statements));
+}
+
+#[test]
+fn every_score_in_the_readme_and_the_json_is_a_logs_or_made_of_them() {
+    let facts = facts_of(three_logs(), "10min_16mb");
+    let statements = legality::statements(&facts);
+    let json: serde_json::Value = serde_json::from_str(&submission::submission_json(&facts, &statements)).unwrap();
+    let readme = page::pages(&facts, &statements).unwrap().readme;
+    for log in three_logs() {
+        let (seed, bpb, loss) = (log.seed.unwrap(), log.val_bpb.unwrap(), log.val_loss.unwrap());
+        let result = &json["seed_results"][seed.to_string()];
+        assert_eq!((result["val_bpb"].as_f64(), result["val_loss"].as_f64()), (Some(bpb), Some(loss)));
+        assert!(readme.contains(&format!("| {seed} | {bpb:.8} | {loss:.8} |")));
+    }
+    // As Python's statistics.mean and statistics.stdev give them.
+    assert_eq!(json["val_bpb"], 1.197_467_08);
+    assert_eq!(json["val_bpb_std"], 0.000_928_83);
+    assert_eq!(json["bytes_total"], 15_864_723);
+    assert_eq!(json["seeds"], serde_json::json!([0, 42, 1234]));
+}
+
+#[test]
+fn logs_that_are_not_of_one_finished_submission_are_refused_by_name() {
+    let refuse = |change: fn(&mut RunLog), reason: &str| {
+        let mut logs = three_logs();
+        change(&mut logs[0]);
+        let runs: Vec<FinishedRun> = logs.into_iter().map(finished).collect();
+        let message = Facts::of_runs(&runs, meta("10min_16mb"), limits(), 47_642).expect_err(reason).to_string();
+        assert!(message.contains(reason), "{message:?} does not say {reason:?}");
+        assert!(message.contains("seed-"), "{message:?} names no log");
+    };
+    refuse(|log| log.val_bpb = None, "states no val_bpb");
+    refuse(|log| log.val_loss = Some(f64::NAN), "states no val_loss");
+    refuse(|log| log.bytes_total = Some(1), "are not the total 1");
+    refuse(|log| log.metric = Some("final_int8_sliding_window_exact".to_owned()), "scored by");
+    refuse(
+        |log| (log.bytes_code, log.bytes_total) = (Some(1), Some(log.bytes_model.unwrap() + 1)),
+        "its code size is not",
+    );
+    let runs: Vec<FinishedRun> = vec![log(7, 2.0, 1.2), log(7, 2.1, 1.3)].into_iter().map(finished).collect();
+    assert!(Facts::of_runs(&runs, meta("10min_16mb"), limits(), 47_642).unwrap_err().to_string().contains("seed 7"));
+    assert!(
+        Facts::of_runs(&runs[..1], meta("10min_16mb"), limits(), 1)
+            .unwrap_err()
+            .to_string()
+            .contains("another version")
+    );
+
+    let mut other = vec![finished(log(1, 2.0, 1.2)), finished(log(2, 2.0, 1.2))];
+    other[1].recipe = RecipeText::parse("name = \"other\"").unwrap();
+    assert!(runs::agree(&mut other).unwrap_err().to_string().contains("recipe is not that of"));
+    let mut other = vec![finished(log(1, 2.0, 1.2)), finished(log(2, 2.0, 1.2))];
+    other[1].ledger_summary.tokens += 1;
+    assert!(runs::agree(&mut other).unwrap_err().to_string().contains("validation data differ"));
+}
+
+/// Lays a finished run out on disk, as the runner leaves it.
+fn lay_out(runs: &Utf8Path, seed: i64) -> FinishedRun {
+    let dir = runs.join(format!("seed-{seed}"));
+    std::fs::create_dir_all(&dir).unwrap();
+    let rows = format!(
+        "{{\"doc\":0,\"tokens\":10,\"bytes\":24,\"nats\":{}}}\n{{\"doc\":1,\"tokens\":30,\"bytes\":76,\"nats\":60.0}}\n",
+        20 + seed
+    );
+    std::fs::write(dir.join("ledger.jsonl.zst"), zstd::encode_all(rows.as_bytes(), 3).unwrap()).unwrap();
+    std::fs::write(dir.join("model.int8.zlib"), vec![seed as u8; 3000 + seed as usize]).unwrap();
+    let rule = "=".repeat(100);
+    std::fs::write(dir.join("log.txt"), format!("{RECIPE}\n{rule}\nRunning caddie-engine\nseed:{seed}\n")).unwrap();
+    let code = launcher::code_bytes(RECIPE);
+    let nats = 80.0 + seed as f64;
+    let log = RunLog {
+        log: dir.join("log.txt"),
+        bytes_model: Some(3000 + seed as u64),
+        bytes_code: Some(code),
+        bytes_total: Some(3000 + seed as u64 + code),
+        ledger_sha256: Some(format!("{:x}", Sha256::digest(&rows))),
+        ..log(seed, nats / 40.0, nats / std::f64::consts::LN_2 / 100.0)
+    };
+    FinishedRun::open(&dir, log).unwrap()
+}
+
+fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> Options {
+    Options {
+        runs: dir.join("runs/x"),
+        out: dir.join("out"),
+        name: Some("My Entry".to_owned()),
+        author: "Ada".to_owned(),
+        github_id: "ada".to_owned(),
+        date: jiff::civil::date(2026, 5, 1),
+        track: "track_10min_16mb".parse().unwrap(),
+        limits: limits(),
+        artifact: true,
+        tokenizer: Some(tokenizer.to_owned()),
+        force: false,
+    }
+}
+
+fn files(dir: &Utf8Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in dir.read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            let inner = files(entry.path());
+            all.extend(inner.into_iter().map(|(name, content)| (format!("{}/{name}", entry.file_name()), content)));
+        } else {
+            all.insert(entry.file_name().to_owned(), std::fs::read(entry.path()).unwrap());
+        }
+    }
+    all
+}
+
+#[test]
+fn runs_become_a_folder_a_pull_request_and_an_artifact() {
+    let (_temp, dir) = folder();
+    let runs: Vec<FinishedRun> = [0, 42].map(|seed| lay_out(&dir.join("runs/x"), seed)).into();
+    std::fs::create_dir(dir.join("data")).unwrap();
+    std::fs::write(dir.join("data/fineweb_1024_bpe.model"), "pieces").unwrap();
+    let options = options(&dir, &dir.join("data"));
+    let rendered = render_runs(&runs, &options).unwrap();
+
+    assert_eq!(rendered.folder, dir.join("out/records/track_10min_16mb/2026-05-01_My_Entry"));
+    let shipped = files(&rendered.folder);
+    let names: Vec<&str> = shipped.keys().map(String::as_str).collect();
+    let expected = [
+        "README.md",
+        "ledger_seed0.jsonl.zst",
+        "ledger_seed42.jsonl.zst",
+        "ledgers.json",
+        "recipe.toml",
+        "requirements.txt",
+        "submission.json",
+        "train_gpt.py",
+        "train_seed0.log",
+        "train_seed42.log",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(shipped["train_seed42.log"], std::fs::read(dir.join("runs/x/seed-42/log.txt")).unwrap());
+    assert_eq!(shipped["train_gpt.py"].len() as u64, rendered.facts.results.bytes_code);
+    assert_eq!(shipped["recipe.toml"], RECIPE.as_bytes());
+    let outputs: Vec<String> =
+        files(&dir.join("out")).into_keys().filter(|name| !name.starts_with("records/")).collect();
+    assert_eq!(outputs, ["My_Entry.tar.zst", "PULL_REQUEST.md"]);
+
+    let manifest =
+        unpack(rendered.artifact.as_ref().unwrap(), &dir.join("unpacked"), &UnpackLimits::default(), false).unwrap();
+    assert_eq!(manifest.counted.bytes_total_max, rendered.facts.results.bytes_total_max());
+    let members = files(&dir.join("unpacked"));
+    assert_eq!(members["seed-42/model.int8.zlib"], vec![42; 3042]);
+    assert_eq!(members["tokenizer/fineweb_1024_bpe.model"], b"pieces");
+    assert_eq!(members["train_gpt.py"], shipped["train_gpt.py"]);
+    assert_eq!(members["seed-0/ledger.jsonl.zst"], shipped["ledger_seed0.jsonl.zst"]);
+
+    // Again: refused, then with --force the same bytes.
+    let before = files(&dir.join("out"));
+    assert!(render_runs(&runs, &options).unwrap_err().to_string().contains("pass --force"));
+    render_runs(&runs, &Options { force: true, ..options.clone() }).unwrap();
+    assert_eq!(files(&dir.join("out")), before);
+
+    // A rendering that fails on its way leaves the earlier one alone.
+    std::fs::remove_file(dir.join("runs/x/seed-42/ledger.jsonl.zst")).unwrap();
+    assert!(render_runs(&runs, &Options { force: true, ..options.clone() }).is_err());
+    assert_eq!(files(&dir.join("out")), before);
+}
+
+#[test]
+fn a_run_that_contradicts_itself_is_not_opened() {
+    let (_temp, dir) = folder();
+    let runs = dir.join("runs");
+    let refuse = |seed: i64, damage: fn(&Utf8Path), reason: &str| {
+        let log = lay_out(&runs, seed).log;
+        let dir = runs.join(format!("seed-{seed}"));
+        damage(&dir);
+        let message = FinishedRun::open(&dir, log).expect_err(reason).to_string();
+        assert!(message.contains(reason), "{message:?} does not say {reason:?}");
+    };
+    refuse(1, |dir| std::fs::write(dir.join("model.int8.zlib"), "short").unwrap(), "has 5 bytes");
+    refuse(2, |dir| std::fs::remove_file(dir.join("model.int8.zlib")).unwrap(), "not finished");
+    refuse(3, |dir| std::fs::remove_file(dir.join("ledger.jsonl.zst")).unwrap(), "not finished");
+    refuse(4, |dir| std::fs::write(dir.join("model.old"), "").unwrap(), "two model files");
+    let other = "{\"doc\":0,\"tokens\":10,\"bytes\":24,\"nats\":1.0}\n";
+    let altered = zstd::encode_all(other.as_bytes(), 3).unwrap();
+    std::fs::write(dir.join("altered"), altered).unwrap();
+    refuse(5, |dir| std::fs::rename(dir.join("../../altered"), dir.join("ledger.jsonl.zst")).unwrap(), "SHA-256");
+}
+
+#[test]
+fn an_artifact_needs_its_tokenizer_and_says_how_to_name_it() {
+    let (_temp, dir) = folder();
+    let runs = [lay_out(&dir.join("runs/x"), 0)];
+    let options = options(&dir, &dir.join("nowhere"));
+    let message = render_runs(&runs, &options).unwrap_err().to_string();
+    assert!(message.contains("fineweb_1024_bpe.model") && message.contains("--no-artifact"), "{message}");
+    assert!(!dir.join("out").exists());
+    let rendered = render_runs(&runs, &Options { artifact: false, ..options }).unwrap();
+    assert_eq!(rendered.artifact, None);
+}
