@@ -6,11 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
 use caddie::artifact::{Limits, UnpackLimits, Versions, unpack};
-use caddie::folder::RunLog;
+use caddie::folder::{RunLog, read_log};
 use caddie::render::ledgers::LedgerSummary;
 use caddie::render::recipe::RecipeText;
 use caddie::render::runs::{self, FinishedRun};
-use caddie::render::{Facts, Meta, Options, launcher, legality, page, render_runs, submission};
+use caddie::render::{Facts, Meta, Options, launcher, legality, page, render, render_runs, submission};
 
 const RECIPE: &str = r#"name = "NaiveBaseline"
 blurb = "The challenge's baseline, scored with document-independent LoRA test-time training."
@@ -251,19 +251,24 @@ fn lay_out(runs: &Utf8Path, seed: i64) -> FinishedRun {
     );
     std::fs::write(dir.join("ledger.jsonl.zst"), zstd::encode_all(rows.as_bytes(), 3).unwrap()).unwrap();
     std::fs::write(dir.join("model.int8.zlib"), vec![seed as u8; 3000 + seed as usize]).unwrap();
-    let rule = "=".repeat(100);
-    std::fs::write(dir.join("log.txt"), format!("{RECIPE}\n{rule}\nRunning caddie-engine\nseed:{seed}\n")).unwrap();
     let code = launcher::code_bytes(RECIPE);
-    let nats = 80.0 + seed as f64;
-    let log = RunLog {
-        log: dir.join("log.txt"),
-        bytes_model: Some(3000 + seed as u64),
-        bytes_code: Some(code),
-        bytes_total: Some(3000 + seed as u64 + code),
-        ledger_sha256: Some(format!("{:x}", Sha256::digest(&rows))),
-        ..log(seed, nats / 40.0, nats / std::f64::consts::LN_2 / 100.0)
-    };
-    FinishedRun::open(&dir, log).unwrap()
+    let (model, nats, sha256) = (3000 + seed, 80.0 + seed as f64, Sha256::digest(&rows));
+    let (total, loss, bpb) = (model as u64 + code, nats / 40.0, nats / std::f64::consts::LN_2 / 100.0);
+    let rule = "=".repeat(100);
+    let log = format!(
+        "{RECIPE}\n{rule}\nRunning caddie-engine 0.1.0\nRunning PyTorch 2.11.0\nhardware: cpu Some CPU threads:2\n{rule}\n\
+         val_loader:shards pattern=fineweb_val_*.bin tokens:41\nmodel_params:1000\nworld_size:1 grad_accum_steps:8\n\
+         seed:{seed}\nstep:100/100 val_loss:2.5000 val_bpb:1.5000 train_time:60003ms step_avg:600.03ms\n\
+         Code size: {code} bytes\nSerialized model int8+zlib: {model} bytes (payload:1)\n\
+         Total submission size int8+zlib: {total} bytes\n\
+         final_int8_zlib_roundtrip val_loss:2.4000 val_bpb:1.4000 eval_time:900ms\n\
+         final_int8_zlib_roundtrip_exact val_loss:2.40000000 val_bpb:1.40000000\n\
+         final_int8_ttt_lora val_loss:{loss:.4} val_bpb:{bpb:.4} eval_time:1400ms\n\
+         final_int8_ttt_lora_exact val_loss:{loss:.8} val_bpb:{bpb:.8}\n\
+         ledger:ttt documents:2 tokens:40 bytes:100 sha256:{sha256:x}\n"
+    );
+    std::fs::write(dir.join("log.txt"), log).unwrap();
+    FinishedRun::open(&dir, read_log(&dir.join("log.txt")).unwrap()).unwrap()
 }
 
 fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> Options {
@@ -380,4 +385,17 @@ fn an_artifact_needs_its_tokenizer_and_says_how_to_name_it() {
     assert!(!dir.join("out").exists());
     let rendered = render_runs(&runs, &Options { artifact: false, ..options }).unwrap();
     assert_eq!(rendered.artifact, None);
+}
+
+/// The producer is tested against the checker, which knows nothing of it.
+#[test]
+fn a_rendered_folder_passes_verify() {
+    let (_temp, dir) = folder();
+    for seed in [0, 7, 42] {
+        lay_out(&dir.join("runs/x"), seed);
+    }
+    let options = Options { artifact: false, ..options(&dir, &dir) };
+    let rendered = render(&options).unwrap();
+    let report = caddie::checks::verify(&rendered.folder, &Default::default()).unwrap();
+    assert_eq!(report.verdict, caddie::report::Verdict::Pass, "{:#?}", report.findings);
 }

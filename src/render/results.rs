@@ -140,7 +140,7 @@ impl Results {
             val_loss: spread(|run| run.val_loss),
             others: others(&logs, &runs, &metric),
             pre_quant: pre_quant(&logs),
-            hardware: distinct(logs.iter().filter_map(|log| log.gpu.clone())),
+            hardware: distinct(logs.iter().filter_map(|log| log.hardware.clone().or(log.gpu.clone()))),
             torch_versions: distinct(logs.iter().filter_map(|log| log.torch_version.clone())),
             world_sizes: distinct(logs.iter().filter_map(|log| log.world_size)),
             model_params: first.model_params,
