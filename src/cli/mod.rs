@@ -70,7 +70,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let code = std::panic::catch_unwind(|| {
         let cli = Cli::parse();
-        match dispatch(&cli.command) {
+        match dispatch(cli.command) {
             Ok(code) => code,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -84,23 +84,23 @@ pub fn main() -> ExitCode {
     }))
 }
 
-fn dispatch(command: &Command) -> Result<u8> {
+fn dispatch(command: Command) -> Result<u8> {
     match command {
         #[cfg(feature = "engine")]
-        Command::Submit(args) => submit::run(args),
+        Command::Submit(args) => submit::run(&args),
         #[cfg(feature = "engine")]
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(&args),
         #[cfg(feature = "engine")]
-        Command::Evaluate(args) => evaluate::run(args),
+        Command::Evaluate(args) => evaluate::run(&args),
         #[cfg(feature = "engine")]
-        Command::Inspect(args) => inspect::run(args),
+        Command::Inspect(args) => inspect::run(&args),
         #[cfg(feature = "engine")]
-        Command::Reproduce(args) => reproduce::run(args),
-        Command::Verify(args) => verify::run(args),
-        Command::Size(args) => size::run(args),
-        Command::Render(args) => render::run(args),
-        Command::Unpack(args) => unpack::run(args),
-        Command::Fixture(args) => fixture::run(args),
-        Command::Completions(args) => completions::run(args, &mut Cli::command()),
+        Command::Reproduce(args) => reproduce::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Size(args) => size::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Unpack(args) => unpack::run(&args),
+        Command::Fixture(args) => fixture::run(&args),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
 }

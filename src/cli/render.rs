@@ -21,21 +21,8 @@ pub struct RenderArgs {
     /// Folder that gets records/<track>/<date>_<Name>/, PULL_REQUEST.md and <Name>.tar.zst
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: Utf8PathBuf,
-    /// Name of the submission [default: the recipe's]
-    #[arg(long)]
-    name: Option<String>,
-    /// Who submits
-    #[arg(long, default_value = "", hide_default_value = true)]
-    author: String,
-    /// GitHub account that opens the pull request
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    github_id: String,
-    /// Track, by the name of its folder or without `track_`
-    #[arg(long, default_value = "10min_16mb")]
-    track: Track,
-    /// Date of the submission, YYYY-MM-DD [default: today, or SOURCE_DATE_EPOCH's day]
-    #[arg(long)]
-    date: Option<jiff::civil::Date>,
+    #[command(flatten)]
+    submission: SubmissionOptions,
     /// Data folder of the runs; the artifact takes the tokenizer from there
     #[arg(long, value_name = "DIR", env = "DATA_PATH")]
     data: Option<Utf8PathBuf>,
@@ -45,36 +32,63 @@ pub struct RenderArgs {
     /// Do not pack the artifact
     #[arg(long, conflicts_with = "tokenizer")]
     no_artifact: bool,
+}
+
+/// Whose submission it is, and what it is called. `caddie submit` takes the same.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SubmissionOptions {
+    /// Name of the submission [default: the recipe's]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Who submits
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub author: String,
+    /// GitHub account that opens the pull request
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub github_id: String,
+    /// Track, by the name of its folder or without `track_`
+    #[arg(long, default_value = "10min_16mb")]
+    pub track: Track,
+    /// Date of the submission, YYYY-MM-DD [default: today, or SOURCE_DATE_EPOCH's day]
+    #[arg(long)]
+    pub date: Option<jiff::civil::Date>,
     /// Replace what an earlier rendering has left in the same places
     #[arg(long)]
-    force: bool,
+    pub force: bool,
+}
+
+impl SubmissionOptions {
+    /// Reminds of what only a person can say.
+    pub fn remind(&self) {
+        for (flag, value) in [("--author", &self.author), ("--github-id", &self.github_id)] {
+            if value.is_empty() {
+                eprintln!("note: submission.json names nobody; pass {flag}");
+            }
+        }
+    }
 }
 
 /// Renders, and prints where the output lies.
-pub fn run(args: RenderArgs) -> Result<u8> {
-    let date = match args.date {
+pub fn run(args: &RenderArgs) -> Result<u8> {
+    let about = &args.submission;
+    let date = match about.date {
         Some(date) => date,
         None => render::default_date()?,
     };
     let rendered = render::render(&Options {
-        runs: args.runs,
-        out: args.out,
-        name: args.name,
-        author: args.author,
-        github_id: args.github_id,
+        runs: args.runs.clone(),
+        out: args.out.clone(),
+        name: about.name.clone(),
+        author: about.author.clone(),
+        github_id: about.github_id.clone(),
         date,
-        track: args.track,
+        track: about.track.clone(),
         limits: (&Rulebook::builtin()?).into(),
         artifact: !args.no_artifact,
-        tokenizer: args.tokenizer.or(args.data),
-        force: args.force,
+        tokenizer: args.tokenizer.clone().or_else(|| args.data.clone()),
+        force: about.force,
     })?;
-    let meta = &rendered.facts.meta;
-    for (flag, value) in [("--author", &meta.author), ("--github-id", &meta.github_id)] {
-        if value.is_empty() {
-            eprintln!("note: submission.json names nobody; pass {flag}");
-        }
-    }
+    about.remind();
     println!("val_bpb {}", rendered.facts.headline());
     println!("folder        {}", rendered.folder);
     println!("pull request  {}", rendered.pull_request);

@@ -24,8 +24,8 @@ pub struct UnpackArgs {
 }
 
 /// Unpacks, and prints what was verified.
-pub fn run(args: UnpackArgs) -> crate::Result<u8> {
-    let out = args.out.unwrap_or_else(|| default_out(&args.artifact));
+pub fn run(args: &UnpackArgs) -> crate::Result<u8> {
+    let out = args.out.clone().unwrap_or_else(|| default_out(&args.artifact));
     let manifest = artifact::unpack(&args.artifact, &out, &UnpackLimits::default(), args.force)?;
     for member in &manifest.members {
         println!("{}  {:>12}  {}", member.sha256, member.bytes, member.path);

@@ -1,1 +1,160 @@
-//! x
+//! From a recipe to a verified records folder: one run a seed, render, pack, verify. Started again, it continues.
+
+use caddie_engine::log::Observer;
+use caddie_engine::run::Phase;
+use caddie_engine::{Recipe, device};
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{native, placing, stop};
+use crate::checks::{self, VerifyOptions};
+use crate::fixture::SourceReport;
+use crate::folder;
+use crate::render::runs::{self, FinishedRun};
+use crate::render::{self, Options, Rendered, Track};
+use crate::report::FolderReport;
+use crate::rulebook::Rulebook;
+use crate::{Error, Result};
+
+/// What to submit.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub recipe: Recipe,
+    pub seeds: Vec<u64>,
+    /// Name of the submission and of its run directory; the recipe's where `None`.
+    pub name: Option<String>,
+    pub author: String,
+    pub github_id: String,
+    pub track: Track,
+    /// The day of the first start where `None`.
+    pub date: Option<jiff::civil::Date>,
+    /// Folder that gets `runs/`, `records/`, `PULL_REQUEST.md` and the artifact.
+    pub out: Utf8PathBuf,
+    pub data: Utf8PathBuf,
+    pub device: String,
+    /// Replace a folder of the same name that holds something else.
+    pub force: bool,
+}
+
+/// What came out.
+pub struct Submitted {
+    pub rendered: Rendered,
+    pub report: FolderReport,
+    /// The known floor, when the data come from `caddie fixture`.
+    pub source: Option<SourceReport>,
+}
+
+/// Does what is left of the submission. `observer` gives, for each seed, who watches its run.
+///
+/// # Errors
+/// Those of the runs, of rendering, and of verifying. Whatever was finished stays, and the next call goes on from there.
+pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn Observer>) -> Result<Submitted> {
+    check_seeds(&submission.seeds)?;
+    device::select(&submission.device)?;
+    let source = SourceReport::find(&submission.data)?;
+    let name = submission.name.as_ref().unwrap_or(&submission.recipe.name);
+    let runs_dir = submission.out.join("runs").join(folder_name(name)?);
+    let date = date_of(&runs_dir, submission.date)?;
+    for &seed in &submission.seeds {
+        let dir = runs_dir.join(format!("seed-{seed}"));
+        let job = native::job(
+            submission.recipe.clone(),
+            seed,
+            &dir,
+            &submission.data,
+            &submission.device,
+            Phase::Evaluated,
+            stop::flag(),
+        )?;
+        caddie_engine::run::run(&job, observer(seed).as_mut())?;
+    }
+    let rulebook = Rulebook::builtin()?;
+    let options = Options {
+        runs: runs_dir.clone(),
+        out: submission.out.clone(),
+        name: Some(name.clone()),
+        author: submission.author.clone(),
+        github_id: submission.github_id.clone(),
+        date,
+        track: submission.track.clone(),
+        limits: (&rulebook).into(),
+        artifact: true,
+        tokenizer: Some(submission.data.clone()),
+        force: submission.force,
+    };
+    let finished = finished(&runs_dir, &submission.seeds)?;
+    let rendered = placing::render(&finished, &options)?;
+    let report = checks::verify(&rendered.folder, &VerifyOptions::default())?;
+    Ok(Submitted { rendered, report, source })
+}
+
+/// The runs of the seeds that were asked for, by seed: others may lie beside them from an earlier call.
+fn finished(runs: &Utf8Path, seeds: &[u64]) -> Result<Vec<FinishedRun>> {
+    let mut seeds = seeds.to_vec();
+    seeds.sort_unstable();
+    let open = |seed: &u64| {
+        let dir = runs.join(format!("seed-{seed}"));
+        FinishedRun::open(&dir, folder::read_log(&dir.join("log.txt"))?)
+    };
+    let mut finished = seeds.iter().map(open).collect::<Result<Vec<_>>>()?;
+    runs::agree(&mut finished)?;
+    Ok(finished)
+}
+
+fn check_seeds(seeds: &[u64]) -> Result<()> {
+    match seeds.iter().enumerate().find(|(i, seed)| seeds[..*i].contains(seed)) {
+        Some((_, seed)) => Err(Error::Usage(format!("--seeds names {seed} twice; each run needs a seed of its own"))),
+        None if seeds.is_empty() => Err(Error::Usage("--seeds is empty; name at least one, for example 42".to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// `name` as a folder, refusing what would lead elsewhere.
+fn folder_name(name: &str) -> Result<&str> {
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
+    if plain { Ok(name) } else { Err(Error::Usage(format!("--name {name:?}: not usable as the name of a folder"))) }
+}
+
+/// The submission's date: the one given, else that of the first start, which is kept so that a run that goes on after
+/// midnight still ends in the same folder.
+fn date_of(runs: &Utf8Path, given: Option<jiff::civil::Date>) -> Result<jiff::civil::Date> {
+    let path = runs.join("date");
+    if given.is_none()
+        && let Ok(text) = fs::read_to_string(&path)
+    {
+        return text
+            .trim()
+            .parse()
+            .map_err(|e| Error::unreadable(&path, format!("{e}; delete the file, or pass --date")));
+    }
+    let date = match given {
+        Some(date) => date,
+        None => render::default_date()?,
+    };
+    fs::create_dir_all(runs).map_err(Error::io(runs, "creating"))?;
+    fs::write(&path, format!("{date}\n")).map_err(Error::io(&path, "writing"))?;
+    Ok(date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_and_names_that_cannot_work_are_refused() {
+        assert!(check_seeds(&[1, 2, 1]).unwrap_err().to_string().contains("names 1 twice"));
+        assert!(check_seeds(&[]).is_err());
+        for name in ["", "..", "a/b", ".hidden"] {
+            assert!(folder_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_date_of_the_first_start_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Utf8Path::from_path(dir.path()).unwrap().join("runs");
+        let first = "2026-01-31".parse().unwrap();
+        assert_eq!(date_of(&runs, Some(first)).unwrap(), first);
+        assert_eq!(date_of(&runs, None).unwrap(), first);
+    }
+}

@@ -1,0 +1,84 @@
+//! Rendering where something may lie already: the same content is left as it is, other content is never overwritten
+//! without `--force`.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::render::runs::FinishedRun;
+use crate::render::{self, Options, Rendered};
+use crate::{Error, Result};
+
+/// Renders `runs` into [`Options::out`].
+///
+/// A submission that was finished before, or interrupted between two outputs, renders to the same bytes; its outputs are
+/// kept and the missing ones added. An output that differs (somebody edited the README, say) is an error that names the file.
+///
+/// # Errors
+/// As [`render::render_runs`], and for an output that exists and differs, unless [`Options::force`] is given.
+pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
+    if options.force {
+        return render::render_runs(runs, options);
+    }
+    fs::create_dir_all(&options.out).map_err(Error::io(&options.out, "creating"))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".caddie-render-")
+        .tempdir_in(&options.out)
+        .map_err(Error::io(&options.out, "creating a temporary folder in"))?;
+    let out = Utf8PathBuf::try_from(staging.path().to_owned())
+        .map_err(|e| Error::Usage(format!("{}: not a UTF-8 path", e.as_path().display())))?;
+    let staged = render::render_runs(runs, &Options { out: out.clone(), ..options.clone() })?;
+    let target = |path: &Utf8Path| options.out.join(path.strip_prefix(&out).unwrap_or(path));
+    let outputs: Vec<&Utf8PathBuf> =
+        [Some(&staged.folder), Some(&staged.pull_request), staged.artifact.as_ref()].into_iter().flatten().collect();
+    for from in &outputs {
+        let to = target(from);
+        if to.exists()
+            && let Some(file) = first_difference(from, &to)?
+        {
+            return Err(Error::Usage(format!(
+                "{to} exists, and its {file} differs from what these runs render; keep it under another name, or pass \
+                 --force to replace it"
+            )));
+        }
+    }
+    for from in &outputs {
+        let to = target(from);
+        if !to.exists() {
+            if let Some(parent) = to.parent() {
+                fs::create_dir_all(parent).map_err(Error::io(parent, "creating"))?;
+            }
+            fs::rename(from, &to).map_err(Error::io(&to, "renaming into place"))?;
+        }
+    }
+    Ok(Rendered {
+        folder: target(&staged.folder),
+        pull_request: target(&staged.pull_request),
+        artifact: staged.artifact.as_deref().map(target),
+        facts: staged.facts,
+    })
+}
+
+/// The first file, by name, that is not the same on both sides; for two files, the file's own name.
+fn first_difference(a: &Utf8Path, b: &Utf8Path) -> Result<Option<String>> {
+    let (a, b) = (contents(a)?, contents(b)?);
+    let name = a.iter().find(|(name, bytes)| b.get(*name) != Some(bytes)).map(|(name, _)| name);
+    Ok(name.or_else(|| b.keys().find(|name| !a.contains_key(*name))).cloned())
+}
+
+/// Content by file name, of a file or of a folder's files.
+fn contents(path: &Utf8Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let read = |path: &Utf8Path| fs::read(path).map_err(Error::io(path, "reading"));
+    if !path.is_dir() {
+        return Ok([(path.file_name().unwrap_or_default().to_owned(), read(path)?)].into());
+    }
+    let entries = path.read_dir_utf8().map_err(Error::io(path, "listing"))?;
+    entries
+        .map(|entry| {
+            let path = entry.map_err(Error::io(path, "listing"))?.into_path();
+            let bytes = if path.is_dir() { Vec::new() } else { read(&path)? };
+            Ok((path.file_name().unwrap_or_default().to_owned(), bytes))
+        })
+        .collect()
+}
