@@ -182,17 +182,12 @@ impl Parser {
     }
 
     /// Family C: `budget:15993853/16000000 (…) FITS`, `artifact:15.92MB ternary:N(14239486B) fp:N(2537376B) code:70853`.
+    /// The bytes in parentheses are those before compression and not counted.
     fn budget(&mut self, line: &str) {
         self.after_training = true;
         if let Some((total, _)) = value(line, "budget:").and_then(ratio) {
             self.run.bytes_total = Some(total);
             self.note("bytes_total");
-        }
-        let part = |key: &str| value(line, key)?.split_once('(')?.1.strip_suffix("B)")?.parse::<u64>().ok();
-        let packed = part("ternary:").or_else(|| part("binary:"));
-        if let Some(model) = packed.zip(part("fp:")).and_then(|(packed, float)| packed.checked_add(float)) {
-            self.run.bytes_model = Some(model);
-            self.note("bytes_model");
         }
         if let Some(code) = whole(line, "code:") {
             self.run.bytes_code = Some(code);

@@ -23,7 +23,7 @@ pub use ledger::Ledger;
 pub use number::Stated;
 pub use readme::Readme;
 pub use run_log::{MetricLine, RunLog, read_log};
-pub use runs::{OtherLog, Runs};
+pub use runs::{NotCounted, OtherLog, Runs};
 pub use submission::Submission;
 
 use crate::{Error, Result};
