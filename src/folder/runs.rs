@@ -1,5 +1,7 @@
 //! Which of a folder's logs are the runs that the submission is about.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::claim::{Claim, Field, Scope};
@@ -155,16 +157,18 @@ fn set_aside_reruns(runs: &mut Runs, claims: &[Claim]) {
 
 /// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments.
 fn set_aside_unclaimed(runs: &mut Runs, claims: &[Claim]) {
-    let per_seed: Vec<Stated> = claims
-        .iter()
-        .filter(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)))
-        .map(|claim| claim.stated)
-        .collect();
+    // A file may state a seed's score twice, under `seed_results` and under `runs`.
+    let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
+    for claim in claims.iter().filter(|claim| claim.field == Field::ValBpb) {
+        if let Scope::Seed(seed) = claim.scope {
+            per_seed.entry(seed).or_insert(claim.stated);
+        }
+    }
     if per_seed.is_empty() || per_seed.len() >= runs.official.len() {
         return;
     }
     let mut claimed = vec![false; runs.official.len()];
-    for claim in &per_seed {
+    for claim in per_seed.values() {
         let gives = |run: &RunLog| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
         let found = (0..runs.official.len()).find(|index| !claimed[*index] && gives(&runs.official[*index]));
         match found {
