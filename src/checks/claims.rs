@@ -2,7 +2,7 @@
 
 use super::context::run_name;
 use super::{Check, Context};
-use crate::folder::{Claim, Field, RunLog, Scope};
+use crate::folder::{Claim, Field, RunLog, Scope, Submission};
 use crate::report::{Code, Finding, Severity};
 use crate::stats::{mean, sample_std};
 
@@ -17,7 +17,7 @@ pub const CHECK: Check = Check {
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let Some(metadata) = context.folder.metadata() else { return Vec::new() };
     let mut findings: Vec<Finding> = metadata.claims.iter().filter_map(|claim| judge(context, claim)).collect();
-    findings.extend(unlogged_seeds(context, &metadata.seeds));
+    findings.extend(unlogged_seeds(context, metadata));
     findings
 }
 
@@ -45,18 +45,39 @@ fn run_count(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(place(context, finding.measured(runs), claim))
 }
 
-/// A seed that is claimed and has no log cannot be checked.
-fn unlogged_seeds(context: &Context<'_>, seeds: &[i64]) -> Option<Finding> {
+/// A seed that is claimed and has no log cannot be checked; where its score is that of another seed's log, it is
+/// mislabelled.
+fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
     let runs = context.runs();
-    let logged = |seed: &i64| runs.iter().any(|run| run.seed == Some(*seed));
-    let missing: Vec<String> = seeds.iter().filter(|seed| !logged(seed)).map(i64::to_string).collect();
-    if missing.is_empty() || runs.is_empty() {
-        return None;
+    let mut findings = Vec::new();
+    let mut missing = Vec::new();
+    for seed in metadata.seeds.iter().filter(|seed| !runs.iter().any(|run| run.seed == Some(**seed))) {
+        let claim = metadata.claim(Field::ValBpb, Scope::Seed(*seed));
+        let log =
+            claim.and_then(|claim| runs.iter().find(|run| run.val_bpb.is_some_and(|bpb| claim.stated.agrees(bpb))));
+        match (claim, log) {
+            (Some(claim), Some(run)) => {
+                let message = format!(
+                    "{} gives seed {seed} the score of {}, which is of seed {}",
+                    context.json_name(),
+                    run.log,
+                    run.seed.map_or_else(|| "unknown".to_owned(), |seed| seed.to_string())
+                );
+                let finding = context.finding("repro", message).code(Code::SeedLabelMismatch).severity(Severity::Error);
+                let finding = place(context, finding, claim).claimed(*seed);
+                findings.push(finding.at(run.log.clone(), run.line("seed"), run_name(run)));
+            }
+            _ => missing.push(seed.to_string()),
+        }
     }
-    let message = format!("{} names seed {}, of which no log is here", context.json_name(), missing.join(", "));
-    let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
-    let line = context.folder.metadata().and_then(|metadata| metadata.line_of("seeds"));
-    Some(finding.at(context.json_name(), line, format!("seeds without a log: {}", missing.join(", "))))
+    if !missing.is_empty() && !runs.is_empty() {
+        let missing = missing.join(", ");
+        let message = format!("{} names seed {missing}, of which no log is here", context.json_name());
+        let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
+        let line = metadata.line_of("seeds");
+        findings.push(finding.at(context.json_name(), line, format!("seeds without a log: {missing}")));
+    }
+    findings
 }
 
 fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {

@@ -1,6 +1,7 @@
 //! The files that a submission consists of.
 
 use super::{Check, Context};
+use crate::folder::NotCounted;
 use crate::report::{Code, Finding, Severity};
 
 /// Metadata of the check.
@@ -69,18 +70,27 @@ fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    let claimed: &[i64] = context.folder.metadata().map_or(&[], |metadata| &metadata.seeds);
     for other in &context.folder.runs.others {
-        let (code, message) = match (&other.copy_of, &other.claimed_in) {
-            (Some(original), _) => {
-                (Code::DuplicateLog, format!("{} is the same file as {original}; counted once", other.log))
+        let log = &other.run.log;
+        let unreported = other.run.seed.is_some_and(|seed| !claimed.contains(&seed));
+        let (code, severity, message) = match &other.why {
+            NotCounted::CopyOf(original) => {
+                (Code::DuplicateLog, Severity::Info, format!("{log} is the same file as {original}; counted once"))
             }
-            (None, Some(claimed)) => {
-                (Code::OtherLog, format!("{} is not counted: {claimed} gives this seed's claimed score", other.log))
+            NotCounted::ClaimedIn(claimed) => {
+                let message = format!("{log} is not counted: {claimed} gives this seed's claimed score");
+                (Code::OtherLog, Severity::Info, message)
             }
-            (None, None) => continue,
+            // Of a record, a further seed that is left out of the claim may be a choice among seeds.
+            NotCounted::NotClaimed => {
+                let severity = if unreported { context.on_record(Severity::Warning) } else { Severity::Info };
+                (Code::OtherLog, severity, format!("{log} is not counted: the claimed scores are those of other logs"))
+            }
         };
-        let finding = context.finding("pkg-log", message).code(code).severity(Severity::Info);
-        findings.push(finding.at(other.log.clone(), None, "not counted as a run"));
+        let score = other.run.val_bpb.map_or_else(|| "no score".to_owned(), |bpb| format!("val_bpb {bpb}"));
+        let finding = context.finding("pkg-log", message).code(code).severity(severity);
+        findings.push(finding.at(log.clone(), other.run.line("val_bpb"), score));
     }
 }
 

@@ -59,8 +59,9 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
             }
             Some(total) if limit - total < context.limits.thin_headroom_bytes => {
                 let message = format!(
-                    "{name}: only {} bytes of headroom; another seed or compressor version may tip it over",
-                    bytes(limit - total)
+                    "{name}: {} of {} bytes; another seed or compressor version may tip it over the cap",
+                    bytes(total),
+                    bytes(limit)
                 );
                 context.finding("size-cap-decimal", message).severity(Severity::Info).measured(total)
             }

@@ -1,14 +1,12 @@
 //! `caddie size`
 
-use std::io::Write;
-
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
+use crate::Result;
 use crate::checks::sizing::{self, Sizing};
 use crate::error::exit;
 use crate::report::thousands;
-use crate::{Error, Result};
 
 /// Count an entry's bytes against the cap.
 #[derive(Debug, Args)]
@@ -49,7 +47,7 @@ pub fn run(args: &SizeArgs) -> Result<u8> {
         SizeFormat::Plain => sizings.iter().map(plain).collect::<Vec<_>>().join("\n"),
         SizeFormat::Json => json(&sizings),
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("standard output", "writing"))?;
+    super::verify::print(&text)?;
     Ok(if sizings.iter().any(Sizing::is_over) { exit::FINDINGS } else { exit::OK })
 }
 

@@ -82,6 +82,16 @@ impl FailOn {
     }
 }
 
+/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
+pub(super) fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("standard output", "writing")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Verifies each folder and prints one report; a folder that cannot be read does not stop the others.
 ///
 /// # Errors
@@ -102,7 +112,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     let report = Report::new(Rulebook::builtin()?.id(), folders);
     let look = Look { colour: args.color.wanted(), quiet: args.quiet };
     let text = report.render(args.format, look);
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("standard output", "writing"))?;
+    print(&text)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))
 }

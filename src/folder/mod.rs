@@ -23,7 +23,7 @@ pub use ledger::Ledger;
 pub use number::Stated;
 pub use readme::Readme;
 pub use run_log::{MetricLine, RunLog, read_log};
-pub use runs::{OtherLog, Runs};
+pub use runs::{NotCounted, OtherLog, Runs};
 pub use submission::Submission;
 
 use crate::{Error, Result};
@@ -86,7 +86,7 @@ impl Folder {
         let readme = readme.and_then(|file| match files::read_text(&path.join(&file.path)) {
             Ok(text) => Some(Readme::parse(&text)),
             Err(error) => {
-                note(&file.path, error.to_string());
+                note(&file.path, inside(path, &error));
                 None
             }
         });
@@ -127,6 +127,11 @@ impl Folder {
     }
 }
 
+/// An error's text with the file as it is called inside the folder: reports are read on other machines.
+fn inside(root: &Utf8Path, error: &Error) -> String {
+    error.to_string().replacen(root.join("").as_str(), "", 1)
+}
+
 /// The first top-level file whose name satisfies `wanted`.
 fn find(files: &[FileEntry], wanted: impl Fn(&str) -> bool) -> Option<&FileEntry> {
     files.iter().find(|file| file.path.components().count() == 1 && file.path.file_name().is_some_and(&wanted))
@@ -137,7 +142,7 @@ fn submission_file(root: &Utf8Path, files: &[FileEntry]) -> Option<SubmissionFil
     let file = find(files, |name| name == "submission.json").or_else(|| find(files, other))?;
     let content = match files::read_text(&root.join(&file.path)) {
         Ok(text) => Submission::parse(&text),
-        Err(error) => Err(JsonError { line: 1, reason: error.to_string() }),
+        Err(error) => Err(JsonError { line: 1, reason: inside(root, &error) }),
     };
     Some(SubmissionFile { file: file.path.clone(), content })
 }
@@ -179,7 +184,7 @@ fn read_logs(
             // A text file that is no log is no business of a checker.
             Ok(_) if file.path.extension() == Some("txt") => {}
             Ok(_) => not_logs.push(file.path.clone()),
-            Err(error) => note(&file.path, error.to_string()),
+            Err(error) => note(&file.path, inside(root, &error)),
         }
     }
     (logs, not_logs)
@@ -196,7 +201,7 @@ fn read_ledgers(root: &Utf8Path, files: &[FileEntry]) -> Vec<LedgerFile> {
             LedgerFile {
                 file: file.path.clone(),
                 seed: seed.and_then(|seed| seed.parse().ok()),
-                content: ledger::read(&root.join(&file.path)).map_err(|error| error.to_string()),
+                content: ledger::read(&root.join(&file.path)).map_err(|error| inside(root, &error)),
             }
         })
         .collect()

@@ -225,4 +225,11 @@ mod tests {
         assert_eq!(Readme::parse("| Change | val_bpb |\n|--|--|\n| 9L | 1.1 |\n").claims(), []);
         assert_eq!(Readme::parse("a | b\nnot a table\n").tables, []);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,100}|([|:\n-]|seed|val_bpb|mean|±|[0-9.,~ ]){0,60}") {
+            let _ = Readme::parse(&text).claims();
+        }
+    }
 }

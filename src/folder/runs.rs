@@ -1,5 +1,7 @@
 //! Which of a folder's logs are the runs that the submission is about.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::claim::{Claim, Field, Scope};
@@ -7,11 +9,12 @@ use super::files::sha256;
 use super::metric;
 use super::number::Stated;
 use super::run_log::RunLog;
+use crate::stats::mean;
 
 /// The runs of a submission, and the logs of its folder that are not among them.
 #[derive(Debug, Default)]
 pub struct Runs {
-    /// In order of their file names.
+    /// In order of their seeds, then of their file names.
     pub official: Vec<RunLog>,
     pub others: Vec<OtherLog>,
     /// Files named `*.log` in which nothing is understood as a run: driver summaries, set-up output.
@@ -21,35 +24,51 @@ pub struct Runs {
 }
 
 /// A log that is not counted as a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OtherLog {
-    pub log: Utf8PathBuf,
-    /// The same bytes as this log.
-    pub copy_of: Option<Utf8PathBuf>,
-    /// The log of the same seed that gives the claimed score.
-    pub claimed_in: Option<Utf8PathBuf>,
+    pub run: RunLog,
+    pub why: NotCounted,
 }
 
-/// Sorts the logs of the folder at `root` by what `claims` say about their seeds.
+/// Why a log is not counted as a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotCounted {
+    /// The same bytes as this log.
+    CopyOf(Utf8PathBuf),
+    /// The other log of its seed gives the claimed score.
+    ClaimedIn(Utf8PathBuf),
+    /// Every seed that is claimed has its score in other logs.
+    NotClaimed,
+}
+
+/// Sorts the logs of the folder at `root` by what `claims` say about their scores.
 pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Runs {
     let mut runs = Runs::default();
     for mut log in logs {
-        if let Some(original) = runs.official.iter().find(|kept| same_bytes(root, kept, &log)) {
-            runs.others.push(OtherLog { log: log.log, copy_of: Some(original.log.clone()), claimed_in: None });
+        if let Some(original) = runs.official.iter_mut().find(|kept| same_bytes(root, kept, &log)) {
+            // `train.log` beside `train_seed1337.log`: the name that says more is kept.
+            if log.log.as_str().contains("seed") && !original.log.as_str().contains("seed") {
+                std::mem::swap(original, &mut log);
+            }
+            let why = NotCounted::CopyOf(original.log.clone());
+            runs.others.push(OtherLog { run: log, why });
             continue;
         }
-        if let Some(claim) = log.seed.and_then(|seed| score_claim(claims, seed)) {
-            reread(&mut log, claim, &mut runs.reread);
+        if let Some(claim) = log.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))) {
+            reread_by_seed(&mut log, claim, &mut runs.reread);
         }
         runs.official.push(log);
     }
     set_aside_reruns(&mut runs, claims);
+    set_aside_unclaimed(&mut runs, claims);
+    reread_by_headline(&mut runs, claims);
+    // The files come in order of their names, and the sort keeps that among equal seeds.
+    runs.official.sort_by_key(|run| run.seed);
     runs
 }
 
-fn score_claim(claims: &[Claim], seed: i64) -> Option<Stated> {
-    let of_seed = |claim: &&Claim| claim.field == Field::ValBpb && claim.scope == Scope::Seed(seed);
-    claims.iter().find(of_seed).map(|claim| claim.stated)
+fn score_claim(claims: &[Claim], scope: Scope) -> Option<Stated> {
+    claims.iter().find(|claim| claim.field == Field::ValBpb && claim.scope == scope).map(|claim| claim.stated)
 }
 
 /// Same facts first, then the same bytes: hashing every log of a folder would cost more than reading it.
@@ -59,37 +78,109 @@ fn same_bytes(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
     facts(a) == facts(b) && a.lines == b.lines && digest(a).is_some_and(|digest_a| digest(b) == Some(digest_a))
 }
 
-/// Where a seed's claimed score is another metric line of its log, the claim is about that line. A native run is
-/// exempt: its ledger says which line is its score.
-fn reread(log: &mut RunLog, claim: Stated, reread: &mut Vec<(Utf8PathBuf, String, f64)>) {
-    let (Some(name), Some(official)) = (log.metric.clone(), log.val_bpb) else { return };
-    if log.ledger_sha256.is_some() || claim.agrees(official) {
+/// Makes the line at `index` the run's score. A native run is exempt: its ledger says which line is its score.
+fn reread(run: &mut RunLog, index: usize, reread: &mut Vec<(Utf8PathBuf, String, f64)>) {
+    let (Some(name), Some(official)) = (run.metric.clone(), run.val_bpb) else { return };
+    if run.ledger_sha256.is_none() {
+        reread.push((run.log.clone(), name, official));
+        metric::choose(run, index);
+    }
+}
+
+/// Where a seed's claimed score is another metric line of its log, the claim is about that line.
+fn reread_by_seed(log: &mut RunLog, claim: Stated, done: &mut Vec<(Utf8PathBuf, String, f64)>) {
+    if log.val_bpb.is_none_or(|official| claim.agrees(official)) {
         return;
     }
     let meant = log.metric_lines.iter().rposition(|line| !line.diagnostic && claim.agrees(line.val_bpb));
     if let Some(index) = meant {
-        reread.push((log.log.clone(), name, official));
-        metric::choose(log, index);
+        reread(log, index, done);
     }
 }
 
-/// Of several logs with one seed, the one that gives the seed's claimed score is the run.
+/// Without scores per seed the headline decides: where it is neither the official mean nor an official score, but that
+/// of another metric which every run has, the submission is about that metric.
+fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
+    let headline = score_claim(claims, Scope::Whole).or_else(|| score_claim(claims, Scope::Mean));
+    let per_seed = claims.iter().any(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)));
+    let Some(claim) = headline.filter(|_| !per_seed) else { return };
+    let matches = |scores: &[f64]| scores.iter().chain(&mean(scores)).any(|score| claim.agrees(*score));
+    let official: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb).collect();
+    if matches(&official) {
+        return;
+    }
+    let names: Vec<String> = runs
+        .official
+        .first()
+        .map(|run| run.metrics.iter().map(|(name, ..)| name.clone()).collect())
+        .unwrap_or_default();
+    let last = |run: &RunLog, name: &str| run.metric_lines.iter().rposition(|line| line.name == name);
+    for name in names.iter().rev() {
+        let lines: Option<Vec<usize>> = runs.official.iter().map(|run| last(run, name)).collect();
+        let Some(lines) = lines else { continue };
+        let scores: Vec<f64> =
+            runs.official.iter().zip(&lines).map(|(run, index)| run.metric_lines[*index].val_bpb).collect();
+        if matches(&scores) {
+            for (run, index) in runs.official.iter_mut().zip(lines) {
+                reread(run, index, &mut runs.reread);
+            }
+            return;
+        }
+    }
+}
+
+/// Of several logs with one seed, the one that gives the seed's claimed score is the run; unless another gives the
+/// score that is claimed for another seed, which is for the checks to report.
 fn set_aside_reruns(runs: &mut Runs, claims: &[Claim]) {
     let gives_claim = |run: &RunLog| {
-        let claim = run.seed.and_then(|seed| score_claim(claims, seed));
+        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
         claim.zip(run.val_bpb).is_some_and(|(claim, measured)| claim.agrees(measured))
+    };
+    let gives_any_claim = |run: &RunLog| {
+        let of_a_seed = |claim: &&Claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_));
+        let measured = |claim: &Claim| run.val_bpb.is_some_and(|measured| claim.stated.agrees(measured));
+        claims.iter().filter(of_a_seed).any(measured)
     };
     let winners: Vec<(Option<i64>, Utf8PathBuf)> =
         runs.official.iter().filter(|run| gives_claim(run)).map(|run| (run.seed, run.log.clone())).collect();
-    let mut kept = Vec::new();
     for run in std::mem::take(&mut runs.official) {
         let winner = winners.iter().find(|(seed, _)| *seed == run.seed && run.seed.is_some());
         match winner {
-            Some((_, log)) if *log != run.log && !gives_claim(&run) => {
-                runs.others.push(OtherLog { log: run.log, copy_of: None, claimed_in: Some(log.clone()) });
+            Some((_, log)) if *log != run.log && !gives_any_claim(&run) => {
+                let why = NotCounted::ClaimedIn(log.clone());
+                runs.others.push(OtherLog { run, why });
             }
-            _ => kept.push(run),
+            _ => runs.official.push(run),
         }
     }
-    runs.official = kept;
+}
+
+/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments.
+fn set_aside_unclaimed(runs: &mut Runs, claims: &[Claim]) {
+    // A file may state a seed's score twice, under `seed_results` and under `runs`.
+    let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
+    for claim in claims.iter().filter(|claim| claim.field == Field::ValBpb) {
+        if let Scope::Seed(seed) = claim.scope {
+            per_seed.entry(seed).or_insert(claim.stated);
+        }
+    }
+    if per_seed.is_empty() || per_seed.len() >= runs.official.len() {
+        return;
+    }
+    let mut claimed = vec![false; runs.official.len()];
+    for claim in per_seed.values() {
+        let gives = |run: &RunLog| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
+        let found = (0..runs.official.len()).find(|index| !claimed[*index] && gives(&runs.official[*index]));
+        match found {
+            Some(index) => claimed[index] = true,
+            None => return,
+        }
+    }
+    for (run, claimed) in std::mem::take(&mut runs.official).into_iter().zip(claimed) {
+        if claimed {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
 }

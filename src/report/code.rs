@@ -40,7 +40,7 @@ codes! {
     JsonMissingField => "JSON_MISSING_FIELD", "A required key of submission.json is missing or empty.";
     JsonNullField => "JSON_NULL_FIELD", "Keys of submission.json are null.";
     DuplicateLog => "DUPLICATE_LOG", "Two logs are the same bytes; they are one run.";
-    OtherLog => "OTHER_LOG", "A log of a seed for which another log gives the claimed score.";
+    OtherLog => "OTHER_LOG", "A log that is not one of the claimed runs.";
     FewerThan3SeedLogs => "FEWER_THAN_3_SEED_LOGS", "Fewer runs than the significance of a record needs.";
     SameSeedInSeveralLogs => "SAME_SEED_IN_SEVERAL_LOGS", "Several runs have one seed; they are repeats.";
     SeedLabelMismatch => "SEED_LABEL_MISMATCH", "A file or a claim names another seed than its log.";
@@ -75,6 +75,7 @@ codes! {
     SeedEvalTimeNeLog => "SEED_EVAL_TIME_NE_LOG", "A seed's claimed evaluation time is not that of its log.";
     SeedWithoutLog => "SEED_WITHOUT_LOG", "A claimed seed has no log.";
     ReadmeScoreNeLog => "README_SCORE_NE_LOG", "A score in the README's results is not that of the logs.";
+    ReadmeDiagNeLog => "README_DIAG_NE_LOG", "A further score in the README is in no log.";
     ReadmeStdMismatch => "README_STD_MISMATCH", "The README's standard deviation is not that of the logs.";
     ReadmeBytesNeLog => "README_BYTES_NE_LOG", "Bytes in the README's results are not those of the logs.";
     ReadmeTimeNeLog => "README_TIME_NE_LOG", "A time in the README's results is not that of the logs.";

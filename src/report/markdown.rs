@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Finding, FolderReport, Report, Severity, Verdict, one_line, thousands};
+use super::{Finding, FolderReport, Report, Severity, Verdict, one_line, printable, thousands};
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
@@ -80,9 +80,5 @@ fn code(text: &str) -> String {
 
 /// A message names files and texts of strangers: no mentions, links or HTML come out of it.
 fn prose(text: &str) -> String {
-    one_line_long(text).replace('<', "&lt;").replace('@', "@\u{200b}").replace('[', "\\[")
-}
-
-fn one_line_long(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable(text).replace('<', "&lt;").replace('@', "@\u{200b}").replace('[', "\\[")
 }

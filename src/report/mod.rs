@@ -104,6 +104,11 @@ fn one_line(text: &str) -> String {
     line
 }
 
+/// A message for one line: it names files and texts of strangers, and may be long.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// Bidirectional overrides and zero-width characters, which make a line read other than it is.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Finding, FolderReport, Look, Report, Severity, Verdict, one_line, thousands};
+use super::{Finding, FolderReport, Look, Report, Severity, Verdict, one_line, printable, thousands};
 
 /// Findings that are shown in short before the runs.
 const WORST: usize = 3;
@@ -84,8 +84,8 @@ fn runs(text: &mut String, folder: &FolderReport) {
             show(run.seed),
             show(run.val_bpb),
             show(run.val_loss),
-            show(run.train_seconds),
-            show(run.eval_seconds),
+            show(run.train_seconds.map(seconds)),
+            show(run.eval_seconds.map(seconds)),
             show(run.steps),
             show(run.bytes_total.map(|bytes| thousands(bytes as i64))),
             one_line(run.log.as_str()),
@@ -111,7 +111,7 @@ fn details(text: &mut String, folder: &FolderReport, pen: Pen) {
 fn detail(text: &mut String, finding: &Finding, pen: Pen) {
     let code = finding.code.map_or_else(String::new, |code| format!(" {}", code.name()));
     let _ = writeln!(text, "{}[{}]{code}", pen.severity(finding.severity), finding.rule);
-    let _ = writeln!(text, "  {}", one_line_long(&finding.message));
+    let _ = writeln!(text, "  {}", printable(&finding.message));
     for place in &finding.evidence {
         let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
         let _ = writeln!(text, "  --> {}{line}: {}", one_line(place.file.as_str()), one_line(&place.text));
@@ -121,12 +121,12 @@ fn detail(text: &mut String, finding: &Finding, pen: Pen) {
     }
 }
 
-fn show<T: std::fmt::Display>(value: Option<T>) -> String {
-    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
+fn seconds(value: f64) -> String {
+    format!("{value:.3}")
 }
 
-fn one_line_long(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+fn show<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
 
 /// Colours, or none.

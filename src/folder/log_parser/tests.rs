@@ -86,3 +86,10 @@ fn format_strings_and_nonsense_state_nothing() {
     );
     assert_eq!(run, RunLog::default());
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,200}|(step:|final_x |ledger:|budget:|  seed: |\\||[0-9./: a-z=\n\r]){0,40}") {
+        let _ = read(&text);
+    }
+}

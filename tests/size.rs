@@ -1,0 +1,92 @@
+//! `caddie size`: counted bytes, limit and headroom of folders, artifacts and files.
+
+mod support;
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use support::Copy;
+
+fn size(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::cargo_bin("caddie")
+        .expect("the binary")
+        .current_dir(directory)
+        .arg("size")
+        .args(arguments)
+        .output()
+        .expect("runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn folders() -> std::path::PathBuf {
+    support::good().parent().expect("fixtures/folders").to_owned()
+}
+
+#[test]
+fn a_folder_counts_its_script_and_its_largest_model() {
+    let (code, plain, _) = size(&folders(), &["good"]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!("size_good", plain);
+    let (code, plain, _) = size(&folders(), &["good", "--cap", "15815927"]);
+    assert_eq!(code, Some(1));
+    assert!(plain.starts_with("good: over the cap") && plain.contains("-1\n"), "{plain}");
+    assert_eq!(size(&folders(), &["good", "--cap", "15815928"]).0, Some(0), "the cap is inclusive");
+}
+
+#[test]
+fn a_script_that_outgrew_its_logs_is_shown_both_ways() {
+    let copy = Copy::new();
+    std::fs::write(copy.path.join("train_gpt.py"), vec![b'#'; 300_000]).expect("writes");
+    let (code, plain, _) = size(copy.path.parent().expect("a parent"), &["good"]);
+    assert_eq!(code, Some(0), "contested, so not over");
+    assert!(plain.contains("as logged") && plain.contains("contested"), "{plain}");
+}
+
+#[test]
+fn files_are_summed() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("train_gpt.py"), "x".repeat(100)).expect("writes");
+    std::fs::write(dir.path().join("model.int8.zlib"), vec![0; 900]).expect("writes");
+    let (code, json, _) = size(dir.path(), &["train_gpt.py", "model.int8.zlib", "--cap", "1000", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json[0]["counted"], &json[0]["headroom"]), (Some(0), &1000.into(), &0.into()));
+    assert_eq!(size(dir.path(), &["train_gpt.py", "model.int8.zlib", "--cap", "999"]).0, Some(1));
+}
+
+#[test]
+fn an_artifact_counts_what_lies_in_it_not_what_it_says() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let manifest = r#"{"counted": {"bytes_code": 1, "bytes_total_max": 2, "runs": [
+        {"seed": 0, "model": "models/0"}, {"seed": 1, "model": "models/1"}]}}"#;
+    let archive = |members: &[(&str, usize)]| {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |name: &str, content: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, content).expect("appends");
+        };
+        add("manifest.json", manifest.as_bytes());
+        members.iter().for_each(|(name, bytes)| add(name, &vec![7; *bytes]));
+        let bytes = zstd::encode_all(tar.into_inner().expect("finishes").as_slice(), 3).expect("compresses");
+        std::fs::write(dir.path().join("a.tar.zst"), bytes).expect("writes");
+    };
+    archive(&[("train_gpt.py", 100), ("models/0", 50), ("models/1", 70), ("tokenizer.json", 999)]);
+    let (code, json, _) = size(dir.path(), &["a.tar.zst", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json[0]["counted"]), (Some(0), &170.into()));
+    archive(&[("train_gpt.py", 100)]);
+    let (code, _, error) = size(dir.path(), &["a.tar.zst"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("a.tar.zst") && error.contains("lacks"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_counted_is_an_error() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (code, _, error) = size(dir.path(), &["."]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("cannot be determined without a script"), "{error}");
+    assert_eq!(size(dir.path(), &["nothing"]).0, Some(2));
+}

@@ -1,0 +1,55 @@
+//! The committed good folder, and copies of it that a test spoils.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::{Path, PathBuf};
+
+/// The committed folder.
+pub fn good() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/folders/good")
+}
+
+/// Writes a file, a ledger compressed.
+pub fn write(dir: &Path, name: &str, content: &str) {
+    let bytes = if name.ends_with(".zst") {
+        zstd::encode_all(content.as_bytes(), 3).expect("compresses")
+    } else {
+        content.as_bytes().to_vec()
+    };
+    std::fs::write(dir.join(name), bytes).expect("writes");
+}
+
+/// A copy of the good folder to spoil. The name `good` keeps paths in reports short.
+pub struct Copy {
+    _root: tempfile::TempDir,
+    pub path: PathBuf,
+}
+
+impl Copy {
+    pub fn new() -> Copy {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let path = root.path().join("good");
+        std::fs::create_dir(&path).expect("creates");
+        for entry in std::fs::read_dir(good()).expect("the committed folder") {
+            let entry = entry.expect("an entry");
+            std::fs::copy(entry.path(), path.join(entry.file_name())).expect("copies");
+        }
+        Copy { _root: root, path }
+    }
+
+    /// Replaces text of a file, which must hold it.
+    pub fn edit(&self, name: &str, from: &str, to: &str) -> &Copy {
+        let text = std::fs::read_to_string(self.path.join(name)).expect("reads");
+        assert!(text.contains(from), "{name} does not hold {from:?}");
+        std::fs::write(self.path.join(name), text.replace(from, to)).expect("writes");
+        self
+    }
+
+    pub fn remove(&self, name: &str) -> &Copy {
+        std::fs::remove_file(self.path.join(name)).expect("removes");
+        self
+    }
+
+    pub fn utf8(&self) -> camino::Utf8PathBuf {
+        camino::Utf8PathBuf::from_path_buf(self.path.clone()).expect("UTF-8")
+    }
+}

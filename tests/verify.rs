@@ -1,0 +1,454 @@
+//! `caddie verify` on a good folder, on copies spoiled one way each, and on the merged records where they are at hand.
+
+#[path = "support/generator.rs"]
+mod generator;
+mod support;
+
+use assert_cmd::Command;
+use caddie::checks::{VerifyOptions, verify};
+use caddie::report::{Code, FolderReport, Severity, Verdict};
+use generator::SEEDS;
+use support::Copy;
+
+fn report(copy: &Copy) -> FolderReport {
+    verify(&copy.utf8(), &VerifyOptions::default()).expect("a report")
+}
+
+/// The codes and severities of a report, gravest first.
+fn found(copy: &Copy) -> Vec<(Code, Severity)> {
+    report(copy).findings.iter().filter_map(|finding| Some((finding.code?, finding.severity))).collect()
+}
+
+#[track_caller]
+fn assert_only(copy: &Copy, expected: &[(Code, Severity)]) {
+    let mut found = found(copy);
+    found.sort();
+    found.dedup();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!(found, expected, "{:#?}", report(copy).findings);
+}
+
+fn caddie() -> Command {
+    let mut command = Command::cargo_bin("caddie").expect("the binary");
+    command.current_dir(support::good().parent().expect("fixtures/folders")).env("NO_COLOR", "1");
+    command
+}
+
+#[test]
+fn the_committed_folder_is_what_the_generator_writes() {
+    let good = support::good();
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        std::fs::create_dir_all(&good).expect("creates");
+        generator::files().iter().for_each(|(name, content)| support::write(&good, name, content));
+    }
+    for (name, content) in generator::files() {
+        let bytes = std::fs::read(good.join(&name)).expect("committed");
+        let bytes = if name.ends_with(".zst") { zstd::decode_all(bytes.as_slice()).expect("zstd") } else { bytes };
+        assert!(bytes == content.as_bytes(), "{name} differs; run this test with UPDATE_FIXTURES=1");
+    }
+}
+
+#[test]
+fn a_good_folder_passes_without_findings() {
+    let copy = Copy::new();
+    let report = report(&copy);
+    assert_eq!((report.verdict, report.findings.as_slice()), (Verdict::Pass, [].as_slice()));
+    assert_eq!(report.runs.iter().map(|run| run.seed).collect::<Vec<_>>(), SEEDS.map(Some));
+    assert_eq!(report.size.headroom, Some(16_000_000 - report.size.logged_max.expect("logged") as i64));
+    assert_eq!(report.size.shipped_max, report.size.logged_max, "what ships is what is counted");
+}
+
+#[test]
+fn missing_files_are_named() {
+    let copy = Copy::new();
+    copy.remove("README.md");
+    assert_only(&copy, &[(Code::MissingReadme, Severity::Error)]);
+    let copy = Copy::new();
+    copy.remove("submission.json");
+    assert_only(&copy, &[(Code::MissingSubmissionJson, Severity::Error)]);
+    let copy = Copy::new();
+    copy.remove("train_gpt.py");
+    assert_only(&copy, &[(Code::MissingTrainScript, Severity::Error)]);
+    let copy = Copy::new();
+    SEEDS.iter().for_each(|seed| drop(copy.remove(&format!("train_seed{seed}.log")).path.clone()));
+    let found = found(&copy);
+    assert!(found.contains(&(Code::MissingLog, Severity::Error)));
+    assert!(found.contains(&(Code::SizeNotLogged, Severity::Unknown)), "unknown, never a pass");
+    assert!(found.contains(&(Code::ScoreUnknown, Severity::Unknown)));
+}
+
+#[test]
+fn bad_json_is_refused_with_its_line() {
+    for (from, to, reason) in [
+        ("\"val_bpb\": ", "\"val_bpb\": NaN, \"x\": ", "NaN is not JSON"),
+        ("\"author\": \"caddie\"", "\"author\": \"a\", \"author\": \"b\"", "occurs twice"),
+        ("{", "[{", "expected"),
+    ] {
+        let copy = Copy::new();
+        copy.edit("submission.json", from, to);
+        let report = report(&copy);
+        let finding = report.findings.iter().find(|finding| finding.code == Some(Code::JsonInvalid)).expect("found");
+        assert!(finding.message.contains(reason), "{}", finding.message);
+        assert!(finding.evidence[0].line.is_some());
+        assert_eq!((report.verdict, report.claimed), (Verdict::Fail, None));
+    }
+}
+
+#[test]
+fn required_keys_and_nulls_are_reported() {
+    let copy = Copy::new();
+    copy.edit("submission.json", "\"github_id\": \"caddie\"", "\"github_id\": \"\"");
+    assert_only(&copy, &[(Code::JsonMissingField, Severity::Warning)]);
+    let copy = Copy::new();
+    copy.edit("submission.json", "\"bytes_code\": 79,\n  \"artifact\"", "\"bytes_code\": null,\n  \"artifact\"");
+    assert_only(&copy, &[(Code::JsonNullField, Severity::Warning)]);
+}
+
+#[test]
+fn the_cap_holds_for_every_seed_and_can_be_overridden() {
+    let good = support::good();
+    let good = camino::Utf8Path::from_path(&good).expect("UTF-8");
+    let under = |cap| verify(good, &VerifyOptions { cap: Some(cap) }).expect("a report");
+    let totals: Vec<u64> = under(16_000_000).runs.iter().filter_map(|run| run.bytes_total).collect();
+    let (smallest, largest) = (totals.iter().min().expect("three"), totals.iter().max().expect("three"));
+    let over = |report: &FolderReport| -> Vec<String> {
+        let code = Some(Code::SizeOverCapLogged);
+        report.findings.iter().filter(|finding| finding.code == code).map(|finding| finding.rule.clone()).collect()
+    };
+    assert_eq!(over(&under(*largest)), Vec::<String>::new(), "the limit is inclusive");
+    let one = under(largest - 1);
+    assert_eq!(over(&one)[0], "size-every-seed", "one seed over while the others fit");
+    assert_eq!((one.verdict, one.size.headroom), (Verdict::Fail, Some(-1)));
+    assert!(over(&under(smallest - 1)).iter().all(|rule| rule == "size-cap-decimal"));
+}
+
+#[test]
+fn parts_that_do_not_add_up_are_an_error() {
+    let copy = Copy::new();
+    copy.edit("train_seed42.log", "int8+zlib: 15815847 bytes (", "int8+zlib: 15815800 bytes (");
+    let found = found(&copy);
+    assert!(found.contains(&(Code::SizePartsNeTotal, Severity::Error)));
+    assert!(found.contains(&(Code::SeedBytesNeLog, Severity::Warning)), "the claimed model bytes differ as well");
+}
+
+#[test]
+fn the_shipped_script_is_the_counted_one() {
+    let copy = Copy::new();
+    copy.edit("train_gpt.py", "print", "print  ");
+    assert_only(&copy, &[(Code::CodeSizeNeCommitted, Severity::Warning)]);
+    let copy = Copy::new();
+    std::fs::write(copy.path.join("train_gpt.py"), vec![b'#'; 300_000]).expect("writes");
+    assert_only(
+        &copy,
+        &[(Code::CodeSizeNeCommitted, Severity::Warning), (Code::SizeOverCapShipped, Severity::Warning)],
+    );
+}
+
+#[test]
+fn training_may_overrun_by_one_step_and_no_more() {
+    // Seed 42 is a multiple of 7, so its clock is the base value of the fixture.
+    let overrun = |clock: &str, seconds: &str| {
+        let copy = Copy::new();
+        copy.edit("train_seed42.log", "train_time:599000ms", &format!("train_time:{clock}ms"));
+        copy.edit("submission.json", "\"train_time_s\": 599.0,", &format!("\"train_time_s\": {seconds},"));
+        copy.edit("README.md", "| 599.000 |", &format!("| {seconds} |"));
+        // Seed 0 has the same clock in the fixture.
+        copy.edit("train_seed0.log", "train_time:599000ms", &format!("train_time:{clock}ms"));
+        copy
+    };
+    assert_only(&overrun("600000", "600.000"), &[]);
+    assert_only(&overrun("600250", "600.250"), &[(Code::TrainTimeOver600s, Severity::Info)]);
+    assert_only(&overrun("600251", "600.251"), &[(Code::TrainTimeOver600s, Severity::Error)]);
+    let long = overrun("900000", "900.000");
+    long.edit("submission.json", "10min_16mb", "non-record-unlimited-compute-16mb");
+    assert_only(&long, &[(Code::TrainTimeOver600s, Severity::Info)]);
+}
+
+#[test]
+fn the_evaluation_clock_is_that_of_the_score() {
+    let copy = Copy::new();
+    for seed in SEEDS {
+        copy.edit(&format!("train_seed{seed}.log"), "eval_time:401250ms", "eval_time:600001ms");
+    }
+    copy.edit("submission.json", "401.25", "600.001").edit("README.md", "401.250", "600.001");
+    assert_only(&copy, &[(Code::EvalTimeOver600s, Severity::Error)]);
+    let copy = Copy::new();
+    copy.edit("train_seed0.log", " eval_time:401250ms", "");
+    assert!(found(&copy).contains(&(Code::EvalTimeUnknown, Severity::Unknown)));
+    assert_eq!(report(&copy).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn three_distinct_seeds_are_counted_from_the_logs() {
+    let copy = Copy::new();
+    copy.remove("train_seed1234.log").remove("ledger_seed1234.jsonl.zst");
+    let found_two = found(&copy);
+    assert!(found_two.contains(&(Code::FewerThan3SeedLogs, Severity::Warning)));
+    assert!(found_two.contains(&(Code::SeedWithoutLog, Severity::Warning)));
+    let copy = Copy::new();
+    copy.edit("train_seed1234.log", "\nseed:1234\n", "\nseed:42\n");
+    let found_same = found(&copy);
+    assert!(found_same.contains(&(Code::SeedLabelMismatch, Severity::Error)));
+    let copy = Copy::new();
+    std::fs::copy(copy.path.join("train_seed42.log"), copy.path.join("train.log")).expect("copies");
+    assert_only(&copy, &[(Code::DuplicateLog, Severity::Info)]);
+}
+
+#[test]
+fn the_headline_is_the_mean_of_the_logs() {
+    let copy = Copy::new();
+    let claimed = report(&copy).claimed.expect("claimed");
+    let (mean, seed) = (claimed["val_bpb"].to_string(), claimed["runs"][0]["val_bpb"].to_string());
+    let with = |value: &str| {
+        let copy = Copy::new();
+        copy.edit("submission.json", &format!("\"val_bpb\": {mean},"), &format!("\"val_bpb\": {value},"));
+        copy
+    };
+    assert_only(&with(&seed), &[(Code::JsonScoreNotMean, Severity::Warning)]);
+    assert_only(&with("0.9"), &[(Code::ClaimNotInLogs, Severity::Error)]);
+    assert_only(&with("1.3172"), &[(Code::PreQuantScore, Severity::Error)]);
+}
+
+#[test]
+fn every_claimed_number_is_compared_at_its_precision() {
+    let seed_results = |from: &str, to: &str| {
+        let copy = Copy::new();
+        let text = std::fs::read_to_string(copy.path.join("submission.json")).expect("reads");
+        let (head, tail) = text.split_once("\"seed_results\"").expect("per seed");
+        assert!(tail.contains(from), "{from}");
+        let spoiled = format!("{head}\"seed_results\"{}", tail.replacen(from, to, 1));
+        std::fs::write(copy.path.join("submission.json"), spoiled).expect("writes");
+        copy
+    };
+    let case = |from: &str, to: &str, code, severity| assert_only(&seed_results(from, to), &[(code, severity)]);
+    case("15815926", "15815927", Code::SeedBytesNeLog, Severity::Error);
+    case("\"steps\": 13700", "\"steps\": 13701", Code::SeedStepsNeLog, Severity::Warning);
+    case("\"train_time_s\": 599.0", "\"train_time_s\": 598.9", Code::SeedTrainTimeNeLog, Severity::Warning);
+    case("\"eval_time_s\": 401.25", "\"eval_time_s\": 400", Code::SeedEvalTimeNeLog, Severity::Warning);
+    case("\"val_bpb\": ", "\"val_bpb\": 1", Code::SeedScoreNeLog, Severity::Error);
+
+    let whole = |from: &str, to: &str, code, severity| {
+        let copy = Copy::new();
+        copy.edit("submission.json", from, to);
+        assert_only(&copy, &[(code, severity)]);
+    };
+    whole("\"bytes_total\": 15815928", "\"bytes_total\": 15000000", Code::JsonBytesNeLog, Severity::Warning);
+    whole("\"bytes_total\": 15815928", "\"bytes_total\": 15815926", Code::JsonBytesNotMax, Severity::Info);
+    whole("\"n_seeds\": 3", "\"n_seeds\": 5", Code::SeedWithoutLog, Severity::Warning);
+    whole("\"documents\": 6", "\"documents\": 7", Code::LedgerNeLog, Severity::Warning);
+}
+
+#[test]
+fn the_standard_deviation_is_the_sample_form() {
+    let copy = Copy::new();
+    let claimed = report(&copy).claimed.expect("claimed");
+    let sample = claimed["val_bpb_std"].as_f64().expect("a number");
+    let with = |value: f64| {
+        let copy = Copy::new();
+        copy.edit(
+            "submission.json",
+            &format!("\"val_bpb_std\": {}", claimed["val_bpb_std"]),
+            &format!("\"val_bpb_std\": {value:.8}"),
+        );
+        copy
+    };
+    assert_only(&with(sample * (2.0f64 / 3.0).sqrt()), &[(Code::StdIsPopulation, Severity::Info)]);
+    assert_only(&with(sample * 2.0), &[(Code::StdMismatch, Severity::Warning)]);
+}
+
+#[test]
+fn the_readme_states_what_the_logs_state() {
+    let with = |from: &str, to: &str| {
+        let copy = Copy::new();
+        copy.edit("README.md", from, to);
+        copy
+    };
+    let row = |report: &FolderReport, index: usize| format!("{:.8}", report.runs[index].val_bpb.expect("a score"));
+    let bpb = row(&report(&Copy::new()), 0);
+    assert_only(&with(&format!("| 0 | {bpb} |"), "| 0 | 0.9 |"), &[(Code::ReadmeScoreNeLog, Severity::Error)]);
+    assert_only(&with("| 0 | ", "| 0 | ~"), &[]);
+    assert_only(&with("15815926 |", "15815999 |"), &[(Code::ReadmeBytesNeLog, Severity::Warning)]);
+    assert_only(&with("| 599.000 |", "| 598.000 |"), &[(Code::ReadmeTimeNeLog, Severity::Warning)]);
+    assert_only(&with("| 13700 |", "| 13600 |"), &[(Code::ReadmeStepsNeLog, Severity::Info)]);
+    assert_only(&with("| **mean** | **", "| **mean** | **1"), &[(Code::ReadmeScoreNeLog, Severity::Error)]);
+    assert_only(
+        &with("| **sample std** | 0.0", "| **sample std** | 0.5"),
+        &[(Code::ReadmeStdMismatch, Severity::Warning)],
+    );
+    assert_only(&with("| seed |", "| run |"), &[(Code::ReadmeWithoutResults, Severity::Info)]);
+}
+
+#[test]
+fn the_score_is_recomputed_from_the_ledger() {
+    let ledger =
+        generator::files().into_iter().find(|(name, _)| name == "ledger_seed42.jsonl.zst").expect("a ledger").1;
+    let with = |content: &str| {
+        let copy = Copy::new();
+        support::write(&copy.path, "ledger_seed42.jsonl.zst", content);
+        copy
+    };
+    let other = with(&ledger.replacen("\"nats\":83.", "\"nats\":84.", 1));
+    assert_only(&other, &[(Code::LedgerNeLog, Severity::Error), (Code::LedgerDigestMismatch, Severity::Error)]);
+    // A change too small for eight decimals still changes the digest.
+    let nudged = with(&ledger.replacen("\"nats\":83.25042", "\"nats\":83.2504200000001", 1));
+    assert_only(&nudged, &[(Code::LedgerDigestMismatch, Severity::Error)]);
+    let last = ledger.trim_end().rsplit('\n').next().expect("a row");
+    let twice = with(&format!("{ledger}{last}\n"));
+    assert_only(&twice, &[(Code::LedgerUnreadable, Severity::Error)]);
+    let gone = Copy::new();
+    gone.remove("ledger_seed42.jsonl.zst");
+    assert_only(&gone, &[(Code::LedgerMissing, Severity::Unknown)]);
+    let digest = Copy::new();
+    let text = std::fs::read_to_string(digest.path.join("ledgers.json")).expect("reads");
+    let at = text.find("\"sha256\": \"").expect("a digest") + 11;
+    std::fs::write(digest.path.join("ledgers.json"), format!("{}{}{}", &text[..at], "0".repeat(64), &text[at + 64..]))
+        .expect("writes");
+    assert_only(&digest, &[(Code::LedgerDigestMismatch, Severity::Error)]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_out_of_the_folder_are_not_followed() {
+    let copy = Copy::new();
+    let outside = copy.path.parent().expect("a parent").join("outside.md");
+    std::fs::rename(copy.path.join("README.md"), &outside).expect("moves");
+    std::os::unix::fs::symlink(&outside, copy.path.join("README.md")).expect("links");
+    assert_only(&copy, &[(Code::MissingReadme, Severity::Error), (Code::UnreadableFile, Severity::Unknown)]);
+}
+
+#[test]
+fn hostile_logs_cost_nothing_and_crash_nothing() {
+    let copy = Copy::new();
+    let mut bytes = vec![0xff; 1 << 20];
+    bytes.extend_from_slice(b"\r\nseed:99999999999999999999999\r\nstep:18446744073709551616/1 train_loss:1\n");
+    bytes
+        .extend_from_slice(b"final_ val_loss:1 val_bpb:\nbudget:/\nledger: sha256:\n| NVIDIA |\nCode size: -1 bytes\n");
+    std::fs::write(copy.path.join("noise.log"), bytes).expect("writes");
+    assert_only(&copy, &[(Code::OtherLog, Severity::Info)]);
+}
+
+#[test]
+fn reports_read_as_published() {
+    let output = |arguments: &[&str]| {
+        let output = caddie().arg("verify").args(arguments).output().expect("runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let (code, plain) = output(&["good"]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!("good_plain", plain);
+    let (code, plain) = output(&["good", "--cap", "15815927"]);
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!("over_plain", plain);
+    insta::with_settings!({filters => vec![(r#""caddie": "[^"]+""#, r#""caddie": "[version]""#)]}, {
+        insta::assert_snapshot!("over_json", output(&["good", "--cap", "15815927", "--format", "json"]).1);
+    });
+    insta::with_settings!({filters => vec![(r"caddie \d+\.\d+\.\d+", "caddie [version]")]}, {
+        insta::assert_snapshot!("over_markdown", output(&["good", "--cap", "15815927", "--format", "markdown"]).1);
+    });
+    insta::assert_snapshot!("over_github", output(&["good", "--cap", "15815927", "--format", "github"]).1);
+    assert_eq!(output(&["good", "--quiet"]).1, "pass  good  (no findings)\n");
+    assert!(output(&["good", "--color", "always"]).1.contains("\u{1b}["));
+}
+
+#[test]
+fn exit_codes_are_the_documented_ones() {
+    let status = |arguments: &[&str]| caddie().arg("verify").args(arguments).output().expect("runs").status.code();
+    let over = ["good", "--cap", "1000"];
+    assert_eq!(status(&over), Some(1));
+    assert_eq!(status(&[&over[..], &["--fail-on", "never"]].concat()), Some(0));
+    assert_eq!(status(&["good", "--fail-on", "warning"]), Some(0));
+    assert_eq!(status(&["no-such-folder"]), Some(2));
+    assert_eq!(status(&["good/README.md"]), Some(2));
+    assert_eq!(status(&["good", "no-such-folder"]), Some(2), "the readable one is still reported");
+    assert_eq!(status(&[]), Some(2));
+}
+
+#[test]
+fn the_published_schema_describes_the_report() {
+    let schema = include_str!("../docs/verify.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).expect("the schema is JSON");
+    let output = caddie().args(["verify", "good", "--cap", "15815927", "--format", "json"]).output().expect("runs");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    conforms(&report, &schema, &schema, "$");
+}
+
+/// The part of JSON Schema that the published schema uses: type, enum, required, properties, items, $ref, and no
+/// property beside the declared ones.
+fn conforms(value: &serde_json::Value, schema: &serde_json::Value, root: &serde_json::Value, at: &str) {
+    use serde_json::Value;
+    if let Some(reference) = schema["$ref"].as_str() {
+        let pointer = reference.trim_start_matches('#');
+        return conforms(value, root.pointer(pointer).expect("a definition"), root, at);
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let fits = types.is_empty() || types.contains(&kind) || (kind == "integer" && types.contains(&"number"));
+    assert!(fits, "{at}: {kind} is none of {types:?}");
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{at}: {value} is none of {allowed:?}");
+    }
+    if let (Some(object), Some(properties)) = (value.as_object(), schema["properties"].as_object()) {
+        for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert!(object.contains_key(key), "{at} lacks {key}");
+        }
+        for (key, value) in object {
+            let schema = properties.get(key).unwrap_or_else(|| panic!("{at}.{key} is not in the schema"));
+            conforms(value, schema, root, &format!("{at}.{key}"));
+        }
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        conforms(item, &schema["items"], root, &format!("{at}[{index}]"));
+    }
+}
+
+/// Over the merged records, where the corpus is at hand: the facts of each run that was worked out by hand.
+#[test]
+fn merged_records_are_read_as_they_were_by_hand() {
+    let shared =
+        std::env::var("CADDIE_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
+    let corpus = camino::Utf8PathBuf::from(shared).join("corpus");
+    let Ok(truth) = std::fs::read_to_string(corpus.join("truth.json")) else {
+        eprintln!("skipped: no corpus at {corpus}");
+        return;
+    };
+    let truth: serde_json::Value = serde_json::from_str(&truth).expect("JSON");
+    let (mut runs, mut right) = (0, 0);
+    for (key, folder) in truth.as_object().expect("folders") {
+        let path = corpus.join("records").join(key);
+        let Ok(report) = verify(&path, &VerifyOptions::default()) else { panic!("{path} cannot be read") };
+        for expected in folder["per_seed"].as_array().into_iter().flatten() {
+            runs += 1;
+            let log = expected["log"].as_str().expect("a log");
+            let run = report.runs.iter().find(|run| run.log == log);
+            let same = run.is_some_and(|run| {
+                serde_json::json!([run.seed, run.val_bpb, run.bytes_total, run.train_seconds, run.steps])
+                    == serde_json::json!([
+                        expected["log_seed"],
+                        expected["val_bpb"],
+                        expected["artifact_bytes"],
+                        expected["train_time_s"],
+                        expected["steps"]
+                    ])
+            });
+            right += usize::from(same);
+            if !same {
+                eprintln!("{key}/{log}: {run:?}");
+            }
+        }
+    }
+    eprintln!("{right} of {runs} runs as read by hand");
+    assert!(runs > 0 && right * 100 >= runs * 90, "{right} of {runs}");
+}
