@@ -25,6 +25,7 @@ evaluate  score a model file, or a checkpoint with --recipe, and write its ledge
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
+    caddie_engine::parallel::prepare_process();
     match Arguments::parse().and_then(|arguments| arguments.execute()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

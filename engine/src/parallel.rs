@@ -18,11 +18,16 @@ pub fn workers(device: Device) -> usize {
         return 1;
     }
     *CORES.get_or_init(|| {
-        allocator::keep_freed_memory();
         let cores = tch::get_num_threads().max(1) as usize;
         tch::set_num_threads(1);
         cores
     })
+}
+
+/// Sets the process up for this kind of work. To be called first of all: glibc fixes the number of its memory pools when the
+/// second thread allocates. Everything works without it, but slower.
+pub fn prepare_process() {
+    allocator::keep_freed_memory();
 }
 
 /// Applies `work` to every item, each worker with a state of its own, and returns the results in the order of the items.

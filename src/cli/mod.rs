@@ -68,6 +68,8 @@ enum Command {
 
 /// Runs the command line and returns its exit code. A panic is a bug and says so, with its own code.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "engine")]
+    caddie_engine::parallel::prepare_process();
     let code = std::panic::catch_unwind(|| {
         let cli = Cli::parse();
         match dispatch(cli.command) {
