@@ -200,6 +200,8 @@ pub struct EvalRecipe {
     pub ttt_eval_seq_len: i64,
     /// Documents adapted side by side.
     pub ttt_batch_size: i64,
+    /// Optimiser steps a chunk; `0` scores the same documents and contexts without learning, the comparison that shows
+    /// what learning brings.
     pub ttt_grad_steps: i64,
     pub ttt_beta1: f64,
     pub ttt_beta2: f64,

@@ -133,7 +133,7 @@ pub fn score_batch(
             .collect();
         let inputs = Inputs::gather(model, val, docs, &windows, width, chunk);
         let learns: Vec<f32> = chunks.iter().map(|&n| if c + 1 < n { 1.0 } else { 0.0 }).collect();
-        let any_learns = learns.contains(&1.0);
+        let any_learns = recipe.ttt_grad_steps > 0 && learns.contains(&1.0);
 
         let scored =
             if any_learns { session.nll(model, &inputs) } else { tch::no_grad(|| session.nll(model, &inputs)) };
