@@ -71,6 +71,11 @@ impl Drop for SeedProgress {
     }
 }
 
+/// The table without the blanks that pad its last column.
+fn trimmed(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
 fn text(done: &Reproduction) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -98,7 +103,7 @@ fn text(done: &Reproduction) -> String {
         column.set_padding((0, 2));
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut out = format!("{}: {} seeds\n{table}\n\n", done.manifest.name, done.seeds.len());
+    let mut out = format!("{}: {} seeds\n{}\n\n", done.manifest.name, done.seeds.len(), trimmed(&table));
     for seed in done.seeds.iter().filter(|seed| !seed.reproduced()) {
         let named: Vec<String> = seed.differing.iter().take(10).map(u64::to_string).collect();
         let more = seed.differing.len().saturating_sub(named.len());

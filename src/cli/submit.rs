@@ -96,26 +96,23 @@ fn summary(done: &Submitted) -> String {
             thousands(limit - run.bytes_total as i64),
         ]);
     }
-    let plus_minus = |std: Option<f64>| std.map_or(String::new(), |std| format!("± {}", numbers::score(std)));
+    let std = |std: Option<f64>| std.map_or("one seed".to_owned(), |std| format!("± {}", numbers::score(std)));
     table.add_row(["mean", &numbers::score(results.val_bpb.mean), &numbers::score(results.val_loss.mean)]);
-    table.add_row(["std", &plus_minus(results.val_bpb.std), &plus_minus(results.val_loss.std)]);
+    table.add_row(["std", &std(results.val_bpb.std), &std(results.val_loss.std)]);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut out = format!("{table}\n\n");
+    let mut out: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    out += &format!("\nscore        {} of {}\n", numbers::headline(results.val_bpb.mean), results.metric);
     for other in &results.others {
-        out += &format!(
-            "{} {} by {}: {}\n",
-            results.metric,
-            numbers::delta(other.delta),
-            other.metric,
-            numbers::score(other.val_bpb)
-        );
+        let (delta, bpb) = (numbers::delta(other.delta), numbers::headline(other.val_bpb));
+        out += &format!("             {delta} against {bpb} of {}\n", other.metric);
     }
     if let Some(source) = &done.source {
         let (floor, reached) = (source.val_bits_per_byte, results.val_bpb.mean);
-        out += &format!("floor {floor:.4}  reached {reached:.4}  gap {:.4} bits per byte\n", reached - floor);
+        out +=
+            &format!("source       floor {floor:.4}, reached {reached:.4}, gap {:.4} bits per byte\n", reached - floor);
     }
     out += &format!("verify       {}\n", verdict(&done.report));
     out += &format!("folder       {}\n", done.rendered.folder);
