@@ -87,7 +87,7 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
     let loaded = job.load()?;
     let mut progress = Progress::new("evaluate", false);
     let scored = loaded.score(None, stop, &mut progress);
-    progress.finish();
+    drop(progress);
     let (score, eval_ms) = scored?;
     let ledger_path = match &args.ledger {
         Some(path) => path.clone().into_std_path_buf(),

@@ -24,16 +24,18 @@ impl Progress {
         Progress { bar, label: label.to_owned(), echo }
     }
 
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-
     fn show(&self, position: u64, length: u64, phase: &str, message: String) {
         self.bar.set_length(length);
         self.bar.set_position(position);
         self.bar.set_prefix(format!("{} {phase}", self.label));
         self.bar.set_message(message);
+    }
+}
+
+/// Takes the bar away.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -1,6 +1,6 @@
 //! `caddie reproduce`: the score recomputed, whole or from a random sample of documents.
 
-use caddie_engine::log::{Event, Observer};
+use caddie_engine::log::Observer;
 use camino::Utf8PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -50,25 +50,10 @@ pub fn run(args: &ReproduceArgs) -> Result<u8> {
         sample_seed: args.sample_seed,
         tolerance: args.tolerance,
     };
-    let watch = |seed: i64| Box::new(SeedProgress(Progress::new(&format!("seed {seed}"), false))) as Box<dyn Observer>;
+    let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
     let done = reproduce(&request, watch)?;
     print!("{}", text(&done));
     Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
-}
-
-/// Clears its bar when the seed is done.
-struct SeedProgress(Progress);
-
-impl Observer for SeedProgress {
-    fn on(&mut self, event: &Event) {
-        self.0.on(event);
-    }
-}
-
-impl Drop for SeedProgress {
-    fn drop(&mut self) {
-        self.0.finish();
-    }
 }
 
 /// The table without the blanks that pad its last column.

@@ -1,6 +1,5 @@
 //! `caddie submit`: from a recipe to a records folder.
 
-use caddie_engine::log::{Event, Observer};
 use camino::Utf8PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -55,26 +54,11 @@ pub fn run(args: &SubmitArgs) -> Result<u8> {
         device: args.engine.device.clone(),
         force: about.force,
     };
-    let done = submit(&submission, |seed| Box::new(SeedProgress(Progress::new(&format!("seed {seed}"), false))))?;
+    let done = submit(&submission, |seed| Box::new(Progress::new(&format!("seed {seed}"), false)))?;
     print!("{}", summary(&done));
     about.remind();
     let failed = done.report.findings.iter().any(|finding| finding.severity >= Severity::Error);
     Ok(if failed { exit::FINDINGS } else { exit::OK })
-}
-
-/// Clears its bar when the seed is done.
-struct SeedProgress(Progress);
-
-impl Observer for SeedProgress {
-    fn on(&mut self, event: &Event) {
-        self.0.on(event);
-    }
-}
-
-impl Drop for SeedProgress {
-    fn drop(&mut self) {
-        self.0.finish();
-    }
 }
 
 /// The closing table and what follows it.

@@ -41,7 +41,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantised, stop::flag())?;
     let mut progress = Progress::new(&format!("seed {}", args.seed), !args.quiet);
     let done = caddie_engine::run::run(&job, &mut progress);
-    progress.finish();
+    drop(progress);
     done?;
     eprintln!(
         "{dir}: trained and quantised; score it with\n  caddie evaluate {dir}/model.int8.zlib --data {}",
