@@ -114,7 +114,7 @@ fn muon_with_row_normalisation_agrees_on_banks() {
         for step in 1..=3 {
             let grad = fill(&format!("bmuon.g{step}.{tag}"), &shape, 0.1, &[0.0]);
             let grads: Vec<Tensor> = (0..shape[0]).map(|i| grad.get(i)).collect();
-            let step =
+            let hyper =
                 MuonStep { lr: 0.022, momentum: 0.97, weight_decay: 0.095, backend_steps: 5, row_normalize: true };
             muon.step(&parameters, &grads, hyper).unwrap();
             if let Some(expected) = case.get(format!("param_after_{step}_f32")) {
