@@ -385,7 +385,9 @@ impl Recipe {
         for entry in overrides {
             set(&mut resolved, entry)?;
         }
-        let recipe: Recipe = resolved.try_into().map_err(|e: toml::de::Error| Error::Recipe(e.to_string()))?;
+        let recipe: Recipe = resolved
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::Recipe(e.to_string().trim_end().replace('\n', " ")))?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -399,6 +401,13 @@ impl Recipe {
     pub fn check(&self) -> Result<()> {
         let m = &self.model;
         let fail = |reason: String| Err(Error::Recipe(reason));
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(plain) {
+            return fail(format!(
+                "name {:?} cannot name a folder; use letters, digits, `_`, `-` and `.`, and do not begin with a dot",
+                self.name
+            ));
+        }
         for (key, value) in [
             ("model.vocab_size", m.vocab_size),
             ("model.num_layers", m.num_layers),
@@ -484,7 +493,9 @@ fn overlay(resolved: &mut Table, stated: Table, prefix: &str) -> Result<()> {
         let known: Vec<String> = resolved.keys().cloned().collect();
         match (resolved.get_mut(&key), value) {
             (Some(Value::Table(inner)), Value::Table(table)) => overlay(inner, table, &format!("{prefix}{key}."))?,
-            (Some(slot), value) => *slot = like(slot, value),
+            (Some(slot), value) => {
+                *slot = like(slot, value).map_err(|why| mistyped(&format!("{prefix}{key}"), &why))?
+            }
             (None, _) => return Err(unknown_key(&format!("{prefix}{key}"), &key, &known)),
         }
     }
@@ -530,17 +541,22 @@ fn set(resolved: &mut Table, entry: &str) -> Result<()> {
         };
     }
     if let Some(slot) = table.get_mut(key) {
-        *slot = like(slot, value);
+        *slot = like(slot, value).map_err(|why| mistyped(&format!("--set {entry}: {full}"), &why))?;
     }
     Ok(())
 }
 
-/// An integer where the default is a float is meant as a float: `matrix_lr = 1`.
-fn like(default: &Value, value: Value) -> Value {
+/// `value` with the type of the default. An integer where that is a float is meant as a float: `matrix_lr = 1`.
+fn like(default: &Value, value: Value) -> std::result::Result<Value, String> {
     match (default, value) {
-        (Value::Float(_), Value::Integer(i)) => Value::Float(i as f64),
-        (_, value) => value,
+        (Value::Float(_), Value::Integer(i)) => Ok(Value::Float(i as f64)),
+        (_, value) if value.same_type(default) => Ok(value),
+        (_, value) => Err(format!("it must be of type {}, not the {} {value}", default.type_str(), value.type_str())),
     }
+}
+
+fn mistyped(key: &str, why: &str) -> Error {
+    Error::Recipe(format!("{key}: {why}"))
 }
 
 fn leaf_paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
@@ -586,6 +602,18 @@ mod tests {
         ] {
             assert!(error.to_string().contains("`iterations`"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_names_its_key_and_the_type() {
+        for error in [
+            Recipe::parse("[train]\niterations = 'many'\n", &[]).unwrap_err(),
+            Recipe::parse("", &["iterations=many".into()]).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("train.iterations: it must be of type integer, not the string"), "{text}");
+        }
+        assert!(Recipe::parse("", &["name=../up".into()]).unwrap_err().to_string().contains("cannot name a folder"));
     }
 
     #[test]
