@@ -58,14 +58,25 @@ impl Error {
     /// The documented exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::Unreadable { .. } => exit::USAGE,
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => exit::INTERRUPTED,
-            Error::Io { .. } => exit::USAGE,
+            _ if self.no_room() => exit::INTERRUPTED,
+            Error::Usage(_) | Error::Unreadable { .. } | Error::Io { .. } => exit::USAGE,
             Error::Interrupted(_) => exit::INTERRUPTED,
             #[cfg(feature = "engine")]
             Error::Engine(error) => engine_exit_code(error),
             Error::Internal(_) => exit::INTERNAL,
         }
+    }
+
+    /// Whether a disk, a quota or a limit on file sizes left no room for a file.
+    pub fn no_room(&self) -> bool {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let source = match self {
+            Error::Io { source, .. } => source,
+            #[cfg(feature = "engine")]
+            Error::Engine(caddie_engine::Error::Io { source, .. }) => source,
+            _ => return false,
+        };
+        matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
     }
 }
 
@@ -73,7 +84,6 @@ impl Error {
 fn engine_exit_code(error: &caddie_engine::Error) -> u8 {
     use caddie_engine::Error as E;
     match error {
-        E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => exit::INTERRUPTED,
         E::Io { .. } | E::Format { .. } | E::Recipe(_) | E::Device(_) => exit::USAGE,
         E::Diverged { .. } | E::Parameter { .. } => exit::FINDINGS,
         E::Interrupted { .. } | E::Stopped => exit::INTERRUPTED,

@@ -12,9 +12,17 @@ use crate::{Error, Result};
 /// every try, so what a killed process left is overwritten and never piles up; the lock on the run directory sees to it
 /// that one process writes at a time.
 ///
+/// A device or a pipe (`/dev/stdout`, `/dev/null`) is written as it is: a rename would put a file in its place.
+///
 /// # Errors
 /// [`Error::Io`] naming `path` when it cannot be created, written, synced or renamed; whatever `body` returns.
 pub fn write(path: &Path, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<u64> {
+    if is_device(path) {
+        let mut out = BufWriter::new(File::options().write(true).open(path).map_err(Error::io(path, "opening"))?);
+        body(&mut out)?;
+        out.flush().map_err(Error::io(path, "writing"))?;
+        return Ok(0);
+    }
     let part = part_name(path)?;
     write_part(path, &part, body)
         .and_then(|bytes| {
@@ -24,6 +32,29 @@ pub fn write(path: &Path, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Re
         })
         // The first failure is the one worth telling; a part that cannot be removed either is overwritten next time.
         .inspect_err(|_| drop(fs::remove_file(&part)))
+}
+
+/// Whether `path` could be written now: to be asked before the long work whose result goes there.
+///
+/// # Errors
+/// When it is a folder, or lies in one that does not exist or cannot be written.
+pub fn check(path: &Path) -> Result<()> {
+    if is_device(path) {
+        return Ok(());
+    }
+    if path.is_dir() {
+        return Err(Error::format(path, "is a folder; give the path of a file to write"));
+    }
+    let part = part_name(path)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Error::format(path, format!("the folder {} does not exist; create it first", folder.display())));
+    }
+    File::create(&part).and_then(|_| fs::remove_file(&part)).map_err(Error::io(path, "creating"))
+}
+
+fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 fn write_part(path: &Path, part: &Path, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<u64> {
@@ -89,6 +120,26 @@ mod tests {
         fs::write(folder.path().join(".model.part"), b"left by a kill, and longer than the new file").unwrap();
         write(&path, |out| out.write_all(b"new").map_err(Error::io(&path, "writing"))).unwrap();
         assert_eq!((fs::read(&path).unwrap(), entries(folder.path())), (b"new".to_vec(), vec!["model".to_owned()]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_stays_a_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        check(&path).unwrap();
+        write(&path, |out| out.write_all(b"gone").map_err(Error::io(&path, "writing"))).unwrap();
+        assert_eq!((entries(folder.path()), fs::read(&path).unwrap()), (vec!["null".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_is_refused_beforehand() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check(folder.path()).unwrap_err().to_string().contains("is a folder"));
+        assert!(check(&folder.path().join("no/file")).unwrap_err().to_string().contains("create it first"));
+        check(&folder.path().join("file")).unwrap();
+        assert!(entries(folder.path()).is_empty());
     }
 
     #[test]

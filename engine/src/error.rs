@@ -17,13 +17,13 @@ pub enum Error {
     /// The requested device is not there.
     #[error("{0}")]
     Device(String),
-    /// The loss stopped being a number. `checkpoint` is the last good one, if any was written.
-    #[error("the training loss became {loss} at step {step}; {kept}. Lower the learning rates (matrix_lr, scalar_lr, \
-             tied_embed_lr) or set grad_clip_norm", kept = match checkpoint {
+    /// The loss or a weight stopped being a number. `checkpoint` is the last good one, if any was written.
+    #[error("training diverged: {what} at step {step}; {kept}. Train under another --name (or --out) with lower learning \
+             rates (matrix_lr, scalar_lr, tied_embed_lr) or with grad_clip_norm", kept = match checkpoint {
                  Some(path) => format!("the last good checkpoint is kept at {}", path.display()),
                  None => "no checkpoint had been written yet".to_owned(),
              })]
-    Diverged { step: u64, loss: f64, checkpoint: Option<PathBuf> },
+    Diverged { step: u64, what: String, checkpoint: Option<PathBuf> },
     /// The user asked to stop (Ctrl-C or SIGTERM); the state on disk lets the same command continue.
     #[error("interrupted at step {step}; run the same command again to continue")]
     Interrupted { step: u64 },

@@ -33,6 +33,9 @@ pub mod files {
     pub const LOCK: &str = "lock";
 }
 
+/// What to do about a run directory that holds something else.
+const ANOTHER_PLACE: &str = "choose another --name or --out, or delete the directory";
+
 /// The last finished phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,7 +95,7 @@ pub struct Context<'a> {
 /// Besides those of the phases: another process works in the directory, or it holds another recipe's, seed's or data's
 /// run.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<State> {
-    std::fs::create_dir_all(&job.dir).map_err(Error::io(&job.dir, "creating"))?;
+    check_folder(&job.dir)?;
     let _lock = lock(&job.dir)?;
     let data = DataSet::locate(&job.data, &job.recipe)?;
     let mut state = State::open(job, &data)?;
@@ -121,15 +124,32 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<State> {
     Ok(state)
 }
 
-/// Holds the run directory for this process; the system lets go when the process ends, however it ends.
-fn lock(dir: &Path) -> Result<File> {
+/// Creates the run directory, or refuses one that holds somebody's other files: a run would overwrite its log.txt.
+fn check_folder(dir: &Path) -> Result<()> {
+    if dir.exists() && !dir.is_dir() {
+        return Err(Error::format(dir, "is a file, so it cannot be a run directory; name a folder"));
+    }
+    std::fs::create_dir_all(dir).map_err(Error::io(dir, "creating"))?;
+    let empty = std::fs::read_dir(dir).map_err(Error::io(dir, "listing"))?.next().is_none();
+    let ours = [files::LOCK, files::STATE].iter().any(|name| dir.join(name).exists());
+    if empty || ours {
+        return Ok(());
+    }
+    Err(Error::format(dir, "holds files but no run, and is left alone; name a new or empty folder for the run"))
+}
+
+/// Holds `dir` for this process; the system lets go when the process ends, however it ends.
+///
+/// # Errors
+/// When another process holds it, and when the lock file cannot be created.
+pub fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(files::LOCK);
     let file = File::create(&path).map_err(Error::io(&path, "creating"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::format(
             dir,
-            "another caddie is working in this run directory; wait for it, or choose another --name",
+            "another caddie is working in this run directory; wait until it ends, or choose another --name or --out",
         )),
         Err(TryLockError::Error(source)) => Err(Error::io(path, "locking")(source)),
     }
@@ -165,10 +185,9 @@ impl State {
         ];
         match differs.iter().find(|(differs, _)| *differs) {
             None => Ok(found),
-            Some((_, what)) => Err(Error::format(
-                &job.dir,
-                format!("this run directory belongs to another {what}; choose another --name, or delete the directory"),
-            )),
+            Some((_, what)) => {
+                Err(Error::format(&job.dir, format!("this run directory belongs to another {what}; {ANOTHER_PLACE}")))
+            }
         }
     }
 
@@ -250,15 +269,23 @@ impl<'a> Context<'a> {
             .into()
     }
 
-    /// The unfinished training in the run directory, if it is this run's.
+    /// The unfinished training in the run directory, if there is one.
+    ///
+    /// # Errors
+    /// When it is damaged, or that of another run, whose work would be lost.
     pub fn resume_state(&self) -> Result<Option<(StateDict, BTreeMap<String, String>)>> {
         let path = self.training_state_path();
         if !path.exists() {
             return Ok(None);
         }
         let (tensors, metadata) = checkpoint::load(&path)?;
-        let ours = self.identity().iter().all(|(key, value)| metadata.get(key) == Some(value));
-        Ok(ours.then_some((tensors, metadata)))
+        match self.identity().iter().find(|(key, value)| metadata.get(*key) != Some(value)) {
+            None => Ok(Some((tensors, metadata))),
+            Some((key, _)) => {
+                let what = if key == "recipe_sha256" { "recipe" } else { key };
+                Err(Error::format(&path, format!("is an unfinished training with another {what}; {ANOTHER_PLACE}")))
+            }
+        }
     }
 
     fn finish(&mut self, state: &mut State, phase: Phase) -> Result<()> {
@@ -320,9 +347,13 @@ fn save_checkpoint(ctx: &mut Context, model: &Gpt) -> Result<()> {
 
 /// Quantises the checkpoint file into the model file.
 fn quantise(ctx: &mut Context, code_bytes: u64) -> Result<()> {
-    let (state, _) = checkpoint::load(&ctx.dir.join(files::CHECKPOINT))?;
+    let from = ctx.dir.join(files::CHECKPOINT);
+    let (state, _) = checkpoint::load(&from)?;
     let full_bytes = checkpoint::state_bytes(&state);
-    let model = quant::quantize(&state, &ctx.recipe.quant)?;
+    let model = quant::quantize(&state, &ctx.recipe.quant).map_err(|error| match error {
+        Error::Parameter { name, reason } => Error::Parameter { name: format!("{name} of {}", from.display()), reason },
+        other => other,
+    })?;
     let path = ctx.dir.join(files::MODEL);
     let bytes = container::write(&path, &model, &ctx.recipe)?;
     let payload = model.payload_bytes();

@@ -4,7 +4,7 @@
 //! model is validated or a checkpoint is written.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tch::{Device, Tensor};
@@ -41,7 +41,10 @@ struct Progress {
 pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -> Result<Trained> {
     let t = &ctx.recipe.train.clone();
     if data.train.is_empty() {
-        return Err(Error::format(&data.name, "no fineweb_train_*.bin shards beside the validation shards"));
+        let folder = data.val.first().and_then(|path| path.parent()).unwrap_or(Path::new(&data.name));
+        let reason = "holds validation shards but no fineweb_train_*.bin to train on; fetch them into this folder, or point \
+                      --data at a data set that has them";
+        return Err(Error::format(folder, reason));
     }
     let stream = TokenStream::open(&data.train, ctx.recipe.model.vocab_size)?;
     let mut trainer = Trainer::new(ctx, stream, device)?;
@@ -55,7 +58,10 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
         let last = step == t.iterations || stop_after.is_some_and(|stop| step >= stop);
         if last || (t.val_loss_every > 0 && step % t.val_loss_every == 0) {
             trainer.progress.train_time_ms += ms(clock);
-            trainer.validate(ctx, val, last)?;
+            match trainer.validate(ctx, val, last) {
+                Err(Error::Stopped) => return Err(trainer.interrupt(ctx)?),
+                done => done?,
+            }
             clock = Instant::now();
         }
         if last {
@@ -69,17 +75,17 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
         if t.max_wallclock_seconds > 0.0 && elapsed_ms >= 1000.0 * t.max_wallclock_seconds && stop_after.is_none() {
             stop_after = Some(step);
         }
-        let due = t.checkpoint_every > 0 && step % t.checkpoint_every == 0 && step < t.iterations;
-        let stopping = ctx.asked_to_stop();
-        if due || stopping {
+        if ctx.asked_to_stop() {
+            trainer.progress.train_time_ms += ms(clock);
+            return Err(trainer.interrupt(ctx)?);
+        }
+        if t.checkpoint_every > 0 && step % t.checkpoint_every == 0 && step < t.iterations {
             trainer.progress.train_time_ms += ms(clock);
             trainer.save(ctx)?;
             clock = Instant::now();
         }
-        if stopping {
-            return Err(Error::Interrupted { step: step as u64 });
-        }
     }
+    trainer.check_weights(ctx)?;
     let Progress { step, train_time_ms, .. } = trainer.progress;
     if step < t.iterations {
         ctx.log(&format!(
@@ -148,6 +154,9 @@ impl Trainer {
         for i in 1..=steps {
             let (_, grads) = self.gradients(ctx)?;
             self.optimizer.step(grads, 0, 1.0)?;
+            if ctx.asked_to_stop() {
+                return Err(Error::Interrupted { step: 0 });
+            }
             if steps <= 20 || i % 10 == 0 || i == steps {
                 ctx.log(&format!("warmup_step:{i}/{steps}"))?;
             }
@@ -223,12 +232,7 @@ impl Trainer {
         }
         let train_loss = loss.double_value(&[]);
         if !train_loss.is_finite() {
-            let kept = ctx.training_state_path();
-            return Err(Error::Diverged {
-                step: step as u64,
-                loss: train_loss,
-                checkpoint: kept.exists().then_some(kept),
-            });
+            return Err(self.diverged(ctx, format!("the loss became {train_loss}")));
         }
         let average = elapsed_ms / step as f64;
         let fraction = self.fraction(ctx, elapsed_ms).max(step as f64 / t.iterations as f64).max(1e-9);
@@ -251,7 +255,12 @@ impl Trainer {
     fn validate(&mut self, ctx: &mut Context, val: &ValData, last: bool) -> Result<()> {
         let limit = ctx.recipe.train.val_tokens_limit;
         let targets = if last || limit == 0 { val.targets() } else { val.targets().min(limit as usize) };
-        let (val_loss, val_bpb) = full::validate(&self.model, val, &ctx.recipe.eval, targets)?;
+        let (val_loss, val_bpb) = full::validate(&self.model, val, &ctx.recipe.eval, targets, &mut |_| {
+            if ctx.asked_to_stop() { Err(Error::Stopped) } else { Ok(()) }
+        })?;
+        if !val_loss.is_finite() {
+            return Err(self.diverged(ctx, format!("the validation loss became {val_loss}")));
+        }
         let Progress { step, train_time_ms, .. } = self.progress;
         let average = train_time_ms / step.max(1) as f64;
         ctx.log(&format!(
@@ -260,8 +269,33 @@ impl Trainer {
         ))
     }
 
+    /// Saves the state and returns the error that ends the training.
+    fn interrupt(&self, ctx: &mut Context) -> Result<Error> {
+        self.save(ctx)?;
+        Ok(Error::Interrupted { step: self.progress.step as u64 })
+    }
+
+    fn diverged(&self, ctx: &Context, what: String) -> Error {
+        let kept = ctx.training_state_path();
+        Error::Diverged { step: self.progress.step as u64, what, checkpoint: kept.exists().then_some(kept) }
+    }
+
+    /// A step's loss is that of the weights before it: an update can spoil them while the loss still looks good.
+    fn check_weights(&self, ctx: &Context) -> Result<()> {
+        for (name, tensor) in self.model.parameters() {
+            if !bool::try_from(tensor.isfinite().all())? {
+                return Err(self.diverged(ctx, format!("{name} became NaN or infinite")));
+            }
+        }
+        Ok(())
+    }
+
     /// Writes everything that going on needs into one file, so that a kill leaves either the old state or the new.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] when a weight is not a number; then the earlier file, which is good, stays.
     fn save(&self, ctx: &mut Context) -> Result<()> {
+        self.check_weights(ctx)?;
         let mut tensors: Vec<(String, Tensor)> =
             self.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect();
         tensors.extend(self.optimizer.state());

@@ -8,6 +8,7 @@ use super::progress::Progress;
 use crate::error::exit;
 use crate::runner::{recipes, stop};
 use crate::{Error, Result};
+use caddie_engine::atomic;
 use caddie_engine::evaluate::file::{FileJob, write_per_token};
 use caddie_engine::evaluate::ledger;
 use caddie_engine::recipe::EvalMode;
@@ -68,12 +69,7 @@ impl From<Mode> for EvalMode {
 
 /// Scores, prints, and writes the ledger and the per-token file.
 pub fn run(args: &EvaluateArgs) -> Result<u8> {
-    for path in [&args.per_token, &args.ledger].into_iter().flatten() {
-        let folder = path.parent().filter(|p| !p.as_str().is_empty()).unwrap_or(".".into());
-        if !folder.is_dir() {
-            return Err(Error::Usage(format!("{path}: the folder {folder} does not exist; create it first")));
-        }
-    }
+    check_outputs(args)?;
     let stop = stop::flag();
     let job = FileJob {
         model: args.model.clone().into(),
@@ -85,20 +81,37 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
         stop,
     };
     let loaded = job.load()?;
-    let mut progress = Progress::new("evaluate", false);
-    let scored = loaded.score(None, stop, &mut progress);
-    drop(progress);
-    let (score, eval_ms) = scored?;
     let ledger_path = match &args.ledger {
         Some(path) => path.clone().into_std_path_buf(),
         None => ledger::path_beside(args.model.as_std_path(), loaded.mode),
     };
+    atomic::check(&ledger_path)?;
+    let mut progress = Progress::new("evaluate", false);
+    let scored = loaded.score(None, stop, &mut progress);
+    drop(progress);
+    let (score, eval_ms) = scored?;
     let digest = ledger::write(&ledger_path, &score.rows)?;
-    for line in score_lines(&loaded.metric_name(), &score, eval_ms, Some(&digest)) {
-        println!("{line}");
-    }
+    let lines = score_lines(&loaded.metric_name(), &score, eval_ms, Some(&digest));
+    super::print(&(lines.join("\n") + "\n"))?;
     if let Some(path) = &args.per_token {
         write_per_token(path.as_std_path(), &loaded.val, &score)?;
     }
     Ok(exit::OK)
+}
+
+/// Refuses, before the long work, outputs that could not be written or would replace an input or each other.
+fn check_outputs(args: &EvaluateArgs) -> Result<()> {
+    for (flag, path) in [("--per-token", &args.per_token), ("--ledger", &args.ledger)] {
+        let Some(path) = path else { continue };
+        if path == &args.model {
+            return Err(Error::Usage(format!("{flag} {path} would replace the model; name another file")));
+        }
+        atomic::check(path.as_std_path())?;
+    }
+    match (&args.per_token, &args.ledger) {
+        (Some(a), Some(b)) if a == b => {
+            Err(Error::Usage(format!("--per-token and --ledger both name {a}; give each a file of its own")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -76,6 +76,9 @@ pub fn main() -> ExitCode {
             Ok(code) => code,
             Err(error) => {
                 eprintln!("error: {error}");
+                if error.no_room() {
+                    eprintln!("earlier work is intact: make room, then run the same command again to continue");
+                }
                 error.exit_code()
             }
         }
@@ -84,6 +87,19 @@ pub fn main() -> ExitCode {
         eprintln!("error: this is a bug in caddie; please report the command and the lines above");
         exit::INTERNAL
     }))
+}
+
+/// Writes results to stdout. A reader that has seen enough (`caddie … | head`) is no error; a full disk is.
+#[cfg(feature = "engine")]
+fn print(text: &str) -> Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(crate::Error::io("standard output", "writing")(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn dispatch(command: Command) -> Result<u8> {

@@ -1,6 +1,6 @@
 //! A progress bar on stderr, only where stderr is a terminal.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use caddie_engine::log::{Event, Observer};
@@ -44,7 +44,8 @@ impl Observer for Progress {
         match event {
             Event::Line(line) => {
                 if self.echo {
-                    self.bar.suspend(|| println!("{line}"));
+                    // The line is in the log already: a reader that went away must not end a training.
+                    self.bar.suspend(|| drop(writeln!(std::io::stdout(), "{line}")));
                 }
             }
             Event::Step { step, iterations, train_loss, tokens_per_second, seconds_left } => {

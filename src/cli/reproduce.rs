@@ -52,7 +52,7 @@ pub fn run(args: &ReproduceArgs) -> Result<u8> {
     };
     let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
     let done = reproduce(&request, watch)?;
-    print!("{}", text(&done));
+    super::print(&text(&done))?;
     Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
 }
 

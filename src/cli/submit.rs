@@ -55,7 +55,7 @@ pub fn run(args: &SubmitArgs) -> Result<u8> {
         force: about.force,
     };
     let done = submit(&submission, |seed| Box::new(Progress::new(&format!("seed {seed}"), false)))?;
-    print!("{}", summary(&done));
+    super::print(&summary(&done))?;
     about.remind();
     let failed = done.report.findings.iter().any(|finding| finding.severity >= Severity::Error);
     Ok(if failed { exit::FINDINGS } else { exit::OK })

@@ -102,7 +102,7 @@ impl Facts {
 
     /// `<date>_<Name>`, in characters that every system takes.
     pub fn folder_name(&self) -> String {
-        format!("{}_{}", self.meta.date, self.meta.file_name())
+        self.meta.folder_name()
     }
 
     /// "1.2244 (mean of 3 seeds, sample std 0.0007)".
@@ -119,6 +119,11 @@ impl Facts {
 }
 
 impl Meta {
+    /// `<date>_<Name>`.
+    pub fn folder_name(&self) -> String {
+        format!("{}_{}", self.date, self.file_name())
+    }
+
     /// The name with a `_` for each run of other characters than letters, digits, `.`, `_` and `-`.
     pub fn file_name(&self) -> String {
         let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

@@ -44,6 +44,21 @@ pub struct Rendered {
     pub facts: Facts,
 }
 
+impl Options {
+    /// What the options say about a submission called `name`.
+    pub fn meta(&self, name: String) -> Meta {
+        let (author, github_id) = (self.author.clone(), self.github_id.clone());
+        Meta { name, author, github_id, date: self.date, track: self.track.clone() }
+    }
+
+    /// Where the folder, the text of the pull request and the artifact go.
+    pub fn places(&self, meta: &Meta) -> (Utf8PathBuf, Utf8PathBuf, Option<Utf8PathBuf>) {
+        let folder = self.out.join("records").join(meta.track.folder()).join(meta.folder_name());
+        let artifact = self.artifact.then(|| self.out.join(format!("{}.tar.zst", meta.file_name())));
+        (folder, self.out.join("PULL_REQUEST.md"), artifact)
+    }
+}
+
 /// Today in the local time zone, or the day of `SOURCE_DATE_EPOCH` in UTC.
 ///
 /// # Errors
@@ -77,13 +92,8 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
         return Err(Error::Usage(format!("{}: there is no finished run to render", options.runs)));
     };
     let recipe = &first.recipe;
-    let meta = Meta {
-        name: options.name.clone().or(recipe.text("name").map(str::to_owned)).unwrap_or_default(),
-        author: options.author.clone(),
-        github_id: options.github_id.clone(),
-        date: options.date,
-        track: options.track.clone(),
-    };
+    let name = options.name.clone().or(recipe.text("name").map(str::to_owned)).unwrap_or_default();
+    let meta = options.meta(name);
     if meta.file_name().is_empty() {
         return Err(Error::Usage(format!("--name {:?} has no letter or digit to name a folder by", meta.name)));
     }
@@ -92,9 +102,7 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
     let mtime = tarball::source_date_epoch()?;
 
-    let folder = options.out.join("records").join(facts.meta.track.folder()).join(facts.folder_name());
-    let pull_request = options.out.join("PULL_REQUEST.md");
-    let artifact = options.artifact.then(|| options.out.join(format!("{}.tar.zst", facts.meta.file_name())));
+    let (folder, pull_request, artifact) = options.places(&facts.meta);
 
     // Everything is written before anything gets its name: an output that exists, a run that cannot be read, or a full
     // disk is met while nothing has changed yet.

@@ -103,7 +103,9 @@ fn model_file(dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let mut models = Vec::new();
     for entry in dir.read_dir_utf8().map_err(Error::io(dir, "listing"))? {
         let entry = entry.map_err(Error::io(dir, "listing"))?;
-        if entry.file_name().starts_with("model.") && entry.path().is_file() {
+        // `caddie evaluate` puts its ledgers beside the model and names them after it.
+        let ledger = entry.file_name().ends_with(".ledger.jsonl.zst");
+        if entry.file_name().starts_with("model.") && !ledger && entry.path().is_file() {
             models.push(entry.path().to_owned());
         }
     }

@@ -21,13 +21,8 @@ pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
     if options.force {
         return render::render_runs(runs, options);
     }
-    fs::create_dir_all(&options.out).map_err(Error::io(&options.out, "creating"))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".caddie-render-")
-        .tempdir_in(&options.out)
-        .map_err(Error::io(&options.out, "creating a temporary folder in"))?;
-    let out = Utf8PathBuf::try_from(staging.path().to_owned())
-        .map_err(|e| Error::Usage(format!("{}: not a UTF-8 path", e.as_path().display())))?;
+    let staging = Staging::new(options)?;
+    let out = staging.0.clone();
     let staged = render::render_runs(runs, &Options { out: out.clone(), ..options.clone() })?;
     let target = |path: &Utf8Path| options.out.join(path.strip_prefix(&out).unwrap_or(path));
     let outputs: Vec<&Utf8PathBuf> =
@@ -58,6 +53,47 @@ pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
         artifact: staged.artifact.as_deref().map(target),
         facts: staged.facts,
     })
+}
+
+/// Refuses, before the training, an output that is there already: no run that is still to be trained renders to it.
+///
+/// # Errors
+/// Names the output, unless [`Options::force`] is given.
+pub fn refuse_occupied(options: &Options) -> Result<()> {
+    let (folder, pull_request, artifact) = options.places(&options.meta(options.name.clone().unwrap_or_default()));
+    let occupied = [Some(folder), Some(pull_request), artifact].into_iter().flatten().find(|path| path.exists());
+    match occupied.filter(|_| !options.force) {
+        None => Ok(()),
+        Some(path) => Err(Error::Usage(format!(
+            "{path} exists and is of other runs; choose another --name or --out, or pass --force to replace it when the \
+             new runs are finished"
+        ))),
+    }
+}
+
+/// Where outputs are rendered before they get their places. The name is the same on every try, so that what a killed
+/// process left is taken away by the next one; the caller sees to it that there is one at a time.
+struct Staging(Utf8PathBuf);
+
+impl Staging {
+    fn new(options: &Options) -> Result<Staging> {
+        let path = options.out.join(format!(".caddie-render-{}", options.runs.file_name().unwrap_or_default()));
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(&path, "removing")(error));
+            }
+            _ => {}
+        }
+        fs::create_dir_all(&path).map_err(Error::io(&path, "creating"))?;
+        Ok(Staging(path))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Best effort: the next try removes it otherwise.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The first file, by name, that is not the same on both sides; for two files, the file's own name.

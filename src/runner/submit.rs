@@ -1,7 +1,7 @@
 //! From a recipe to a verified records folder: one run a seed, render, pack, verify. Started again, it continues.
 
 use caddie_engine::log::Observer;
-use caddie_engine::run::Phase;
+use caddie_engine::run::{Phase, State};
 use caddie_engine::{Recipe, device};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -54,7 +54,23 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
     let source = SourceReport::find(&submission.data)?;
     let name = submission.name.as_ref().unwrap_or(&submission.recipe.name);
     let runs_dir = submission.out.join("runs").join(folder_name(name)?);
-    let date = date_of(&runs_dir, submission.date)?;
+    let rulebook = Rulebook::builtin()?;
+    let options = Options {
+        runs: runs_dir.clone(),
+        out: submission.out.clone(),
+        name: Some(name.clone()),
+        author: submission.author.clone(),
+        github_id: submission.github_id.clone(),
+        date: date_of(&runs_dir, submission.date)?,
+        track: submission.track.clone(),
+        limits: (&rulebook).into(),
+        artifact: true,
+        tokenizer: Some(submission.data.clone()),
+        force: submission.force,
+    };
+    if !all_evaluated(&runs_dir, &submission.seeds)? {
+        placing::refuse_occupied(&options)?;
+    }
     for &seed in &submission.seeds {
         let dir = runs_dir.join(format!("seed-{seed}"));
         let job = native::job(
@@ -68,24 +84,20 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
         )?;
         caddie_engine::run::run(&job, observer(seed).as_mut())?;
     }
-    let rulebook = Rulebook::builtin()?;
-    let options = Options {
-        runs: runs_dir.clone(),
-        out: submission.out.clone(),
-        name: Some(name.clone()),
-        author: submission.author.clone(),
-        github_id: submission.github_id.clone(),
-        date,
-        track: submission.track.clone(),
-        limits: (&rulebook).into(),
-        artifact: true,
-        tokenizer: Some(submission.data.clone()),
-        force: submission.force,
-    };
+    // Seeds of one submission may run side by side, on several devices; only one of the calls renders at a time.
+    let _lock = caddie_engine::run::lock(runs_dir.as_std_path())?;
     let finished = finished(&runs_dir, &submission.seeds)?;
     let rendered = placing::render(&finished, &options)?;
     let report = checks::verify(&rendered.folder, &VerifyOptions::default())?;
     Ok(Submitted { rendered, report, source })
+}
+
+fn all_evaluated(runs: &Utf8Path, seeds: &[u64]) -> Result<bool> {
+    let evaluated = |seed: &u64| {
+        let state = State::read(runs.join(format!("seed-{seed}")).as_std_path())?;
+        Ok(state.is_some_and(|state| state.phase == Phase::Evaluated))
+    };
+    seeds.iter().map(evaluated).try_fold(true, |all, one: Result<bool>| Ok(all && one?))
 }
 
 /// The runs of the seeds that were asked for, by seed: others may lie beside them from an earlier call.
@@ -132,7 +144,10 @@ fn date_of(runs: &Utf8Path, given: Option<jiff::civil::Date>) -> Result<jiff::ci
         None => render::default_date()?,
     };
     fs::create_dir_all(runs).map_err(Error::io(runs, "creating"))?;
-    fs::write(&path, format!("{date}\n")).map_err(Error::io(&path, "writing"))?;
+    let write = |out: &mut dyn std::io::Write| {
+        out.write_all(format!("{date}\n").as_bytes()).map_err(caddie_engine::Error::io(&path, "writing"))
+    };
+    caddie_engine::atomic::write(path.as_std_path(), write)?;
     Ok(date)
 }
 

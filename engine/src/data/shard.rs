@@ -54,12 +54,17 @@ fn check_header(bytes: &[u8], size: u64) -> std::result::Result<usize, String> {
     let (magic, version, tokens) =
         (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
     if magic != MAGIC {
-        return Err(format!("the magic number is {magic}, not {MAGIC}: this is not a FineWeb shard"));
+        return Err(format!(
+            "the magic number is {magic}, not {MAGIC}: this is not a FineWeb shard; fetch it again, or take it away from the shards"
+        ));
     }
     if version != VERSION {
-        return Err(format!("the shard's format version is {version}; only version {VERSION} is known"));
+        return Err(format!(
+            "the shard's format version is {version}; only version {VERSION} is known; fetch the data set in that version"
+        ));
     }
-    let tokens = u64::try_from(tokens).map_err(|_| format!("the header states {tokens} tokens"))?;
+    let tokens =
+        u64::try_from(tokens).map_err(|_| format!("the header states {tokens} tokens; fetch the file again"))?;
     let expected = HEADER_BYTES + 2 * tokens;
     if size != expected {
         return Err(format!(

@@ -34,7 +34,8 @@ impl TokenStream {
             return Err(Error::format(
                 stream.path_at(0),
                 format!(
-                    "the {} shard(s) of this split hold {total} token(s); at least 2 are needed, an input and its target",
+                    "the {} shard(s) of this split hold {total} token(s); at least 2 are needed, an input and its target; \
+                     fetch the data set again",
                     stream.shards.len()
                 ),
             ));

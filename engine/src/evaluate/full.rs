@@ -44,8 +44,14 @@ pub fn score(
 }
 
 /// Mean nats per token and bits per byte of the first `targets` targets: the validation inside the training loop.
-pub fn validate(model: &Gpt, val: &ValData, recipe: &EvalRecipe, targets: usize) -> Result<(f64, f64)> {
-    let nll = score(model, val, recipe, targets, &mut |_| Ok(()))?;
+pub fn validate(
+    model: &Gpt,
+    val: &ValData,
+    recipe: &EvalRecipe,
+    targets: usize,
+    on_progress: OnProgress,
+) -> Result<(f64, f64)> {
+    let nll = score(model, val, recipe, targets, on_progress)?;
     let mut totals = Totals::default();
     totals.add(val, 0, &nll);
     Ok((totals.val_loss(), totals.val_bpb()))

@@ -8,6 +8,13 @@ impl Recipe {
     pub fn check(&self) -> Result<()> {
         let m = &self.model;
         let fail = |reason: String| Err(Error::Recipe(reason));
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(plain) {
+            return fail(format!(
+                "name {:?} cannot name a folder; use letters, digits, `_`, `-` and `.`, and do not begin with a dot",
+                self.name
+            ));
+        }
         for (key, value) in [
             ("model.vocab_size", m.vocab_size),
             ("model.num_layers", m.num_layers),

@@ -25,7 +25,9 @@ impl Recipe {
         for entry in overrides {
             set(&mut resolved, entry)?;
         }
-        let recipe: Recipe = resolved.try_into().map_err(|e: toml::de::Error| Error::Recipe(e.to_string()))?;
+        let recipe: Recipe = resolved
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::Recipe(e.to_string().trim_end().replace('\n', " ")))?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -48,7 +50,9 @@ fn overlay(resolved: &mut Table, stated: Table, prefix: &str) -> Result<()> {
         let known: Vec<String> = resolved.keys().cloned().collect();
         match (resolved.get_mut(&key), value) {
             (Some(Value::Table(inner)), Value::Table(table)) => overlay(inner, table, &format!("{prefix}{key}."))?,
-            (Some(slot), value) => *slot = like(slot, value),
+            (Some(slot), value) => {
+                *slot = like(slot, value).map_err(|why| mistyped(&format!("{prefix}{key}"), &why))?
+            }
             (None, _) => return Err(unknown_key(&format!("{prefix}{key}"), &key, &known)),
         }
     }
@@ -94,17 +98,22 @@ fn set(resolved: &mut Table, entry: &str) -> Result<()> {
         };
     }
     if let Some(slot) = table.get_mut(key) {
-        *slot = like(slot, value);
+        *slot = like(slot, value).map_err(|why| mistyped(&format!("--set {entry}: {full}"), &why))?;
     }
     Ok(())
 }
 
-/// An integer where the default is a float is meant as a float: `matrix_lr = 1`.
-fn like(default: &Value, value: Value) -> Value {
+/// `value` with the type of the default. An integer where that is a float is meant as a float: `matrix_lr = 1`.
+fn like(default: &Value, value: Value) -> std::result::Result<Value, String> {
     match (default, value) {
-        (Value::Float(_), Value::Integer(i)) => Value::Float(i as f64),
-        (_, value) => value,
+        (Value::Float(_), Value::Integer(i)) => Ok(Value::Float(i as f64)),
+        (_, value) if value.same_type(default) => Ok(value),
+        (_, value) => Err(format!("it must be of type {}, not the {} {value}", default.type_str(), value.type_str())),
     }
+}
+
+fn mistyped(key: &str, why: &str) -> Error {
+    Error::Recipe(format!("{key}: {why}"))
 }
 
 fn leaf_paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
@@ -151,6 +160,18 @@ mod tests {
         ] {
             assert!(error.to_string().contains("`iterations`"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_names_its_key_and_the_type() {
+        for error in [
+            Recipe::parse("[train]\niterations = 'many'\n", &[]).unwrap_err(),
+            Recipe::parse("", &["iterations=many".into()]).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("train.iterations: it must be of type integer, not the string"), "{text}");
+        }
+        assert!(Recipe::parse("", &["name=../up".into()]).unwrap_err().to_string().contains("cannot name a folder"));
     }
 
     #[test]
