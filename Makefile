@@ -35,7 +35,8 @@ build: libtorch ## the release binary, target/release/caddie
 demo: build ## train, quantise, evaluate, render and verify three seeds on made-up text; run again to continue
 	@[ -d demo/data ] || { mkdir -p demo && rm -rf demo/data.partial \
 	  && $(CADDIE) fixture demo/data.partial --seed 1 && mv demo/data.partial demo/data; }
-	$(CADDIE) submit demo --data demo/data --seeds 42,0,1234 --out demo/records
+	$(CADDIE) submit demo --data demo/data --seeds 42,0,1234 --out demo \
+	  --track non_record_16mb --author caddie --github-id caddie
 
 test: libtorch ## every test of the workspace
 	$(call need,$(CARGO),install Rust from rustup.rs)
