@@ -150,7 +150,7 @@ fn a_second_call_changes_nothing() {
     assert!(tree(&out) == before);
     // The closing table has every seed, the mean, the verdict and the paths.
     for start in
-        ["   0 ", "  42 ", "1234 ", "mean ", " std ", "verify ", "folder ", "pull request ", "artifact ", "floor "]
+        ["   0 ", "  42 ", "1234 ", "mean ", " std ", "verify ", "folder ", "pull request ", "artifact ", "source "]
     {
         line(&first.stdout, start);
     }

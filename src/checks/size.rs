@@ -29,10 +29,6 @@ pub const CODE: Check = Check {
     run: code,
 };
 
-fn bytes(value: u64) -> String {
-    thousands(value.try_into().unwrap_or(i64::MAX))
-}
-
 /// The line that states the total, or the part that the sum needs.
 fn size_line(run: &RunLog) -> Option<u64> {
     run.line("bytes_total").or_else(|| run.line("bytes_model"))
@@ -51,17 +47,17 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
             Some(total) if total > limit => {
                 let message = format!(
                     "{name}: {} bytes are {} over the cap of {}",
-                    bytes(total),
-                    bytes(total - limit),
-                    bytes(limit)
+                    thousands(total),
+                    thousands(total - limit),
+                    thousands(limit)
                 );
                 context.finding(rule, message).code(Code::SizeOverCapLogged).measured(total)
             }
             Some(total) if limit - total < context.limits.thin_headroom_bytes => {
                 let message = format!(
                     "{name}: {} of {} bytes; another seed or compressor version may tip it over the cap",
-                    bytes(total),
-                    bytes(limit)
+                    thousands(total),
+                    thousands(limit)
                 );
                 context.finding("size-cap-decimal", message).severity(Severity::Info).measured(total)
             }
@@ -79,7 +75,7 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
                 continue;
             }
         };
-        let text = format!("counted {} bytes", counted_bytes(run).map_or_else(String::new, bytes));
+        let text = format!("counted {} bytes", counted_bytes(run).map_or_else(String::new, thousands));
         findings.push(finding.limit(limit).at(run.log.clone(), size_line(run), text));
     }
     findings.extend(claimed_over_cap(context));
@@ -100,7 +96,8 @@ fn claimed_over_cap(context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let claimed = worst.stated.value as u64;
-    let message = format!("{} claims {} bytes, over the cap of {}", context.json_name(), bytes(claimed), bytes(limit));
+    let message =
+        format!("{} claims {} bytes, over the cap of {}", context.json_name(), thousands(claimed), thousands(limit));
     let finding = context.finding("size-cap-decimal", message).code(Code::SizeOverCapLogged);
     Some(finding.claimed(claimed).limit(limit).at(context.json_name(), Some(worst.line), worst.text.clone()))
 }
@@ -114,7 +111,7 @@ fn parts_of(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     let name = run_name(run);
     let Some((model, code)) = run.bytes_model.zip(run.bytes_code) else {
         let missing = if run.bytes_model.is_none() { "model" } else { "code" };
-        let message = format!("{name}: the log states a total of {} bytes but no {missing} size", bytes(total));
+        let message = format!("{name}: the log states a total of {} bytes but no {missing} size", thousands(total));
         let finding = context.finding("size-parts", message).code(Code::SizeNotLogged).severity(Severity::Unknown);
         return Some(finding.measured(total).at(run.log.clone(), run.line("bytes_total"), format!("total {total}")));
     };
@@ -124,10 +121,10 @@ fn parts_of(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     }
     let message = format!(
         "{name}: model {} plus code {} is {}, not the stated total of {}",
-        bytes(model),
-        bytes(code),
-        sum.map_or_else(|| "too large".to_owned(), bytes),
-        bytes(total)
+        thousands(model),
+        thousands(code),
+        sum.map_or_else(|| "too large".to_owned(), thousands),
+        thousands(total)
     );
     let mut finding = context.finding("size-parts", message).code(Code::SizePartsNeTotal).claimed(total);
     if let Some(sum) = sum {
@@ -154,9 +151,9 @@ fn code(context: &Context<'_>) -> Vec<Finding> {
         if logged != script.bytes {
             let message = format!(
                 "{name}: the log counts a script of {} bytes, {} in the folder has {}",
-                bytes(logged),
+                thousands(logged),
                 script.path,
-                bytes(script.bytes)
+                thousands(script.bytes)
             );
             let finding = context.finding("size-code-representation", message).code(Code::CodeSizeNeCommitted);
             let finding = finding.measured(script.bytes).claimed(logged);
@@ -169,8 +166,8 @@ fn code(context: &Context<'_>) -> Vec<Finding> {
                 "{name}: with {} as it is shipped the total is {} bytes, {} over the cap; the log counts another form \
                  of the code, and how small a packed form would be is not measured here",
                 script.path,
-                bytes(shipped),
-                bytes(shipped - limit)
+                thousands(shipped),
+                thousands(shipped - limit)
             );
             let finding = context.finding("size-code-representation", message).code(Code::SizeOverCapShipped);
             let finding = finding.measured(shipped).limit(limit);

@@ -1,13 +1,13 @@
 //! `caddie inspect`.
 
-use std::io::Write;
-
 use caddie_engine::quant::inspect::{ModelReport, TensorReport, inspect};
 use camino::{Utf8Path, Utf8PathBuf};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::error::{Error, exit};
+use crate::report::thousands;
+use crate::rulebook::Rulebook;
 
 /// Show what a model file or checkpoint holds, and what each tensor costs of the byte budget
 ///
@@ -22,9 +22,9 @@ pub struct InspectArgs {
     /// How to print
     #[arg(long, value_enum, default_value = "plain")]
     format: Format,
-    /// The budget that the shares refer to, in decimal bytes of code and model together
-    #[arg(long, value_name = "BYTES", default_value_t = 16_000_000, value_parser = clap::value_parser!(u64).range(1..))]
-    cap: u64,
+    /// The budget that the shares refer to, in decimal bytes of code and model together [default: the rulebook's]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    cap: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,16 +35,14 @@ enum Format {
 
 /// Reads the file and prints its table.
 pub fn run(args: &InspectArgs) -> crate::Result<u8> {
-    let report = inspect(args.model.as_std_path(), args.cap)?;
+    let cap = args.cap.map_or_else(|| Rulebook::builtin().map(|rulebook| rulebook.limits.artifact_bytes), Ok)?;
+    let report = inspect(args.model.as_std_path(), cap)?;
     let text = match args.format {
         Format::Plain => plain(&report),
         Format::Json => json(&args.model, &report)?,
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // `caddie inspect … | head` is no failure.
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", "writing")(e)),
-        _ => Ok(exit::OK),
-    }
+    super::print(&text)?;
+    Ok(exit::OK)
 }
 
 fn plain(report: &ModelReport) -> String {
@@ -57,8 +55,8 @@ fn plain(report: &ModelReport) -> String {
         column.set_cell_alignment(if i < 3 { CellAlignment::Left } else { CellAlignment::Right });
     }
     let file = match report.file_bytes.checked_sub(report.cap) {
-        None | Some(0) => format!("{} left for code", grouped(report.cap - report.file_bytes)),
-        Some(over) => format!("{} over it", grouped(over)),
+        None | Some(0) => format!("{} left for code", thousands(report.cap - report.file_bytes)),
+        Some(over) => format!("{} over it", thousands(over)),
     };
     format!(
         "{}\n\n{} tensors, {} parameters, {} bytes before compression\n\
@@ -66,12 +64,12 @@ fn plain(report: &ModelReport) -> String {
          compressed: each tensor alone by zlib at level 9, an estimate of its part of a file that is one stream\n",
         table.trim_fmt(),
         report.tensors.len(),
-        grouped(report.parameters),
-        grouped(report.payload_bytes),
+        thousands(report.parameters),
+        thousands(report.payload_bytes),
         report.format,
-        grouped(report.file_bytes),
+        thousands(report.file_bytes),
         100.0 * report.share,
-        grouped(report.cap),
+        thousands(report.cap),
     )
 }
 
@@ -83,8 +81,8 @@ fn row(tensor: &TensorReport) -> [String; 7] {
         format!("[{}]", shape.join(", ")),
         tensor.scheme.clone(),
         tensor.bits.to_string(),
-        grouped(tensor.bytes),
-        grouped(tensor.compressed),
+        thousands(tensor.bytes),
+        thousands(tensor.compressed),
         format!("{:.3} %", 100.0 * tensor.share),
     ]
 }
@@ -100,13 +98,6 @@ fn json(path: &Utf8Path, report: &ModelReport) -> crate::Result<String> {
     serde_json::to_string_pretty(&Document { schema_version: 1, path, report })
         .map(|text| text + "\n")
         .map_err(|e| Error::Internal(format!("the report of {path} as JSON: {e}")))
-}
-
-/// `16000000` as `16,000,000`.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    groups.join(",")
 }
 
 #[cfg(test)]
@@ -155,10 +146,5 @@ mod tests {
         assert_eq!((value["schema_version"].as_u64(), value["path"].as_str()), (Some(1), Some("m")));
         assert_eq!(value["tensors"][0]["shape"], serde_json::json!([1024, 512]));
         assert_eq!(value["file_bytes"], 480_100);
-    }
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        assert_eq!([0, 999, 1000, 16_000_000].map(grouped), ["0", "999", "1,000", "16,000,000"]);
     }
 }

@@ -90,7 +90,6 @@ pub fn main() -> ExitCode {
 }
 
 /// Writes results to stdout. A reader that has seen enough (`caddie … | head`) is no error; a full disk is.
-#[cfg(feature = "engine")]
 fn print(text: &str) -> Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();

@@ -47,19 +47,18 @@ pub fn run(args: &SizeArgs) -> Result<u8> {
         SizeFormat::Plain => sizings.iter().map(plain).collect::<Vec<_>>().join("\n"),
         SizeFormat::Json => json(&sizings),
     };
-    super::verify::print(&text)?;
+    super::print(&text)?;
     Ok(if sizings.iter().any(Sizing::is_over) { exit::FINDINGS } else { exit::OK })
 }
 
 fn plain(sizing: &Sizing) -> String {
-    let grouped = |bytes: u64| thousands(bytes.try_into().unwrap_or(i64::MAX));
     let mut rows: Vec<(&str, String)> =
-        sizing.parts.iter().map(|part| (part.name.as_str(), grouped(part.bytes))).collect();
-    rows.push(("counted", grouped(sizing.counted)));
+        sizing.parts.iter().map(|part| (part.name.as_str(), thousands(part.bytes))).collect();
+    rows.push(("counted", thousands(sizing.counted)));
     if let Some(logged) = sizing.logged {
-        rows.push(("as logged", grouped(logged)));
+        rows.push(("as logged", thousands(logged)));
     }
-    rows.push(("limit", grouped(sizing.limit)));
+    rows.push(("limit", thousands(sizing.limit)));
     rows.push(("headroom", thousands(sizing.headroom)));
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let digits = rows.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);

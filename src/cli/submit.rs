@@ -76,7 +76,7 @@ fn summary(done: &Submitted) -> String {
             numbers::score(run.val_loss),
             seconds(run.train_seconds),
             seconds(run.eval_seconds),
-            thousands(run.bytes_total as i64),
+            thousands(run.bytes_total),
             thousands(limit - run.bytes_total as i64),
         ]);
     }

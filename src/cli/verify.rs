@@ -1,15 +1,15 @@
 //! `caddie verify`
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
+use crate::Result;
 use crate::checks::{self, VerifyOptions};
 use crate::error::exit;
 use crate::report::{Format, Look, Report, Severity};
 use crate::rulebook::Rulebook;
-use crate::{Error, Result};
 
 /// Check records folders: every number re-derived from the logs, every rule with its citation.
 #[derive(Debug, Args)]
@@ -82,16 +82,6 @@ impl FailOn {
     }
 }
 
-/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
-pub(super) fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::io("standard output", "writing")(error))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Verifies each folder and prints one report; a folder that cannot be read does not stop the others.
 ///
 /// # Errors
@@ -112,7 +102,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     let report = Report::new(Rulebook::builtin()?.id(), folders);
     let look = Look { colour: args.color.wanted(), quiet: args.quiet };
     let text = report.render(args.format, look);
-    print(&text)?;
+    super::print(&text)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))
 }

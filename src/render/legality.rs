@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::facts::Facts;
 use super::numbers;
 use super::results::MetricKind;
+use crate::report::thousands;
 
 /// One line of the statement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -98,8 +99,8 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
             "every token is scored once, left to right, and no loss is replaced",
             format!(
                 "One evaluation gives the score; its ledger has one row for each of {} documents, {} tokens in all.",
-                numbers::count(facts.scored.documents),
-                numbers::count(facts.scored.tokens)
+                thousands(facts.scored.documents),
+                thousands(facts.scored.tokens)
             ),
         ),
     ]
@@ -165,13 +166,13 @@ fn accounting(facts: &Facts) -> [Statement; 4] {
         Statement {
             rule: "byte accounting, bytes",
             demand: "the bytes are the UTF-8 bytes of the scored text".to_owned(),
-            basis: format!("Σ bytes is {}; {source}.", numbers::count(facts.scored.bytes)),
+            basis: format!("Σ bytes is {}; {source}.", thousands(facts.scored.bytes)),
             answer: Answer::ByConstruction,
         },
         Statement {
             rule: "size-every-seed",
-            demand: format!("code and compressed model are at most {} bytes", numbers::count(limits.bytes_total)),
-            basis: format!("The largest seed has {}.", numbers::count(total)),
+            demand: format!("code and compressed model are at most {} bytes", thousands(limits.bytes_total)),
+            basis: format!("The largest seed has {}.", thousands(total)),
             answer: Answer::measured(Some(total <= limits.bytes_total)),
         },
         Statement {
@@ -179,7 +180,7 @@ fn accounting(facts: &Facts) -> [Statement; 4] {
             demand: "the counted code is the code that ships".to_owned(),
             basis: format!(
                 "`train_gpt.py` has {} bytes, the `Code size` of every log; the engine's whole source is in it.",
-                numbers::count(results.bytes_code)
+                thousands(results.bytes_code)
             ),
             answer: Answer::measured(Some(results.bytes_code == facts.launcher_bytes)),
         },

@@ -20,20 +20,6 @@ pub fn seconds(value: f64) -> String {
     format!("{value:.3}")
 }
 
-/// A count in groups of three digits.
-pub fn count(value: impl Into<i128>) -> String {
-    let value: i128 = value.into();
-    let digits = value.unsigned_abs().to_string();
-    let mut text = String::from(if value < 0 { "-" } else { "" });
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A score as JSON carries it: rounded to the precision that [`score`] prints.
 pub fn json_score(value: f64) -> f64 {
     (value * 1e8).round() / 1e8
@@ -47,13 +33,6 @@ pub fn json_seconds(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_are_grouped() {
-        for (value, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (-15_863_489, "-15,863,489")] {
-            assert_eq!(count(value), text);
-        }
-    }
 
     #[test]
     fn json_and_text_agree() {

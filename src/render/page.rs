@@ -7,6 +7,7 @@ use super::legality::{Answer, Statement};
 use super::results::Run;
 use super::submission::{ledger_file, log_file};
 use super::{launcher, numbers};
+use crate::report::thousands;
 use crate::{Error, Result};
 
 const README: &str = include_str!("../../templates/README.md");
@@ -85,16 +86,16 @@ fn score(facts: &Facts) -> Value {
         loss_std => std(results.val_loss.std),
         seeds => results.runs.len(),
         seeds_demanded => facts.limits.seeds,
-        documents => numbers::count(facts.scored.documents),
-        tokens => numbers::count(facts.scored.tokens),
-        bytes => numbers::count(facts.scored.bytes),
+        documents => thousands(facts.scored.documents),
+        tokens => thousands(facts.scored.tokens),
+        bytes => thousands(facts.scored.bytes),
         train_max => results.train_seconds_max().map(numbers::seconds),
         eval_max => results.eval_seconds_max().map(numbers::seconds),
     }
 }
 
 fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
-    let count = |value: Option<u64>| value.map_or("–".to_owned(), numbers::count);
+    let count = |value: Option<u64>| value.map_or("–".to_owned(), thousands);
     context! {
         seed => run.seed,
         val_bpb => numbers::score(run.val_bpb),
@@ -103,9 +104,9 @@ fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
         train => seconds(run.train_seconds),
         eval => seconds(run.eval_seconds),
         memory => count(run.peak_memory_mib),
-        bytes_model => numbers::count(run.bytes_model),
-        bytes_total => numbers::count(run.bytes_total),
-        headroom => numbers::count(i128::from(facts.limits.bytes_total) - i128::from(run.bytes_total)),
+        bytes_model => thousands(run.bytes_model),
+        bytes_total => thousands(run.bytes_total),
+        headroom => thousands(i128::from(facts.limits.bytes_total) - i128::from(run.bytes_total)),
         log => log_file(run.seed),
         ledger => ledger_file(run.seed),
         ledger_sha256,
@@ -121,7 +122,7 @@ fn others(facts: &Facts) -> Vec<Value> {
     let scored = results.others.iter().map(|o| other(format!("`{}`", o.metric), o.val_bpb, o.delta));
     let before = results.pre_quant.map(|(_, val_bpb)| {
         let part = match facts.recipe.integer("train.val_tokens_limit") {
-            Some(limit) if limit > 0 => format!("the first {} targets only", numbers::count(limit)),
+            Some(limit) if limit > 0 => format!("the first {} targets only", thousands(limit)),
             _ => "all targets".to_owned(),
         };
         let what = format!("before quantisation (last validation of the training loop, {part})");
@@ -132,9 +133,9 @@ fn others(facts: &Facts) -> Vec<Value> {
 
 fn size(facts: &Facts) -> Value {
     context! {
-        code => numbers::count(facts.results.bytes_code),
-        total_max => numbers::count(facts.results.bytes_total_max()),
-        limit => numbers::count(facts.limits.bytes_total),
+        code => thousands(facts.results.bytes_code),
+        total_max => thousands(facts.results.bytes_total_max()),
+        limit => thousands(facts.limits.bytes_total),
         over => facts.results.bytes_total_max() > facts.limits.bytes_total,
     }
 }
@@ -150,7 +151,7 @@ fn made(facts: &Facts) -> Value {
         caddie => facts.versions.caddie,
         engine => facts.versions.engine,
         rulebook => facts.limits.rulebook,
-        params => facts.results.model_params.map(numbers::count),
+        params => facts.results.model_params.map(thousands),
         model_file => facts.model_file,
         tokenizer => facts.recipe.tokenizer_file(),
     }

@@ -25,7 +25,7 @@ fn folder_section(text: &mut String, folder: &FolderReport) {
         let _ = writeln!(text, "| seed | val_bpb | val_loss | train s | eval s | steps | bytes | log |");
         let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
         for run in &folder.runs {
-            let bytes = run.bytes_total.map(|bytes| thousands(bytes as i64));
+            let bytes = run.bytes_total.map(|bytes| thousands(bytes));
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {} | {} | {} | {} | `{}` |",
@@ -46,7 +46,7 @@ fn folder_section(text: &mut String, folder: &FolderReport) {
         let _ = writeln!(text, "Mean val_bpb **{mean:.8}**{std} over {} runs.", folder.scores.runs);
     }
     if let Some(headroom) = folder.size.headroom {
-        let _ = writeln!(text, "Headroom {} bytes under {}.", thousands(headroom), thousands(folder.size.limit as i64));
+        let _ = writeln!(text, "Headroom {} bytes under {}.", thousands(headroom), thousands(folder.size.limit));
     }
     let _ = writeln!(text);
     for finding in &folder.findings {

@@ -71,13 +71,11 @@ impl Report {
     }
 }
 
-/// `15,863,489`: bytes are read in thousands.
-pub fn thousands(value: i64) -> String {
+/// `15,863,489`: counts are read in groups of three digits.
+pub fn thousands(value: impl Into<i128>) -> String {
+    let value: i128 = value.into();
     let digits = value.unsigned_abs().to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
-    if value < 0 {
-        text.push('-');
-    }
+    let mut text = String::from(if value < 0 { "-" } else { "" });
     for (index, digit) in digits.char_indices() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');

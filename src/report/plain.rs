@@ -59,11 +59,11 @@ fn summary(text: &mut String, folder: &FolderReport, pen: Pen) {
     let size = match (counted, folder.size.headroom) {
         (Some(counted), Some(headroom)) => format!(
             "{} of {} bytes, headroom {}",
-            thousands(counted as i64),
-            thousands(folder.size.limit as i64),
+            thousands(counted),
+            thousands(folder.size.limit),
             thousands(headroom)
         ),
-        _ => format!("unknown, limit {} bytes", thousands(folder.size.limit as i64)),
+        _ => format!("unknown, limit {} bytes", thousands(folder.size.limit)),
     };
     let _ = writeln!(text, "  score  {score}");
     let _ = writeln!(text, "  size   {size}");
@@ -87,7 +87,7 @@ fn runs(text: &mut String, folder: &FolderReport) {
             show(run.train_seconds.map(seconds)),
             show(run.eval_seconds.map(seconds)),
             show(run.steps),
-            show(run.bytes_total.map(|bytes| thousands(bytes as i64))),
+            show(run.bytes_total.map(|bytes| thousands(bytes))),
             one_line(run.log.as_str()),
         ]);
     }
