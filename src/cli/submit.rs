@@ -54,7 +54,12 @@ pub fn run(args: &SubmitArgs) -> Result<u8> {
         device: args.engine.device.clone(),
         force: about.force,
     };
-    let done = submit(&submission, |seed| Box::new(Progress::new(&format!("seed {seed}"), false)))?;
+    let of = args.seeds.len();
+    let mut begun = 0;
+    let done = submit(&submission, |seed| {
+        begun += 1;
+        Box::new(Progress::new(&format!("seed {seed} ({begun}/{of})"), false))
+    })?;
     super::print(&summary(&done))?;
     about.remind();
     let failed = done.report.findings.iter().any(|finding| finding.severity >= Severity::Error);
@@ -115,10 +120,5 @@ fn verdict(report: &FolderReport) -> String {
         Verdict::Fail => "fail",
         Verdict::Unknown => "unknown",
     };
-    format!(
-        "{word} ({} errors, {} warnings; caddie verify {})",
-        count(Severity::Error),
-        count(Severity::Warning),
-        report.path
-    )
+    format!("{word} ({} errors, {} warnings)", count(Severity::Error), count(Severity::Warning))
 }

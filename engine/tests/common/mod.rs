@@ -86,6 +86,19 @@ pub fn integers(value: &Value) -> Vec<i64> {
     value.as_array().unwrap_or_else(|| panic!("{value} is not a list")).iter().map(integer).collect()
 }
 
+/// A SentencePiece model with these pieces. An empty text is a control piece, of no text.
+pub fn sentencepiece_model(pieces: &[String]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (id, piece) in pieces.iter().enumerate() {
+        let (text, kind) = if piece.is_empty() { (format!("<{id}>"), 3) } else { (piece.clone(), 1) };
+        // Protobuf: field 1 of the model is a piece; its field 1 the text, its field 3 the type. All lengths are below 128.
+        let body = [&[0x0a, text.len() as u8], text.as_bytes(), &[0x18, kind]].concat();
+        out.extend([0x0a, body.len() as u8]);
+        out.extend(body);
+    }
+    out
+}
+
 fn fnv1a64(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }

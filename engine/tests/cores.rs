@@ -1,0 +1,75 @@
+//! On the CPU every number is the same however many cores there are: a run of one core equals, file by file, a run of more.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::tokens;
+
+/// Four micro-steps and matrices of several shapes, so that two and three workers share them differently.
+const RECIPE: &str = "name = 'cores'\n[data]\ntokenizer = 'byte260'\n[model]\nvocab_size = 260\nnum_layers = 3\nmodel_dim = 64\n\
+    num_heads = 4\nnum_kv_heads = 2\n[optim]\ngrad_clip_norm = 0.3\nmuon_row_normalize = true\n[train]\niterations = 6\n\
+    warmup_steps = 1\nwarmdown_iters = 3\nmax_wallclock_seconds = 0\ntrain_batch_tokens = 512\ntrain_seq_len = 64\n\
+    grad_accum_steps = 4\n[quant]\nkeep_float_max_numel = 1024\n[eval]\nmode = 'ttt'\nalso = ['full', 'sliding']\n\
+    eval_seq_len = 64\neval_stride = 16\neval_batch_seqs = 3\nttt_lora_rank = 4\nttt_lora_lr = 0.01\nttt_chunk_size = 16\n\
+    ttt_eval_seq_len = 48\n";
+
+/// A folder with one shard of each split: documents of 1 to 120 byte tokens.
+fn data(dir: &Path) -> PathBuf {
+    let folder = dir.join("data");
+    std::fs::create_dir(&folder).unwrap();
+    for (split, seed, documents) in [("train", 1, 80), ("val", 2, 12)] {
+        let mut ids: Vec<u16> = Vec::new();
+        for length in tokens(seed, documents, 1, 120) {
+            ids.push(1);
+            ids.extend(tokens(seed + length as u64, length as usize, 4, 100).iter().map(|&t| t as u16));
+        }
+        let header = [20_240_520, 1, ids.len() as i32].into_iter().chain([0; 253]).flat_map(i32::to_le_bytes);
+        let bytes: Vec<u8> = header.chain(ids.iter().flat_map(|id| id.to_le_bytes())).collect();
+        std::fs::write(folder.join(format!("fineweb_{split}_000000.bin")), bytes).unwrap();
+    }
+    folder
+}
+
+/// The files of a whole run with this many cores: checkpoint, model file and ledger, and the scores of its log.
+fn run(dir: &Path, cores: usize) -> (Vec<Vec<u8>>, Vec<String>) {
+    let out = dir.join(format!("run-{cores}"));
+    let program = Command::new(env!("CARGO_BIN_EXE_caddie-engine"))
+        .args(["run", "--device", "cpu", "--seed", "3", "--recipe"])
+        .arg(dir.join("recipe.toml"))
+        .arg("--data")
+        .arg(dir.join("data"))
+        .arg("--out")
+        .arg(&out)
+        // Without MKL's own settings there are never more threads than the machine has cores.
+        .envs(["OMP_NUM_THREADS", "MKL_NUM_THREADS"].map(|name| (name, cores.to_string())))
+        .env("MKL_DYNAMIC", "FALSE")
+        .output()
+        .unwrap();
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    let files = ["checkpoint.safetensors", "model.int8.zlib", "ledger.jsonl.zst"];
+    let log = std::fs::read_to_string(out.join("log.txt")).unwrap();
+    if !log.contains(&format!(" threads:{cores}\n")) {
+        assert_ne!(cores, 1, "one core was asked for:\n{log}");
+        eprintln!("skipped: this libtorch does not take {cores} threads on this machine");
+    }
+    let scores = log.lines().filter(|line| line.contains("_exact ") || line.starts_with("ledger:"));
+    (files.iter().map(|name| std::fs::read(out.join(name)).unwrap()).collect(), scores.map(str::to_owned).collect())
+}
+
+#[test]
+fn one_core_and_several_give_the_same_files_and_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    data(folder.path());
+    std::fs::write(folder.path().join("recipe.toml"), RECIPE).unwrap();
+    let (files, scores) = run(folder.path(), 1);
+    assert_eq!(scores.len(), 4, "full, sliding, ttt and the ledger: {scores:?}");
+    for cores in [2, 3] {
+        let (others, other_scores) = run(folder.path(), cores);
+        assert_eq!(scores, other_scores, "{cores} cores");
+        for (index, (one, other)) in files.iter().zip(&others).enumerate() {
+            assert!(one == other, "file {index} of {cores} cores differs from that of one");
+        }
+    }
+}

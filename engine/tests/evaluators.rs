@@ -1,0 +1,235 @@
+//! What every evaluator owes: each target scored once and with the context its mode promises, sums that are the ledger's,
+//! and the same bits however the work is cut up.
+
+mod common;
+
+use std::path::Path;
+
+use caddie_engine::Recipe;
+use caddie_engine::data::{ByteTable, Document, find_documents};
+use caddie_engine::evaluate::ledger::{LedgerRow, to_lines};
+use caddie_engine::evaluate::ttt::{SeededInit, score_batch};
+use caddie_engine::evaluate::{Score, Totals, ValData, evaluate};
+use caddie_engine::model::{Attend, Gpt, initial_state};
+use caddie_engine::recipe::{EvalMode, EvalRecipe};
+use common::{fill, sentencepiece_model, tokens};
+use proptest::prelude::*;
+use tch::{Device, Tensor};
+
+const VOCAB: usize = 64;
+const MODES: [EvalMode; 3] = [EvalMode::Full, EvalMode::Sliding, EvalMode::Ttt];
+
+/// A model of the demo's kind, small. Its output matrices, which start at zero, are filled too: every path is live.
+fn model() -> Gpt {
+    let toml =
+        format!("[model]\nvocab_size = {VOCAB}\nnum_layers = 3\nmodel_dim = 32\nnum_heads = 2\nnum_kv_heads = 1\n");
+    let recipe = Recipe::parse(&toml, &[]).unwrap();
+    let mut state = initial_state(&recipe.model, 5);
+    for (name, tensor) in &mut state {
+        *tensor = &*tensor + fill(name, &tensor.size(), 0.2, &[0.0]);
+    }
+    Gpt::new(&recipe.model, state, Device::Cpu).unwrap()
+}
+
+/// Text of a piece, `▁` for a space; empty for the four pieces that stand for no text.
+fn piece(id: usize) -> String {
+    match id {
+        0..=3 => String::new(),
+        4 => "▁".to_owned(),
+        _ if id % 3 == 0 => format!("▁{}", "é".repeat(id % 5)),
+        _ => "x".repeat(1 + id % 4),
+    }
+}
+
+/// A stream of documents with these numbers of targets.
+fn val(lens: &[usize], seed: u64) -> ValData {
+    let mut ids: Vec<u16> = Vec::new();
+    for (d, &len) in lens.iter().enumerate() {
+        ids.push(1);
+        ids.extend(tokens(seed + d as u64, len - 1, 4, VOCAB as i64).iter().map(|&t| t as u16));
+    }
+    ids.push(7); // the last document's last target
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fineweb_64_bpe.model");
+    std::fs::write(&path, sentencepiece_model(&(0..VOCAB).map(piece).collect::<Vec<_>>())).unwrap();
+    ValData {
+        documents: find_documents(&ids, Path::new("test.bin")).unwrap(),
+        byte_table: ByteTable::from_sentencepiece(&path, VOCAB as i64).unwrap(),
+        tokens: ids,
+    }
+}
+
+/// Adapters that learn enough to show.
+fn eval_recipe() -> EvalRecipe {
+    EvalRecipe { ttt_lora_rank: 2, ttt_lora_lr: 0.02, ..EvalRecipe::default() }
+}
+
+/// Adapters stay at zero: the bare model, with the windows of test-time training.
+fn without_learning(recipe: &EvalRecipe) -> EvalRecipe {
+    EvalRecipe { ttt_lora_lr: 0.0, ttt_weight_decay: 0.0, ..recipe.clone() }
+}
+
+fn scored(model: &Gpt, val: &ValData, recipe: &EvalRecipe, mode: EvalMode) -> Score {
+    evaluate(model, val, recipe, mode, None, &mut |_| Ok(())).unwrap()
+}
+
+/// First input that the mode lets target `k` see, from its definition (spec/algorithms.md §5).
+fn context_start(val: &ValData, recipe: &EvalRecipe, mode: EvalMode, k: usize) -> usize {
+    let (len, stride) = (recipe.eval_seq_len as usize, recipe.eval_stride as usize);
+    match mode {
+        EvalMode::Full => k - k % len,
+        // The first window w = 0, stride, 2·stride, … that reaches k.
+        EvalMode::Sliding => (k + 1).saturating_sub(len).div_ceil(stride) * stride,
+        EvalMode::Ttt => {
+            let d = val.documents.iter().rfind(|d| d.start <= k).unwrap();
+            let chunk = recipe.ttt_chunk_size as usize;
+            let chunk_end = ((k - d.start) / chunk * chunk + chunk).min(d.targets);
+            d.start + chunk_end.saturating_sub(recipe.ttt_eval_seq_len as usize)
+        }
+    }
+}
+
+/// Nats of target `k` from one forward pass over exactly the inputs `start..=k`.
+fn nats_of(model: &Gpt, val: &ValData, start: usize, k: usize) -> f32 {
+    let ids: Vec<i64> = val.tokens[start..=k + 1].iter().map(|&t| i64::from(t)).collect();
+    let x = Tensor::from_slice(&ids[..ids.len() - 1]).unsqueeze(0);
+    let y = Tensor::from_slice(&ids[1..]).unsqueeze(0);
+    let nats = tch::no_grad(|| model.nll(&x, &y, &Attend::Causal));
+    nats.double_value(&[0, (k - start) as i64]) as f32
+}
+
+/// UTF-8 bytes of a document's text: its pieces joined, without the space that a text would begin with.
+fn text_bytes(val: &ValData, d: &Document) -> u64 {
+    let targets = &val.tokens[d.start + 1..=d.start + d.targets];
+    let text: String = targets.iter().map(|&id| piece(usize::from(id))).collect::<String>().replace('▁', " ");
+    text.strip_prefix(' ').unwrap_or(&text).len() as u64
+}
+
+fn lens() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(prop_oneof![1usize..4, 4usize..40], 1..7)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_target_is_scored_once_with_its_modes_context(
+        lens in lens(), seed in 0u64..1000, len in 1i64..40, step in 0i64..40, rows in 1i64..4, chunk in 1i64..20,
+    ) {
+        let (model, val) = (model(), val(&lens, seed));
+        let recipe = without_learning(&EvalRecipe {
+            eval_seq_len: len, eval_stride: step % len + 1, eval_batch_seqs: rows, ttt_chunk_size: chunk,
+            ttt_eval_seq_len: chunk.max(len), ..eval_recipe()
+        });
+        for mode in MODES {
+            let nll = scored(&model, &val, &recipe, mode).nll;
+            prop_assert_eq!(nll.len(), val.targets());
+            for (k, &nats) in nll.iter().enumerate() {
+                let expected = nats_of(&model, &val, context_start(&val, &recipe, mode, k), k);
+                prop_assert!((nats - expected).abs() < 1e-5, "{mode:?} target {k}: {nats}, by definition {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_totals_and_the_ledgers_lines_are_one_and_the_same_sum(
+        lens in lens(), seed in 0u64..1000, len in 1i64..40, chunk in 1i64..20,
+    ) {
+        let (model, val) = (model(), val(&lens, seed));
+        let recipe = EvalRecipe {
+            eval_seq_len: len, eval_stride: len, eval_batch_seqs: 2, ttt_chunk_size: chunk,
+            ttt_eval_seq_len: chunk.max(len), ..eval_recipe()
+        };
+        for mode in MODES {
+            let mut last = Totals::default();
+            let score = evaluate(&model, &val, &recipe, mode, None, &mut |totals| {
+                last = *totals;
+                Ok(())
+            }).unwrap();
+            prop_assert_eq!(score.rows.len(), val.documents.len());
+            for (row, d) in score.rows.iter().zip(&val.documents) {
+                let nats = &score.nll[d.start..d.start + d.targets];
+                prop_assert_eq!((row.doc, row.tokens), (d.index as u64, d.targets as u64));
+                prop_assert_eq!(row.bytes, text_bytes(&val, d));
+                prop_assert_eq!(row.nats, nats.iter().map(|&n| f64::from(n)).sum::<f64>());
+            }
+            let totals = Totals::of(&score.rows);
+            prop_assert_eq!((totals.tokens, totals.bytes), ((val.tokens.len() - 1) as u64, last.bytes));
+            prop_assert_eq!(totals.tokens, last.tokens);
+            // The progress adds batches in the order of their completion.
+            prop_assert!((totals.nats / last.nats - 1.0).abs() < 1e-12, "{} and {}", totals.nats, last.nats);
+
+            let lines = String::from_utf8(to_lines(&score.rows)).unwrap();
+            let read: Vec<LedgerRow> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            prop_assert_eq!(Totals::of(&read), totals, "the file says what was scored, to the last bit");
+        }
+    }
+
+    #[test]
+    fn one_window_over_the_whole_stream_is_full_context(lens in lens(), seed in 0u64..1000, extra in 0i64..9) {
+        let (model, val) = (model(), val(&lens, seed));
+        let len = val.targets() as i64 + extra;
+        let recipe = EvalRecipe { eval_seq_len: len, eval_stride: len.min(3), ..eval_recipe() };
+        let nll = |mode| scored(&model, &val, &recipe, mode).nll;
+        prop_assert_eq!(nll(EvalMode::Full), nll(EvalMode::Sliding));
+    }
+
+    #[test]
+    fn a_document_scores_the_same_whichever_others_are_asked_for(
+        lens in lens(), seed in 0u64..1000, chunk in 1i64..20, extra in 0i64..12,
+    ) {
+        let (model, val) = (model(), val(&lens, seed));
+        // Many documents are longer than the window: it moves, and what they learnt stays.
+        let recipe = EvalRecipe { ttt_chunk_size: chunk, ttt_eval_seq_len: chunk + extra, ..eval_recipe() };
+        let all = scored(&model, &val, &recipe, EvalMode::Ttt);
+        let odd: Vec<usize> = (0..lens.len()).filter(|d| d % 2 == 1).collect();
+        let some = evaluate(&model, &val, &recipe, EvalMode::Ttt, Some(&odd), &mut |_| Ok(())).unwrap();
+        prop_assert_eq!(some.rows, odd.iter().map(|&d| all.rows[d]).collect::<Vec<_>>());
+        prop_assert_eq!(some.nll.iter().filter(|n| !n.is_nan()).count(), odd.iter().map(|&d| lens[d]).sum::<usize>());
+    }
+
+    // Side by side, as on a GPU. Below eight positions a product of one document takes another kernel than that of two, and
+    // the last bit may differ; recipes have chunks of 32.
+    #[test]
+    fn a_document_scores_the_same_alone_and_in_a_batch(
+        lens in lens(), seed in 0u64..1000, chunk in 16i64..40, extra in 0i64..12, size in 2usize..5,
+    ) {
+        let (model, val) = (model(), val(&lens, seed));
+        let recipe = EvalRecipe { ttt_chunk_size: chunk, ttt_eval_seq_len: chunk + extra, ..eval_recipe() };
+        let alone = scored(&model, &val, &recipe, EvalMode::Ttt).nll;
+        for docs in val.documents.chunks(size) {
+            let together = score_batch(&model, &val, &recipe, docs, &SeededInit { seed: recipe.ttt_seed }).unwrap();
+            for (d, nats) in docs.iter().zip(&together) {
+                prop_assert_eq!(nats.as_slice(), &alone[d.start..d.start + d.targets], "document {}", d.index);
+            }
+        }
+    }
+}
+
+#[test]
+fn documents_that_fit_one_chunk_learn_nothing() {
+    let (model, val) = (model(), val(&[1, 2, 1, 17, 16, 2], 40));
+    let recipe = EvalRecipe { ttt_chunk_size: 17, ttt_eval_seq_len: 17, ..eval_recipe() };
+    let learns = scored(&model, &val, &recipe, EvalMode::Ttt);
+    assert_eq!(learns.nll, scored(&model, &val, &without_learning(&recipe), EvalMode::Ttt).nll);
+    assert_eq!(learns.rows.iter().map(|row| row.tokens).collect::<Vec<_>>(), [1, 2, 1, 17, 16, 2]);
+    assert_eq!(learns.rows[0].bytes, 0, "the only target of an empty document is the next BOS");
+}
+
+#[test]
+fn what_a_document_learnt_outlives_its_window() {
+    let (model, val) = (model(), val(&[90], 41));
+    let recipe = EvalRecipe { ttt_chunk_size: 8, ttt_eval_seq_len: 12, ..eval_recipe() };
+    let learns = scored(&model, &val, &recipe, EvalMode::Ttt).nll;
+    let bare = scored(&model, &val, &without_learning(&recipe), EvalMode::Ttt).nll;
+    assert_eq!(learns[..8], bare[..8], "the first chunk is scored before anything is learnt");
+    assert_ne!(learns[8..16], bare[8..16]);
+
+    // Other tokens in the first chunk, which the last chunk's window no longer reaches, still change its adapters.
+    let mut other = val;
+    for token in &mut other.tokens[1..8] {
+        *token = if *token == 9 { 10 } else { 9 };
+    }
+    assert_eq!(scored(&model, &other, &without_learning(&recipe), EvalMode::Ttt).nll[80..], bare[80..]);
+    assert_ne!(scored(&model, &other, &recipe, EvalMode::Ttt).nll[80..], learns[80..]);
+}
