@@ -86,7 +86,9 @@ fn the_tokens_sum_to_the_ledger() {
         assert_eq!(lines.next(), Some("doc\tposition\ttoken\tbytes\tnats"));
         let mut sums = vec![(0u64, 0u64, 0.0f64); native::DOCS];
         for (k, line) in lines.enumerate() {
-            let [doc, position, token, bytes, nats] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let [doc, position, token, bytes, nats] = line.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
             assert_eq!(position.parse(), Ok(k + 1), "positions of the stream, each once");
             assert!(token.parse::<u16>().unwrap() < 506);
             let sum = &mut sums[doc.parse::<usize>().unwrap()];

@@ -25,7 +25,8 @@ fn the_seed_decides_every_bit_and_the_number_of_cores_none() {
     train(&other, &["--seed", "8"]).succeeds();
     assert!(results(&first) == results(&again), "two runs of one seed differ");
     assert!(results(&first) == results(&one_core), "one core and two differ");
-    let hardware = |dir: &camino::Utf8Path| line(&fs::read_to_string(dir.join("log.txt")).unwrap(), "hardware:").to_owned();
+    let hardware =
+        |dir: &camino::Utf8Path| line(&fs::read_to_string(dir.join("log.txt")).unwrap(), "hardware:").to_owned();
     assert!(hardware(&one_core).ends_with(" threads:1") && hardware(&again).ends_with(" threads:2"));
     for (a, b) in results(&first).iter().zip(&results(&other)) {
         assert!(a != b, "two seeds give the same bytes");
@@ -96,7 +97,17 @@ fn the_recipe_at_the_head_of_the_log_repeats_the_run() {
     fs::write(&recipe, text.split("=====").next().unwrap()).unwrap();
     let data = native::data();
     caddie(&[
-        "train", recipe.as_str(), "--data", data.as_str(), "--out", second.as_str(), "--seed", "3", "--device", "cpu", "-q",
+        "train",
+        recipe.as_str(),
+        "--data",
+        data.as_str(),
+        "--out",
+        second.as_str(),
+        "--seed",
+        "3",
+        "--device",
+        "cpu",
+        "-q",
     ])
     .succeeds();
     assert!(results(&first) == results(&second));

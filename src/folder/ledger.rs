@@ -30,7 +30,7 @@ pub struct LedgerRow {
 }
 
 /// A ledger read whole: its rows, their sums, and the digest of the uncompressed lines.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Ledger {
     pub rows: Vec<LedgerRow>,
     pub tokens: u64,

@@ -200,8 +200,7 @@ fn compare(seed: i64, claimed: &Ledger, rows: &[LedgerRow], docs: Option<&[usize
         if difference > result.largest {
             (result.largest, result.largest_doc) = (difference, Some(theirs.doc));
         }
-        // Written so that a NaN differs.
-        if !(difference <= tolerance) {
+        if difference.is_nan() || difference > tolerance {
             result.differing.push(theirs.doc);
         }
     }
