@@ -6,17 +6,25 @@ mod native;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::LazyLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use native::{
     Ended, Running, caddie, copy_of_data, data, folder, logged, shard_bytes, shards, train, train_command, tree,
 };
 
+/// A finished run that no test changes.
+static FINISHED: LazyLock<Utf8PathBuf> = LazyLock::new(|| {
+    let run = native::shared("finished");
+    train(&run, &[]).succeeds();
+    run
+});
+
 /// Trains on `data` in a run directory that holds an earlier run, which must stay as it was.
 fn refused_on(data: &Utf8Path, dir: &Utf8Path, parts: &[&str]) {
     let (finished, fresh) = (dir.join("finished"), dir.join("fresh"));
     if !finished.exists() {
-        train(&finished, &[]).succeeds();
+        native::copy_folder(&FINISHED, &finished);
     }
     let before = tree(&finished);
     let again = Ended::of(&mut train_command(&finished, data, &["--set", "iterations=13"]));
@@ -250,18 +258,16 @@ fn a_damaged_checkpoint_is_named() {
     train(&run, &["--set", "iterations=400"]).refused(2, &[state.as_str(), "not a whole safetensors file"]);
 }
 
-/// What an undisturbed training leaves.
-fn undisturbed(dir: &Utf8Path) -> Vec<u8> {
-    let run = dir.join("undisturbed");
-    train(&run, &[]).succeeds();
-    fs::read(run.join("checkpoint.safetensors")).unwrap()
+/// The checkpoint of a training that nothing disturbed.
+fn undisturbed() -> Vec<u8> {
+    fs::read(FINISHED.join("checkpoint.safetensors")).unwrap()
 }
 
 /// A limit on file sizes stands for a full disk on every Unix: writes fail past it.
 #[test]
 fn a_file_that_cannot_be_written_whole() {
     let (_temp, dir) = folder();
-    let (expected, run, recipe, data) = (undisturbed(&dir), dir.join("run"), native::recipe(), data());
+    let (expected, run, recipe, data) = (undisturbed(), dir.join("run"), native::recipe(), data());
     // 100 blocks of 512 or 1024 bytes: enough for the log, too few for a training state.
     let script = r#"trap "" XFSZ; ulimit -f 100; exec "$0" "$@""#;
     let mut limited = std::process::Command::new("sh");
@@ -308,21 +314,21 @@ fn a_full_disk() {
     assert!(stderr.contains("training_state.safetensors: writing failed: No space left on device"), "{stderr}");
     assert!(stderr.contains("run the same command again"), "{stderr}");
     assert!(logged(&keep.join("log.txt"), "resumed_from_checkpoint step:3/12"));
-    assert!(fs::read(keep.join("checkpoint.safetensors")).unwrap() == undisturbed(&dir));
+    assert!(fs::read(keep.join("checkpoint.safetensors")).unwrap() == undisturbed());
 }
 
 /// Results that cannot be printed are an error like any other, not a bug of caddie.
 #[test]
 fn a_full_disk_behind_stdout() {
     let (_temp, dir) = folder();
-    let run: Utf8PathBuf = dir.join("run");
-    train(&run, &[]).succeeds();
+    let ledger = dir.join("ledger");
     let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
         println!("skipped: there is no /dev/full");
         return;
     };
-    let (model, data) = (run.join("model.int8.zlib"), data());
+    let (model, data) = (FINISHED.join("model.int8.zlib"), data());
     let mut command = native::command(&["evaluate", model.as_str(), "--data", data.as_str(), "--mode", "full"]);
+    command.args(["--ledger", ledger.as_str()]);
     let output = command.stdout(full).stderr(std::process::Stdio::piped()).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{stderr}");
