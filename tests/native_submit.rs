@@ -6,11 +6,10 @@ mod native;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
 use std::sync::LazyLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use native::{Ended, caddie, folder, line, logged, records, submit_command, timeless, tree, wait_for};
+use native::{Ended, Running, caddie, folder, line, logged, records, submit_command, timeless, tree};
 
 /// A submission that nothing disturbed, and that no test changes.
 static UNDISTURBED: LazyLock<Utf8PathBuf> = LazyLock::new(|| {
@@ -54,10 +53,8 @@ fn killed(moment: impl Fn(&Utf8Path) -> bool) {
     let out = dir.join("out");
     // A moment can pass unseen on a busy machine: then the whole submission is there, and is done over.
     for attempt in 0.. {
-        let mut child = native::start(&mut submit_command(&out, &[]));
-        let came = wait_for(&mut child, || moment(&out));
-        let _ = child.kill();
-        if came && child.wait().unwrap().signal() == Some(9) {
+        let mut running = Running::start(&mut submit_command(&out, &[]));
+        if running.wait_for(|| moment(&out)) && running.kill() {
             break;
         }
         assert!(attempt < 5, "the moment was never seen");
@@ -125,13 +122,9 @@ fn ctrl_c_stops_between_two_steps_and_the_same_command_continues() {
     for (name, text, said) in
         [("INT", "\nstep:1/12 ", "interrupted at step "), ("TERM", "Total submission size", "interrupted ")]
     {
-        let mut child = native::start(&mut submit_command(&out, &[]));
-        assert!(wait_for(&mut child, || logged(&seed(&out, 0, "log.txt"), text)));
-        native::signal(&child, name);
-        let output = child.wait_with_output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(3), "{stderr}");
-        assert!(stderr.contains(said) && stderr.contains("run the same command again"), "{stderr}");
+        let mut running = Running::start(&mut submit_command(&out, &[]));
+        assert!(running.wait_for(|| logged(&seed(&out, 0, "log.txt"), text)));
+        running.signal(name).refused(3, &[said, "run the same command again"]);
     }
     Ended::of(&mut submit_command(&out, &[])).succeeds();
     assert_same_submission(&out);
@@ -149,11 +142,10 @@ fn a_second_call_changes_nothing() {
     assert_eq!(first.stdout, second.stdout);
     assert!(tree(&out) == before);
     // The closing table has every seed, the mean, the verdict and the paths.
-    for start in
-        ["   0 ", "  42 ", "1234 ", "mean ", " std ", "verify ", "folder ", "pull request ", "artifact ", "source "]
-    {
+    for start in ["   0 ", "  42 ", "1234 ", "mean ", " std ", "verify ", "folder ", "pull request ", "artifact "] {
         line(&first.stdout, start);
     }
+    assert!(first.stdout.contains("floor 1."), "the corpus has a known floor: {}", first.stdout);
     assert_same_submission(&out);
 }
 
@@ -199,11 +191,9 @@ fn occupied_outputs_are_refused_before_the_training() {
 fn another_recipe_in_the_same_place_is_refused() {
     let (_temp, dir) = folder();
     let out = dir.join("out");
-    let mut child = native::start(&mut submit_command(&out, &["--set", "iterations=400"]));
+    let mut running = Running::start(&mut submit_command(&out, &["--set", "iterations=400"]));
     let state = seed(&out, 0, "training_state.safetensors");
-    assert!(wait_for(&mut child, || state.exists()));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert!(running.wait_for(|| state.exists()) && running.kill());
     let before = tree(&out);
     let other = Ended::of(&mut submit_command(&out, &[]));
     other.refused(2, &[state.as_str(), "another recipe", "--name"]);

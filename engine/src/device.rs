@@ -41,6 +41,13 @@ pub fn select(choice: &str) -> Result<Device> {
     Err(Error::Device(format!("--device {choice}: {reason}; use --device cpu to run without a GPU")))
 }
 
+/// Waits until `device` has done what it was given, so that a clock read afterwards tells the truth.
+pub fn synchronise(device: Device) {
+    if let Device::Cuda(index) = device {
+        Cuda::synchronize(index as i64);
+    }
+}
+
 /// One line on the hardware, for the log: `cpu AMD EPYC threads:2` or `cuda:0 NVIDIA H200`.
 pub fn describe(device: Device) -> String {
     match device {

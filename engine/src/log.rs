@@ -40,17 +40,23 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens `path` and drops what lies past `keep` bytes: lines of work that is about to be done again.
-    pub fn open(path: &Path, keep: u64) -> Result<Log> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(Error::io(path, "opening"))?;
-        let keep = keep.min(file.metadata().map_err(Error::io(path, "measuring"))?.len());
-        file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0))).map_err(Error::io(path, "truncating"))?;
+    /// Opens `path` for going on at its end.
+    pub fn open(path: &Path) -> Result<Log> {
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.create(true).truncate(false).write(true).open(path).map_err(Error::io(path, "opening"))?;
+        file.seek(SeekFrom::End(0)).map_err(Error::io(path, "opening"))?;
         Ok(Log { path: path.to_owned(), file })
+    }
+
+    /// Drops what lies past `bytes`: lines of work that is about to be done again.
+    pub fn keep_only(&mut self, bytes: u64) -> Result<()> {
+        let keep = bytes.min(self.bytes()?);
+        self.file
+            .set_len(keep)
+            .and_then(|()| self.file.seek(SeekFrom::End(0)))
+            .map_err(Error::io(&self.path, "truncating"))?;
+        Ok(())
     }
 
     /// Writes one line and tells the observer.

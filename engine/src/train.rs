@@ -15,7 +15,7 @@ use crate::log::Event;
 use crate::model::{Attend, Gpt, initial_state};
 use crate::optim::{Optimizer, schedule};
 use crate::run::Context;
-use crate::{Error, Result, checkpoint, parallel};
+use crate::{Error, Result, checkpoint, device, parallel};
 
 /// What [`train`] leaves behind besides the model.
 pub struct Trained {
@@ -57,7 +57,7 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
         let step = trainer.progress.step;
         let last = step == t.iterations || stop_after.is_some_and(|stop| step >= stop);
         if last || (t.val_loss_every > 0 && step % t.val_loss_every == 0) {
-            trainer.progress.train_time_ms += ms(clock);
+            trainer.stop_clock(clock);
             match trainer.validate(ctx, val, last) {
                 Err(Error::Stopped) => return Err(trainer.interrupt(ctx)?),
                 done => done?,
@@ -76,11 +76,11 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
             stop_after = Some(step);
         }
         if ctx.asked_to_stop() {
-            trainer.progress.train_time_ms += ms(clock);
+            trainer.stop_clock(clock);
             return Err(trainer.interrupt(ctx)?);
         }
         if t.checkpoint_every > 0 && step % t.checkpoint_every == 0 && step < t.iterations {
-            trainer.progress.train_time_ms += ms(clock);
+            trainer.stop_clock(clock);
             trainer.save(ctx)?;
             clock = Instant::now();
         }
@@ -93,10 +93,11 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
             t.iterations
         ))?;
     }
-    ctx.log(&format!("peak memory: {} MiB", crate::device::peak_rss_mib()))?;
+    ctx.log(&format!("peak memory: {} MiB", device::peak_rss_mib()))?;
     Ok(Trained { model: trainer.model, steps: step, train_time_ms })
 }
 
+/// Milliseconds since `since` on the host's clock. A GPU may lag behind it by a few steps; [`Trainer::stop_clock`] waits.
 fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
@@ -138,6 +139,12 @@ impl Trainer {
         let mut loader = SequentialLoader::new(stream);
         loader.seek(progress.loader_position);
         Ok(Trainer { model, replicas, optimizer, loader, progress, device })
+    }
+
+    /// Adds what has passed since `clock` was started, after everything that was begun has been done.
+    fn stop_clock(&mut self, clock: Instant) {
+        device::synchronise(self.device);
+        self.progress.train_time_ms += ms(clock);
     }
 
     /// Real steps before the clock starts; weights, optimiser state and data position are put back afterwards.

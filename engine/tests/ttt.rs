@@ -114,8 +114,9 @@ fn corrupting_other_documents_changes_nothing() {
     let kept = 3;
     let mut tokens: Vec<i64> = stream(&LENS, 5000);
     let d = original.documents[kept];
-    for k in d.start..d.start + d.targets {
-        tokens[k] = i64::from(original.tokens[k]);
+    let own = d.start..d.start + d.targets;
+    for (token, &kept) in tokens[own.clone()].iter_mut().zip(&original.tokens[own]) {
+        *token = i64::from(kept);
     }
     let corrupted = val(&tokens);
     let eval = EvalRecipe { ttt_seed: 7, ..recipe(5e-3) };

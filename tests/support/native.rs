@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -242,33 +244,54 @@ pub fn timeless(log: &str) -> String {
     log.lines().filter(keep).map(|line| words(line).join(" ") + "\n").collect()
 }
 
-/// Starts a command in the background, silent.
-pub fn start(command: &mut std::process::Command) -> Child {
-    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts")
+/// A command in the background, which does not outlive the test.
+pub struct Running(Child);
+
+impl Running {
+    pub fn start(command: &mut std::process::Command) -> Running {
+        Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts"))
+    }
+
+    /// Waits until `moment` comes, but not past the end of the command; whether it came.
+    pub fn wait_for(&mut self, moment: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        loop {
+            if moment() {
+                return true;
+            }
+            if self.0.try_wait().expect("waits").is_some() {
+                return moment();
+            }
+            assert!(start.elapsed() < Duration::from_secs(120), "the moment never came");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// Sends SIGKILL; whether that is what ended the command.
+    pub fn kill(mut self) -> bool {
+        let _ = self.0.kill();
+        self.0.wait().expect("waits").signal() == Some(9)
+    }
+
+    /// Sends a signal by its name and waits for the end.
+    pub fn signal(mut self, name: &str) -> Ended {
+        let sent = std::process::Command::new("sh").args(["-c", &format!("kill -{name} {}", self.0.id())]).status();
+        assert!(sent.expect("there is a shell").success());
+        let mut stderr = String::new();
+        let mut pipe = self.0.stderr.take().expect("piped");
+        pipe.read_to_string(&mut stderr).expect("UTF-8");
+        Ended { code: self.0.wait().expect("waits").code(), stdout: String::new(), stderr }
+    }
 }
 
-/// Waits until `moment` comes, but not past the end of `child`; whether it came.
-pub fn wait_for(child: &mut Child, moment: impl Fn() -> bool) -> bool {
-    let start = Instant::now();
-    loop {
-        if moment() {
-            return true;
-        }
-        if child.try_wait().expect("waits").is_some() {
-            return moment();
-        }
-        assert!(start.elapsed() < Duration::from_secs(120), "the moment never came");
-        std::thread::sleep(Duration::from_micros(200));
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 /// Whether the log at `path` holds `text` by now.
 pub fn logged(path: &Utf8Path, text: &str) -> bool {
     fs::read_to_string(path).is_ok_and(|log| log.contains(text))
-}
-
-/// Sends a signal by its name.
-pub fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
-    assert!(sent.expect("there is a shell").success());
 }

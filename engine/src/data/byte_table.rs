@@ -83,7 +83,8 @@ impl ByteTable {
         if bytes.len() as u64 > MAX_MODEL_BYTES {
             return Err(format!("larger than {MAX_MODEL_BYTES} bytes, so not a tokenizer of 16-bit ids"));
         }
-        let model = ModelProto::decode(bytes).map_err(|error| format!("not a SentencePiece model: {error}"))?;
+        let model = ModelProto::decode(bytes)
+            .map_err(|error| format!("not a SentencePiece model ({error}); fetch it again"))?;
         if model.pieces.len() as i64 != vocab_size {
             return Err(format!(
                 "the tokenizer has {} pieces, but the recipe's model.vocab_size is {vocab_size}; one of them belongs \

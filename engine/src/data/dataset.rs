@@ -1,6 +1,6 @@
 //! Where a data set's files are.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::recipe::TokenizerKind;
 use crate::{Error, Recipe, Result};
@@ -66,9 +66,13 @@ fn hint(name: &str) -> String {
 fn tokenizer(folder: &Path, vocab_size: i64) -> Option<PathBuf> {
     let file = format!("fineweb_{vocab_size}_bpe.model");
     let official = Path::new("tokenizers").join(&file);
-    [folder.join(&file), folder.join(&official), folder.join("../..").join(&official)]
-        .into_iter()
-        .find(|path| path.is_file())
+    let mut root = folder.join("../..");
+    // The same place in a shorter name, where the path says what lies above.
+    let named = folder.components().rev().take(2).all(|part| matches!(part, Component::Normal(_)));
+    if let (true, Some(above)) = (named, folder.parent().and_then(Path::parent)) {
+        root = above.to_owned();
+    }
+    [folder.join(&file), folder.join(&official), root.join(&official)].into_iter().find(|path| path.is_file())
 }
 
 /// `{prefix}*.bin` in `folder`, sorted.

@@ -1,0 +1,182 @@
+//! One run of a recipe: train, quantise, evaluate what was quantised. Each phase leaves its result in the run directory,
+//! and the same call continues wherever an earlier one was stopped, by Ctrl-C or by SIGKILL.
+
+mod phases;
+mod state;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tch::Device;
+
+use crate::checkpoint::{self, StateDict};
+use crate::data::DataSet;
+use crate::evaluate::ValData;
+use crate::log::{Event, Log, Observer};
+use crate::train::train;
+use crate::{Error, Recipe, Result};
+use phases::{head, quantise, save_checkpoint, score};
+pub use phases::{metric_name, score_lines};
+use state::{ANOTHER_PLACE, check_folder, sha256};
+pub use state::{Phase, State, lock};
+
+/// Names of the files in a run directory.
+pub mod files {
+    pub const LOG: &str = "log.txt";
+    pub const CHECKPOINT: &str = "checkpoint.safetensors";
+    /// Weights, optimiser state and position of an unfinished training.
+    pub const TRAINING_STATE: &str = "training_state.safetensors";
+    pub const MODEL: &str = "model.int8.zlib";
+    pub const LEDGER: &str = "ledger.jsonl.zst";
+    pub const STATE: &str = "state.json";
+    pub const LOCK: &str = "lock";
+}
+
+/// What a run needs to know.
+pub struct Job<'a> {
+    pub recipe: Recipe,
+    pub seed: u64,
+    /// The run directory.
+    pub dir: PathBuf,
+    /// Data root or dataset folder.
+    pub data: PathBuf,
+    pub device: Device,
+    /// Length of the `train_gpt.py` that ships with this recipe, in bytes; the log states the total.
+    pub code_bytes: u64,
+    /// The last phase to do.
+    pub until: Phase,
+    /// Set from outside to stop at the next step.
+    pub stop: &'a AtomicBool,
+}
+
+/// What every phase of a run shares.
+pub struct Context<'a> {
+    pub recipe: Recipe,
+    pub seed: u64,
+    /// Step of the checkpoint that training goes on from.
+    pub resumed_step: Option<u64>,
+    dir: PathBuf,
+    data: String,
+    log: Log,
+    stop: &'a AtomicBool,
+    observer: &'a mut dyn Observer,
+}
+
+/// Does what is left of `job` and returns the directory's final state.
+///
+/// # Errors
+/// Besides those of the phases: another process works in the directory, or it holds another recipe's, seed's or data's
+/// run.
+pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<State> {
+    check_folder(&job.dir)?;
+    let _lock = lock(&job.dir)?;
+    let data = DataSet::locate(&job.data, &job.recipe)?;
+    let mut state = State::open(job, &data)?;
+    if state.phase >= job.until {
+        return Ok(state);
+    }
+    let val = ValData::load(&job.recipe, &data)?;
+    let mut ctx = Context::open(job, &state, observer)?;
+    if state.phase == Phase::Started {
+        if ctx.resumed_step.is_none() {
+            head(&mut ctx, &data, &val, job.device)?;
+        }
+        let trained = train(&mut ctx, &data, &val, job.device)?;
+        save_checkpoint(&mut ctx, &trained.model)?;
+        ctx.finish(&mut state, Phase::Trained)?;
+        let _ = std::fs::remove_file(ctx.training_state_path()); // no longer needed; harmless where it stays
+    }
+    if state.phase == Phase::Trained && job.until > Phase::Trained {
+        quantise(&mut ctx, job.code_bytes)?;
+        ctx.finish(&mut state, Phase::Quantised)?;
+    }
+    if state.phase == Phase::Quantised && job.until > Phase::Quantised {
+        score(&mut ctx, &val, job.device)?;
+        ctx.finish(&mut state, Phase::Evaluated)?;
+    }
+    Ok(state)
+}
+
+impl<'a> Context<'a> {
+    fn open(job: &'a Job, state: &State, observer: &'a mut dyn Observer) -> Result<Context<'a>> {
+        let mut ctx = Context {
+            recipe: job.recipe.clone(),
+            seed: job.seed,
+            resumed_step: None,
+            data: state.data.clone(),
+            log: Log::open(&job.dir.join(files::LOG))?,
+            dir: job.dir.clone(),
+            stop: job.stop,
+            observer,
+        };
+        let mut keep = state.log_bytes;
+        if state.phase == Phase::Started
+            && let Some((_, metadata)) = ctx.resume_state()?
+        {
+            ctx.resumed_step = metadata.get("step").and_then(|s| s.parse().ok());
+            keep = metadata.get("log_bytes").and_then(|s| s.parse().ok()).unwrap_or(0);
+        }
+        ctx.log.keep_only(keep)?;
+        if let Some(step) = ctx.resumed_step {
+            ctx.log(&format!("resumed_from_checkpoint step:{step}/{}", ctx.recipe.train.iterations))?;
+        }
+        Ok(ctx)
+    }
+
+    /// Writes a line to the log.
+    pub fn log(&mut self, line: &str) -> Result<()> {
+        self.log.line(self.observer, line)
+    }
+
+    /// Tells the observer.
+    pub fn tell(&mut self, event: &Event) {
+        self.observer.on(event);
+    }
+
+    pub fn log_bytes(&mut self) -> Result<u64> {
+        self.log.bytes()
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn asked_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub fn training_state_path(&self) -> PathBuf {
+        self.dir.join(files::TRAINING_STATE)
+    }
+
+    /// What a file of this run says of itself, so that it is never taken for another run's.
+    pub fn identity(&self) -> BTreeMap<String, String> {
+        let recipe = self.recipe.to_toml();
+        [("recipe_sha256", sha256(recipe.as_bytes())), ("seed", self.seed.to_string()), ("data", self.data.clone())]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into()
+    }
+
+    /// The unfinished training in the run directory, if there is one.
+    ///
+    /// # Errors
+    /// When it is damaged, or that of another run, whose work would be lost.
+    pub fn resume_state(&self) -> Result<Option<(StateDict, BTreeMap<String, String>)>> {
+        let path = self.training_state_path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let (tensors, metadata) = checkpoint::load(&path)?;
+        match self.identity().iter().find(|(key, value)| metadata.get(*key) != Some(value)) {
+            None => Ok(Some((tensors, metadata))),
+            Some((key, _)) => {
+                let what = if key == "recipe_sha256" { "recipe" } else { key };
+                Err(Error::format(&path, format!("is an unfinished training with another {what}; {ANOTHER_PLACE}")))
+            }
+        }
+    }
+
+    fn finish(&mut self, state: &mut State, phase: Phase) -> Result<()> {
+        state.phase = phase;
+        state.log_bytes = self.log_bytes()?;
+        state.write(&self.dir)
+    }
+}

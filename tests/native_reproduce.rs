@@ -1,0 +1,174 @@
+//! `caddie reproduce`: the score recomputed from an artifact, and whatever does not agree is found.
+#![cfg(feature = "engine")]
+
+#[path = "support/native.rs"]
+mod native;
+
+use std::fs;
+use std::sync::LazyLock;
+
+use caddie::artifact::{self, Contents, Manifest, Source};
+use caddie::folder::ledger;
+use camino::{Utf8Path, Utf8PathBuf};
+use native::{DOCS, Ended, caddie, data, folder, records};
+
+/// A submission that no test changes.
+static SUBMITTED: LazyLock<Utf8PathBuf> = LazyLock::new(|| {
+    let out = native::shared("submitted");
+    Ended::of(&mut native::submit_command(&out, &[])).succeeds();
+    out
+});
+
+fn packed() -> Utf8PathBuf {
+    SUBMITTED.join("tiny.tar.zst")
+}
+
+fn reproduce(target: &Utf8Path, data: &Utf8Path, extra: &[&str]) -> Ended {
+    let mut command = native::command(&["reproduce", target.as_str(), "--data", data.as_str(), "--device", "cpu"]);
+    Ended::of(command.args(extra))
+}
+
+/// The words of each seed's row: seed, compared/documents, identical, differ, largest, and two scores.
+fn rows(stdout: &str) -> Vec<Vec<&str>> {
+    let rows = stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|words| words.len() == 7 && words[0].parse::<u64>().is_ok()).collect()
+}
+
+#[test]
+fn the_artifact_and_the_folder_reproduce_to_the_last_bit() {
+    for target in [packed(), records(&SUBMITTED)] {
+        let ended = reproduce(&target, &data(), &[]).succeeds();
+        let rows = rows(&ended.stdout);
+        assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["0", "42", "1234"], "{}", ended.stdout);
+        for row in rows {
+            assert_eq!(row[1..5], ["8/8", "8", "0", "0.00e0"], "{}", ended.stdout);
+            assert_eq!(row[5], row[6]);
+            let log = fs::read_to_string(SUBMITTED.join(format!("runs/tiny/seed-{}/log.txt", row[0]))).unwrap();
+            assert!(log.contains("_exact val_loss:") && log.contains(&format!(" val_bpb:{}", row[5])), "{row:?}");
+        }
+        assert!(ended.stdout.ends_with("reproduced: every document agrees\n"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_sample_is_drawn_by_its_seed_and_bounds_the_rest() {
+    let sample = |seed: &str, docs: &str| reproduce(&packed(), &data(), &["--docs", docs, "--sample-seed", seed]);
+    let first = sample("1", "3").succeeds();
+    assert!(rows(&first.stdout).iter().all(|row| row[1..4] == ["3/8", "3", "0"]), "{}", first.stdout);
+    assert!(first.stdout.contains("--sample-seed 1") && first.stdout.contains("95 % confidence"), "{}", first.stdout);
+    assert_eq!(sample("1", "3").succeeds().stdout, first.stdout);
+    let other =
+        (2..6).map(|seed| sample(&seed.to_string(), "3").succeeds().stdout.replace(&format!("seed {seed}"), "seed 1"));
+    assert!(other.into_iter().any(|stdout| stdout != first.stdout), "every seed draws the same documents");
+    let all = sample("1", "100").succeeds();
+    assert!(rows(&all.stdout).iter().all(|row| row[1] == "8/8"), "{}", all.stdout);
+    let drawn = reproduce(&packed(), &data(), &["--docs", "1"]).succeeds();
+    assert!(drawn.stdout.contains("--sample-seed "), "a random draw says how to repeat it: {}", drawn.stdout);
+}
+
+#[test]
+fn other_data_do_not_reproduce() {
+    let (_temp, dir) = folder();
+    native::write_data(&dir.join("other"), 2);
+    let ended = reproduce(&packed(), &dir.join("other"), &[]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{}", ended.stdout);
+    assert!(
+        ended.stdout.ends_with("not reproduced\n") && ended.stdout.contains("seed 42: documents "),
+        "{}",
+        ended.stdout
+    );
+}
+
+/// The folder's ledger is what was claimed in public: it must be the artifact's.
+#[test]
+fn a_folder_with_another_ledger_does_not_reproduce() {
+    let (_temp, dir) = folder();
+    let out = dir.join("out");
+    native::copy_folder(&SUBMITTED, &out);
+    let path = records(&out).join("ledger_seed42.jsonl.zst");
+    let mut rows = ledger::read(&path).unwrap().rows;
+    rows[3].nats -= 0.5;
+    let lines: String = rows.iter().map(|row| serde_json::to_string(row).unwrap() + "\n").collect();
+    fs::write(&path, zstd::encode_all(lines.as_bytes(), 3).unwrap()).unwrap();
+    let ended = reproduce(&records(&out), &data(), &["--docs", "1", "--sample-seed", "1"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stdout.contains("seed 42: the folder's ledger is not the artifact's"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("not reproduced"), "{}", ended.stdout);
+
+    fs::write(&path, "no ledger").unwrap();
+    reproduce(&records(&out), &data(), &[]).refused(2, &[path.as_str()]);
+}
+
+/// The artifact packed again, with `change` applied to what it holds.
+fn repacked(dir: &Utf8Path, change: impl Fn(&mut Vec<(String, Source)>)) -> Utf8PathBuf {
+    let unpacked = dir.join("unpacked");
+    let Manifest { name, versions, limits, counted, members, .. } =
+        artifact::unpack(&packed(), &unpacked, &artifact::UnpackLimits::default(), false).unwrap();
+    let mut members: Vec<_> =
+        members.into_iter().map(|member| (member.path.clone(), Source::File(unpacked.join(member.path)))).collect();
+    change(&mut members);
+    let models = counted.runs.into_iter().map(|run| (run.seed, run.model)).collect();
+    let out = dir.join("repacked.tar.zst");
+    artifact::pack(&Contents { name, versions, limits, members, models }, &out, 0, false).unwrap();
+    out
+}
+
+/// An artifact whose hashes are in order, but whose model is not the one that was scored.
+#[test]
+fn another_model_does_not_reproduce() {
+    let (_temp, dir) = folder();
+    let other = SUBMITTED.join("runs/tiny/seed-42/model.int8.zlib");
+    let artifact = repacked(&dir, |members| {
+        let model = members.iter_mut().find(|(path, _)| path == "seed-0/model.int8.zlib").unwrap();
+        model.1 = Source::File(other.clone());
+    });
+    let ended = reproduce(&artifact, &data(), &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stdout.contains("seed 0: documents 0, 1, 2, 3, 4, 5, 6, 7 differ"), "{}", ended.stdout);
+    let rows = rows(&ended.stdout);
+    assert_eq!((rows[0][3], rows[1][3], rows[2][3]), ("8", "0", "0"), "{}", ended.stdout);
+    assert_eq!(rows[0][6], rows[1][5], "the score of the model that is there");
+}
+
+/// One document of eight, less than a thousandth nat a token better: found, and named.
+#[test]
+fn one_altered_row_is_named() {
+    let (_temp, dir) = folder();
+    let artifact = repacked(&dir, |members| {
+        let row = |row: &ledger::LedgerRow| {
+            let nats = if row.doc == 5 { row.nats - 0.1 } else { row.nats };
+            serde_json::to_string(&ledger::LedgerRow { nats, ..*row }).unwrap() + "\n"
+        };
+        let (_, source) = members.iter_mut().find(|(path, _)| path == "seed-0/ledger.jsonl.zst").unwrap();
+        let Source::File(path) = &*source else { panic!() };
+        let lines: String = ledger::read(path).unwrap().rows.iter().map(row).collect();
+        *source = Source::Bytes(zstd::encode_all(lines.as_bytes(), 3).unwrap());
+    });
+    let ended = reproduce(&artifact, &data(), &["--tolerance", "0.0005"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stdout.contains("seed 0: documents 5 differ"), "{}", ended.stdout);
+    assert_eq!(rows(&ended.stdout)[0][1..4], ["8/8".to_owned(), (DOCS - 1).to_string(), "1".to_owned()]);
+}
+
+#[test]
+fn what_cannot_be_reproduced_says_why() {
+    let (_temp, dir) = folder();
+    let alone = dir.join("2026-05-01_tiny");
+    native::copy_folder(&records(&SUBMITTED), &alone);
+    reproduce(&alone, &data(), &[])
+        .refused(2, &[alone.as_str(), "tiny.tar.zst", "beside it", "above it", "pass the artifact"]);
+    let none = dir.join("none.tar.zst");
+    reproduce(&none, &data(), &[]).refused(2, &[none.as_str(), "no such artifact or records folder"]);
+    let bytes = fs::read(packed()).unwrap();
+    let spoiled = dir.join("spoiled.tar.zst");
+    for half in [&bytes[..bytes.len() / 2], b"no artifact"] {
+        fs::write(&spoiled, half).unwrap();
+        reproduce(&spoiled, &data(), &[]).refused(2, &[spoiled.as_str()]);
+    }
+    let nowhere = dir.join("nowhere");
+    reproduce(&packed(), &nowhere, &[]).refused(2, &[nowhere.as_str(), "there is no such folder"]);
+    reproduce(&packed(), &data(), &["--docs", "0"]).refused(2, &["--docs 0"]);
+    reproduce(&packed(), &data(), &["--sample-seed", "1"]).refused(2, &["--docs"]);
+    let verified = caddie(&["verify", records(&SUBMITTED).as_str()]);
+    assert_eq!(verified.code, Some(0), "{}", verified.stdout);
+}
