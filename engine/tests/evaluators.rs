@@ -36,7 +36,7 @@ fn piece(id: usize) -> String {
     match id {
         0..=3 => String::new(),
         4 => "▁".to_owned(),
-        _ if id % 3 == 0 => format!("▁{}", "é".repeat(id % 5)),
+        _ if id.is_multiple_of(3) => format!("▁{}", "é".repeat(id % 5)),
         _ => "x".repeat(1 + id % 4),
     }
 }

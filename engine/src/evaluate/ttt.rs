@@ -86,8 +86,7 @@ struct Session {
 impl Session {
     fn new(model: &Gpt, recipe: &EvalRecipe, docs: &[usize], init: &dyn AdapterInit) -> Session {
         let rank = recipe.ttt_lora_rank;
-        let mut adapters =
-            Adapters::new(model.config(), model.schedule(), rank, docs, init, model.device(), model.compute_kind());
+        let mut adapters = Adapters::new(model.config(), model.schedule(), rank, docs, init, model.device());
         let moments = Moments::new(adapters.flat());
         let adam = AdamStep {
             lr: recipe.ttt_lora_lr,
