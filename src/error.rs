@@ -75,7 +75,7 @@ fn engine_exit_code(error: &caddie_engine::Error) -> u8 {
     match error {
         E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => exit::INTERRUPTED,
         E::Io { .. } | E::Format { .. } | E::Recipe(_) | E::Device(_) => exit::USAGE,
-        E::Diverged { .. } | E::Parameter { .. } => exit::FINDINGS,
+        E::Diverged { .. } | E::Parameter { .. } | E::Score { .. } => exit::FINDINGS,
         E::Interrupted { .. } | E::Stopped => exit::INTERRUPTED,
         E::Torch(_) => exit::INTERNAL,
     }
