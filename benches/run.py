@@ -54,10 +54,14 @@ def interpreter(given: "Path | None") -> Path:
     python = home / "bin" / "python"
     if not has_torch(python):
         say(f"making {home} with torch {TORCH} (fetches about 2 GB on Linux, once)")
-        venv.EnvBuilder(with_pip=True, clear=True).create(home)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", f"torch=={TORCH}", "numpy"], check=True)
-        if not has_torch(python):
-            raise Failed(f"torch {TORCH} cannot be imported in {home}; delete the folder, or name another with --python")
+        venv.create(home, clear=True)
+        # pip of this interpreter, so that no package for venv's own pip is needed.
+        install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", f"torch=={TORCH}", "numpy"]
+        if subprocess.run(install, check=False).returncode != 0 or not has_torch(python):
+            raise Failed(
+                f"torch {TORCH} could not be installed in {home}; install python3-pip (22.3 or newer) and free 6 GB of disk, or "
+                "name an interpreter that has it by --python"
+            )
     return python
 
 

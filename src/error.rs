@@ -85,7 +85,7 @@ fn engine_exit_code(error: &caddie_engine::Error) -> u8 {
     use caddie_engine::Error as E;
     match error {
         E::Io { .. } | E::Format { .. } | E::Recipe(_) | E::Device(_) => exit::USAGE,
-        E::Diverged { .. } | E::Parameter { .. } => exit::FINDINGS,
+        E::Diverged { .. } | E::Parameter { .. } | E::Score { .. } => exit::FINDINGS,
         E::Interrupted { .. } | E::Stopped => exit::INTERRUPTED,
         E::Torch(_) => exit::INTERNAL,
     }

@@ -30,6 +30,13 @@ pub enum Error {
     /// A parameter cannot be stored as the recipe asks. `reason` ends with what to do.
     #[error("parameter {name}: {reason}")]
     Parameter { name: String, reason: String },
+    /// A target has no score. `position` is that of its token in the validation stream.
+    #[error("{mode}: document {doc} has no score, because the nats of token {position} of the validation stream are not a \
+             number; the weights are out of bounds{cause}", cause = match *mode {
+                 "ttt" => ", or learning from the document made them so: try a smaller ttt_lora_lr",
+                 _ => ": see whether the training diverged",
+             })]
+    Score { mode: &'static str, doc: usize, position: usize },
     /// The user asked to stop during an evaluation, which starts over when it is run again.
     #[error("interrupted while scoring; run the same command again")]
     Stopped,

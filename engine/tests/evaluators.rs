@@ -36,7 +36,7 @@ fn piece(id: usize) -> String {
     match id {
         0..=3 => String::new(),
         4 => "▁".to_owned(),
-        _ if id % 3 == 0 => format!("▁{}", "é".repeat(id % 5)),
+        _ if id.is_multiple_of(3) => format!("▁{}", "é".repeat(id % 5)),
         _ => "x".repeat(1 + id % 4),
     }
 }
@@ -232,4 +232,26 @@ fn what_a_document_learnt_outlives_its_window() {
     }
     assert_eq!(scored(&model, &other, &without_learning(&recipe), EvalMode::Ttt).nll[80..], bare[80..]);
     assert_ne!(scored(&model, &other, &recipe, EvalMode::Ttt).nll[80..], learns[80..]);
+}
+
+#[test]
+fn a_target_without_a_score_stops_every_evaluator_and_is_named() {
+    let (model, val) = (model(), val(&[20, 30, 25], 42));
+    let recipe =
+        EvalRecipe { eval_seq_len: 8, eval_stride: 4, ttt_chunk_size: 8, ttt_eval_seq_len: 16, ..eval_recipe() };
+    let refused =
+        |model: &Gpt, recipe: &EvalRecipe, mode| match evaluate(model, &val, recipe, mode, None, &mut |_| Ok(())) {
+            Ok(_) => panic!("{mode:?} gave a score"),
+            Err(error) => error.to_string(),
+        };
+    let wild = EvalRecipe { ttt_lora_lr: 1e30, ..recipe.clone() };
+    let error = refused(&model, &wild, EvalMode::Ttt);
+    assert!(error.contains("ttt: document 0") && error.contains("smaller ttt_lora_lr"), "{error}");
+    assert!(error.contains("token 9 "), "the second chunk is the first that something was learnt for: {error}");
+
+    let (_, scale) = model.parameters().iter().find(|(name, _)| name == "blocks.0.attn_scale").unwrap();
+    let _ = scale.shallow_clone().fill_(f64::NAN);
+    for mode in MODES {
+        assert!(refused(&model, &recipe, mode).contains("document 0 has no score"));
+    }
 }

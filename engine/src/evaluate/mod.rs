@@ -9,12 +9,13 @@ pub mod ledger;
 pub mod sliding;
 pub mod ttt;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::data::{ByteTable, DataSet, Document, TokenStream, find_documents};
 use crate::model::Gpt;
 use crate::recipe::{EvalMode, EvalRecipe};
-use crate::{Recipe, Result};
+use crate::{Error, Recipe, Result};
 use ledger::LedgerRow;
 
 /// A validation stream with everything that scoring it needs.
@@ -100,8 +101,11 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(&Totals) -> Result<()>;
 
 /// Scores the validation set, or with `docs` only the documents with these indices.
 ///
-/// Only test-time training and a document's own context make documents independent; in the other modes a document's score
-/// depends on what stands before it, so the whole stream is scored and the asked documents are kept.
+/// Test-time training reads a document and nothing else. In the other modes a document's score depends on what stands
+/// before it in the stream, so the whole stream is scored and the asked documents are kept.
+///
+/// # Errors
+/// [`Error::Score`] for a document with a target whose nats are no number; whatever `on_progress` returns.
 pub fn evaluate(
     model: &Gpt,
     val: &ValData,
@@ -112,19 +116,23 @@ pub fn evaluate(
 ) -> Result<Score> {
     let chosen: Vec<Document> = match docs {
         None => val.documents.clone(),
-        Some(wanted) => val.documents.iter().filter(|d| wanted.contains(&d.index)).copied().collect(),
+        Some(wanted) => {
+            let wanted: HashSet<usize> = wanted.iter().copied().collect();
+            val.documents.iter().filter(|d| wanted.contains(&d.index)).copied().collect()
+        }
     };
-    let mut nll = match mode {
+    let scored = match mode {
         EvalMode::Full => full::score(model, val, recipe, val.targets(), on_progress)?,
         EvalMode::Sliding => sliding::score(model, val, recipe, on_progress)?,
         EvalMode::Ttt => ttt::score(model, val, recipe, &chosen, on_progress)?,
     };
-    if docs.is_some() {
-        let mut kept = vec![f32::NAN; nll.len()];
-        for d in &chosen {
-            kept[d.start..d.start + d.targets].copy_from_slice(&nll[d.start..d.start + d.targets]);
+    let mut nll = vec![f32::NAN; scored.len()];
+    for d in &chosen {
+        let span = d.start..d.start + d.targets;
+        if let Some(offset) = scored[span.clone()].iter().position(|nats| !nats.is_finite()) {
+            return Err(Error::Score { mode: mode.as_str(), doc: d.index, position: d.start + offset + 1 });
         }
-        nll = kept;
+        nll[span.clone()].copy_from_slice(&scored[span]);
     }
     let rows = chosen.iter().map(|d| ledger::row(val, d, &nll)).collect();
     Ok(Score { mode, rows, nll })

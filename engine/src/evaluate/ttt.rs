@@ -62,8 +62,8 @@ pub fn score(
     Ok(nll)
 }
 
-/// One chunk of synthetic tokens through a throw-away set of adapters, before the clock matters: kernels are chosen and
-/// memory is reserved without touching validation data (§5.4, point 5).
+/// One chunk of synthetic tokens through a throw-away set of adapters: kernels are chosen and memory is reserved without
+/// touching validation data (§5.4, point 5). It counts as evaluation time.
 fn warm_up(model: &Gpt, recipe: &EvalRecipe) {
     let len = recipe.ttt_chunk_size;
     let mut ids: Vec<i64> = (0..=len).map(|i| i % model.config().vocab_size).collect();
@@ -86,8 +86,7 @@ struct Session {
 impl Session {
     fn new(model: &Gpt, recipe: &EvalRecipe, docs: &[usize], init: &dyn AdapterInit) -> Session {
         let rank = recipe.ttt_lora_rank;
-        let mut adapters =
-            Adapters::new(model.config(), model.schedule(), rank, docs, init, model.device(), model.compute_kind());
+        let mut adapters = Adapters::new(model.config(), model.schedule(), rank, docs, init, model.device());
         let moments = Moments::new(adapters.flat());
         let adam = AdamStep {
             lr: recipe.ttt_lora_lr,
@@ -202,5 +201,43 @@ impl Inputs {
             Tensor::from_slice(values).view([rows as i64, columns as i64]).to_device(model.device())
         };
         Inputs { x: tensor(&x, width), y: tensor(&y, chunk), positions: tensor(&positions, chunk) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::data::{ByteTable, find_documents};
+    use crate::model::initial_state;
+    use crate::recipe::Recipe;
+
+    /// Nats of a document of three chunks, with activations and products in `kind`.
+    fn nats(kind: Kind, lr: f64) -> Vec<f32> {
+        let toml = "[model]\nvocab_size = 32\nnum_layers = 2\nmodel_dim = 32\nnum_heads = 2\nnum_kv_heads = 1\n\
+                    [eval]\nttt_lora_rank = 4\nttt_chunk_size = 16\nttt_eval_seq_len = 32\nttt_weight_decay = 0\n";
+        let recipe = Recipe::parse(toml, &[format!("ttt_lora_lr={lr:?}")]).unwrap();
+        let mut state = initial_state(&recipe.model, 3);
+        for (index, (_, tensor)) in state.iter_mut().enumerate() {
+            let wave = Tensor::arange(tensor.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7 + index as f64;
+            *tensor += wave.sin().view_as(tensor) * 0.1;
+        }
+        let model = Gpt::new(&recipe.model, state, Device::Cpu).unwrap().in_precision(kind);
+        let tokens: Vec<u16> = (0..49).map(|i| if i == 0 { BOS_ID } else { 4 + (i * i) % 28 }).collect();
+        let documents = find_documents(&tokens, Path::new("test.bin")).unwrap();
+        let val = ValData { tokens, documents, byte_table: ByteTable::byte260() };
+        score(&model, &val, &recipe.eval, &val.documents, &mut |_| Ok(())).unwrap()
+    }
+
+    #[test]
+    fn documents_learn_in_bf16_as_they_do_in_f32() {
+        let (bare, learnt, exact) = (nats(Kind::BFloat16, 0.0), nats(Kind::BFloat16, 0.01), nats(Kind::Float, 0.01));
+        let mean = |nats: &[f32]| nats.iter().sum::<f32>() / nats.len() as f32;
+        assert_eq!(bare[..16], learnt[..16]);
+        for chunk in [16..32, 32..48] {
+            let (bare, learnt, exact) = (mean(&bare[chunk.clone()]), mean(&learnt[chunk.clone()]), mean(&exact[chunk]));
+            assert!((bare - exact).abs() > 5.0 * (learnt - exact).abs(), "bare {bare}, bf16 {learnt}, f32 {exact}");
+        }
     }
 }

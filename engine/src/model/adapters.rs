@@ -1,6 +1,6 @@
 //! Low-rank adapters for test-time training (spec/algorithms.md §5.3): one set a document, one slot a virtual layer.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::schedule::Schedule;
 use super::spec::kv_dim;
@@ -13,6 +13,12 @@ pub trait AdapterInit: Sync {
     fn a(&self, doc: usize, adapter: &str, rank: i64, inputs: i64) -> Vec<f32>;
 }
 
+/// `x` `[batch, len, in]` times each document's own matrix `[batch, out, in]`, in the precision of `x`. The matrix stays f32:
+/// a cast that were kept would not see what the optimiser learns.
+fn times(x: &Tensor, matrix: &Tensor) -> Tensor {
+    x.bmm(&matrix.to_kind(x.kind()).transpose(1, 2))
+}
+
 /// `x ↦ (x Aᵀ) Bᵀ` for each document of a batch: A `[batch, rank, in]`, B `[batch, out, rank]`. B starts at zero.
 pub struct Adapter {
     a: Tensor,
@@ -22,7 +28,7 @@ pub struct Adapter {
 impl Adapter {
     /// The delta for `x` `[batch, len, in]`.
     pub(super) fn delta(&self, x: &Tensor) -> Tensor {
-        x.bmm(&self.a.transpose(1, 2)).bmm(&self.b.transpose(1, 2))
+        times(&times(x, &self.a), &self.b)
     }
 }
 
@@ -44,8 +50,8 @@ pub(super) struct AttentionDeltas {
 
 impl AttentionAdapters {
     pub(super) fn deltas(&self, n: &Tensor) -> AttentionDeltas {
-        let low = n.bmm(&self.a.transpose(1, 2));
-        let delta = |i: usize| low.narrow(2, i as i64 * self.rank, self.rank).bmm(&self.b[i].transpose(1, 2));
+        let low = times(n, &self.a);
+        let delta = |i: usize| times(&low.narrow(2, i as i64 * self.rank, self.rank), &self.b[i]);
         AttentionDeltas { q: delta(0), k: delta(1), v: delta(2), o: delta(3) }
     }
 }
@@ -71,7 +77,7 @@ pub struct Adapters {
 const ATTENTION: [&str; 4] = ["q", "k", "v", "o"];
 
 impl Adapters {
-    /// Fresh adapters for `docs`, in batch order.
+    /// Fresh adapters for `docs`, in batch order, f32 on `device`.
     pub fn new(
         m: &ModelRecipe,
         schedule: &Schedule,
@@ -79,7 +85,6 @@ impl Adapters {
         docs: &[usize],
         init: &dyn AdapterInit,
         device: Device,
-        kind: Kind,
     ) -> Adapters {
         let (batch, dim) = (docs.len() as i64, m.model_dim);
         let mut layout = Layout::default();
@@ -106,8 +111,7 @@ impl Adapters {
                 leaf
             })
             .collect();
-        // In reduced precision the products run on casts; the master copy stays f32.
-        let mut views = leaves.iter().map(|leaf| leaf.to_kind(kind));
+        let mut views = leaves.iter().map(Tensor::shallow_clone);
         let mut next = || views.next().unwrap_or_else(|| unreachable!("the layout lists every matrix"));
         let slots = (0..schedule.slots())
             .map(|_| Slot {
@@ -151,5 +155,45 @@ impl Layout {
     fn zeros(&mut self, shape: [i64; 3]) {
         self.values.resize(self.values.len() + shape.iter().product::<i64>() as usize, 0.0);
         self.shapes.push(shape);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+    use crate::recipe::Recipe;
+
+    struct Ones;
+
+    impl AdapterInit for Ones {
+        fn a(&self, _doc: usize, _adapter: &str, rank: i64, inputs: i64) -> Vec<f32> {
+            vec![1.0; (rank * inputs) as usize]
+        }
+    }
+
+    #[test]
+    fn what_is_learnt_reaches_the_next_pass_in_every_precision() {
+        let toml = "[model]\nvocab_size = 16\nnum_layers = 1\nmodel_dim = 8\nnum_heads = 2\nnum_kv_heads = 1\n";
+        let m = Recipe::parse(toml, &[]).unwrap().model;
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let mut adapters = Adapters::new(&m, &Schedule::new(&m, true), 2, &[0, 1], &Ones, Device::Cpu);
+            let x = Tensor::ones([2, 3, 8], (kind, Device::Cpu));
+            let deltas = |adapters: &Adapters| {
+                let AttentionDeltas { q, k, v, o } = adapters.slots[0].attention.deltas(&x);
+                [q, k, v, o, adapters.slots[0].mlp.delta(&x), adapters.lm_head.delta(&x)]
+            };
+            for _ in 0..2 {
+                let before = deltas(&adapters).map(|delta| delta.to_kind(Kind::Float).sum(Kind::Float));
+                let grad = adapters.gradient(&Tensor::stack(&before, 0).sum(Kind::Float));
+                assert_eq!((grad.kind(), grad.size()), (Kind::Float, adapters.flat().size()));
+                tch::no_grad(|| *adapters.flat() += grad * 0.01);
+                for (delta, before) in deltas(&adapters).iter().zip(&before) {
+                    assert_eq!(delta.kind(), kind);
+                    assert!(delta.sum(Kind::Float).double_value(&[]) > before.double_value(&[]), "{kind:?}");
+                }
+            }
+        }
     }
 }

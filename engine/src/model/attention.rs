@@ -79,7 +79,7 @@ impl Attention {
         attend: &Attend,
         adapters: Option<&AttentionAdapters>,
     ) -> Tensor {
-        let (batch, len, _) = n.size3().unwrap_or((0, 0, 0));
+        let (batch, len) = (n.size()[0], n.size()[1]);
         let (mut q, mut k, mut v) = (linear(n, &self.c_q), linear(n, &self.c_k), linear(n, &self.c_v));
         let mut output_delta = None;
         if let Some(adapters) = adapters {
@@ -116,17 +116,23 @@ impl Attention {
         if group == 1 {
             return x.shallow_clone();
         }
-        let (b, kv, t, d) = x.size4().unwrap_or((0, 0, 0, 0));
+        let [b, kv, t, d] = sizes(x);
         x.unsqueeze(2).expand([b, kv, group, t, d], false).reshape([b, self.heads, t, d])
     }
 
     /// Exclusive self attention: `y − ⟨y, v̂⟩ v̂` with `v̂` the position's own unit value.
     fn without_own_value(&self, y: &Tensor, v: &Tensor) -> Tensor {
-        let (b, kv, t, d) = v.size4().unwrap_or((0, 0, 0, 0));
+        let [b, kv, t, d] = sizes(v);
         let norm = v.square().sum_dim_intlist([-1i64].as_slice(), true, v.kind()).sqrt().clamp_min(1e-12);
         let unit = (v / norm).unsqueeze(2);
         let y = y.view([b, kv, self.heads / self.kv_heads, t, d]);
         let along = (&y * &unit).sum_dim_intlist([-1i64].as_slice(), true, y.kind());
         (&y - along * unit).view([b, self.heads, t, d])
     }
+}
+
+/// The sizes of `x` `[batch, heads, len, head_dim]`.
+fn sizes(x: &Tensor) -> [i64; 4] {
+    let size = x.size();
+    [size[0], size[1], size[2], size[3]]
 }

@@ -8,7 +8,8 @@ use tch::{Kind, Tensor};
 use super::spec::{ParamSpec, Start, parameters};
 use crate::recipe::ModelRecipe;
 
-/// A fresh state dict, f32 on the CPU. Each parameter draws from a stream of its own, so that adding one changes no other.
+/// A fresh state dict, f32 on the CPU. Each parameter draws from a stream of its own, by its place in the list, so that what
+/// one takes (its shape, the way it starts) changes no other.
 pub fn initial_state(m: &ModelRecipe, seed: u64) -> Vec<(String, Tensor)> {
     parameters(m)
         .into_iter()

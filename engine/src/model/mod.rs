@@ -139,9 +139,11 @@ impl Gpt {
         self.tok_emb.device()
     }
 
-    /// Precision of activations and products.
-    pub fn compute_kind(&self) -> Kind {
-        self.compute
+    /// The same model with activations and products in `kind`, so that a GPU's precision can be tested on the CPU.
+    #[cfg(test)]
+    pub(crate) fn in_precision(mut self, kind: Kind) -> Gpt {
+        self.compute = kind;
+        self
     }
 
     /// Every parameter in state-dict order.
@@ -244,6 +246,39 @@ impl Gpt {
                 let gate = gates.get(step as i64).sigmoid().to_kind(x.kind());
                 &gate * x + (1.0 - &gate) * scaled
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Recipe;
+
+    #[test]
+    fn bf16_gives_the_loss_and_the_gradients_of_f32_within_its_precision() {
+        let toml = "[model]\nvocab_size = 64\nnum_layers = 4\nmodel_dim = 64\nnum_heads = 4\nnum_kv_heads = 2\nln_scale = true\n\
+                    skip_gates = true\nxsa_last_n = 1\nrope_dims = 8\nparallel_start_layer = 3\n";
+        let m = Recipe::parse(toml, &[]).unwrap().model;
+        let ids = Tensor::from_slice(&(0..65i64).map(|i| i * i * 7 % 64).collect::<Vec<_>>());
+        let (x, y) = (ids.narrow(0, 0, 64).view([2, 32]), ids.narrow(0, 1, 64).view([2, 32]));
+        let [(exact, exact_grads), (rounded, grads)] = [Kind::Float, Kind::BFloat16].map(|kind| {
+            let mut state = initial_state(&m, 1);
+            for (index, (_, tensor)) in state.iter_mut().enumerate() {
+                let wave = Tensor::arange(tensor.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7 + index as f64;
+                *tensor += wave.sin().view_as(tensor) * 0.1;
+            }
+            let model = Gpt::new(&m, state, Device::Cpu).unwrap().in_precision(kind);
+            model.set_trainable(true);
+            let loss = model.loss(&x, &y, &Attend::Causal);
+            let grads = model.gradients(&loss);
+            (loss.double_value(&[]), grads)
+        });
+        assert!((exact - rounded).abs() < 0.02, "loss {exact} in f32, {rounded} in bf16");
+        for ((exact, rounded), spec) in exact_grads.iter().zip(&grads).zip(spec::parameters(&m)) {
+            assert_eq!((rounded.kind(), rounded.size()), (Kind::Float, spec.shape), "{}", spec.name);
+            let off = ((exact - rounded).norm() / exact.norm().clamp_min(1e-6)).double_value(&[]);
+            assert!(off < 0.1, "{}: bf16 gradient off by {off} of its norm", spec.name);
         }
     }
 }
