@@ -25,7 +25,7 @@ fn folder_section(text: &mut String, folder: &FolderReport) {
         let _ = writeln!(text, "| seed | val_bpb | val_loss | train s | eval s | steps | bytes | log |");
         let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
         for run in &folder.runs {
-            let bytes = run.bytes_total.map(|bytes| thousands(bytes));
+            let bytes = run.bytes_total.map(thousands);
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {} | {} | {} | {} | `{}` |",

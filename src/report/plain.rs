@@ -87,7 +87,7 @@ fn runs(text: &mut String, folder: &FolderReport) {
             show(run.train_seconds.map(seconds)),
             show(run.eval_seconds.map(seconds)),
             show(run.steps),
-            show(run.bytes_total.map(|bytes| thousands(bytes))),
+            show(run.bytes_total.map(thousands)),
             one_line(run.log.as_str()),
         ]);
     }
