@@ -16,6 +16,8 @@ pub struct CompletionsArgs {
 
 /// Prints the script.
 pub fn run(args: &CompletionsArgs, command: &mut Command) -> Result<u8> {
-    clap_complete::generate(args.shell, command, "caddie", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, command, "caddie", &mut script);
+    super::print(&String::from_utf8_lossy(&script))?;
     Ok(exit::OK)
 }

@@ -93,6 +93,7 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
     let digest = ledger::write(&ledger_path, &score.rows)?;
     let lines = score_lines(&loaded.metric_name(), &score, eval_ms, Some(&digest));
     super::print(&(lines.join("\n") + "\n"))?;
+    eprintln!("ledger written to {}", ledger_path.display());
     if let Some(path) = &args.per_token {
         write_per_token(path.as_std_path(), &loaded.val, &score)?;
     }

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// floor that no honest score gets below.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Example:\n  caddie fixture data/demo --seed 1\n  caddie submit recipes/demo.toml --data data/demo"
+    after_help = "Example:\n  caddie fixture data/demo --seed 1\n  caddie submit demo --data data/demo --track non_record_16mb"
 )]
 pub struct FixtureArgs {
     /// Folder to create; refused when it holds something

@@ -31,7 +31,8 @@ use crate::error::exit;
 const EXAMPLES: &str = "\
 Examples:
   caddie fixture demo/data                                   a small corpus with a known floor
-  caddie submit demo --data demo/data --seeds 42,0,1234      from a recipe to a records folder
+  caddie submit demo --data demo/data --track non_record_16mb --out demo
+                                                             from a recipe to a records folder
   caddie verify records/*/*                                  re-derive every number of a folder
   caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
 

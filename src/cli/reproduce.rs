@@ -88,7 +88,7 @@ fn text(done: &Reproduction) -> String {
         column.set_padding((0, 2));
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut out = format!("{}: {} seeds\n{}\n\n", done.manifest.name, done.seeds.len(), trimmed(&table));
+    let mut out = format!("{}: seed by seed\n{}\n\n", done.manifest.name, trimmed(&table));
     for seed in done.seeds.iter().filter(|seed| !seed.reproduced()) {
         let named: Vec<String> = seed.differing.iter().take(10).map(u64::to_string).collect();
         let more = seed.differing.len().saturating_sub(named.len());
@@ -99,6 +99,9 @@ fn text(done: &Reproduction) -> String {
         out += &format!("seed {seed}: the folder's ledger is not the artifact's\n");
     }
     match (done.sample_seed, done.reproduced()) {
+        (Some(_), true) if done.seeds.iter().all(|seed| seed.compared == seed.documents) => {
+            out += "reproduced: every document agrees\n";
+        }
         (Some(sample), true) => {
             let bound = done.seeds.iter().map(|seed| (seed.bound(), seed.documents)).max().unwrap_or((0, 0));
             out += &format!(

@@ -104,6 +104,9 @@ fn summary(done: &Submitted) -> String {
             &format!("source       floor {floor:.4}, reached {reached:.4}, gap {:.4} bits per byte\n", reached - floor);
     }
     out += &format!("verify       {}\n", verdict(&done.report));
+    for finding in done.report.findings.iter().filter(|finding| finding.severity > Severity::Info) {
+        out += &format!("             {}: {}\n", finding.rule, finding.message);
+    }
     out += &format!("folder       {}\n", done.rendered.folder);
     out += &format!("pull request {}\n", done.rendered.pull_request);
     if let Some(artifact) = &done.rendered.artifact {
@@ -113,12 +116,15 @@ fn summary(done: &Submitted) -> String {
 }
 
 fn verdict(report: &FolderReport) -> String {
-    let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
+    let count = |severity, word: &str| {
+        let count = report.findings.iter().filter(|finding| finding.severity == severity).count();
+        format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+    };
     let word = match report.verdict {
         Verdict::Pass => "pass",
         Verdict::Warn => "warn",
         Verdict::Fail => "fail",
         Verdict::Unknown => "unknown",
     };
-    format!("{word} ({} errors, {} warnings)", count(Severity::Error), count(Severity::Warning))
+    format!("{word} ({}, {})", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
 }

@@ -65,7 +65,7 @@ pub fn refuse_occupied(options: &Options) -> Result<()> {
     match occupied.filter(|_| !options.force) {
         None => Ok(()),
         Some(path) => Err(Error::Usage(format!(
-            "{path} exists and is of other runs; choose another --name or --out, or pass --force to replace it when the \
+            "{path} exists and is of other runs; choose another --out, or pass --force to replace it when the \
              new runs are finished"
         ))),
     }

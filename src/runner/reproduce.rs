@@ -12,6 +12,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::stop;
 use crate::artifact::{Manifest, UnpackLimits, unpack};
+use crate::folder::Folder;
 use crate::folder::ledger::{self, Ledger, LedgerRow};
 use crate::{Error, Result};
 
@@ -116,6 +117,7 @@ pub fn reproduce(request: &Request, mut observer: impl FnMut(i64) -> Box<dyn Obs
             stop: stop::flag(),
         };
         let loaded = job.load()?;
+        check_data(&request.data, &claimed, loaded.val.documents.len(), loaded.val.targets())?;
         let docs = draw(&claimed.rows, request.docs, sample_seed);
         let (score, _) = loaded.score(docs.as_deref(), stop::flag(), observer(run.seed).as_mut())?;
         let rows: Vec<LedgerRow> = score
@@ -126,6 +128,22 @@ pub fn reproduce(request: &Request, mut observer: impl FnMut(i64) -> Box<dyn Obs
         seeds.push(compare(run.seed, &claimed, &rows, docs.as_deref(), request.tolerance));
     }
     Ok(Reproduction { manifest, seeds, sample_seed, foreign_ledgers })
+}
+
+/// Refuses other data than the ledger's: a comparison with them would say nothing about the submission.
+fn check_data(data: &Utf8Path, claimed: &Ledger, documents: usize, targets: usize) -> Result<()> {
+    if (documents, targets as u64) == (claimed.rows.len(), claimed.tokens) {
+        return Ok(());
+    }
+    Err(Error::unreadable(
+        data,
+        format!(
+            "not the validation set of this submission: {documents} documents with {targets} targets, its ledger has {} with \
+             {}; pass the data that it was scored on",
+            claimed.rows.len(),
+            claimed.tokens
+        ),
+    ))
 }
 
 /// The artifact itself, or the one that belongs to a records folder: `<Name>.tar.zst` beside `<date>_<Name>/` or in one of
@@ -139,9 +157,14 @@ fn find_artifact(target: &Utf8Path) -> Result<Utf8PathBuf> {
     }
     let full = target.canonicalize_utf8().map_err(Error::io(target, "resolving"))?;
     let folder = full.file_name().unwrap_or_default();
-    let name = folder.split_once('_').map_or(folder, |(_, name)| name);
-    let candidates = full.ancestors().skip(1).take(4).map(|dir| dir.join(format!("{name}.tar.zst")));
-    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+    let dated = folder.split_once('_').map_or(folder, |(_, name)| name);
+    let stated =
+        Folder::read(target)?.metadata().and_then(|metadata| Some(metadata.canonical()["name"].as_str()?.to_owned()));
+    let name = stated.as_deref().unwrap_or(dated);
+    let names = [dated, name];
+    let mut candidates =
+        full.ancestors().skip(1).take(4).flat_map(|dir| names.map(|name| dir.join(format!("{name}.tar.zst"))));
+    candidates.find(|path| path.is_file()).ok_or_else(|| {
         Error::unreadable(
             target,
             format!(

@@ -65,7 +65,7 @@ impl FileJob<'_> {
             (quantised.dequantize()?, recipe)
         };
         if !self.overrides.is_empty() {
-            recipe = Recipe::parse(&recipe.to_toml(), &self.overrides)?;
+            recipe = with_eval_settings(&recipe, &self.overrides)?;
         }
         let data = DataSet::locate(&self.data, &recipe)?;
         let model = Gpt::new(&recipe.model, state, self.device).map_err(|error| match error {
@@ -112,6 +112,18 @@ impl Loaded {
         })?;
         Ok((score, start.elapsed().as_secs_f64() * 1000.0))
     }
+}
+
+/// `recipe` with changed evaluation settings. A change of anything else would have no effect, or describe another model.
+fn with_eval_settings(recipe: &Recipe, overrides: &[String]) -> Result<Recipe> {
+    let changed = Recipe::parse(&recipe.to_toml(), overrides)?;
+    if (Recipe { eval: recipe.eval.clone(), ..changed.clone() }) != *recipe {
+        return Err(Error::Recipe(format!(
+            "--set {}: only keys of [eval] can be changed when a finished model is scored",
+            overrides.join(" --set ")
+        )));
+    }
+    Ok(changed)
 }
 
 /// Writes every scored target as tab-separated text: document, position in the stream, token id, bytes, nats.

@@ -12,7 +12,7 @@ use crate::data::DataSet;
 use crate::{Error, Result, atomic};
 
 /// What to do about a run directory that holds something else.
-pub(super) const ANOTHER_PLACE: &str = "choose another --name or --out, or delete the directory";
+pub(super) const ANOTHER_PLACE: &str = "choose another --out (or --name), or delete the directory";
 
 /// The last finished phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ pub fn lock(dir: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::format(
             dir,
-            "another caddie is working in this run directory; wait until it ends, or choose another --name or --out",
+            "another caddie is working in this run directory; wait until it ends, or choose another --out",
         )),
         Err(TryLockError::Error(source)) => Err(Error::io(path, "locking")(source)),
     }
