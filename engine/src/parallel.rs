@@ -12,6 +12,7 @@ use tch::Device;
 use crate::{Error, Result};
 
 /// Number of pieces of work that go on at once on `device`: the cores (`OMP_NUM_THREADS` limits them), or one for a GPU.
+/// Asked about the CPU for the first time, it also tells libtorch to use one thread for each piece.
 pub fn workers(device: Device) -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     if device != Device::Cpu {

@@ -120,20 +120,22 @@ impl Trainer {
         let resumed = ctx.resume_state()?;
         let mut progress = Progress::default();
         let mut saved: BTreeMap<String, Tensor> = BTreeMap::new();
+        let resuming = resumed.is_some();
         if let Some((tensors, metadata)) = resumed {
             progress = Progress::read(&metadata, &ctx.training_state_path())?;
             saved = tensors.into_iter().collect();
             for (name, tensor) in &mut state {
-                if let Some(kept) = saved.remove(name) {
-                    *tensor = kept;
-                }
+                *tensor = saved.remove(name).ok_or_else(|| {
+                    let reason = format!("it has no `{name}`; delete the run directory to start over");
+                    Error::format(ctx.training_state_path(), reason)
+                })?;
             }
         }
         let model = Gpt::new(&recipe.model, state, device)?;
         let workers = parallel::workers(device).min(recipe.train.grad_accum_steps as usize);
         let replicas = (0..workers).map(|_| model.replica()).collect::<Result<_>>()?;
         let mut optimizer = Optimizer::new(&model, &recipe.optim);
-        if !saved.is_empty() {
+        if resuming {
             optimizer.restore(|name| saved.get(name).map(Tensor::shallow_clone))?;
         }
         let mut loader = SequentialLoader::new(stream);
@@ -233,7 +235,8 @@ impl Trainer {
         let t = ctx.recipe.train.clone();
         let step = self.progress.step;
         let due = t.checkpoint_every > 0 && step % t.checkpoint_every == 0;
-        let logged = t.train_log_every > 0 && (step <= 10 || step % t.train_log_every == 0 || stopping);
+        let logged =
+            t.train_log_every > 0 && (step <= 10 || step % t.train_log_every == 0 || step == t.iterations || stopping);
         if !logged && !due && self.device.is_cuda() {
             return Ok(());
         }

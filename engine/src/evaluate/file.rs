@@ -65,7 +65,12 @@ impl FileJob<'_> {
             (quantised.dequantize()?, recipe)
         };
         if !self.overrides.is_empty() {
-            recipe = with_eval_settings(&recipe, &self.overrides)?;
+            // A checkpoint needs the recipe as it was trained, with whatever was changed then.
+            recipe = if pre_quantization {
+                Recipe::parse(&recipe.to_toml(), &self.overrides)?
+            } else {
+                with_eval_settings(&recipe, &self.overrides)?
+            };
         }
         let data = DataSet::locate(&self.data, &recipe)?;
         let model = Gpt::new(&recipe.model, state, self.device).map_err(|error| match error {

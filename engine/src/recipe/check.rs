@@ -36,6 +36,37 @@ impl Recipe {
                 return fail(format!("{key} is {value}; it must be at least 1"));
             }
         }
+        let (o, e) = (&self.optim, &self.eval);
+        for (key, value, lowest) in [
+            ("model.mlp_mult", m.mlp_mult, 1.0 / m.model_dim as f64),
+            ("model.logit_softcap", m.logit_softcap, f64::MIN_POSITIVE),
+            ("model.rope_base", m.rope_base, 1.0),
+            ("model.tied_embed_init_std", m.tied_embed_init_std, 0.0),
+            ("optim.matrix_lr", o.matrix_lr, 0.0),
+            ("optim.scalar_lr", o.scalar_lr, 0.0),
+            ("optim.tied_embed_lr", o.tied_embed_lr, 0.0),
+            ("optim.embed_lr", o.embed_lr, 0.0),
+            ("optim.head_lr", o.head_lr, 0.0),
+            ("optim.grad_clip_norm", o.grad_clip_norm, 0.0),
+            ("train.max_wallclock_seconds", self.train.max_wallclock_seconds, 0.0),
+            ("eval.ttt_lora_lr", e.ttt_lora_lr, 0.0),
+            ("eval.ttt_weight_decay", e.ttt_weight_decay, 0.0),
+            ("quant.clip_percentile", self.quant.clip_percentile, f64::MIN_POSITIVE),
+        ] {
+            if !value.is_finite() || value < lowest {
+                return fail(format!("{key} is {value}; it must be a number of at least {lowest}"));
+            }
+        }
+        if self.quant.clip_percentile > 100.0 || self.quant.zlib_level > 9 {
+            return fail(format!(
+                "quant.clip_percentile {} must be at most 100, and zlib_level {} at most 9",
+                self.quant.clip_percentile, self.quant.zlib_level
+            ));
+        }
+        let lanes = m.parallel_start_layer;
+        if lanes != 0 && (lanes < 0 || lanes >= m.num_layers || (m.num_loops > 0 && lanes <= m.loop_end)) {
+            return fail(format!("model.parallel_start_layer {lanes} must be a layer after the loop, or 0 for none"));
+        }
         if m.vocab_size > 65_536 {
             return fail(format!("model.vocab_size is {}; shards hold 16-bit ids, so at most 65536", m.vocab_size));
         }

@@ -176,7 +176,20 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused_before_the_run() {
-        for set in ["num_heads=7", "train_batch_tokens=1000", "eval_stride=4096", "rope_dims=3", "iterations=0"] {
+        for set in [
+            "num_heads=7",
+            "train_batch_tokens=1000",
+            "eval_stride=4096",
+            "rope_dims=3",
+            "iterations=0",
+            "clip_percentile=200",
+            "zlib_level=12",
+            "mlp_mult=0",
+            "logit_softcap=0",
+            "matrix_lr=-1",
+            "matrix_lr=nan",
+            "parallel_start_layer=9",
+        ] {
             assert!(Recipe::parse("", &[set.into()]).is_err(), "{set} was accepted");
         }
     }
