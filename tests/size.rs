@@ -76,6 +76,7 @@ fn an_artifact_counts_what_lies_in_it_not_what_it_says() {
     let (code, json, _) = size(dir.path(), &["a.tar.zst", "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((code, &json[0]["counted"]), (Some(0), &170.into()));
+    assert!(json[0]["method"].as_str().is_some_and(|method| method.contains("hashes not checked")), "{json}");
     archive(&[("train_gpt.py", 100)]);
     let (code, _, error) = size(dir.path(), &["a.tar.zst"]);
     assert_eq!(code, Some(2));
@@ -88,5 +89,7 @@ fn what_cannot_be_counted_is_an_error() {
     let (code, _, error) = size(dir.path(), &["."]);
     assert_eq!(code, Some(2));
     assert!(error.contains("cannot be determined without a script"), "{error}");
-    assert_eq!(size(dir.path(), &["nothing"]).0, Some(2));
+    let (code, _, error) = size(dir.path(), &["nothing"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("nothing: no such file or folder") && !error.contains("os error"), "{error}");
 }

@@ -280,6 +280,120 @@ fn the_readme_states_what_the_logs_state() {
 }
 
 #[test]
+fn the_readme_headline_states_what_the_logs_state() {
+    let with = |score: &str, std: &str, bytes: &str, train: &str| {
+        let copy = Copy::new();
+        let line = format!(
+            "**val_bpb {score} (mean of 3 seeds, sample std {std})** · {bytes} of 16,000,000 bytes · train {train} s · \
+             eval 401.250 s (bytes and times of the largest run)"
+        );
+        copy.edit("README.md", "A hand-made folder.", &line);
+        copy
+    };
+    assert_only(&with("1.2567", "0.0001", "15,815,928", "599.002"), &[]);
+    let other = with("1.2267", "0.0001", "15,815,928", "599.002");
+    assert_only(&other, &[(Code::ReadmeScoreNeLog, Severity::Error)]);
+    assert_eq!(report(&other).findings[0].evidence[0].line, Some(3));
+    let slip = with("1.2566", "0.0001", "15,815,928", "599.002");
+    assert_only(&slip, &[(Code::ReadmeScoreNeLog, Severity::Error)]);
+    let slip = with("1.25671", "0.0001", "15,815,928", "599.002");
+    assert_only(&slip, &[]);
+    let slip = with("1.25675", "0.0001", "15,815,928", "599.002");
+    assert_only(&slip, &[(Code::ReadmeScoreNeLog, Severity::Warning)]);
+    let spread = with("1.2567", "0.0040", "15,815,928", "599.002");
+    assert_only(&spread, &[(Code::ReadmeStdMismatch, Severity::Warning)]);
+    let bytes = with("1.2567", "0.0001", "15,815,926", "599.002");
+    assert_only(&bytes, &[(Code::ReadmeBytesNeLog, Severity::Warning)]);
+    let largest = &report(&bytes).findings[0].evidence;
+    assert!(largest.iter().any(|place| place.file == "train_seed1234.log"), "the run with the maximum: {largest:?}");
+    assert_only(&with("1.2567", "0.0001", "15,815,928", "499.002"), &[(Code::ReadmeTimeNeLog, Severity::Warning)]);
+    let foreign = Copy::new();
+    foreign.edit("README.md", "A hand-made folder.", "**val_bpb: 1.1567**");
+    assert_only(&foreign, &[(Code::ReadmeScoreNeLog, Severity::Warning)]);
+    let foreign = Copy::new();
+    foreign.edit("README.md", "A hand-made folder.", "val_bpb: **1.2567**");
+    assert_only(&foreign, &[]);
+}
+
+#[test]
+fn a_record_is_timed_on_eight_h100_sxm() {
+    let on = |machine: &str, world: &str| {
+        let copy = Copy::new();
+        for seed in SEEDS {
+            let log = format!("train_seed{seed}.log");
+            copy.edit(&log, "hardware: cuda:0 NVIDIA H100 80GB HBM3\n", machine);
+            copy.edit(&log, "world_size:8 grad_accum_steps:1\n", world);
+        }
+        copy
+    };
+    let (h100, eight) = ("hardware: cuda:0 NVIDIA H100 80GB HBM3\n", "world_size:8 grad_accum_steps:1\n");
+    assert_only(&on(h100, eight), &[]);
+    for machine in ["cpu AMD EPYC threads:2", "cuda:0 NVIDIA H200", "cuda:0 NVIDIA H100 PCIe"] {
+        let other = on(&format!("hardware: {machine}\n"), eight);
+        assert_only(&other, &[(Code::WrongHardware, Severity::Warning)]);
+        assert!(report(&other).findings.iter().all(|finding| finding.rule == "time-hw-8xh100-sxm"));
+        other.edit("submission.json", "10min_16mb", "non_record_16mb");
+        assert_only(&other, &[]);
+    }
+    assert_only(&on(h100, "world_size:1 grad_accum_steps:8\n"), &[(Code::WrongHardware, Severity::Warning)]);
+    assert_only(&on("", eight), &[(Code::HardwareUnknown, Severity::Info)]);
+    assert_only(&on("", ""), &[(Code::HardwareUnknown, Severity::Unknown)]);
+}
+
+#[test]
+fn submission_json_names_the_machine_metric_and_track_of_the_logs() {
+    let with = |key: &str, value: &str| {
+        let copy = Copy::new();
+        copy.edit("submission.json", "\"name\": \"Good\"", &format!("\"name\": \"Good\", \"{key}\": \"{value}\""));
+        copy
+    };
+    assert_only(&with("hardware", "8x cuda:0 NVIDIA H100 80GB HBM3"), &[]);
+    assert_only(&with("hardware", "8xH100 SXM (RunPod)"), &[]);
+    assert_only(&with("hardware", "8xH200"), &[(Code::JsonHardwareNeLog, Severity::Warning)]);
+    assert_only(&with("hardware", "cpu"), &[(Code::JsonHardwareNeLog, Severity::Warning)]);
+    assert_only(&with("metric_line", "final_int8_ttt_lora_exact"), &[]);
+    let other = with("metric_line", "final_int8_zlib_roundtrip_exact");
+    assert_only(&other, &[(Code::JsonMetricNeLog, Severity::Warning)]);
+    for (track, known) in [("non-record-unlimited-compute-16mb", true), ("10min_16mb_x", false), ("foo", false)] {
+        let copy = Copy::new();
+        copy.edit("submission.json", "10min_16mb", track);
+        assert_only(&copy, if known { &[] } else { &[(Code::TrackUnknown, Severity::Warning)] });
+        let message = report(&copy).findings.first().map(|finding| finding.message.clone());
+        assert_eq!(message, (!known).then(|| format!("track \"{track}\" is unknown; checked as a record")));
+    }
+}
+
+#[test]
+fn recipe_and_script_are_those_of_the_runs() {
+    let copy = Copy::new();
+    copy.edit("recipe.toml", "name = \"good\"", "# the same values\nname   = 'good'");
+    assert_only(&copy, &[]);
+    copy.edit("recipe.toml", "hand-made", "bought");
+    assert_only(&copy, &[(Code::RecipeNeLog, Severity::Error)]);
+    assert!(report(&copy).findings[0].message.ends_with("they differ in blurb"));
+    support::write(&copy.path, "recipe.toml", "name = ");
+    assert_only(&copy, &[(Code::RecipeNeLog, Severity::Warning)]);
+    let script = std::fs::read(support::good().join("train_gpt.py")).expect("reads");
+    let digest = caddie::folder::files::hex(&<sha2::Sha256 as sha2::Digest>::digest(script));
+    let copy = Copy::new();
+    copy.edit("submission.json", "\"name\": \"Good\"", &format!("\"name\": \"Good\", \"code_sha256\": \"{digest}\""));
+    assert_only(&copy, &[]);
+    // As many bytes as before: only the digest tells.
+    copy.edit("train_gpt.py", "\"train\"", "\"trick\"");
+    assert_only(&copy, &[(Code::CodeDigestMismatch, Severity::Error)]);
+}
+
+#[test]
+fn what_is_no_folder_is_said_in_one_sentence() {
+    for (argument, reason) in [("nope", "no such folder"), ("good/README.md", "not a folder")] {
+        let output = caddie().args(["verify", argument]).output().expect("runs");
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(error.contains(&format!("{argument}: {reason}; give a records folder, e.g. records/")), "{error}");
+        assert!(!error.contains("os error") && error.trim_end().lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
 fn the_score_is_recomputed_from_the_ledger() {
     let ledger =
         generator::files().into_iter().find(|(name, _)| name == "ledger_seed42.jsonl.zst").expect("a ledger").1;

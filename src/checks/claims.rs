@@ -148,20 +148,22 @@ fn of_whole(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         }
         _ => {
             let logged: Vec<String> = values.iter().map(f64::to_string).collect();
-            format!(
-                "{} claims {} {}, the logs say {}",
-                context.json_name(),
-                claim.key,
-                claim.stated.value,
-                logged.join(", ")
-            )
+            let logged = match claim.scope {
+                Scope::Max => format!("the largest run has {}", statistics.max),
+                Scope::Mean => format!("the mean of the logs is {}", statistics.mean),
+                _ => format!("the logs say {}", logged.join(", ")),
+            };
+            format!("{} claims {} {}, {logged}", context.json_name(), claim.key, claim.stated.value)
         }
     };
     let measured = if claim.scope == Scope::Mean { statistics.mean } else { statistics.max };
     let finding =
         place(context, context.finding(rule, message).code(code).severity(severity), claim).measured(measured);
-    let first = context.runs().iter().find(|run| claim.field.of(run).is_some())?;
-    Some(finding.at(first.log.clone(), first.line(field), format!("{field} {}", claim.field.of(first)?)))
+    // A mean is shown by its first part, a maximum by the run that has it.
+    let mut stating = context.runs().iter().filter_map(|run| Some((run, claim.field.of(run)?)));
+    let wanted = |value: f64| claim.scope == Scope::Mean || value == statistics.max;
+    let (run, value) = stating.find(|(_, value)| wanted(*value))?;
+    Some(finding.at(run.log.clone(), run.line(field), format!("{field} {value}")))
 }
 
 struct Statistics {

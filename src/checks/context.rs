@@ -25,11 +25,15 @@ impl Track {
         }
     }
 
+    /// What the folder's place calls its track: `10min_16mb` of `records/track_10min_16mb/…`.
+    pub fn placed(folder: &Folder) -> Option<String> {
+        let absolute = folder.path.canonicalize_utf8().unwrap_or_else(|_| folder.path.clone());
+        absolute.components().rev().find_map(|part| part.as_str().strip_prefix("track_").map(str::to_owned))
+    }
+
     /// Where the folder lies decides; what submission.json says comes second.
     fn of(folder: &Folder) -> Track {
-        let absolute = folder.path.canonicalize_utf8().unwrap_or_else(|_| folder.path.clone());
-        let placed =
-            absolute.components().rev().find_map(|part| part.as_str().strip_prefix("track_").map(str::to_owned));
+        let placed = Track::placed(folder);
         let placed = placed.and_then(|track| crate::folder::submission::canonical_track(&track));
         match placed.or_else(|| folder.metadata()?.track) {
             Some("10min_16mb") => Track::Record,

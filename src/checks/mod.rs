@@ -5,9 +5,11 @@
 mod claims;
 mod context;
 mod files;
+mod hardware;
 mod ledger;
 mod metadata;
 mod readme;
+mod recipe;
 mod score;
 mod seeds;
 mod size;
@@ -46,11 +48,13 @@ pub const REGISTRY: &[&Check] = &[
     &size::CODE,
     &time::TRAIN,
     &time::EVAL,
+    &hardware::CHECK,
     &seeds::CHECK,
     &score::CHECK,
     &claims::CHECK,
     &readme::CHECK,
     &ledger::CHECK,
+    &recipe::CHECK,
 ];
 
 /// What a verification may be told.

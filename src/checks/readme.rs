@@ -1,5 +1,6 @@
 //! The README's results against the logs.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::claims::compare_std;
@@ -12,7 +13,7 @@ use crate::stats::{mean, sample_std};
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "readme-numbers",
-    about: "The README's results table states, per seed and over the seeds, what the logs state.",
+    about: "The README's headline and results table state, per seed and over the seeds, what the logs state.",
     rules: &["pkg-headline", "size-claims-agree", "repro"],
     run,
 };
@@ -23,12 +24,50 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let claims = readme.claims();
+    let mut findings: Vec<Finding> = readme.headline.iter().filter_map(|claim| headline(context, claim)).collect();
     if claims.is_empty() {
         let message = "README.md has no results table with a seed column; its numbers were not compared with the logs";
         let finding = context.finding("repro", message).code(Code::ReadmeWithoutResults).severity(Severity::Info);
-        return vec![finding.at("README.md", None, "no table with a seed column")];
+        findings.push(finding.at("README.md", None, "no table with a seed column"));
     }
-    claims.iter().filter_map(|claim| judge(context, claim)).collect()
+    findings.extend(claims.iter().filter_map(|claim| judge(context, claim)));
+    findings
+}
+
+/// The bold score on top. caddie's own form says which statistic each number is; of another form any score that the logs
+/// print will do.
+fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let runs = context.runs();
+    if matches!(claim.field, Field::ValBpbStd) {
+        return deviation(context, claim);
+    }
+    let values: Vec<f64> = runs.iter().filter_map(|run| claim.field.of(run)).collect();
+    let largest =
+        || runs.iter().max_by(|a, b| claim.field.of(a).partial_cmp(&claim.field.of(b)).unwrap_or(Ordering::Equal));
+    let (measured, run) = match claim.scope {
+        Scope::Max => (claim.field.of(largest()?)?, largest()),
+        _ => (mean(&values)?, None),
+    };
+    let printed =
+        || runs.iter().any(|run| states(run, claim)) || other_means(runs).any(|mean| claim.stated.agrees(mean));
+    if claim.stated.agrees(measured) || claim.loose && printed() {
+        return None;
+    }
+    let (field, stated) = (claim.field.name(), claim.stated.value);
+    let which = if claim.scope == Scope::Max { "the largest run has" } else { "the mean of the logs is" };
+    let rounded = if claim.field == Field::ValBpb { format!("{measured:.8}") } else { measured.to_string() };
+    let message = format!("README.md's headline says {field} {stated}, {which} {rounded}");
+    let mut finding = mismatch(context, claim, message, measured);
+    if claim.loose {
+        finding = finding.severity(Severity::Warning).confidence(Confidence::Medium);
+    }
+    Some(match run {
+        Some(run) => finding.at(run.log.clone(), run.line(field), format!("{field} {rounded}")),
+        None => runs.iter().fold(finding, |finding, run| {
+            let text = claim.field.of(run).map_or_else(|| format!("no {field}"), |value| format!("{field} {value}"));
+            finding.at(run.log.clone(), run.line(field), text)
+        }),
+    })
 }
 
 fn judge(context: &Context<'_>, claim: &Claim) -> Option<Finding> {

@@ -139,7 +139,7 @@ fn parts_of(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
 fn code(context: &Context<'_>) -> Vec<Finding> {
     let Some(script) = context.folder.script.as_ref().filter(|script| script.bytes > 0) else { return Vec::new() };
     let limit = context.limits.artifact_bytes;
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = other_code(context, &script.path).into_iter().collect();
     for run in context.runs() {
         let name = run_name(run);
         // Scripts that count a packed estimate log the raw size as well; that one is the file's.
@@ -175,4 +175,25 @@ fn code(context: &Context<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The script is the one whose digest submission.json states.
+fn other_code(context: &Context<'_>, script: &camino::Utf8Path) -> Option<Finding> {
+    let (claimed, line) = context.folder.metadata()?.text("code_sha256")?;
+    let measured = context.folder.script_sha256.as_deref();
+    let (message, severity) = match measured {
+        Some(measured) if claimed.eq_ignore_ascii_case(measured) => return None,
+        Some(_) => {
+            (format!("{script} is not the script whose SHA-256 {} states", context.json_name()), Severity::Error)
+        }
+        None => {
+            (format!("{script} was not hashed; its SHA-256 in {} is unchecked", context.json_name()), Severity::Unknown)
+        }
+    };
+    let finding = context.finding("size-code-representation", message).code(Code::CodeDigestMismatch);
+    let finding = finding.severity(severity).claimed(claimed).at(context.json_name(), Some(line), claimed);
+    Some(match measured {
+        Some(measured) => finding.measured(measured).at(script, None, format!("SHA-256 {measured}")),
+        None => finding,
+    })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::context::counted_bytes;
-use crate::folder::{Field, Folder, Scope};
+use crate::folder::{Field, Folder, Scope, files};
 use crate::rulebook::Rulebook;
 use crate::{Error, Result};
 
@@ -66,7 +66,10 @@ pub fn measure(paths: &[Utf8PathBuf], cap: Option<u64>) -> Result<Vec<Sizing>> {
     let mut sizings = Vec::new();
     let mut files: Vec<Part> = Vec::new();
     for path in paths {
-        let metadata = fs_err::metadata(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+        let metadata = files::metadata(
+            path,
+            "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
+        )?;
         if metadata.is_dir() {
             sizings.push(folder(path, &rulebook, limit)?);
         } else if !metadata.is_file() {
@@ -163,5 +166,11 @@ fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
     let (Some(code), Some(model)) = (code, model.cloned()) else {
         return Err(Error::unreadable(path, "lacks train_gpt.py or the models that its manifest counts"));
     };
-    Sizing::new(path.as_str(), "script and largest model in the artifact".to_owned(), vec![code, model], None, limit)
+    Sizing::new(
+        path.as_str(),
+        "script and largest model in the artifact; hashes not checked".to_owned(),
+        vec![code, model],
+        None,
+        limit,
+    )
 }

@@ -97,6 +97,17 @@ fn walk(root: &Utf8Path, entries: camino::ReadDirUtf8, depth: usize, listing: &m
     }
 }
 
+/// A path's metadata; where nothing lies there, the error is `missing`.
+///
+/// # Errors
+/// When there is nothing, or it cannot be looked at.
+pub fn metadata(path: &Utf8Path, missing: &str) -> Result<std::fs::Metadata> {
+    std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::unreadable(path, missing),
+        _ => Error::io(path, "opening")(error),
+    })
+}
+
 /// Reads a text file whole; bytes that are not UTF-8 are replaced.
 ///
 /// # Errors

@@ -2,12 +2,14 @@
 
 pub mod claim;
 pub mod files;
+mod headline;
 pub mod json;
 pub mod ledger;
 mod log_parser;
 mod metric;
 pub mod number;
 pub mod readme;
+pub mod recipe;
 pub mod run_log;
 mod runs;
 pub mod submission;
@@ -31,6 +33,11 @@ use crate::{Error, Result};
 /// Logs that are read; a folder with more is no record.
 const MAX_LOGS: usize = 1_000;
 
+const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
+const NO_FOLDER: &str = "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
+/// A script that is hashed at most; a longer one is over any cap.
+const MAX_SCRIPT_BYTES: u64 = 64 << 20;
+
 /// Everything that a records folder states. Nothing in it was executed, no link was followed.
 #[derive(Debug)]
 pub struct Folder {
@@ -47,6 +54,10 @@ pub struct Folder {
     pub model: Option<FileEntry>,
     /// The runs that the submission is about, and the logs that are not.
     pub runs: Runs,
+    /// recipe.toml and the recipes of the native logs.
+    pub recipes: Option<recipe::Recipes>,
+    /// SHA-256 of the script, where submission.json states one to compare.
+    pub script_sha256: Option<String>,
     /// Ledgers by file name.
     pub ledgers: Vec<LedgerFile>,
     /// Digests that `ledgers.json` states, by file name or seed.
@@ -75,9 +86,9 @@ impl Folder {
     /// # Errors
     /// When `path` is not a folder, or cannot be listed.
     pub fn read(path: &Utf8Path) -> Result<Folder> {
-        let metadata = fs_err::metadata(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+        let metadata = files::metadata(path, NO_FOLDER)?;
         if !metadata.is_dir() {
-            return Err(Error::unreadable(path, "not a folder; give the records folder that holds submission.json"));
+            return Err(Error::unreadable(path, format!("not a folder; {GIVE_FOLDER}")));
         }
         let files::Listing { files, mut skipped } = files::list(path)?;
         let mut note = |file: &Utf8Path, reason: String| skipped.push(Skipped { path: file.to_owned(), reason });
@@ -102,9 +113,16 @@ impl Folder {
             .and_then(|text| json::parse(&text).ok())
             .map(|node| digests(&node))
             .unwrap_or_default();
+        let script = script(&files);
+        let states_code =
+            matches!(&submission, Some(SubmissionFile { content: Ok(json), .. }) if json.text("code_sha256").is_some());
+        let hashed = script.as_ref().filter(|script| states_code && script.bytes <= MAX_SCRIPT_BYTES);
+        let script_sha256 = hashed.and_then(|script| files::sha256(&path.join(&script.path)).ok());
         Ok(Folder {
             path: path.to_owned(),
-            script: script(&files),
+            recipes: recipe::read(path, &files, &runs.official),
+            script_sha256,
+            script,
             model: find(&files, is_model).cloned(),
             ledgers: read_ledgers(path, &files),
             ledger_digests,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::claim::{Claim, Field, Scope};
+use super::headline;
 use super::number::Stated;
 
 /// Tables read at most; real READMEs have a handful.
@@ -14,6 +15,8 @@ const MAX_ROWS: usize = 1_000;
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Readme {
     pub tables: Vec<Table>,
+    /// What the bold score on top states; empty where there is none in a form that is sure.
+    pub headline: Vec<Claim>,
 }
 
 /// One pipe table.
@@ -44,6 +47,9 @@ impl Readme {
             let trimmed = line.trim();
             if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
                 fenced = !fenced;
+            }
+            if !fenced && readme.headline.is_empty() {
+                readme.headline = headline::claims(trimmed, number);
             }
             if fenced || !trimmed.contains('|') {
                 header = None;

@@ -30,6 +30,8 @@ pub struct Submission {
     pub compliance: Value,
     /// Keys of numbers that are null.
     pub null_keys: Vec<String>,
+    /// Top-level texts as written: key, text, line.
+    pub texts: Vec<(String, String, u64)>,
     /// Top-level keys as written, with their lines.
     pub keys: Vec<(String, u64)>,
     /// Top-level keys that the canonical schema does not know, verbatim.
@@ -59,6 +61,11 @@ impl Submission {
             ledgers: Vec::new(),
             compliance: Value::Null,
             null_keys: Vec::new(),
+            texts: root
+                .entries()
+                .iter()
+                .filter_map(|(key, node)| Some((key.clone(), node.text()?.to_owned(), node.line)))
+                .collect(),
             keys: root.entries().iter().map(|(key, node)| (key.clone(), node.line)).collect(),
             extra: Map::new(),
         };
@@ -71,6 +78,12 @@ impl Submission {
     /// The claim of `field` in `scope`, the first that stands in the file.
     pub fn claim(&self, field: Field, scope: Scope) -> Option<&Claim> {
         self.claims.iter().find(|claim| claim.field == field && claim.scope == scope)
+    }
+
+    /// A top-level text that is not empty, with its line.
+    pub fn text(&self, key: &str) -> Option<(&str, u64)> {
+        let (_, text, line) = self.texts.iter().find(|(name, text, _)| name == key && !text.is_empty())?;
+        Some((text, *line))
     }
 
     /// The line of a top-level key.
@@ -199,13 +212,11 @@ impl Submission {
 
 /// The two tracks under their one spelling each.
 pub fn canonical_track(text: &str) -> Option<&'static str> {
-    let text = text.to_ascii_lowercase().replace(['-', ' '], "_");
-    if text.contains("non_record") || text.contains("unlimited") {
-        Some("non_record_16mb")
-    } else if text.contains("10min") {
-        Some("10min_16mb")
-    } else {
-        None
+    let text = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    match text.strip_prefix("track_").unwrap_or(&text) {
+        "10min_16mb" => Some("10min_16mb"),
+        "non_record_16mb" | "non_record_unlimited_compute_16mb" => Some("non_record_16mb"),
+        _ => None,
     }
 }
 

@@ -80,6 +80,13 @@ codes! {
     ReadmeBytesNeLog => "README_BYTES_NE_LOG", "Bytes in the README's results are not those of the logs.";
     ReadmeTimeNeLog => "README_TIME_NE_LOG", "A time in the README's results is not that of the logs.";
     ReadmeStepsNeLog => "README_STEPS_NE_LOG", "Steps in the README's results are not those of the logs.";
+    RecipeNeLog => "RECIPE_NE_LOG", "recipe.toml is not the recipe that a log embeds.";
+    WrongHardware => "WRONG_HARDWARE", "A record's log states another machine than 8 H100 SXM.";
+    HardwareUnknown => "HARDWARE_UNKNOWN", "No log states the hardware.";
+    JsonHardwareNeLog => "JSON_HARDWARE_NE_LOG", "The claimed hardware is not that of the logs.";
+    JsonMetricNeLog => "JSON_METRIC_NE_LOG", "The claimed metric is not the one that gives the logs' scores.";
+    TrackUnknown => "TRACK_UNKNOWN", "The track is none of the challenge's.";
+    CodeDigestMismatch => "CODE_DIGEST_MISMATCH", "The script's SHA-256 is not the one stated.";
     ReadmeWithoutResults => "README_WITHOUT_RESULTS", "The README has no results table that can be compared.";
     LedgerUnreadable => "LEDGER_UNREADABLE", "A score ledger cannot be read.";
     LedgerMissing => "LEDGER_MISSING", "A log names a ledger that the folder does not hold.";

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 /// Seeds of the good folder.
 pub const SEEDS: [i64; 3] = [0, 42, 1234];
 const SCRIPT: &str = "# Stands in for the launcher with the engine's source embedded.\nprint(\"train\")\n";
+/// At the head of each log as well.
+const RECIPE: &str = "name = \"good\"\nblurb = \"A hand-made folder.\"\n";
 const MODEL_BYTES: u64 = 15_815_847;
 const SEPARATOR: &str =
     "====================================================================================================";
@@ -20,7 +22,7 @@ pub fn files() -> Vec<(String, String)> {
         ("submission.json".to_owned(), submission(&runs)),
         ("train_gpt.py".to_owned(), SCRIPT.to_owned()),
         ("requirements.txt".to_owned(), "torch==2.11.0\n".to_owned()),
-        ("recipe.toml".to_owned(), "name = \"good\"\n".to_owned()),
+        ("recipe.toml".to_owned(), RECIPE.to_owned()),
         ("ledgers.json".to_owned(), ledgers(&runs)),
     ];
     for run in &runs {
@@ -85,7 +87,7 @@ impl Run {
         let Run { seed, train_ms, steps, bytes_model, sha256, documents, tokens, bytes, .. } = self;
         let (loss, bpb, code, total) = (self.val_loss(), self.val_bpb(), SCRIPT.len(), self.bytes_total());
         format!(
-            "name = \"good\"\nseed = {seed}\n{SEPARATOR}\nRunning caddie-engine 0.1.0\nRunning PyTorch 2.11.0\n\
+            "{RECIPE}{SEPARATOR}\nRunning caddie-engine 0.1.0\nRunning PyTorch 2.11.0\n\
              hardware: cuda:0 NVIDIA H100 80GB HBM3\n{SEPARATOR}\n\
              val_loader:shards pattern=fineweb_val_*.bin tokens:{tokens}\nmodel_params:17059912\n\
              world_size:8 grad_accum_steps:1\n\

@@ -90,7 +90,8 @@ pub(super) const BY_SEED: [&str; 3] = ["seed_results", "runs", "seeds"];
 /// Keys whose object holds numbers that are known.
 pub(super) const NESTED: [&str; 5] = ["artifact", "time", "pre_quant", "scored", "compliance"];
 /// Keys that are read as text.
-pub(super) const TEXTS: [&str; 7] = ["name", "run_name", "author", "github_id", "date", "track", "blurb"];
+pub(super) const TEXTS: [&str; 8] =
+    ["name", "run_name", "author", "github_id", "date", "track", "blurb", "code_sha256"];
 
 /// The number that a key path states, if it is one.
 pub(super) fn known(spelling: &str) -> Option<&'static (&'static str, Field, Scope)> {

@@ -1,0 +1,120 @@
+//! The machine: that the record track's clocks ran on 8 H100 SXM, and that submission.json names the machine of the logs.
+
+use super::context::run_name;
+use super::{Check, Context, Track};
+use crate::folder::RunLog;
+use crate::report::{Code, Finding, Severity};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "hardware",
+    about: "A record's logs state 8 H100 SXM, and submission.json the hardware of the logs.",
+    rules: &["time-hw-8xh100-sxm", "repro"],
+    run,
+};
+
+/// GPUs by the word that names them; a log or a claim that names none is not compared.
+const GPUS: [&str; 16] = [
+    "H100", "H200", "H800", "H20", "GH200", "B200", "B300", "GB10", "A100", "A10", "L40S", "L4", "V100", "T4",
+    "RTX4090", "RTX5090",
+];
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if context.track != Track::NonRecord {
+        findings.extend(context.runs().iter().filter_map(|run| other_machine(context, run)));
+        findings.extend(unstated(context));
+    }
+    findings.extend(context.runs().iter().find_map(|run| claimed(context, run)));
+    findings
+}
+
+/// What the log says about its machine: the engine's line, or the GPU that nvidia-smi listed.
+fn stated(run: &RunLog) -> Option<(&str, Option<u64>)> {
+    let engine = run.hardware.as_deref().map(|text| (text, run.line("hardware")));
+    engine.or_else(|| run.gpu.as_deref().map(|text| (text, run.line("gpu"))))
+}
+
+fn other_machine(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
+    let name = run_name(run);
+    let (message, line, text) = match (stated(run), run.world_size) {
+        (Some((text, line)), _) if !is_h100_sxm(text) => (
+            format!("{name}: the log says {text}; the record track's times are those of 8 H100 SXM"),
+            line,
+            text.to_owned(),
+        ),
+        (_, Some(size)) if size != 8 => {
+            let message = format!("{name}: the log says {size} of the 8 GPUs on which the record track is timed");
+            (message, run.line("world_size"), format!("world_size:{size}"))
+        }
+        _ => return None,
+    };
+    let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongHardware);
+    Some(finding.severity(Severity::Warning).measured(text.clone()).at(run.log.clone(), line, text))
+}
+
+fn is_h100_sxm(text: &str) -> bool {
+    gpus(text) == ["H100"] && !["PCIe", "NVL"].iter().any(|other| text.contains(other))
+}
+
+/// Many logs print only `world_size`: that is no breach, and no proof.
+fn unstated(context: &Context<'_>) -> Option<Finding> {
+    let runs = context.runs();
+    if runs.is_empty() || runs.iter().any(|run| stated(run).is_some()) {
+        return None;
+    }
+    let sized = runs.iter().any(|run| run.world_size.is_some());
+    let (severity, what) =
+        if sized { (Severity::Info, "only the number of GPUs") } else { (Severity::Unknown, "nothing about it") };
+    let message = format!("the hardware is unknown: the logs state {what}");
+    let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::HardwareUnknown).severity(severity);
+    let first = runs.first()?;
+    Some(finding.at(first.log.clone(), first.line("world_size"), "no hardware line, no nvidia-smi table"))
+}
+
+/// The JSON's machine against one log's.
+fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
+    let (claim, key_line) = context.folder.metadata()?.text("hardware")?;
+    let (text, line) = stated(run)?;
+    if claim.contains(text) {
+        return None;
+    }
+    let (claimed, logged) = (gpus(claim), gpus(text));
+    let same = logged.iter().all(|gpu| claimed.contains(gpu));
+    // A name that no list knows is compared only in a native log, whose line caddie copies into submission.json.
+    let comparable = run.hardware.is_some() || !(claimed.is_empty() || logged.is_empty());
+    if !comparable || (same && !logged.is_empty()) {
+        return None;
+    }
+    let message = format!("{} names the hardware {claim}, {} says {text}", context.json_name(), run.log);
+    let finding = context.finding("repro", message).code(Code::JsonHardwareNeLog).severity(Severity::Warning);
+    let finding = finding.claimed(claim).measured(text).at(context.json_name(), Some(key_line), claim);
+    Some(finding.at(run.log.clone(), line, text))
+}
+
+/// The GPUs that a text names: `8xH100-80GB-SXM`, `NVIDIA H100 80GB HBM3`, `1xRTX5090`, `NVIDIA GeForce RTX 5090`.
+fn gpus(text: &str) -> Vec<&'static str> {
+    let text = text.to_ascii_uppercase().replace("RTX ", "RTX");
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    // `8xH100`: a count may stand before the name without a space.
+    let names = words.map(|word| word.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('X'));
+    names.filter_map(|name| GPUS.into_iter().find(|gpu| *gpu == name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_are_told_apart_in_the_spellings_of_logs_and_claims() {
+        for text in ["8xH100-80GB-SXM", "8xH100 SXM (RunPod)", "NVIDIA H100 80GB HBM3", "cuda:0 NVIDIA H100 80GB HBM3"]
+        {
+            assert!(is_h100_sxm(text), "{text}");
+        }
+        for text in ["NVIDIA H200", "NVIDIA H100 PCIe", "NVIDIA H100 NVL", "cpu AMD EPYC threads:2", "H1000"] {
+            assert!(!is_h100_sxm(text), "{text}");
+        }
+        assert_eq!(gpus("1xRTX5090"), gpus("NVIDIA GeForce RTX 5090"));
+        assert_eq!(gpus("2x NVIDIA H100 80GB HBM3, developed on 1x NVIDIA GB10"), ["H100", "GB10"]);
+    }
+}
