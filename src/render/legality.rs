@@ -43,12 +43,12 @@ impl Answer {
         }
     }
 
-    /// For submission.json: what is not known is `null`.
+    /// What was measured; `None` for what these runs do not prove.
     pub fn flag(self) -> Option<bool> {
         match self {
-            Answer::Yes | Answer::ByConstruction => Some(true),
+            Answer::Yes => Some(true),
             Answer::No => Some(false),
-            Answer::Unknown => None,
+            Answer::ByConstruction | Answer::Unknown => None,
         }
     }
 }
