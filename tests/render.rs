@@ -243,6 +243,18 @@ fn the_score_before_quantisation_is_compared_with_its_like_alone() {
     assert!(row(&facts_of(vec![full], "10min_16mb")).ends_with("| 1.2240 | -0.0240 |"));
 }
 
+/// Elsewhere the record track's rules are told and not judged: a CPU is neither a breach nor a mystery.
+#[test]
+fn the_record_tracks_rules_are_not_demanded_elsewhere() {
+    let on_cpu = RunLog { gpu: Some("cpu AMD EPYC threads:2".to_owned()), world_size: Some(1), ..log(7, 2.0, 1.2) };
+    let facts = facts_of(vec![on_cpu], "non_record_16mb");
+    let pages = page::pages(&facts, &legality::statements(&facts)).unwrap();
+    let hardware = pages.readme.lines().find(|line| line.starts_with("| time-hw-8xh100-sxm")).unwrap();
+    assert!(hardware.contains("| not demanded |"), "{hardware}");
+    assert!(!pages.pull_request.contains("time-hw-8xh100-sxm"), "{}", pages.pull_request);
+    assert!(pages.pull_request.contains("stat-seeds (no)"), "{}", pages.pull_request);
+}
+
 #[test]
 fn a_small_set_is_scored_again_whole() {
     let mut facts = facts_of(three_logs(), "non_record_16mb");

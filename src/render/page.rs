@@ -69,6 +69,7 @@ fn meta(facts: &Facts) -> Value {
         github_id => meta.github_id,
         date => meta.date.to_string(),
         track => meta.track.to_string(),
+        is_record => meta.track.is_record(),
         path => format!("records/{}/{}", meta.track.folder(), facts.folder_name()),
         artifact => format!("{}.tar.zst", meta.file_name()),
         blurb => facts.blurb(),
@@ -200,7 +201,7 @@ fn open_rules(statements: &[Statement]) -> Vec<String> {
     let open = |s: &Statement| match s.answer {
         Answer::No => Some(format!("{} (no)", s.rule)),
         Answer::Unknown => Some(format!("{} (unknown)", s.rule)),
-        Answer::Yes | Answer::ByConstruction => None,
+        Answer::Yes | Answer::ByConstruction | Answer::NotDemanded => None,
     };
     statements.iter().filter_map(open).collect()
 }
