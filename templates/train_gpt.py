@@ -13,6 +13,7 @@ import base64 as B, hashlib, importlib.metadata, importlib.util, io, lzma as L, 
 from pathlib import Path
 
 ENGINE = L.decompress(B.b85decode("@PAYLOAD@"),format=L.FORMAT_RAW,filters=[{"id":L.FILTER_LZMA2}])
+COMMANDS = ("run", "train", "evaluate", "build", "source")
 
 
 def unpack():
@@ -65,6 +66,8 @@ def main(argv):
     if argv[:1] in (["-h"], ["--help"]):
         print(__doc__.strip())
         return
+    if argv and argv[0] not in COMMANDS and not argv[0].startswith("-"):
+        sys.exit(f"train_gpt.py: unknown command {argv[0]!r}: it is one of {', '.join(COMMANDS)}, or an option; see --help")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         sys.exit("train_gpt.py: this engine trains in one process: run `python train_gpt.py` without torchrun")
     root = unpack()
@@ -76,7 +79,7 @@ def main(argv):
     if argv[:1] == ["build"]:
         print(engine)
         return
-    if argv[:1] not in (["run"], ["train"], ["evaluate"]):
+    if not argv or argv[0].startswith("-"):
         argv = ["run", *argv]
     stated = dict(part.split("=", 1) if "=" in part else (part, after) for part, after in zip(argv, [*argv[1:], ""]))
     defaults = {"--data": os.environ.get("DATA_PATH", "./data")}

@@ -86,6 +86,10 @@ fn the_script_says_what_is_missing() {
     std::fs::write(&script, launcher::train_gpt_py(RECIPE)).unwrap();
     let Some(help) = python(&script, &dir.join("cache"), &["--help"]) else { return };
     assert!(String::from_utf8_lossy(&help.stdout).contains("train_gpt.py evaluate MODEL"));
+    let unknown = python(&script, &dir.join("cache"), &["bogus"]).unwrap();
+    let message = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(unknown.status.code() == Some(1) && message.contains("unknown command 'bogus'"), "{message}");
+    assert!(!dir.join("cache").exists(), "it has unpacked something before it refused the command");
     let Some(python3) = Command::new("python3")
         .args(["-c", "import sys; print(sys.executable)"])
         .output()

@@ -71,6 +71,11 @@ fn limits() -> Limits {
     }
 }
 
+/// As long as the logs say; its content does not matter to them.
+fn script() -> Vec<u8> {
+    vec![b'#'; 47_642]
+}
+
 fn meta(track: &str) -> Meta {
     Meta {
         name: "Naive Baseline + TTT".to_owned(),
@@ -113,6 +118,7 @@ fn log(seed: i64, val_loss: f64, val_bpb: f64) -> RunLog {
         val_tokens: Some(62_021_846),
         peak_memory_mib: Some(10_184),
         ledger_sha256: Some(format!("{seed:064}")),
+        hyperparameters: BTreeMap::from([("train_loader".to_owned(), "dataset:fineweb10B_sp1024".to_owned())]),
         ..RunLog::default()
     }
 }
@@ -138,7 +144,7 @@ fn finished(log: RunLog) -> FinishedRun {
 fn facts_of(logs: Vec<RunLog>, track: &str) -> Facts {
     let mut runs: Vec<FinishedRun> = logs.into_iter().map(finished).collect();
     runs::agree(&mut runs).unwrap();
-    let mut facts = Facts::of_runs(&runs, meta(track), limits(), 47_642).unwrap();
+    let mut facts = Facts::of_runs(&runs, meta(track), limits(), &script()).unwrap();
     // A release does not change the snapshots.
     facts.versions = Versions { caddie: "0.1.0".into(), engine: "0.1.0".into(), ..facts.versions };
     facts
@@ -177,6 +183,7 @@ fn one_seed_on_a_cpu_over_the_limit_that_states_little() {
         steps: None,
         model_params: None,
         torch_version: None,
+        hyperparameters: BTreeMap::new(),
         ..log(7, 2.0, 1.2)
     };
     let facts = facts_of(vec![bare], "10min_16mb");
@@ -206,13 +213,68 @@ fn every_score_in_the_readme_and_the_json_is_a_logs_or_made_of_them() {
     assert_eq!(json["seeds"], serde_json::json!([0, 42, 1234]));
 }
 
+/// What the engine's construction gives is no measurement, and the JSON does not say it is one.
+#[test]
+fn a_flag_is_true_only_where_it_was_measured() {
+    let facts = facts_of(three_logs(), "10min_16mb");
+    let json = submission::submission_json(&facts, &legality::statements(&facts));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let compliance = &json["compliance"];
+    let by_construction =
+        serde_json::json!(["score_first_ttt", "no_pre_quant_ttt", "no_slot", "no_etlb", "no_ngram_cache"]);
+    assert_eq!(compliance["by_construction"], by_construction);
+    for flag in by_construction.as_array().unwrap() {
+        assert!(compliance.get(flag.as_str().unwrap()).is_none(), "{flag} stands as a measurement");
+    }
+    for measured in ["train_under_600s", "artifact_under_16mb", "eval_under_600s", "three_seeds"] {
+        assert_eq!(compliance[measured], true, "{measured}");
+    }
+}
+
+/// The loop's validation is one of full context at four decimals: compared with nothing but a full-context score.
+#[test]
+fn the_score_before_quantisation_is_compared_with_its_like_alone() {
+    let row = |facts: &Facts| {
+        let readme = page::pages(facts, &legality::statements(facts)).unwrap().readme;
+        readme.lines().find(|line| line.starts_with("| full context, before")).unwrap().to_owned()
+    };
+    assert!(row(&facts_of(three_logs(), "10min_16mb")).ends_with("| 1.2215 | – |"));
+    let full = RunLog { metric: Some("final_int8_zlib_roundtrip_exact".to_owned()), ..log(7, 2.0, 1.2) };
+    assert!(row(&facts_of(vec![full], "10min_16mb")).ends_with("| 1.2240 | -0.0240 |"));
+}
+
+/// Elsewhere the record track's rules are told and not judged: a CPU is neither a breach nor a mystery.
+#[test]
+fn the_record_tracks_rules_are_not_demanded_elsewhere() {
+    let on_cpu = RunLog { gpu: Some("cpu AMD EPYC threads:2".to_owned()), world_size: Some(1), ..log(7, 2.0, 1.2) };
+    let facts = facts_of(vec![on_cpu], "non_record_16mb");
+    let pages = page::pages(&facts, &legality::statements(&facts)).unwrap();
+    let hardware = pages.readme.lines().find(|line| line.starts_with("| time-hw-8xh100-sxm")).unwrap();
+    assert!(hardware.contains("| not demanded |"), "{hardware}");
+    assert!(!pages.pull_request.contains("time-hw-8xh100-sxm"), "{}", pages.pull_request);
+    assert!(pages.pull_request.contains("stat-seeds (no)"), "{}", pages.pull_request);
+}
+
+#[test]
+fn a_small_set_is_scored_again_whole() {
+    let mut facts = facts_of(three_logs(), "non_record_16mb");
+    for (documents, option) in [(101, true), (100, false), (32, false)] {
+        facts.scored.documents = documents;
+        let pages = page::pages(&facts, &legality::statements(&facts)).unwrap();
+        for page in [pages.readme, pages.pull_request] {
+            assert_eq!(page.contains("--docs 100"), option, "{page}");
+            assert_eq!(page.contains("scores every document"), !option, "{page}");
+        }
+    }
+}
+
 #[test]
 fn logs_that_are_not_of_one_finished_submission_are_refused_by_name() {
     let refuse = |change: fn(&mut RunLog), reason: &str| {
         let mut logs = three_logs();
         change(&mut logs[0]);
         let runs: Vec<FinishedRun> = logs.into_iter().map(finished).collect();
-        let message = Facts::of_runs(&runs, meta("10min_16mb"), limits(), 47_642).expect_err(reason).to_string();
+        let message = Facts::of_runs(&runs, meta("10min_16mb"), limits(), &script()).expect_err(reason).to_string();
         assert!(message.contains(reason), "{message:?} does not say {reason:?}");
         assert!(message.contains("seed-"), "{message:?} names no log");
     };
@@ -225,9 +287,9 @@ fn logs_that_are_not_of_one_finished_submission_are_refused_by_name() {
         "its code size is not",
     );
     let runs: Vec<FinishedRun> = vec![log(7, 2.0, 1.2), log(7, 2.1, 1.3)].into_iter().map(finished).collect();
-    assert!(Facts::of_runs(&runs, meta("10min_16mb"), limits(), 47_642).unwrap_err().to_string().contains("seed 7"));
+    assert!(Facts::of_runs(&runs, meta("10min_16mb"), limits(), &script()).unwrap_err().to_string().contains("seed 7"));
     assert!(
-        Facts::of_runs(&runs[..1], meta("10min_16mb"), limits(), 1)
+        Facts::of_runs(&runs[..1], meta("10min_16mb"), limits(), b"#")
             .unwrap_err()
             .to_string()
             .contains("another version")
@@ -257,6 +319,7 @@ fn lay_out(runs: &Utf8Path, seed: i64) -> FinishedRun {
     let rule = "=".repeat(100);
     let log = format!(
         "{RECIPE}\n{rule}\nRunning caddie-engine 0.1.0\nRunning PyTorch 2.11.0\nhardware: cpu Some CPU threads:2\n{rule}\n\
+         train_loader:dataset:fineweb10B_sp1024 train_shards:1\n\
          val_loader:shards pattern=fineweb_val_*.bin tokens:41\nmodel_params:1000\nworld_size:1 grad_accum_steps:8\n\
          seed:{seed}\nstep:100/100 val_loss:2.5000 val_bpb:1.5000 train_time:60003ms step_avg:600.03ms\n\
          Code size: {code} bytes\nSerialized model int8+zlib: {model} bytes (payload:1)\n\
@@ -329,6 +392,9 @@ fn runs_become_a_folder_a_pull_request_and_an_artifact() {
     assert_eq!(shipped["train_seed42.log"], std::fs::read(dir.join("runs/x/seed-42/log.txt")).unwrap());
     assert_eq!(shipped["train_gpt.py"].len() as u64, rendered.facts.results.bytes_code);
     assert_eq!(shipped["recipe.toml"], RECIPE.as_bytes());
+    let json: serde_json::Value = serde_json::from_slice(&shipped["submission.json"]).unwrap();
+    assert_eq!(json["code_sha256"], format!("{:x}", Sha256::digest(&shipped["train_gpt.py"])));
+    assert_eq!(json["data"]["dataset"], "fineweb10B_sp1024");
     let outputs: Vec<String> =
         files(&dir.join("out")).into_keys().filter(|name| !name.starts_with("records/")).collect();
     assert_eq!(outputs, ["My_Entry.tar.zst", "PULL_REQUEST.md"]);

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 use super::ledgers::LedgerSummary;
 use super::recipe::RecipeText;
 use super::results::Results;
 use super::runs::FinishedRun;
 use super::{launcher, numbers};
 use crate::artifact::{Limits, Versions};
-use crate::folder::RunLog;
+use crate::folder::{RunLog, files};
 use crate::{Error, Result};
 
 /// What the runs cannot say: whose submission it is, and what it is called.
@@ -22,9 +24,14 @@ pub struct Meta {
     pub track: Track,
 }
 
-/// A track by its short name, for example `10min_16mb`.
+/// A track of the challenge. It is written by its short name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Track(String);
+pub enum Track {
+    /// `10min_16mb`: runs compete for the record, under the time limits.
+    Record,
+    /// `non_record_16mb`.
+    NonRecord,
+}
 
 /// The facts of one submission.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,15 +48,18 @@ pub struct Facts {
     pub model_file: String,
     /// Length of the `train_gpt.py` that ships.
     pub launcher_bytes: u64,
+    /// SHA-256 of that file, in lower-case hexadecimal.
+    pub code_sha256: String,
     pub versions: Versions,
 }
 
 impl Facts {
-    /// Puts the facts of finished runs together; `launcher_bytes` is the length of the `train_gpt.py` that ships.
+    /// Puts the facts of finished runs together; `script` is the `train_gpt.py` that ships.
     ///
     /// # Errors
     /// Those of [`Results::from_logs`], and when the logs counted another `train_gpt.py` than would ship.
-    pub fn of_runs(runs: &[FinishedRun], meta: Meta, limits: Limits, launcher_bytes: u64) -> Result<Facts> {
+    pub fn of_runs(runs: &[FinishedRun], meta: Meta, limits: Limits, script: &[u8]) -> Result<Facts> {
+        let launcher_bytes = script.len() as u64;
         let logs: Vec<&RunLog> = runs.iter().map(|run| &run.log).collect();
         let results = Results::from_logs(&logs)?;
         let Some(first) = runs.first() else {
@@ -71,6 +81,7 @@ impl Facts {
             ledgers: runs.iter().map(|run| (run.seed, run.ledger_summary.sha256.clone())).collect(),
             model_file: first.model.file_name().unwrap_or_default().to_owned(),
             launcher_bytes,
+            code_sha256: files::hex(&Sha256::digest(script)),
             versions: Versions {
                 caddie: env!("CARGO_PKG_VERSION").to_owned(),
                 engine: launcher::engine_version(),
@@ -93,6 +104,17 @@ impl Facts {
             [] | [1] => names,
             sizes => format!("{}x {names}", sizes.iter().map(u64::to_string).collect::<Vec<_>>().join("/")),
         }
+    }
+
+    /// Folder name of the shards as the logs state it, for example `fineweb10B_sp1024`.
+    pub fn dataset(&self) -> Option<String> {
+        let names = &self.results.datasets;
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// File name of the tokenizer, or `byte260`.
+    pub fn tokenizer(&self) -> String {
+        self.recipe.tokenizer_file().unwrap_or_else(|| "byte260".to_owned())
     }
 
     /// The recipe's own sentences on the method.
@@ -135,18 +157,21 @@ impl Meta {
 impl Track {
     /// Whether the track's runs compete for the record, under its time limits.
     pub fn is_record(&self) -> bool {
-        !self.0.starts_with("non_record")
+        *self == Track::Record
     }
 
     /// Name of the folder under `records/`.
     pub fn folder(&self) -> String {
-        format!("track_{}", self.0)
+        format!("track_{self}")
     }
 }
 
 impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(match self {
+            Track::Record => "10min_16mb",
+            Track::NonRecord => "non_record_16mb",
+        })
     }
 }
 
@@ -154,11 +179,11 @@ impl FromStr for Track {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Track, String> {
-        let name = text.strip_prefix("track_").unwrap_or(text).replace('-', "_");
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-            return Err(format!("{text:?} is no track; the challenge has 10min_16mb and non_record_16mb"));
+        match text.strip_prefix("track_").unwrap_or(text) {
+            "10min_16mb" => Ok(Track::Record),
+            "non_record_16mb" => Ok(Track::NonRecord),
+            _ => Err(format!("{text:?} is no track; the challenge has 10min_16mb and non_record_16mb")),
         }
-        Ok(Track(name))
     }
 }
 
@@ -182,6 +207,9 @@ mod tests {
         let track: Track = "track_non_record_16mb".parse().unwrap();
         assert_eq!((track.to_string().as_str(), track.is_record()), ("non_record_16mb", false));
         assert_eq!("10min_16mb".parse::<Track>().unwrap().folder(), "track_10min_16mb");
-        assert!("../x".parse::<Track>().is_err());
+        for other in ["../x", "", "10min_8mb", "10min-16mb", "track_track_10min_16mb", "Non_Record_16mb"] {
+            let message = other.parse::<Track>().unwrap_err();
+            assert!(message.contains("is no track; the challenge has 10min_16mb and non_record_16mb"), "{message}");
+        }
     }
 }

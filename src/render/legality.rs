@@ -1,7 +1,8 @@
 //! The legality statement: each condition, how the engine meets it, and what of that was checked on these runs.
 //!
-//! Four answers, kept apart: `yes` and `no` were measured from the logs and ledgers, `by construction` is a property of
-//! the engine that its tests check and these runs do not prove, `unknown` is what no file here can answer.
+//! Five answers, kept apart: `yes` and `no` were measured from the logs and ledgers, `by construction` is a property of
+//! the engine that its tests check and these runs do not prove, `unknown` is what no file here can answer,
+//! `not demanded` a rule of the record track alone that a run of the other track does not meet or does not show.
 
 use serde::Serialize;
 
@@ -32,6 +33,8 @@ pub enum Answer {
     ByConstruction,
     #[serde(rename = "unknown")]
     Unknown,
+    #[serde(rename = "not demanded")]
+    NotDemanded,
 }
 
 impl Answer {
@@ -43,12 +46,12 @@ impl Answer {
         }
     }
 
-    /// For submission.json: what is not known is `null`.
+    /// What was measured; `None` for what these runs do not prove.
     pub fn flag(self) -> Option<bool> {
         match self {
-            Answer::Yes | Answer::ByConstruction => Some(true),
+            Answer::Yes => Some(true),
             Answer::No => Some(false),
-            Answer::Unknown => None,
+            Answer::ByConstruction | Answer::Unknown | Answer::NotDemanded => None,
         }
     }
 }
@@ -242,7 +245,7 @@ fn limited(facts: &Facts, rule: &'static str, demand: String, basis: String, hol
         Statement { rule, demand, basis, answer: Answer::measured(holds) }
     } else {
         let basis = format!("{basis} Not demanded on this track.");
-        let answer = Answer::measured(holds.filter(|&holds| holds));
+        let answer = if holds == Some(true) { Answer::Yes } else { Answer::NotDemanded };
         Statement { rule, demand, basis, answer }
     }
 }

@@ -98,7 +98,7 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
         return Err(Error::Usage(format!("--name {:?} has no letter or digit to name a folder by", meta.name)));
     }
     let script = launcher::train_gpt_py(&recipe.toml);
-    let facts = Facts::of_runs(runs, meta, options.limits.clone(), script.len() as u64)?;
+    let facts = Facts::of_runs(runs, meta, options.limits.clone(), &script)?;
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
     let mtime = tarball::source_date_epoch()?;
 

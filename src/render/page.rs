@@ -4,7 +4,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::facts::Facts;
 use super::legality::{Answer, Statement};
-use super::results::Run;
+use super::results::{MetricKind, Other, Results, Run};
 use super::submission::{ledger_file, log_file};
 use super::{launcher, numbers};
 use crate::report::thousands;
@@ -42,12 +42,14 @@ pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
         score => score(facts),
         runs => facts.results.runs.iter().zip(&facts.ledgers).map(|(run, l)| row(facts, run, &l.1)).collect::<Vec<_>>(),
         others => others(facts),
+        gain => gain(&facts.results),
+        sample => sample(facts.scored.documents),
         settings => facts.recipe.key_settings(),
         size => size(facts),
         made => made(facts),
         statements => statements,
         broken => rules(statements, Answer::No),
-        unknown => rules(statements, Answer::Unknown),
+        open => open_rules(statements),
     };
     let fill = |name: &str, template: &str| {
         env.render_named_str(name, template, &context).map_err(|e| Error::Internal(format!("template {name}: {e:#}")))
@@ -67,6 +69,7 @@ fn meta(facts: &Facts) -> Value {
         github_id => meta.github_id,
         date => meta.date.to_string(),
         track => meta.track.to_string(),
+        is_record => meta.track.is_record(),
         path => format!("records/{}/{}", meta.track.folder(), facts.folder_name()),
         artifact => format!("{}.tar.zst", meta.file_name()),
         blurb => facts.blurb(),
@@ -86,6 +89,8 @@ fn score(facts: &Facts) -> Value {
         loss_std => std(results.val_loss.std),
         seeds => results.runs.len(),
         seeds_demanded => facts.limits.seeds,
+        dataset => facts.dataset(),
+        tokenizer => facts.tokenizer(),
         documents => thousands(facts.scored.documents),
         tokens => thousands(facts.scored.tokens),
         bytes => thousands(facts.scored.bytes),
@@ -113,27 +118,57 @@ fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
     }
 }
 
-/// The same models scored otherwise, and what the official way gains.
+/// The same models scored otherwise, and what the official way gains. No Δ where two things differ at once: the score
+/// before quantisation is one of full context, and may be one of a part of the targets.
 fn others(facts: &Facts) -> Vec<Value> {
     let results = &facts.results;
-    let other = |what: String, val_bpb: f64, delta: f64| {
-        context! { what, val_bpb => numbers::score(val_bpb), delta => numbers::delta(delta) }
-    };
-    let scored = results.others.iter().map(|o| other(format!("`{}`", o.metric), o.val_bpb, o.delta));
+    let scored = results.others.iter().map(|o| {
+        let (val_bpb, delta) = (numbers::score(o.val_bpb), Some(numbers::delta(o.delta)));
+        context! { what => format!("`{}`", o.metric), val_bpb, delta }
+    });
     let before = results.pre_quant.map(|(_, val_bpb)| {
-        let part = match facts.recipe.integer("train.val_tokens_limit") {
-            Some(limit) if limit > 0 => format!("the first {} targets only", thousands(limit)),
-            _ => "all targets".to_owned(),
+        let part = facts.recipe.integer("train.val_tokens_limit").filter(|&limit| limit > 0);
+        let targets = match part {
+            Some(limit) => format!("the first {} targets only", thousands(limit)),
+            None => "all targets".to_owned(),
         };
-        let what = format!("before quantisation (last validation of the training loop, {part})");
-        other(what, val_bpb, results.val_bpb.mean - val_bpb)
+        let what =
+            format!("full context, before quantisation (last validation of the training loop, {targets}, 4 decimals)");
+        let alike = results.kind() == MetricKind::Roundtrip && part.is_none();
+        let delta = alike.then(|| numbers::loop_delta(results.val_bpb.mean - val_bpb));
+        context! { what, val_bpb => numbers::loop_score(val_bpb), delta }
     });
     scored.chain(before).collect()
+}
+
+/// One sentence: how far the official score lies from the same models' other scores. `None` where there are no others.
+fn gain(results: &Results) -> Option<String> {
+    let name = |metric: &str| MetricKind::of(metric).short().map_or(format!("`{metric}`"), str::to_owned);
+    let step = |other: &Other| {
+        let way = if other.delta <= 0.0 { "lower" } else { "higher" };
+        format!("{} {way} than with {}", numbers::headline(other.delta.abs()), name(&other.metric))
+    };
+    let steps: Vec<String> = results.others.iter().map(step).collect();
+    let mean = if results.runs.len() > 1 { " (means over the seeds)" } else { "" };
+    let official = name(&results.metric);
+    (!steps.is_empty())
+        .then(|| format!("With {official}, val_bpb of the same model files is {}{mean}.", steps.join(", ")))
+}
+
+/// How `caddie reproduce` is asked for a sample, and what it then scores; a small set is scored whole.
+fn sample(documents: u64) -> Value {
+    const SAMPLE: u64 = 100;
+    if documents > SAMPLE {
+        context! { option => format!(" --docs {SAMPLE}"), what => format!("{SAMPLE} random documents") }
+    } else {
+        context! { option => "", what => "every document" }
+    }
 }
 
 fn size(facts: &Facts) -> Value {
     context! {
         code => thousands(facts.results.bytes_code),
+        code_sha256 => facts.code_sha256,
         total_max => thousands(facts.results.bytes_total_max()),
         limit => thousands(facts.limits.bytes_total),
         over => facts.results.bytes_total_max() > facts.limits.bytes_total,
@@ -159,6 +194,16 @@ fn made(facts: &Facts) -> Value {
 
 fn rules(statements: &[Statement], answer: Answer) -> Vec<&'static str> {
     statements.iter().filter(|s| s.answer == answer).map(|s| s.rule).collect()
+}
+
+/// The rules that the files do not show to be met, each with its answer.
+fn open_rules(statements: &[Statement]) -> Vec<String> {
+    let open = |s: &Statement| match s.answer {
+        Answer::No => Some(format!("{} (no)", s.rule)),
+        Answer::Unknown => Some(format!("{} (unknown)", s.rule)),
+        Answer::Yes | Answer::ByConstruction | Answer::NotDemanded => None,
+    };
+    statements.iter().filter_map(open).collect()
 }
 
 fn seconds(value: Option<f64>) -> String {

@@ -22,6 +22,8 @@ pub struct Results {
     pub pre_quant: Option<(f64, f64)>,
     /// Distinct values over the logs, in order; empty where no log states one.
     pub hardware: Vec<String>,
+    /// Folder names of the shards.
+    pub datasets: Vec<String>,
     pub torch_versions: Vec<String>,
     pub world_sizes: Vec<u64>,
     pub model_params: Option<u64>,
@@ -95,6 +97,16 @@ impl MetricKind {
         }
     }
 
+    /// The context that a score had, in a word or two; `None` for a line of an evaluator that is not known here.
+    pub fn short(self) -> Option<&'static str> {
+        match self {
+            MetricKind::Ttt => Some("test-time training"),
+            MetricKind::Sliding => Some("a sliding window"),
+            MetricKind::Roundtrip => Some("full context"),
+            MetricKind::Other => None,
+        }
+    }
+
     /// In words, for the README.
     pub fn describe(self) -> &'static str {
         match self {
@@ -141,6 +153,7 @@ impl Results {
             others: others(&logs, &runs, &metric),
             pre_quant: pre_quant(&logs),
             hardware: distinct(logs.iter().filter_map(|log| log.hardware.clone().or(log.gpu.clone()))),
+            datasets: distinct(logs.iter().filter_map(|log| dataset(log))),
             torch_versions: distinct(logs.iter().filter_map(|log| log.torch_version.clone())),
             world_sizes: distinct(logs.iter().filter_map(|log| log.world_size)),
             model_params: first.model_params,
@@ -251,6 +264,11 @@ fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
 fn pre_quant(logs: &[&RunLog]) -> Option<(f64, f64)> {
     let values = |of: fn(&RunLog) -> Option<f64>| logs.iter().map(|log| of(log)).collect::<Option<Vec<_>>>();
     Some((stats::mean(&values(|log| log.pre_quant_val_loss)?)?, stats::mean(&values(|log| log.pre_quant_val_bpb)?)?))
+}
+
+/// From `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting `train_loader`.
+fn dataset(log: &RunLog) -> Option<String> {
+    log.hyperparameters.get("train_loader")?.strip_prefix("dataset:").map(str::to_owned)
 }
 
 fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
