@@ -6,6 +6,7 @@
 pub mod artifact;
 pub mod checks;
 pub mod cli;
+pub mod code;
 pub mod error;
 pub mod fixture;
 pub mod folder;

@@ -109,7 +109,7 @@ fn required_keys_and_nulls_are_reported() {
 fn the_cap_holds_for_every_seed_and_can_be_overridden() {
     let good = support::good();
     let good = camino::Utf8Path::from_path(&good).expect("UTF-8");
-    let under = |cap| verify(good, &VerifyOptions { cap: Some(cap) }).expect("a report");
+    let under = |cap| verify(good, &VerifyOptions { cap: Some(cap), ..VerifyOptions::default() }).expect("a report");
     let totals: Vec<u64> = under(16_000_000).runs.iter().filter_map(|run| run.bytes_total).collect();
     let (smallest, largest) = (totals.iter().min().expect("three"), totals.iter().max().expect("three"));
     let over = |report: &FolderReport| -> Vec<String> {

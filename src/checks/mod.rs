@@ -62,6 +62,8 @@ pub const REGISTRY: &[&Check] = &[
 pub struct VerifyOptions {
     /// Another cap than the rulebook's, decimal bytes.
     pub cap: Option<u64>,
+    /// What the score is tested against: a pull request (`#1493`), a records folder, or a value in bits per byte.
+    pub against: Option<String>,
 }
 
 /// Reads the folder and runs every check on it.

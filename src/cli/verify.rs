@@ -34,6 +34,9 @@ pub struct VerifyArgs {
     /// Size cap in decimal bytes instead of the rulebook's 16,000,000
     #[arg(long, value_name = "BYTES")]
     pub cap: Option<u64>,
+    /// Test the score against a pull request (#1493), a records folder, or a val_bpb
+    #[arg(long, value_name = "PR|FOLDER|BPB")]
+    pub against: Option<String>,
     /// One line a folder
     #[arg(long, short)]
     pub quiet: bool,
@@ -87,7 +90,7 @@ impl FailOn {
 /// # Errors
 /// When standard output cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
-    let options = VerifyOptions { cap: args.cap };
+    let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
     let mut folders = Vec::new();
     let mut unreadable = None;
     for folder in &args.folders {

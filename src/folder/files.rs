@@ -113,16 +113,24 @@ pub fn metadata(path: &Utf8Path, missing: &str) -> Result<std::fs::Metadata> {
 /// # Errors
 /// When it cannot be read or is longer than [`MAX_TEXT_BYTES`].
 pub fn read_text(path: &Utf8Path) -> Result<String> {
+    Ok(match String::from_utf8(read_bounded(path)?) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// Reads a file that should be text, whole.
+///
+/// # Errors
+/// When it cannot be read or is longer than [`MAX_TEXT_BYTES`].
+pub fn read_bounded(path: &Utf8Path) -> Result<Vec<u8>> {
     let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
     let mut bytes = Vec::new();
     file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
     if bytes.len() as u64 > MAX_TEXT_BYTES {
         return Err(Error::unreadable(path, format!("longer than {MAX_TEXT_BYTES} bytes; that is no text to read")));
     }
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
+    Ok(bytes)
 }
 
 /// SHA-256 of a file in lower-case hexadecimal, read in pieces.

@@ -24,14 +24,18 @@ pub use json::JsonError;
 pub use ledger::Ledger;
 pub use number::Stated;
 pub use readme::Readme;
-pub use run_log::{MetricLine, RunLog, read_log};
+pub use run_log::{MetricLine, RunLog, SourceDump, read_log};
 pub use runs::{NotCounted, OtherLog, Runs};
 pub use submission::Submission;
 
+use crate::code::Script;
 use crate::{Error, Result};
 
 /// Logs that are read; a folder with more is no record.
 const MAX_LOGS: usize = 1_000;
+
+/// Scripts that are read; a folder with more is a code base, no record.
+const MAX_SCRIPTS: usize = 100;
 
 const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
 const NO_FOLDER: &str = "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
@@ -50,6 +54,8 @@ pub struct Folder {
     pub submission: Option<SubmissionFile>,
     /// The script that is counted.
     pub script: Option<FileEntry>,
+    /// The Python scripts that could be read.
+    pub code: Vec<Script>,
     /// The compressed weights, where the folder holds them.
     pub model: Option<FileEntry>,
     /// The runs that the submission is about, and the logs that are not.
@@ -121,6 +127,7 @@ impl Folder {
         Ok(Folder {
             path: path.to_owned(),
             recipes: recipe::read(path, &files, &runs.official),
+            code: read_scripts(path, &files, &mut note),
             script_sha256,
             script,
             model: find(&files, is_model).cloned(),
@@ -206,6 +213,19 @@ fn read_logs(
         }
     }
     (logs, not_logs)
+}
+
+/// The Python scripts of the folder.
+fn read_scripts(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Path, String)) -> Vec<Script> {
+    let mut scripts = Vec::new();
+    let python = files.iter().filter(|file| file.path.extension() == Some("py"));
+    for file in python.take(MAX_SCRIPTS) {
+        match Script::read(root, &file.path) {
+            Ok(script) => scripts.push(script),
+            Err(error) => note(&file.path, inside(root, &error)),
+        }
+    }
+    scripts
 }
 
 fn read_ledgers(root: &Utf8Path, files: &[FileEntry]) -> Vec<LedgerFile> {

@@ -69,8 +69,60 @@ pub struct RunLog {
     pub ledger_bytes: Option<u64>,
     /// Hyperparameters the log states, by name.
     pub hyperparameters: BTreeMap<String, String>,
+    /// Which run of its file this is, from 0: several runs may be appended to one log.
+    pub run_index: usize,
+    /// How often the file prints this very run again (standard output redirected onto the log doubles it).
+    pub reprints: u64,
+    /// First and last line (1-based) of the run in its file.
+    pub span: (u64, u64),
+    /// The script that is dumped into the log.
+    pub source: Option<SourceDump>,
+    /// First step that the log prints, where what came before it is in no log.
+    pub resumed_from: Option<u64>,
+    /// The log that gives the score, where it is another than `log` (evaluation alone, of a model trained in `log`).
+    pub score_log: Option<Utf8PathBuf>,
+    /// What the log says about scoring only a part of the validation split.
+    pub partial_validation: Option<String>,
+    pub train_shards: Option<u64>,
+    /// Distinct GPUs in the log's nvidia-smi table.
+    pub gpus: Option<u64>,
+    /// Seconds taken from the training budget for calibration, derived from the effective budget.
+    pub gptq_reserve_seconds: Option<f64>,
+    /// Seconds of collecting Hessians or calibrating, as logged.
+    pub gptq_hessian_seconds: Option<f64>,
+    /// Seconds of generating calibration text with the model itself: then no training data is read.
+    pub gptq_generate_seconds: Option<f64>,
+    /// `wallclock:post_gptq total_elapsed`, seconds since the start of training.
+    pub post_gptq_seconds: Option<f64>,
+    /// Compile warm-up before the evaluation's timer starts, seconds.
+    pub eval_warmup_seconds: Option<f64>,
+    /// Sum of the clocks of all evaluations after training, warm-up included, seconds: what a reader with a watch sees.
+    pub eval_wall_seconds: Option<f64>,
+    /// `Total submission size` label, e.g. `int8+zlib`.
+    pub bytes_total_label: Option<String>,
+    /// `Serialized model` label, e.g. `int6+zstd`.
+    pub bytes_model_label: Option<String>,
+    /// Sizes are stated in MB with a few decimals only; the bytes above are then absent.
+    pub megabytes: Option<String>,
+    /// Tokenizer and data set paths as the log states them.
+    pub tokenizer: Option<String>,
+    pub dataset: Option<String>,
     /// Line numbers (1-based) of the facts above, by field name.
     pub lines: BTreeMap<&'static str, u64>,
+}
+
+/// A script dumped into a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SourceDump {
+    /// Bytes of the dump, its last line feed included.
+    pub bytes: u64,
+    /// SHA-256 of those bytes, lower-case hexadecimal.
+    pub sha256: String,
+    /// First and last line (1-based) in the log.
+    pub first_line: u64,
+    pub last_line: u64,
+    /// The dump's beginning is overwritten or cut off, so its size and digest say nothing.
+    pub fragment: bool,
 }
 
 /// One final metric line.

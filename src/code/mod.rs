@@ -1,0 +1,34 @@
+//! Python scripts as they are shipped: read within bounds, hashed, unwrapped and parsed; never executed.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest, Sha256};
+
+use crate::Result;
+use crate::folder::files;
+
+/// One script, as bytes and as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Relative to the folder.
+    pub path: Utf8PathBuf,
+    /// Length as shipped, decimal bytes.
+    pub bytes: u64,
+    /// SHA-256 as shipped, lower-case hexadecimal.
+    pub sha256: String,
+    /// The text as shipped; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+impl Script {
+    /// Reads `path` below `root`.
+    ///
+    /// # Errors
+    /// When it cannot be read or is too long to be a script.
+    pub fn read(root: &Utf8Path, path: &Utf8Path) -> Result<Script> {
+        let full = root.join(path);
+        let bytes = files::read_bounded(&full)?;
+        let sha256 = files::hex(&Sha256::digest(&bytes));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Script { path: path.to_owned(), bytes: bytes.len() as u64, sha256, text })
+    }
+}
