@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod fixture;
 #[cfg(feature = "engine")]
 pub mod inspect;
+pub mod ladder;
 #[cfg(feature = "engine")]
 pub mod progress;
 pub mod render;
@@ -61,6 +62,7 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
     Size(size::SizeArgs),
+    Ladder(ladder::LadderArgs),
     Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
     Fixture(fixture::FixtureArgs),
@@ -116,6 +118,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Size(args) => size::run(&args),
+        Command::Ladder(args) => ladder::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Unpack(args) => unpack::run(&args),
         Command::Fixture(args) => fixture::run(&args),
