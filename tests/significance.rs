@@ -204,6 +204,8 @@ fn a_difference_converted_with_another_tokenizers_ratio_is_named() {
     assert!(message.ends_with("(sp8192-caseops) it is 0.00210"), "{message}");
     folder.readme("Clears the base by 0.00096 BPB ≈ 0.00210 nats/token.\n");
     assert_eq!(nats(&folder), None, "its own ratio");
+    folder.readme("The bar of 0.005 nats / 0.00721 BPB is cleared.\n");
+    assert_eq!(nats(&folder), None, "nats per byte");
     folder.json("2026-04-22", ", \"delta_vs_base_bpb\": -0.00644, \"delta_vs_base_loss_nats\": -0.01665");
     assert!(nats(&folder).is_some_and(|(_, message)| message.contains("0.01665")), "in submission.json as well");
 }

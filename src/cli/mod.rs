@@ -35,6 +35,7 @@ Examples:
   caddie submit demo --data demo/data --track non_record_16mb --out demo
                                                              from a recipe to a records folder
   caddie verify records/*/*                                  re-derive every number of a folder
+  caddie ladder                                              the records that a score is tested against
   caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
 
 Exit codes: 0 fine · 1 findings, over the limit, not reproduced, diverged · 2 wrong usage or unreadable input ·

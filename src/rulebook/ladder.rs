@@ -71,6 +71,8 @@ pub struct Evidence {
     pub name: String,
     /// Where the scores are from.
     pub source: String,
+    /// The pull request that brought them, where it is not the row's.
+    pub pr: Option<u64>,
     /// The merged folder whose logs print them.
     pub folder: Option<String>,
     /// The maintainers tested the next row against these.
@@ -95,6 +97,12 @@ impl Row {
     /// The runs that a later submission is tested against.
     pub fn standing(&self) -> Option<&Evidence> {
         self.evidence.iter().find(|evidence| evidence.standing).or(self.evidence.first())
+    }
+
+    /// Mean of the runs that a later submission is tested against, bits per byte.
+    pub fn mean(&self) -> f64 {
+        let runs = self.standing().map(|evidence| evidence.runs.iter().map(|run| run.val_bpb).collect::<Vec<_>>());
+        runs.and_then(|runs| mean(&runs)).unwrap_or(self.val_bpb)
     }
 
     /// Whether `folder` holds this row's submission or its supporting runs.
@@ -131,9 +139,10 @@ impl Ladder {
         }
     }
 
-    /// The row of a pull request; of two rows of one pull request the later.
+    /// The row of a pull request, of two rows of one pull request the later; or the row that it supports.
     pub fn pull_request(&self, pr: u64) -> Option<&Row> {
-        self.rows.iter().rfind(|row| row.pr == Some(pr))
+        let supports = |row: &&Row| row.evidence.iter().any(|evidence| evidence.pr == Some(pr));
+        self.rows.iter().rfind(|row| row.pr == Some(pr)).or_else(|| self.rows.iter().rfind(supports))
     }
 
     /// The place of the row that a records folder of this name is, or supports.
@@ -160,14 +169,6 @@ impl Ladder {
     pub fn is_frontier(&self, position: usize) -> bool {
         let Some(row) = self.rows.get(position) else { return false };
         self.before(position).is_none_or(|best| row.val_bpb < best.val_bpb)
-    }
-}
-
-impl Row {
-    /// Mean of the runs that a later submission is tested against, bits per byte.
-    pub fn mean(&self) -> f64 {
-        let runs = self.standing().map(|evidence| evidence.runs.iter().map(|run| run.val_bpb).collect::<Vec<_>>());
-        runs.and_then(|runs| mean(&runs)).unwrap_or(self.val_bpb)
     }
 }
 
@@ -226,6 +227,7 @@ mod tests {
         assert_eq!((eve("2026-04-09"), eve("2026-04-10"), eve("2026-03-18")), (Some(1477), Some(1514), None));
         let support = ladder().position("2026-04-29_SmearGateBOSFix_3Seed_1.06141");
         assert_eq!(support, Some(place(1851)), "runs in support of a row are the row's");
+        assert_eq!(ladder().pull_request(1868), ladder().pull_request(1851));
         assert_eq!(ladder().pull_request(65).map(|row| row.val_bpb), Some(1.1556), "the later of two rows");
     }
 

@@ -115,8 +115,10 @@ pub fn row_of(folder: &Folder, ladder: &Ladder) -> Option<usize> {
 
 /// The runs that state a score.
 pub fn runs_of(folder: &Folder) -> Sample {
-    let score = |run: &RunLog| Some(Score { seed: run.seed, val_bpb: run.val_bpb?, val_loss: run.val_loss });
-    let scores = folder.runs.official.iter().filter_map(score).filter(|run| run.val_bpb.is_finite()).collect();
+    let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+    let score =
+        |run: &RunLog| Some(Score { seed: run.seed, val_bpb: finite(run.val_bpb)?, val_loss: finite(run.val_loss) });
+    let scores = folder.runs.official.iter().filter_map(score).collect();
     Sample { name: "its own runs".to_owned(), scores }
 }
 

@@ -117,9 +117,12 @@ impl Recomputed {
                 let one = one_sample(&values, value - margin);
                 add("one-sample", one, false);
                 add("pooled", pooled(&values, &others, margin), false);
-                // The population form divides by n, so that its statistic is larger.
-                let inflated = one.map(|one| TTest::of(one.statistic * (n / (n - 1.0)).sqrt(), one.df));
-                add("one-sample", inflated.and_then(|test| test), true);
+                // The population form divides by n, so that its statistic is larger; df is the same for equal n.
+                let inflated = |test: TTest| TTest::of(test.statistic * (n / (n - 1.0)).sqrt(), test.df);
+                add("one-sample", one.and_then(inflated), true);
+                if values.len() == others.len() {
+                    add("Welch", welch(&values, &others, margin).and_then(inflated), true);
+                }
             }
         }
         found
@@ -130,11 +133,13 @@ impl Recomputed {
 pub fn nats(context: &Context<'_>) -> Option<Finding> {
     let ladder = Ladder::builtin().ok()?;
     let own = runs_of(context.folder).ratio()?;
+    // Nats per byte, as some read the README's 0.005, are a unit of their own and not another tokenizer's.
+    let per_byte = |pair: &NatsPair| pair.fits(std::f64::consts::LN_2.recip());
     let foreign = |pair: &NatsPair| {
         let others = ladder.alphabets.iter().filter(|alphabet| !same_alphabet(alphabet.ratio(), own));
         let fitting: Vec<_> = others.filter(|alphabet| pair.fits(alphabet.ratio())).collect();
         match fitting.as_slice() {
-            [one] if !pair.fits(own) => Some(one.id.clone()),
+            [one] if !pair.fits(own) && !per_byte(pair) => Some(one.id.clone()),
             _ => None,
         }
     };
