@@ -211,6 +211,22 @@ fn a_difference_converted_with_another_tokenizers_ratio_is_named() {
 }
 
 #[test]
+fn another_baseline_than_the_record_that_stood_is_named() {
+    let records = Records::new();
+    let folder = records.folder("10min_16mb", "2026-04-22_Clip", "2026-04-22", &PR_1769);
+    let baseline = |more: &str| {
+        let found = findings(&folder.json("2026-04-22", more).verify(&[])).into_iter();
+        found.filter(|[rule, ..]| rule == "stat-baseline").map(|[.., severity, message]| (severity, message)).next()
+    };
+    assert_eq!(baseline(", \"comparison_baseline_bpb\": 1.0655"), None);
+    assert_eq!(baseline(", \"comparison_baseline_pr\": 1736"), None);
+    let (severity, message) = baseline(", \"comparison_baseline_bpb\": 1.0810").expect("found");
+    assert_eq!(severity, "info");
+    assert!(message.contains("val_bpb 1.081;") && message.ends_with("PR #1736 (1.06549)"), "{message}");
+    assert!(baseline(", \"comparison_baseline_pr\": 1493").is_some_and(|(_, message)| message.contains("PR #1493;")));
+}
+
+#[test]
 fn claimed_statistics_are_recomputed() {
     let records = Records::new();
     let runs = [(314, 1.88276292, 1.1150812), (42, 1.88156874, 1.11437394), (999, 1.88220393, 1.11475014)];

@@ -123,12 +123,12 @@ fn margin(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Op
     let gain = gain_bpb(own, versus)?;
     let asks = format!("the README asks for {} {}", policy.margin, policy.unit.name());
     let short = |text: String| {
-        let finding = context.finding("stat-margin", text).code(Code::Below0005Nats).limit(policy.margin);
+        let finding = context.finding("stat-margin", text).code(Code::Below0005Nats);
         finding.severity(context.on_record(Severity::Warning))
     };
     if gain <= 0.0 {
-        let message = format!("{:.5} bpb worse than {}: no improvement", -gain, named(&versus.baseline));
-        return Some(short(message).measured(-gain));
+        let how = if gain < 0.0 { format!("{:.5} bpb worse than", -gain) } else { "no better than".to_owned() };
+        return Some(short(format!("{how} {}: no improvement", named(&versus.baseline))));
     }
     let decided = comparison.tests.iter().find(|row| row.decides && row.policy.as_deref() == Some(README))?;
     let Some(nats) = decided.delta.map(|delta| -delta) else {
@@ -141,7 +141,9 @@ fn margin(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Op
     };
     let better = format!("{gain:.5} bpb = {nats:.4} nats/token better than {}", named(&versus.baseline));
     if nats < policy.margin {
-        return Some(short(format!("{better}; {asks}, the leaderboard did not hold to it")).measured(nats));
+        return Some(
+            short(format!("{better}; {asks}, the leaderboard did not hold to it")).measured(nats).limit(policy.margin),
+        );
     }
     let p = decided.p_value.filter(|p| *p >= policy.alpha)?;
     let message = format!(

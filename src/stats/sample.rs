@@ -68,11 +68,13 @@ impl Sample {
     }
 
     /// Bits per byte for each nat per token, `tokens / (bytes · ln 2)`, by the runs' own numbers: it names the tokenizer.
+    /// `None` where no run states val_loss, or where the runs are of several tokenizers.
     pub fn ratio(&self) -> Option<f64> {
         let usable = |loss: &f64| loss.is_finite() && *loss > 0.0;
         let ratios: Vec<f64> =
             self.scores.iter().filter_map(|run| Some(run.val_bpb / run.val_loss.filter(usable)?)).collect();
-        mean(&ratios)
+        let first = *ratios.first()?;
+        ratios.iter().all(|ratio| same_alphabet(*ratio, first)).then(|| mean(&ratios))?
     }
 
     /// The runs' scores in `unit`; a run that states no val_loss is converted by the others' ratio. `None` without one.
@@ -81,7 +83,7 @@ impl Sample {
         let value = |run: &Score| match unit {
             Unit::Bpb => Some(run.val_bpb),
             Unit::NatsPerByte => Some(run.val_bpb * LN_2),
-            Unit::NatsPerToken => run.val_loss.or_else(|| Some(run.val_bpb / ratio?)),
+            Unit::NatsPerToken => Some(run.val_loss.unwrap_or(run.val_bpb / ratio?)),
         };
         self.scores.iter().map(value).collect()
     }
@@ -104,6 +106,8 @@ mod tests {
         let tokens = sample.values(Unit::NatsPerToken).expect("a ratio");
         assert!(tokens[0] == 2.7 && (tokens[1] - 3.0).abs() < 1e-12);
         assert!((sample.values(Unit::NatsPerByte).expect("always")[1] - 1.2 * LN_2).abs() < 1e-15);
+        let mixed = Sample { name: "x".into(), scores: vec![run(1.08, Some(2.7)), run(1.08, Some(2.0))] };
+        assert_eq!(mixed.ratio(), None, "runs of two tokenizers");
         let bare = Sample { name: "x".into(), scores: vec![run(1.2, None)] };
         assert_eq!((bare.ratio(), bare.values(Unit::NatsPerToken)), (None, None));
     }

@@ -8,7 +8,7 @@ use crate::checks::{Context, Track};
 use crate::folder::{NatsPair, Stated};
 use crate::report::{Code, Confidence, Finding, Severity, p_value};
 use crate::rulebook::Ladder;
-use crate::stats::{TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
+use crate::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
 /// Spellings of submission.json.
 const STATISTIC: [&str; 4] = ["t_statistic", "t_stat", "t_value", "welch_t"];
@@ -16,6 +16,8 @@ const DEGREES: [&str; 2] = ["welch_df", "df"];
 const P_VALUE: [&str; 3] = ["p_value", "p_val", "welch_p"];
 const BASELINE_PR: [&str; 2] = ["comparison_baseline_pr", "baseline_pr"];
 const BASELINE_BPB: [&str; 2] = ["comparison_baseline_bpb", "baseline_bpb"];
+/// A baseline is quoted as the leaderboard rounds it.
+const ROUNDED: f64 = 1e-4;
 
 /// A number at the top of submission.json under one of `names`: key, value as stated, line.
 fn stated(context: &Context<'_>, names: &[&'static str]) -> Option<(&'static str, Stated, Option<u64>)> {
@@ -31,14 +33,16 @@ pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
     if context.against.is_some() || context.track == Track::NonRecord {
         return None;
     }
-    let (key, value, line) = stated(context, &BASELINE_BPB)?;
-    if value.agrees(standing.val_bpb) || (value.value - standing.val_bpb).abs() < 1e-4 {
-        return None;
-    }
-    let message =
-        format!("compares with {}; the record that stood by the final ladder is {}", value.value, named(standing));
-    let finding = context.finding("stat-baseline", message).severity(Severity::Info);
-    let finding = finding.measured(standing.val_bpb).claimed(value.value);
+    let (key, value, line, what) = if let Some((key, value, line)) = stated(context, &BASELINE_BPB) {
+        let same = value.agrees(standing.val_bpb) || (value.value - standing.val_bpb).abs() < ROUNDED;
+        (!same).then(|| (key, value, line, format!("val_bpb {}", value.value)))?
+    } else {
+        let (key, value, line) = stated(context, &BASELINE_PR)?;
+        let same = standing.pr.is_some_and(|pr| value.agrees(pr as f64));
+        (!same).then(|| (key, value, line, format!("PR #{}", value.value)))?
+    };
+    let message = format!("compares with {what}; the record that stood by the final ladder is {}", named(standing));
+    let finding = context.finding("stat-baseline", message).severity(Severity::Info).claimed(value.value);
     Some(finding.at(context.json_name(), line, format!("\"{key}\": {}", value.value)))
 }
 
@@ -102,7 +106,7 @@ struct Recomputed {
 }
 
 impl Recomputed {
-    fn all(runs: &crate::stats::Sample, baseline: &Baseline, margin: f64) -> Vec<Recomputed> {
+    fn all(runs: &Sample, baseline: &Baseline, margin: f64) -> Vec<Recomputed> {
         let mut found = Vec::new();
         let comparable = super::table::one_alphabet(runs, baseline) == Some(true);
         for margin in [0.0, margin] {

@@ -89,17 +89,17 @@ impl Question<'_> {
 
     /// The runs, the baseline's runs and the baseline's mean in `unit`.
     fn numbers(&self, unit: Unit) -> Result<(Vec<f64>, Vec<f64>, f64), String> {
-        let needs = |whose: &str| format!("{whose} states no val_loss, so nats per token are unknown");
+        let needs = |whose: &str| format!("{whose} no val_loss of one tokenizer, so nats per token are unknown");
         if unit == Unit::NatsPerToken {
             match one_alphabet(self.sample, self.baseline) {
                 Some(true) => {}
                 Some(false) => return Err(self.not_comparable()),
-                None if self.sample.ratio().is_none() => return Err(needs("no run")),
-                None => return Err(needs("the baseline")),
+                None if self.sample.ratio().is_none() => return Err(needs("the runs state")),
+                None => return Err(needs("the baseline states")),
             }
         }
-        let values = self.sample.values(unit).ok_or_else(|| needs("no run"))?;
-        let others = self.baseline.sample.values(unit).ok_or_else(|| needs("the baseline"))?;
+        let values = self.sample.values(unit).ok_or_else(|| needs("the runs state"))?;
+        let others = self.baseline.sample.values(unit).ok_or_else(|| needs("the baseline states"))?;
         let of_bpb = if unit == Unit::NatsPerByte { std::f64::consts::LN_2 } else { 1.0 };
         let value = mean(&others).unwrap_or(self.baseline.val_bpb * of_bpb);
         Ok((values, others, value))
@@ -182,7 +182,7 @@ mod tests {
             rows.iter().find(|row| row.unit == unit && row.test == "one-sample").and_then(|row| row.note.clone())
         };
         assert_eq!((noted("bpb"), noted("nats/byte")), (None, None));
-        assert!(noted("nats/token").is_some_and(|note| note.contains("baseline states no val_loss")));
+        assert!(noted("nats/token").is_some_and(|note| note.starts_with("the baseline states no val_loss")));
     }
 
     #[test]
@@ -192,6 +192,9 @@ mod tests {
         assert!(all(&alone, &baseline).iter().all(|row| row.p_value.is_none() && row.note.is_some()));
         let silent = Sample { name: "x".into(), scores: vec![Score { seed: None, val_bpb: 1.0, val_loss: None }; 3] };
         let rows = all(&silent, &baseline);
-        assert!(rows.iter().any(|row| row.note.as_deref().is_some_and(|note| note.starts_with("no run states"))));
+        assert!(
+            rows.iter()
+                .any(|row| row.note.as_deref().is_some_and(|note| note.starts_with("the runs state no val_loss")))
+        );
     }
 }
