@@ -249,6 +249,21 @@ mod tests {
         assert!(sample_std(&standing(1855)).is_some_and(|std| (std - 0.000931).abs() < 1e-6));
     }
 
+    /// The leaderboard's own policy holds for every row on which it can be asked: what the maintainers applied is this.
+    #[test]
+    fn every_record_passes_the_leaderboards_policy() {
+        let mut asked = 0;
+        for (position, row) in ladder().rows.iter().enumerate().filter(|(at, _)| ladder().is_frontier(*at)) {
+            let Some(before) = ladder().before(position).and_then(Row::standing) else { continue };
+            let bpb = |evidence: &Evidence| evidence.runs.iter().map(|run| run.val_bpb).collect::<Vec<_>>();
+            let tests = row.evidence.iter().filter_map(|evidence| welch(&bpb(evidence), &bpb(before), 0.0).ok());
+            let Some(least) = tests.map(|test| test.p_value).reduce(f64::min) else { continue };
+            asked += 1;
+            assert!(least < 0.25, "{}: p = {least}", row.name());
+        }
+        assert!(asked >= 34, "{asked} rows");
+    }
+
     #[test]
     fn a_ladder_out_of_order_or_without_runs_is_refused() {
         let (head, rows) = RECORDS_2026.split_once("[[row]]").expect("rows");
