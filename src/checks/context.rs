@@ -1,5 +1,8 @@
 //! What every check sees: the folder, the rulebook and the limits that apply.
 
+use std::sync::OnceLock;
+
+use super::significance::{self, Comparison};
 use crate::folder::{Folder, RunLog};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::{Limits, Rulebook};
@@ -51,6 +54,9 @@ pub struct Context<'a> {
     /// The rulebook's, with the cap that the caller asked for.
     pub limits: Limits,
     pub track: Track,
+    /// What the score is tested against, where the caller asks; else the record that stood.
+    pub against: Option<String>,
+    comparison: OnceLock<Comparison>,
 }
 
 impl<'a> Context<'a> {
@@ -58,7 +64,12 @@ impl<'a> Context<'a> {
     pub fn new(folder: &'a Folder, rulebook: &'a Rulebook, cap: Option<u64>) -> Context<'a> {
         let mut limits = rulebook.limits;
         limits.artifact_bytes = cap.unwrap_or(limits.artifact_bytes);
-        Context { folder, rulebook, limits, track: Track::of(folder) }
+        Context { folder, rulebook, limits, track: Track::of(folder), against: None, comparison: OnceLock::new() }
+    }
+
+    /// The significance tests of the score, computed once.
+    pub fn comparison(&self) -> &Comparison {
+        self.comparison.get_or_init(|| significance::compare(self))
     }
 
     /// The submission's runs.

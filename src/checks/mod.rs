@@ -12,6 +12,7 @@ mod readme;
 mod recipe;
 mod score;
 mod seeds;
+mod significance;
 mod size;
 pub mod sizing;
 mod time;
@@ -55,6 +56,7 @@ pub const REGISTRY: &[&Check] = &[
     &readme::CHECK,
     &ledger::CHECK,
     &recipe::CHECK,
+    &significance::CHECK,
 ];
 
 /// What a verification may be told.
@@ -69,15 +71,19 @@ pub struct VerifyOptions {
 /// Reads the folder and runs every check on it.
 ///
 /// # Errors
-/// When the folder cannot be listed. What is wrong inside it is a finding.
+/// When the folder cannot be listed, or the options name no baseline. What is wrong inside it is a finding.
 pub fn verify(folder: &Utf8Path, options: &VerifyOptions) -> Result<FolderReport> {
     let rulebook = Rulebook::builtin()?;
+    if let Some(against) = &options.against {
+        significance::check_against(against)?;
+    }
     Ok(verify_read(&Folder::read(folder)?, &rulebook, options))
 }
 
 /// Runs every check on a folder that was read.
 pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions) -> FolderReport {
-    let context = Context::new(folder, rulebook, options.cap);
+    let mut context = Context::new(folder, rulebook, options.cap);
+    context.against.clone_from(&options.against);
     let mut findings: Vec<Finding> = REGISTRY.iter().flat_map(|check| (check.run)(&context)).collect();
     // Stable: findings of one severity stay in the registry's order.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -89,7 +95,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
         scores: scores(&folder.runs.official),
         size: size_of(&context),
         claimed: folder.metadata().map(|metadata| metadata.canonical()),
-        significance: Vec::new(),
+        significance: context.comparison().tests.clone(),
         findings,
     }
 }

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod fixture;
 #[cfg(feature = "engine")]
 pub mod inspect;
+pub mod ladder;
 #[cfg(feature = "engine")]
 pub mod progress;
 pub mod render;
@@ -34,6 +35,7 @@ Examples:
   caddie submit demo --data demo/data --track non_record_16mb --out demo
                                                              from a recipe to a records folder
   caddie verify records/*/*                                  re-derive every number of a folder
+  caddie ladder                                              the records that a score is tested against
   caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
 
 Exit codes: 0 fine · 1 findings, over the limit, not reproduced, diverged · 2 wrong usage or unreadable input ·
@@ -61,6 +63,7 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
     Size(size::SizeArgs),
+    Ladder(ladder::LadderArgs),
     Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
     Fixture(fixture::FixtureArgs),
@@ -116,6 +119,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Size(args) => size::run(&args),
+        Command::Ladder(args) => ladder::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Unpack(args) => unpack::run(&args),
         Command::Fixture(args) => fixture::run(&args),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::claim::{Claim, Field, Scope};
 use super::headline;
+use super::nats::{self, NatsPair};
 use super::number::Stated;
 
 /// Tables read at most; real READMEs have a handful.
@@ -17,6 +18,8 @@ pub struct Readme {
     pub tables: Vec<Table>,
     /// What the bold score on top states; empty where there is none in a form that is sure.
     pub headline: Vec<Claim>,
+    /// Differences of scores that are stated in bits per byte and in nats.
+    pub nats: Vec<NatsPair>,
 }
 
 /// One pipe table.
@@ -39,7 +42,7 @@ pub struct Row {
 impl Readme {
     /// Finds the tables; those inside code blocks are examples and are passed over.
     pub fn parse(text: &str) -> Readme {
-        let mut readme = Readme::default();
+        let mut readme = Readme { nats: nats::pairs(text), ..Readme::default() };
         let mut header: Option<Vec<String>> = None;
         let mut in_table = false;
         let mut fenced = false;

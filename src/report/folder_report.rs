@@ -122,16 +122,34 @@ pub struct Size {
     pub headroom: Option<i64>,
 }
 
-/// One significance test of the claim.
+/// One significance test of the claim: is the mean of the runs lower than the baseline's by more than the margin?
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Significance {
-    pub policy: String,
+    /// Id of the rulebook's policy that the test speaks to; null for a test that none asks for.
+    pub policy: Option<String>,
+    /// `one-sample`, `welch` or `pooled`, one-sided.
     pub test: String,
-    pub baseline: f64,
+    /// Whose runs are tested: `its own runs`, or those and an independent reproduction.
+    pub sample: String,
+    /// Runs of the sample.
+    pub n: usize,
+    /// Mean of the baseline in `unit`; null where it has none in that unit.
+    pub baseline: Option<f64>,
+    pub baseline_name: String,
+    /// Runs of the baseline; 0 for a bare value.
+    pub baseline_n: usize,
+    /// `bpb`, `nats/token` or `nats/byte`; of `baseline`, `margin` and `delta`.
     pub unit: String,
     pub margin: f64,
-    pub statistic: f64,
-    pub df: f64,
-    pub p_value: f64,
-    pub passes: bool,
+    /// Mean of the runs minus `baseline`; negative is better.
+    pub delta: Option<f64>,
+    pub statistic: Option<f64>,
+    pub df: Option<f64>,
+    pub p_value: Option<f64>,
+    /// Whether `p_value` is below the policy's; null where no policy asks, or nothing was computed.
+    pub passes: Option<bool>,
+    /// Whether this is the reading by which caddie says that the policy holds; the others are for comparison.
+    pub decides: bool,
+    /// Why nothing was computed.
+    pub note: Option<String>,
 }

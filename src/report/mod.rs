@@ -7,6 +7,7 @@ mod github;
 mod json;
 mod markdown;
 mod plain;
+mod significance;
 
 use std::fmt::Write;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub use code::Code;
 pub use finding::{Confidence, Evidence, Finding, Severity};
 pub use folder_report::{FolderReport, RunFacts, Scores, Significance, Size, Verdict};
+pub use significance::{p_value, significance_table};
 
 /// What one command found over all its folders.
 #[derive(Debug, Serialize)]

@@ -18,6 +18,7 @@ pub(super) fn render(report: &Report, look: Look) -> String {
         if !look.quiet {
             summary(&mut text, folder, pen);
             runs(&mut text, folder);
+            text.push_str(&super::significance_table(folder));
             details(&mut text, folder, pen);
         }
     }

@@ -1,10 +1,15 @@
 //! The challenge's rules and limits as data, with the citation of each and the check that decides it.
 
+mod ladder;
+
 use std::collections::HashSet;
 
 use serde::Deserialize;
 
+pub use ladder::{Alphabet, Evidence, Ladder, Row};
+
 use crate::report::Severity;
+use crate::stats::{Test, Unit};
 use crate::{Error, Result};
 
 const PARAMETER_GOLF_2026: &str = include_str!("parameter-golf-2026.toml");
@@ -21,6 +26,27 @@ pub struct Rulebook {
     pub limits: Limits,
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
+    /// What counts as a significant improvement, by each who says so.
+    #[serde(rename = "policy", default)]
+    pub policies: Vec<Policy>,
+}
+
+/// What counts as a significant improvement.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    pub id: String,
+    pub statement: String,
+    pub authority: Authority,
+    pub citations: Vec<String>,
+    /// In which the policy is decided; its test is shown in every unit.
+    pub unit: Unit,
+    /// What the improvement must exceed, in `unit`.
+    pub margin: f64,
+    /// The one-sided p-value must be below.
+    pub alpha: f64,
+    /// By which the policy is decided.
+    pub test: Test,
 }
 
 /// The numbers of the challenge.
@@ -123,6 +149,11 @@ impl Rulebook {
     /// `parameter-golf-2026/1`, as reports and manifests print it.
     pub fn id(&self) -> String {
         format!("{}/{}", self.name, self.version)
+    }
+
+    /// The policy with this id.
+    pub fn policy(&self, id: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.id == id)
     }
 
     /// The rule with this id.

@@ -1,4 +1,10 @@
-//! The statistics of a claim: mean and sample standard deviation over seeds.
+//! The statistics of a claim: means and standard deviations over seeds, t-tests, and the units in which they are asked.
+
+mod sample;
+mod t_test;
+
+pub use sample::{Sample, Score, Unit, same_alphabet};
+pub use t_test::{TTest, Test, Undefined, one_sample, pooled, welch};
 
 /// Arithmetic mean; `None` of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {

@@ -1,0 +1,168 @@
+//! What a score is tested against: the record that stood, or what `--against` names.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::civil::Date;
+
+use crate::folder::{Folder, RunLog};
+use crate::rulebook::{Ladder, Row};
+use crate::stats::{Sample, Score, mean};
+use crate::{Error, Result};
+
+/// What `--against` names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Against {
+    /// A row of the ladder, by its pull request.
+    PullRequest(u64),
+    /// A records folder, whose logs are read.
+    Folder(Utf8PathBuf),
+    /// A bare val_bpb.
+    Value(f64),
+}
+
+impl Against {
+    /// Reads `#1493`, `1493`, a path or `1.0810`.
+    ///
+    /// # Errors
+    /// When it is none of these, or names a pull request that the ladder does not have.
+    pub fn parse(text: &str, ladder: &Ladder) -> Result<Against> {
+        let refuse = |why: String| Err(Error::Usage(format!("--against {text}: {why}")));
+        if let Ok(pr) = text.strip_prefix('#').unwrap_or(text).parse() {
+            return match ladder.pull_request(pr) {
+                Some(_) => Ok(Against::PullRequest(pr)),
+                None => refuse("no record of the ladder; `caddie ladder` lists them, or give its folder".to_owned()),
+            };
+        }
+        match text.parse::<f64>() {
+            Ok(value) if value > 0.0 && value.is_finite() => return Ok(Against::Value(value)),
+            Ok(_) => return refuse("a val_bpb is above 0".to_owned()),
+            Err(_) => {}
+        }
+        let path = Utf8Path::new(text);
+        if path.is_dir() {
+            return Ok(Against::Folder(path.to_owned()));
+        }
+        refuse("neither a pull request (#1493), nor a records folder, nor a val_bpb (1.0810)".to_owned())
+    }
+}
+
+/// A score to beat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    pub name: String,
+    /// Of the row, where it is one.
+    pub pr: Option<u64>,
+    /// Mean, bits per byte.
+    pub val_bpb: f64,
+    /// Its runs; empty for a bare value.
+    pub sample: Sample,
+}
+
+impl Baseline {
+    /// A row of the ladder by the runs that the next row was tested against.
+    pub fn of_row(row: &Row) -> Baseline {
+        let sample = row.standing().map(|evidence| evidence.sample());
+        let sample = sample.unwrap_or_else(|| Sample { name: String::new(), scores: Vec::new() });
+        Baseline { name: row.name(), pr: row.pr, val_bpb: row.mean(), sample }
+    }
+
+    /// What `against` names.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or no log of it states a score.
+    pub fn read(against: &Against, ladder: &Ladder) -> Result<Baseline> {
+        match against {
+            Against::PullRequest(pr) => match ladder.pull_request(*pr) {
+                Some(row) => Ok(Baseline::of_row(row)),
+                None => Err(Error::Usage(format!("--against #{pr}: no record of the ladder"))),
+            },
+            Against::Value(value) => Ok(Baseline {
+                name: format!("val_bpb {value}"),
+                pr: None,
+                val_bpb: *value,
+                sample: Sample { name: "a value".to_owned(), scores: Vec::new() },
+            }),
+            Against::Folder(path) => {
+                let folder = Folder::read(path)?;
+                let sample = runs_of(&folder);
+                let values: Vec<f64> = sample.scores.iter().map(|run| run.val_bpb).collect();
+                let Some(val_bpb) = mean(&values) else {
+                    return Err(Error::unreadable(path, "no log states a score to test against"));
+                };
+                let name = folder_name(&folder).unwrap_or_else(|| path.to_string());
+                Ok(Baseline { name, pr: None, val_bpb, sample })
+            }
+        }
+    }
+
+    /// The record that stood when the folder was proposed: the last before its own row where it is one, else the one
+    /// on the eve of its date. `Ok(None)` before the first record.
+    ///
+    /// # Errors
+    /// What is missing, when the folder states no date.
+    pub fn standing(folder: &Folder, ladder: &Ladder) -> std::result::Result<Option<Baseline>, String> {
+        let row = match row_of(folder, ladder) {
+            Some(position) => ladder.before(position),
+            None => ladder.on_the_eve_of(date_of(folder).ok_or("no date in submission.json or the folder's name")?),
+        };
+        Ok(row.map(Baseline::of_row))
+    }
+}
+
+/// The place of the folder's own row in the ladder.
+pub fn row_of(folder: &Folder, ladder: &Ladder) -> Option<usize> {
+    ladder.position(&folder_name(folder)?)
+}
+
+/// The runs that state a score.
+pub fn runs_of(folder: &Folder) -> Sample {
+    let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+    let score =
+        |run: &RunLog| Some(Score { seed: run.seed, val_bpb: finite(run.val_bpb)?, val_loss: finite(run.val_loss) });
+    let scores = folder.runs.official.iter().filter_map(score).collect();
+    Sample { name: "its own runs".to_owned(), scores }
+}
+
+fn folder_name(folder: &Folder) -> Option<String> {
+    let absolute = folder.path.canonicalize_utf8().unwrap_or_else(|_| folder.path.clone());
+    absolute.file_name().map(str::to_owned)
+}
+
+/// `date` of submission.json, with or without a time of day; else the date that the folder's name starts with.
+fn date_of(folder: &Folder) -> Option<Date> {
+    let day = |text: &str| text.get(..10)?.parse().ok();
+    let stated = folder.metadata().and_then(|metadata| day(metadata.date.as_deref()?));
+    stated.or_else(|| day(&folder_name(folder)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn against_is_a_pull_request_a_value_or_a_folder() {
+        let ladder = Ladder::builtin().expect("loads");
+        let parse = |text: &str| Against::parse(text, ladder);
+        assert_eq!(parse("#1493").expect("a row"), Against::PullRequest(1493));
+        assert_eq!(parse("1493").expect("a row"), Against::PullRequest(1493));
+        assert_eq!(parse("1.0810").expect("a value"), Against::Value(1.081));
+        assert_eq!(parse("src").expect("a folder"), Against::Folder("src".into()));
+        for (text, reason) in [
+            ("#3", "no record of the ladder"),
+            ("-1.5", "above 0"),
+            ("NaN", "above 0"),
+            ("inf", "above 0"),
+            ("nowhere", "neither a pull request"),
+            ("", "neither a pull request"),
+            ("#", "neither a pull request"),
+        ] {
+            assert!(parse(text).is_err_and(|error| error.to_string().contains(reason)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_score_is_no_baseline() {
+        let ladder = Ladder::builtin().expect("loads");
+        let read = Baseline::read(&Against::Folder("src/checks".into()), ladder);
+        assert!(read.is_err_and(|error| error.to_string().contains("no log states a score")));
+    }
+}

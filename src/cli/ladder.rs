@@ -1,0 +1,58 @@
+//! `caddie ladder`
+
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::Result;
+use crate::error::exit;
+use crate::rulebook::{Ladder, Row};
+use crate::stats::sample_std;
+
+/// List the records, oldest first: what `verify --against` tests a score against.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+n, mean and std are those of the runs that the next record is tested against, bits per byte, sample std.
+A row marked - did not beat the rows above it.
+
+Examples:
+  caddie ladder
+  caddie verify --against '#1493' records/track_10min_16mb/2026-04-09_Mine")]
+pub struct LadderArgs {}
+
+/// Prints the ladder.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn run(_: &LadderArgs) -> Result<u8> {
+    let ladder = Ladder::builtin()?;
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["date", "PR", "", "val_bpb", "n", "mean", "std", "tokenizer", "author", "folder"]);
+    for (position, row) in ladder.rows.iter().enumerate() {
+        table.add_row(cells(row, ladder.is_frontier(position)));
+    }
+    for column in [1, 3, 4, 5, 6] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    super::print(&format!("{}\n\nsource: {}\n", lines.join("\n"), ladder.source))?;
+    Ok(exit::OK)
+}
+
+fn cells(row: &Row, frontier: bool) -> [String; 10] {
+    let runs: Vec<f64> = row.standing().iter().flat_map(|runs| &runs.runs).map(|run| run.val_bpb).collect();
+    [
+        row.date.to_string(),
+        row.pr.map_or_else(String::new, |pr| format!("#{pr}")),
+        if frontier { "" } else { "-" }.to_owned(),
+        format!("{:.4}", row.val_bpb),
+        runs.len().to_string(),
+        format!("{:.8}", row.mean()),
+        sample_std(&runs).map_or_else(String::new, |std| format!("{std:.5}")),
+        row.alphabet.clone(),
+        row.author.clone(),
+        row.folder.clone(),
+    ]
+}

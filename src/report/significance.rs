@@ -1,0 +1,62 @@
+//! The significance tests as a compact table for a person.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{FolderReport, Significance, one_line};
+
+/// One block for each pair of a sample and a baseline; empty where nothing was tested.
+pub fn significance_table(report: &FolderReport) -> String {
+    let mut text = String::new();
+    let pair = |row: &Significance| (row.sample.clone(), row.baseline_name.clone());
+    for block in report.significance.chunk_by(|a, b| pair(a) == pair(b)) {
+        let Some(first) = block.first() else { continue };
+        let runs = if first.baseline_n == 0 { String::new() } else { format!(", {} runs", first.baseline_n) };
+        let (sample, name) = (one_line(&first.sample), one_line(&first.baseline_name));
+        let _ = writeln!(text, "  {sample} (n = {}) against {name}{runs}", first.n);
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        table.set_header(["    test", "unit", "delta", "margin", "t", "df", "p", "policy (* decides)"]);
+        for row in block {
+            table.add_row(cells(row));
+        }
+        for column in 2..7 {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for line in table.lines() {
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+    text
+}
+
+/// Four decimals where they say something, else two digits.
+pub fn p_value(p: f64) -> String {
+    if p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.4}") }
+}
+
+fn cells(row: &Significance) -> [String; 8] {
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or_else(String::new, |value| format!("{value:.digits$}"));
+    let verdict = match (row.passes, &row.note) {
+        (_, Some(note)) => one_line(note),
+        (Some(true), _) => "passes".to_owned(),
+        (Some(false), _) => "fails".to_owned(),
+        (None, None) => "no policy".to_owned(),
+    };
+    let policy = row.policy.as_deref().map_or_else(String::new, |policy| format!(" {policy}"));
+    let mark = if row.decides { " *" } else { "" };
+    [
+        format!("    {}", row.test),
+        row.unit.clone(),
+        number(row.delta, 5),
+        row.margin.to_string(),
+        number(row.statistic, 2),
+        number(row.df, 2),
+        row.p_value.map_or_else(String::new, p_value),
+        format!("{verdict}{policy}{mark}"),
+    ]
+}
