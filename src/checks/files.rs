@@ -82,6 +82,13 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 let message = format!("{log} is not counted: {claimed} gives this seed's claimed score");
                 (Code::OtherLog, Severity::Info, message)
             }
+            NotCounted::OtherRunInFile => {
+                (Code::OtherLog, Severity::Info, format!("{log} holds several runs; another of them is counted"))
+            }
+            NotCounted::Unfinished(scored) => {
+                let message = format!("{log} is not counted: it states no score, {scored} does for this seed");
+                (Code::OtherLog, Severity::Info, message)
+            }
             // Of a record, a further seed that is left out of the claim may be a choice among seeds.
             NotCounted::NotClaimed => {
                 let severity = if unreported { context.on_record(Severity::Warning) } else { Severity::Info };

@@ -5,19 +5,57 @@ use super::run_log::{MetricLine, RunLog};
 /// What kind of evaluation a metric line reports; the later kinds are what a run that has them is scored by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
+    /// A name of none of these kinds: a score only where there is no other.
+    Other,
     Roundtrip,
     Sliding,
+    /// Whatever adapts to the text that is scored: test-time training, n-gram caches, slots.
     Ttt,
 }
 
+/// Parts of the names of evaluations that adapt to the text.
+const ADAPTING: [&str; 8] = ["ttt", "slot", "ngram", "n_gram", "etlb", "mixer", "ppm", "knn"];
+/// How the names of metrics of the artifact begin.
+const SCORES: [&str; 9] =
+    ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram"];
+/// How the names of metrics of weights that are not the artifact, or of a part of the data, begin.
+const DIAGNOSTICS: [&str; 12] = [
+    "diag",
+    "pre-quant",
+    "pre_quant",
+    "prequant",
+    "post-prequant",
+    "post-ttt pre-quant",
+    "post_ema",
+    "ema",
+    "swa",
+    "raw",
+    "candidate",
+    "best",
+];
+
 fn tier(name: &str) -> Tier {
-    if name.contains("ttt") {
+    if !SCORES.iter().any(|start| name.starts_with(start)) && !name.contains("exact") {
+        Tier::Other
+    } else if ADAPTING.iter().any(|part| name.contains(part)) {
         Tier::Ttt
     } else if name.contains("sliding") {
         Tier::Sliding
     } else {
         Tier::Roundtrip
     }
+}
+
+/// Whether a metric of this name is never a score: it is of weights that are not the artifact, or says itself that it
+/// is a diagnosis.
+pub(super) fn is_diagnostic(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    DIAGNOSTICS.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether the weights that a metric of this name scores are those before quantisation.
+pub(super) fn is_before_quantisation(name: &str) -> bool {
+    is_diagnostic(name) && !name.ends_with("diagnostic quantized")
 }
 
 /// `final_int8_ttt_lora_exact` and `final_int8_ttt_lora` are one result printed twice.
@@ -51,7 +89,9 @@ fn by_tier(lines: &[MetricLine]) -> Option<usize> {
             Some(_) => {}
         }
     }
-    best
+    // At least it is of the artifact, where nothing calls itself final.
+    let quantized = || lines.iter().rposition(|line| line.name == "diagnostic quantized");
+    best.or_else(|| last_of(Tier::Other)).or_else(quantized)
 }
 
 /// The line with more digits of the same result, when there is one.

@@ -26,7 +26,7 @@ pub use ledger::Ledger;
 pub use nats::NatsPair;
 pub use number::Stated;
 pub use readme::Readme;
-pub use run_log::{MetricLine, RunLog, SourceDump, read_log};
+pub use run_log::{LogFile, MetricLine, RunLog, SourceDump, read_log, read_runs};
 pub use runs::{NotCounted, OtherLog, Runs};
 pub use submission::Submission;
 
@@ -203,10 +203,10 @@ fn read_logs(
     };
     let (mut logs, mut not_logs) = (Vec::new(), Vec::new());
     for file in files.iter().filter(is_text).take(MAX_LOGS) {
-        match read_log(&root.join(&file.path)) {
-            Ok(mut run) if run.is_a_run() => {
-                run.log = file.path.clone();
-                logs.push(run);
+        match read_runs(&root.join(&file.path)) {
+            Ok(log) if log.runs.iter().any(RunLog::is_a_run) => {
+                let runs = log.runs.into_iter().filter(RunLog::is_a_run);
+                logs.extend(runs.map(|run| RunLog { log: file.path.clone(), ..run }));
             }
             // A text file that is no log is no business of a checker.
             Ok(_) if file.path.extension() == Some("txt") => {}

@@ -1,16 +1,11 @@
 //! One training log, read: the facts of a run with the line that states each.
 
-use std::collections::BTreeMap;
-use std::io::BufRead;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
-use super::log_parser::Parser;
+use super::{log_parser, metric};
 use crate::{Error, Result};
-
-/// Bytes of a line that are looked at; what follows is passed over. The longest real lines are hyperparameter dumps.
-const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// What one run's log states. A value that the log does not state is `None`, never a guess.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -98,6 +93,8 @@ pub struct RunLog {
     pub eval_warmup_seconds: Option<f64>,
     /// Sum of the clocks of all evaluations after training, warm-up included, seconds: what a reader with a watch sees.
     pub eval_wall_seconds: Option<f64>,
+    /// Seconds between the last size line and the last metric by the stamps that some logs put before each line.
+    pub eval_stamped_seconds: Option<f64>,
     /// `Total submission size` label, e.g. `int8+zlib`.
     pub bytes_total_label: Option<String>,
     /// `Serialized model` label, e.g. `int6+zstd`.
@@ -107,8 +104,12 @@ pub struct RunLog {
     /// Tokenizer and data set paths as the log states them.
     pub tokenizer: Option<String>,
     pub dataset: Option<String>,
-    /// Line numbers (1-based) of the facts above, by field name.
+    /// Line numbers (1-based) in `log` of the facts above, by field name.
     pub lines: BTreeMap<&'static str, u64>,
+    /// The same, of the facts that `score_log` states.
+    pub score_lines: BTreeMap<&'static str, u64>,
+    /// What `log` itself scored, where the score is that of `score_log`; its line is in `log`.
+    pub superseded: Option<MetricLine>,
 }
 
 /// A script dumped into a log.
@@ -141,10 +142,30 @@ pub struct MetricLine {
     pub line: u64,
 }
 
+impl MetricLine {
+    /// Whether what is scored are the weights before quantisation.
+    pub fn before_quantisation(&self) -> bool {
+        metric::is_before_quantisation(&self.name)
+    }
+}
+
 impl RunLog {
-    /// The line that states `field`, when the log states it.
+    /// The line of `log` that states `field`, when that log states it.
     pub fn line(&self, field: &str) -> Option<u64> {
         self.lines.get(field).copied()
+    }
+
+    /// The file and the line that state `field`; the line is `None` where no log states it.
+    pub fn place(&self, field: &str) -> (&Utf8Path, Option<u64>) {
+        match (&self.score_log, self.score_lines.get(field)) {
+            (Some(log), Some(line)) => (log, Some(*line)),
+            _ => (&self.log, self.line(field)),
+        }
+    }
+
+    /// Evaluation alone, of a model that another log trained.
+    pub fn is_eval_only(&self) -> bool {
+        self.steps.is_none() && self.train_seconds.is_none() && self.val_bpb.is_some()
     }
 
     /// Whether anything in the file says that it is a run's log.
@@ -153,63 +174,34 @@ impl RunLog {
     }
 }
 
-/// Reads one log in a single pass, with bounded memory.
+/// The runs of one file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogFile {
+    /// In the order of the file; a run that is printed twice is one. Empty where nothing is understood.
+    pub runs: Vec<RunLog>,
+    /// Runs beyond those, of a file that holds too many.
+    pub dropped: u64,
+}
+
+/// Reads all runs of one log in a single pass, with memory that does not depend on its length.
 ///
 /// # Errors
 /// When the file cannot be opened or read. Lines that are not understood are no error.
-pub fn read_log(path: &Utf8Path) -> Result<RunLog> {
+pub fn read_runs(path: &Utf8Path) -> Result<LogFile> {
     let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
     let mut reader = std::io::BufReader::with_capacity(256 << 10, file);
-    let mut parser = Parser::default();
-    let mut line = Vec::new();
-    while read_bounded_line(&mut reader, &mut line).map_err(Error::io(path, "reading"))? {
-        parser.line(&String::from_utf8_lossy(&line));
-    }
-    let mut run = parser.finish();
-    run.log = path.to_owned();
-    Ok(run)
+    let mut log = log_parser::read(&mut reader).map_err(Error::io(path, "reading"))?;
+    log.runs.iter_mut().for_each(|run| run.log = path.to_owned());
+    Ok(log)
 }
 
-/// Fills `line` with the next line, without its end, at most [`MAX_LINE_BYTES`] of it; false at the end of the file.
-fn read_bounded_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    line.clear();
-    let mut any = false;
-    loop {
-        let buffer = match reader.fill_buf() {
-            Ok(buffer) => buffer,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if buffer.is_empty() {
-            return Ok(any);
-        }
-        any = true;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let piece = &buffer[..end.unwrap_or(buffer.len())];
-        let room = MAX_LINE_BYTES.saturating_sub(line.len());
-        line.extend_from_slice(&piece[..piece.len().min(room)]);
-        let used = piece.len() + usize::from(end.is_some());
-        reader.consume(used);
-        if end.is_some() {
-            return Ok(true);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lines_cost_bounded_memory_and_nothing_after_them_is_lost() {
-        let mut text = vec![b'x'; 10 * MAX_LINE_BYTES];
-        text.extend_from_slice(b"\nseed:7\nlast");
-        let mut reader = std::io::BufReader::with_capacity(1000, text.as_slice());
-        let mut line = Vec::new();
-        let mut lengths = Vec::new();
-        while read_bounded_line(&mut reader, &mut line).expect("reads") {
-            lengths.push(line.len());
-        }
-        assert_eq!(lengths, [MAX_LINE_BYTES, 6, 4]);
-    }
+/// Reads a log that holds one run, as native logs do; of several, the last that has a score, else the last.
+///
+/// # Errors
+/// As [`read_runs`].
+pub fn read_log(path: &Utf8Path) -> Result<RunLog> {
+    let mut runs = read_runs(path)?.runs;
+    let index = runs.iter().rposition(|run| run.val_bpb.is_some()).or_else(|| runs.len().checked_sub(1));
+    let run = index.map(|index| runs.swap_remove(index));
+    Ok(run.unwrap_or_else(|| RunLog { log: path.to_owned(), ..RunLog::default() }))
 }

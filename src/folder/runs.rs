@@ -1,6 +1,7 @@
 //! Which of a folder's logs are the runs that the submission is about.
 
-use std::collections::BTreeMap;
+mod aside;
+mod join;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -39,12 +40,16 @@ pub enum NotCounted {
     ClaimedIn(Utf8PathBuf),
     /// Every seed that is claimed has its score in other logs.
     NotClaimed,
+    /// The file holds another run, which is counted.
+    OtherRunInFile,
+    /// It states no score, and this log of the same seed does.
+    Unfinished(Utf8PathBuf),
 }
 
-/// Sorts the logs of the folder at `root` by what `claims` say about their scores.
+/// Sorts the runs of the folder at `root` by what `claims` say about their scores.
 pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Runs {
     let mut runs = Runs::default();
-    for mut log in logs {
+    for mut log in one_a_file(logs, claims, &mut runs.others) {
         if let Some(original) = runs.official.iter_mut().find(|kept| same_bytes(root, kept, &log)) {
             // `train.log` beside `train_seed1337.log`: the name that says more is kept.
             if log.log.as_str().contains("seed") && !original.log.as_str().contains("seed") {
@@ -54,17 +59,49 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Ru
             runs.others.push(OtherLog { run: log, why });
             continue;
         }
-        if let Some(claim) = log.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))) {
-            reread_by_seed(&mut log, claim, &mut runs.reread);
-        }
         runs.official.push(log);
     }
-    set_aside_reruns(&mut runs, claims);
-    set_aside_unclaimed(&mut runs, claims);
+    join::evaluations(&mut runs, claims);
+    for log in &mut runs.official {
+        if let Some(claim) = log.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))) {
+            reread_by_seed(log, claim, &mut runs.reread);
+        }
+    }
+    aside::reruns(&mut runs, claims);
+    aside::unclaimed(&mut runs, claims);
+    aside::other_experiments(&mut runs, claims);
+    aside::without_claims(&mut runs, claims);
+    aside::unfinished(&mut runs);
     reread_by_headline(&mut runs, claims);
     // The files come in order of their names, and the sort keeps that among equal seeds.
     runs.official.sort_by_key(|run| run.seed);
     runs
+}
+
+/// Of several runs of one seed in one file: the one whose score is claimed, else the last that has a score.
+fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -> Vec<RunLog> {
+    let mut kept: Vec<RunLog> = Vec::new();
+    for run in logs {
+        let rival = kept.iter_mut().find(|other| other.log == run.log && other.seed == run.seed);
+        // An evaluation alone belongs to the training above it, which is not its rival.
+        let Some(rival) = rival.filter(|rival| rival.is_eval_only() == run.is_eval_only()) else {
+            kept.push(run);
+            continue;
+        };
+        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))).or_else(|| headline(claims));
+        let rank = |run: &RunLog| {
+            let claimed = claim.is_some_and(|claim| run.metrics.iter().any(|(_, _, bpb)| claim.agrees(*bpb)));
+            (claimed, run.val_bpb.is_some())
+        };
+        let loser = if rank(&run) >= rank(rival) { std::mem::replace(rival, run) } else { run };
+        others.push(OtherLog { run: loser, why: NotCounted::OtherRunInFile });
+    }
+    kept
+}
+
+/// The score that is claimed for the whole submission.
+fn headline(claims: &[Claim]) -> Option<Stated> {
+    score_claim(claims, Scope::Whole).or_else(|| score_claim(claims, Scope::Mean))
 }
 
 fn score_claim(claims: &[Claim], scope: Scope) -> Option<Stated> {
@@ -74,6 +111,9 @@ fn score_claim(claims: &[Claim], scope: Scope) -> Option<Stated> {
 /// Same facts first, then the same bytes: hashing every log of a folder would cost more than reading it.
 fn same_bytes(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
     let facts = |run: &RunLog| (run.seed, run.val_bpb, run.train_seconds, run.steps, run.bytes_total);
+    if a.log == b.log {
+        return false;
+    }
     let digest = |run: &RunLog| sha256(&root.join(&run.log)).ok();
     facts(a) == facts(b) && a.lines == b.lines && digest(a).is_some_and(|digest_a| digest(b) == Some(digest_a))
 }
@@ -101,9 +141,8 @@ fn reread_by_seed(log: &mut RunLog, claim: Stated, done: &mut Vec<(Utf8PathBuf, 
 /// Without scores per seed the headline decides: where it is neither the official mean nor an official score, but that
 /// of another metric which every run has, the submission is about that metric.
 fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
-    let headline = score_claim(claims, Scope::Whole).or_else(|| score_claim(claims, Scope::Mean));
     let per_seed = claims.iter().any(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)));
-    let Some(claim) = headline.filter(|_| !per_seed) else { return };
+    let Some(claim) = headline(claims).filter(|_| !per_seed) else { return };
     let matches = |scores: &[f64]| scores.iter().chain(&mean(scores)).any(|score| claim.agrees(*score));
     let official: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb).collect();
     if matches(&official) {
@@ -125,62 +164,6 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
                 reread(run, index, &mut runs.reread);
             }
             return;
-        }
-    }
-}
-
-/// Of several logs with one seed, the one that gives the seed's claimed score is the run; unless another gives the
-/// score that is claimed for another seed, which is for the checks to report.
-fn set_aside_reruns(runs: &mut Runs, claims: &[Claim]) {
-    let gives_claim = |run: &RunLog| {
-        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
-        claim.zip(run.val_bpb).is_some_and(|(claim, measured)| claim.agrees(measured))
-    };
-    let gives_any_claim = |run: &RunLog| {
-        let of_a_seed = |claim: &&Claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_));
-        let measured = |claim: &Claim| run.val_bpb.is_some_and(|measured| claim.stated.agrees(measured));
-        claims.iter().filter(of_a_seed).any(measured)
-    };
-    let winners: Vec<(Option<i64>, Utf8PathBuf)> =
-        runs.official.iter().filter(|run| gives_claim(run)).map(|run| (run.seed, run.log.clone())).collect();
-    for run in std::mem::take(&mut runs.official) {
-        let winner = winners.iter().find(|(seed, _)| *seed == run.seed && run.seed.is_some());
-        match winner {
-            Some((_, log)) if *log != run.log && !gives_any_claim(&run) => {
-                let why = NotCounted::ClaimedIn(log.clone());
-                runs.others.push(OtherLog { run, why });
-            }
-            _ => runs.official.push(run),
-        }
-    }
-}
-
-/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments.
-fn set_aside_unclaimed(runs: &mut Runs, claims: &[Claim]) {
-    // A file may state a seed's score twice, under `seed_results` and under `runs`.
-    let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
-    for claim in claims.iter().filter(|claim| claim.field == Field::ValBpb) {
-        if let Scope::Seed(seed) = claim.scope {
-            per_seed.entry(seed).or_insert(claim.stated);
-        }
-    }
-    if per_seed.is_empty() || per_seed.len() >= runs.official.len() {
-        return;
-    }
-    let mut claimed = vec![false; runs.official.len()];
-    for claim in per_seed.values() {
-        let gives = |run: &RunLog| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
-        let found = (0..runs.official.len()).find(|index| !claimed[*index] && gives(&runs.official[*index]));
-        match found {
-            Some(index) => claimed[index] = true,
-            None => return,
-        }
-    }
-    for (run, claimed) in std::mem::take(&mut runs.official).into_iter().zip(claimed) {
-        if claimed {
-            runs.official.push(run);
-        } else {
-            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
         }
     }
 }

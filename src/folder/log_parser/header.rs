@@ -1,43 +1,71 @@
-//! What a log states before its first step: seed, settings, machine, versions.
+//! What a log states before its first step: seed, settings, data, machine, versions.
 
-use super::{Parser, value, whole};
+use super::Parser;
+use super::words::{value, whole};
 
 /// Hyperparameters kept; real logs have about 120.
 const MAX_HYPERPARAMETERS: usize = 2_000;
+/// GPUs counted; a machine has 8.
+const MAX_GPUS: usize = 1_024;
 /// First keys of the lines in which family A states its settings as `key:value` words.
 const SETTINGS: [&str; 5] =
     ["train_batch_tokens:", "tie_embeddings:", "attention_mode:", "train_loader:dataset:", "sdp_backends:"];
 
 impl Parser {
-    /// Any line that is no step, metric or size.
+    /// Any line that is no step, metric, clock or size.
     pub(super) fn header(&mut self, line: &str) {
         if let Some(rest) = line.strip_prefix("seed:") {
             self.seed(rest);
         } else if line.starts_with("world_size:") {
             self.world_size(value(line, "world_size:"));
         } else if line.starts_with("model_params:") {
-            self.run.model_params = whole(line, "model_params:");
+            self.current.run.model_params = whole(line, "model_params:");
             self.note("model_params");
-        } else if line.starts_with("val_loader:") || line.starts_with("val_tokens:") || line.starts_with("val tokens:")
-        {
-            self.val_tokens(line);
         } else if line.starts_with("peak memory") {
-            self.run.peak_memory_mib = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-            self.note("peak_memory_mib");
-        } else if let Some(rest) = line.strip_prefix("Running ").or(line.strip_prefix("PyTorch ").map(|_| line)) {
-            self.version(rest);
+            self.peak_memory(line);
+        } else if let Some(version) = line.strip_prefix("Running ").or(Some(line)).filter(|rest| is_version(rest)) {
+            self.version(version);
         } else if let Some(rest) = line.strip_prefix("hardware:") {
             self.hardware(rest.trim());
         } else if line.starts_with('|') {
             self.nvidia_smi(line);
-        } else if line.contains(" ws:") && line.contains(" ga:") {
+        } else if !self.data(line) {
+            self.settings(line);
+        }
+    }
+
+    /// Shards, tokens and paths of the data.
+    fn data(&mut self, line: &str) -> bool {
+        if line.starts_with("val_loader:") || line.starts_with("val_tokens:") || line.starts_with("val tokens:") {
+            self.val_tokens(line);
+        } else if line.starts_with("train_shards:") {
+            self.train_shards(line);
+        } else if line.starts_with("train_loader:dataset:") {
+            self.train_shards(line);
+            self.current.run.dataset = value(line, "train_loader:dataset:").map(str::to_owned);
+            self.settings(line);
+        } else if line.starts_with("val_bpb:enabled") {
+            if let Some(path) = value(line, "tokenizer_path=") {
+                self.current.run.tokenizer = Some(path.to_owned());
+                self.note("tokenizer");
+            }
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Lines of `key:value` or `key=value` words.
+    fn settings(&mut self, line: &str) {
+        if line.contains(" ws:") && (line.contains(" ga:") || line.contains(" pop:")) {
             self.world_size(value(line, "ws:"));
             if let Some(seed) = value(line, "s:") {
                 self.seed(seed);
             }
+            self.current.run.model_params = whole(line, "params:").or(self.current.run.model_params);
         } else if line.contains(" seed=") {
             line.split_whitespace().filter_map(|word| word.split_once('=')).for_each(|(k, v)| self.setting(k, v));
-            if let Some(seed) = self.run.hyperparameters.get("seed").cloned() {
+            if let Some(seed) = self.current.run.hyperparameters.get("seed").cloned() {
                 self.seed(&seed);
             }
         } else if SETTINGS.iter().any(|key| line.starts_with(key)) {
@@ -47,6 +75,9 @@ impl Parser {
 
     /// Two spaces and `key: value`: a hyperparameter, or a line that stands outside its block in a few logs.
     pub(super) fn indented(&mut self, rest: &str) {
+        if self.megabytes(rest) || self.resumed(rest) || self.partial_validation(rest) {
+            return;
+        }
         let Some((key, value)) = rest.split_once(':') else { return };
         let value = value.trim();
         match key {
@@ -54,28 +85,46 @@ impl Parser {
             "world_size" => self.world_size(Some(value)),
             _ => {}
         }
-        if self.in_hyperparameters {
+        if self.current.in_hyperparameters {
             self.setting(key, value);
         }
     }
 
+    /// `eval: 500 batches (limited)`
+    fn partial_validation(&mut self, rest: &str) -> bool {
+        let limited = rest.starts_with("eval: ") && rest.ends_with(" batches (limited)");
+        if limited {
+            self.current.run.partial_validation = Some(rest.to_owned());
+            self.note("partial_validation");
+        }
+        limited
+    }
+
     fn setting(&mut self, key: &str, value: &str) {
         let named = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if named && self.run.hyperparameters.len() < MAX_HYPERPARAMETERS {
-            self.run.hyperparameters.insert(key.to_owned(), value.to_owned());
+        let run = &mut self.current.run;
+        if !named || run.hyperparameters.len() >= MAX_HYPERPARAMETERS {
+            return;
         }
+        match key {
+            "tokenizer_path" => run.tokenizer = Some(value.to_owned()),
+            "data_path" | "datasets_dir" => run.dataset = Some(value.to_owned()),
+            _ => {}
+        }
+        run.hyperparameters.insert(key.to_owned(), value.to_owned());
+        self.understood = true;
     }
 
     fn seed(&mut self, text: &str) {
         if let Ok(seed) = text.trim().parse() {
-            self.run.seed = Some(seed);
+            self.current.run.seed = Some(seed);
             self.note("seed");
         }
     }
 
     fn world_size(&mut self, text: Option<&str>) {
         if let Some(size) = text.and_then(|text| text.parse().ok()) {
-            self.run.world_size = Some(size);
+            self.current.run.world_size = Some(size);
             self.note("world_size");
         }
     }
@@ -83,27 +132,43 @@ impl Parser {
     /// `val_loader:shards pattern=… tokens:62021632` or `val_tokens: 40540160`.
     fn val_tokens(&mut self, line: &str) {
         if let Some(tokens) = line.rsplit(':').next().and_then(|text| text.trim().parse().ok()) {
-            self.run.val_tokens = Some(tokens);
+            self.current.run.val_tokens = Some(tokens);
             self.note("val_tokens");
+        }
+    }
+
+    fn train_shards(&mut self, line: &str) {
+        if let Some(shards) = whole(line, "train_shards:") {
+            self.current.run.train_shards = Some(shards);
+            self.note("train_shards");
+        }
+    }
+
+    /// `peak memory allocated: 10184 MiB reserved: 10200 MiB`
+    fn peak_memory(&mut self, line: &str) {
+        if let Some(peak) = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()) {
+            self.current.run.peak_memory_mib = Some(peak);
+            self.note("peak_memory_mib");
         }
     }
 
     fn version(&mut self, rest: &str) {
         if let Some(version) = rest.strip_prefix("PyTorch ") {
-            self.run.torch_version = version.split_whitespace().next().map(str::to_owned);
+            self.current.run.torch_version = version.split_whitespace().next().map(str::to_owned);
             self.note("torch_version");
         } else if let Some(version) = rest.strip_prefix("caddie-engine ") {
-            self.run.engine_version = version.split_whitespace().next().map(str::to_owned);
+            self.current.run.engine_version = version.split_whitespace().next().map(str::to_owned);
         }
+        self.understood = true;
     }
 
     /// `cpu AMD EPYC threads:2` or `cuda:0 NVIDIA H200`.
     fn hardware(&mut self, rest: &str) {
-        self.run.hardware = Some(rest.to_owned());
+        self.current.run.hardware = Some(rest.to_owned());
         self.note("hardware");
         if let Some((_, name)) = rest.strip_prefix("cuda").and_then(|rest| rest.split_once(' ')) {
             let words: Vec<&str> = name.split_whitespace().take_while(|word| !word.contains(':')).collect();
-            self.run.gpu = Some(words.join(" "));
+            self.current.run.gpu = Some(words.join(" "));
             self.note("gpu");
         }
     }
@@ -112,11 +177,20 @@ impl Parser {
     fn nvidia_smi(&mut self, line: &str) {
         let Some(cell) = line.trim_start_matches('|').split('|').next() else { return };
         let words: Vec<&str> = cell.split_whitespace().collect();
-        if let [index, "NVIDIA", .., "On" | "Off"] = words.as_slice()
-            && index.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            self.run.gpu = Some(words[1..words.len() - 1].join(" "));
-            self.note("gpu");
+        let [index, "NVIDIA", .., "On" | "Off"] = words.as_slice() else { return };
+        let Ok(index) = index.parse() else { return };
+        self.current.run.gpu = Some(words[1..words.len() - 1].join(" "));
+        if self.current.gpus.len() < MAX_GPUS {
+            self.current.gpus.insert(index);
         }
+        self.current.run.gpus = Some(self.current.gpus.len() as u64);
+        self.note("gpu");
     }
+}
+
+/// `PyTorch 2.9.1+cu128`, `Python 3.12.3 (main, …`, `caddie-engine 0.1.0`.
+fn is_version(rest: &str) -> bool {
+    let mut words = rest.split_whitespace();
+    let tool = matches!(words.next(), Some("Python" | "PyTorch" | "caddie-engine"));
+    tool && words.next().is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
 }

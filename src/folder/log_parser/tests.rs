@@ -1,9 +1,12 @@
 use super::*;
 
+fn runs(text: &str) -> Vec<RunLog> {
+    super::read(&mut text.as_bytes()).expect("memory reads").runs
+}
+
+/// The last run.
 fn read(text: &str) -> RunLog {
-    let mut parser = Parser::default();
-    text.split('\n').for_each(|line| parser.line(line));
-    parser.finish()
+    runs(text).pop().unwrap_or_default()
 }
 
 #[test]

@@ -1,0 +1,119 @@
+//! What a log says about bytes.
+
+use super::Parser;
+use super::words::{labelled_bytes, ratio, value, whole};
+
+impl Parser {
+    /// Any line about sizes; false when the line is none.
+    pub(super) fn size(&mut self, line: &str) -> bool {
+        if let Some(rest) = line.strip_prefix("Serialized model") {
+            self.serialized(rest);
+        } else if let Some(rest) = line.strip_prefix("Code size") {
+            self.code_size(rest);
+        } else if let Some(rest) = line.strip_prefix("Total submission size") {
+            self.total_size(rest);
+        } else if line.starts_with("budget:") || line.starts_with("artifact:") {
+            self.budget(line);
+        } else if line.starts_with("Raw model: ") || line.contains(" model: ") && line.contains(" | Total submission: ")
+        {
+            self.piped_sizes(line);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn model(&mut self, label: &str, bytes: u64) {
+        let run = &mut self.current.run;
+        run.bytes_model = Some(bytes);
+        run.bytes_model_label = Some(label.to_owned());
+        self.note("bytes_model");
+    }
+
+    fn code(&mut self, bytes: u64) {
+        self.current.run.bytes_code = Some(bytes);
+        self.note("bytes_code");
+    }
+
+    fn total(&mut self, label: Option<&str>, bytes: u64) {
+        let run = &mut self.current.run;
+        run.bytes_total = Some(bytes);
+        run.bytes_total_label = label.map(str::to_owned);
+        self.current.sized_at = self.stamp.or(self.current.sized_at);
+        self.note("bytes_total");
+    }
+
+    /// `: 67224983 bytes` (raw, not counted) or ` int8+zlib: 15815847 bytes (…)`.
+    fn serialized(&mut self, rest: &str) {
+        let Some((label, bytes)) = labelled_bytes(rest) else { return };
+        self.current.after_training = true;
+        if !label.is_empty() {
+            self.model(label, bytes);
+        }
+    }
+
+    fn code_size(&mut self, rest: &str) {
+        let Some((label, bytes)) = labelled_bytes(rest) else { return };
+        if label == "(uncompressed)" {
+            self.current.run.bytes_code_uncompressed = Some(bytes);
+            self.note("bytes_code_uncompressed");
+        } else {
+            self.code(bytes);
+        }
+    }
+
+    fn total_size(&mut self, rest: &str) {
+        let Some((label, bytes)) = labelled_bytes(rest) else { return };
+        if label.is_empty() {
+            self.current.bare_total = Some((bytes, self.number));
+            self.understood = true;
+        } else {
+            self.total(Some(label), bytes);
+        }
+    }
+
+    /// Family C: `budget:15993853/16000000 (…) FITS`, `artifact:15.92MB ternary:N(14239486B) fp:N(2537376B) code:70853`.
+    /// The bytes in parentheses are those before compression and not counted; the model is what the total leaves.
+    fn budget(&mut self, line: &str) {
+        self.current.after_training = true;
+        if let Some((total, _)) = value(line, "budget:").and_then(ratio) {
+            self.total(None, total);
+            let run = &self.current.run;
+            if let (Some(code), None) = (run.bytes_code, run.bytes_model) {
+                self.current.run.bytes_model = total.checked_sub(code);
+                self.note("bytes_model");
+            }
+        }
+        if let Some(code) = whole(line, "code:") {
+            self.code(code);
+        }
+    }
+
+    /// LegendreGPT: `Raw model: … | Code: 70969 bytes | …`, `INT7+zlib model: 15370972 bytes | Total submission: 15441941 bytes`.
+    fn piped_sizes(&mut self, line: &str) {
+        for part in line.split(" | ") {
+            let Some((label, bytes)) = labelled_bytes(part) else { continue };
+            match label {
+                "Code" => self.code(bytes),
+                "Total submission" => self.total(None, bytes),
+                "Raw model" => {}
+                _ => match label.strip_suffix(" model") {
+                    Some(format) => self.model(format, bytes),
+                    None => continue,
+                },
+            }
+            self.current.after_training = true;
+        }
+    }
+
+    /// `INT4+fp8+brotli: 15.67MB model + 0.077MB code = 15.75/16.00MB FITS`: all that such a log says.
+    pub(super) fn megabytes(&mut self, line: &str) -> bool {
+        let stated = line.contains("MB model + ") && line.contains("MB code = ");
+        if stated {
+            self.current.run.megabytes = Some(line.trim().to_owned());
+            self.current.after_training = true;
+            self.note("megabytes");
+        }
+        stated
+    }
+}

@@ -1,0 +1,129 @@
+//! Logs that are not what the submission is about: reruns, other experiments of a study, attempts without a score.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use super::{NotCounted, OtherLog, Runs, headline, score_claim};
+use crate::folder::claim::{Claim, Field, Scope};
+use crate::folder::number::Stated;
+use crate::folder::run_log::RunLog;
+use crate::stats::mean;
+
+/// Of several logs with one seed, the one that gives the seed's claimed score is the run; unless another gives the
+/// score that is claimed for another seed, which is for the checks to report.
+pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
+    let gives_claim = |run: &RunLog| {
+        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        claim.zip(run.val_bpb).is_some_and(|(claim, measured)| claim.agrees(measured))
+    };
+    let gives_any_claim = |run: &RunLog| {
+        let of_a_seed = |claim: &&Claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_));
+        let measured = |claim: &Claim| run.val_bpb.is_some_and(|measured| claim.stated.agrees(measured));
+        claims.iter().filter(of_a_seed).any(measured)
+    };
+    let winners: Vec<(Option<i64>, Utf8PathBuf)> =
+        runs.official.iter().filter(|run| gives_claim(run)).map(|run| (run.seed, run.log.clone())).collect();
+    for run in std::mem::take(&mut runs.official) {
+        let winner = winners.iter().find(|(seed, _)| *seed == run.seed && run.seed.is_some());
+        match winner {
+            Some((_, log)) if *log != run.log && !gives_any_claim(&run) => {
+                let why = NotCounted::ClaimedIn(log.clone());
+                runs.others.push(OtherLog { run, why });
+            }
+            _ => runs.official.push(run),
+        }
+    }
+}
+
+/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments.
+pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim]) {
+    // A file may state a seed's score twice, under `seed_results` and under `runs`.
+    let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
+    for claim in claims.iter().filter(|claim| claim.field == Field::ValBpb) {
+        if let Scope::Seed(seed) = claim.scope {
+            per_seed.entry(seed).or_insert(claim.stated);
+        }
+    }
+    if per_seed.is_empty() || per_seed.len() >= runs.official.len() {
+        return;
+    }
+    let mut claimed = vec![false; runs.official.len()];
+    for claim in per_seed.values() {
+        let gives = |run: &RunLog| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
+        let found = (0..runs.official.len()).find(|index| !claimed[*index] && gives(&runs.official[*index]));
+        match found {
+            Some(index) => claimed[index] = true,
+            None => return,
+        }
+    }
+    for (run, claimed) in std::mem::take(&mut runs.official).into_iter().zip(claimed) {
+        if claimed {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Where the headline is the score of one log alone, logs of other data or of another length are other experiments;
+/// repeats of that experiment, also under another seed, stay.
+pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
+    let Some(claim) = headline(claims) else { return };
+    let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb).collect();
+    if mean(&scores).is_some_and(|mean| claim.agrees(mean)) {
+        return;
+    }
+    let gives = |run: &&RunLog| run.metric_lines.iter().any(|line| !line.diagnostic && claim.agrees(line.val_bpb));
+    let mut claimed = runs.official.iter().filter(gives);
+    let (Some(claimed), None) = (claimed.next().cloned(), claimed.next()) else { return };
+    for run in std::mem::take(&mut runs.official) {
+        if same_experiment(&claimed, &run) {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Where nothing is claimed and the logs are of several experiments, the folder is about the best of them.
+pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
+    if claims.iter().any(|claim| claim.field == Field::ValBpb) {
+        return;
+    }
+    let scored = runs.official.iter().filter(|run| run.val_bpb.is_some());
+    let best = scored.min_by(|a, b| a.val_bpb.partial_cmp(&b.val_bpb).unwrap_or(std::cmp::Ordering::Equal)).cloned();
+    let Some(best) = best else { return };
+    if runs.official.iter().all(|run| same_experiment(&best, run)) {
+        return;
+    }
+    for run in std::mem::take(&mut runs.official) {
+        let another_of_its_seed = run.seed == best.seed && (&run.log, run.run_index) != (&best.log, best.run_index);
+        if same_experiment(&best, &run) && !another_of_its_seed {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Same validation data, same target of steps; what a log does not state, it does not contradict.
+fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
+    let agree = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
+    let name = |run: &RunLog| run.dataset.as_deref().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
+    let data = name(a).is_none() || name(b).is_none() || name(a) == name(b);
+    data && agree(a.val_tokens, b.val_tokens) && agree(a.iterations, b.iterations)
+}
+
+/// An attempt without a score counts for nothing where its seed has a run with one.
+pub(super) fn unfinished(runs: &mut Runs) {
+    let finished: Vec<(Option<i64>, Utf8PathBuf)> =
+        runs.official.iter().filter(|run| run.val_bpb.is_some()).map(|run| (run.seed, run.log.clone())).collect();
+    for run in std::mem::take(&mut runs.official) {
+        let other = finished.iter().find(|(seed, _)| run.val_bpb.is_none() && *seed == run.seed);
+        match other {
+            Some((_, log)) => runs.others.push(OtherLog { why: NotCounted::Unfinished(log.clone()), run }),
+            None => runs.official.push(run),
+        }
+    }
+}
