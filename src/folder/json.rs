@@ -12,6 +12,8 @@ use super::number::Stated;
 
 /// Nesting that is followed. Nothing in a submission needs more than five levels.
 const MAX_DEPTH: usize = 32;
+/// Values that are kept: a text of `[0,0,…` would take thirty times its length in memory. Submissions hold about fifty.
+const MAX_VALUES: usize = 100_000;
 
 /// One JSON value with the line it starts on.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +50,7 @@ impl fmt::Display for JsonError {
 /// Parses a whole text. A leading byte order mark is skipped.
 ///
 /// # Errors
-/// With the line, for syntax errors, NaN or infinite numbers, duplicate keys, and nesting deeper than 32.
+/// With the line, for syntax errors, NaN or infinite numbers, duplicate keys, nesting deeper than 32, and more than 100,000 values.
 pub fn parse(text: &str) -> Result<Node, JsonError> {
     let text = text.trim_start_matches('\u{feff}');
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
@@ -111,11 +113,13 @@ struct Reader<'a> {
     text: &'a str,
     /// Offsets of the line feeds, so that a place in the text becomes a line by binary search.
     line_feeds: Vec<usize>,
+    values: std::cell::Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Reader<'a> {
-        Reader { text, line_feeds: text.match_indices('\n').map(|(offset, _)| offset).collect() }
+        let line_feeds = text.match_indices('\n').map(|(offset, _)| offset).collect();
+        Reader { text, line_feeds, values: std::cell::Cell::new(0) }
     }
 
     fn node(&self, raw: &RawValue, depth: usize) -> Result<Node, JsonError> {
@@ -124,6 +128,10 @@ impl<'a> Reader<'a> {
         let fail = |reason: String| JsonError { line, reason };
         if depth > MAX_DEPTH {
             return Err(fail(format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > MAX_VALUES {
+            return Err(fail(format!("more than {MAX_VALUES} values")));
         }
         let value = match source.as_bytes().first() {
             Some(b'{') => {
@@ -242,5 +250,6 @@ mod tests {
         assert!(refused("{\"a\": }").starts_with("line 1: expected value"));
         assert!(refused(&("[".repeat(100_000))).starts_with("line 1:"));
         assert!(refused(&format!("{}{}", "[".repeat(200), "]".repeat(200))).contains("nested deeper"));
+        assert!(refused(&format!("[{}0]", "0,".repeat(MAX_VALUES))).contains("more than 100000 values"));
     }
 }

@@ -36,6 +36,8 @@ const MAX_LOGS: usize = 1_000;
 
 /// Scripts that are read; a folder with more is a code base, no record.
 const MAX_SCRIPTS: usize = 100;
+/// Bytes of all scripts that are kept in memory.
+const MAX_SCRIPTS_BYTES: u64 = 32 << 20;
 
 const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
 const NO_FOLDER: &str = "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
@@ -200,6 +202,9 @@ fn read_logs(
         name.ends_with(".log") || (name.ends_with(".txt") && !prose)
     };
     let (mut logs, mut not_logs) = (Vec::new(), Vec::new());
+    if let Some(first) = files.iter().filter(is_text).nth(MAX_LOGS) {
+        note(&first.path, format!("more than {MAX_LOGS} logs; this one and what follows were not read"));
+    }
     for file in files.iter().filter(is_text).take(MAX_LOGS) {
         match read_log(&root.join(&file.path)) {
             Ok(mut run) if run.is_a_run() => {
@@ -217,9 +222,15 @@ fn read_logs(
 
 /// The Python scripts of the folder.
 fn read_scripts(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Path, String)) -> Vec<Script> {
-    let mut scripts = Vec::new();
+    let (mut scripts, mut left) = (Vec::new(), MAX_SCRIPTS_BYTES);
     let python = files.iter().filter(|file| file.path.extension() == Some("py"));
-    for file in python.take(MAX_SCRIPTS) {
+    for (index, file) in python.enumerate() {
+        let Some(rest) = left.checked_sub(file.bytes.min(files::MAX_TEXT_BYTES)).filter(|_| index < MAX_SCRIPTS) else {
+            let reason = format!("more than {MAX_SCRIPTS} scripts or {MAX_SCRIPTS_BYTES} bytes of them");
+            note(&file.path, format!("{reason}; this one and what follows were not read"));
+            break;
+        };
+        left = rest;
         match Script::read(root, &file.path) {
             Ok(script) => scripts.push(script),
             Err(error) => note(&file.path, inside(root, &error)),

@@ -158,7 +158,7 @@ impl RunLog {
 /// # Errors
 /// When the file cannot be opened or read. Lines that are not understood are no error.
 pub fn read_log(path: &Utf8Path) -> Result<RunLog> {
-    let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+    let file = super::files::open(path)?;
     let mut reader = std::io::BufReader::with_capacity(256 << 10, file);
     let mut parser = Parser::default();
     let mut line = Vec::new();
