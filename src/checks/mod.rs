@@ -4,7 +4,9 @@
 
 mod claims;
 mod context;
+pub mod diff;
 mod files;
+pub mod git;
 mod hardware;
 mod ledger;
 mod metadata;
@@ -15,10 +17,11 @@ mod seeds;
 mod size;
 pub mod sizing;
 mod time;
+pub mod walk;
 
 use camino::Utf8Path;
 
-pub use context::{Context, Track};
+pub use context::{Context, Track, finding_on};
 
 use crate::Result;
 use crate::folder::{Field, Folder, RunLog, Scope};
@@ -55,6 +58,7 @@ pub const REGISTRY: &[&Check] = &[
     &readme::CHECK,
     &ledger::CHECK,
     &recipe::CHECK,
+    &diff::CHECK,
 ];
 
 /// What a verification may be told.

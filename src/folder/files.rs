@@ -163,7 +163,10 @@ pub fn open(path: &Utf8Path) -> Result<std::io::Take<std::fs::File>> {
         return Err(Error::unreadable(path, "not a regular file"));
     }
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(Error::unreadable(path, format!("{} bytes long; {MAX_FILE_BYTES} are read at most", metadata.len())));
+        return Err(Error::unreadable(
+            path,
+            format!("{} bytes long; {MAX_FILE_BYTES} are read at most", metadata.len()),
+        ));
     }
     Ok(file.take(metadata.len()))
 }

@@ -39,8 +39,11 @@ const MAX_SCRIPTS: usize = 100;
 /// Bytes of all scripts that are kept in memory.
 const MAX_SCRIPTS_BYTES: u64 = 32 << 20;
 
-const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
-const NO_FOLDER: &str = "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
+/// What a user who gave something else should give.
+pub(crate) const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
+/// Said of a path where nothing lies.
+pub(crate) const NO_FOLDER: &str =
+    "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
 /// A script that is hashed at most; a longer one is over any cap.
 const MAX_SCRIPT_BYTES: u64 = 64 << 20;
 
