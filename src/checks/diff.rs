@@ -52,7 +52,7 @@ impl std::str::FromStr for Range {
         };
         let head = if head.is_empty() { "HEAD" } else { head };
         if let Some(option) = [base, head].into_iter().find(|name| name.starts_with('-')) {
-            return Err(format!("{option} is no commit"));
+            return Err(format!("{option:?} is an option, not a commit"));
         }
         Ok(Range { base: base.to_owned(), head: head.to_owned() })
     }
@@ -121,19 +121,19 @@ fn judge(changes: Vec<Change>, before: &BTreeSet<Utf8PathBuf>, rulebook: &Rulebo
     for change in changes {
         let status = change.status;
         if let Some(from) = &change.from {
-            strays.push((from.clone(), "renamed", format!("to {}", change.path)));
+            strays.push((from.clone(), "renamed", format!("into {}", change.path)));
         }
         let folder = record_folder(&change.path);
         match (status, folder) {
             (Status::Added | Status::Renamed, Some(folder)) if !before.contains(&folder) => {
                 proposal.added.entry(folder).or_default().push(change);
             }
-            (Status::Added | Status::Renamed, Some(folder)) => {
-                strays.push((change.path, "added", format!("to {folder}, which is there already")));
+            (Status::Added | Status::Renamed, Some(_)) => {
+                strays.push((change.path, "added", "to another folder, which is there already".to_owned()));
             }
             (Status::Renamed, None) => {}
             (_, Some(folder)) if before.contains(&folder) => {
-                strays.push((change.path, status.name(), "in a folder that is there already".to_owned()));
+                strays.push((change.path, status.name(), "in another folder, which is there already".to_owned()));
             }
             _ => strays.push((change.path, status.name(), "outside of a new folder".to_owned())),
         }
@@ -142,7 +142,7 @@ fn judge(changes: Vec<Change>, before: &BTreeSet<Utf8PathBuf>, rulebook: &Rulebo
     tracks(&mut proposal, before, &finding);
     let more = strays.len().saturating_sub(MAX_FINDINGS);
     for (path, status, what) in strays.into_iter().take(MAX_FINDINGS) {
-        let message = format!("{path} is {status} {what}; a pull request only adds one folder below records/<track>/");
+        let message = format!("{status} {what}: {path}");
         proposal.findings.push(finding(message).measured(status).at(path, None, status));
     }
     if more > 0 {
@@ -311,16 +311,17 @@ mod tests {
         ]);
         assert_eq!(added, [NEW]);
         let expected = [
-            format!("records/track_10min_16mb/2026-01-01_Old/train.log is renamed to {NEW}/train.log"),
-            "records/track_10min_16mb/2026-01-01_Old/README.md is deleted in a folder that is there already".into(),
-            "new.txt is added to records/track_10min_16mb/2026-01-01_Old, which is there already".into(),
-            "README.md is modified outside of a new folder".into(),
-            "loose.txt is added outside of a new folder".into(),
-            "data/x is changed in kind outside of a new folder".into(),
+            format!("renamed into {NEW}/train.log: records/track_10min_16mb/2026-01-01_Old/train.log"),
+            "deleted in another folder, which is there already: records/track_10min_16mb/2026-01-01_Old/README.md"
+                .into(),
+            "added to another folder, which is there already: records/track_10min_16mb/2026-01-01_Old/new.txt".into(),
+            "modified outside of a new folder: README.md".into(),
+            "added outside of a new folder: records/track_10min_16mb/loose.txt".into(),
+            "changed in kind outside of a new folder: data/x".into(),
         ];
         assert_eq!(findings.len(), expected.len(), "{findings:#?}");
         for ((severity, message), expected) in findings.iter().zip(expected) {
-            assert!(*severity == Severity::Error && message.contains(&expected), "{message}");
+            assert!(*severity == Severity::Error && *message == expected, "{message}");
         }
     }
 

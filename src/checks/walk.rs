@@ -170,12 +170,13 @@ impl Search {
         if depth == MAX_DEPTH {
             return false;
         }
-        let before = self.found.folders.len() + self.found.failures.len();
+        let mut said = level.cut;
         if level.cut {
             let reason = format!("more than {MAX_ENTRIES} entries; the rest was not read");
             self.fail(path, &Error::unreadable(path, reason));
         }
         if matches!(place, Place::Records | Place::Track) {
+            said |= !level.links.is_empty();
             for link in &level.links {
                 self.fail(
                     link,
@@ -184,12 +185,14 @@ impl Search {
             }
         }
         for inner in level.folders.iter().filter(|inner| place.leads_to(inner)) {
-            let found = self.below(inner, place.inner(inner), depth + 1);
+            let mut found = self.below(inner, place.inner(inner), depth + 1);
             if !found && place == Place::Track {
                 self.add(inner);
+                found = true;
             }
+            said |= found;
         }
-        self.found.folders.len() + self.found.failures.len() > before
+        said
     }
 
     fn add(&mut self, path: &Utf8Path) {

@@ -131,12 +131,21 @@ impl Walk<'_> {
     }
 }
 
+/// Keeps `most` files, those first that make a record; they stay sorted by path.
+pub(super) fn keep_most_telling(files: &mut Vec<&FileEntry>, most: usize) {
+    if files.len() > most {
+        files.sort_by_cached_key(|file| (rank(&file.path), file.path.clone()));
+        files.truncate(most);
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+}
+
 /// Which files of too many are looked at first: those near the top that a record consists of.
 fn rank(path: &Utf8Path) -> (usize, bool) {
     let name = path.file_name().unwrap_or("").to_ascii_lowercase();
     let of_a_record = name == "readme.md"
         || (name.starts_with("submission") && name.ends_with(".json"))
-        || (name.starts_with("train") && (name.ends_with(".py") || name.ends_with(".log")));
+        || (name.starts_with("train") && [".py", ".log", ".txt"].iter().any(|end| name.ends_with(end)));
     (path.components().count(), !of_a_record)
 }
 

@@ -102,7 +102,10 @@ impl Folder {
             return Err(Error::unreadable(path, format!("not a folder; {GIVE_FOLDER}")));
         }
         let files::Listing { files, mut skipped } = files::list(path)?;
-        let mut note = |file: &Utf8Path, reason: String| skipped.push(Skipped { path: file.to_owned(), reason });
+        let mut note = |file: &Utf8Path, reason: String| {
+            let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason).to_owned();
+            skipped.push(Skipped { path: file.to_owned(), reason });
+        };
 
         let readme = find(&files, |name| name.eq_ignore_ascii_case("readme.md"));
         let readme = readme.and_then(|file| match files::read_text(&path.join(&file.path)) {
@@ -205,10 +208,12 @@ fn read_logs(
         name.ends_with(".log") || (name.ends_with(".txt") && !prose)
     };
     let (mut logs, mut not_logs) = (Vec::new(), Vec::new());
-    if let Some(first) = files.iter().filter(is_text).nth(MAX_LOGS) {
-        note(&first.path, format!("more than {MAX_LOGS} logs; this one and what follows were not read"));
+    let mut texts: Vec<&FileEntry> = files.iter().filter(is_text).collect();
+    if texts.len() > MAX_LOGS {
+        note(Utf8Path::new("."), format!("it holds {} logs and texts; {MAX_LOGS} of them were read", texts.len()));
     }
-    for file in files.iter().filter(is_text).take(MAX_LOGS) {
+    files::keep_most_telling(&mut texts, MAX_LOGS);
+    for file in texts {
         match read_log(&root.join(&file.path)) {
             Ok(mut run) if run.is_a_run() => {
                 run.log = file.path.clone();
@@ -226,12 +231,15 @@ fn read_logs(
 /// The Python scripts of the folder.
 fn read_scripts(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Path, String)) -> Vec<Script> {
     let (mut scripts, mut left) = (Vec::new(), MAX_SCRIPTS_BYTES);
-    let python = files.iter().filter(|file| file.path.extension() == Some("py"));
-    for (index, file) in python.enumerate() {
-        let Some(rest) = left.checked_sub(file.bytes.min(files::MAX_TEXT_BYTES)).filter(|_| index < MAX_SCRIPTS) else {
-            let reason = format!("more than {MAX_SCRIPTS} scripts or {MAX_SCRIPTS_BYTES} bytes of them");
-            note(&file.path, format!("{reason}; this one and what follows were not read"));
-            break;
+    let mut python: Vec<&FileEntry> = files.iter().filter(|file| file.path.extension() == Some("py")).collect();
+    if python.len() > MAX_SCRIPTS {
+        note(Utf8Path::new("."), format!("it holds {} scripts; {MAX_SCRIPTS} of them were read", python.len()));
+    }
+    files::keep_most_telling(&mut python, MAX_SCRIPTS);
+    for file in python {
+        let Some(rest) = left.checked_sub(file.bytes.min(files::MAX_TEXT_BYTES)) else {
+            note(&file.path, format!("the scripts hold more than {MAX_SCRIPTS_BYTES} bytes"));
+            continue;
         };
         left = rest;
         match Script::read(root, &file.path) {
