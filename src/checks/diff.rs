@@ -98,7 +98,8 @@ pub fn verify(
     let mut outcome = walk::verify_all(&folders, rulebook, options, done);
     rename(&mut outcome, &root);
     if !proposal.findings.is_empty() {
-        outcome.folders.insert(0, FolderReport::of_findings(Utf8PathBuf::from("."), proposal.findings));
+        let limit = options.cap.unwrap_or(rulebook.limits.artifact_bytes);
+        outcome.folders.insert(0, FolderReport::of_findings(Utf8PathBuf::from("."), limit, proposal.findings));
     }
     Ok(outcome)
 }

@@ -229,7 +229,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Equality in which `1.0` and `1` are one number.
+    fn alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+        use serde_json::Value::{Array, Object};
+        match (a, b) {
+            (Array(a), Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
+            (Object(a), Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| alike(a, b)))
+            }
+            _ => a == b || a.as_f64().is_some_and(|number| b.as_f64() == Some(number)),
+        }
+    }
 
     #[test]
     fn numbers_keep_their_digits_and_values_their_lines() {
@@ -251,5 +265,35 @@ mod tests {
         assert!(refused(&("[".repeat(100_000))).starts_with("line 1:"));
         assert!(refused(&format!("{}{}", "[".repeat(200), "]".repeat(200))).contains("nested deeper"));
         assert!(refused(&format!("[{}0]", "0,".repeat(MAX_VALUES))).contains("more than 100000 values"));
+    }
+
+    /// Any JSON value whose numbers a double holds.
+    fn any_value() -> impl Strategy<Value = serde_json::Value> {
+        let number = prop_oneof![
+            any::<i32>().prop_map(serde_json::Value::from),
+            any::<f64>().prop_filter("finite", |value| value.is_finite()).prop_map(serde_json::Value::from)
+        ];
+        let text = any::<String>().prop_map(serde_json::Value::String);
+        let leaf = prop_oneof![Just(serde_json::Value::Null), any::<bool>().prop_map(Into::into), number, text];
+        leaf.prop_recursive(5, 60, 8, |inner| {
+            let list = proptest::collection::vec(inner.clone(), 0..8).prop_map(serde_json::Value::Array);
+            let object = proptest::collection::btree_map(any::<String>(), inner, 0..8);
+            prop_oneof![list, object.prop_map(|entries| serde_json::Value::Object(entries.into_iter().collect()))]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_what_is_read(value in any_value(), pretty: bool) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            let read = parse(&text).map(|node| node.to_value());
+            prop_assert!(read.as_ref().is_ok_and(|read| alike(read, &value)), "{text}: {read:?}");
+        }
+
+        #[test]
+        fn no_text_is_more_than_an_error(text: String, open in "[\\[{\":,0-9eE.+nulltrue\\s-]{0,200}") {
+            let _ = parse(&text);
+            let _ = parse(&open);
+        }
     }
 }

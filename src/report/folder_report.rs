@@ -39,8 +39,8 @@ pub struct FolderReport {
 }
 
 impl FolderReport {
-    /// A report on something that is no records folder, such as a pull request as a whole.
-    pub fn of_findings(path: Utf8PathBuf, mut findings: Vec<Finding>) -> FolderReport {
+    /// A report on something that is no records folder, such as a pull request as a whole; `limit` is the size cap.
+    pub fn of_findings(path: Utf8PathBuf, limit: u64, mut findings: Vec<Finding>) -> FolderReport {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         FolderReport {
             path,
@@ -48,7 +48,7 @@ impl FolderReport {
             verdict: FolderReport::verdict_of(&findings),
             runs: Vec::new(),
             scores: Scores::default(),
-            size: Size::default(),
+            size: Size { limit, ..Size::default() },
             claimed: None,
             significance: Vec::new(),
             findings,
