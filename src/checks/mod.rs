@@ -6,6 +6,7 @@ mod claims;
 mod context;
 pub mod diff;
 mod files;
+pub mod find;
 pub mod git;
 mod hardware;
 mod ledger;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
 use crate::Result;
-use crate::checks::{VerifyOptions, diff, walk};
+use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::error::exit;
 use crate::report::{Format, Look, Report, Severity};
 use crate::rulebook::Rulebook;
@@ -106,7 +106,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     let outcome = match &args.diff {
         Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
         None => {
-            let mut found = walk::find(&args.folders);
+            let mut found = find::find(&args.folders);
             let progress = progress(found.folders.len());
             let mut outcome = walk::verify_all(&found.folders, &rulebook, &options, || progress.inc(1));
             progress.finish_and_clear();
