@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench libtorch engine-lock clean
+.PHONY: help build demo test bench bench-verify corpus heads fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -46,6 +46,34 @@ test: libtorch ## every test of the workspace
 bench: build ## the engine against eager PyTorch on this machine
 	$(call need,$(PYTHON),apt-get install python3 python3-pip)
 	"$(PYTHON)" benches/run.py --caddie $(CADDIE)
+
+# Of a checkout or of what pull requests propose, nothing is committed here: both are given by name.
+# $(call given,VARIABLE,what it is)
+given = @[ -d "$($(1))" ] || { echo "make: give $(1)=DIR, $(2)" >&2; exit 1; }
+# The toolkit alone, without libtorch.
+TOOLKIT = --no-default-features -p caddie
+
+corpus: ## compare with the corpus worked out by hand, over a checkout: make corpus UPSTREAM=DIR
+	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
+	CADDIE_UPSTREAM="$(abspath $(UPSTREAM))" $(CARGO) test $(TOOLKIT) --test 'corpus_*' -- --nocapture --test-threads 1
+
+heads: ## verify what pull requests propose: make heads HEADS=DIR, with DIR/<number>/records/<track>/<name>
+	$(call given,HEADS,a folder of pull requests' folders)
+	$(CARGO) build --release $(TOOLKIT)
+	"$(PYTHON)" scripts/heads "$(HEADS)" --caddie $(CADDIE)
+
+bench-verify: ## time verify over a checkout beside CPython's ast.parse: make bench-verify UPSTREAM=DIR
+	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
+	$(CARGO) build --release $(TOOLKIT)
+	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
+
+SECONDS ?= 60
+FUZZ ?= $(CARGO) +nightly fuzz
+fuzz: ## feed random bytes to every reader, SECONDS each; needs cargo-fuzz and a nightly toolchain
+	$(call need,cargo-fuzz,cargo install cargo-fuzz; rustup toolchain install nightly)
+	@for target in $${TARGETS:-$$($(FUZZ) list)}; do mkdir -p "fuzz/corpus/$$target" || exit 1; \
+	  $(FUZZ) run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- -max_total_time=$(SECONDS) -max_len=16384 \
+	    -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 || exit 1; done
 
 engine-lock: ## renew the Cargo.lock that ships inside train_gpt.py
 	scripts/engine-lock

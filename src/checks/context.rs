@@ -84,24 +84,29 @@ impl<'a> Context<'a> {
 
     /// A finding on `rule`, with the rule's severity and citations.
     pub fn finding(&self, rule: &'static str, message: impl Into<String>) -> Finding {
-        let known = self.rulebook.rule(rule);
-        Finding {
-            rule: rule.to_owned(),
-            code: None,
-            severity: known.map_or(Severity::Error, |rule| rule.severity),
-            confidence: Confidence::High,
-            message: message.into(),
-            measured: None,
-            claimed: None,
-            limit: None,
-            evidence: Vec::new(),
-            citations: known.map(|rule| rule.citations.clone()).unwrap_or_default(),
-        }
+        finding_on(self.rulebook, rule, message)
     }
 
     /// `severity` on the record track, information elsewhere.
     pub fn on_record(&self, severity: Severity) -> Severity {
         if self.track == Track::NonRecord { Severity::Info } else { severity }
+    }
+}
+
+/// A finding on `rule` that no folder's context gives, with the rule's severity and citations.
+pub fn finding_on(rulebook: &Rulebook, rule: &'static str, message: impl Into<String>) -> Finding {
+    let known = rulebook.rule(rule);
+    Finding {
+        rule: rule.to_owned(),
+        code: None,
+        severity: known.map_or(Severity::Error, |rule| rule.severity),
+        confidence: Confidence::High,
+        message: message.into(),
+        measured: None,
+        claimed: None,
+        limit: None,
+        evidence: Vec::new(),
+        citations: known.map(|rule| rule.citations.clone()).unwrap_or_default(),
     }
 }
 

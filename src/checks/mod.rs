@@ -4,7 +4,10 @@
 
 mod claims;
 mod context;
+pub mod diff;
 mod files;
+pub mod find;
+pub mod git;
 mod hardware;
 mod ledger;
 mod metadata;
@@ -16,10 +19,11 @@ mod significance;
 mod size;
 pub mod sizing;
 mod time;
+pub mod walk;
 
 use camino::Utf8Path;
 
-pub use context::{Context, Track};
+pub use context::{Context, Track, finding_on};
 
 use crate::Result;
 use crate::folder::{Field, Folder, RunLog, Scope};
@@ -57,6 +61,7 @@ pub const REGISTRY: &[&Check] = &[
     &ledger::CHECK,
     &recipe::CHECK,
     &significance::CHECK,
+    &diff::CHECK,
 ];
 
 /// What a verification may be told.

@@ -105,6 +105,11 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// A message for one line of standard error: it names files and texts of strangers.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 fn dispatch(command: Command) -> Result<u8> {
     match command {
         #[cfg(feature = "engine")]

@@ -4,27 +4,38 @@ use std::io::IsTerminal;
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
 
 use crate::Result;
-use crate::checks::{self, VerifyOptions};
+use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::error::exit;
 use crate::report::{Format, Look, Report, Severity};
 use crate::rulebook::Rulebook;
+
+/// Folders from which on progress is shown.
+const MANY: usize = 20;
 
 /// Check records folders: every number re-derived from the logs, every rule with its citation.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   caddie verify records/track_10min_16mb/2026-03-17_NaiveBaseline
-  caddie verify --format json records/*/* > report.json
+  caddie verify --format json records/ > report.json
+  caddie verify --diff origin/main..HEAD --format github
   caddie verify --fail-on warning --cap 300000 records/track_non_record_16mb/2026-05-01_Demo
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a folder that cannot be read.
 What cannot be determined is reported as unknown, which --fail-on warning counts and --fail-on error does not.")]
 pub struct VerifyArgs {
-    /// Records folders
-    #[arg(required = true, value_name = "FOLDER")]
+    /// Records folders, or folders of them: records/, a track, a whole checkout
+    #[arg(required_unless_present = "diff", value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
+    /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and that it does nothing else
+    #[arg(long, value_name = "BASE..HEAD", conflicts_with = "folders")]
+    pub diff: Option<diff::Range>,
+    /// Git repository of --diff
+    #[arg(long, value_name = "DIR", default_value = ".", requires = "diff")]
+    pub repo: Utf8PathBuf,
     /// How the report is written
     #[arg(long, value_enum, default_value = "plain")]
     pub format: Format,
@@ -85,27 +96,40 @@ impl FailOn {
     }
 }
 
-/// Verifies each folder and prints one report; a folder that cannot be read does not stop the others.
+/// Verifies what the arguments name and prints one report; a folder that cannot be read does not stop the others.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// When a range of commits cannot be read, or standard output cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
-    let mut folders = Vec::new();
-    let mut unreadable = None;
-    for folder in &args.folders {
-        match checks::verify(folder, &options) {
-            Ok(report) => folders.push(report),
-            Err(error) => {
-                eprintln!("error: {error}");
-                unreadable = unreadable.max(Some(error.exit_code()));
-            }
+    let rulebook = Rulebook::builtin()?;
+    let outcome = match &args.diff {
+        Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
+        None => {
+            let mut found = find::find(&args.folders);
+            let progress = progress(found.folders.len());
+            let mut outcome = walk::verify_all(&found.folders, &rulebook, &options, || progress.inc(1));
+            progress.finish_and_clear();
+            outcome.failures.append(&mut found.failures);
+            outcome
         }
+    };
+    for failure in &outcome.failures {
+        eprintln!("error: {}", super::shown(&failure.to_string()));
     }
-    let report = Report::new(Rulebook::builtin()?.id(), folders);
+    let unreadable = outcome.exit_code();
+    let report = Report::new(rulebook.id(), outcome.folders);
     let look = Look { colour: args.color.wanted(), quiet: args.quiet };
     let text = report.render(args.format, look);
     super::print(&text)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))
+}
+
+/// How many of many folders are done, on standard error and only where that is a terminal.
+fn progress(folders: usize) -> ProgressBar {
+    if folders < MANY || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    ProgressBar::new(folders as u64)
 }

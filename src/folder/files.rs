@@ -8,12 +8,18 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
-/// Files that are listed; a records folder holds about ten.
+/// Files of a folder that are looked at; a records folder holds about ten.
 pub const MAX_FILES: usize = 10_000;
+/// Entries of a folder that are counted; beyond them not even the number is known.
+const MAX_ENTRIES: usize = 200_000;
+/// Entries that are reported as not read, one by one.
+const MAX_SKIPPED: usize = 100;
 /// Folders below the records folder that are entered (`logs/`, `ngram/`, `tokenizers/` are one deep).
 const MAX_DEPTH: usize = 6;
 /// Longest README, JSON or script that is read whole.
 pub const MAX_TEXT_BYTES: u64 = 4 << 20;
+/// Longest file that is opened at all: a log of 10 GB is read, a sparse one of a petabyte is not.
+const MAX_FILE_BYTES: u64 = 32 << 30;
 
 /// One regular file of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,58 +49,135 @@ pub struct Listing {
 /// # Errors
 /// When `root` itself is not a folder that can be listed.
 pub fn list(root: &Utf8Path) -> Result<Listing> {
-    let mut listing = Listing::default();
-    let entries = root.read_dir_utf8().map_err(Error::io(root, "listing"))?;
-    walk(root, entries, 0, &mut listing);
-    listing.files.sort_by(|a, b| a.path.cmp(&b.path));
-    listing.skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(listing)
+    let mut walk = Walk { root, listing: Listing::default(), entries: 0, skipped: 0 };
+    walk.folder(Utf8Path::new(""), 0).map_err(Error::io(root, "listing"))?;
+    Ok(walk.finish())
 }
 
-fn walk(root: &Utf8Path, entries: camino::ReadDirUtf8, depth: usize, listing: &mut Listing) {
-    for entry in entries {
-        if listing.files.len() + listing.skipped.len() >= MAX_FILES {
-            let reason = format!("more than {MAX_FILES} entries; the rest of the folder was not looked at");
-            if listing.skipped.last().is_none_or(|last| last.reason != reason) {
-                listing.skipped.push(Skipped { path: Utf8PathBuf::from("."), reason });
+struct Walk<'a> {
+    root: &'a Utf8Path,
+    listing: Listing,
+    entries: usize,
+    skipped: usize,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, below: &Utf8Path, depth: usize) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(self.root.join(below))? {
+            if self.entries == MAX_ENTRIES {
+                return Ok(());
             }
-            return;
+            self.entries += 1;
+            match entry {
+                Ok(entry) => self.entry(below, &entry, depth),
+                Err(error) => self.skip(below.to_owned(), error.to_string()),
+            }
         }
-        let entry = match entry {
-            Ok(entry) => entry,
-            // A name that is not UTF-8, or an entry that vanished: the error names it.
-            Err(error) => {
-                listing.skipped.push(Skipped { path: Utf8PathBuf::from("."), reason: error.to_string() });
-                continue;
-            }
+        Ok(())
+    }
+
+    fn entry(&mut self, below: &Utf8Path, entry: &std::fs::DirEntry, depth: usize) {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            return self.skip(below.join(&*name.to_string_lossy()), "its name is not UTF-8; rename it");
         };
-        let path = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_owned();
-        let mut skip = |reason: &str| listing.skipped.push(Skipped { path: path.clone(), reason: reason.to_owned() });
+        let path = below.join(name);
         // `metadata` of a directory entry does not follow links.
         let metadata = match entry.metadata() {
             Ok(metadata) => metadata,
-            Err(error) => {
-                skip(&error.to_string());
-                continue;
-            }
+            Err(error) => return self.skip(path, error.to_string()),
         };
         if metadata.is_symlink() {
-            skip("a symbolic link; links are not followed, put the file itself here");
+            self.skip(path, "a symbolic link; links are not followed, put the file itself here");
         } else if metadata.is_file() {
-            listing.files.push(FileEntry { path, bytes: metadata.len() });
+            self.listing.files.push(FileEntry { path, bytes: metadata.len() });
         } else if !metadata.is_dir() {
-            skip("neither a file nor a folder");
-        } else if path.file_name() == Some(".git") {
-            skip("a git directory");
+            self.skip(path, "neither a file nor a folder");
+        } else if name == ".git" {
+            self.skip(path, "a git directory");
         } else if depth == MAX_DEPTH {
-            skip("nested too deep");
-        } else {
-            match entry.path().read_dir_utf8() {
-                Ok(inner) => walk(root, inner, depth + 1, listing),
-                Err(error) => skip(&error.to_string()),
-            }
+            self.skip(path, "nested too deep");
+        } else if let Err(error) = self.folder(&path, depth + 1) {
+            self.skip(path, error.to_string());
         }
     }
+
+    fn skip(&mut self, path: Utf8PathBuf, reason: impl Into<String>) {
+        self.skipped += 1;
+        if self.skipped <= MAX_SKIPPED {
+            self.listing.skipped.push(Skipped { path, reason: reason.into() });
+        }
+    }
+
+    /// Sorts, and keeps of too many files those that make a record, whatever order the disk gave them in.
+    fn finish(self) -> Listing {
+        let Walk { mut listing, entries, skipped, .. } = self;
+        let mut whole = |reason: String| listing.skipped.push(Skipped { path: Utf8PathBuf::from("."), reason });
+        if skipped > MAX_SKIPPED {
+            whole(format!("{} more entries were not read", skipped - MAX_SKIPPED));
+        }
+        if entries == MAX_ENTRIES {
+            whole(format!("it holds {MAX_ENTRIES} entries or more; the rest was not looked at"));
+        } else if listing.files.len() > MAX_FILES {
+            whole(format!("it holds {} files; {MAX_FILES} of them were looked at", listing.files.len()));
+        }
+        if listing.files.len() > MAX_FILES {
+            listing.files.sort_by_cached_key(|file| (rank(&file.path), file.path.clone()));
+            listing.files.truncate(MAX_FILES);
+        }
+        listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+        listing.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+        listing
+    }
+}
+
+/// Keeps `most` files, those first that make a record; they stay sorted by path.
+pub(super) fn keep_most_telling(files: &mut Vec<&FileEntry>, most: usize) {
+    if files.len() > most {
+        files.sort_by_cached_key(|file| (rank(&file.path), file.path.clone()));
+        files.truncate(most);
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+}
+
+/// Which files of too many are looked at first: those near the top that a record consists of.
+fn rank(path: &Utf8Path) -> (usize, bool) {
+    let name = path.file_name().unwrap_or("").to_ascii_lowercase();
+    let of_a_record = name == "readme.md"
+        || (name.starts_with("submission") && name.ends_with(".json"))
+        || (name.starts_with("train") && [".py", ".log", ".txt"].iter().any(|end| name.ends_with(end)));
+    (path.components().count(), !of_a_record)
+}
+
+/// Opens a regular file of a stranger's folder, to be read up to the length that it has now: a file that grows
+/// meanwhile ends there. Nothing that took the file's place since it was listed is followed or waited for.
+///
+/// # Errors
+/// When it cannot be opened, is a link, a pipe or a device by now, or is too long.
+pub fn open(path: &Utf8Path) -> Result<std::io::Take<std::fs::File>> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
+    }
+    let file = options.open(path).map_err(|error| match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => Error::unreadable(path, "a symbolic link; links are not followed"),
+        _ => Error::io(path, "opening")(error),
+    })?;
+    let metadata = file.metadata().map_err(Error::io(path, "opening"))?;
+    if !metadata.is_file() {
+        return Err(Error::unreadable(path, "not a regular file"));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(Error::unreadable(
+            path,
+            format!("{} bytes long; {MAX_FILE_BYTES} are read at most", metadata.len()),
+        ));
+    }
+    Ok(file.take(metadata.len()))
 }
 
 /// A path's metadata; where nothing lies there, the error is `missing`.
@@ -124,9 +207,8 @@ pub fn read_text(path: &Utf8Path) -> Result<String> {
 /// # Errors
 /// When it cannot be read or is longer than [`MAX_TEXT_BYTES`].
 pub fn read_bounded(path: &Utf8Path) -> Result<Vec<u8>> {
-    let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
     let mut bytes = Vec::new();
-    file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
+    open(path)?.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
     if bytes.len() as u64 > MAX_TEXT_BYTES {
         return Err(Error::unreadable(path, format!("longer than {MAX_TEXT_BYTES} bytes; that is no text to read")));
     }
@@ -138,7 +220,7 @@ pub fn read_bounded(path: &Utf8Path) -> Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read.
 pub fn sha256(path: &Utf8Path) -> Result<String> {
-    let mut file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+    let mut file = open(path)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher).map_err(Error::io(path, "reading"))?;
     Ok(hex(&hasher.finalize()))

@@ -12,6 +12,8 @@ use super::number::Stated;
 
 /// Nesting that is followed. Nothing in a submission needs more than five levels.
 const MAX_DEPTH: usize = 32;
+/// Values that are kept: a text of `[0,0,…` would take thirty times its length in memory. Submissions hold about fifty.
+const MAX_VALUES: usize = 100_000;
 
 /// One JSON value with the line it starts on.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +50,7 @@ impl fmt::Display for JsonError {
 /// Parses a whole text. A leading byte order mark is skipped.
 ///
 /// # Errors
-/// With the line, for syntax errors, NaN or infinite numbers, duplicate keys, and nesting deeper than 32.
+/// With the line, for syntax errors, NaN or infinite numbers, duplicate keys, nesting deeper than 32, and more than 100,000 values.
 pub fn parse(text: &str) -> Result<Node, JsonError> {
     let text = text.trim_start_matches('\u{feff}');
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
@@ -111,11 +113,13 @@ struct Reader<'a> {
     text: &'a str,
     /// Offsets of the line feeds, so that a place in the text becomes a line by binary search.
     line_feeds: Vec<usize>,
+    values: std::cell::Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Reader<'a> {
-        Reader { text, line_feeds: text.match_indices('\n').map(|(offset, _)| offset).collect() }
+        let line_feeds = text.match_indices('\n').map(|(offset, _)| offset).collect();
+        Reader { text, line_feeds, values: std::cell::Cell::new(0) }
     }
 
     fn node(&self, raw: &RawValue, depth: usize) -> Result<Node, JsonError> {
@@ -124,6 +128,10 @@ impl<'a> Reader<'a> {
         let fail = |reason: String| JsonError { line, reason };
         if depth > MAX_DEPTH {
             return Err(fail(format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > MAX_VALUES {
+            return Err(fail(format!("more than {MAX_VALUES} values")));
         }
         let value = match source.as_bytes().first() {
             Some(b'{') => {
@@ -221,7 +229,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Equality in which `1.0` and `1` are one number.
+    fn alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+        use serde_json::Value::{Array, Object};
+        match (a, b) {
+            (Array(a), Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
+            (Object(a), Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| alike(a, b)))
+            }
+            _ => a == b || a.as_f64().is_some_and(|number| b.as_f64() == Some(number)),
+        }
+    }
 
     #[test]
     fn numbers_keep_their_digits_and_values_their_lines() {
@@ -242,5 +264,36 @@ mod tests {
         assert!(refused("{\"a\": }").starts_with("line 1: expected value"));
         assert!(refused(&("[".repeat(100_000))).starts_with("line 1:"));
         assert!(refused(&format!("{}{}", "[".repeat(200), "]".repeat(200))).contains("nested deeper"));
+        assert!(refused(&format!("[{}0]", "0,".repeat(MAX_VALUES))).contains("more than 100000 values"));
+    }
+
+    /// Any JSON value whose numbers a double holds.
+    fn any_value() -> impl Strategy<Value = serde_json::Value> {
+        let number = prop_oneof![
+            any::<i32>().prop_map(serde_json::Value::from),
+            any::<f64>().prop_filter("finite", |value| value.is_finite()).prop_map(serde_json::Value::from)
+        ];
+        let text = any::<String>().prop_map(serde_json::Value::String);
+        let leaf = prop_oneof![Just(serde_json::Value::Null), any::<bool>().prop_map(Into::into), number, text];
+        leaf.prop_recursive(5, 60, 8, |inner| {
+            let list = proptest::collection::vec(inner.clone(), 0..8).prop_map(serde_json::Value::Array);
+            let object = proptest::collection::btree_map(any::<String>(), inner, 0..8);
+            prop_oneof![list, object.prop_map(|entries| serde_json::Value::Object(entries.into_iter().collect()))]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_what_is_read(value in any_value(), pretty: bool) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            let read = parse(&text).map(|node| node.to_value());
+            prop_assert!(read.as_ref().is_ok_and(|read| alike(read, &value)), "{text}: {read:?}");
+        }
+
+        #[test]
+        fn no_text_is_more_than_an_error(text: String, open in "[\\[{\":,0-9eE.+nulltrue\\s-]{0,200}") {
+            let _ = parse(&text);
+            let _ = parse(&open);
+        }
     }
 }

@@ -58,7 +58,7 @@ impl Ledger {
 /// When it cannot be read or decompressed, when a row is malformed, negative or not finite, and when a document is
 /// scored twice or out of order.
 pub fn read(path: &Utf8Path) -> Result<Ledger> {
-    let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+    let file = super::files::open(path)?;
     let mut decoder = zstd::Decoder::new(file).map_err(Error::io(path, "decompressing"))?;
     decoder.window_log_max(MAX_WINDOW_LOG).map_err(Error::io(path, "decompressing"))?;
     let mut reader = BufReader::new(decoder);

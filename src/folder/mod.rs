@@ -38,9 +38,14 @@ const MAX_LOGS: usize = 1_000;
 
 /// Scripts that are read; a folder with more is a code base, no record.
 const MAX_SCRIPTS: usize = 100;
+/// Bytes of all scripts that are kept in memory.
+const MAX_SCRIPTS_BYTES: u64 = 32 << 20;
 
-const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
-const NO_FOLDER: &str = "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
+/// What a user who gave something else should give.
+pub(crate) const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
+/// Said of a path where nothing lies.
+pub(crate) const NO_FOLDER: &str =
+    "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
 /// A script that is hashed at most; a longer one is over any cap.
 const MAX_SCRIPT_BYTES: u64 = 64 << 20;
 
@@ -99,7 +104,10 @@ impl Folder {
             return Err(Error::unreadable(path, format!("not a folder; {GIVE_FOLDER}")));
         }
         let files::Listing { files, mut skipped } = files::list(path)?;
-        let mut note = |file: &Utf8Path, reason: String| skipped.push(Skipped { path: file.to_owned(), reason });
+        let mut note = |file: &Utf8Path, reason: String| {
+            let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason).to_owned();
+            skipped.push(Skipped { path: file.to_owned(), reason });
+        };
 
         let readme = find(&files, |name| name.eq_ignore_ascii_case("readme.md"));
         let readme = readme.and_then(|file| match files::read_text(&path.join(&file.path)) {
@@ -202,7 +210,12 @@ fn read_logs(
         name.ends_with(".log") || (name.ends_with(".txt") && !prose)
     };
     let (mut logs, mut not_logs) = (Vec::new(), Vec::new());
-    for file in files.iter().filter(is_text).take(MAX_LOGS) {
+    let mut texts: Vec<&FileEntry> = files.iter().filter(is_text).collect();
+    if texts.len() > MAX_LOGS {
+        note(Utf8Path::new("."), format!("it holds {} logs and texts; {MAX_LOGS} of them were read", texts.len()));
+    }
+    files::keep_most_telling(&mut texts, MAX_LOGS);
+    for file in texts {
         match read_runs(&root.join(&file.path)) {
             Ok(log) if log.runs.iter().any(RunLog::is_a_run) => {
                 let runs = log.runs.into_iter().filter(RunLog::is_a_run);
@@ -219,9 +232,18 @@ fn read_logs(
 
 /// The Python scripts of the folder.
 fn read_scripts(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Path, String)) -> Vec<Script> {
-    let mut scripts = Vec::new();
-    let python = files.iter().filter(|file| file.path.extension() == Some("py"));
-    for file in python.take(MAX_SCRIPTS) {
+    let (mut scripts, mut left) = (Vec::new(), MAX_SCRIPTS_BYTES);
+    let mut python: Vec<&FileEntry> = files.iter().filter(|file| file.path.extension() == Some("py")).collect();
+    if python.len() > MAX_SCRIPTS {
+        note(Utf8Path::new("."), format!("it holds {} scripts; {MAX_SCRIPTS} of them were read", python.len()));
+    }
+    files::keep_most_telling(&mut python, MAX_SCRIPTS);
+    for file in python {
+        let Some(rest) = left.checked_sub(file.bytes.min(files::MAX_TEXT_BYTES)) else {
+            note(&file.path, format!("the scripts hold more than {MAX_SCRIPTS_BYTES} bytes"));
+            continue;
+        };
+        left = rest;
         match Script::read(root, &file.path) {
             Ok(script) => scripts.push(script),
             Err(error) => note(&file.path, inside(root, &error)),

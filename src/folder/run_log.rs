@@ -188,7 +188,7 @@ pub struct LogFile {
 /// # Errors
 /// When the file cannot be opened or read. Lines that are not understood are no error.
 pub fn read_runs(path: &Utf8Path) -> Result<LogFile> {
-    let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
+    let file = super::files::open(path)?;
     let mut reader = std::io::BufReader::with_capacity(256 << 10, file);
     let mut log = log_parser::read(&mut reader).map_err(Error::io(path, "reading"))?;
     log.runs.iter_mut().for_each(|run| run.log = path.to_owned());

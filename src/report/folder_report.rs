@@ -39,6 +39,22 @@ pub struct FolderReport {
 }
 
 impl FolderReport {
+    /// A report on something that is no records folder, such as a pull request as a whole; `limit` is the size cap.
+    pub fn of_findings(path: Utf8PathBuf, limit: u64, mut findings: Vec<Finding>) -> FolderReport {
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        FolderReport {
+            path,
+            track: None,
+            verdict: FolderReport::verdict_of(&findings),
+            runs: Vec::new(),
+            scores: Scores::default(),
+            size: Size { limit, ..Size::default() },
+            claimed: None,
+            significance: Vec::new(),
+            findings,
+        }
+    }
+
     /// The verdict that `findings` amount to.
     pub fn verdict_of(findings: &[Finding]) -> Verdict {
         match findings.iter().map(|finding| finding.severity).max() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, Severity};
+use super::{Report, Severity, printable};
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
@@ -26,7 +26,7 @@ pub(super) fn render(report: &Report) -> String {
                 }
             }
             let title = property(&format!("caddie: {}", finding.rule));
-            let _ = writeln!(text, "::{level} {properties}title={title}::{}", data(&finding.message));
+            let _ = writeln!(text, "::{level} {properties}title={title}::{}", data(&printable(&finding.message)));
         }
     }
     text
@@ -39,5 +39,5 @@ fn data(text: &str) -> String {
 
 /// Percent-encodes what would end a property as well.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    data(&printable(text)).replace(':', "%3A").replace(',', "%2C")
 }

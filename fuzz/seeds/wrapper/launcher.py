@@ -1,0 +1,2 @@
+# Stands in for the launcher with the engine's source embedded.
+print("train")

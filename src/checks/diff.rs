@@ -1,0 +1,369 @@
+//! What a pull request does to the repository: exactly one new folder below `records/<track>/`, and nothing else.
+//!
+//! The folders that it adds are then verified as they are in the head commit, whatever is checked out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+use super::git::{Change, Objects, Repository, Status};
+use super::walk::{self, Outcome};
+use super::{Check, Context, VerifyOptions, finding_on};
+use crate::report::{Finding, FolderReport, Severity};
+use crate::rulebook::Rulebook;
+use crate::{Error, Result};
+
+/// Metadata of the check. It decides over a range of commits, which no single folder shows: [`verify`] runs it.
+pub const CHECK: Check = Check {
+    name: "pull-request",
+    about: "A pull request adds one folder and changes nothing else (verify --diff BASE..HEAD).",
+    rules: &[RULE],
+    run: |_: &Context<'_>| Vec::new(),
+};
+
+const RULE: &str = "pr-one-new-folder";
+/// The tracks of the challenge; others are known where the base has them.
+const TRACKS: [&str; 2] = ["track_10min_16mb", "track_non_record_16mb"];
+/// Paths that are reported one by one.
+const MAX_FINDINGS: usize = 50;
+/// Files of the added folders that are read out of git.
+const MAX_FILES: usize = 10_000;
+/// Bytes of them, and of one: git hosts take files of up to 100 MB.
+const MAX_BYTES: u64 = 1 << 30;
+const MAX_FILE_BYTES: u64 = 128 << 20;
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
+/// Longest pointer file by its specification.
+const LFS_POINTER_BYTES: u64 = 1024;
+
+/// The commits that `BASE..HEAD` or `BASE...HEAD` names. Both mean what HEAD adds to the commit where it branched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    pub base: String,
+    pub head: String,
+}
+
+impl std::str::FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Range, String> {
+        let parts = text.split_once("...").or_else(|| text.split_once(".."));
+        let Some((base, head)) = parts.filter(|(base, _)| !base.is_empty()) else {
+            return Err("write BASE..HEAD, for example origin/main..HEAD".to_owned());
+        };
+        let head = if head.is_empty() { "HEAD" } else { head };
+        if let Some(option) = [base, head].into_iter().find(|name| name.starts_with('-')) {
+            return Err(format!("{option:?} is an option, not a commit"));
+        }
+        Ok(Range { base: base.to_owned(), head: head.to_owned() })
+    }
+}
+
+/// A folder that the range adds, with its files as git names them.
+#[derive(Debug, Default)]
+struct Proposal {
+    added: BTreeMap<Utf8PathBuf, Vec<Change>>,
+    findings: Vec<Finding>,
+}
+
+/// Verifies the folders that a range adds. A report on `.` comes first where the range does anything else.
+///
+/// # Errors
+/// When the commits are not there, or git cannot be run.
+pub fn verify(
+    repository: &Utf8Path,
+    range: &Range,
+    rulebook: &Rulebook,
+    options: &VerifyOptions,
+    done: impl Fn() + Sync,
+) -> Result<Outcome> {
+    let git = Repository::at(repository);
+    let (base, head) = (git.commit(&range.base)?, git.commit(&range.head)?);
+    let base = git.merge_base(&base, &head)?;
+    let before = git.folders(&base, "records")?;
+    let mut proposal = judge(git.changes(&base, &head)?, &before, rulebook);
+
+    let scratch =
+        tempfile::tempdir().map_err(Error::io(std::env::temp_dir().to_string_lossy().as_ref(), "creating"))?;
+    let scratch = Utf8Path::from_path(scratch.path()).map(|path| (path.to_owned(), &scratch));
+    let Some((root, _keep)) = scratch else {
+        return Err(Error::Usage("the temporary directory's name is not UTF-8; set TMPDIR to another".to_owned()));
+    };
+    let mut copy = Copying { root: &root, objects: git.objects()?, files: 0, bytes: 0, rulebook, findings: Vec::new() };
+    for (folder, files) in &proposal.added {
+        copy.folder(folder, files)?;
+    }
+    proposal.findings.append(&mut copy.findings);
+
+    let folders: Vec<Utf8PathBuf> = proposal.added.keys().map(|folder| root.join(folder)).collect();
+    let mut outcome = walk::verify_all(&folders, rulebook, options, done);
+    rename(&mut outcome, &root);
+    if !proposal.findings.is_empty() {
+        let limit = options.cap.unwrap_or(rulebook.limits.artifact_bytes);
+        outcome.folders.insert(0, FolderReport::of_findings(Utf8PathBuf::from("."), limit, proposal.findings));
+    }
+    Ok(outcome)
+}
+
+/// Sorts the changes into the folders that are added and the findings about everything else.
+fn judge(changes: Vec<Change>, before: &BTreeSet<Utf8PathBuf>, rulebook: &Rulebook) -> Proposal {
+    let mut proposal = Proposal::default();
+    let mut strays: Vec<(Utf8PathBuf, &'static str, String)> = Vec::new();
+    let finding = |message: String| finding_on(rulebook, RULE, message);
+    let submits = changes.iter().any(|change| {
+        change.path.starts_with("records")
+            || change.from.as_ref().is_some_and(|from| from.starts_with("records"))
+            || (change.status == Status::Added && change.path.file_name() == Some("submission.json"))
+    });
+    if !submits {
+        let message = format!("{} paths change, none of them below records/; no folder was verified", changes.len());
+        proposal.findings.push(finding(message).severity(Severity::Info));
+        return proposal;
+    }
+    for change in changes {
+        let status = change.status;
+        if let Some(from) = &change.from {
+            strays.push((from.clone(), "renamed", format!("into {}", change.path)));
+        }
+        let folder = record_folder(&change.path);
+        match (status, folder) {
+            (Status::Added | Status::Renamed, Some(folder)) if !before.contains(&folder) => {
+                proposal.added.entry(folder).or_default().push(change);
+            }
+            (Status::Added | Status::Renamed, Some(_)) => {
+                strays.push((change.path, "added", "to another folder, which is there already".to_owned()));
+            }
+            (Status::Renamed, None) => {}
+            (_, Some(folder)) if before.contains(&folder) => {
+                strays.push((change.path, status.name(), "in another folder, which is there already".to_owned()));
+            }
+            _ => strays.push((change.path, status.name(), "outside of a new folder".to_owned())),
+        }
+    }
+    how_many(&mut proposal, &finding);
+    tracks(&mut proposal, before, &finding);
+    let more = strays.len().saturating_sub(MAX_FINDINGS);
+    for (path, status, what) in strays.into_iter().take(MAX_FINDINGS) {
+        let message = format!("{status} {what}: {path}");
+        proposal.findings.push(finding(message).measured(status).at(path, None, status));
+    }
+    if more > 0 {
+        proposal.findings.push(finding(format!("{more} more paths are changed outside of the new folder")));
+    }
+    proposal
+}
+
+fn how_many(proposal: &mut Proposal, finding: &impl Fn(String) -> Finding) {
+    let names: Vec<&str> = proposal.added.keys().map(|folder| folder.as_str()).collect();
+    match names.as_slice() {
+        [] => {
+            proposal.findings.push(finding("no folder below records/<track>/ is added; none was verified".to_owned()))
+        }
+        [_] => {}
+        many => {
+            let distinct: BTreeSet<_> = proposal.added.keys().filter_map(|folder| folder.file_name()).collect();
+            let twice = if distinct.len() < many.len() { ", one of them in two tracks" } else { "" };
+            let message =
+                format!("{} folders are added{twice}; a pull request adds one: {}", many.len(), many.join(", "));
+            let found = finding(message).measured(many.len()).limit(1);
+            proposal.findings.push(many.iter().fold(found, |found, folder| found.at(*folder, None, "added")));
+        }
+    }
+}
+
+fn tracks(proposal: &mut Proposal, before: &BTreeSet<Utf8PathBuf>, finding: &impl Fn(String) -> Finding) {
+    for folder in proposal.added.keys() {
+        let Some(track) = folder.parent() else { continue };
+        let known = track.file_name().is_some_and(|name| TRACKS.contains(&name)) || before.contains(track);
+        if !known {
+            let message =
+                format!("{folder} is in no track; the tracks are records/{} and records/{}", TRACKS[0], TRACKS[1]);
+            proposal.findings.push(finding(message).at(folder.clone(), None, "added"));
+        }
+    }
+}
+
+/// `records/<track>/<name>` of a file below it.
+fn record_folder(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let mut parts = path.as_str().split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("records"), Some(track), Some(name), Some(_)) => {
+            Some(Utf8PathBuf::from(format!("records/{track}/{name}")))
+        }
+        _ => None,
+    }
+}
+
+/// Copies files out of git into an empty folder.
+struct Copying<'a> {
+    root: &'a Utf8Path,
+    objects: Objects,
+    files: usize,
+    bytes: u64,
+    rulebook: &'a Rulebook,
+    findings: Vec<Finding>,
+}
+
+impl Copying<'_> {
+    fn folder(&mut self, folder: &Utf8Path, files: &[Change]) -> Result<()> {
+        // Names come from git objects, which may hold what no checkout would write.
+        if is_plain(folder) {
+            create(&self.root.join(folder))?;
+        }
+        for file in files {
+            if let Some((severity, what)) = self.file(file)? {
+                let finding = finding_on(self.rulebook, RULE, format!("{} {what}", file.path));
+                self.findings.push(finding.severity(severity).at(file.path.clone(), None, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies one file, or says why not.
+    fn file(&mut self, file: &Change) -> Result<Option<(Severity, String)>> {
+        let refused = |severity, what: &str| Ok(Some((severity, what.to_owned())));
+        match file.mode.as_str() {
+            "160000" => return refused(Severity::Error, "is a submodule; its content is not in the pull request"),
+            "120000" => {
+                return refused(Severity::Warning, "is a symbolic link and was not read; put the file itself there");
+            }
+            "100644" | "100755" => {}
+            _ => return refused(Severity::Error, "is no regular file"),
+        }
+        if !file.utf8 || !is_plain(&file.path) {
+            return refused(Severity::Unknown, "was not read: its name is not UTF-8, or leads out of its folder");
+        }
+        let size = self.objects.size(&file.object)?;
+        if self.files == MAX_FILES || size > MAX_FILE_BYTES || self.bytes.saturating_add(size) > MAX_BYTES {
+            let what = format!("({size} bytes) was not read: more than {MAX_FILES} files, or too many bytes");
+            return Ok(Some((Severity::Unknown, what)));
+        }
+        (self.files, self.bytes) = (self.files + 1, self.bytes + size);
+        let target = self.root.join(&file.path);
+        if let Some(parent) = target.parent() {
+            create(parent)?;
+        }
+        let mut out = std::fs::File::create_new(&target).map_err(Error::io(&target, "creating"))?;
+        self.objects.copy(&file.object, &mut out)?;
+        if size <= LFS_POINTER_BYTES && std::fs::read(&target).is_ok_and(|bytes| bytes.starts_with(LFS_POINTER)) {
+            return refused(Severity::Unknown, "is a Git LFS pointer; the file itself is not in the pull request");
+        }
+        Ok(None)
+    }
+}
+
+fn create(folder: &Utf8Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(Error::io(folder, "creating"))
+}
+
+/// Whether a path only leads downwards.
+fn is_plain(path: &Utf8Path) -> bool {
+    path.components().all(|part| matches!(part, Utf8Component::Normal(name) if !name.contains('\\')))
+}
+
+/// The folders are called as in the repository, not as the copies that were read.
+fn rename(outcome: &mut Outcome, root: &Utf8Path) {
+    let named = |path: &Utf8Path| path.strip_prefix(root).unwrap_or(path).to_owned();
+    for report in &mut outcome.folders {
+        report.path = named(&report.path);
+    }
+    for failure in &mut outcome.failures {
+        failure.path = named(&failure.path);
+        failure.reason = failure.reason.replace(root.join("").as_str(), "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(status: Status, path: &str) -> Change {
+        let (mode, object) = ("100644".to_owned(), "0".repeat(40));
+        Change { status, path: path.into(), utf8: true, from: None, mode, object }
+    }
+
+    fn judged(changes: Vec<Change>) -> (Vec<String>, Vec<(Severity, String)>) {
+        let before = ["records", "records/track_10min_16mb", "records/track_10min_16mb/2026-01-01_Old"];
+        let before = before.into_iter().map(Utf8PathBuf::from).collect();
+        let rulebook = Rulebook::builtin().expect("loads");
+        let proposal = judge(changes, &before, &rulebook);
+        let findings = proposal.findings.into_iter().map(|finding| (finding.severity, finding.message)).collect();
+        (proposal.added.keys().map(ToString::to_string).collect(), findings)
+    }
+
+    const NEW: &str = "records/track_10min_16mb/2026-01-02_New";
+
+    #[test]
+    fn one_new_folder_is_what_a_pull_request_adds() {
+        let added = |name: &str| change(Status::Added, &format!("{NEW}/{name}"));
+        assert_eq!(judged(vec![added("train.log"), added("logs/a b/x.txt")]), (vec![NEW.to_owned()], vec![]));
+    }
+
+    #[test]
+    fn everything_else_is_named_with_what_happened_to_it() {
+        let mut renamed = change(Status::Renamed, &format!("{NEW}/train.log"));
+        renamed.from = Some("records/track_10min_16mb/2026-01-01_Old/train.log".into());
+        let (added, findings) = judged(vec![
+            renamed,
+            change(Status::Deleted, "records/track_10min_16mb/2026-01-01_Old/README.md"),
+            change(Status::Added, "records/track_10min_16mb/2026-01-01_Old/new.txt"),
+            change(Status::Modified, "README.md"),
+            change(Status::Added, "records/track_10min_16mb/loose.txt"),
+            change(Status::TypeChanged, "data/x"),
+        ]);
+        assert_eq!(added, [NEW]);
+        let expected = [
+            format!("renamed into {NEW}/train.log: records/track_10min_16mb/2026-01-01_Old/train.log"),
+            "deleted in another folder, which is there already: records/track_10min_16mb/2026-01-01_Old/README.md"
+                .into(),
+            "added to another folder, which is there already: records/track_10min_16mb/2026-01-01_Old/new.txt".into(),
+            "modified outside of a new folder: README.md".into(),
+            "added outside of a new folder: records/track_10min_16mb/loose.txt".into(),
+            "changed in kind outside of a new folder: data/x".into(),
+        ];
+        assert_eq!(findings.len(), expected.len(), "{findings:#?}");
+        for ((severity, message), expected) in findings.iter().zip(expected) {
+            assert!(*severity == Severity::Error && *message == expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn several_folders_and_a_track_that_is_none_are_errors() {
+        let other = "records/track_non_record_16mb/2026-01-02_New";
+        let (added, findings) =
+            judged(vec![change(Status::Added, &format!("{NEW}/a")), change(Status::Added, &format!("{other}/a"))]);
+        assert_eq!(added, [NEW, other]);
+        assert!(findings[0].1.starts_with("2 folders are added, one of them in two tracks"), "{findings:?}");
+        let (added, findings) = judged(vec![change(Status::Added, "records/track_10min_16m/2026-01-02_New/a")]);
+        assert_eq!(added.len(), 1, "verified all the same");
+        assert!(findings[0].1.contains("is in no track"), "{findings:?}");
+        let (added, findings) = judged(vec![change(Status::Added, "record/track_10min_16mb/New/submission.json")]);
+        assert!(added.is_empty() && findings[0].0 == Severity::Error, "{findings:?}");
+    }
+
+    #[test]
+    fn a_change_of_something_else_is_no_submission() {
+        let (added, findings) = judged(vec![change(Status::Modified, "README.md")]);
+        assert!(added.is_empty());
+        assert_eq!(findings[0].0, Severity::Info);
+        assert_eq!(findings.len(), 1);
+    }
+
+    #[test]
+    fn ranges_are_two_commits() {
+        let range = |text: &str| text.parse::<Range>().map(|range| (range.base, range.head));
+        assert_eq!(range("origin/main..HEAD"), Ok(("origin/main".into(), "HEAD".into())));
+        assert_eq!(range("v1.0...topic"), Ok(("v1.0".into(), "topic".into())));
+        assert_eq!(range("main.."), Ok(("main".into(), "HEAD".into())));
+        for refused in ["main", "..HEAD", "", "--output=x..HEAD", "main..-x"] {
+            assert!(range(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_not_written() {
+        for path in ["../x", "/etc/passwd", "a/../../b", "a\\..\\b"] {
+            assert!(!is_plain(path.into()), "{path}");
+        }
+        assert!(is_plain("records/t/a b/é.txt".into()));
+    }
+}

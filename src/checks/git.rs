@@ -1,0 +1,340 @@
+//! What `verify --diff` asks of git: commits, changed paths, and files as they are in a commit.
+//!
+//! Only plumbing commands, without a shell. Whatever a repository's configuration or attributes name is not run: no
+//! hooks, no monitors, no external diffs, no text conversion, and files come from the object store, so no filter
+//! (LFS, `export-subst`) and no checkout is between them and the reader.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{Error, Result};
+
+/// Output of one command that is read: a million changed paths.
+const MAX_OUTPUT: u64 = 128 << 20;
+
+/// A git repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    dir: Utf8PathBuf,
+}
+
+/// One changed path between two commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub status: Status,
+    /// From the root of the repository; characters that are not UTF-8 replaced.
+    pub path: Utf8PathBuf,
+    /// Whether `path` is spelled as in the repository.
+    pub utf8: bool,
+    /// What a renamed path was called.
+    pub from: Option<Utf8PathBuf>,
+    /// Git's mode of the new file: `100644`, `100755`, `120000` (link), `160000` (submodule).
+    pub mode: String,
+    /// Object id of the new file.
+    pub object: String,
+}
+
+/// What happened to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Added,
+    Modified,
+    Deleted,
+    Renamed,
+    /// From a file to a link or a submodule, or back.
+    TypeChanged,
+}
+
+impl Status {
+    /// As a message says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Added => "added",
+            Status::Modified => "modified",
+            Status::Deleted => "deleted",
+            Status::Renamed => "renamed",
+            Status::TypeChanged => "changed in kind",
+        }
+    }
+}
+
+impl Repository {
+    /// The repository that `dir` lies in.
+    pub fn at(dir: &Utf8Path) -> Repository {
+        Repository { dir: dir.to_owned() }
+    }
+
+    /// The id of the commit that `name` (a branch, tag, id) stands for.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn commit(&self, name: &str) -> Result<String> {
+        let found = self.text(&["rev-parse", "--verify", "--end-of-options", &format!("{name}^{{commit}}")]);
+        found.map_err(|error| match error {
+            Error::Unreadable { path, reason } => {
+                let advice = "fetch it first (actions/checkout: fetch-depth: 0)";
+                Error::Unreadable { path, reason: format!("{name:?} is no commit here; {advice}: {reason}") }
+            }
+            other => other,
+        })
+    }
+
+    /// The commit from which both branched off.
+    ///
+    /// # Errors
+    /// When there is none, as in a clone that is cut off before it.
+    pub fn merge_base(&self, base: &str, head: &str) -> Result<String> {
+        self.text(&["merge-base", base, head]).map_err(|_| {
+            let reason = format!("{base} and {head} have no common commit here");
+            Error::unreadable(
+                &self.dir,
+                format!("{reason}; fetch the whole history (actions/checkout: fetch-depth: 0)"),
+            )
+        })
+    }
+
+    /// What differs between two commits, by path.
+    ///
+    /// # Errors
+    /// When git fails or says more than can be read.
+    pub fn changes(&self, base: &str, head: &str) -> Result<Vec<Change>> {
+        let options = ["--raw", "--no-abbrev", "--no-relative", "--no-ext-diff", "--no-textconv", "-l1000"];
+        let mut arguments = vec!["diff-tree", "-r", "-z", "-M", "--ignore-submodules=none"];
+        arguments.extend(options);
+        arguments.extend([base, head, "--"]);
+        let mut changes = parse_changes(&self.output(&arguments)?).ok_or_else(|| {
+            Error::unreadable(&self.dir, "git diff-tree printed what is not understood; is this a recent git?")
+        })?;
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(changes)
+    }
+
+    /// Folders at or below `top` in a commit, from the root of the repository.
+    ///
+    /// # Errors
+    /// When git fails or says more than can be read.
+    pub fn folders(&self, commit: &str, top: &str) -> Result<BTreeSet<Utf8PathBuf>> {
+        let listing = self.output(&["ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", commit, "--", top])?;
+        let names = listing.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| Utf8PathBuf::from(String::from_utf8_lossy(name).as_ref())).collect())
+    }
+
+    /// A reader of files by object id.
+    ///
+    /// # Errors
+    /// When git cannot be started.
+    pub fn objects(&self) -> Result<Objects> {
+        Ok(Objects { sizes: self.batch("--batch-check")?, contents: self.batch("--batch")? })
+    }
+
+    fn batch(&self, kind: &str) -> Result<Batch> {
+        let mut child = self
+            .command(&["cat-file", kind])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| self.not_started(&error))?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(stdin), Some(stdout)) => {
+                Ok(Batch { child, stdin, stdout: BufReader::new(stdout), dir: self.dir.clone() })
+            }
+            _ => Err(Error::Internal("a child process without its pipes".to_owned())),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        // A hook that calls caddie sets GIT_DIR and others, which would lead to another repository than `dir`.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("GIT_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs([
+            ("LC_ALL", "C"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("GIT_NO_LAZY_FETCH", "1"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+        ]);
+        for setting in ["core.fsmonitor=false", "core.hooksPath=/dev/null", "diff.external=", "protocol.allow=never"] {
+            command.args(["-c", setting]);
+        }
+        command.arg("--no-pager").args(arguments).current_dir(&self.dir);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> Error {
+        match std::fs::metadata(&self.dir) {
+            Ok(_) if error.kind() == std::io::ErrorKind::NotFound => {
+                Error::Usage("--diff needs git, which was not found; install it, or give folders".to_owned())
+            }
+            Ok(_) => Error::unreadable(&self.dir, format!("git cannot be started: {error}")),
+            Err(error) => Error::io(&self.dir, "opening")(error),
+        }
+    }
+
+    /// One line of output.
+    fn text(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.output(arguments)?;
+        Ok(String::from_utf8_lossy(&output).lines().next().unwrap_or("").trim().to_owned())
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<Vec<u8>> {
+        let mut child = self.command(arguments).spawn().map_err(|error| self.not_started(&error))?;
+        let said = child.stderr.take().map(|stderr| std::thread::spawn(move || first_line(stderr)));
+        let mut bytes = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            let read = stdout.take(MAX_OUTPUT + 1).read_to_end(&mut bytes);
+            if bytes.len() as u64 > MAX_OUTPUT || read.is_err() {
+                let _ = child.kill();
+            }
+        }
+        let status = child.wait().map_err(Error::io(&self.dir, "running git"))?;
+        let said = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let command = arguments.first().unwrap_or(&"");
+        if bytes.len() as u64 > MAX_OUTPUT {
+            Err(Error::unreadable(&self.dir, format!("git {command} printed more than {MAX_OUTPUT} bytes")))
+        } else if !status.success() {
+            Err(Error::unreadable(&self.dir, format!("git {command}: {said}")))
+        } else {
+            Ok(bytes)
+        }
+    }
+}
+
+/// The first line that git says of an error; the rest is read so that it does not wait for a reader.
+fn first_line(mut stderr: impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = stderr.by_ref().take(4096).read_to_end(&mut bytes);
+    let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+    String::from_utf8_lossy(&bytes).lines().next().unwrap_or("").trim_start_matches("fatal: ").to_owned()
+}
+
+/// `:100644 100755 <id> <id> M` NUL path NUL, and a second path where the first was renamed.
+fn parse_changes(raw: &[u8]) -> Option<Vec<Change>> {
+    let mut fields = raw.split(|byte| *byte == 0);
+    let mut changes = Vec::new();
+    while let Some(head) = fields.next().filter(|head| !head.is_empty()) {
+        let head = std::str::from_utf8(head).ok()?.strip_prefix(':')?;
+        let words: Vec<&str> = head.split(' ').collect();
+        let [_, mode, _, object, letter] = words.as_slice() else { return None };
+        let status = match letter.chars().next()? {
+            'A' | 'C' => Status::Added,
+            'D' => Status::Deleted,
+            'R' => Status::Renamed,
+            'T' => Status::TypeChanged,
+            _ => Status::Modified,
+        };
+        let mut path = || fields.next().filter(|path| !path.is_empty());
+        let first = path()?;
+        let (from, path) = if letter.starts_with(['R', 'C']) { (Some(first), path()?) } else { (None, first) };
+        let lossy = |path: &[u8]| Utf8PathBuf::from(String::from_utf8_lossy(path).as_ref());
+        changes.push(Change {
+            status,
+            path: lossy(path),
+            utf8: std::str::from_utf8(path).is_ok(),
+            from: from.map(lossy),
+            mode: (*mode).to_owned(),
+            object: (*object).to_owned(),
+        });
+    }
+    Some(changes)
+}
+
+/// Files of the object store, asked for one after the other.
+#[derive(Debug)]
+pub struct Objects {
+    sizes: Batch,
+    contents: Batch,
+}
+
+impl Objects {
+    /// Bytes of a file.
+    ///
+    /// # Errors
+    /// When it is not in the object store.
+    pub fn size(&mut self, object: &str) -> Result<u64> {
+        self.sizes.ask(object)
+    }
+
+    /// Copies a file to `out`.
+    ///
+    /// # Errors
+    /// When it is not in the object store, or `out` cannot be written.
+    pub fn copy(&mut self, object: &str, out: &mut impl Write) -> Result<()> {
+        let size = self.contents.ask(object)?;
+        let dir = self.contents.dir.clone();
+        let copied =
+            std::io::copy(&mut self.contents.stdout.by_ref().take(size), out).map_err(Error::io(&dir, "copying"))?;
+        let mut end = [0];
+        self.contents.stdout.read_exact(&mut end).map_err(Error::io(&dir, "reading git"))?;
+        if copied == size {
+            Ok(())
+        } else {
+            Err(Error::unreadable(&dir, format!("git cat-file ended inside {object}")))
+        }
+    }
+}
+
+/// A running `git cat-file --batch…`.
+#[derive(Debug)]
+struct Batch {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    dir: Utf8PathBuf,
+}
+
+impl Batch {
+    /// Asks for an object and reads the line `<id> blob <size>`.
+    fn ask(&mut self, object: &str) -> Result<u64> {
+        let mut line = Vec::new();
+        writeln!(self.stdin, "{object}")
+            .and_then(|()| self.stdin.flush())
+            .and_then(|()| self.stdout.by_ref().take(256).read_until(b'\n', &mut line))
+            .map_err(Error::io(&self.dir, "asking git"))?;
+        let line = String::from_utf8_lossy(&line);
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next(), words.next().and_then(|size| size.parse().ok())) {
+            (Some(_), Some("blob"), Some(size)) => Ok(size),
+            _ => Err(Error::unreadable(&self.dir, format!("git has no file {object}: {}", line.trim()))),
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_output_is_read_and_anything_else_refused() {
+        let raw = b":000000 100644 0000 aaaa A\0records/t/n\xff\0:100644 100644 bbbb bbbb R100\0old\0new\0:100644 000000 c 0 D\0x y\0";
+        let changes = parse_changes(raw).expect("understood");
+        let seen: Vec<_> = changes.iter().map(|change| (change.status, change.path.as_str(), change.utf8)).collect();
+        assert_eq!(
+            seen,
+            [
+                (Status::Added, "records/t/n\u{fffd}", false),
+                (Status::Renamed, "new", true),
+                (Status::Deleted, "x y", true)
+            ]
+        );
+        assert_eq!((changes[1].from.as_deref(), changes[0].object.as_str()), (Some(Utf8Path::new("old")), "aaaa"));
+        assert_eq!(parse_changes(b""), Some(Vec::new()));
+        for broken in [&b"x"[..], b":100644 1 2 M\0a\0", b":1 2 3 4 M\0", b":1 2 3 4 R1\0a\0", b":\xff 2 3 4 M\0a\0"] {
+            assert_eq!(parse_changes(broken), None, "{broken:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Many folders are read and checked in parallel, and none stops the others, whatever happens in it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
+
+use super::{VerifyOptions, verify_read};
+use crate::folder::Folder;
+use crate::report::FolderReport;
+use crate::rulebook::Rulebook;
+use crate::{Error, Result};
+
+/// Stack of a worker: what a hostile script nests, a parser recurses into. Pages that are not used cost nothing.
+const STACK_BYTES: usize = 32 << 20;
+
+/// A folder that could not be verified, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub path: Utf8PathBuf,
+    /// Without the path.
+    pub reason: String,
+    /// What the command should exit with: unreadable input, or an internal error.
+    pub exit_code: u8,
+}
+
+/// What one command found over its folders, both parts in the order in which the folders were named and found.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub folders: Vec<FolderReport>,
+    pub failures: Vec<Failure>,
+}
+
+impl Failure {
+    pub(super) fn new(path: &Utf8Path, error: &Error) -> Failure {
+        let text = error.to_string();
+        let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+        Failure { path: path.to_owned(), reason: reason.to_owned(), exit_code: error.exit_code() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.path, self.reason)
+    }
+}
+
+impl Outcome {
+    /// The exit code that the failures demand, if there are any.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.failures.iter().map(|failure| failure.exit_code).max()
+    }
+}
+
+/// Reads and checks `folders` on all cores. `done` is called after each, from any thread.
+///
+/// A folder that cannot be read and a check that panics are failures with the folder's name.
+pub fn verify_all(
+    folders: &[Utf8PathBuf],
+    rulebook: &Rulebook,
+    options: &VerifyOptions,
+    done: impl Fn() + Sync,
+) -> Outcome {
+    each(folders, |folder| {
+        let report = Folder::read(folder).map(|read| verify_read(&read, rulebook, options));
+        done();
+        report
+    })
+}
+
+/// Runs `work` on every folder in parallel and keeps their order.
+fn each(folders: &[Utf8PathBuf], work: impl Fn(&Utf8Path) -> Result<FolderReport> + Sync) -> Outcome {
+    let guarded = |folder: &Utf8PathBuf| {
+        catch_unwind(AssertUnwindSafe(|| work(folder))).unwrap_or_else(|panic| Err(Error::Internal(said(&*panic))))
+    };
+    // One folder a task: a folder may take a thousand times as long as its neighbour.
+    let all = || folders.par_iter().with_max_len(1).map(guarded).collect::<Vec<_>>();
+    let results = match rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build() {
+        Ok(pool) => pool.install(all),
+        // No room for threads: one folder after the other.
+        Err(_) => folders.iter().map(guarded).collect(),
+    };
+    let mut outcome = Outcome::default();
+    for (folder, result) in folders.iter().zip(results) {
+        match result {
+            Ok(report) => outcome.folders.push(report),
+            Err(error) => outcome.failures.push(Failure::new(folder, &error)),
+        }
+    }
+    outcome
+}
+
+/// The message of a panic.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::exit;
+
+    #[test]
+    fn one_folder_never_stops_the_others() {
+        let folders: Vec<Utf8PathBuf> = ["a", "b", "c", "d"].map(Utf8PathBuf::from).to_vec();
+        let rulebook = Rulebook::builtin().expect("loads");
+        let good = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/folders/good"));
+        let good = Folder::read(&good).expect("reads");
+        let outcome = each(&folders, |folder| match folder.as_str() {
+            "b" => panic!("index {} out of range", 7),
+            "c" => Err(Error::unreadable(folder, "no such folder")),
+            _ => {
+                Ok(FolderReport { path: folder.to_owned(), ..verify_read(&good, &rulebook, &VerifyOptions::default()) })
+            }
+        });
+        let paths: Vec<&str> = outcome.folders.iter().map(|report| report.path.as_str()).collect();
+        assert_eq!(paths, ["a", "d"]);
+        let failures: Vec<String> = outcome.failures.iter().map(ToString::to_string).collect();
+        let internal = "b: internal error: index 7 out of range; please report it with the command that caused it";
+        assert_eq!(failures, [internal, "c: no such folder"]);
+        assert_eq!(outcome.exit_code(), Some(exit::INTERNAL));
+    }
+}
