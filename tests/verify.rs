@@ -74,8 +74,9 @@ fn missing_files_are_named() {
     SEEDS.iter().for_each(|seed| drop(copy.remove(&format!("train_seed{seed}.log")).path.clone()));
     let found = found(&copy);
     assert!(found.contains(&(Code::MissingLog, Severity::Error)));
-    assert!(found.contains(&(Code::SizeNotLogged, Severity::Unknown)), "unknown, never a pass");
-    assert!(found.contains(&(Code::ScoreUnknown, Severity::Unknown)));
+    // The cause, once: that scores and sizes are then unknown would only bury it.
+    assert!(!found.iter().any(|(code, _)| [Code::SizeNotLogged, Code::ScoreUnknown].contains(code)), "{found:?}");
+    assert_eq!(report(&copy).verdict, Verdict::Fail, "unknown, never a pass");
 }
 
 #[test]
@@ -330,12 +331,12 @@ fn a_record_is_timed_on_eight_h100_sxm() {
     assert_only(&on(h100, eight), &[]);
     for machine in ["cpu AMD EPYC threads:2", "cuda:0 NVIDIA H200", "cuda:0 NVIDIA H100 PCIe"] {
         let other = on(&format!("hardware: {machine}\n"), eight);
-        assert_only(&other, &[(Code::WrongHardware, Severity::Warning)]);
+        assert_only(&other, &[(Code::WrongHardware, Severity::Error)]);
         assert!(report(&other).findings.iter().all(|finding| finding.rule == "time-hw-8xh100-sxm"));
         other.edit("submission.json", "10min_16mb", "non_record_16mb");
         assert_only(&other, &[]);
     }
-    assert_only(&on(h100, "world_size:1 grad_accum_steps:8\n"), &[(Code::WrongHardware, Severity::Warning)]);
+    assert_only(&on(h100, "world_size:1 grad_accum_steps:8\n"), &[(Code::WrongWorldSize, Severity::Error)]);
     assert_only(&on("", eight), &[(Code::HardwareUnknown, Severity::Info)]);
     assert_only(&on("", ""), &[(Code::HardwareUnknown, Severity::Unknown)]);
 }

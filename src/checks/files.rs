@@ -45,7 +45,8 @@ fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
         Some(_) => {}
     }
     if context.runs().is_empty() {
-        let message = "no training log is in the folder: add the log of each seed (train_seed<N>.log)";
+        let message = "no training log is in the folder, so its scores, sizes, times and seeds are unknown: add the log of \
+                       each seed (train_seed<N>.log)";
         findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
     }
 }
@@ -70,10 +71,8 @@ fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    let claimed: &[i64] = context.folder.metadata().map_or(&[], |metadata| &metadata.seeds);
     for other in &context.folder.runs.others {
         let log = &other.run.log;
-        let unreported = other.run.seed.is_some_and(|seed| !claimed.contains(&seed));
         let (code, severity, message) = match &other.why {
             NotCounted::CopyOf(original) => {
                 (Code::DuplicateLog, Severity::Info, format!("{log} is the same file as {original}; counted once"))
@@ -89,10 +88,10 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 let message = format!("{log} is not counted: it states no score, {scored} does for this seed");
                 (Code::OtherLog, Severity::Info, message)
             }
-            // Of a record, a further seed that is left out of the claim may be a choice among seeds.
+            // A further seed that is left out of the claim is the seeds check's to report.
             NotCounted::NotClaimed => {
-                let severity = if unreported { context.on_record(Severity::Warning) } else { Severity::Info };
-                (Code::OtherLog, severity, format!("{log} is not counted: the claimed scores are those of other logs"))
+                let message = format!("{log} is not counted: the claimed scores are those of other logs");
+                (Code::OtherLog, Severity::Info, message)
             }
         };
         let score = other.run.val_bpb.map_or_else(|| "no score".to_owned(), |bpb| format!("val_bpb {bpb}"));

@@ -1,6 +1,6 @@
 //! The machine: that the record track's clocks ran on 8 H100 SXM, and that submission.json names the machine of the logs.
 
-use super::context::run_name;
+use super::time::of_runs;
 use super::{Check, Context, Track};
 use crate::folder::RunLog;
 use crate::report::{Code, Finding, Severity};
@@ -22,7 +22,9 @@ const GPUS: [&str; 16] = [
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if context.track != Track::NonRecord {
-        findings.extend(context.runs().iter().filter_map(|run| other_machine(context, run)));
+        findings.extend(other_machine(context));
+        findings.extend(other_world_size(context));
+        findings.extend(fewer_gpus(context));
         findings.extend(unstated(context));
     }
     findings.extend(context.runs().iter().find_map(|run| claimed(context, run)));
@@ -35,22 +37,60 @@ fn stated(run: &RunLog) -> Option<(&str, Option<u64>)> {
     engine.or_else(|| run.gpu.as_deref().map(|text| (text, run.line("gpu"))))
 }
 
-fn other_machine(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
-    let name = run_name(run);
-    let (message, line, text) = match (stated(run), run.world_size) {
-        (Some((text, line)), _) if !is_h100_sxm(text) => (
-            format!("{name}: the log says {text}; the record track's times are those of 8 H100 SXM"),
-            line,
-            text.to_owned(),
-        ),
-        (_, Some(size)) if size != 8 => {
-            let message = format!("{name}: the log says {size} of the 8 GPUs on which the record track is timed");
-            (message, run.line("world_size"), format!("world_size:{size}"))
-        }
-        _ => return None,
-    };
+/// Of the record track a log that states another machine is an error; where nothing states the track, a warning.
+fn severity(context: &Context<'_>) -> Severity {
+    if context.track == Track::Record { Severity::Error } else { Severity::Warning }
+}
+
+/// The runs whose log states another GPU than the track's.
+fn other_machine(context: &Context<'_>) -> Option<Finding> {
+    let other = |run: &&RunLog| stated(run).is_some_and(|(text, _)| !is_h100_sxm(text));
+    let runs: Vec<&RunLog> = context.runs().iter().filter(other).collect();
+    let (text, _) = stated(runs.first()?)?;
+    let message = format!(
+        "{}: the log says {text}; the record track's times are those of {} H100 SXM",
+        of_runs(&runs, context.runs().len()),
+        context.limits.gpus
+    );
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongHardware);
-    Some(finding.severity(Severity::Warning).measured(text.clone()).at(run.log.clone(), line, text))
+    let finding = finding.severity(severity(context)).measured(text);
+    Some(runs.iter().fold(finding, |finding, run| match stated(run) {
+        Some((text, line)) => finding.at(run.log.clone(), line, text),
+        None => finding,
+    }))
+}
+
+/// The runs on another number of GPUs than the track's.
+fn other_world_size(context: &Context<'_>) -> Option<Finding> {
+    let gpus = context.limits.gpus;
+    let runs: Vec<&RunLog> =
+        context.runs().iter().filter(|run| run.world_size.is_some_and(|size| size != gpus)).collect();
+    let size = runs.first()?.world_size?;
+    let message = format!(
+        "{}: the log says {size} of the {gpus} GPUs on which the record track is timed",
+        of_runs(&runs, context.runs().len())
+    );
+    let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
+    let finding = finding.severity(severity(context)).measured(size).limit(gpus);
+    Some(runs.iter().fold(finding, |finding, run| {
+        let text = run.world_size.map_or_else(String::new, |size| format!("world_size:{size}"));
+        finding.at(run.log.clone(), run.line("world_size"), text)
+    }))
+}
+
+/// More processes than the machine's table shows GPUs.
+fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
+    let both = |run: &RunLog| Some((run.gpus?, run.world_size?));
+    let fewer = |run: &&RunLog| both(run).is_some_and(|(gpus, size)| gpus < size);
+    let runs: Vec<&RunLog> = context.runs().iter().filter(fewer).collect();
+    let (gpus, size) = both(runs.first()?)?;
+    let message =
+        format!("{}: nvidia-smi lists {gpus} GPUs, the run says it used {size}", of_runs(&runs, context.runs().len()));
+    let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
+    let finding = finding.severity(context.on_record(Severity::Warning)).measured(gpus).claimed(size);
+    Some(runs.iter().fold(finding, |finding, run| {
+        finding.at(run.log.clone(), run.line("gpus").or_else(|| run.line("gpu")), format!("{gpus} GPUs listed"))
+    }))
 }
 
 fn is_h100_sxm(text: &str) -> bool {

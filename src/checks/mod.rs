@@ -2,22 +2,30 @@
 //!
 //! One file a family, its metadata on top; [`REGISTRY`] lists them all, and the rulebook names them by rule.
 
+mod calibration;
 mod claims;
 mod context;
+mod denominator;
 pub mod diff;
+mod drift;
+mod extra;
 mod files;
 pub mod find;
 pub mod git;
 mod hardware;
 mod ledger;
+mod logs;
 mod metadata;
+mod package;
 mod readme;
 mod recipe;
 mod score;
+mod secrets;
 mod seeds;
 mod significance;
 mod size;
 pub mod sizing;
+mod source;
 mod time;
 pub mod walk;
 
@@ -53,8 +61,14 @@ pub const REGISTRY: &[&Check] = &[
     &size::CODE,
     &time::TRAIN,
     &time::EVAL,
+    &calibration::CHECK,
     &hardware::CHECK,
     &seeds::CHECK,
+    &drift::CHECK,
+    &denominator::CHECK,
+    &logs::CHECK,
+    &logs::SHARDS,
+    &source::CHECK,
     &score::CHECK,
     &claims::CHECK,
     &readme::CHECK,
@@ -62,6 +76,10 @@ pub const REGISTRY: &[&Check] = &[
     &recipe::CHECK,
     &significance::CHECK,
     &diff::CHECK,
+    &extra::FILES,
+    &extra::PROGRAMS,
+    &package::CHECK,
+    &secrets::CHECK,
 ];
 
 /// What a verification may be told.
@@ -90,6 +108,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     let mut context = Context::new(folder, rulebook, options.cap);
     context.against.clone_from(&options.against);
     let mut findings: Vec<Finding> = REGISTRY.iter().flat_map(|check| (check.run)(&context)).collect();
+    without_consequences(&mut findings);
     // Stable: findings of one severity stay in the registry's order.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     FolderReport {
@@ -102,6 +121,15 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
         claimed: folder.metadata().map(|metadata| metadata.canonical()),
         significance: context.comparison().tests.clone(),
         findings,
+    }
+}
+
+/// Where no log is in the folder, one finding says so; that scores and sizes are then unknown would only bury it.
+fn without_consequences(findings: &mut Vec<Finding>) {
+    use crate::report::{Code, Severity};
+    if findings.iter().any(|finding| finding.code == Some(Code::MissingLog)) {
+        let consequence = [Some(Code::ScoreUnknown), Some(Code::SizeNotLogged)];
+        findings.retain(|finding| finding.severity != Severity::Unknown || !consequence.contains(&finding.code));
     }
 }
 

@@ -1,70 +1,184 @@
-//! Three runs with three seeds, and each log the seed that its name says.
+//! Three runs with three seeds, and each log the seed that its name and submission.json say.
 
 use std::collections::BTreeMap;
 
 use super::{Check, Context, Track};
-use crate::folder::RunLog;
+use crate::folder::{Claim, Field, NotCounted, RunLog, Scope};
 use crate::report::{Code, Finding, Severity};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "seeds",
-    about: "There are three runs with distinct seeds, and file names agree with the logs.",
-    rules: &["stat-seeds", "time-nonrecord"],
+    about: "There are three runs with distinct seeds, and file names and submission.json agree with the logs.",
+    rules: &["stat-seeds", "stat-seed-choice", "time-nonrecord"],
     run,
 };
 
+/// Seeds that the field uses; others below 100 are counted up from 0.
+const USUAL: [i64; 22] =
+    [111, 123, 222, 256, 271, 300, 314, 333, 369, 420, 444, 512, 555, 666, 777, 888, 999, 1000, 1111, 1234, 2718, 3141];
+/// A score in submission.json with at least this many decimals tells runs apart.
+const TELLING_DECIMALS: u32 = 4;
+
 fn run(context: &Context<'_>) -> Vec<Finding> {
-    let runs = context.runs();
-    let mut findings = Vec::new();
-    if !runs.is_empty() && runs.len() < context.limits.seeds {
-        let message = format!("{} of {} runs: the folder holds too few logs", runs.len(), context.limits.seeds);
-        let finding = context.finding("stat-seeds", message).code(Code::FewerThan3SeedLogs);
-        let finding = finding.severity(context.on_record(Severity::Warning));
-        let finding = finding.measured(runs.len()).limit(context.limits.seeds);
-        findings.push(runs.iter().fold(finding, at_seed));
-    }
-    let mut by_seed: BTreeMap<i64, Vec<&RunLog>> = BTreeMap::new();
-    for run in runs {
-        match run.seed {
-            Some(seed) => by_seed.entry(seed).or_default().push(run),
-            None => {
-                let message = format!("{}: the seed is unknown; the log states none", run.log);
-                let finding = context.finding("stat-seeds", message);
-                let finding = finding.severity(context.on_record(Severity::Unknown));
-                findings.push(finding.at(run.log.clone(), None, "no seed line"));
-            }
-        }
-        findings.extend(mislabelled(context, run));
-    }
-    for (seed, same) in by_seed.into_iter().filter(|(_, same)| same.len() > 1) {
-        let message = format!("{} logs have seed {seed}: these are repeats of one seed, not further seeds", same.len());
-        let finding = context.finding("stat-seeds", message).code(Code::SameSeedInSeveralLogs).measured(seed);
-        // Outside the record track several logs of one seed are usually ablations.
-        let labelled = same.iter().filter(|run| seed_in_name(run).is_some_and(|named| named != seed)).count();
-        let severity =
-            if context.track == Track::NonRecord && labelled == 0 { Severity::Info } else { Severity::Error };
-        findings.push(same.into_iter().fold(finding.severity(severity), at_seed));
-    }
+    let mut findings: Vec<Finding> = [too_few(context), without_seed(context)].into_iter().flatten().collect();
+    findings.extend(mislabelled(context));
+    findings.extend(repeated(context));
+    findings.extend(not_reported(context));
+    findings.extend(odd(context));
     findings
 }
 
-fn mislabelled(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
-    let (named, logged) = (seed_in_name(run)?, run.seed?);
-    if named == logged {
+fn too_few(context: &Context<'_>) -> Option<Finding> {
+    let (runs, wanted) = (context.runs(), context.limits.seeds);
+    if runs.is_empty() || runs.len() >= wanted {
         return None;
     }
-    let message = format!("{} is named for seed {named}, its log says seed {logged}", run.log);
+    let message = format!("{} of {wanted} runs: the folder holds too few logs", runs.len());
+    let finding = context.finding("stat-seeds", message).code(Code::FewerThan3SeedLogs);
+    let finding = finding.severity(context.on_record(Severity::Warning)).measured(runs.len()).limit(wanted);
+    Some(runs.iter().fold(finding, at_seed))
+}
+
+fn without_seed(context: &Context<'_>) -> Option<Finding> {
+    let silent: Vec<&RunLog> = context.runs().iter().filter(|run| run.seed.is_none()).collect();
+    if silent.is_empty() {
+        return None;
+    }
+    let which = super::time::of_runs(&silent, context.runs().len());
+    let message = format!("the seed of {which} is unknown: the log states none");
+    let finding = context.finding("stat-seeds", message).severity(context.on_record(Severity::Unknown));
+    Some(silent.into_iter().fold(finding, |finding, run| finding.at(run.log.clone(), None, "no seed line")))
+}
+
+/// Several runs of one seed.
+fn repeated(context: &Context<'_>) -> Vec<Finding> {
+    let mut by_seed: BTreeMap<i64, Vec<&RunLog>> = BTreeMap::new();
+    for run in context.runs() {
+        if let Some(seed) = run.seed {
+            by_seed.entry(seed).or_default().push(run);
+        }
+    }
+    let repeated = by_seed.into_iter().filter(|(_, same)| same.len() > 1);
+    let findings = repeated.map(|(seed, same)| {
+        let message = format!("{} runs have seed {seed}: these are repeats of one seed, not further seeds", same.len());
+        let finding = context.finding("stat-seeds", message).code(Code::SameSeedInSeveralLogs).measured(seed);
+        // Outside the record track several logs of one seed are usually ablations, unless they are named as seeds.
+        let labelled = same.iter().any(|run| label(context, run).is_some_and(|(named, _)| named != seed));
+        let severity = if context.track == Track::NonRecord && !labelled { Severity::Info } else { Severity::Error };
+        same.into_iter().fold(finding.severity(severity), at_seed)
+    });
+    findings.collect()
+}
+
+/// Runs that are called by another seed than their log states.
+fn mislabelled(context: &Context<'_>) -> Option<Finding> {
+    let wrong = |run: &'_ RunLog| label(context, run).filter(|(named, _)| run.seed.is_some_and(|seed| seed != *named));
+    let runs: Vec<(&RunLog, (i64, String))> =
+        context.runs().iter().filter_map(|run| wrong(run).map(|label| (run, label))).collect();
+    let (first, (named, by)) = runs.first()?;
+    let logged = first.seed?;
+    let more = if runs.len() > 1 { format!(", and so for {} more", runs.len() - 1) } else { String::new() };
+    let message = format!("{} is seed {named} by {by}, its log says seed {logged}{more}", first.log);
     let finding = context.finding("stat-seeds", message).code(Code::SeedLabelMismatch).severity(Severity::Error);
-    Some(at_seed(finding.measured(logged).claimed(named), run))
+    let finding = finding.measured(logged).claimed(*named);
+    Some(runs.iter().fold(finding, |finding, (run, (named, by))| {
+        let seed = run.seed.unwrap_or_default();
+        finding.at(run.log.clone(), run.line("seed"), format!("seed:{seed}, seed {named} by {by}"))
+    }))
+}
+
+/// The seed by which a run is called, and what calls it so.
+fn label(context: &Context<'_>, run: &RunLog) -> Option<(i64, String)> {
+    let claims: &[Claim] = context.folder.metadata().map_or(&[], |metadata| &metadata.claims);
+    if let Some(named) = seed_in_name(run) {
+        return Some((named, "its name".to_owned()));
+    }
+    let seeds: &[i64] = context.folder.metadata().map_or(&[], |metadata| &metadata.seeds);
+    // `ternary_log_42.txt`: a bare number is a seed where submission.json names that seed; small ones count the runs.
+    let bare = last_number(run).filter(|number| *number > 9 && seeds.contains(number));
+    if let Some(named) = bare {
+        return Some((named, "its name".to_owned()));
+    }
+    let seed = run.seed?;
+    let score = run.val_bpb?;
+    // A claimed score of another seed, which no run of that seed has, is this run's.
+    let tells = |claim: &&Claim| {
+        let scored = claim.field == Field::ValBpb && claim.stated.decimals >= TELLING_DECIMALS;
+        scored && claim.stated.agrees(score)
+    };
+    let by_json: Vec<i64> = claims
+        .iter()
+        .filter(tells)
+        .filter_map(|claim| if let Scope::Seed(claimed) = claim.scope { Some(claimed) } else { None })
+        .collect();
+    let taken = |claimed: &i64| context.runs().iter().any(|other| other.seed == Some(*claimed));
+    let claimed = *by_json.iter().find(|claimed| **claimed != seed && !taken(claimed))?;
+    (!by_json.contains(&seed) && !seeds.contains(&seed)).then(|| (claimed, context.json_name().to_owned()))
 }
 
 /// The number after `seed` in a file name: `train_seed42.log`, `train_seed_42.txt`, `log_10mins_seed-42.txt`.
 fn seed_in_name(run: &RunLog) -> Option<i64> {
     let name = run.log.file_stem()?;
     let (_, rest) = name.rsplit_once("seed")?;
-    let digits: String = rest.trim_start_matches(['_', '-']).chars().take_while(char::is_ascii_digit).collect();
+    leading_number(rest.trim_start_matches(['_', '-']))
+}
+
+/// The number at the end of a file's name: `ternary_log_42.txt`.
+fn last_number(run: &RunLog) -> Option<i64> {
+    let name = run.log.file_stem()?;
+    let start = name.rfind(|c: char| !c.is_ascii_digit())? + 1;
+    leading_number(name.get(start..)?)
+}
+
+fn leading_number(text: &str) -> Option<i64> {
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
+}
+
+/// Runs of further seeds whose logs are in the folder, and that the claim leaves out.
+fn not_reported(context: &Context<'_>) -> Option<Finding> {
+    let reported: Vec<i64> = context.runs().iter().filter_map(|run| run.seed).collect();
+    let claimed: &[i64] = context.folder.metadata().map_or(&[], |metadata| &metadata.seeds);
+    let left_out: Vec<&RunLog> = context
+        .folder
+        .runs
+        .others
+        .iter()
+        .filter(|other| other.why == NotCounted::NotClaimed && other.run.val_bpb.is_some())
+        .map(|other| &other.run)
+        .filter(|run| run.seed.is_some_and(|seed| !reported.contains(&seed) && !claimed.contains(&seed)))
+        .collect();
+    let seeds: Vec<String> = left_out.iter().filter_map(|run| Some(run.seed?.to_string())).collect();
+    if left_out.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "{} runs are reported, the folder holds scored logs of further seeds ({}): say why they are left out",
+        reported.len(),
+        seeds.join(", ")
+    );
+    let finding = context.finding("stat-seed-choice", message).code(Code::SelectedSeeds);
+    let finding = finding.severity(context.on_record(Severity::Warning)).measured(seeds);
+    Some(left_out.into_iter().fold(finding, at_seed))
+}
+
+/// Seeds that nobody would think of first may have been searched for; a reader may want to ask.
+fn odd(context: &Context<'_>) -> Option<Finding> {
+    let usual = |seed: i64| {
+        (0..100).contains(&seed)
+            || USUAL.contains(&seed)
+            || (1337..1347).contains(&seed)
+            || (2020..2030).contains(&seed)
+    };
+    let odd: Vec<&RunLog> = context.runs().iter().filter(|run| run.seed.is_some_and(|seed| !usual(seed))).collect();
+    let seeds: Vec<String> = odd.iter().filter_map(|run| Some(run.seed?.to_string())).collect();
+    if seeds.is_empty() || context.track == Track::NonRecord {
+        return None;
+    }
+    let message = format!("unusual seeds ({}): how they were chosen is not known", seeds.join(", "));
+    let finding = context.finding("stat-seed-choice", message).severity(Severity::Info);
+    Some(odd.into_iter().fold(finding, at_seed))
 }
 
 fn at_seed(finding: Finding, run: &RunLog) -> Finding {

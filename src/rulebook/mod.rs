@@ -24,6 +24,12 @@ pub struct Rulebook {
     /// What the rulebook is compiled from.
     pub source: String,
     pub limits: Limits,
+    /// Denominators of val_bpb that are known.
+    #[serde(rename = "fingerprint", default)]
+    pub fingerprints: Vec<Fingerprint>,
+    /// Scripts that the challenge itself published.
+    #[serde(rename = "known_script", default)]
+    pub known_scripts: Vec<KnownScript>,
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
     /// What counts as a significant improvement, by each who says so.
@@ -63,10 +69,57 @@ pub struct Limits {
     pub eval_seconds: f64,
     /// Runs with distinct seeds.
     pub seeds: usize,
+    /// Training and calibration together may pass the limit by this much before it is more than slack of two clocks.
+    pub calibration_tolerance_seconds: f64,
+    /// GPUs that the record track is timed on.
+    pub gpus: u64,
+    /// The year of the challenge, for the dates in folder names.
+    pub year: u16,
     /// Headroom below which a change of compressor or seed may tip a run over the cap.
     pub thin_headroom_bytes: u64,
     /// Difference of a headline score that is more than a slip of rounding, bits per byte.
     pub headline_tolerance_bpb: f64,
+}
+
+/// A validation set as a tokenizer splits it, by the bytes that val_bpb divides by.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// For messages: `SP8192 CaseOps`.
+    pub alphabet: String,
+    pub kind: FingerprintKind,
+    /// Scored tokens, where they are known.
+    pub tokens: Option<u64>,
+    /// UTF-8 bytes that val_bpb divides by, where they are known.
+    pub bytes: Option<u64>,
+    /// The rule that it breaks, or the one that it satisfies.
+    pub rule: String,
+    /// What it is, in a few words that end a sentence.
+    pub note: String,
+    /// Numbers of training shards that this alphabet's usual exports have.
+    #[serde(default)]
+    pub train_shards: Vec<u64>,
+}
+
+/// Whether a denominator is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FingerprintKind {
+    /// The whole split, its bytes counted right.
+    Canonical,
+    /// Right in itself, but of another export of the split.
+    Other,
+    /// A known mistake.
+    Wrong,
+}
+
+/// A script of the challenge's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownScript {
+    pub sha256: String,
+    /// What it is, for messages.
+    pub what: String,
 }
 
 /// One rule.

@@ -141,6 +141,7 @@ fn readme(runs: &[Run]) -> String {
     }
     let _ = writeln!(text, "| **mean** | **{:.8}** | **{:.8}** | | | | |", mean(&bpb), mean(&loss));
     let _ = writeln!(text, "| **sample std** | {:.8} | {:.8} | | | | |", std(&bpb), std(&loss));
+    text.push_str("\n## Run\n\n    SEED=0 torchrun --standalone --nproc_per_node=8 train_gpt.py\n");
     text
 }
 

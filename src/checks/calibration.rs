@@ -1,0 +1,100 @@
+//! Calibration after the training loop: where it reads training data, its time belongs to the training clock.
+
+use super::time::of_runs;
+use super::{Check, Context};
+use crate::folder::RunLog;
+use crate::report::{Code, Confidence, Finding, Severity};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "calibration-time",
+    about: "Training and the calibration of the quantised weights together are within the training clock.",
+    rules: &["time-gptq-train-data", "time-gptq-reserve", "time-gptq-selfgen"],
+    run,
+};
+
+/// What a run needed until its calibration was done.
+struct Needed<'a> {
+    run: &'a RunLog,
+    seconds: f64,
+    /// Calibrated on text that the model wrote itself.
+    self_generated: bool,
+}
+
+impl<'a> Needed<'a> {
+    fn of(run: &'a RunLog) -> Option<Needed<'a>> {
+        let train = run.train_seconds?;
+        let parts = train + run.gptq_generate_seconds.unwrap_or(0.0) + run.gptq_hessian_seconds.unwrap_or(0.0);
+        let calibrated = run.gptq_generate_seconds.is_some() || run.gptq_hessian_seconds.is_some();
+        // The log's own sum holds what lies between the parts as well.
+        let seconds = run.post_gptq_seconds.or(calibrated.then_some(parts))?;
+        Some(Needed { run, seconds, self_generated: run.gptq_generate_seconds.is_some() })
+    }
+
+    fn evidence(&self, finding: Finding) -> Finding {
+        let run = self.run;
+        let mut parts = vec![format!("training {:.3} s", run.train_seconds.unwrap_or(0.0))];
+        parts.extend(run.gptq_generate_seconds.map(|seconds| format!("generation {seconds:.1} s")));
+        parts.extend(run.gptq_hessian_seconds.map(|seconds| format!("calibration {seconds:.1} s")));
+        parts.extend(run.post_gptq_seconds.map(|seconds| format!("in all, as logged, {seconds:.1} s")));
+        parts.extend(run.gptq_reserve_seconds.map(|seconds| format!("reserve {seconds} s")));
+        let fields = ["post_gptq_seconds", "gptq_hessian_seconds", "gptq_generate_seconds", "train_seconds"];
+        let line = fields.iter().find_map(|field| run.line(field));
+        finding.at(run.log.clone(), line, parts.join(", "))
+    }
+}
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let limit = context.limits.train_seconds;
+    let over = context.runs().iter().filter_map(Needed::of);
+    // One step of the loop may run over in any case.
+    let slack = context.limits.step_tolerance_seconds + 1e-9;
+    let (own, data): (Vec<Needed>, Vec<Needed>) =
+        over.filter(|needed| needed.seconds > limit + slack).partition(|needed| needed.self_generated);
+    [on_train_data(context, &data), on_own_text(context, &own)].into_iter().flatten().collect()
+}
+
+fn on_train_data(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
+    let limit = context.limits.train_seconds;
+    let most = longest(over)?;
+    let breach = most > limit + context.limits.calibration_tolerance_seconds;
+    let (rule, severity, remark) = if breach {
+        let remark = "pull requests were closed for 3 s over, later ones merged with a reserve of 0.5 s";
+        ("time-gptq-train-data", Severity::Error, remark)
+    } else {
+        ("time-gptq-reserve", Severity::Warning, "the reserve is a little too small")
+    };
+    let message = format!(
+        "training and calibration of {} took up to {most:.1} s of {limit} s; calibration on training data counts as \
+         training ({remark})",
+        which(context, over)
+    );
+    let finding = finding(context, rule, message, severity, most).confidence(Confidence::Medium);
+    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding)))
+}
+
+fn on_own_text(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
+    let limit = context.limits.train_seconds;
+    let most = longest(over)?;
+    let message = format!(
+        "training and calibration of {} took up to {most:.1} s; on text that the model generates itself calibration may \
+         follow the {limit} s, and which clock it belongs to is open",
+        which(context, over)
+    );
+    let finding = finding(context, "time-gptq-selfgen", message, Severity::Warning, most);
+    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding)))
+}
+
+fn finding(context: &Context<'_>, rule: &'static str, message: String, severity: Severity, most: f64) -> Finding {
+    let finding = context.finding(rule, message).code(Code::TrainPlusGptqOver600s);
+    finding.severity(context.on_record(severity)).measured(most).limit(context.limits.train_seconds)
+}
+
+fn longest(over: &[Needed]) -> Option<f64> {
+    over.iter().map(|needed| needed.seconds).max_by(f64::total_cmp)
+}
+
+fn which(context: &Context<'_>, over: &[Needed]) -> String {
+    let runs: Vec<&RunLog> = over.iter().map(|needed| needed.run).collect();
+    of_runs(&runs, context.runs().len())
+}

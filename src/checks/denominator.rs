@@ -1,0 +1,267 @@
+//! The bytes that val_bpb divides by, implied by each run's own numbers, against the known tokenizers and splits.
+
+use std::f64::consts::LN_2;
+
+use super::time::of_runs;
+use super::{Check, Context, Track};
+use crate::folder::RunLog;
+use crate::report::{Code, Confidence, Finding, Severity, thousands};
+use crate::rulebook::{Fingerprint, FingerprintKind};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "denominator",
+    about: "tokens * val_loss / (ln 2 * val_bpb) is the number of bytes of the validation split.",
+    rules: &["bpb-denominator", "bpb-leading-space", "bpb-sidecar", "val-full"],
+    run,
+};
+
+/// The split ends at a multiple of the sequence length, which costs up to this share of it.
+const TRUNCATION: f64 = 5e-4;
+/// Two runs of one mistake agree this closely.
+const SAME: f64 = 3e-4;
+/// Fewer tokens than this share of what an alphabet needs are a part of the split.
+const WHOLE: f64 = 0.99;
+
+/// Outside of these factors the text itself is another one, not only its count.
+const OTHER_TEXT: std::ops::Range<f64> = 0.5..2.0;
+
+/// What a run's numbers say about its denominator.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Verdict<'a> {
+    /// The split's bytes, counted right.
+    Right,
+    Known(&'a Fingerprint),
+    /// This many times the split's bytes.
+    Unknown(f64),
+    /// No token count, and val_bpb over val_loss is that of no known alphabet.
+    Untold(f64),
+}
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let known = &context.rulebook.fingerprints;
+    let mut findings: Vec<Finding> = partial(context).into_iter().collect();
+    // One finding a cause: runs of one submission nearly always share it.
+    let mut groups: Vec<(Verdict, Vec<&RunLog>)> = Vec::new();
+    for run in context.runs() {
+        let Some(verdict) = judge(run, known).filter(|verdict| *verdict != Verdict::Right) else { continue };
+        // What a ledger says it divides by is recounted from its documents; and a log that says it scored a part has
+        // another text anyway.
+        let explained = is_partial(run) || run.ledger_bytes.is_some();
+        if explained && matches!(verdict, Verdict::Unknown(_) | Verdict::Untold(_)) {
+            continue;
+        }
+        match groups.iter_mut().find(|(other, _)| alike(*other, verdict)) {
+            Some((_, runs)) => runs.push(run),
+            None => groups.push((verdict, vec![run])),
+        }
+    }
+    findings.extend(groups.into_iter().map(|(verdict, runs)| finding(context, verdict, &runs)));
+    findings
+}
+
+fn alike(a: Verdict, b: Verdict) -> bool {
+    match (a, b) {
+        (Verdict::Unknown(a), Verdict::Unknown(b)) | (Verdict::Untold(a), Verdict::Untold(b)) => close(a, b, SAME),
+        _ => a == b,
+    }
+}
+
+/// `None` where the log states no score, or a value that cannot be divided by.
+fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
+    let (loss, bpb) = (run.val_loss?, run.val_bpb?);
+    if !(loss > 0.0 && bpb > 0.0) {
+        return None;
+    }
+    let rounding = rounding(run, loss, bpb);
+    let Some(tokens) = run.val_tokens.filter(|tokens| *tokens > 0) else {
+        return Some(judge_ratio(bpb / loss, rounding, known));
+    };
+    let bytes = tokens as f64 * loss / (LN_2 * bpb);
+    // The count of a known part of the split decides: its bytes depend on the alphabet.
+    let part = known.iter().find(|print| print.rule == "val-full" && print.tokens == Some(tokens));
+    if let Some(part) = part {
+        return Some(Verdict::Known(part));
+    }
+    let matches = |print: &&Fingerprint, width: f64| print.bytes.is_some_and(|own| close(bytes, own as f64, width));
+    let of_kind = |kind| known.iter().filter(move |print| print.kind == kind);
+    if of_kind(FingerprintKind::Canonical).any(|print| matches(&print, TRUNCATION + rounding)) {
+        return Some(Verdict::Right);
+    }
+    let other = of_kind(FingerprintKind::Other).find(|print| matches(print, SAME + rounding));
+    let wrong = of_kind(FingerprintKind::Wrong).find(|print| matches(print, SAME + rounding));
+    if let Some(print) = other.or(wrong) {
+        return Some(Verdict::Known(print));
+    }
+    let canonical = of_kind(FingerprintKind::Canonical).find_map(|print| print.bytes)?;
+    Some(Verdict::Unknown(bytes / canonical as f64))
+}
+
+/// Without a token count only bytes a token are known; they tell the alphabets apart, and the known mistakes.
+fn judge_ratio(ratio: f64, rounding: f64, known: &[Fingerprint]) -> Verdict<'_> {
+    let own = |print: &Fingerprint| Some(print.tokens? as f64 / (LN_2 * print.bytes? as f64));
+    let matches = |print: &&Fingerprint| own(print).is_some_and(|own| close(ratio, own, SAME + rounding));
+    match known.iter().find(matches) {
+        Some(print) if print.kind == FingerprintKind::Canonical => Verdict::Right,
+        Some(print) => Verdict::Known(print),
+        None => Verdict::Untold(ratio),
+    }
+}
+
+/// Half a unit of the last printed digit, relative, of both numbers.
+fn rounding(run: &RunLog, loss: f64, bpb: f64) -> f64 {
+    let half = 0.5 * 10f64.powi(-(run.decimals.unwrap_or(4).min(15) as i32));
+    half / loss + half / bpb
+}
+
+fn close(a: f64, b: f64, width: f64) -> bool {
+    (a - b).abs() <= width * b.abs()
+}
+
+fn finding(context: &Context<'_>, verdict: Verdict, runs: &[&RunLog]) -> Finding {
+    let who = of_runs(runs, context.runs().len());
+    let canonical = context.rulebook.fingerprints.iter().find_map(|print| print.bytes).unwrap_or_default();
+    let finding = match verdict {
+        Verdict::Known(print) => known(context, &who, print, canonical),
+        Verdict::Unknown(factor) => unknown(context, &who, factor),
+        Verdict::Untold(ratio) => {
+            let message = format!(
+                "val_bpb over val_loss of {who} is {ratio:.6}, that of no known tokenizer, and the log states no token \
+                 count: what val_bpb divides by is unknown"
+            );
+            let severity = context.on_record(Severity::Warning);
+            context.finding("bpb-denominator", message).severity(severity).measured(ratio)
+        }
+        Verdict::Right => context.finding("bpb-denominator", "").severity(Severity::Info),
+    };
+    let finding = finding.code(Code::JsonBpbLossRatio);
+    runs.iter().fold(finding, |finding, run| finding.at(run.log.clone(), run.line("val_bpb"), numbers(run)))
+}
+
+fn unknown(context: &Context<'_>, who: &str, factor: f64) -> Finding {
+    let (severity, message) = if OTHER_TEXT.contains(&factor) {
+        let message = format!(
+            "val_bpb of {who} divides by {factor:.4} times the bytes of the split; no known tokenizer or export does. Over \
+             the split's bytes it would be {factor:.4} times as high"
+        );
+        (Severity::Warning, message)
+    } else {
+        let message = format!(
+            "val_bpb of {who} divides by {factor:.4} times the bytes of the split: it is scored on another text, and no \
+             score of the challenge compares with it"
+        );
+        (context.on_record(Severity::Warning), message)
+    };
+    // Some logs of the whole split state another count than that of the targets they score.
+    let finding = context.finding("bpb-denominator", message).severity(severity);
+    finding.confidence(Confidence::Medium).measured(factor).limit(1.0)
+}
+
+fn known(context: &Context<'_>, who: &str, print: &Fingerprint, canonical: u64) -> Finding {
+    let rule = CHECK.rules.iter().find(|rule| **rule == print.rule).copied().unwrap_or("bpb-denominator");
+    let mut message = format!("{who}: {}", print.note);
+    if let Some(bytes) = print.bytes {
+        message = format!("{message}: {} bytes, {} expected", thousands(bytes), thousands(canonical));
+        if rule != "val-full" && print.kind == FingerprintKind::Wrong {
+            let low = 100.0 * (1.0 - canonical as f64 / bytes as f64);
+            message = format!("{message}; val_bpb is {low:.1} % too low");
+        }
+    }
+    let severity = if print.kind == FingerprintKind::Wrong { Severity::Error } else { Severity::Info };
+    let finding = context.finding(rule, message).severity(severity).limit(canonical);
+    print.bytes.into_iter().fold(finding, Finding::measured)
+}
+
+fn numbers(run: &RunLog) -> String {
+    let tokens = run.val_tokens.map_or_else(|| "tokens unknown".to_owned(), |tokens| format!("tokens {tokens}"));
+    format!("val_loss {} val_bpb {} {tokens}", run.val_loss.unwrap_or(f64::NAN), run.val_bpb.unwrap_or(f64::NAN))
+}
+
+fn is_partial(run: &RunLog) -> bool {
+    run.partial_validation.is_some()
+}
+
+/// A log that says it scored a part of the split. Where the numbers imply the whole split, only the passes during
+/// training were cut short.
+fn partial(context: &Context<'_>) -> Option<Finding> {
+    let known = &context.rulebook.fingerprints;
+    let says: Vec<&RunLog> = context.runs().iter().filter(|run| is_partial(run)).collect();
+    let cut: Vec<&RunLog> = says.iter().copied().filter(|run| judge_strict(run, known) != Some(true)).collect();
+    let short: Vec<&RunLog> = context.runs().iter().filter(|run| !is_partial(run) && too_few(run, known)).collect();
+    let runs = if cut.is_empty() { short } else { cut };
+    let first = runs.first()?;
+    let what = match (&first.partial_validation, first.val_tokens) {
+        (Some(text), _) => format!("\"{text}\""),
+        (None, tokens) => format!("{} tokens", thousands(tokens.unwrap_or_default())),
+    };
+    let message = format!(
+        "{} scored a part of the validation split ({what}); the score is not comparable",
+        of_runs(&runs, context.runs().len())
+    );
+    let severity =
+        if context.track == Track::Record && !is_partial(first) { Severity::Error } else { Severity::Warning };
+    let finding = context.finding("val-full", message).code(Code::PartialValidation).severity(severity);
+    Some(runs.iter().fold(finding, |finding, run| {
+        let line = run.line("partial_validation").or_else(|| run.line("val_tokens"));
+        let text = run.partial_validation.clone().unwrap_or_else(|| numbers(run));
+        finding.at(run.log.clone(), line, text)
+    }))
+}
+
+/// Whether the implied bytes are the whole split's to the printed digits.
+fn judge_strict(run: &RunLog, known: &[Fingerprint]) -> Option<bool> {
+    let (loss, bpb, tokens) = (run.val_loss?, run.val_bpb?, run.val_tokens?);
+    let bytes = tokens as f64 * loss / (LN_2 * bpb);
+    let own = known.iter().filter(|print| print.kind == FingerprintKind::Canonical && print.tokens == Some(tokens));
+    Some(own.filter_map(|print| print.bytes).any(|own| close(bytes, own as f64, 1e-5 + rounding(run, loss, bpb))))
+}
+
+/// A right ratio of an alphabet with fewer tokens than its whole split has.
+fn too_few(run: &RunLog, known: &[Fingerprint]) -> bool {
+    let (Some(loss), Some(bpb), Some(tokens)) = (run.val_loss, run.val_bpb, run.val_tokens) else { return false };
+    if !(loss > 0.0 && bpb > 0.0) {
+        return false;
+    }
+    let width = SAME + rounding(run, loss, bpb);
+    known.iter().filter(|print| print.kind == FingerprintKind::Canonical).any(|print| {
+        let (Some(all), Some(bytes)) = (print.tokens, print.bytes) else { return false };
+        // Parts of the split differ in their mean bytes a token by up to a percent or so.
+        let ratio = all as f64 / (LN_2 * bytes as f64);
+        close(bpb / loss, ratio, 0.01 + width) && (tokens as f64) < WHOLE * all as f64
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rulebook::Rulebook;
+
+    fn verdict(tokens: Option<u64>, loss: f64, bpb: f64, decimals: u32) -> String {
+        let book = Rulebook::builtin().expect("loads");
+        let (val_loss, val_bpb, decimals) = (Some(loss), Some(bpb), Some(decimals));
+        let run = RunLog { val_tokens: tokens, val_loss, val_bpb, decimals, ..RunLog::default() };
+        match judge(&run, &book.fingerprints) {
+            None => "none".to_owned(),
+            Some(Verdict::Right) => "right".to_owned(),
+            Some(Verdict::Known(print)) => format!("{} {:?}", print.rule, print.kind),
+            Some(Verdict::Unknown(factor)) => format!("{factor:.3}"),
+            Some(Verdict::Untold(ratio)) => format!("ratio {ratio:.3}"),
+        }
+    }
+
+    #[test]
+    fn the_known_tokenizers_are_right_and_the_known_mistakes_named() {
+        assert_eq!(verdict(Some(62_021_632), 2.07269931, 2.07269931 * 0.592257, 8), "right");
+        assert_eq!(verdict(Some(40_540_160), 2.79, 2.79 * 0.387131, 4), "right");
+        assert_eq!(verdict(Some(47_851_520), 2.33, 2.33 * 0.456961, 8), "right");
+        assert_eq!(verdict(Some(61_997_056), 2.4836, 2.4836 * 0.592257, 4), "right", "cut at a sequence of 32,768");
+        assert_eq!(verdict(None, 1.9882, 1.9882 * 0.38719, 4), "right", "four digits and no count");
+        assert_eq!(verdict(Some(40_540_160), 2.79, 2.79 * 0.331684, 8), "bpb-leading-space Wrong");
+        assert_eq!(verdict(Some(47_851_520), 2.33, 2.33 * 0.419427, 8), "bpb-sidecar Wrong");
+        assert_eq!(verdict(Some(9_662_464), 2.33, 1.0, 8), "val-full Wrong");
+        assert_eq!(verdict(Some(63_779_840), 2.07269931, 2.07269931 * 0.590711, 8), "bpb-denominator Other");
+        assert_eq!(verdict(Some(40_540_160), 2.79, 2.79 * 0.387131 * 0.9, 8), "1.111");
+        assert_eq!(verdict(None, 2.0, 1.5, 8), "ratio 0.750");
+        assert_eq!(verdict(Some(1), 0.0, 0.0, 8), "none");
+    }
+}

@@ -1,0 +1,131 @@
+//! One configuration for all runs: what differs between their hyperparameters beside the seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Check, Context};
+use crate::folder::RunLog;
+use crate::report::{Code, Finding, Severity};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "drift",
+    about: "The runs differ in their seed and in nothing else that can change the score.",
+    rules: &["stat-seeds"],
+    run,
+};
+
+/// Keys that a message names; the evidence has the first of them per run.
+const NAMED_KEYS: usize = 5;
+
+/// Words of a key that names a run or a place rather than a setting.
+const NAMES: [&str; 16] = [
+    "seed",
+    "path",
+    "dir",
+    "file",
+    "files",
+    "logfile",
+    "log",
+    "run",
+    "name",
+    "port",
+    "rank",
+    "host",
+    "hostname",
+    "master",
+    "timestamp",
+    "date",
+];
+
+/// A key's value in each run, in the order of the runs; `None` where the run's log lacks the key.
+type Values<'a> = Vec<Option<&'a str>>;
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let runs: Vec<&RunLog> = context.runs().iter().filter(|run| !run.hyperparameters.is_empty()).collect();
+    let drift = differing(&runs);
+    let settings: BTreeMap<&str, Values> = drift.into_iter().filter(|(key, _)| !is_name(key)).collect();
+    if settings.is_empty() {
+        return Vec::new();
+    }
+    let mut named: Vec<String> =
+        settings.iter().take(NAMED_KEYS).map(|(key, values)| format!("{key} ({})", distinct(values))).collect();
+    if settings.len() > NAMED_KEYS {
+        named.push(format!("{} more", settings.len() - NAMED_KEYS));
+    }
+    let message = format!("the runs differ in more than their seed: {}", named.join(", "));
+    let finding = context.finding("stat-seeds", message).code(Code::ConfigDrift);
+    let finding = finding.severity(context.on_record(Severity::Warning)).measured(settings.len());
+    vec![runs.iter().enumerate().fold(finding, |finding, (index, run)| {
+        let values: Vec<String> = settings
+            .iter()
+            .take(NAMED_KEYS)
+            .map(|(key, values)| format!("{key}={}", values.get(index).copied().flatten().unwrap_or("(none)")))
+            .collect();
+        finding.at(run.log.clone(), None, values.join(" "))
+    })]
+}
+
+/// The keys whose values are not the same in all runs.
+fn differing<'a>(runs: &[&'a RunLog]) -> BTreeMap<&'a str, Values<'a>> {
+    let keys: BTreeSet<&str> = runs.iter().flat_map(|run| run.hyperparameters.keys().map(String::as_str)).collect();
+    let values = |key: &str| runs.iter().map(|run| run.hyperparameters.get(key).map(String::as_str)).collect();
+    let all = keys.into_iter().map(|key| (key, values(key)));
+    all.filter(|(_, values): &(&str, Values)| values.windows(2).any(|pair| !same(pair[0], pair[1]))).collect()
+}
+
+/// `600` and `600.000` are one value.
+fn same(a: Option<&str>, b: Option<&str>) -> bool {
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<f64>().ok());
+    a == b || number(a).zip(number(b)).is_some_and(|(a, b)| a == b)
+}
+
+/// Paths, run ids, log names, ranks and ports follow from the seed and the machine.
+fn is_name(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key == "device" || key.ends_with("_id") || key.split('_').any(|word| NAMES.contains(&word))
+}
+
+/// The values that occur, in order of their runs: `3.0 / none`.
+fn distinct(values: &[Option<&str>]) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for value in values {
+        let value = value.unwrap_or("none");
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    }
+    // A value may be a list of 100 numbers.
+    let short = |value: &&str| value.chars().take(40).collect::<String>();
+    seen.iter().map(short).collect::<Vec<_>>().join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_with(pairs: &[(&str, &str)]) -> RunLog {
+        let hyperparameters = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        RunLog { hyperparameters, ..RunLog::default() }
+    }
+
+    #[test]
+    fn values_are_compared_as_numbers_and_missing_keys_count() {
+        let first = run_with(&[("cap", "600"), ("etlb", "3.0"), ("lr", "0.02")]);
+        let second = run_with(&[("cap", "600.000"), ("lr", "0.03")]);
+        let drift = differing(&[&first, &second]);
+        assert_eq!(drift.keys().copied().collect::<Vec<_>>(), ["etlb", "lr"]);
+        assert_eq!(distinct(&drift["etlb"]), "3.0 / none");
+    }
+
+    #[test]
+    fn names_and_places_are_no_settings() {
+        for key in
+            ["seed", "run_id", "datasets_dir", "tokenizer_path", "train_files", "logfile", "local_rank", "MASTER_PORT"]
+        {
+            assert!(is_name(key), "{key}");
+        }
+        for key in ["ttt_enabled", "max_wallclock_seconds", "matrix_lr", "num_layers"] {
+            assert!(!is_name(key), "{key}");
+        }
+    }
+}

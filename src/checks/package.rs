@@ -1,0 +1,160 @@
+//! The shape of the package: the folder's name and track, and what its README tells a reader who wants to rerun it.
+
+use super::{Check, Context, Track};
+use crate::folder::{files, submission::canonical_track};
+use crate::report::{Finding, Severity};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "package",
+    about: "The folder's name, its track, the run command and the requirements are as reviewers ask.",
+    rules: &["pkg-folder-name", "pkg-record-folder", "pkg-run-command", "pkg-requirements"],
+    run,
+};
+
+/// Modules that the challenge's own requirements bring, beside Python's.
+const PROVIDED: [&str; 9] =
+    ["numpy", "torch", "sentencepiece", "tqdm", "datasets", "tiktoken", "huggingface_hub", "triton", "kernels"];
+/// Modules that are installed under another name or not at all by default, and that scripts of the field import.
+const EXTRA: [&str; 14] = [
+    "flash_attn",
+    "flash_attn_interface",
+    "flash_attn_3",
+    "brotli",
+    "zstandard",
+    "mamba_ssm",
+    "causal_conv1d",
+    "fla",
+    "einops",
+    "xformers",
+    "transformer_engine",
+    "python_minifier",
+    "scipy",
+    "transformers",
+];
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let readme = context.folder.files.iter().find(|file| file.path.as_str().eq_ignore_ascii_case("readme.md"));
+    let readme = readme.and_then(|file| {
+        let text = files::read_text(&context.folder.path.join(&file.path)).ok()?;
+        Some((file.path.as_str(), text))
+    });
+    let mut findings: Vec<Finding> = [folder_name(context), other_track(context)].into_iter().flatten().collect();
+    if let Some((name, text)) = &readme {
+        findings.extend(run_command(context, name, text));
+    }
+    findings.extend(requirements(context, readme.as_ref().map_or("", |(_, text)| text)));
+    findings
+}
+
+/// Only below a track is a name the record's.
+fn folder_name(context: &Context<'_>) -> Option<Finding> {
+    Track::placed(context.folder)?;
+    let absolute = context.folder.path.canonicalize_utf8().unwrap_or_else(|_| context.folder.path.clone());
+    let name = absolute.file_name()?;
+    let problem = name_problem(name, context.limits.year)?;
+    let message = format!("the folder is named {name:?}: {problem}; name it YYYY-MM-DD_description");
+    Some(context.finding("pkg-folder-name", message).severity(Severity::Warning).at(".", None, name))
+}
+
+/// What is wrong with a folder's name.
+fn name_problem(name: &str, year: u16) -> Option<String> {
+    let (date, rest) = name.get(..10).zip(name.get(10..)).unwrap_or(("", name));
+    let Ok(parsed) = date.parse::<jiff::civil::Date>() else {
+        return Some("it does not begin with a date".to_owned());
+    };
+    if i32::from(parsed.year()) != i32::from(year) {
+        return Some(format!("its year is {}, the challenge's is {year}", parsed.year()));
+    }
+    if !rest.starts_with('_') || rest.len() < 2 {
+        return Some("no description follows its date".to_owned());
+    }
+    let unusual =
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\' | '"' | '\'' | '*' | '?' | '$');
+    rest.contains(unusual).then(|| "it holds spaces or characters that a shell reads".to_owned())
+}
+
+/// submission.json of another track than the one that the folder lies in.
+fn other_track(context: &Context<'_>) -> Option<Finding> {
+    let placed = Track::placed(context.folder)?;
+    let placed = canonical_track(&placed)?;
+    let (stated, line) = context.folder.metadata()?.text("track")?;
+    let claimed = canonical_track(stated).filter(|claimed| *claimed != placed)?;
+    let message = format!(
+        "{} names the track {stated}, the folder lies in {placed}: correct the one that is wrong",
+        context.json_name()
+    );
+    let finding = context.finding("pkg-record-folder", message).severity(Severity::Warning);
+    Some(finding.claimed(claimed).measured(placed).at(context.json_name(), Some(line), stated))
+}
+
+/// A README without any command that runs the script.
+fn run_command(context: &Context<'_>, name: &str, text: &str) -> Option<Finding> {
+    let starts = [
+        "torchrun",
+        "python ",
+        "python3 ",
+        "accelerate launch",
+        "bash ",
+        "sbatch ",
+        "./",
+        "make ",
+        "uv run",
+        "modal run",
+    ];
+    if starts.iter().any(|start| text.contains(start)) {
+        return None;
+    }
+    let message =
+        format!("{name} gives no command that runs the script; add it with the environment that produced the logs");
+    Some(context.finding("pkg-run-command", message).severity(Severity::Info).at(name, None, "no command"))
+}
+
+/// Packages beyond the challenge's own that nothing tells how to install.
+fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
+    let folder = context.folder;
+    let listed = folder.files.iter().any(|file| {
+        file.path.file_name().is_some_and(|name| name.starts_with("requirements") || name == "pyproject.toml")
+    });
+    let installs = ["pip install", "uv pip", "uv sync", "conda install", "setup.sh"];
+    if listed || installs.iter().any(|words| readme.contains(words)) {
+        return None;
+    }
+    let script = folder.script.as_ref()?;
+    let script = folder.code.iter().find(|code| code.path == script.path)?;
+    let mut imports: Vec<(&str, u64)> =
+        (1..).zip(script.text.lines()).filter_map(|(line, text)| Some((import(text)?, line))).collect();
+    imports.retain(|(module, _)| EXTRA.contains(module) && !PROVIDED.contains(module));
+    imports.dedup_by_key(|(module, _)| *module);
+    let (_, line) = *imports.first()?;
+    let names: Vec<&str> = imports.iter().map(|(module, _)| *module).collect();
+    let message = format!(
+        "{} imports {}; add a requirements.txt, or say in the README how they are installed",
+        script.path,
+        names.join(", ")
+    );
+    let finding = context.finding("pkg-requirements", message).severity(Severity::Info);
+    Some(finding.at(script.path.clone(), Some(line), names.join(", ")))
+}
+
+/// The module that a line imports.
+fn import(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let rest = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))?;
+    rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().filter(|module| !module.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_names_are_a_date_of_the_challenge_and_a_description() {
+        for name in ["2026-04-10_VarLenAttn", "2026-03-20_11L_XSA4_1.1271", "2026-04-05_SP8192_GPTQ-Embeddings"] {
+            assert_eq!(name_problem(name, 2026), None, "{name}");
+        }
+        for name in ["2020-04-29_Smear", "2026-13-01_X", "VarLen", "2026-03-19_int6_STE QAT_", "2026-04-10", "é"] {
+            assert!(name_problem(name, 2026).is_some(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The source that a log embeds, the code that it counts, and the script that is shipped: one and the same program?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::time::of_runs;
+use super::{Check, Context};
+use crate::code::Script;
+use crate::folder::{RunLog, SourceDump, files};
+use crate::report::{Code, Finding, Severity, thousands};
+
+/// Metadata of the check.
+pub const CHECK: Check = Check {
+    name: "log-source",
+    about: "The runs' scripts are one script: as dumped, as counted and as shipped.",
+    rules: &["pkg-log-source-match", "repro"],
+    run,
+};
+
+/// Packed sizes of one source that differ by more than this share were made in different ways.
+const SAME_PACKING: f64 = 0.02;
+/// Sources whose sizes differ by no more than this share are one source with a line edited.
+const SAME_SOURCE: f64 = 0.001;
+
+fn run(context: &Context<'_>) -> Vec<Finding> {
+    let found = [
+        not_shipped(context),
+        dump_and_count(context),
+        between_seeds(context),
+        count_method(context),
+        independence(context),
+    ];
+    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
+    findings.extend(edited(context));
+    findings
+}
+
+/// The size of the script's text as a run counts it: the uncompressed one, where a packed estimate is counted.
+fn counted(run: &RunLog) -> Option<(u64, &'static str)> {
+    let raw = run.bytes_code_uncompressed.map(|bytes| (bytes, "bytes_code_uncompressed"));
+    raw.or_else(|| run.bytes_code.map(|bytes| (bytes, "bytes_code")))
+}
+
+/// A dump whose size and digest say something.
+fn dump(run: &RunLog) -> Option<&SourceDump> {
+    run.source.as_ref().filter(|dump| !dump.fragment)
+}
+
+/// None of the runs dumps a script that the folder holds.
+fn not_shipped(context: &Context<'_>) -> Option<Finding> {
+    let folder = context.folder;
+    let shipped = folder.script.as_ref()?;
+    let script = folder.code.iter().find(|script| script.path == shipped.path).filter(|script| script.bytes > 0)?;
+    let dumps: Vec<(&RunLog, &SourceDump)> = context.runs().iter().filter_map(|run| Some((run, dump(run)?))).collect();
+    let holds = |dump: &SourceDump| folder.code.iter().any(|script| script.sha256 == dump.sha256);
+    let other: Vec<&(&RunLog, &SourceDump)> = dumps.iter().filter(|(_, dump)| !holds(dump)).collect();
+    let (first, first_dump) = other.first()?;
+    let published = context.rulebook.known_scripts.iter().find(|known| known.sha256 == script.sha256);
+    let lines = dump_text(context, first).map(|text| lines_missing(&text, script));
+    let runs: Vec<&RunLog> = other.iter().map(|(run, _)| *run).collect();
+    let mut message = format!(
+        "{} is not the script of {}: the log dumps one of {} bytes",
+        script.path,
+        of_runs(&runs, context.runs().len()),
+        thousands(first_dump.bytes)
+    );
+    if let Some(lines) = lines {
+        message = format!("{message}, {lines} of its lines are not in the shipped {} bytes", thousands(script.bytes));
+    }
+    // A shipped script that none of these runs can have been: the unchanged baseline, while all logs dump other code.
+    let severity = match published {
+        Some(known) if other.len() == dumps.len() => {
+            message = format!("{message}; what is shipped is {}, unchanged", known.what);
+            Severity::Error
+        }
+        _ => Severity::Warning,
+    };
+    let finding = context.finding("pkg-log-source-match", message).code(Code::ScriptIsNotTheRun).severity(severity);
+    let finding = finding.claimed(script.sha256.clone()).measured(first_dump.sha256.clone());
+    let finding = finding.at(script.path.clone(), None, format!("{} bytes, SHA-256 {}", script.bytes, script.sha256));
+    Some(other.iter().fold(finding, |finding, (run, dump)| {
+        let text = format!("dump of {} bytes, SHA-256 {}", dump.bytes, dump.sha256);
+        finding.at(run.log.clone(), Some(dump.first_line), text)
+    }))
+}
+
+/// Lines of the dump that the script lacks.
+fn lines_missing(dump: &str, script: &Script) -> usize {
+    let mut shipped: BTreeMap<&str, usize> = BTreeMap::new();
+    script.text.lines().for_each(|line| *shipped.entry(line.trim_end()).or_default() += 1);
+    let mut missing = 0;
+    for line in dump.lines() {
+        match shipped.get_mut(line.trim_end()).filter(|left| **left > 0) {
+            Some(left) => *left -= 1,
+            None => missing += 1,
+        }
+    }
+    missing
+}
+
+/// The dump of a run, read again from its log: only folders where it matters pay for it.
+fn dump_text(context: &Context<'_>, run: &RunLog) -> Option<String> {
+    let dump = run.source.as_ref()?;
+    let text = files::read_text(&context.folder.path.join(&run.log)).ok()?;
+    let lines = text.lines().skip(usize::try_from(dump.first_line).ok()?.saturating_sub(1));
+    let count = usize::try_from(dump.last_line.saturating_sub(dump.first_line)).ok()?.saturating_add(1);
+    Some(lines.take(count).collect::<Vec<_>>().join("\n"))
+}
+
+/// Runs whose dump has another size than their count.
+fn unequal<'a>(context: &Context<'a>) -> Vec<(&'a RunLog, &'a SourceDump, u64, &'static str)> {
+    let runs = context.runs().iter();
+    let all = runs.filter_map(|run| {
+        let (counted, field) = counted(run)?;
+        Some((run, dump(run)?, counted, field))
+    });
+    all.filter(|(_, dump, counted, _)| dump.bytes != *counted).collect()
+}
+
+fn dump_and_count(context: &Context<'_>) -> Option<Finding> {
+    let unequal = unequal(context);
+    let (first, first_dump, first_count, _) = *unequal.first()?;
+    let runs: Vec<&RunLog> = unequal.iter().map(|(run, ..)| *run).collect();
+    let message = format!(
+        "the source dumped into {} is not the one it counts: {} dumps {} bytes and counts {}",
+        of_runs(&runs, context.runs().len()),
+        first.log,
+        thousands(first_dump.bytes),
+        thousands(first_count)
+    );
+    let finding = context.finding("pkg-log-source-match", message).code(Code::EmbeddedSourceNeLoggedCodeSize);
+    Some(unequal.iter().fold(finding, |finding, (run, dump, counted, field)| {
+        finding.at(run.log.clone(), run.line(field), format!("{} dumped, {counted} counted", dump.bytes))
+    }))
+}
+
+/// Why dump and count differ. A script that reads its file once cannot differ from itself: its dump was changed
+/// afterwards. One that reads it again to count it was edited while it ran.
+fn edited(context: &Context<'_>) -> Vec<Finding> {
+    let mut during: Vec<(&RunLog, String)> = Vec::new();
+    let mut after: Vec<(&RunLog, String)> = Vec::new();
+    let others = context.folder.runs.others.iter().map(|other| &other.run);
+    for run in context.runs().iter().chain(others) {
+        let (Some(dump), Some((counted, _))) = (dump(run), counted(run)) else { continue };
+        if dump.bytes == counted {
+            continue;
+        }
+        let Some(text) = dump_text(context, run) else { continue };
+        if text.matches("__file__").count() <= 1 {
+            after.push((run, format!("{} dumped, {counted} counted, of one reading of the file", dump.bytes)));
+        } else {
+            during.push((run, format!("{} dumped at the start, {counted} counted at the end", dump.bytes)));
+        }
+    }
+    let report = |code: Code, message: &str, runs: Vec<(&RunLog, String)>| {
+        let (first, _) = runs.first()?;
+        let message = if runs.len() == 1 {
+            format!("{}: {message}", first.log)
+        } else {
+            format!("{} logs: {message}", runs.len())
+        };
+        let finding = context.finding("pkg-log-source-match", message).code(code);
+        let line = |run: &RunLog| run.source.as_ref().map(|dump| dump.first_line);
+        Some(runs.into_iter().fold(finding, |finding, (run, text)| finding.at(run.log.clone(), line(run), text)))
+    };
+    let edited = "the script was edited while it ran: its size at the end is not that of the dump at the start";
+    let replaced = "the dumped source cannot be the one that ran; the log was changed afterwards";
+    let found =
+        [report(Code::CodeChangedDuringRun, edited, during), report(Code::EmbeddedSourceEdited, replaced, after)];
+    found.into_iter().flatten().collect()
+}
+
+fn between_seeds(context: &Context<'_>) -> Option<Finding> {
+    let runs = context.runs();
+    let sizes: BTreeSet<u64> = runs.iter().filter_map(|run| Some(counted(run)?.0)).collect();
+    let digests: BTreeSet<&str> = runs.iter().filter_map(|run| Some(dump(run)?.sha256.as_str())).collect();
+    if sizes.len() < 2 && digests.len() < 2 {
+        return None;
+    }
+    let list = sizes.iter().map(|size| thousands(*size)).collect::<Vec<_>>().join(", ");
+    let message = if sizes.len() > 1 {
+        format!("the runs count scripts of different sizes: {list} bytes; they are not runs of one script")
+    } else {
+        format!("the runs dump {} different scripts of {list} bytes; they are not runs of one script", digests.len())
+    };
+    let finding = context.finding("repro", message).code(Code::CodeChangedBetweenSeeds);
+    let finding = finding.severity(context.on_record(Severity::Warning));
+    Some(runs.iter().fold(finding, |finding, run| match counted(run) {
+        Some((size, field)) => finding.at(run.log.clone(), run.line(field), format!("Code size: {size} bytes")),
+        None => finding,
+    }))
+}
+
+/// One source, packed to different sizes: the minifier was on one machine and not on the other.
+fn count_method(context: &Context<'_>) -> Option<Finding> {
+    let sizes = |run: &RunLog| Some((run.bytes_code_uncompressed? as f64, run.bytes_code? as f64));
+    let all: Vec<(&RunLog, f64, f64)> =
+        context.runs().iter().filter_map(|run| sizes(run).map(|(raw, packed)| (run, raw, packed))).collect();
+    let apart = |a: f64, b: f64, share: f64| (a - b).abs() > share * a.min(b);
+    let pair = all.iter().enumerate().find_map(|(index, a)| {
+        let rest = all.get(index + 1..)?;
+        rest.iter().find(|b| !apart(a.1, b.1, SAME_SOURCE) && apart(a.2, b.2, SAME_PACKING)).map(|b| (a, b))
+    });
+    let (a, b) = pair?;
+    let message = format!(
+        "one source is counted as {} bytes in {} and as {} in {}: the packed size depends on the machine",
+        thousands(a.2 as u64),
+        a.0.log,
+        thousands(b.2 as u64),
+        b.0.log
+    );
+    let finding = context.finding("repro", message).code(Code::CodeCountMethod).severity(Severity::Warning);
+    Some(all.iter().fold(finding, |finding, (run, raw, packed)| {
+        finding.at(run.log.clone(), run.line("bytes_code"), format!("{raw} bytes, packed {packed}"))
+    }))
+}
+
+/// Runs with one seed and different code are neither repeats nor further seeds.
+fn independence(context: &Context<'_>) -> Option<Finding> {
+    let mut by_seed: BTreeMap<i64, Vec<(&RunLog, u64)>> = BTreeMap::new();
+    for run in context.runs() {
+        if let (Some(seed), Some((size, _))) = (run.seed, counted(run)) {
+            by_seed.entry(seed).or_default().push((run, size));
+        }
+    }
+    let differ = |runs: &[(&RunLog, u64)]| runs.windows(2).any(|pair| pair[0].1 != pair[1].1);
+    let (seed, runs) = by_seed.into_iter().find(|(_, runs)| differ(runs))?;
+    let message = format!(
+        "{} runs have seed {seed} and different code: they are neither repeats of one script nor further seeds",
+        runs.len()
+    );
+    let finding = context.finding("repro", message).code(Code::Independence);
+    let finding = finding.severity(context.on_record(Severity::Warning)).measured(runs.len());
+    Some(runs.into_iter().fold(finding, |finding, (run, size)| {
+        finding.at(run.log.clone(), run.line("seed"), format!("seed:{seed}, code {size} bytes"))
+    }))
+}
