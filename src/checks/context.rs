@@ -66,6 +66,11 @@ impl<'a> Context<'a> {
         &self.folder.runs.official
     }
 
+    /// The submission's runs, then the further runs of its logs.
+    pub fn every_run(&self) -> impl Iterator<Item = &'a RunLog> {
+        self.runs().iter().chain(self.folder.runs.others.iter().map(|other| &other.run))
+    }
+
     /// Name of the metadata file, for evidence and messages.
     pub fn json_name(&self) -> &str {
         self.folder.submission.as_ref().map_or("submission.json", |file| file.file.as_str())

@@ -21,7 +21,7 @@ use camino::Utf8Path;
 pub use context::{Context, Track};
 
 use crate::Result;
-use crate::folder::{Field, Folder, RunLog, Scope};
+use crate::folder::{Field, Folder, RunLog, Scope, Submission};
 use crate::report::{Finding, FolderReport, RunFacts, Scores, Size};
 use crate::rulebook::Rulebook;
 use crate::stats::{mean, sample_std};
@@ -88,10 +88,21 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
         runs: folder.runs.official.iter().map(RunFacts::from).collect(),
         scores: scores(&folder.runs.official),
         size: size_of(&context),
-        claimed: folder.metadata().map(|metadata| metadata.canonical()),
+        claimed: folder.metadata().map(|metadata| claimed(&context, metadata)),
         significance: Vec::new(),
         findings,
     }
+}
+
+/// submission.json in the canonical schema, with what the logs say its numbers are.
+fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
+    let mut canonical = metadata.canonical();
+    let (aggregation, statistics) = claims::reading(context, metadata);
+    if let Some(canonical) = canonical.as_object_mut() {
+        canonical.insert("aggregation".to_owned(), aggregation);
+        canonical.insert("statistics".to_owned(), statistics);
+    }
+    canonical
 }
 
 /// Mean and sample standard deviation over the runs that have a score.

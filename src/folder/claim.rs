@@ -14,6 +14,10 @@ pub enum Field {
     ValLossStd,
     PreQuantValBpb,
     PreQuantValLoss,
+    /// A score of another evaluation than the official one: round trip, sliding window, before test-time training.
+    FurtherValBpb,
+    /// The nats per token of that.
+    FurtherValLoss,
     BytesTotal,
     BytesModel,
     BytesCode,
@@ -40,6 +44,8 @@ impl Field {
             Field::ValLossStd => "val_loss_std",
             Field::PreQuantValBpb => "pre_quant_val_bpb",
             Field::PreQuantValLoss => "pre_quant_val_loss",
+            Field::FurtherValBpb => "further_val_bpb",
+            Field::FurtherValLoss => "further_val_loss",
             Field::BytesTotal => "bytes_total",
             Field::BytesModel => "bytes_model",
             Field::BytesCode => "bytes_code",
@@ -75,8 +81,51 @@ impl Field {
             Field::ScoredTokens => whole(run.ledger_tokens),
             Field::ScoredBytes => whole(run.ledger_bytes),
             Field::ValBpbStd | Field::ValLossStd | Field::Runs => None,
+            // One of many lines of the log: see `states`.
+            Field::FurtherValBpb | Field::FurtherValLoss => None,
         }
     }
+}
+
+impl Claim {
+    /// Whether the run states the claimed number: its own value, or for a score that leaves open which evaluation is
+    /// meant, any score that the log prints.
+    pub fn is_of(&self, run: &RunLog) -> bool {
+        let agrees = |value: f64| self.stated.agrees(value);
+        if self.field.of(run).is_some_and(agrees) {
+            return true;
+        }
+        let lines = run.metric_lines.iter();
+        match self.field {
+            Field::ValBpb | Field::FurtherValBpb | Field::PreQuantValBpb => {
+                lines.map(|line| line.val_bpb).chain(run.pre_quant_val_bpb).any(agrees)
+            }
+            Field::ValLoss | Field::FurtherValLoss | Field::PreQuantValLoss => {
+                lines.map(|line| line.val_loss).chain(run.pre_quant_val_loss).any(agrees)
+            }
+            // Scripts that count a packed estimate log the plain size beside it.
+            Field::BytesCode => run.bytes_code_uncompressed.is_some_and(|raw| agrees(raw as f64)),
+            Field::EvalSeconds => eval_clocks(run).into_iter().any(agrees),
+            _ => false,
+        }
+    }
+}
+
+/// Every evaluation's clock, their sums in order, and the whole with warm-up: "eval time" has meant each of these.
+pub fn eval_clocks(run: &RunLog) -> Vec<f64> {
+    let single: Vec<f64> = run.metric_lines.iter().filter_map(|line| line.eval_seconds).collect();
+    let mut clocks = single.clone();
+    for start in 0..single.len().min(16) {
+        let sums = single.get(start..).unwrap_or_default().iter().scan(0.0, |sum, clock| {
+            *sum += clock;
+            Some(*sum)
+        });
+        clocks.extend(sums);
+    }
+    clocks.extend(run.eval_seconds);
+    clocks.extend(run.eval_seconds.zip(run.eval_warmup_seconds).map(|(eval, warmup)| eval + warmup));
+    clocks.extend(run.eval_wall_seconds);
+    clocks
 }
 
 /// Over which runs the claim speaks.

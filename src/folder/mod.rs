@@ -10,6 +10,7 @@ mod metric;
 pub mod number;
 pub mod readme;
 pub mod recipe;
+pub mod results;
 pub mod run_log;
 mod runs;
 pub mod submission;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use claim::{Claim, Field, Scope};
+pub use claim::{Claim, Field, Scope, eval_clocks};
 pub use files::{FileEntry, Skipped};
 pub use json::JsonError;
 pub use ledger::Ledger;
@@ -56,6 +57,8 @@ pub struct Folder {
     pub script: Option<FileEntry>,
     /// The Python scripts that could be read.
     pub code: Vec<Script>,
+    /// Tables of results beside the logs.
+    pub results: Vec<results::Results>,
     /// The compressed weights, where the folder holds them.
     pub model: Option<FileEntry>,
     /// The runs that the submission is about, and the logs that are not.
@@ -131,6 +134,7 @@ impl Folder {
             script_sha256,
             script,
             model: find(&files, is_model).cloned(),
+            results: results::read(path, &files),
             ledgers: read_ledgers(path, &files),
             ledger_digests,
             readme,
