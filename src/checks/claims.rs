@@ -173,11 +173,26 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
     };
     // Of a score the seed's own line counts; of the others whatever the log states under that name.
     let score = matches!(claim.field, Field::ValBpb | Field::ValLoss);
-    if claim.stated.agrees(measured) || !score && claim.is_of(run) {
+    let coarse = score && run.val_bpb.is_some() && run.decimals.is_some_and(|d| d < 5) && claim.is_of(run);
+    if claim.stated.agrees(measured) || coarse || !score && claim.is_of(run) {
         return None;
+    }
+    if claim.field == Field::BytesTotal
+        && let Some(finding) = bytes::other_accounting(context, claim, run)
+    {
+        return Some(finding);
     }
     // A slip in the last digits of a score is no other score.
     let slip = score && (claim.stated.value - measured).abs() <= context.limits.headline_tolerance_bpb;
+    if score && let Some((line, text)) = context.printed(run, claim.stated) {
+        let message = format!(
+            "{name}: {} claims {field} {}, which stands in a line that is not read as a result; the others give {measured}",
+            context.json_name(),
+            claim.stated.value
+        );
+        let finding = context.finding(rule, message).code(code).severity(Severity::Unknown);
+        return Some(place(context, finding, claim).at(run.log.clone(), Some(line), text));
+    }
     let severity = if slip { Severity::Warning } else { severity };
     let message =
         format!("{name}: {} claims {field} {}, the log says {measured}", context.json_name(), claim.stated.value);

@@ -47,7 +47,7 @@ fn deviations(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
     // In prose and headline it is that of the score; in a table only the column of the score is sure.
     let in_prose = readme.headline.iter().chain(&readme.prose).filter(|claim| claim.field == Field::ValBpbStd);
     let spreads = |claim: &&Claim| matches!(claim.field, Field::ValBpbStd | Field::ValLossStd);
-    let in_tables = claims.iter().filter(spreads).filter(|claim| !claim.loose);
+    let in_tables = claims.iter().filter(spreads).filter(|claim| !claim.loose && !of_other_scores(context, claim));
     let mut seen: Vec<(Field, f64)> = Vec::new();
     let mut findings = Vec::new();
     for claim in in_prose.chain(in_tables) {
@@ -63,15 +63,14 @@ fn deviation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let scores = sample(context);
     let of = if claim.field == Field::ValBpbStd { Field::ValBpb } else { Field::ValLoss };
     let values: Vec<f64> = match of {
-        Field::ValBpb => scores.values,
+        Field::ValBpb => scores.values.clone(),
         _ => context.runs().iter().filter_map(|run| of.of(run)).collect(),
     };
     let std = sample_std(&values)?;
     let (code, severity, what) = match form(claim.stated, std, values.len()) {
         Form::Sample | Form::NearSample => return None,
         Form::Population => (Code::StdIsPopulation, Severity::Info, ", the population standard deviation"),
-        // Of set-aside runs of the same seeds, or of another metric.
-        Form::Neither if of_other_runs(context, claim) => return None,
+        Form::Neither if scores.is_near(claim.stated, std) || unlogged_seeds(context) => return None,
         Form::Neither => (Code::ReadmeStdMismatch, Severity::Warning, ", which is neither form"),
     };
     let message =
@@ -80,19 +79,24 @@ fn deviation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(finding.claimed(claim.stated.value).at("README.md", Some(claim.line), claim.text.clone()))
 }
 
-fn of_other_runs(context: &Context<'_>, claim: &Claim) -> bool {
-    let others: Vec<f64> = context.folder.runs.others.iter().filter_map(|other| other.run.val_bpb).collect();
-    let means = |name: &str| -> Vec<f64> {
+/// Whether the README's table has seeds of which no log is here: then its statistics cannot be compared.
+fn unlogged_seeds(context: &Context<'_>) -> bool {
+    !context.unlogged_seeds().is_empty()
+}
+
+/// A column named `val_bpb` may be of another evaluation, and a second table of set-aside runs: their deviation will do.
+fn of_other_scores(context: &Context<'_>, claim: &Claim) -> bool {
+    let others = context.folder.runs.others.iter().filter_map(|other| other.run.val_bpb).collect();
+    let before = context.runs().iter().filter_map(|run| run.pre_quant_val_bpb).collect();
+    let last_of = |name: &str| -> Vec<f64> {
         let last = context.runs().iter().filter_map(|run| run.metric_lines.iter().rfind(|line| line.name == name));
         last.map(|line| line.val_bpb).collect()
     };
-    let names = context.runs().first().map(|run| run.metric_lines.iter().map(|line| line.name.as_str()));
-    let mut samples: Vec<Vec<f64>> = names.into_iter().flatten().take(64).map(means).collect();
-    samples.push(others);
-    let agrees = |values: &Vec<f64>| {
-        sample_std(values).is_some_and(|std| form(claim.stated, std, values.len()) != Form::Neither)
-    };
-    samples.iter().any(agrees)
+    let official = context.runs().first().and_then(|run| run.metric.as_deref());
+    let lines = context.runs().first().map(|run| run.metric_lines.as_slice()).unwrap_or_default();
+    let names = lines.iter().map(|line| line.name.as_str()).filter(|name| Some(*name) != official).take(64);
+    let samples: Vec<Vec<f64>> = names.map(last_of).chain([others, before]).collect();
+    samples.iter().any(|values| sample_std(values).is_some_and(|std| claim.stated.agrees(std)))
 }
 
 /// A number of the README that is not the logs'; `sure` when its name leaves no doubt which number is meant.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{RunLog, Stated};
+use super::{MetricLine, RunLog, Stated};
 
 /// What a claimed number is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -95,19 +95,34 @@ impl Claim {
         if self.field.of(run).is_some_and(agrees) {
             return true;
         }
-        let lines = run.metric_lines.iter();
         match self.field {
             Field::ValBpb | Field::FurtherValBpb | Field::PreQuantValBpb => {
-                lines.map(|line| line.val_bpb).chain(run.pre_quant_val_bpb).any(agrees)
+                run.pre_quant_val_bpb.is_some_and(agrees) || self.is_printed(run, |line| line.val_bpb)
             }
             Field::ValLoss | Field::FurtherValLoss | Field::PreQuantValLoss => {
-                lines.map(|line| line.val_loss).chain(run.pre_quant_val_loss).any(agrees)
+                run.pre_quant_val_loss.is_some_and(agrees) || self.is_printed(run, |line| line.val_loss)
             }
             // Scripts that count a packed estimate log the plain size beside it.
             Field::BytesCode => run.bytes_code_uncompressed.is_some_and(|raw| agrees(raw as f64)),
             Field::EvalSeconds => eval_clocks(run).into_iter().any(agrees),
             _ => false,
         }
+    }
+}
+
+impl Claim {
+    /// Whether a metric line prints the number. A line with fewer digits than are claimed cannot contradict the further
+    /// ones, unless an exact line prints the same result.
+    fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> f64) -> bool {
+        let half = |line: &MetricLine| 0.5 * 10f64.powi(-(line.decimals.min(10) as i32)) * 1.000_001;
+        let exact_twin = |of: &MetricLine| {
+            let same = |line: &MetricLine| (value(line) - value(of)).abs() <= half(of);
+            run.metric_lines.iter().any(|line| line.decimals > of.decimals && same(line))
+        };
+        run.metric_lines.iter().any(|line| {
+            let open = || line.decimals >= 4 && (self.stated.value - value(line)).abs() <= half(line);
+            self.stated.agrees(value(line)) || open() && !exact_twin(line)
+        })
     }
 }
 

@@ -13,6 +13,7 @@ pub mod recipe;
 pub mod results;
 pub mod run_log;
 mod runs;
+pub mod search;
 pub mod submission;
 
 use std::collections::BTreeMap;

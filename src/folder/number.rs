@@ -64,7 +64,9 @@ impl Stated {
         // Minutes and binary megabytes are no power of ten: the coarser power is what the digits still commit to.
         let decimals = (i64::from(number.decimals) - shift).clamp(MIN_DECIMALS, MAX_DECIMALS) as i32;
         let stated = Stated { value: number.value * factor, decimals, ..number };
-        Some(if stated.approximate && decimals == 0 { stated.without_trailing_zeros() } else { stated })
+        // 15,340,000 bytes are no count.
+        let round = unit == Unit::One && stated.value >= 1e6 && stated.value % 1e4 == 0.0;
+        Some(if (stated.approximate || round) && decimals == 0 { stated.without_trailing_zeros() } else { stated })
     }
 
     /// One unit of the last stated digit.

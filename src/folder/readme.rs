@@ -49,10 +49,10 @@ impl Readme {
             if readme.scores.len() < MAX_ITEMS {
                 readme.scores.extend(prose::scores(trimmed).into_iter().map(|stated| (stated, number)));
             }
-            if readme.mentions.len() < MAX_ITEMS {
-                readme.mentions.extend(mentions::of_line(trimmed, number, fenced));
-            }
             let in_table = tables.line(&mut readme.tables, trimmed, number, fenced);
+            if readme.mentions.len() < MAX_ITEMS {
+                readme.mentions.extend(mentions::of_line(trimmed, number, fenced, &tables.section));
+            }
             let rendered = if fenced { Vec::new() } else { headline::claims(trimmed, number) };
             if !rendered.is_empty() {
                 readme.headline = rendered;

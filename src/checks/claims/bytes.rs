@@ -82,6 +82,25 @@ fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Fin
     findings
 }
 
+/// A seed's total that is its model with the shipped script, where the log counted another script: the honest number
+/// by another accounting.
+pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {
+    let (model, logged) = (run.bytes_model?, run.bytes_total?);
+    let total = |script: &&crate::folder::FileEntry| claim.stated.agrees(model.saturating_add(script.bytes) as f64);
+    let script = context.folder.scripts().find(total)?;
+    let message = format!(
+        "{}: {} claims bytes_total {}, its model with {} of {} bytes; the log says {logged}",
+        run_name(run),
+        context.json_name(),
+        claim.stated.value,
+        script.path,
+        script.bytes
+    );
+    let finding = context.finding("size-claims-agree", message).code(Code::JsonBytesFormula).severity(Severity::Info);
+    let finding = place(context, finding, claim).measured(logged);
+    Some(finding.at(run.log.clone(), run.line("bytes_total"), format!("{logged} bytes")))
+}
+
 fn list(totals: &[f64]) -> String {
     totals.iter().take(5).map(f64::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -49,7 +49,7 @@ pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let of = if claim.field == Field::ValBpbStd { Field::ValBpb } else { Field::ValLoss };
     let values = sample_of(context, of);
     let Some(sample) = values.std() else {
-        let why = format!("{} logs state {}, too few for a standard deviation", values.values.len(), of.name());
+        let why = format!("logs with a {}: {}; a standard deviation needs two", of.name(), values.values.len());
         return Some(not_logged(context, "repro", claim, &why));
     };
     let n = values.values.len();
@@ -58,6 +58,9 @@ pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         Form::Population => (Code::StdIsPopulation, "the population standard deviation"),
         Form::Neither => (Code::StdMismatch, "which is neither form"),
     };
+    if code == Code::StdMismatch && values.is_near(claim.stated, sample) {
+        return None;
+    }
     let severity = if code == Code::StdIsPopulation { Severity::Info } else { Severity::Warning };
     let message = format!(
         "{} claims {} {}, {what}: over {n} {} the sample form is {sample:.8}",

@@ -13,12 +13,19 @@ pub struct Sample {
     pub values: Vec<f64>,
     /// From submission.json's own values per seed, because not every claimed seed has a log.
     pub claimed: bool,
+    /// One unit of the last digit that every log prints.
+    pub unit: f64,
 }
 
 impl Sample {
     /// Sample standard deviation.
     pub fn std(&self) -> Option<f64> {
         sample_std(&self.values)
+    }
+
+    /// Whether the deviation is `std` up to the rounding of the values that it was computed from.
+    pub fn is_near(&self, stated: Stated, std: f64) -> bool {
+        (stated.value - std).abs() <= if self.claimed { std * 0.01 } else { self.unit / 2.0 }
     }
 
     /// Where the values come from, for messages.
@@ -36,9 +43,11 @@ pub(super) fn sample_of(context: &Context<'_>, field: Field) -> Sample {
     let logged: Vec<f64> = context.runs().iter().filter_map(|run| field.of(run)).collect();
     let claimed = context.folder.metadata().map(|metadata| metadata.by_seed(field)).unwrap_or_default();
     if claimed.len() > logged.len() {
-        return Sample { values: claimed.iter().map(|(_, claim)| claim.stated.value).collect(), claimed: true };
+        let values = claimed.iter().map(|(_, claim)| claim.stated.value).collect();
+        return Sample { values, claimed: true, unit: 0.0 };
     }
-    Sample { values: logged, claimed: false }
+    let decimals = context.runs().iter().filter_map(|run| run.decimals).min().unwrap_or(8);
+    Sample { values: logged, claimed: false, unit: 10f64.powi(-(decimals.min(10) as i32)) }
 }
 
 /// What a number over the runs is.

@@ -168,7 +168,7 @@ fn code_of(field: Field) -> (Code, &'static str, Severity) {
         Field::ValLoss => (Code::JsonValLossNeLog, "repro", Severity::Warning),
         Field::Steps => (Code::JsonStepsNeLog, "repro", Severity::Warning),
         Field::StepAvgMs => (Code::JsonMsPerStepNeLog, "repro", Severity::Info),
-        Field::ModelParams => (Code::JsonTimeNeLog, "repro", Severity::Info),
+        Field::ModelParams => (Code::JsonDiagNeLog, "repro", Severity::Info),
         Field::ScoredDocuments | Field::ScoredTokens | Field::ScoredBytes => {
             (Code::LedgerNeLog, "repro", Severity::Warning)
         }

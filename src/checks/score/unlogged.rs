@@ -35,7 +35,9 @@ fn not_readme(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
         claim.stated.value,
         own.stated.value
     );
-    let finding = context.finding("pkg-headline", message).code(Code::JsonNeReadme).severity(Severity::Error);
+    // Logs whose scores are in no line that is understood might decide.
+    let severity = if context.runs().is_empty() { Severity::Error } else { Severity::Warning };
+    let finding = context.finding("pkg-headline", message).code(Code::JsonNeReadme).severity(severity);
     let finding = finding.claimed(claim.stated.value).measured(own.stated.value);
     let finding = finding.at(context.json_name(), Some(claim.line), claim.text.clone());
     Some(finding.at("README.md", Some(own.line), own.text.clone()))
@@ -43,14 +45,13 @@ fn not_readme(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
 
 /// The README's own score: its headline, else a score of its tables.
 fn best_of(readme: &Readme) -> Option<Claim> {
-    let score = |claim: &&Claim| claim.field == Field::ValBpb;
+    let score = |claim: &&Claim| claim.field == Field::ValBpb && claim.stated.decimals >= 3;
+    let best = |claims: Vec<Claim>| claims.into_iter().min_by(|a, b| a.stated.value.total_cmp(&b.stated.value));
     let stated = readme.headline.iter().chain(&readme.prose).find(score).cloned();
-    let in_tables = || readme.tables.iter().flat_map(|table| table.scores()).next();
-    let in_rows = || {
-        readme.scored_rows().into_iter().map(|row| row.score).min_by(|a, b| a.stated.value.total_cmp(&b.stated.value))
-    };
-    let by_seed = || readme.claims().iter().find(score).cloned();
-    stated.or_else(in_tables).or_else(by_seed).or_else(in_rows)
+    let in_tables = || readme.tables.iter().flat_map(|table| table.scores()).collect();
+    let by_seed = || readme.claims().iter().filter(score).cloned().collect();
+    let in_rows = || readme.scored_rows().into_iter().map(|row| row.score).filter(|claim| score(&claim)).collect();
+    stated.or_else(|| best(in_tables())).or_else(|| best(by_seed())).or_else(|| best(in_rows()))
 }
 
 fn only_in_readme(context: &Context<'_>) -> Option<Finding> {

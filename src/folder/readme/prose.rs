@@ -35,10 +35,15 @@ pattern!(
     TITLED,
     r"(?i)^#{1,3}\s+(.*?)(?:(?:val[_ ]?bpb|bpb)\s*[:=]?\s*([~≈]?\d\.\d{3,10})\b|([~≈]?\d\.\d{3,10})\s*(?:val[_ ]?)?bpb\b)(.*)$"
 );
+pattern!(
+    /// `Final best (looped): 1.1787 bpb`.
+    FINAL,
+    r"(?i)^(?:[->*]\s+)?(final\b[^:]{0,30}):\s*(\d\.\d{3,10})\s*(?:val[_ ]?)?bpb\b(.*)$"
+);
 pattern!(SPREAD, r"(?i)(?:\bstd(?:ev|\s*dev)?\b\.?|σ|±|\+/-)\s*[:=]?\s*([~≈]?\s*0?\.\d{3,10})");
 pattern!(
     SPREAD_LINE,
-    r"(?i)^(?:[->*]\s+)?(?:mean\s*:\s*\d\.\d+\s*\|\s*)?(?:\d+-seed\s+)?(?:sample )?std(?:\s*dev)?\s*[:=]\s*([~≈]?0?\.\d{3,10})\s*(?:bpb\b.*|\|.*|/.*)?$"
+    r"(?i)^(?:[->*]\s+)?(?:mean\s*:\s*\d\.\d+\s*\|\s*)?(?:\d+-seed\s+)?(?:sample )?(?:std(?:\s*dev)?|standard deviation)\s*[:=]\s*([~≈]?0?\.\d{3,10})\s*(?:bpb\b.*|\|.*|/.*)?$"
 );
 pattern!(MEGABYTES, r"([~≈]?\s*\d{1,2}\.\d{1,3}\s*MB)\b");
 pattern!(
@@ -104,7 +109,8 @@ impl Place<'_> {
 
     /// The score that the README puts on top, and the deviation beside it.
     fn headline(&self, bare: &str) -> Vec<Claim> {
-        let Some((before, score, after)) = self.title(bare).or_else(|| self.headline_parts(bare)) else {
+        let parts = self.title(bare).or_else(|| self.headline_parts(bare)).or_else(|| self.final_score(bare));
+        let Some((before, score, after)) = parts else {
             return Vec::new();
         };
         // `1.1898 (initial submission) → 1.1554 (v4.1)`: the last is the result.
@@ -150,6 +156,12 @@ impl Place<'_> {
         Some((words, found.get(3)?.as_str().to_owned(), found.get(4)?.as_str().to_owned()))
     }
 
+    fn final_score(&self, bare: &str) -> Option<(String, String, String)> {
+        let found = FINAL.as_ref().filter(|_| self.number <= TOP)?.captures(bare)?;
+        let part = |index| found.get(index).map(|part| part.as_str().to_owned());
+        Some((part(1)?, part(2)?, part(3)?))
+    }
+
     /// `std: 0.0005` on a line of its own, `Mean: 1.1233 | Std: 0.0005`, `3-seed std: 0.00090 BPB / …`.
     fn spread_line(&self, bare: &str) -> Vec<Claim> {
         self.first(&SPREAD_LINE, bare, Field::ValBpbStd, Unit::One).into_iter().collect()
@@ -172,6 +184,8 @@ impl Place<'_> {
             let what = found.get(1)?.as_str().to_lowercase();
             let field = match what.split(' ').next()? {
                 "code" => Field::BytesCode,
+                // Without a format it is the raw checkpoint.
+                "serialized" if !found.get(0)?.as_str().contains(['+', '(']) => return None,
                 "serialized" | "model" => Field::BytesModel,
                 _ => Field::BytesTotal,
             };
@@ -224,6 +238,7 @@ mod tests {
             ),
             ("## Score: mean val_bpb = 1.1458 (3 seeds: 1.1460, 1.1466, 1.1449)", vec![(ValBpb, Mean, 1.1458)]),
             ("# Record: SP8192 — val_bpb 1.08279 (3-seed mean)", vec![(ValBpb, Mean, 1.08279)]),
+            ("**Final best (looped):** 1.1787 bpb sliding | **Flat:** 1.1648 bpb", vec![(ValBpb, Whole, 1.1787)]),
             ("# Notable: 1.1971 BPB — Random Maps", vec![(ValBpb, Whole, 1.1971)]),
             ("**val_bpb: 1.1898** (initial) → **1.1554** (v4.1)", vec![(ValBpb, Whole, 1.1554)]),
             (
