@@ -77,11 +77,18 @@ const OF_README_OR_SCRIPT: &[&str] = &[
 ];
 
 /// Warnings that are not found, and why.
-const MISSED: &[(&str, &str, &str)] = &[(
-    "2026-03-31_LegendreGPT",
-    "JSON_CODE_BYTES_NE_LOG",
-    "the claim is the shipped script; the log's own count stands in a line that the log reader does not know",
-)];
+const MISSED: &[(&str, &str, &str)] = &[
+    (
+        "2026-03-31_LegendreGPT",
+        "JSON_CODE_BYTES_NE_LOG",
+        "the claim is the shipped script; the log's own count stands in a line that the log reader does not know",
+    ),
+    (
+        "2026-03-26_37M_LeWM_Jepa_Mamba2_10L_UNet_INT4FP8QAT_Brotli",
+        "JSON_CODE_BYTES_NE_LOG",
+        "no log states bytes: the shipped script decides, and the data files of the corpus have none",
+    ),
+];
 
 /// Where the folders are, and whether READMEs and scripts are there.
 fn records(shared: &Utf8PathBuf) -> (Utf8PathBuf, bool) {

@@ -30,7 +30,7 @@ pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let agrees = match claim.scope {
         Scope::Max => claim.stated.agrees(max),
         Scope::Mean => claim.stated.near(mean),
-        _ => runs.iter().any(|run| is_of(claim, run)) || claim.stated.near(mean) || claim.stated.agrees(max),
+        _ => runs.iter().any(|run| is_of(claim, run)) || claim.stated.agrees(mean) || claim.stated.agrees(max),
     };
     if agrees || claim.field == Field::EvalSeconds && clocks_agree(runs, claim) {
         return None;

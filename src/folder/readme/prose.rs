@@ -48,7 +48,7 @@ pattern!(
 pattern!(MEGABYTES, r"([~≈]?\s*\d{1,2}\.\d{1,3}\s*MB)\b");
 pattern!(
     BYTES,
-    r"(?i)\b(total submission size|total size|artifact size|artifact|code size|serialized model|code|model)\b[^:|]{0,40}:\s*(\d[\d,]{4,})(?:\s*bytes|\s*b\b|\s*\+|\))"
+    r"(?i)\b(total submission size|total size|artifact size|artifact|code size|serialized model|code|model)\b[^:|]{0,40}:\s*(\d[\d,]*)(?:\s*bytes|\s*b\b|\s*\+|\))"
 );
 pattern!(STEPS, r"(?i)(?:stopped at\s+(\d[\d,]{2,})\s*/|^(?:[->*]\s+)?(?:training:\s*)?(\d,?\d{3})\s+steps in\s)");
 pattern!(EVAL, r"(?i)([~≈]?\d{2,4}(?:\.\d+)?\s*s)\s+(?:ttt\s+)?eval\b");

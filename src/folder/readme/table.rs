@@ -39,8 +39,7 @@ const ELSEWHERE: [&str; 12] = [
     "tried",
 ];
 /// Columns beside the seed that say that the rows are different experiments.
-const VARIED: [&str; 9] =
-    ["config", "variant", "run", "change", "experiment", "setting", "model", "configuration", "stack"];
+const VARIED: [&str; 8] = ["config", "variant", "change", "experiment", "setting", "model", "configuration", "stack"];
 
 impl Table {
     /// Whether the table is about other runs than the submission's, by its heading.
@@ -69,9 +68,8 @@ impl Table {
                 }
             }
         }
-        let loose = self.varies() || self.repeats(&claims);
-        claims.iter_mut().for_each(|claim| claim.loose |= loose);
-        claims
+        // Rows of several experiments are not the submission's runs.
+        if self.varies() || self.repeats(&claims) { Vec::new() } else { claims }
     }
 
     /// Rows of a table without seeds that have a score and more: `| Config | BPB | Steps |`.
