@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::significance::{self, Comparison};
-use crate::folder::{Folder, RunLog};
+use crate::folder::{Folder, RunLog, Scope, Stated};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::{Limits, Rulebook};
 
@@ -75,6 +75,30 @@ impl<'a> Context<'a> {
     /// The submission's runs.
     pub fn runs(&self) -> &'a [RunLog] {
         &self.folder.runs.official
+    }
+
+    /// The submission's runs, then the further runs of its logs.
+    pub fn every_run(&self) -> impl Iterator<Item = &'a RunLog> {
+        self.runs().iter().chain(self.folder.runs.others.iter().map(|other| &other.run))
+    }
+
+    /// Seeds that submission.json or a table of README.md gives and no log is of.
+    pub fn unlogged_seeds(&self) -> Vec<i64> {
+        let mut seeds = self.folder.metadata().map(|metadata| metadata.seeds.clone()).unwrap_or_default();
+        let in_readme = self.folder.readme.as_ref().map(|readme| readme.claims()).unwrap_or_default();
+        seeds.extend(in_readme.iter().filter_map(|claim| match claim.scope {
+            Scope::Seed(seed) => Some(seed),
+            _ => None,
+        }));
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds.retain(|seed| !self.every_run().any(|run| run.seed == Some(*seed)));
+        seeds
+    }
+
+    /// A line of the run's log that prints `stated` as a score, though the log reader did not take it for one.
+    pub fn printed(&self, run: &RunLog, stated: Stated) -> Option<(u64, String)> {
+        crate::folder::search::printed_score(&self.folder.path.join(&run.log), stated)
     }
 
     /// Name of the metadata file, for evidence and messages.

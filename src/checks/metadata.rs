@@ -26,12 +26,9 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     let present = |key: &str| match key {
-        "author" => metadata.author.is_some(),
-        "github_id" => metadata.github_id.is_some(),
-        // An older spelling of the name serves; the score must stand under its own key, where the leaderboard reads it.
-        "name" => metadata.name.is_some(),
-        "date" => metadata.date.is_some(),
-        _ => metadata.claims.iter().any(|claim| claim.key == key),
+        // Under its own key, where the leaderboard reads it: another spelling does not serve.
+        "val_bpb" => metadata.claims.iter().any(|claim| claim.key == key),
+        _ => metadata.text(key).is_some(),
     };
     let missing: Vec<&str> = REQUIRED.into_iter().filter(|key| !present(key)).collect();
     if !missing.is_empty() {

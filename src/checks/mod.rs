@@ -34,7 +34,7 @@ use camino::Utf8Path;
 pub use context::{Context, Track, finding_on};
 
 use crate::Result;
-use crate::folder::{Field, Folder, RunLog, Scope};
+use crate::folder::{Field, Folder, RunLog, Scope, Submission};
 use crate::report::{Finding, FolderReport, RunFacts, Scores, Size};
 use crate::rulebook::Rulebook;
 use crate::stats::{mean, sample_std};
@@ -118,7 +118,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
         runs: folder.runs.official.iter().map(RunFacts::from).collect(),
         scores: scores(&folder.runs.official),
         size: size_of(&context),
-        claimed: folder.metadata().map(|metadata| metadata.canonical()),
+        claimed: folder.metadata().map(|metadata| claimed(&context, metadata)),
         significance: context.comparison().tests.clone(),
         findings,
     }
@@ -131,6 +131,17 @@ fn without_consequences(findings: &mut Vec<Finding>) {
         let consequence = [Some(Code::ScoreUnknown), Some(Code::SizeNotLogged)];
         findings.retain(|finding| finding.severity != Severity::Unknown || !consequence.contains(&finding.code));
     }
+}
+
+/// submission.json in the canonical schema, with what the logs say its numbers are.
+fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
+    let mut canonical = metadata.canonical();
+    let (aggregation, statistics) = claims::reading(context, metadata);
+    if let Some(canonical) = canonical.as_object_mut() {
+        canonical.insert("aggregation".to_owned(), aggregation);
+        canonical.insert("statistics".to_owned(), statistics);
+    }
+    canonical
 }
 
 /// Mean and sample standard deviation over the runs that have a score.

@@ -1,7 +1,12 @@
 //! The headline: which statistic of which metric the claimed val_bpb is.
 
+mod identity;
+mod name;
+mod unlogged;
+
 use std::collections::BTreeMap;
 
+use super::claims::sample;
 use super::{Check, Context};
 use crate::folder::{Claim, Field, RunLog, Scope, Stated};
 use crate::report::{Code, Finding, Severity};
@@ -11,31 +16,79 @@ use crate::stats::mean;
 pub const CHECK: Check = Check {
     name: "claimed-score",
     about: "The claimed val_bpb is the mean of the logs' official scores, of the quantised model.",
-    rules: &["pkg-headline", "score-metric", "size-scored-artifact"],
+    rules: &["pkg-headline", "score-metric", "size-scored-artifact", "repro"],
     run,
 };
 
 /// Difference that a mean of values rounded to five digits may have.
 const ROUNDED_MEAN: f64 = 1e-5;
+/// Bits per byte by which a mean over more seeds may differ from that over some of them.
+const NEAR: f64 = 0.01;
+/// Bits per byte by which a later evaluation that is worse than all before it is a failed one.
+const WORSE: f64 = 0.005;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = unscored(context);
-    for (log, official, val_bpb) in &context.folder.runs.reread {
-        let chosen = context.runs().iter().find(|run| run.log == *log);
-        let name = chosen.and_then(|run| run.metric.as_deref()).unwrap_or("another line");
-        let message = format!("{log}: the claim is {name}; the log's own order of metrics gives {official} {val_bpb}");
-        let finding = context.finding("score-metric", message).code(Code::HeadlineIsOtherMetric);
-        let finding = finding.severity(Severity::Warning).confidence(crate::report::Confidence::Medium);
-        findings.push(finding.at(log.clone(), chosen.and_then(|run| run.line("metric")), name));
+    findings.extend(reread(context));
+    findings.extend(context.runs().iter().filter_map(|run| trailing(context, run)));
+    if let Some(claim) = context.folder.metadata().and_then(|metadata| metadata.headline()) {
+        let finding = headline(context, claim);
+        let elsewhere = finding.as_ref().is_some_and(|finding| finding.code == Some(Code::ClaimNotInLogs));
+        findings.extend(finding);
+        findings.extend(elsewhere.then(|| identity::other_run(context)).flatten());
     }
-    let metadata = context.folder.metadata();
-    let claim = metadata.and_then(|metadata| {
-        metadata.claim(Field::ValBpb, Scope::Whole).or_else(|| metadata.claim(Field::ValBpb, Scope::Mean))
-    });
-    if let Some(claim) = claim {
-        findings.extend(headline(context, claim));
-    }
+    findings.extend(name::folder_name(context));
+    findings.extend(unlogged::run(context));
     findings
+}
+
+/// Runs whose claimed score is another line than the one that their logs' own order of metrics gives.
+fn reread(context: &Context<'_>) -> Option<Finding> {
+    let reread = &context.folder.runs.reread;
+    let of = |log: &camino::Utf8Path| context.runs().iter().find(|run| run.log == log);
+    let (log, official, val_bpb) = reread.first()?;
+    let name = of(log).and_then(|run| run.metric.as_deref()).unwrap_or("another line");
+    let more = if reread.len() > 1 { format!(" (and {} logs more)", reread.len() - 1) } else { String::new() };
+    let message =
+        format!("{log}: the claim is {name}; the log's own order of metrics gives {official} {val_bpb}{more}");
+    // Who claims the worse of two scores gains nothing.
+    let gains =
+        reread.iter().any(|(log, _, official)| of(log).and_then(|run| run.val_bpb).is_some_and(|own| own < *official));
+    let finding = context.finding("score-metric", message).code(Code::HeadlineIsOtherMetric);
+    let finding = finding.severity(if gains { Severity::Warning } else { Severity::Info });
+    let finding = finding.confidence(crate::report::Confidence::Medium);
+    Some(reread.iter().take(5).fold(finding, |finding, (log, ..)| {
+        let run = of(log);
+        let name = run.and_then(|run| run.metric.clone()).unwrap_or_default();
+        finding.at(log.clone(), run.and_then(|run| run.line("metric")), name)
+    }))
+}
+
+/// A worse score after the official one: who takes the last line of the log takes the wrong one.
+fn trailing(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
+    let official = run.val_bpb?;
+    let last = run.metric_lines.iter().rfind(|line| !line.diagnostic)?;
+    let after = run.line("val_bpb").is_some_and(|line| last.line > line);
+    // A round trip after the sliding window is worse and no failure; what is worse than every other line is.
+    let others = run.metric_lines.iter().filter(|line| line.name != last.name).map(|line| line.val_bpb);
+    let worst_other = others.chain([official]).fold(official, f64::max);
+    if !after || last.val_bpb <= worst_other + WORSE {
+        return None;
+    }
+    let message = format!(
+        "{}: the log ends with {} val_bpb {}, worse than the official {} {official}",
+        run.log,
+        last.name,
+        last.val_bpb,
+        run.metric.as_deref().unwrap_or("score")
+    );
+    let finding = context.finding("score-metric", message).code(Code::TrailingWorseMetric).severity(Severity::Warning);
+    let finding = finding.measured(official).at(
+        run.log.clone(),
+        Some(last.line),
+        format!("{} val_bpb:{}", last.name, last.val_bpb),
+    );
+    Some(finding.at(run.log.clone(), run.line("val_bpb"), metric_text(run)))
 }
 
 /// A run without a score of the quantised model decides nothing about the claim.
@@ -64,7 +117,8 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         let finding = context.finding("pkg-headline", message).code(Code::ScoreUnknown);
         return Some(place(finding.severity(Severity::Unknown)));
     };
-    if claim.stated.agrees(measured) {
+    let unit = sample(context).unit;
+    if claim.stated.agrees(measured) || (claim.stated.value - measured).abs() <= unit / 2.0 {
         return None;
     }
     let described = format!("val_bpb {} of {file}", claim.stated.value);
@@ -73,10 +127,12 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         let message = format!("{described} is the mean {measured:.8} up to rounding of its parts");
         context.finding("score-metric", message).code(Code::Rounding).severity(Severity::Info)
     } else if let Some(run) = runs.iter().find(|run| run.val_bpb.is_some_and(|bpb| claim.stated.agrees(bpb))) {
+        if !repeats(runs) {
+            return None;
+        }
         let message = format!("{described} is the run {}; the mean of {} runs is {measured:.8}", run.log, scores.len());
         let finding = context.finding("score-metric", message).code(Code::JsonScoreNotMean);
-        let finding = finding.severity(context.on_record(Severity::Warning));
-        finding.at(run.log.clone(), run.line("val_bpb"), metric_text(run))
+        finding.severity(Severity::Warning).at(run.log.clone(), run.line("val_bpb"), metric_text(run))
     } else if let Some((name, log, line)) = other_metric(runs, claim.stated) {
         let message = format!("{described} is {name}; the official metric gives {measured:.8}");
         let finding = context.finding("score-metric", message).code(Code::HeadlineIsOtherMetric);
@@ -85,6 +141,17 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         let message = format!("{described} is a score of the weights before quantisation; after it: {measured:.8}");
         let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore);
         finding.at(run.log.clone(), run.line("pre_quant_val_bpb"), "before quantisation")
+    } else if let Some((run, line, text)) = printed(context, claim) {
+        let message = format!(
+            "{described} or a seed's score stands in a line that is not read as one; the lines that are read give {measured:.8}"
+        );
+        let finding = context.finding("pkg-headline", message).code(Code::ClaimNotInLogs);
+        finding.severity(Severity::Unknown).at(run.log.clone(), Some(line), text)
+    } else if let Some(seeds) = undecidable(context, difference) {
+        let message = format!(
+            "{described} cannot be checked: there is no log of seed {seeds}; the mean of the others is {measured:.8}"
+        );
+        context.finding("pkg-headline", message).code(Code::ClaimNotInLogs).severity(Severity::Unknown)
     } else {
         let message = format!(
             "{described} is in no log: the mean of {} runs is {measured:.8}; state that, or add the logs it comes from",
@@ -96,6 +163,50 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         runs.iter().fold(finding, |finding, run| finding.at(run.log.clone(), run.line("val_bpb"), metric_text(run)))
     };
     Some(place(finding.measured(measured)))
+}
+
+/// Whether the runs repeat one experiment, so that their mean is worth something: the same model on the same
+/// validation data, trained for about as long.
+pub(super) fn repeats(runs: &[RunLog]) -> bool {
+    let same = |of: fn(&RunLog) -> Option<u64>| {
+        let mut values = runs.iter().filter_map(of);
+        let first = values.next();
+        values.all(|value| Some(value) == first)
+    };
+    let steps = || runs.iter().filter_map(|run| run.steps);
+    let as_long = steps().min().zip(steps().max()).is_none_or(|(least, most)| most <= least.saturating_mul(3) / 2);
+    same(|run| run.model_params) && same(|run| run.val_tokens) && as_long
+}
+
+/// The claim, or the claimed score of a seed, in a line of the logs that the log reader does not take for a result.
+fn printed<'a>(context: &Context<'a>, claim: &Claim) -> Option<(&'a RunLog, u64, String)> {
+    let of = |run: &'a RunLog, stated| context.printed(run, stated).map(|(line, text)| (run, line, text));
+    let whole = context.runs().iter().find_map(|run| of(run, claim.stated));
+    whole.or_else(|| {
+        let metadata = context.folder.metadata()?;
+        context.runs().iter().find_map(|run| {
+            let claimed = metadata.claim(Field::ValBpb, Scope::Seed(run.seed?))?;
+            if claimed.is_of(run) { None } else { of(run, claimed.stated) }
+        })
+    })
+}
+
+/// The seeds that are claimed and have no log, where the claim is near what the others give and no log contradicts the
+/// claim of its own seed: then the claim may well be the mean over all.
+fn undecidable(context: &Context<'_>, difference: f64) -> Option<String> {
+    let missing = context.unlogged_seeds();
+    if missing.is_empty() || difference > NEAR {
+        return None;
+    }
+    let in_readme = context.folder.readme.as_ref().map(|readme| readme.claims()).unwrap_or_default();
+    let in_json = context.folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default();
+    let contradicted = context.runs().iter().any(|run| {
+        let of_run = |claim: &&Claim| claim.field == Field::ValBpb && run.seed.map(Scope::Seed) == Some(claim.scope);
+        let claims: Vec<&Claim> = in_json.iter().chain(&in_readme).filter(of_run).collect();
+        !claims.is_empty() && !claims.iter().any(|claim| claim.is_of(run))
+    });
+    let list = || missing.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    (!contradicted).then(list)
 }
 
 fn metric_text(run: &RunLog) -> String {

@@ -18,7 +18,7 @@ pub const CHECK: Check = Check {
 const USUAL: [i64; 22] =
     [111, 123, 222, 256, 271, 300, 314, 333, 369, 420, 444, 512, 555, 666, 777, 888, 999, 1000, 1111, 1234, 2718, 3141];
 /// A score in submission.json with at least this many decimals tells runs apart.
-const TELLING_DECIMALS: u32 = 4;
+const TELLING_DECIMALS: i32 = 4;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [too_few(context), without_seed(context)].into_iter().flatten().collect();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{RunLog, Stated};
+use super::{MetricLine, RunLog, Stated};
 
 /// What a claimed number is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -14,6 +14,10 @@ pub enum Field {
     ValLossStd,
     PreQuantValBpb,
     PreQuantValLoss,
+    /// A score of another evaluation than the official one: round trip, sliding window, before test-time training.
+    FurtherValBpb,
+    /// The nats per token of that.
+    FurtherValLoss,
     BytesTotal,
     BytesModel,
     BytesCode,
@@ -40,6 +44,8 @@ impl Field {
             Field::ValLossStd => "val_loss_std",
             Field::PreQuantValBpb => "pre_quant_val_bpb",
             Field::PreQuantValLoss => "pre_quant_val_loss",
+            Field::FurtherValBpb => "further_val_bpb",
+            Field::FurtherValLoss => "further_val_loss",
             Field::BytesTotal => "bytes_total",
             Field::BytesModel => "bytes_model",
             Field::BytesCode => "bytes_code",
@@ -75,8 +81,66 @@ impl Field {
             Field::ScoredTokens => whole(run.ledger_tokens),
             Field::ScoredBytes => whole(run.ledger_bytes),
             Field::ValBpbStd | Field::ValLossStd | Field::Runs => None,
+            // One of many lines of the log: see `states`.
+            Field::FurtherValBpb | Field::FurtherValLoss => None,
         }
     }
+}
+
+impl Claim {
+    /// Whether the run states the claimed number: its own value, or for a score that leaves open which evaluation is
+    /// meant, any score that the log prints.
+    pub fn is_of(&self, run: &RunLog) -> bool {
+        let agrees = |value: f64| self.stated.agrees(value);
+        if self.field.of(run).is_some_and(agrees) {
+            return true;
+        }
+        match self.field {
+            Field::ValBpb | Field::FurtherValBpb | Field::PreQuantValBpb => {
+                run.pre_quant_val_bpb.is_some_and(agrees) || self.is_printed(run, |line| line.val_bpb)
+            }
+            Field::ValLoss | Field::FurtherValLoss | Field::PreQuantValLoss => {
+                run.pre_quant_val_loss.is_some_and(agrees) || self.is_printed(run, |line| line.val_loss)
+            }
+            // Scripts that count a packed estimate log the plain size beside it.
+            Field::BytesCode => run.bytes_code_uncompressed.is_some_and(|raw| agrees(raw as f64)),
+            Field::EvalSeconds => eval_clocks(run).into_iter().any(agrees),
+            _ => false,
+        }
+    }
+}
+
+impl Claim {
+    /// Whether a metric line prints the number. A line with fewer digits than are claimed cannot contradict the further
+    /// ones, unless an exact line prints the same result.
+    fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> f64) -> bool {
+        let half = |line: &MetricLine| 0.5 * 10f64.powi(-(line.decimals.min(10) as i32)) * 1.000_001;
+        let exact_twin = |of: &MetricLine| {
+            let same = |line: &MetricLine| (value(line) - value(of)).abs() <= half(of);
+            run.metric_lines.iter().any(|line| line.decimals > of.decimals && same(line))
+        };
+        run.metric_lines.iter().any(|line| {
+            let open = || line.decimals >= 4 && (self.stated.value - value(line)).abs() <= half(line);
+            self.stated.agrees(value(line)) || open() && !exact_twin(line)
+        })
+    }
+}
+
+/// Every evaluation's clock, their sums in order, and the whole with warm-up: "eval time" has meant each of these.
+pub fn eval_clocks(run: &RunLog) -> Vec<f64> {
+    let single: Vec<f64> = run.metric_lines.iter().filter_map(|line| line.eval_seconds).collect();
+    let mut clocks = single.clone();
+    for start in 0..single.len().min(16) {
+        let sums = single.get(start..).unwrap_or_default().iter().scan(0.0, |sum, clock| {
+            *sum += clock;
+            Some(*sum)
+        });
+        clocks.extend(sums);
+    }
+    clocks.extend(run.eval_seconds);
+    clocks.extend(run.eval_seconds.zip(run.eval_warmup_seconds).map(|(eval, warmup)| eval + warmup));
+    clocks.extend(run.eval_wall_seconds);
+    clocks
 }
 
 /// Over which runs the claim speaks.

@@ -1,17 +1,13 @@
-//! The score that a README puts on top in bold, with what stands beside it in the same line.
+//! The score that a README rendered by caddie puts on top in bold, with what stands beside it in the same line.
 
 use super::claim::{Claim, Field, Scope};
 use super::number::Stated;
 
-/// Reads one line of prose; nothing is claimed by a line in any other form than these:
+/// Reads one line of prose; nothing is claimed by a line in any other form than that in which caddie renders it:
 ///
-/// * `**val_bpb 1.6332 (mean of 3 seeds, sample std 0.0120)** · 653,678 of 16,000,000 bytes · train 72.103 s · …`, as
-///   caddie renders it;
-/// * `**val_bpb 1.6332**`, `**val_bpb: 1.6332**` and `val_bpb: **1.6332**`, as other people write it: their claims are
-///   [loose](Claim::loose), because the README may mean any evaluation of its runs.
+/// `**val_bpb 1.6332 (mean of 3 seeds, sample std 0.0120)** · 653,678 of 16,000,000 bytes · train 72.103 s · …`
 pub(super) fn claims(line: &str, number: u64) -> Vec<Claim> {
-    let bullet = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")).unwrap_or(line);
-    rendered(line, number).or_else(|| foreign(bullet, number).map(|claim| vec![claim])).unwrap_or_default()
+    rendered(line, number).unwrap_or_default()
 }
 
 fn rendered(line: &str, number: u64) -> Option<Vec<Claim>> {
@@ -45,25 +41,6 @@ fn rendered(line: &str, number: u64) -> Option<Vec<Claim>> {
     Some(claims)
 }
 
-fn foreign(line: &str, number: u64) -> Option<Claim> {
-    let bold = |text: &str| text.strip_prefix("**").and_then(|rest| rest.split("**").next().map(str::to_owned));
-    let value = match line.strip_prefix("val_bpb: ").or_else(|| line.strip_prefix("val_bpb ")) {
-        Some(rest) => bold(rest)?,
-        None => bold(line)?.strip_prefix("val_bpb")?.trim_start_matches([':', ' ']).to_owned(),
-    };
-    let stated = Stated::parse(&value)?;
-    let key = "headline val_bpb".to_owned();
-    Some(Claim {
-        field: Field::ValBpb,
-        scope: Scope::Whole,
-        key,
-        stated,
-        text: line.to_owned(),
-        line: number,
-        loose: true,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,13 +64,8 @@ mod tests {
     }
 
     #[test]
-    fn other_headlines_are_read_only_where_they_are_plain() {
-        for line in ["**val_bpb 1.07**", "**val_bpb: 1.07**", "val_bpb: **1.07**", "- **val_bpb: 1.07** (3 seeds)"] {
-            let claims = claims(line, 1);
-            assert!(claims.len() == 1 && claims[0].loose && claims[0].stated.value == 1.07, "{line}");
-        }
-        for line in ["val_bpb 1.07", "**val_bpb of the baseline 1.22**", "the **val_bpb** is 1.07", "**val_bpb gain**"]
-        {
+    fn other_forms_are_left_to_the_prose() {
+        for line in ["**val_bpb 1.07**", "**val_bpb: 1.07** (mean of 3 seeds)", "val_bpb 1.07"] {
             assert_eq!(claims(line, 1), [], "{line}");
         }
     }

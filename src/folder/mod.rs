@@ -11,15 +11,17 @@ mod nats;
 pub mod number;
 pub mod readme;
 pub mod recipe;
+pub mod results;
 pub mod run_log;
 mod runs;
+pub mod search;
 pub mod submission;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use claim::{Claim, Field, Scope};
+pub use claim::{Claim, Field, Scope, eval_clocks};
 pub use files::{FileEntry, Skipped};
 pub use json::JsonError;
 pub use ledger::Ledger;
@@ -63,6 +65,8 @@ pub struct Folder {
     pub script: Option<FileEntry>,
     /// The Python scripts that could be read.
     pub code: Vec<Script>,
+    /// Tables of results beside the logs.
+    pub results: Vec<results::Results>,
     /// The compressed weights, where the folder holds them.
     pub model: Option<FileEntry>,
     /// The runs that the submission is about, and the logs that are not.
@@ -141,6 +145,7 @@ impl Folder {
             script_sha256,
             script,
             model: find(&files, is_model).cloned(),
+            results: results::read(path, &files),
             ledgers: read_ledgers(path, &files),
             ledger_digests,
             readme,

@@ -1,18 +1,28 @@
-//! README.md: its tables, and the numbers that its results state about each seed.
+//! README.md: its tables, its headline, and what else its prose states that can be compared with the logs.
 
 use serde::Serialize;
 
-use super::claim::{Claim, Field, Scope};
+use super::claim::Claim;
 use super::headline;
 use super::nats::{self, NatsPair};
 use super::number::Stated;
+
+mod columns;
+mod mentions;
+mod prose;
+mod table;
+
+pub use mentions::Mention;
+pub use table::{Row, ScoredRow, Table};
 
 /// Tables read at most; real READMEs have a handful.
 const MAX_TABLES: usize = 200;
 /// Rows read of one table.
 const MAX_ROWS: usize = 1_000;
+/// Claims in prose, mentions and scores that are kept.
+const MAX_ITEMS: usize = 2_000;
 
-/// A README's tables.
+/// A README as read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Readme {
     pub tables: Vec<Table>,
@@ -20,175 +30,94 @@ pub struct Readme {
     pub headline: Vec<Claim>,
     /// Differences of scores that are stated in bits per byte and in nats.
     pub nats: Vec<NatsPair>,
-}
-
-/// One pipe table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Table {
-    pub header: Vec<String>,
-    pub rows: Vec<Row>,
-}
-
-/// One row with its line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
-    /// 1-based.
-    pub line: u64,
-    pub cells: Vec<String>,
-    /// As written, for evidence.
-    pub text: String,
+    /// What titles, bullets and sentences state about the submission's runs. All [loose](Claim::loose).
+    pub prose: Vec<Claim>,
+    /// Files that the text names or runs.
+    pub mentions: Vec<Mention>,
+    /// Every number anywhere that may be a score, with its line.
+    pub scores: Vec<(Stated, u64)>,
 }
 
 impl Readme {
-    /// Finds the tables; those inside code blocks are examples and are passed over.
+    /// Reads the text line by line. Tables inside code blocks are examples and are passed over.
     pub fn parse(text: &str) -> Readme {
         let mut readme = Readme { nats: nats::pairs(text), ..Readme::default() };
-        let mut header: Option<Vec<String>> = None;
-        let mut in_table = false;
+        let mut tables = Tables::default();
         let mut fenced = false;
         for (number, line) in (1..).zip(text.lines()) {
             let trimmed = line.trim();
             if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
                 fenced = !fenced;
             }
-            if !fenced && readme.headline.is_empty() {
-                readme.headline = headline::claims(trimmed, number);
+            if readme.scores.len() < MAX_ITEMS {
+                readme.scores.extend(prose::scores(trimmed).into_iter().map(|stated| (stated, number)));
             }
-            if fenced || !trimmed.contains('|') {
-                header = None;
-                in_table = false;
-                continue;
+            let in_table = tables.line(&mut readme.tables, trimmed, number, fenced);
+            if readme.mentions.len() < MAX_ITEMS {
+                readme.mentions.extend(mentions::of_line(trimmed, number, fenced, &tables.section));
             }
-            let cells = cells(trimmed);
-            if in_table {
-                if let Some(table) = readme.tables.last_mut().filter(|table| table.rows.len() < MAX_ROWS) {
-                    table.rows.push(Row { line: number, cells, text: trimmed.to_owned() });
-                }
-            } else if let Some(header) = header.take_if(|header| is_rule(&cells) && header.len() == cells.len()) {
-                if readme.tables.len() < MAX_TABLES {
-                    readme.tables.push(Table { header, rows: Vec::new() });
-                    in_table = true;
-                }
-            } else {
-                header = Some(cells);
+            let rendered = if fenced { Vec::new() } else { headline::claims(trimmed, number) };
+            if !rendered.is_empty() {
+                readme.headline = rendered;
+            } else if !in_table && readme.prose.len() < MAX_ITEMS {
+                readme.prose.extend(prose::claims(trimmed, number, fenced));
             }
         }
         readme
     }
 
-    /// What the tables with a seed column state: per seed, and in rows named mean or std.
+    /// What the tables about seeds state: per seed, and in rows named mean or std. The first such table is the
+    /// submission's; a further one may be of other runs of the same seeds, and its claims are loose.
     pub fn claims(&self) -> Vec<Claim> {
-        self.tables.iter().flat_map(Table::claims).collect()
-    }
-}
-
-impl Table {
-    fn claims(&self) -> Vec<Claim> {
-        let Some(seed_column) = self.header.iter().position(|name| normal(name) == "seed") else { return Vec::new() };
-        let columns: Vec<_> = self.header.iter().map(|name| column(name)).collect();
-        let mut claims = Vec::new();
-        for row in &self.rows {
-            let Some(label) = row.cells.get(seed_column).and_then(|cell| Label::parse(cell)) else { continue };
-            for (index, cell) in row.cells.iter().enumerate() {
-                let Some(Some((field, loose))) = columns.get(index) else { continue };
-                let name = &self.header[index];
-                claims.extend(label.claims(*field, cell).into_iter().map(|(field, scope, stated)| Claim {
-                    field,
-                    scope,
-                    key: format!("{name}, {}", row.cells[seed_column].trim_matches(['*', ' '])),
-                    stated,
-                    text: row.text.clone(),
-                    line: row.line,
-                    loose: *loose,
-                }));
-            }
+        let mut claims: Vec<Claim> = Vec::new();
+        for table in self.tables.iter().filter(|table| !table.is_elsewhere()) {
+            let further = !claims.is_empty();
+            claims.extend(table.claims().into_iter().map(|claim| Claim { loose: claim.loose || further, ..claim }));
         }
         claims
     }
-}
 
-/// What a results row is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Label {
-    Seed(i64),
-    Mean,
-    Std,
-    /// `mean ± std` in one row.
-    MeanAndStd,
-}
-
-impl Label {
-    fn parse(cell: &str) -> Option<Label> {
-        let name = normal(cell);
-        let number = name.strip_prefix("seed").unwrap_or(&name).trim();
-        if let Ok(seed) = number.parse() {
-            return Some(Label::Seed(seed));
-        }
-        let has = |word: &str| name.contains(word);
-        match (has("mean") || has("average"), has("std") || has('±'.to_string().as_str())) {
-            (true, true) => Some(Label::MeanAndStd),
-            (true, false) => Some(Label::Mean),
-            (false, true) => Some(Label::Std),
-            (false, false) => None,
-        }
-    }
-
-    fn claims(self, field: Field, cell: &str) -> Vec<(Field, Scope, Stated)> {
-        let spread = match field {
-            Field::ValBpb => Some(Field::ValBpbStd),
-            Field::ValLoss => Some(Field::ValLossStd),
-            _ => None,
-        };
-        let parts: Vec<Option<Stated>> = cell.split(['±']).map(Stated::parse).collect();
-        let mut claims = Vec::new();
-        match self {
-            Label::Seed(seed) => {
-                claims.extend(Stated::parse(cell).map(|stated| (field, Scope::Seed(seed), stated)));
-            }
-            Label::Mean | Label::MeanAndStd => {
-                claims.extend(parts.first().copied().flatten().map(|stated| (field, Scope::Mean, stated)));
-                if let (Some(spread), Some(stated)) = (spread, parts.get(1).copied().flatten()) {
-                    claims.push((spread, Scope::Whole, stated));
-                }
-            }
-            Label::Std => {
-                if let (Some(spread), Some(stated)) = (spread, Stated::parse(cell)) {
-                    claims.push((spread, Scope::Whole, stated));
-                }
-            }
-        }
-        claims
+    /// Rows of other tables that state a score and more.
+    pub fn scored_rows(&self) -> Vec<ScoredRow> {
+        self.tables.iter().flat_map(Table::scored_rows).take(MAX_ITEMS).collect()
     }
 }
 
-/// Which fact a column states, and whether its name leaves open which evaluation is meant. Columns of differences,
-/// ratios and other stages are not compared.
-fn column(name: &str) -> Option<(Field, bool)> {
-    let name = normal(name);
-    let exact = match name.as_str() {
-        "val_bpb" | "val bpb" => Some(Field::ValBpb),
-        "val_loss" | "val loss" | "val_loss (nats)" | "val loss (nats)" => Some(Field::ValLoss),
-        "steps" | "step" | "train steps" => Some(Field::Steps),
-        "artifact" | "artifact bytes" | "artifact_bytes" | "artifact (bytes)" | "artifact size" | "bytes_total"
-        | "total bytes" | "bytes total" | "bytes" | "total (bytes)" | "size (bytes)" => Some(Field::BytesTotal),
-        "bytes_model" | "model bytes" | "bytes model" | "model (bytes)" => Some(Field::BytesModel),
-        "bytes_code" | "code bytes" | "bytes code" | "code (bytes)" => Some(Field::BytesCode),
-        "train s" | "train (s)" | "train_s" | "train seconds" | "train_seconds" | "train time" | "train time (s)"
-        | "train_time_s" => Some(Field::TrainSeconds),
-        "eval s" | "eval (s)" | "eval_s" | "eval seconds" | "eval_seconds" | "eval time" | "eval time (s)"
-        | "eval_time_s" => Some(Field::EvalSeconds),
-        _ => None,
-    };
-    if let Some(field) = exact {
-        return Some((field, false));
-    }
-    let other = ["δ", "delta", "gain", " vs", "pre-", "pre ", "post-ema", "gap", "rank"];
-    (name.contains("bpb") && !other.iter().any(|word| name.contains(word))).then_some((Field::ValBpb, true))
+/// The table that is being read.
+#[derive(Default)]
+struct Tables {
+    section: String,
+    header: Option<Vec<String>>,
+    inside: bool,
 }
 
-fn normal(text: &str) -> String {
-    let bare: String = text.chars().filter(|c| !matches!(c, '*' | '`')).collect();
-    bare.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+impl Tables {
+    /// Takes one line; true when it belongs to a table.
+    fn line(&mut self, tables: &mut Vec<Table>, line: &str, number: u64, fenced: bool) -> bool {
+        if !fenced && line.starts_with('#') {
+            self.section = line.trim_start_matches('#').trim().to_owned();
+        }
+        if fenced || !line.contains('|') {
+            (self.header, self.inside) = (None, false);
+            return false;
+        }
+        let cells = cells(line);
+        if self.inside {
+            if let Some(table) = tables.last_mut().filter(|table| table.rows.len() < MAX_ROWS) {
+                table.rows.push(Row { line: number, cells, text: line.to_owned() });
+            }
+        } else if let Some(header) = self.header.take_if(|header| is_rule(&cells) && header.len() == cells.len()) {
+            if tables.len() < MAX_TABLES {
+                tables.push(Table { section: self.section.clone(), header, rows: Vec::new() });
+                self.inside = true;
+            }
+        } else {
+            self.header = Some(cells);
+            // `**val_bpb: 1.07** | **15.9 MB** | 8xH100` is a sentence until a rule follows.
+            return line.starts_with('|');
+        }
+        true
+    }
 }
 
 fn cells(line: &str) -> Vec<String> {
@@ -205,6 +134,7 @@ fn is_rule(cells: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::folder::claim::{Field, Scope};
 
     const TABLE: &str = "text\n\n| Seed | **val_bpb** | Pre-TTT BPB | Post-TTT BPB | Artifact |\n|---|:--:|--|--|--|\n\
         | 42 | 1.07280 | 1.085 | ~1.07 | 15,932,897 |\n| **Mean** | 1.0728 ± 0.0006 | | | |\n| Std | 0.0006 | | | |\n";
@@ -217,6 +147,7 @@ mod tests {
             found,
             [
                 (Field::ValBpb, Scope::Seed(42), 1.0728, 5),
+                (Field::ValBpb, Scope::Seed(42), 1.085, 5),
                 (Field::ValBpb, Scope::Seed(42), 1.07, 5),
                 (Field::BytesTotal, Scope::Seed(42), 15_932_897.0, 5),
                 (Field::ValBpb, Scope::Mean, 1.0728, 6),
@@ -224,7 +155,36 @@ mod tests {
                 (Field::ValBpbStd, Scope::Whole, 0.0006, 7),
             ]
         );
-        assert!(claims[1].loose && claims[1].stated.approximate && !claims[0].loose);
+        assert!(claims[1].loose && claims[2].stated.approximate && !claims[0].loose);
+    }
+
+    #[test]
+    fn seeds_may_stand_across_and_units_in_the_cells() {
+        let text = "| Metric | Seed 42 | Seed 7 | Mean | Std |\n|--|--|--|--|--|\n| val_bpb | 1.582 | 1.605 | 1.595 | 0.012 |\n\
+                    | Artifact | 15.94 MB | 15,9 | | |\n";
+        let claims = Readme::parse(text).claims();
+        let found: Vec<_> = claims.iter().map(|c| (c.field, c.scope, c.stated.value)).collect();
+        assert_eq!(
+            found,
+            [
+                (Field::ValBpb, Scope::Seed(42), 1.582),
+                (Field::ValBpb, Scope::Seed(7), 1.605),
+                (Field::ValBpb, Scope::Mean, 1.595),
+                (Field::ValBpbStd, Scope::Whole, 0.012),
+                (Field::BytesTotal, Scope::Seed(42), 15_940_000.0),
+            ]
+        );
+    }
+
+    #[test]
+    fn tables_about_other_runs_accuse_nobody() {
+        let elsewhere = format!("## Ablations\n\n{TABLE}");
+        assert_eq!(Readme::parse(&elsewhere).claims(), []);
+        let second = Readme::parse(&format!("{TABLE}\n{TABLE}")).claims();
+        let (first, second) = second.split_at(second.len() / 2);
+        assert!(!first[0].loose && second.iter().all(|claim| claim.loose));
+        let varied = "| Config | Seed | val_bpb |\n|--|--|--|\n| a | 1 | 1.1 |\n| b | 1 | 1.2 |\n";
+        assert_eq!(Readme::parse(varied).claims(), []);
     }
 
     #[test]
@@ -235,10 +195,18 @@ mod tests {
         assert_eq!(Readme::parse("a | b\nnot a table\n").tables, []);
     }
 
+    #[test]
+    fn a_row_with_a_score_states_the_rest_of_its_run() {
+        let rows = Readme::parse("| Config | BPB | Steps |\n|--|--|--|\n| x | 1.3734 | 4,466 |\n").scored_rows();
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].score.stated.value, rows[0].claims[0].stated.value), (1.3734, 4_466.0));
+    }
+
     proptest::proptest! {
         #[test]
-        fn no_text_makes_the_reader_panic(text in "\\PC{0,100}|([|:\n-]|seed|val_bpb|mean|±|[0-9.,~ ]){0,60}") {
-            let _ = Readme::parse(&text).claims();
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,100}|([|:\n#`-]|seed|val_bpb|mean|std|MB|bytes|±|[0-9.,~ ]){0,60}") {
+            let readme = Readme::parse(&text);
+            let _ = (readme.claims(), readme.scored_rows());
         }
     }
 }

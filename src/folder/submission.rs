@@ -4,15 +4,19 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 mod aliases;
+mod canonical;
+mod runs;
 
-use aliases::{BY_SEED, NESTED, PER_SEED, TEXTS, known};
+pub use canonical::canonical_track;
+
+use aliases::{BASE, BY_SEED, EACH_SEED, NESTED, TEXTS, flag, known, statistic};
 
 use super::claim::{Claim, Field, Scope};
 use super::json::{Json, JsonError, Node, number_value, parse};
 use super::number::Stated;
 
 /// A submission's metadata: what it says of itself, and every number that it states about its runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Submission {
     pub name: Option<String>,
     pub author: Option<String>,
@@ -21,13 +25,24 @@ pub struct Submission {
     /// `10min_16mb` or `non_record_16mb`; `None` when absent or not understood.
     pub track: Option<&'static str>,
     pub blurb: Option<String>,
+    pub hardware: Option<String>,
+    /// Number of the pull request that the submission builds on, from a number or from text (`PR #1394 (@x)`).
+    pub base_pr: Option<u64>,
     /// Seeds that are named anywhere: a list of seeds, or the keys of per-seed results.
     pub seeds: Vec<i64>,
     pub claims: Vec<Claim>,
     /// Ledger digests by seed.
     pub ledgers: Vec<(i64, String)>,
-    /// The flags that the author set, verbatim.
+    /// The flags and what else stands under `compliance`, flags under one spelling.
     pub compliance: Value,
+    /// Whom the author credits, verbatim.
+    pub attribution: Value,
+    /// Further runs of the same seeds, which are not the score.
+    pub reruns: Vec<Rerun>,
+    /// Seeds that were run beyond the reported ones, by the submission's own disclosure.
+    pub excluded: Option<Excluded>,
+    /// The submission's own test against a baseline.
+    pub stats: Map<String, Value>,
     /// Keys of numbers that are null.
     pub null_keys: Vec<String>,
     /// Top-level texts as written: key, text, line.
@@ -36,6 +51,30 @@ pub struct Submission {
     pub keys: Vec<(String, u64)>,
     /// Top-level keys that the canonical schema does not know, verbatim.
     pub extra: Map<String, Value>,
+}
+
+/// Runs beside the scored ones: `compliance_rerun`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rerun {
+    /// The key that holds them.
+    pub label: String,
+    pub seeds: Vec<i64>,
+    /// Per seed, and over the seeds.
+    pub claims: Vec<Claim>,
+}
+
+/// All runs of a configuration of which only some are reported.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Excluded {
+    /// The key that discloses them, and its line.
+    pub key: String,
+    pub line: u64,
+    /// Seeds that were run and are not among the reported ones.
+    pub seeds: Vec<i64>,
+    /// Every seed that was run.
+    pub all: Vec<i64>,
+    /// The scores, by seed where they are given so.
+    pub val_bpb: Vec<(i64, f64)>,
 }
 
 impl Submission {
@@ -48,30 +87,24 @@ impl Submission {
         if !matches!(root.value, Json::Object(_)) {
             return Err(JsonError { line: root.line, reason: "the file is not a JSON object".to_owned() });
         }
-        let word = |key: &str| root.get(key).and_then(Node::text).map(str::to_owned);
+        let texts = root.entries().iter();
         let mut submission = Submission {
-            name: word("name").or_else(|| word("run_name")),
-            author: word("author"),
-            github_id: word("github_id"),
-            date: word("date"),
-            track: word("track").and_then(|track| canonical_track(&track)),
-            blurb: word("blurb"),
-            seeds: Vec::new(),
-            claims: Vec::new(),
-            ledgers: Vec::new(),
-            compliance: Value::Null,
-            null_keys: Vec::new(),
-            texts: root
-                .entries()
-                .iter()
-                .filter_map(|(key, node)| Some((key.clone(), node.text()?.to_owned(), node.line)))
-                .collect(),
+            texts: texts.filter_map(|(key, node)| Some((key.clone(), node.text()?.to_owned(), node.line))).collect(),
             keys: root.entries().iter().map(|(key, node)| (key.clone(), node.line)).collect(),
-            extra: Map::new(),
+            base_pr: BASE.iter().find_map(|key| pull_request(root.get(key)?)),
+            ..Submission::default()
         };
+        let word = |name: &str| submission.canonical_text(name).map(str::to_owned);
+        let (name, author, github_id) = (word("name"), word("author"), word("github_id"));
+        let (date, track, blurb, hardware) = (word("date"), word("track"), word("blurb"), word("hardware"));
+        submission.track = track.and_then(|track| canonical_track(&track));
+        (submission.name, submission.author, submission.github_id) = (name, author, github_id);
+        (submission.date, submission.blurb, submission.hardware) = (date, blurb, hardware);
         root.entries().iter().for_each(|(key, node)| submission.entry(key, node));
+        submission.in_order_of_seeds(&root);
         submission.seeds.sort_unstable();
         submission.seeds.dedup();
+        submission.disclosed(&root);
         Ok(submission)
     }
 
@@ -80,10 +113,31 @@ impl Submission {
         self.claims.iter().find(|claim| claim.field == field && claim.scope == scope)
     }
 
+    /// The score that the submission stands for: `val_bpb`, or a mean under another name.
+    pub fn headline(&self) -> Option<&Claim> {
+        self.claim(Field::ValBpb, Scope::Whole).or_else(|| self.claim(Field::ValBpb, Scope::Mean))
+    }
+
+    /// What is claimed for each seed: the first value of each.
+    pub fn by_seed(&self, field: Field) -> Vec<(i64, &Claim)> {
+        self.seeds.iter().filter_map(|seed| Some((*seed, self.claim(field, Scope::Seed(*seed))?))).collect()
+    }
+
     /// A top-level text that is not empty, with its line.
     pub fn text(&self, key: &str) -> Option<(&str, u64)> {
         let (_, text, line) = self.texts.iter().find(|(name, text, _)| name == key && !text.is_empty())?;
         Some((text, *line))
+    }
+
+    /// A text under its canonical name, whatever its spelling in the file.
+    fn canonical_text(&self, name: &str) -> Option<&str> {
+        let (_, spellings) = TEXTS.iter().find(|(canonical, _)| *canonical == name)?;
+        spellings.iter().find_map(|spelling| self.text(spelling)).map(|(text, _)| text)
+    }
+
+    /// Whether the canonical schema takes its text from this spelling; a further spelling beside it stays in `extra`.
+    fn is_canonical_text(&self, key: &str) -> bool {
+        TEXTS.iter().any(|(_, spellings)| spellings.iter().find(|known| self.text(known).is_some()) == Some(&key))
     }
 
     /// The line of a top-level key.
@@ -94,13 +148,13 @@ impl Submission {
     fn entry(&mut self, key: &str, node: &Node) {
         match &node.value {
             Json::Null if known(key).is_some() => self.null_keys.push(key.to_owned()),
-            _ if BY_SEED.contains(&key) => self.by_seed(key, node),
+            _ if BY_SEED.contains(&key) => self.by_seed_entries(key, node),
             _ if key == "seed" => self.seeds.extend(node.number().and_then(|seed| whole(&seed))),
             Json::Number(_) if self.whole(key, key, node) => {}
+            Json::Object(_) if key == "compliance" => self.compliance(node),
+            Json::Object(_) if key == "attribution" => self.attribution = node.to_value(),
+            Json::Object(_) if key == "compliance_rerun" => self.rerun(key, node),
             Json::Object(entries) if NESTED.contains(&key) => {
-                if key == "compliance" {
-                    self.compliance = node.to_value();
-                }
                 for (inner, node) in entries {
                     self.whole(&format!("{key}.{inner}"), &format!("{key}.{inner}"), node);
                 }
@@ -112,10 +166,15 @@ impl Submission {
                     }
                 }
             }
-            _ if TEXTS.contains(&key) => {}
-            _ => {
-                self.extra.insert(key.to_owned(), node.to_value());
-            }
+            Json::Object(_) if self.run_of_its_own(key, node) || self.one_number_a_seed(key, node) => {}
+            // Read with the seeds, whose order it shares.
+            Json::List(_) if EACH_SEED.iter().any(|(known, _)| *known == key) => {}
+            Json::Text(text) if text.is_empty() || self.is_canonical_text(key) => {}
+            _ if BASE.contains(&key) && pull_request(node).is_some() => {}
+            _ => match statistic(key) {
+                Some(name) => drop(self.stats.insert(name, node.to_value())),
+                None => drop(self.extra.insert(key.to_owned(), node.to_value())),
+            },
         }
     }
 
@@ -128,96 +187,36 @@ impl Submission {
         true
     }
 
-    fn by_seed(&mut self, key: &str, node: &Node) {
-        for (name, entry) in node.entries() {
-            if let Ok(seed) = name.parse() {
-                self.run(seed, &format!("{key}.{name}"), entry);
-            }
+    fn compliance(&mut self, node: &Node) {
+        let mut flags = Map::new();
+        for (key, node) in node.entries() {
+            self.whole(&format!("compliance.{key}"), &format!("compliance.{key}"), node);
+            flags.insert(flag(key).to_owned(), node.to_value());
         }
-        for (index, entry) in node.items().iter().enumerate() {
-            if let Some(seed) = entry.number().and_then(|seed| whole(&seed)) {
-                self.seeds.push(seed);
-            } else if let Some(seed) = entry.get("seed").and_then(Node::number).and_then(|seed| whole(&seed)) {
-                self.run(seed, &format!("{key}[{index}]"), entry);
-            }
-        }
-    }
-
-    fn run(&mut self, seed: i64, key: &str, entry: &Node) {
-        self.seeds.push(seed);
-        for (name, node) in entry.entries() {
-            if let Some((_, field, shift)) = PER_SEED.iter().find(|(known, ..)| known == name)
-                && let Some(stated) = node.number()
-            {
-                let scale = 10f64.powi(*shift as i32);
-                let stated = Stated { value: stated.value / scale, decimals: stated.decimals + shift, ..stated };
-                self.claim_number(*field, Scope::Seed(seed), format!("{key}.{name}"), stated, node.line);
-            }
-            if name.starts_with("ledger")
-                && let Some(digest) = digest(node)
-            {
-                self.ledgers.push((seed, digest));
-            }
-        }
+        self.compliance = Value::Object(flags);
     }
 
     fn claim_number(&mut self, field: Field, scope: Scope, key: String, stated: Stated, line: u64) {
-        let leaf = key.rsplit('.').next().unwrap_or(&key);
-        let text = format!("\"{leaf}\": {}", number_value(&stated));
-        self.claims.push(Claim { field, scope, key, stated, text, line, loose: false });
-    }
-
-    /// The canonical schema as JSON; what is not stated is null.
-    pub fn canonical(&self) -> Value {
-        let of = |field, scope| self.claim(field, scope).map(|claim| number_value(&claim.stated));
-        let any = |field| of(field, Scope::Mean).or_else(|| of(field, Scope::Whole));
-        let runs: Vec<Value> = self.seeds.iter().map(|seed| self.canonical_run(*seed)).collect();
-        serde_json::json!({
-            "name": self.name, "author": self.author, "github_id": self.github_id, "date": self.date,
-            "track": self.track, "blurb": self.blurb,
-            "val_bpb": any(Field::ValBpb), "val_loss": any(Field::ValLoss),
-            "val_bpb_std": any(Field::ValBpbStd), "val_loss_std": any(Field::ValLossStd),
-            "n_seeds": self.seeds.len(),
-            "pre_quant": { "val_bpb": any(Field::PreQuantValBpb), "val_loss": any(Field::PreQuantValLoss) },
-            "artifact": {
-                "bytes_reported": of(Field::BytesTotal, Scope::Whole), "bytes_max": of(Field::BytesTotal, Scope::Max),
-                "bytes_mean": of(Field::BytesTotal, Scope::Mean), "bytes_model": any(Field::BytesModel),
-                "bytes_code": any(Field::BytesCode),
-            },
-            "time": {
-                "train_s": of(Field::TrainSeconds, Scope::Whole), "train_s_max": of(Field::TrainSeconds, Scope::Max),
-                "train_s_mean": of(Field::TrainSeconds, Scope::Mean),
-                "eval_s": of(Field::EvalSeconds, Scope::Whole), "eval_s_max": of(Field::EvalSeconds, Scope::Max),
-                "eval_s_mean": of(Field::EvalSeconds, Scope::Mean), "step_avg_ms": any(Field::StepAvgMs),
-            },
-            "steps": any(Field::Steps),
-            "runs": runs,
-            "compliance": self.compliance,
-            "extra": self.extra,
-        })
-    }
-
-    fn canonical_run(&self, seed: i64) -> Value {
-        let mut run = Map::new();
-        run.insert("seed".to_owned(), seed.into());
-        for claim in self.claims.iter().filter(|claim| claim.scope == Scope::Seed(seed)) {
-            run.insert(claim.field.name().to_owned(), number_value(&claim.stated));
-        }
-        if let Some((_, digest)) = self.ledgers.iter().find(|(of, _)| *of == seed) {
-            run.insert("ledger_sha256".to_owned(), digest.clone().into());
-        }
-        Value::Object(run)
+        self.claims.push(number_claim(field, scope, key, stated, line));
     }
 }
 
-/// The two tracks under their one spelling each.
-pub fn canonical_track(text: &str) -> Option<&'static str> {
-    let text = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
-    match text.strip_prefix("track_").unwrap_or(&text) {
-        "10min_16mb" => Some("10min_16mb"),
-        "non_record_16mb" | "non_record_unlimited_compute_16mb" => Some("non_record_16mb"),
-        _ => None,
+fn number_claim(field: Field, scope: Scope, key: String, stated: Stated, line: u64) -> Claim {
+    let leaf = key.rsplit('.').next().unwrap_or(&key);
+    let text = format!("\"{leaf}\": {}", number_value(&stated));
+    Claim { field, scope, key, stated, text, line, loose: false }
+}
+
+/// `1394`, `"#1394"`, `"PR #1394 (@x)"`.
+fn pull_request(node: &Node) -> Option<u64> {
+    if let Some(number) = node.number() {
+        return whole(&number).and_then(|number| u64::try_from(number).ok());
     }
+    let text = node.text()?;
+    let digits = text.split_once('#').map_or(text, |(_, rest)| rest);
+    let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
+    // A folder's name begins with a year.
+    digits.parse().ok().filter(|_| text.contains('#') || digits.len() == text.len())
 }
 
 fn whole(stated: &Stated) -> Option<i64> {

@@ -58,6 +58,7 @@ codes! {
     JsonScoreNotMean => "JSON_SCORE_NOT_MEAN", "The claimed score is that of one run, not the mean.";
     HeadlineIsOtherMetric => "HEADLINE_IS_OTHER_METRIC", "The claim is another metric than the official one.";
     PreQuantScore => "SCORE_IS_PRE_QUANT", "The claimed score is that of the weights before quantisation.";
+    FolderNameNeScore => "FOLDER_NAME_NE_SCORE", "The score in the folder's name is not the claimed one.";
     Rounding => "ROUNDING", "The claim is the mean of rounded values.";
     JsonValLossNeLog => "JSON_VAL_LOSS_NE_LOG", "The claimed val_loss is not that of the logs.";
     StdIsPopulation => "STD_IS_POPULATION", "The claimed standard deviation is the population form.";
@@ -65,6 +66,7 @@ codes! {
     JsonBytesNeLog => "JSON_BYTES_NE_LOG", "The claimed total bytes are in no log.";
     JsonBytesNotMax => "JSON_BYTES_NOT_MAX", "The claimed total bytes are not the largest run's.";
     JsonCodeBytesNeLog => "JSON_CODE_BYTES_NE_LOG", "The claimed code bytes are not those of the logs.";
+    JsonDiagNeLog => "JSON_DIAG_NE_LOG", "A further score in submission.json is in no log.";
     JsonModelBytesNeLog => "JSON_MODEL_BYTES_NE_LOG", "The claimed model bytes are not those of the logs.";
     JsonTimeNeLog => "JSON_TIME_NE_LOG", "A claimed time is not that of the logs.";
     JsonStepsNeLog => "JSON_STEPS_NE_LOG", "The claimed steps are not those of the logs.";

@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use caddie::checks::{VerifyOptions, verify};
+use caddie::report::{Code, FolderReport, Severity};
+
 /// The committed folder.
 pub fn good() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/folders/good")
@@ -52,4 +55,25 @@ impl Copy {
     pub fn utf8(&self) -> camino::Utf8PathBuf {
         camino::Utf8PathBuf::from_path_buf(self.path.clone()).expect("UTF-8")
     }
+}
+
+/// What caddie reports of the copy.
+pub fn report(copy: &Copy) -> FolderReport {
+    verify(&copy.utf8(), &VerifyOptions::default()).expect("a report")
+}
+
+/// The codes and severities of a report, gravest first.
+pub fn found(copy: &Copy) -> Vec<(Code, Severity)> {
+    report(copy).findings.iter().filter_map(|finding| Some((finding.code?, finding.severity))).collect()
+}
+
+/// The copy has these findings and no others.
+#[track_caller]
+pub fn assert_only(copy: &Copy, expected: &[(Code, Severity)]) {
+    let mut found = found(copy);
+    found.sort();
+    found.dedup();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!(found, expected, "{:#?}", report(copy).findings);
 }

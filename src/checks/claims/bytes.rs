@@ -1,0 +1,156 @@
+//! The total bytes of submission.json: which run, which statistic, or which sum of parts they are.
+
+use super::statistic::{Statistic, statistic};
+use super::{not_logged, place};
+use crate::checks::Context;
+use crate::checks::context::{counted_bytes, run_name};
+use crate::checks::score::repeats;
+use crate::folder::{Claim, Field, RunLog, Scope, Submission};
+use crate::report::{Code, Finding, Severity};
+use crate::stats::mean;
+
+/// A multiple of this is a rounded number, not a count.
+const ROUND: f64 = 10_000.0;
+
+/// Judges every total that the file states over the runs.
+pub(super) fn total(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
+    let over = |claim: &&Claim| claim.field == Field::BytesTotal && !matches!(claim.scope, Scope::Seed(_));
+    metadata.claims.iter().filter(over).flat_map(|claim| judge(context, metadata, claim)).collect()
+}
+
+fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Finding> {
+    let runs = context.runs();
+    let totals: Vec<f64> = runs.iter().filter_map(counted_bytes).map(|bytes| bytes as f64).collect();
+    let (Some(max), Some(mean)) = (totals.iter().copied().reduce(f64::max), mean(&totals)) else {
+        return unlogged(context, claim).into_iter().collect();
+    };
+    let is = statistic(runs, Field::BytesTotal, claim.stated);
+    let agrees = match claim.scope {
+        Scope::Max => claim.stated.agrees(max),
+        Scope::Mean => claim.stated.near(mean),
+        _ => claim.stated.agrees(max),
+    };
+    if agrees {
+        return Vec::new();
+    }
+    let (file, value) = (context.json_name(), claim.stated.value);
+    let finding = |code, severity, message: String| {
+        let finding = context.finding("size-claims-agree", message).code(code).severity(severity);
+        let finding = place(context, finding, claim).measured(max);
+        let largest = runs.iter().find(|run| counted_bytes(run).is_some_and(|bytes| bytes as f64 == max));
+        largest.into_iter().fold(finding, |finding, run| {
+            finding.at(run.log.clone(), run.line("bytes_total"), format!("{} bytes", max))
+        })
+    };
+    let which = match &is {
+        Some(Statistic::Run(run)) => Some(format!("{}'s", run_name(run))),
+        Some(Statistic::Mean) => Some("the mean".to_owned()),
+        _ => None,
+    };
+    if let (Some(which), Scope::Whole) = (which, claim.scope) {
+        if !repeats(runs) {
+            return Vec::new();
+        }
+        let message = format!("{file} claims bytes_total {value}, {which}; the largest run has {max}");
+        return vec![finding(Code::JsonBytesNotMax, Severity::Info, message)];
+    }
+    // Of a packing that no log shows: the claim's own parts add up, and the logs' do not.
+    if let Some(parts) = own_parts(metadata, claim).filter(|_| claimed_score_is_elsewhere(runs, metadata)) {
+        let message = format!(
+            "{file} claims bytes_total {value} = {parts}, a packing that no log shows; logged: {}",
+            list(&totals)
+        );
+        return vec![finding(Code::LogTotal, Severity::Info, message)];
+    }
+    let logged = match claim.scope {
+        Scope::Mean => format!("the mean of the logs is {mean:.0}"),
+        _ => format!("the logs say {}", list(&totals)),
+    };
+    let mut findings = vec![finding(
+        Code::JsonBytesNeLog,
+        Severity::Warning,
+        format!("{file} claims {} {value}, {logged}", claim.key),
+    )];
+    if let Some(formula) = formula(context, claim) {
+        let message = format!("{file}: {} {value} is {formula}", claim.key);
+        findings.push(finding(Code::JsonBytesFormula, Severity::Info, message));
+    } else if value % ROUND == 0.0 {
+        let below = if value < max { format!("and below the largest run's {max}") } else { "".to_owned() };
+        let message = format!("{file}: {} {value} is a rounded number {below}", claim.key);
+        findings.push(finding(Code::JsonBytesRounded, Severity::Warning, message.trim_end().to_owned()));
+    }
+    findings
+}
+
+/// A seed's total that is its model with the shipped script, where the log counted another script: the honest number
+/// by another accounting.
+pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {
+    let (model, logged) = (run.bytes_model?, run.bytes_total?);
+    let total = |script: &&crate::folder::FileEntry| claim.stated.agrees(model.saturating_add(script.bytes) as f64);
+    let script = context.folder.scripts().find(total)?;
+    let message = format!(
+        "{}: {} claims bytes_total {}, its model with {} of {} bytes; the log says {logged}",
+        run_name(run),
+        context.json_name(),
+        claim.stated.value,
+        script.path,
+        script.bytes
+    );
+    let finding = context.finding("size-claims-agree", message).code(Code::JsonBytesFormula).severity(Severity::Info);
+    let finding = place(context, finding, claim).measured(logged);
+    Some(finding.at(run.log.clone(), run.line("bytes_total"), format!("{logged} bytes")))
+}
+
+fn list(totals: &[f64]) -> String {
+    totals.iter().take(5).map(f64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The sum of parts that the total is, where the log counts another sum: another script, or none.
+fn formula(context: &Context<'_>, claim: &Claim) -> Option<String> {
+    let runs = context.runs();
+    let mut codes: Vec<(String, u64)> = vec![("without code".to_owned(), 0)];
+    let script = context.folder.scripts().map(|file| (format!("{} of {} bytes", file.path, file.bytes), file.bytes));
+    codes.extend(script);
+    for run in runs {
+        let of = |name: &str, bytes: u64| (format!("{name} of {}, {bytes} bytes", run.log), bytes);
+        codes.extend(run.bytes_code.map(|bytes| of("the code", bytes)));
+        codes.extend(run.bytes_code_uncompressed.map(|bytes| of("the plain code", bytes)));
+    }
+    for run in runs {
+        let Some(model) = run.bytes_model else { continue };
+        let found = codes.iter().find(|(_, code)| claim.stated.agrees(model.saturating_add(*code) as f64));
+        if let Some((name, _)) = found {
+            return Some(
+                format!("the model of {}, {model} bytes, with {name}", run.log).replace("with without", "without"),
+            );
+        }
+    }
+    let models: Vec<f64> = runs.iter().filter_map(|run| run.bytes_model).map(|bytes| bytes as f64).collect();
+    let mean = mean(&models).filter(|mean| claim.stated.near(*mean))?;
+    Some(format!("the mean of the models, {mean:.0} bytes, without code"))
+}
+
+/// `bytes_model + bytes_code` of the file itself, when they are the total.
+fn own_parts(metadata: &Submission, claim: &Claim) -> Option<String> {
+    let part = |field| metadata.claim(field, Scope::Whole).map(|claim| claim.stated.value);
+    let (model, code) = (part(Field::BytesModel)?, part(Field::BytesCode)?);
+    claim.stated.agrees(model + code).then(|| format!("{model} + {code}"))
+}
+
+fn claimed_score_is_elsewhere(runs: &[RunLog], metadata: &Submission) -> bool {
+    metadata.headline().is_some_and(|claim| !runs.iter().any(|run| claim.is_of(run)))
+}
+
+/// No log states bytes: where it prints megabytes, they must be these.
+fn unlogged(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let runs = context.runs();
+    if runs.is_empty() || claim.scope == Scope::Mean {
+        return None;
+    }
+    let in_megabytes = runs.iter().filter_map(|run| run.megabytes.as_deref());
+    let megabytes = format!("{:.2}", claim.stated.value / 1e6);
+    if in_megabytes.into_iter().any(|text| text.contains(&megabytes)) {
+        return None;
+    }
+    Some(not_logged(context, "size-claims-agree", claim, "no log states bytes_total"))
+}

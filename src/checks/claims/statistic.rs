@@ -1,0 +1,123 @@
+//! Which run or which statistic over the runs a claimed number is.
+
+use serde_json::{Value, json};
+
+use super::deviation::form;
+use crate::checks::Context;
+use crate::folder::{Claim, Field, RunLog, Scope, Stated, Submission};
+use crate::stats::{mean, sample_std};
+
+/// The values of one field that a claim over the runs can be compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub values: Vec<f64>,
+    /// From submission.json's own values per seed, because not every claimed seed has a log.
+    pub claimed: bool,
+    /// One unit of the last digit that every log prints.
+    pub unit: f64,
+}
+
+impl Sample {
+    /// Sample standard deviation.
+    pub fn std(&self) -> Option<f64> {
+        sample_std(&self.values)
+    }
+
+    /// Whether the deviation is `std` up to the rounding of the values that it was computed from.
+    pub fn is_near(&self, stated: Stated, std: f64) -> bool {
+        (stated.value - std).abs() <= if self.claimed { std * 0.01 } else { self.unit / 2.0 }
+    }
+
+    /// Where the values come from, for messages.
+    pub fn source(&self) -> &'static str {
+        if self.claimed { "claimed seeds" } else { "logs" }
+    }
+}
+
+/// The scores: of the logs, unless more seeds are claimed than have logs.
+pub fn sample(context: &Context<'_>) -> Sample {
+    sample_of(context, Field::ValBpb)
+}
+
+pub(super) fn sample_of(context: &Context<'_>, field: Field) -> Sample {
+    let logged: Vec<f64> = context.runs().iter().filter_map(|run| field.of(run)).collect();
+    let claimed = context.folder.metadata().map(|metadata| metadata.by_seed(field)).unwrap_or_default();
+    if claimed.len() > logged.len() {
+        let values = claimed.iter().map(|(_, claim)| claim.stated.value).collect();
+        return Sample { values, claimed: true, unit: 0.0 };
+    }
+    let decimals = context.runs().iter().filter_map(|run| run.decimals).min().unwrap_or(8);
+    Sample { values: logged, claimed: false, unit: 10f64.powi(-(decimals.min(10) as i32)) }
+}
+
+/// What a number over the runs is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Statistic<'a> {
+    Max,
+    Mean,
+    Run(&'a RunLog),
+}
+
+/// The statistic of `field` that `stated` is; of several the largest run's value, then the mean, then one run's.
+pub(super) fn statistic(runs: &[RunLog], field: Field, stated: Stated) -> Option<Statistic<'_>> {
+    let values: Vec<f64> = runs.iter().filter_map(|run| field.of(run)).collect();
+    let of_one_run = || runs.iter().find(|run| field.of(run).is_some_and(|value| stated.agrees(value)));
+    let (max, mean) = (values.iter().copied().reduce(f64::max)?, mean(&values)?);
+    if values.len() > 1 && field != Field::ValBpb && stated.agrees(max) {
+        Some(Statistic::Max)
+    } else if values.len() > 1 && stated.agrees(mean) {
+        Some(Statistic::Mean)
+    } else {
+        of_one_run().map(Statistic::Run)
+    }
+}
+
+/// What the logs say about the claims of submission.json and README.md: `aggregation` (`mean`, `best`, `single`), and
+/// under `statistics` what each number is. Null where it is nothing of the logs.
+pub fn reading(context: &Context<'_>, metadata: &Submission) -> (Value, Value) {
+    let runs = context.runs();
+    let headline = metadata.headline();
+    let of_score = headline.and_then(|claim| score_statistic(context, claim));
+    let best = runs.iter().filter_map(|run| run.val_bpb).reduce(f64::min);
+    let aggregation = of_score.as_ref().map(|statistic| match statistic {
+        Statistic::Run(_) if runs.len() < 2 => "single",
+        Statistic::Run(run) if run.val_bpb == best => "best",
+        Statistic::Run(_) => "single",
+        Statistic::Mean | Statistic::Max => "mean",
+    });
+    let scores = sample(context);
+    let of_std = |claim: &Claim| form(claim.stated, scores.std()?, scores.values.len()).name();
+    let bytes = metadata.claim(Field::BytesTotal, Scope::Whole);
+    let bytes = bytes.and_then(|claim| statistic(runs, Field::BytesTotal, claim.stated));
+    let readme = context.folder.readme.as_ref();
+    let readme_std = readme.and_then(|readme| {
+        let prose = readme.headline.iter().chain(&readme.prose).find(|claim| claim.field == Field::ValBpbStd).cloned();
+        prose.or_else(|| readme.claims().into_iter().find(|claim| claim.field == Field::ValBpbStd))
+    });
+    let statistics = json!({
+        "val_bpb": of_score.as_ref().map(describe),
+        "val_bpb_std": metadata.claim(Field::ValBpbStd, Scope::Whole).and_then(of_std),
+        "bytes_total": bytes.as_ref().map(describe),
+        "readme_val_bpb_std": readme_std.as_ref().and_then(of_std),
+    });
+    (json!(aggregation), statistics)
+}
+
+/// As [`statistic`], with the mean of rounded seed values, which may be off in the last digit.
+fn score_statistic<'a>(context: &Context<'a>, claim: &Claim) -> Option<Statistic<'a>> {
+    let runs = context.runs();
+    let values: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
+    let rounded = || (values.len() > 1).then(|| mean(&values)).flatten().filter(|mean| claim.stated.near(*mean));
+    statistic(runs, Field::ValBpb, claim.stated).or_else(|| rounded().map(|_| Statistic::Mean))
+}
+
+fn describe(statistic: &Statistic<'_>) -> String {
+    match statistic {
+        Statistic::Max => "max".to_owned(),
+        Statistic::Mean => "mean".to_owned(),
+        Statistic::Run(run) => match run.seed {
+            Some(seed) => format!("seed {seed} ({})", run.log),
+            None => run.log.to_string(),
+        },
+    }
+}

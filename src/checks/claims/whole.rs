@@ -1,0 +1,177 @@
+//! Numbers over all runs, other than the score and the total bytes.
+
+use super::{not_logged, place};
+use crate::checks::Context;
+use crate::folder::{Claim, Field, RunLog, Scope, Submission};
+use crate::report::{Code, Finding, Severity};
+use crate::stats::mean;
+
+/// Relative difference of val_bpb / val_loss that evaluations of one model have among themselves: the ratio of a
+/// document-wise and of a stream evaluation differ by 3e-5.
+const RATIO_TOLERANCE: f64 = 1e-4;
+
+pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let runs = context.runs();
+    if runs.is_empty() {
+        return None;
+    }
+    if matches!(
+        claim.field,
+        Field::PreQuantValBpb | Field::PreQuantValLoss | Field::FurtherValBpb | Field::FurtherValLoss
+    ) {
+        return further(context, claim);
+    }
+    let field = claim.field.name();
+    let (code, rule, severity) = code_of(claim.field);
+    let values: Vec<f64> = runs.iter().filter_map(|run| claim.field.of(run)).collect();
+    let (Some(mean), Some(max)) = (mean(&values), values.iter().copied().reduce(f64::max)) else {
+        return unlogged(context, rule, claim);
+    };
+    let agrees = match claim.scope {
+        Scope::Max => claim.stated.agrees(max),
+        Scope::Mean => claim.stated.near(mean),
+        _ => runs.iter().any(|run| is_of(claim, run)) || claim.stated.agrees(mean) || claim.stated.agrees(max),
+    };
+    if agrees || claim.field == Field::EvalSeconds && clocks_agree(runs, claim) {
+        return None;
+    }
+    let (code, severity) = match claim.field {
+        Field::ValLoss if is_bpb(runs, claim) => (Code::JsonValLossIsBpb, Severity::Error),
+        // The budget, not the clock.
+        Field::TrainSeconds if claim.stated.value == context.limits.train_seconds && max < claim.stated.value => {
+            (code, Severity::Info)
+        }
+        _ => (code, severity),
+    };
+    let logged = match claim.scope {
+        _ if code == Code::JsonValLossIsBpb => format!("which is the val_bpb; the logs' val_loss is {mean:.8}"),
+        Scope::Max => format!("the largest run has {max}"),
+        Scope::Mean => format!("the mean of the logs is {mean}"),
+        _ => format!("the logs say {}", values.iter().take(5).map(f64::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    let message = format!("{} claims {} {}, {logged}", context.json_name(), claim.key, claim.stated.value);
+    let measured = if claim.scope == Scope::Max { max } else { mean };
+    let finding =
+        place(context, context.finding(rule, message).code(code).severity(severity), claim).measured(measured);
+    // A mean is shown by its first part, a maximum by the run that has it.
+    let mut stating = runs.iter().filter_map(|run| Some((run, claim.field.of(run)?)));
+    let wanted = |value: f64| claim.scope == Scope::Mean || value == max;
+    let (run, value) = stating.find(|(_, value)| wanted(*value))?;
+    Some(finding.at(run.log.clone(), run.line(field), format!("{field} {value}")))
+}
+
+/// Of a loss only the official line counts; of the other numbers whatever the log states under the name.
+fn is_of(claim: &Claim, run: &RunLog) -> bool {
+    match claim.field {
+        Field::ValLoss => run.val_loss.is_some_and(|loss| claim.stated.agrees(loss)),
+        _ => claim.is_of(run),
+    }
+}
+
+/// A mean or a maximum over the runs of any of their evaluation clocks.
+fn clocks_agree(runs: &[RunLog], claim: &Claim) -> bool {
+    let clocks: Vec<Vec<f64>> = runs.iter().map(crate::folder::eval_clocks).collect();
+    let shortest = clocks.iter().map(Vec::len).min().unwrap_or(0);
+    (0..shortest).any(|index| {
+        let values: Vec<f64> = clocks.iter().filter_map(|clocks| clocks.get(index).copied()).collect();
+        let max = values.iter().copied().reduce(f64::max);
+        mean(&values).is_some_and(|mean| claim.stated.near(mean)) || max.is_some_and(|max| claim.stated.agrees(max))
+    })
+}
+
+fn is_bpb(runs: &[RunLog], claim: &Claim) -> bool {
+    let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
+    scores.iter().copied().chain(mean(&scores)).any(|bpb| claim.stated.agrees(bpb))
+}
+
+/// A score of another evaluation: any line of a log that states it, or the mean of such lines, will do.
+fn further(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let runs = context.runs();
+    let printed = context.every_run().any(|run| claim.is_of(run));
+    if printed || other_means(runs, claim.field).into_iter().any(|mean| claim.stated.near(mean)) {
+        return None;
+    }
+    let message = format!("{} claims {} {}, which is in no log", context.json_name(), claim.key, claim.stated.value);
+    let finding = context.finding("repro", message).code(Code::JsonDiagNeLog).severity(Severity::Info);
+    Some(place(context, finding, claim))
+}
+
+/// Means over the runs of each metric that they print, the last validation of the loop included.
+pub(in crate::checks) fn other_means(runs: &[RunLog], field: Field) -> Vec<f64> {
+    let loss = matches!(field, Field::ValLoss | Field::PreQuantValLoss | Field::FurtherValLoss);
+    let mut by_name: std::collections::BTreeMap<&str, Vec<f64>> = std::collections::BTreeMap::new();
+    for run in runs {
+        for line in &run.metric_lines {
+            by_name.entry(&line.name).or_default().push(if loss { line.val_loss } else { line.val_bpb });
+        }
+        let pre_quant = if loss { run.pre_quant_val_loss } else { run.pre_quant_val_bpb };
+        by_name.entry("").or_default().extend(pre_quant);
+    }
+    by_name.into_values().filter_map(|values| mean(&values)).collect()
+}
+
+/// No log states the field. Code bytes can still be compared with the script, a size in megabytes with the log's.
+fn unlogged(context: &Context<'_>, rule: &'static str, claim: &Claim) -> Option<Finding> {
+    let script = context.folder.script.as_ref();
+    if let Some(script) = script.filter(|_| claim.field == Field::BytesCode) {
+        if claim.stated.agrees(script.bytes as f64) {
+            return None;
+        }
+        let message = format!(
+            "{} claims {} {}, {} is {} bytes, and no log states them",
+            context.json_name(),
+            claim.key,
+            claim.stated.value,
+            script.path,
+            script.bytes
+        );
+        let finding = context.finding(rule, message).code(Code::JsonCodeBytesNeLog).severity(Severity::Warning);
+        let finding = place(context, finding, claim).measured(script.bytes);
+        return Some(finding.at(script.path.clone(), None, format!("{} bytes", script.bytes)));
+    }
+    Some(not_logged(context, rule, claim, &format!("no log states {}", claim.field.name())))
+}
+
+/// val_bpb / val_loss is a constant of the tokenizer and the validation split, so the two numbers of submission.json
+/// must have the ratio of the logs' lines.
+pub(super) fn loss_of_another_tokenizer(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
+    let bpb = metadata.headline()?;
+    let loss = metadata
+        .claim(Field::ValLoss, Scope::Whole)
+        .or_else(|| metadata.claim(Field::ValLoss, Scope::Mean))
+        .filter(|loss| loss.stated.value > 0.0 && bpb.stated.value > 0.0)?;
+    let claimed = bpb.stated.value / loss.stated.value;
+    let logged = context.every_run().flat_map(|run| &run.metric_lines).filter(|line| line.val_loss > 0.0);
+    let ratios: Vec<f64> = logged.map(|line| line.val_bpb / line.val_loss).collect();
+    // The digits that the two numbers leave open.
+    let open = bpb.stated.unit() / bpb.stated.value + loss.stated.unit() / loss.stated.value + RATIO_TOLERANCE;
+    let printed = |ratio: f64| (claimed / ratio - 1.0).abs() <= open + 2e-4;
+    let nearest = ratios.iter().copied().min_by(|a, b| (a - claimed).abs().total_cmp(&(b - claimed).abs()))?;
+    if printed(nearest) || is_bpb(context.runs(), loss) {
+        return None;
+    }
+    let message = format!(
+        "{}: val_bpb / val_loss is {claimed:.6}, in the logs {nearest:.6}: the two numbers are not of one evaluation",
+        context.json_name()
+    );
+    let finding = context.finding("bpb-formula", message).code(Code::JsonBpbLossRatio).severity(Severity::Warning);
+    let finding = finding.claimed(claimed).measured(nearest);
+    let finding = finding.at(context.json_name(), Some(bpb.line), bpb.text.clone());
+    Some(finding.at(context.json_name(), Some(loss.line), loss.text.clone()))
+}
+
+/// Code, rule and severity of a number over the runs that is not the logs'.
+fn code_of(field: Field) -> (Code, &'static str, Severity) {
+    match field {
+        Field::BytesModel => (Code::JsonModelBytesNeLog, "size-claims-agree", Severity::Warning),
+        Field::BytesCode => (Code::JsonCodeBytesNeLog, "size-claims-agree", Severity::Warning),
+        Field::ValLoss => (Code::JsonValLossNeLog, "repro", Severity::Warning),
+        Field::Steps => (Code::JsonStepsNeLog, "repro", Severity::Warning),
+        Field::StepAvgMs => (Code::JsonMsPerStepNeLog, "repro", Severity::Info),
+        Field::ModelParams => (Code::JsonDiagNeLog, "repro", Severity::Info),
+        Field::ScoredDocuments | Field::ScoredTokens | Field::ScoredBytes => {
+            (Code::LedgerNeLog, "repro", Severity::Warning)
+        }
+        _ => (Code::JsonTimeNeLog, "repro", Severity::Warning),
+    }
+}

@@ -1,0 +1,45 @@
+//! Rows of other tables that give the score of a log: what else they state is that log's.
+
+use crate::checks::Context;
+use crate::folder::{Claim, Field, Readme, RunLog};
+use crate::report::{Code, Confidence, Finding, Severity};
+
+/// A score with fewer digits is met by chance.
+const DIGITS: i32 = 4;
+/// Relative difference beyond which a number is about something else: steps of another schedule, a part's size.
+const COMPARABLE: f64 = 0.5;
+
+pub(super) fn run(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for row in readme.scored_rows() {
+        if row.score.stated.decimals < DIGITS || row.score.stated.approximate {
+            continue;
+        }
+        let states = |run: &&RunLog| run.val_bpb.is_some_and(|bpb| row.score.stated.agrees(bpb));
+        let mut runs = context.every_run().filter(states);
+        // Of two runs with the score nobody knows which is meant.
+        let (Some(run), None) = (runs.next(), runs.next()) else { continue };
+        findings.extend(row.claims.iter().filter_map(|claim| judge(context, &row.score, claim, run)));
+    }
+    findings
+}
+
+fn judge(context: &Context<'_>, score: &Claim, claim: &Claim, run: &RunLog) -> Option<Finding> {
+    if !matches!(claim.field, Field::Steps | Field::BytesTotal) || claim.stated.approximate || claim.is_of(run) {
+        return None;
+    }
+    let measured = claim.field.of(run)?;
+    let comparable = (claim.stated.value / measured - 1.0).abs() < COMPARABLE;
+    if !comparable || claim.stated.near(measured) {
+        return None;
+    }
+    let field = claim.field.name();
+    let message = format!(
+        "README.md's row with val_bpb {} is {} and says {field} {}, the log {measured}",
+        score.stated.value, run.log, claim.stated.value
+    );
+    let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
+    let finding = finding.confidence(Confidence::Medium).measured(measured).claimed(claim.stated.value);
+    let finding = finding.at("README.md", Some(claim.line), claim.text.clone());
+    Some(finding.at(run.log.clone(), run.line(field), format!("{field} {measured}")))
+}

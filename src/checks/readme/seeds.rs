@@ -1,0 +1,139 @@
+//! Tables about seeds: per seed, and in rows named mean.
+
+use std::collections::BTreeMap;
+
+use super::mismatch;
+use crate::checks::Context;
+use crate::checks::claims::other_means;
+use crate::checks::context::run_name;
+use crate::folder::{Claim, Field, RunLog, Scope};
+use crate::report::{Code, Confidence, Finding, Severity};
+use crate::stats::mean;
+
+/// Places that one finding shows.
+const SHOWN: usize = 6;
+
+/// Numbers of one kind, with the run and its own value.
+type Differing<'a> = Vec<(&'a Claim, &'a RunLog, f64)>;
+
+pub(super) fn run(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut approximate: Differing<'_> = Vec::new();
+    let mut further: BTreeMap<&str, Differing<'_>> = BTreeMap::new();
+    for claim in claims {
+        match claim.scope {
+            Scope::Seed(seed) => {
+                let Some((run, measured)) = differs(context, claim, seed) else { continue };
+                let score = matches!(claim.field, Field::ValBpb | Field::ValLoss);
+                if score && context.printed(run, claim.stated).is_some() {
+                    continue;
+                }
+                if claim.stated.approximate {
+                    approximate.push((claim, run, measured));
+                } else if claim.loose && claim.field == Field::ValBpb {
+                    let column = claim.key.split(',').next().unwrap_or(&claim.key);
+                    let listed = further.entry(column).or_default();
+                    // A second table often repeats the first.
+                    if !listed.iter().any(|(known, ..)| known.scope == claim.scope && known.stated == claim.stated) {
+                        listed.push((claim, run, measured));
+                    }
+                } else {
+                    findings.push(of_seed(context, claim, run, measured));
+                }
+            }
+            Scope::Mean => findings.extend(of_mean(context, claim)),
+            _ => {}
+        }
+    }
+    findings.extend(roughly(context, &approximate));
+    findings.extend(further.into_iter().map(|(column, differing)| further_score(context, column, &differing)));
+    findings
+}
+
+/// The run of the seed and its value, where no log of the seed states the number: every log of the seed that the folder
+/// holds may be the one that the row is about.
+fn differs<'a>(context: &Context<'a>, claim: &Claim, seed: i64) -> Option<(&'a RunLog, f64)> {
+    let of_seed = |run: &&RunLog| run.seed == Some(seed);
+    if context.every_run().filter(of_seed).any(|run| claim.is_of(run)) {
+        return None;
+    }
+    let run = context.runs().iter().find(of_seed)?;
+    let logged = claim.field.of(run)?;
+    // Of several evaluations the one that the column is probably about.
+    let nearest = |a: &f64, b: &f64| (a - claim.stated.value).abs().total_cmp(&(b - claim.stated.value).abs());
+    let scores = run.metric_lines.iter().map(|line| line.val_bpb).chain(run.pre_quant_val_bpb);
+    // What is off by less than this is another rounding or another clock.
+    let tolerance = match claim.field {
+        Field::EvalSeconds => 0.001,
+        Field::StepAvgMs => 0.005,
+        _ => 0.0,
+    };
+    let measured = match claim.field {
+        Field::ValBpb if claim.loose => scores.min_by(nearest).unwrap_or(logged),
+        Field::EvalSeconds => crate::folder::eval_clocks(run).into_iter().min_by(nearest).unwrap_or(logged),
+        _ => logged,
+    };
+    ((claim.stated.value - measured).abs() > measured.abs() * tolerance).then_some((run, measured))
+}
+
+fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
+    let field = claim.field.name();
+    let message = format!("{}: README.md says {field} {}, the log {measured}", run_name(run), claim.stated.value);
+    let finding = mismatch(context, claim, message, measured);
+    finding.at(run.log.clone(), run.line(field), format!("{field} {measured}"))
+}
+
+/// `~8,300` steps of a run that has 8,552.
+fn roughly(context: &Context<'_>, differing: &Differing<'_>) -> Option<Finding> {
+    let (first, ..) = differing.first()?;
+    let parts = differing.iter().take(SHOWN).map(|(claim, run, measured)| {
+        format!("{} {} ~{}, log {measured}", run_name(run), claim.field.name(), claim.stated.value)
+    });
+    let message = format!(
+        "README.md's table holds approximate numbers that are not the logs': {}",
+        parts.collect::<Vec<_>>().join("; ")
+    );
+    let finding = context.finding("repro", message).code(Code::ReadmeTableApprox).severity(Severity::Warning);
+    let finding = finding.claimed(first.stated.value);
+    Some(
+        differing
+            .iter()
+            .take(SHOWN)
+            .fold(finding, |finding, (claim, ..)| finding.at("README.md", Some(claim.line), claim.text.clone())),
+    )
+}
+
+/// A column whose name leaves open which evaluation it shows, and no line of the seeds' logs states its numbers.
+fn further_score(context: &Context<'_>, column: &str, differing: &Differing<'_>) -> Finding {
+    let parts = differing.iter().take(SHOWN).map(|(claim, run, measured)| {
+        format!("{} {} (nearest in the log: {measured})", run_name(run), claim.stated.value)
+    });
+    let message = format!("README.md's column {column} is in no log: {}", parts.collect::<Vec<_>>().join("; "));
+    let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
+    let finding = finding.confidence(Confidence::Medium);
+    differing
+        .iter()
+        .take(SHOWN)
+        .fold(finding, |finding, (claim, ..)| finding.at("README.md", Some(claim.line), claim.text.clone()))
+}
+
+fn of_mean(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let values: Vec<f64> = context.runs().iter().filter_map(|run| claim.field.of(run)).collect();
+    let measured = mean(&values)?;
+    // The mean of more seeds than have logs cannot be compared.
+    if claim.loose || claim.field == Field::StepAvgMs || !context.unlogged_seeds().is_empty() {
+        return None;
+    }
+    // A mean of values that were rounded for the table is off by less than the last digit of each.
+    let other = other_means(context.runs(), claim.field).into_iter().any(|mean| claim.stated.near(mean));
+    if claim.stated.near(measured) || matches!(claim.field, Field::ValBpb | Field::ValLoss) && other {
+        return None;
+    }
+    let message = format!(
+        "README.md says the mean {} is {}, over {} logs it is {measured:.8}",
+        claim.field.name(),
+        claim.stated.value,
+        values.len()
+    );
+    Some(mismatch(context, claim, message, measured))
+}
