@@ -269,6 +269,37 @@ fn nothing_of_a_hostile_head_is_followed_filtered_or_run() {
 }
 
 #[test]
+fn a_tree_of_a_billion_files_and_a_folder_of_many_end_in_time() {
+    let Some(repository) = Repository::new() else { return };
+    for index in 0..10_100 {
+        repository.write(&format!("{NEW}/a{index}"), "x");
+    }
+    repository.commit();
+    let messages = repository.messages();
+    assert!(
+        messages.iter().any(|message| message == "50 more files of the added folders were not read"),
+        "{messages:?}"
+    );
+    assert!(messages.len() == 51 && messages[0].contains("more than 10000 files are added"), "{messages:?}");
+
+    let mut object = repository.git(&["hash-object", "-w", "README.md"]).trim().to_owned();
+    let mut kind = "100644 blob";
+    for _ in 0..10 {
+        let list = repository.path().join(".git/list");
+        let entries: Vec<String> = (0..10).map(|index| format!("{kind} {object}\t{index}\n")).collect();
+        std::fs::write(&list, entries.concat()).expect("writes");
+        let mut command = Command::new("git");
+        command.arg("mktree").current_dir(repository.path()).stdin(std::fs::File::open(&list).expect("opens"));
+        let output = command.output().expect("runs");
+        object = String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned();
+        kind = "040000 tree";
+    }
+    let bomb = repository.git(&["commit-tree", "-p", "main", "-m", "x", &object]);
+    let ended = verify(repository.path(), &["--diff", &format!("main..{}", bomb.trim())]);
+    assert!(ended.code == Some(2) && ended.err.contains("git ls-tree printed more than"), "{}", ended.err);
+}
+
+#[test]
 fn a_range_that_cannot_be_read_says_what_to_do() {
     let Some(repository) = Repository::new() else { return };
     let refused = |arguments: &[&str]| {

@@ -88,11 +88,16 @@ pub fn verify(
     let Some((root, _keep)) = scratch else {
         return Err(Error::Usage("the temporary directory's name is not UTF-8; set TMPDIR to another".to_owned()));
     };
-    let mut copy = Copying { root: &root, objects: git.objects()?, files: 0, bytes: 0, rulebook, findings: Vec::new() };
+    let mut copy =
+        Copying { root: &root, objects: git.objects()?, files: 0, bytes: 0, more: 0, rulebook, findings: Vec::new() };
     for (folder, files) in &proposal.added {
         copy.folder(folder, files)?;
     }
     proposal.findings.append(&mut copy.findings);
+    if copy.more > 0 {
+        let message = format!("{} more files of the added folders were not read", copy.more);
+        proposal.findings.push(finding_on(rulebook, RULE, message).severity(Severity::Unknown));
+    }
 
     let folders: Vec<Utf8PathBuf> = proposal.added.keys().map(|folder| root.join(folder)).collect();
     let mut outcome = walk::verify_all(&folders, rulebook, options, done);
@@ -199,6 +204,8 @@ struct Copying<'a> {
     objects: Objects,
     files: usize,
     bytes: u64,
+    /// Findings beyond those that are kept.
+    more: usize,
     rulebook: &'a Rulebook,
     findings: Vec<Finding>,
 }
@@ -211,6 +218,10 @@ impl Copying<'_> {
         }
         for file in files {
             if let Some((severity, what)) = self.file(file)? {
+                if self.findings.len() == MAX_FINDINGS {
+                    self.more += 1;
+                    continue;
+                }
                 let finding = finding_on(self.rulebook, RULE, format!("{} {what}", file.path));
                 self.findings.push(finding.severity(severity).at(file.path.clone(), None, what));
             }
@@ -232,9 +243,12 @@ impl Copying<'_> {
         if !file.utf8 || !is_plain(&file.path) {
             return refused(Severity::Unknown, "was not read: its name is not UTF-8, or leads out of its folder");
         }
+        if self.files == MAX_FILES {
+            return Ok(Some((Severity::Unknown, format!("was not read: more than {MAX_FILES} files are added"))));
+        }
         let size = self.objects.size(&file.object)?;
-        if self.files == MAX_FILES || size > MAX_FILE_BYTES || self.bytes.saturating_add(size) > MAX_BYTES {
-            let what = format!("({size} bytes) was not read: more than {MAX_FILES} files, or too many bytes");
+        if size > MAX_FILE_BYTES || self.bytes.saturating_add(size) > MAX_BYTES {
+            let what = format!("was not read: {size} bytes are too many, by itself or with the others");
             return Ok(Some((Severity::Unknown, what)));
         }
         (self.files, self.bytes) = (self.files + 1, self.bytes + size);

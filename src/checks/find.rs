@@ -19,6 +19,7 @@ const MAX_LISTED: usize = 100_000;
 const MAX_ENTRIES: usize = 100_000;
 /// Folders in a folder that are looked at to tell a group of records from a record.
 const MAX_GROUP: usize = 1_000;
+
 /// The records folders below some paths.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {

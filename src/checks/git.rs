@@ -12,8 +12,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Error, Result};
 
-/// Output of one command that is read: a million changed paths.
-const MAX_OUTPUT: u64 = 128 << 20;
+/// Output of one command that is read: some 300,000 paths.
+const MAX_OUTPUT: u64 = 32 << 20;
 
 /// A git repository.
 #[derive(Debug, Clone)]
@@ -101,6 +101,9 @@ impl Repository {
     /// # Errors
     /// When git fails or says more than can be read.
     pub fn changes(&self, base: &str, head: &str) -> Result<Vec<Change>> {
+        // Trees that share trees may name a billion files in a kilobyte. This command writes as it goes and is stopped;
+        // diff-tree would gather them all in memory first.
+        self.output(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", head])?;
         let options = ["--raw", "--no-abbrev", "--no-relative", "--no-ext-diff", "--no-textconv", "-l1000"];
         let mut arguments = vec!["diff-tree", "-r", "-z", "-M", "--ignore-submodules=none"];
         arguments.extend(options);
