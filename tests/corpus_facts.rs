@@ -3,7 +3,7 @@
 //! `CADDIE_SHARED` names the shared data (default `../shared`); `CADDIE_UPSTREAM` a checkout of the real repository, in
 //! whose logs the dumped scripts stand; the corpus has them cut out.
 
-use caddie::folder::{Folder, RunLog};
+use caddie::folder::{Field, Folder, RunLog, Scope};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
@@ -154,7 +154,7 @@ fn every_fact_of_the_merged_records_is_read_as_by_hand() {
 #[ignore = "needs thousands of proposed folders"]
 fn logs_of_proposed_folders_are_understood() {
     let Ok(heads) = std::env::var("CADDIE_HEADS") else { panic!("CADDIE_HEADS names no folder") };
-    let (mut with_logs, mut with_runs, mut with_scores) = (0, 0, 0);
+    let (mut with_logs, mut with_runs, mut with_scores, mut with_claims, mut found) = (0, 0, 0, 0, 0);
     for pull in children(Utf8Path::new(&heads)) {
         for folder in children(&pull.join("records")).iter().flat_map(|track| children(track)) {
             let Ok(read) = Folder::read(&folder) else { continue };
@@ -171,12 +171,27 @@ fn logs_of_proposed_folders_are_understood() {
             with_runs += usize::from(runs().next().is_some());
             let scored = runs().any(|run| run.val_bpb.is_some());
             with_scores += usize::from(scored);
+            let claim = read.metadata().and_then(|json| {
+                let claim = |scope| json.claim(Field::ValBpb, scope);
+                claim(Scope::Whole).or_else(|| claim(Scope::Mean))
+            });
+            if let Some(claim) = claim.filter(|_| scored) {
+                let scores: Vec<f64> = read.runs.official.iter().filter_map(|run| run.val_bpb).collect();
+                let mean = caddie::stats::mean(&scores);
+                let agrees = scores.iter().chain(&mean).any(|score| claim.stated.agrees(*score));
+                with_claims += 1;
+                found += usize::from(agrees);
+                if !agrees {
+                    eprintln!("claim {} is none of {scores:?}: {folder}", claim.stated.value);
+                }
+            }
             if !scored {
                 eprintln!("{}: {folder}", if runs().next().is_some() { "no score" } else { "no run" });
             }
         }
     }
     eprintln!("{with_logs} folders with logs, {with_runs} with a run, {with_scores} with a score");
+    eprintln!("{with_claims} with a claimed score, of which {found} are an official score or their mean");
 }
 
 fn children(path: &Utf8Path) -> Vec<Utf8PathBuf> {

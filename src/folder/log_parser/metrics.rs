@@ -96,8 +96,9 @@ fn done(line: &str) -> Option<MetricLine> {
     })
 }
 
-/// A word that can be part of a metric's name.
+/// A word that can be part of a metric's name; `recover/quantized`, `final_quant_zlib(level=9)_roundtrip`.
 fn is_name(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_alphabetic())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'.'))
+    let scores = word.starts_with("final_") || word.contains("quantized");
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+.".contains(&byte) || scores && b"/()=".contains(&byte);
+    word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.bytes().all(inner)
 }
