@@ -2,6 +2,9 @@
 
 use super::run_log::{MetricLine, RunLog};
 
+/// Name of the score of a run that has no metric of its artifact: the last validation in training.
+pub const IN_TRAINING: &str = "in_training_validation";
+
 /// What kind of evaluation a metric line reports; the later kinds are what a run that has them is scored by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
@@ -16,8 +19,8 @@ enum Tier {
 /// Parts of the names of evaluations that adapt to the text.
 const ADAPTING: [&str; 8] = ["ttt", "slot", "ngram", "n_gram", "etlb", "mixer", "ppm", "knn"];
 /// How the names of metrics of the artifact begin.
-const SCORES: [&str; 9] =
-    ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram"];
+const SCORES: [&str; 10] =
+    ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram", "ppm_mix"];
 /// How the names of metrics of weights that are not the artifact, or of a part of the data, begin.
 const DIAGNOSTICS: [&str; 12] = [
     "diag",
@@ -33,6 +36,11 @@ const DIAGNOSTICS: [&str; 12] = [
     "candidate",
     "best",
 ];
+
+/// Whether a metric of this name is of a kind that is known to be a score.
+pub(super) fn is_known(name: &str) -> bool {
+    tier(name) != Tier::Other
+}
 
 fn tier(name: &str) -> Tier {
     if !SCORES.iter().any(|start| name.starts_with(start)) && !name.contains("exact") {
@@ -116,7 +124,7 @@ pub(super) fn choose(run: &mut RunLog, index: usize) {
     let timed = timed.map(|line| (line.eval_seconds, line.line));
     run.metric = Some(chosen.name);
     run.val_bpb = Some(chosen.val_bpb);
-    run.val_loss = Some(chosen.val_loss);
+    run.val_loss = chosen.val_loss;
     run.decimals = Some(chosen.decimals);
     run.lines.extend([("metric", chosen.line), ("val_bpb", chosen.line), ("val_loss", chosen.line)]);
     if let Some((seconds, line)) = timed {
@@ -130,7 +138,15 @@ mod tests {
     use super::*;
 
     fn line(name: &str, val_bpb: f64, decimals: u32, eval_seconds: Option<f64>) -> MetricLine {
-        MetricLine { name: name.to_owned(), val_loss: 2.0, val_bpb, decimals, eval_seconds, diagnostic: false, line: 1 }
+        MetricLine {
+            name: name.to_owned(),
+            val_loss: Some(2.0),
+            val_bpb,
+            decimals,
+            eval_seconds,
+            diagnostic: false,
+            line: 1,
+        }
     }
 
     #[test]

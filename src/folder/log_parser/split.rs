@@ -5,7 +5,7 @@ use crate::folder::metric;
 use crate::folder::run_log::{LogFile, RunLog};
 
 /// Runs kept of one file; real ones hold up to three.
-const MAX_RUNS: usize = 200;
+const MAX_RUNS: usize = 50;
 /// What a log states before its first step: where only the step counter tells that a run began, it is the next run's too.
 const HEADER: [&str; 9] = [
     "seed",
@@ -104,7 +104,7 @@ impl Parser {
     fn settle_score(&mut self) {
         let run = &mut self.current.run;
         let lines = run.metric_lines.iter().filter(|line| !line.diagnostic);
-        run.metrics = lines.map(|line| (line.name.clone(), line.val_loss, line.val_bpb)).collect();
+        run.metrics = lines.filter_map(|line| Some((line.name.clone(), line.val_loss?, line.val_bpb))).collect();
         if let Some(index) = metric::official(&run.metric_lines, self.current.ledgered) {
             metric::choose(run, index);
         }
