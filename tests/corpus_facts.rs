@@ -200,3 +200,29 @@ fn children(path: &Utf8Path) -> Vec<Utf8PathBuf> {
     paths.sort();
     paths
 }
+
+/// Where a dumped script is as long as the shipped one, it is that one: the digest is over its very bytes.
+#[test]
+fn dumped_scripts_hash_to_the_shipped_ones() {
+    let Ok(upstream) = std::env::var("CADDIE_UPSTREAM") else {
+        eprintln!("skipped: CADDIE_UPSTREAM names no checkout; the corpus has the dumps cut out");
+        return;
+    };
+    let (mut dumps, mut fragments, mut same_length, mut same_bytes) = (0, 0, 0, 0);
+    for folder in children(&Utf8PathBuf::from(upstream).join("records")).iter().flat_map(|track| children(track)) {
+        let read = Folder::read(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let scripts: Vec<_> = read.scripts().map(|file| (file.bytes, folder.join(&file.path))).collect();
+        let runs = read.runs.official.iter().chain(read.runs.others.iter().map(|other| &other.run));
+        for source in runs.filter_map(|run| run.source.as_ref()) {
+            dumps += 1;
+            fragments += usize::from(source.fragment);
+            for (_, path) in scripts.iter().filter(|(bytes, _)| *bytes == source.bytes) {
+                same_length += 1;
+                let digest = caddie::folder::files::sha256(path).expect("readable");
+                same_bytes += usize::from(digest == source.sha256);
+            }
+        }
+    }
+    eprintln!("{dumps} dumps, {fragments} fragments, {same_length} as long as a script, {same_bytes} the same");
+    assert!(dumps > 70 && same_bytes > 30 && same_bytes == same_length);
+}

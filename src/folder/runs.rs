@@ -186,3 +186,6 @@ fn validated_on_the_way(runs: &mut Runs, claims: &[Claim]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
