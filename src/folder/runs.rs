@@ -151,11 +151,12 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
     if matches(&official) {
         return;
     }
-    let names: Vec<String> = runs
-        .official
-        .first()
-        .map(|run| run.metric_lines.iter().filter(|line| !line.diagnostic).map(|line| line.name.clone()).collect())
-        .unwrap_or_default();
+    // Of one run, any of its lines may be meant, also one whose name is used twice.
+    if let [run] = runs.official.as_mut_slice() {
+        return reread_by_seed(run, claim, &mut runs.reread);
+    }
+    let first = runs.official.first().map(|run| run.metric_lines.as_slice()).unwrap_or_default();
+    let names: Vec<String> = first.iter().filter(|line| !line.diagnostic).map(|line| line.name.clone()).collect();
     let last = |run: &RunLog, name: &str| run.metric_lines.iter().rposition(|line| line.name == name);
     for name in names.iter().rev() {
         let lines: Option<Vec<usize>> = runs.official.iter().map(|run| last(run, name)).collect();
