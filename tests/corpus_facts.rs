@@ -3,7 +3,7 @@
 //! `CADDIE_SHARED` names the shared data (default `../shared`); `CADDIE_UPSTREAM` a checkout of the real repository, in
 //! whose logs the dumped scripts stand; the corpus has them cut out.
 
-use caddie::folder::{Folder, RunLog};
+use caddie::folder::{Field, Folder, RunLog, Scope};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
@@ -154,7 +154,7 @@ fn every_fact_of_the_merged_records_is_read_as_by_hand() {
 #[ignore = "needs thousands of proposed folders"]
 fn logs_of_proposed_folders_are_understood() {
     let Ok(heads) = std::env::var("CADDIE_HEADS") else { panic!("CADDIE_HEADS names no folder") };
-    let (mut with_logs, mut with_runs, mut with_scores) = (0, 0, 0);
+    let (mut with_logs, mut with_runs, mut with_scores, mut with_claims, mut found) = (0, 0, 0, 0, 0);
     for pull in children(Utf8Path::new(&heads)) {
         for folder in children(&pull.join("records")).iter().flat_map(|track| children(track)) {
             let Ok(read) = Folder::read(&folder) else { continue };
@@ -171,12 +171,27 @@ fn logs_of_proposed_folders_are_understood() {
             with_runs += usize::from(runs().next().is_some());
             let scored = runs().any(|run| run.val_bpb.is_some());
             with_scores += usize::from(scored);
+            let claim = read.metadata().and_then(|json| {
+                let claim = |scope| json.claim(Field::ValBpb, scope);
+                claim(Scope::Whole).or_else(|| claim(Scope::Mean))
+            });
+            if let Some(claim) = claim.filter(|_| scored) {
+                let scores: Vec<f64> = read.runs.official.iter().filter_map(|run| run.val_bpb).collect();
+                let mean = caddie::stats::mean(&scores);
+                let agrees = scores.iter().chain(&mean).any(|score| claim.stated.agrees(*score));
+                with_claims += 1;
+                found += usize::from(agrees);
+                if !agrees {
+                    eprintln!("claim {} is none of {scores:?}: {folder}", claim.stated.value);
+                }
+            }
             if !scored {
                 eprintln!("{}: {folder}", if runs().next().is_some() { "no score" } else { "no run" });
             }
         }
     }
     eprintln!("{with_logs} folders with logs, {with_runs} with a run, {with_scores} with a score");
+    eprintln!("{with_claims} with a claimed score, of which {found} are an official score or their mean");
 }
 
 fn children(path: &Utf8Path) -> Vec<Utf8PathBuf> {
@@ -184,4 +199,30 @@ fn children(path: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut paths: Vec<_> = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.into_path()).collect();
     paths.sort();
     paths
+}
+
+/// Where a dumped script is as long as the shipped one, it is that one: the digest is over its very bytes.
+#[test]
+fn dumped_scripts_hash_to_the_shipped_ones() {
+    let Ok(upstream) = std::env::var("CADDIE_UPSTREAM") else {
+        eprintln!("skipped: CADDIE_UPSTREAM names no checkout; the corpus has the dumps cut out");
+        return;
+    };
+    let (mut dumps, mut fragments, mut same_length, mut same_bytes) = (0, 0, 0, 0);
+    for folder in children(&Utf8PathBuf::from(upstream).join("records")).iter().flat_map(|track| children(track)) {
+        let read = Folder::read(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let scripts: Vec<_> = read.scripts().map(|file| (file.bytes, folder.join(&file.path))).collect();
+        let runs = read.runs.official.iter().chain(read.runs.others.iter().map(|other| &other.run));
+        for source in runs.filter_map(|run| run.source.as_ref()) {
+            dumps += 1;
+            fragments += usize::from(source.fragment);
+            for (_, path) in scripts.iter().filter(|(bytes, _)| *bytes == source.bytes) {
+                same_length += 1;
+                let digest = caddie::folder::files::sha256(path).expect("readable");
+                same_bytes += usize::from(digest == source.sha256);
+            }
+        }
+    }
+    eprintln!("{dumps} dumps, {fragments} fragments, {same_length} as long as a script, {same_bytes} the same");
+    assert!(dumps > 70 && same_bytes > 30 && same_bytes == same_length);
 }

@@ -145,8 +145,7 @@ impl Parser {
     fn end_script(&mut self, dump: Dump, separated: bool) {
         let Some(source) = dump.close(separated) else { return };
         if self.current.has_begun() {
-            self.next_run();
-            self.current.run.span.0 = source.first_line;
+            self.next_run(source.first_line);
         }
         self.current.run.source = Some(source);
     }
@@ -158,7 +157,7 @@ impl Parser {
             self.indented(rest);
         } else {
             if self.starts_run(text) {
-                self.next_run();
+                self.next_run(self.number);
             }
             self.current.in_hyperparameters = text == "Hyperparameters:";
             self.statement(text);
@@ -185,7 +184,7 @@ impl Parser {
         if let Some(dump) = self.dump.take().filter(|dump| !dump.is_fragment()) {
             self.end_script(dump, false);
         }
-        self.next_run();
+        self.next_run(self.number + 1);
         split::settle(self.earlier, self.dropped)
     }
 

@@ -2,6 +2,9 @@
 
 use super::run_log::{MetricLine, RunLog};
 
+/// Name of the score of a run that has no metric of its artifact: the last validation in training.
+pub const IN_TRAINING: &str = "in_training_validation";
+
 /// What kind of evaluation a metric line reports; the later kinds are what a run that has them is scored by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
@@ -16,8 +19,8 @@ enum Tier {
 /// Parts of the names of evaluations that adapt to the text.
 const ADAPTING: [&str; 8] = ["ttt", "slot", "ngram", "n_gram", "etlb", "mixer", "ppm", "knn"];
 /// How the names of metrics of the artifact begin.
-const SCORES: [&str; 9] =
-    ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram"];
+const SCORES: [&str; 10] =
+    ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram", "ppm_mix"];
 /// How the names of metrics of weights that are not the artifact, or of a part of the data, begin.
 const DIAGNOSTICS: [&str; 12] = [
     "diag",
@@ -33,6 +36,11 @@ const DIAGNOSTICS: [&str; 12] = [
     "candidate",
     "best",
 ];
+
+/// Whether a metric of this name is of a kind that is known to be a score.
+pub(super) fn is_known(name: &str) -> bool {
+    tier(name) != Tier::Other
+}
 
 fn tier(name: &str) -> Tier {
     if !SCORES.iter().any(|start| name.starts_with(start)) && !name.contains("exact") {
@@ -97,7 +105,12 @@ fn by_tier(lines: &[MetricLine]) -> Option<usize> {
 /// The line with more digits of the same result, when there is one.
 fn exact_twin(lines: &[MetricLine], index: usize) -> usize {
     let base = base_name(&lines[index].name);
-    let same = |line: &MetricLine| base_name(&line.name) == base && (line.val_bpb - lines[index].val_bpb).abs() < 1e-4;
+    // `ttt_sliding:done` states six digits of a result that a line of another name states in full.
+    let done = lines[index].name.ends_with(":done");
+    let same = |line: &MetricLine| {
+        let apart = (line.val_bpb - lines[index].val_bpb).abs();
+        base_name(&line.name) == base && apart < 1e-4 || done && !line.diagnostic && apart < 1e-6
+    };
     let twins = lines.iter().enumerate().filter(|(_, line)| same(line));
     twins.max_by_key(|(at, line)| (line.decimals, *at)).map_or(index, |(at, _)| at)
 }
@@ -116,7 +129,7 @@ pub(super) fn choose(run: &mut RunLog, index: usize) {
     let timed = timed.map(|line| (line.eval_seconds, line.line));
     run.metric = Some(chosen.name);
     run.val_bpb = Some(chosen.val_bpb);
-    run.val_loss = Some(chosen.val_loss);
+    run.val_loss = chosen.val_loss;
     run.decimals = Some(chosen.decimals);
     run.lines.extend([("metric", chosen.line), ("val_bpb", chosen.line), ("val_loss", chosen.line)]);
     if let Some((seconds, line)) = timed {
@@ -130,7 +143,15 @@ mod tests {
     use super::*;
 
     fn line(name: &str, val_bpb: f64, decimals: u32, eval_seconds: Option<f64>) -> MetricLine {
-        MetricLine { name: name.to_owned(), val_loss: 2.0, val_bpb, decimals, eval_seconds, diagnostic: false, line: 1 }
+        MetricLine {
+            name: name.to_owned(),
+            val_loss: Some(2.0),
+            val_bpb,
+            decimals,
+            eval_seconds,
+            diagnostic: false,
+            line: 1,
+        }
     }
 
     #[test]
@@ -154,6 +175,16 @@ mod tests {
         let index = official(&run.metric_lines, None).expect("a metric");
         choose(&mut run, index);
         assert_eq!((run.val_bpb, run.eval_seconds), (Some(1.2243657), Some(1.401)));
+    }
+
+    #[test]
+    fn a_result_in_six_digits_is_read_where_it_is_stated_in_full() {
+        let lines = [
+            line("final_int6_sliding_window_exact", 1.1, 8, None),
+            line("ttt_sliding:done", 1.092786, 6, Some(7082.8)),
+            line("final_int6_sliding_window_exact", 1.09278613, 8, None),
+        ];
+        assert_eq!(official(&lines, None), Some(2));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod headline;
 pub mod json;
 pub mod ledger;
 mod log_parser;
-mod metric;
+pub mod metric;
 mod nats;
 pub mod number;
 pub mod readme;

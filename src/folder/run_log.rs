@@ -22,7 +22,7 @@ pub struct RunLog {
     pub val_loss: Option<f64>,
     /// Digits after the point that the official metric line prints.
     pub decimals: Option<u32>,
-    /// Every final metric line, in order: name, val_loss, val_bpb.
+    /// Every final metric line that states both scores, in order: name, val_loss, val_bpb.
     pub metrics: Vec<(String, f64, f64)>,
     /// The same lines with everything they state.
     pub metric_lines: Vec<MetricLine>,
@@ -130,7 +130,8 @@ pub struct SourceDump {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricLine {
     pub name: String,
-    pub val_loss: f64,
+    /// `None` where the line states bits per byte only.
+    pub val_loss: Option<f64>,
     pub val_bpb: f64,
     /// Digits after the point of `val_bpb`.
     pub decimals: u32,

@@ -73,6 +73,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Ru
     aside::without_claims(&mut runs, claims);
     aside::unfinished(&mut runs);
     reread_by_headline(&mut runs, claims);
+    validated_on_the_way(&mut runs, claims);
     // The files come in order of their names, and the sort keeps that among equal seeds.
     runs.official.sort_by_key(|run| run.seed);
     runs
@@ -90,7 +91,9 @@ fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -
         };
         let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))).or_else(|| headline(claims));
         let rank = |run: &RunLog| {
-            let claimed = claim.is_some_and(|claim| run.metrics.iter().any(|(_, _, bpb)| claim.agrees(*bpb)));
+            let claimed = claim.is_some_and(|claim| {
+                run.metric_lines.iter().any(|line| !line.diagnostic && claim.agrees(line.val_bpb))
+            });
             (claimed, run.val_bpb.is_some())
         };
         let loser = if rank(&run) >= rank(rival) { std::mem::replace(rival, run) } else { run };
@@ -148,11 +151,12 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
     if matches(&official) {
         return;
     }
-    let names: Vec<String> = runs
-        .official
-        .first()
-        .map(|run| run.metrics.iter().map(|(name, ..)| name.clone()).collect())
-        .unwrap_or_default();
+    // Of one run, any of its lines may be meant, also one whose name is used twice.
+    if let [run] = runs.official.as_mut_slice() {
+        return reread_by_seed(run, claim, &mut runs.reread);
+    }
+    let first = runs.official.first().map(|run| run.metric_lines.as_slice()).unwrap_or_default();
+    let names: Vec<String> = first.iter().filter(|line| !line.diagnostic).map(|line| line.name.clone()).collect();
     let last = |run: &RunLog, name: &str| run.metric_lines.iter().rposition(|line| line.name == name);
     for name in names.iter().rev() {
         let lines: Option<Vec<usize>> = runs.official.iter().map(|run| last(run, name)).collect();
@@ -167,3 +171,22 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
         }
     }
 }
+
+/// Where a run ends without a metric of its artifact and the score that is claimed is its last validation in training,
+/// that is what the submission is about; the metric's name says so.
+fn validated_on_the_way(runs: &mut Runs, claims: &[Claim]) {
+    for run in runs.official.iter_mut().filter(|run| run.val_bpb.is_none()) {
+        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))).or_else(|| headline(claims));
+        let claimed = claim.zip(run.pre_quant_val_bpb).is_some_and(|(claim, measured)| claim.agrees(measured));
+        if claimed {
+            run.metric = Some(metric::IN_TRAINING.to_owned());
+            run.val_bpb = run.pre_quant_val_bpb;
+            run.val_loss = run.pre_quant_val_loss;
+            let line = run.line("pre_quant_val_bpb");
+            run.lines.extend(["metric", "val_bpb", "val_loss"].into_iter().zip(line.into_iter().cycle()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ use super::words::{value, whole};
 
 /// Hyperparameters kept; real logs have about 120.
 const MAX_HYPERPARAMETERS: usize = 2_000;
+/// Bytes of a hyperparameter's name and value; real ones are paths at most.
+const MAX_VALUE_BYTES: usize = 1 << 10;
 /// GPUs counted; a machine has 8.
 const MAX_GPUS: usize = 1_024;
 /// First keys of the lines in which family A states its settings as `key:value` words.
@@ -101,7 +103,8 @@ impl Parser {
     }
 
     fn setting(&mut self, key: &str, value: &str) {
-        let named = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let fits = !key.is_empty() && key.len() <= MAX_VALUE_BYTES && value.len() <= MAX_VALUE_BYTES;
+        let named = fits && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let run = &mut self.current.run;
         if !named || run.hyperparameters.len() >= MAX_HYPERPARAMETERS {
             return;

@@ -2,13 +2,15 @@
 
 use super::Parser;
 use super::words::{decimals, float, number, seconds, value, whole};
-use crate::folder::metric::is_diagnostic;
+use crate::folder::metric::{is_diagnostic, is_known};
 use crate::folder::run_log::MetricLine;
 
 /// Metric lines kept; real logs have at most a dozen.
 const MAX_METRICS: usize = 1_000;
 /// Words of a metric's name; `diagnostic pre-quantization post-ema` has three.
 const MAX_NAME_WORDS: usize = 4;
+/// Bytes of a metric's name; the longest real one has 50.
+const MAX_NAME_BYTES: usize = 200;
 
 impl Parser {
     /// `final_int8_zlib_roundtrip val_loss:2.0727 val_bpb:1.2244 eval_time:1401ms`; false when the line is no metric.
@@ -44,12 +46,13 @@ impl Parser {
     }
 }
 
-/// A line that begins with a metric's name and states both scores in numbers.
+/// A line that begins with a metric's name and states its scores in numbers; bits per byte alone only under a name of
+/// a known kind.
 fn named(line: &str) -> Option<MetricLine> {
     // Most lines fail here, before any of them is taken apart.
     let bpb = value(line, "val_bpb:")?;
     let val_bpb = number(bpb)?;
-    let val_loss = float(line, "val_loss:")?;
+    let val_loss = float(line, "val_loss:");
     let mut name: Vec<&str> = Vec::new();
     let mut loss_seen = false;
     for word in line.split_whitespace() {
@@ -64,12 +67,15 @@ fn named(line: &str) -> Option<MetricLine> {
             _ => return None,
         }
     }
-    if !loss_seen || name.is_empty() || name.len() > MAX_NAME_WORDS {
+    let words = name.len();
+    let name = name.join(" ");
+    let stated = if loss_seen { val_loss.is_some() } else { is_known(&name) };
+    if !stated || words == 0 || words > MAX_NAME_WORDS || name.len() > MAX_NAME_BYTES {
         return None;
     }
     let clock = value(line, "eval_time:").or_else(|| value(line, "time:")).and_then(seconds);
     Some(MetricLine {
-        name: name.join(" "),
+        name,
         val_loss,
         val_bpb,
         decimals: decimals(bpb),
@@ -84,10 +90,10 @@ fn named(line: &str) -> Option<MetricLine> {
 fn done(line: &str) -> Option<MetricLine> {
     let (name, rest) = line.split_once(":done ")?;
     let bpb = value(rest, "val_bpb=")?;
-    is_name(name).then_some(())?;
+    (is_name(name) && name.len() <= MAX_NAME_BYTES).then_some(())?;
     Some(MetricLine {
         name: format!("{name}:done"),
-        val_loss: float(rest, "val_loss=")?,
+        val_loss: Some(float(rest, "val_loss=")?),
         val_bpb: number(bpb)?,
         decimals: decimals(bpb),
         eval_seconds: value(rest, "elapsed=").and_then(seconds),
@@ -96,8 +102,9 @@ fn done(line: &str) -> Option<MetricLine> {
     })
 }
 
-/// A word that can be part of a metric's name.
+/// A word that can be part of a metric's name; `recover/quantized`, `final_quant_zlib(level=9)_roundtrip`.
 fn is_name(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_alphabetic())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'.'))
+    let scores = word.starts_with("final_") || word.contains("quantized");
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+.".contains(&byte) || scores && b"/()=".contains(&byte);
+    word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.bytes().all(inner)
 }

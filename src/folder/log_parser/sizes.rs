@@ -17,10 +17,22 @@ impl Parser {
         } else if line.starts_with("Raw model: ") || line.contains(" model: ") && line.contains(" | Total submission: ")
         {
             self.piped_sizes(line);
+        } else if let Some(rest) = line.strip_prefix("serialized_model_") {
+            self.mlx_model(rest);
         } else {
             return false;
         }
         true
+    }
+
+    /// The MLX script: `int8_zlib:9354004 bytes (payload:…)`.
+    fn mlx_model(&mut self, rest: &str) {
+        let Some((label, rest)) = rest.split_once(':') else { return };
+        let bytes = rest.split_once(" bytes").and_then(|(bytes, _)| bytes.parse().ok());
+        if let Some(bytes) = bytes {
+            self.current.after_training = true;
+            self.model(label, bytes);
+        }
     }
 
     fn model(&mut self, label: &str, bytes: u64) {

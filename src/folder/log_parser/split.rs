@@ -5,7 +5,7 @@ use crate::folder::metric;
 use crate::folder::run_log::{LogFile, RunLog};
 
 /// Runs kept of one file; real ones hold up to three.
-const MAX_RUNS: usize = 200;
+const MAX_RUNS: usize = 50;
 /// What a log states before its first step: where only the step counter tells that a run began, it is the next run's too.
 const HEADER: [&str; 9] = [
     "seed",
@@ -43,16 +43,16 @@ impl Parser {
         self.current.has_ended() && starts.iter().any(|start| line.starts_with(start))
     }
 
-    /// Puts the current run away and begins another.
-    pub(super) fn next_run(&mut self) {
+    /// Puts the current run away; the next one begins with `line`.
+    pub(super) fn next_run(&mut self, line: u64) {
         self.settle_bare_total();
         self.settle_reserve();
         self.settle_score();
         self.settle_eval_wall();
         let begun = self.current.has_begun() || self.current.run.train_seconds.is_some();
         let mut ended = std::mem::take(&mut self.current);
-        ended.run.span = (ended.run.span.0.max(1), self.number);
-        self.current.run.span.0 = self.number + 1;
+        ended.run.span = (ended.run.span.0.max(1), line.saturating_sub(1));
+        self.current.run.span.0 = line;
         if !begun {
             return;
         }
@@ -84,7 +84,7 @@ impl Parser {
             ..RunLog::default()
         };
         let effective_ms = self.current.effective_ms;
-        self.next_run();
+        self.next_run(self.number);
         self.current.run = RunLog { span: self.current.run.span, ..header };
         self.current.effective_ms = effective_ms;
     }
@@ -104,7 +104,7 @@ impl Parser {
     fn settle_score(&mut self) {
         let run = &mut self.current.run;
         let lines = run.metric_lines.iter().filter(|line| !line.diagnostic);
-        run.metrics = lines.map(|line| (line.name.clone(), line.val_loss, line.val_bpb)).collect();
+        run.metrics = lines.filter_map(|line| Some((line.name.clone(), line.val_loss?, line.val_bpb))).collect();
         if let Some(index) = metric::official(&run.metric_lines, self.current.ledgered) {
             metric::choose(run, index);
         }

@@ -1,5 +1,8 @@
 use super::*;
 
+mod clocks;
+mod several;
+
 fn runs(text: &str) -> Vec<RunLog> {
     super::read(&mut text.as_bytes()).expect("memory reads").runs
 }

@@ -1,17 +1,41 @@
 //! Words and numbers of a log line.
 
-/// Logs may start each line with epoch seconds: `1776100000.123 `. The stamp, and what follows it.
+/// Logs may start each line with the time: epoch seconds (`1776100000.123 `), `2026-04-29 18:14:16+08:00 `,
+/// `[05:26:39] ` or `[2026-04-19 12:28:15] `. What follows, and the stamp where it is in epoch seconds.
 pub(super) fn stamped(line: &str) -> (Option<f64>, &str) {
-    let bytes = line.as_bytes();
-    let digits = |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|b| b.iter().all(u8::is_ascii_digit));
-    let stamped = digits(0..10) && bytes.get(10) == Some(&b'.') && digits(11..14);
-    match bytes.get(14) {
-        _ if !stamped => (None, line),
-        Some(b' ') => (number(&line[..14]), &line[15..]),
-        // Nothing but the stamp: an empty line.
-        None => (number(line), ""),
-        Some(_) => (None, line),
+    if let Some(rest) = line.strip_prefix('[') {
+        return match rest.split_once("] ") {
+            Some((stamp, rest)) if stamp.contains(':') && is_time(stamp) => (None, rest),
+            _ => (None, line),
+        };
     }
+    let Some((first, rest)) = line.split_once(' ') else {
+        // Nothing but the stamp: an empty line.
+        return epoch(line).map_or((None, line), |seconds| (Some(seconds), ""));
+    };
+    if let Some(seconds) = epoch(first) {
+        return (Some(seconds), rest);
+    }
+    if is_time(first) && first.len() == 10 && first.bytes().filter(|byte| *byte == b'-').count() == 2 {
+        let (time, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        if time.contains(':') && is_time(time) {
+            return (None, rest);
+        }
+    }
+    (None, line)
+}
+
+/// `1776100000.123`
+fn epoch(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let digits = |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|b| b.iter().all(u8::is_ascii_digit));
+    let stamped = bytes.len() == 14 && digits(0..10) && bytes.get(10) == Some(&b'.') && digits(11..14);
+    stamped.then(|| number(text)).flatten()
+}
+
+/// Digits and what stands between those of dates and times.
+fn is_time(text: &str) -> bool {
+    text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:+., TZ".contains(&byte))
 }
 
 /// A line of sixty or more `=` parts the sections of a log; real ones have 60 or 100.
