@@ -18,19 +18,32 @@ use crate::report::{Code, Finding, Severity};
 pub const CHECK: Check = Check {
     name: "claimed-numbers",
     about: "Bytes, times, steps, losses and deviations in submission.json are those of the logs.",
-    rules: &["size-claims-agree", "repro", "pkg-log", "bpb-formula", "stat-seed-choice"],
+    rules: &["size-claims-agree", "repro", "pkg-log", "bpb-formula", "stat-seed-choice", "pkg-json"],
     run,
 };
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let Some(metadata) = context.folder.metadata() else { return Vec::new() };
-    let mut findings: Vec<Finding> = metadata.claims.iter().filter_map(|claim| judge(context, claim)).collect();
+    let mut findings: Vec<Finding> = once(&metadata.claims).filter_map(|claim| judge(context, claim)).collect();
     findings.extend(bytes::total(context, metadata));
     findings.extend(whole::loss_of_another_tokenizer(context, metadata));
     findings.extend(unlogged_seeds(context, metadata));
     findings.extend(selected_seeds(context, metadata));
     findings.extend(reruns(context, metadata));
     findings
+}
+
+/// The claims without those that repeat another under a second name: `val_loss` and `mean_val_loss`.
+fn once(claims: &[Claim]) -> impl Iterator<Item = &Claim> {
+    let same_scope = |a: Scope, b: Scope| a == b || !matches!(a, Scope::Seed(_)) && !matches!(b, Scope::Seed(_));
+    claims.iter().enumerate().filter_map(move |(index, claim)| {
+        let repeats = |other: &Claim| {
+            other.field == claim.field && other.stated == claim.stated && same_scope(other.scope, claim.scope)
+        };
+        // The neighbours are enough: a file has a few dozen numbers, a hostile one thousands.
+        let before = claims.get(index.saturating_sub(64)..index).unwrap_or_default();
+        (!before.iter().any(repeats)).then_some(claim)
+    })
 }
 
 fn judge(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
@@ -173,7 +186,7 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
     };
     // Of a score the seed's own line counts; of the others whatever the log states under that name.
     let score = matches!(claim.field, Field::ValBpb | Field::ValLoss);
-    let coarse = score && run.val_bpb.is_some() && run.decimals.is_some_and(|d| d < 5) && claim.is_of(run);
+    let coarse = score && claim.is_open(measured, run.decimals);
     if claim.stated.agrees(measured) || coarse || !score && claim.is_of(run) {
         return None;
     }
@@ -184,14 +197,14 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
     }
     // A slip in the last digits of a score is no other score.
     let slip = score && (claim.stated.value - measured).abs() <= context.limits.headline_tolerance_bpb;
-    if score && let Some((line, text)) = context.printed(run, claim.stated) {
+    if score && let Some((file, line, text)) = context.printed(run, claim.stated) {
         let message = format!(
             "{name}: {} claims {field} {}, which stands in a line that is not read as a result; the others give {measured}",
             context.json_name(),
             claim.stated.value
         );
         let finding = context.finding(rule, message).code(code).severity(Severity::Unknown);
-        return Some(place(context, finding, claim).at(run.log.clone(), Some(line), text));
+        return Some(place(context, finding, claim).at(file, Some(line), text));
     }
     let severity = if slip { Severity::Warning } else { severity };
     let message =

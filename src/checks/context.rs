@@ -1,11 +1,20 @@
 //! What every check sees: the folder, the rulebook and the limits that apply.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::significance::{self, Comparison};
 use crate::folder::{Folder, RunLog, Scope, Stated};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::{Limits, Rulebook};
+
+/// Logs beside the runs' own that are looked through for a score.
+const MAX_LOGS: usize = 40;
+/// Bytes of logs that are searched for claimed scores, all searches of a folder together.
+const SEARCHED_BYTES: u64 = 256 << 20;
 
 /// Which rules apply to a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +66,8 @@ pub struct Context<'a> {
     /// What the score is tested against, where the caller asks; else the record that stood.
     pub against: Option<String>,
     comparison: OnceLock<Comparison>,
+    unlogged_seeds: OnceLock<Vec<i64>>,
+    search_bytes: AtomicU64,
 }
 
 impl<'a> Context<'a> {
@@ -64,7 +75,16 @@ impl<'a> Context<'a> {
     pub fn new(folder: &'a Folder, rulebook: &'a Rulebook, cap: Option<u64>) -> Context<'a> {
         let mut limits = rulebook.limits;
         limits.artifact_bytes = cap.unwrap_or(limits.artifact_bytes);
-        Context { folder, rulebook, limits, track: Track::of(folder), against: None, comparison: OnceLock::new() }
+        Context {
+            folder,
+            rulebook,
+            limits,
+            track: Track::of(folder),
+            against: None,
+            comparison: OnceLock::new(),
+            unlogged_seeds: OnceLock::new(),
+            search_bytes: AtomicU64::new(SEARCHED_BYTES),
+        }
     }
 
     /// The significance tests of the score, computed once.
@@ -83,7 +103,12 @@ impl<'a> Context<'a> {
     }
 
     /// Seeds that submission.json or a table of README.md gives and no log is of.
-    pub fn unlogged_seeds(&self) -> Vec<i64> {
+    pub fn unlogged_seeds(&self) -> &[i64] {
+        self.unlogged_seeds.get_or_init(|| self.find_unlogged_seeds())
+    }
+
+    fn find_unlogged_seeds(&self) -> Vec<i64> {
+        let logged: HashSet<i64> = self.every_run().filter_map(|run| run.seed).collect();
         let mut seeds = self.folder.metadata().map(|metadata| metadata.seeds.clone()).unwrap_or_default();
         let in_readme = self.folder.readme.as_ref().map(|readme| readme.claims()).unwrap_or_default();
         seeds.extend(in_readme.iter().filter_map(|claim| match claim.scope {
@@ -92,13 +117,28 @@ impl<'a> Context<'a> {
         }));
         seeds.sort_unstable();
         seeds.dedup();
-        seeds.retain(|seed| !self.every_run().any(|run| run.seed == Some(*seed)));
+        seeds.retain(|seed| !logged.contains(seed));
         seeds
     }
 
-    /// A line of the run's log that prints `stated` as a score, though the log reader did not take it for one.
-    pub fn printed(&self, run: &RunLog, stated: Stated) -> Option<(u64, String)> {
-        crate::folder::search::printed_score(&self.folder.path.join(&run.log), stated)
+    /// A line that prints `stated` as a score though the log reader did not take it for one: in the run's own log, or in
+    /// a log that is of none of the submission's runs (an evaluation on its own). Its file, number and text.
+    pub fn printed(&self, run: &RunLog, stated: Stated) -> Option<(Utf8PathBuf, u64, String)> {
+        let of_a_run = |file: &Utf8Path| self.runs().iter().any(|run| run.log == file);
+        let files = self.folder.files.iter().map(|file| file.path.as_path());
+        let logs = files.filter(|file| matches!(file.extension(), Some("log" | "txt")) && !of_a_run(file));
+        std::iter::once(run.log.as_path()).chain(logs.take(MAX_LOGS)).find_map(|file| {
+            self.pay_for(file)?;
+            let (line, text) = crate::folder::search::printed_score(&self.folder.path.join(file), stated)?;
+            Some((file.to_owned(), line, text))
+        })
+    }
+
+    /// Takes a file's bytes from what may be searched; `None` when they are spent, so that no folder costs more.
+    fn pay_for(&self, file: &Utf8Path) -> Option<()> {
+        let bytes = self.folder.files.iter().find(|entry| entry.path == file)?.bytes.min(SEARCHED_BYTES);
+        let take = |left: u64| left.checked_sub(bytes);
+        self.search_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok().map(|_| ())
     }
 
     /// Name of the metadata file, for evidence and messages.

@@ -38,17 +38,14 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
         let finding = context.finding("pkg-json", message).code(Code::JsonMissingField).severity(severity);
         findings.push(finding.at(file.file.clone(), line, format!("missing or empty: {}", missing.join(", "))));
     }
-    let nulls: Vec<&str> = metadata
-        .null_keys
-        .iter()
-        .map(String::as_str)
-        // One run has no standard deviation.
-        .filter(|key| !(key.contains("std") && context.runs().len() < 2))
-        .collect();
+    let nulls: Vec<&str> = metadata.null_keys.iter().map(String::as_str).collect();
     if !nulls.is_empty() {
         let message = format!("{} leaves {} null", file.file, nulls.join(", "));
         let line = nulls.first().and_then(|key| metadata.line_of(key));
-        let finding = context.finding("pkg-json", message).code(Code::JsonNullField).severity(Severity::Warning);
+        // One run has no standard deviation.
+        let none_due = context.runs().len() < 2 && nulls.iter().all(|key| key.contains("std"));
+        let severity = if none_due { Severity::Info } else { Severity::Warning };
+        let finding = context.finding("pkg-json", message).code(Code::JsonNullField).severity(severity);
         findings.push(finding.at(file.file.clone(), line, format!("null: {}", nulls.join(", "))));
     }
     findings.extend(unknown_track(context, metadata.text("track")));

@@ -19,6 +19,9 @@ pub const CHECK: Check = Check {
     run,
 };
 
+/// Distinct standard deviations that are judged; a README has one or two.
+const MAX_SPREADS: usize = 32;
+
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let Some(readme) = &context.folder.readme else { return Vec::new() };
     let mut findings: Vec<Finding> = files::missing(context, readme).into_iter().collect();
@@ -51,7 +54,7 @@ fn deviations(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
     let mut seen: Vec<(Field, f64)> = Vec::new();
     let mut findings = Vec::new();
     for claim in in_prose.chain(in_tables) {
-        if !seen.contains(&(claim.field, claim.stated.value)) {
+        if seen.len() < MAX_SPREADS && !seen.contains(&(claim.field, claim.stated.value)) {
             seen.push((claim.field, claim.stated.value));
             findings.extend(deviation(context, claim));
         }

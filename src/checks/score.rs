@@ -44,7 +44,10 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 
 /// Runs whose claimed score is another line than the one that their logs' own order of metrics gives.
 fn reread(context: &Context<'_>) -> Option<Finding> {
-    let reread = &context.folder.runs.reread;
+    // A print with fewer digits of the same result is no other metric.
+    let own = |log: &camino::Utf8Path| context.runs().iter().find(|run| run.log == log).and_then(|run| run.val_bpb);
+    let other = |official: f64, log: &camino::Utf8Path| own(log).is_none_or(|own| (own - official).abs() > 1e-4);
+    let reread: Vec<_> = context.folder.runs.reread.iter().filter(|(log, _, official)| other(*official, log)).collect();
     let of = |log: &camino::Utf8Path| context.runs().iter().find(|run| run.log == log);
     let (log, official, val_bpb) = reread.first()?;
     let name = of(log).and_then(|run| run.metric.as_deref()).unwrap_or("another line");
@@ -141,12 +144,12 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         let message = format!("{described} is a score of the weights before quantisation; after it: {measured:.8}");
         let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore);
         finding.at(run.log.clone(), run.line("pre_quant_val_bpb"), "before quantisation")
-    } else if let Some((run, line, text)) = printed(context, claim) {
+    } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(
             "{described} or a seed's score stands in a line that is not read as one; the lines that are read give {measured:.8}"
         );
         let finding = context.finding("pkg-headline", message).code(Code::ClaimNotInLogs);
-        finding.severity(Severity::Unknown).at(run.log.clone(), Some(line), text)
+        finding.severity(Severity::Unknown).at(file, Some(line), text)
     } else if let Some(seeds) = undecidable(context, difference) {
         let message = format!(
             "{described} cannot be checked: there is no log of seed {seeds}; the mean of the others is {measured:.8}"
@@ -179,14 +182,13 @@ pub(super) fn repeats(runs: &[RunLog]) -> bool {
 }
 
 /// The claim, or the claimed score of a seed, in a line of the logs that the log reader does not take for a result.
-fn printed<'a>(context: &Context<'a>, claim: &Claim) -> Option<(&'a RunLog, u64, String)> {
-    let of = |run: &'a RunLog, stated| context.printed(run, stated).map(|(line, text)| (run, line, text));
-    let whole = context.runs().iter().find_map(|run| of(run, claim.stated));
+fn printed(context: &Context<'_>, claim: &Claim) -> Option<(camino::Utf8PathBuf, u64, String)> {
+    let whole = context.runs().iter().find_map(|run| context.printed(run, claim.stated));
     whole.or_else(|| {
         let metadata = context.folder.metadata()?;
         context.runs().iter().find_map(|run| {
             let claimed = metadata.claim(Field::ValBpb, Scope::Seed(run.seed?))?;
-            if claimed.is_of(run) { None } else { of(run, claimed.stated) }
+            if claimed.is_of(run) { None } else { context.printed(run, claimed.stated) }
         })
     })
 }

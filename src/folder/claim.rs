@@ -111,6 +111,18 @@ impl Claim {
 }
 
 impl Claim {
+    /// Whether a run's own `value`, which its log prints with `decimals` digits, leaves the claim open: the claim has
+    /// more digits, and those that are printed agree.
+    pub fn is_open(&self, value: f64, decimals: Option<u32>) -> bool {
+        let unit = decimals.filter(|decimals| *decimals >= 4).map(|decimals| 10f64.powi(-(decimals.min(10) as i32)));
+        unit.is_some_and(|unit| (self.stated.value - value).abs() <= unit / 2.0 * 1.000_001)
+    }
+
+    /// Whether the claim is in megabytes, and those are MiB of `bytes`.
+    pub fn is_mebibytes_of(&self, bytes: f64) -> bool {
+        self.field == Field::BytesTotal && self.stated.is_coarse() && self.stated.agrees(bytes / 1_048_576.0 * 1e6)
+    }
+
     /// Whether a metric line prints the number. A line with fewer digits than are claimed cannot contradict the further
     /// ones, unless an exact line prints the same result.
     fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> f64) -> bool {

@@ -15,6 +15,10 @@ use super::claim::{Claim, Field, Scope};
 use super::json::{Json, JsonError, Node, number_value, parse};
 use super::number::Stated;
 
+/// Seeds and numbers that are kept; a file with more states nothing that anybody reads.
+const MAX_SEEDS: usize = 1_000;
+const MAX_CLAIMS: usize = 10_000;
+
 /// A submission's metadata: what it says of itself, and every number that it states about its runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Submission {
@@ -28,6 +32,8 @@ pub struct Submission {
     pub hardware: Option<String>,
     /// Number of the pull request that the submission builds on, from a number or from text (`PR #1394 (@x)`).
     pub base_pr: Option<u64>,
+    /// The key that gave it; the others stay in `extra`.
+    base_key: Option<String>,
     /// Seeds that are named anywhere: a list of seeds, or the keys of per-seed results.
     pub seeds: Vec<i64>,
     pub claims: Vec<Claim>,
@@ -88,10 +94,12 @@ impl Submission {
             return Err(JsonError { line: root.line, reason: "the file is not a JSON object".to_owned() });
         }
         let texts = root.entries().iter();
+        let base = BASE.iter().find_map(|key| Some((*key, pull_request(root.get(key)?)?)));
         let mut submission = Submission {
             texts: texts.filter_map(|(key, node)| Some((key.clone(), node.text()?.to_owned(), node.line))).collect(),
             keys: root.entries().iter().map(|(key, node)| (key.clone(), node.line)).collect(),
-            base_pr: BASE.iter().find_map(|key| pull_request(root.get(key)?)),
+            base_pr: base.map(|(_, number)| number),
+            base_key: base.map(|(key, _)| key.to_owned()),
             ..Submission::default()
         };
         let word = |name: &str| submission.canonical_text(name).map(str::to_owned);
@@ -104,6 +112,7 @@ impl Submission {
         submission.in_order_of_seeds(&root);
         submission.seeds.sort_unstable();
         submission.seeds.dedup();
+        submission.seeds.truncate(MAX_SEEDS);
         submission.disclosed(&root);
         Ok(submission)
     }
@@ -170,7 +179,7 @@ impl Submission {
             // Read with the seeds, whose order it shares.
             Json::List(_) if EACH_SEED.iter().any(|(known, _)| *known == key) => {}
             Json::Text(text) if text.is_empty() || self.is_canonical_text(key) => {}
-            _ if BASE.contains(&key) && pull_request(node).is_some() => {}
+            _ if self.base_key.as_deref() == Some(key) => {}
             _ => match statistic(key) {
                 Some(name) => drop(self.stats.insert(name, node.to_value())),
                 None => drop(self.extra.insert(key.to_owned(), node.to_value())),
@@ -197,7 +206,9 @@ impl Submission {
     }
 
     fn claim_number(&mut self, field: Field, scope: Scope, key: String, stated: Stated, line: u64) {
-        self.claims.push(number_claim(field, scope, key, stated, line));
+        if self.claims.len() < MAX_CLAIMS {
+            self.claims.push(number_claim(field, scope, key, stated, line));
+        }
     }
 }
 

@@ -3,17 +3,19 @@
 use super::{not_logged, place};
 use crate::checks::Context;
 use crate::folder::{Claim, Field, RunLog, Scope, Submission};
-use crate::report::{Code, Finding, Severity};
+use crate::report::{Code, Confidence, Finding, Severity};
 use crate::stats::mean;
 
 /// Relative difference of val_bpb / val_loss that evaluations of one model have among themselves: the ratio of a
 /// document-wise and of a stream evaluation differ by 3e-5.
 const RATIO_TOLERANCE: f64 = 1e-4;
+/// Nats per token that the field's subword models stay above.
+const LEAST_LOSS: f64 = 1.3;
 
 pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let runs = context.runs();
     if runs.is_empty() {
-        return None;
+        return loss_in_the_place_of_the_score(context, claim);
     }
     if matches!(
         claim.field,
@@ -60,10 +62,28 @@ pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(finding.at(run.log.clone(), run.line(field), format!("{field} {value}")))
 }
 
+/// Without logs and without a val_bpb, a val_loss that no subword model reaches is probably the val_bpb.
+fn loss_in_the_place_of_the_score(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let scored = context.folder.metadata().is_some_and(|metadata| metadata.headline().is_some());
+    if scored || claim.field != Field::ValLoss || claim.stated.value >= LEAST_LOSS {
+        return None;
+    }
+    let message = format!(
+        "{} has no val_bpb, and its {} {} is too low for nats per token of a subword model: it may be the val_bpb",
+        context.json_name(),
+        claim.key,
+        claim.stated.value
+    );
+    let finding = context.finding("pkg-json", message).code(Code::JsonValLossIsBpb).severity(Severity::Warning);
+    Some(place(context, finding.confidence(Confidence::Low), claim))
+}
+
 /// Of a loss only the official line counts; of the other numbers whatever the log states under the name.
 fn is_of(claim: &Claim, run: &RunLog) -> bool {
     match claim.field {
-        Field::ValLoss => run.val_loss.is_some_and(|loss| claim.stated.agrees(loss)),
+        Field::ValLoss => {
+            run.val_loss.is_some_and(|loss| claim.stated.agrees(loss) || claim.is_open(loss, run.decimals))
+        }
         _ => claim.is_of(run),
     }
 }

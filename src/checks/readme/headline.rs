@@ -11,7 +11,8 @@ use crate::stats::mean;
 
 /// Relative error that a time marked as approximate may have.
 const ROUGH: f64 = 0.01;
-const MEBIBYTE: f64 = 1_048_576.0;
+/// Scores of titles and `| Metric | Value |` tables that are looked for in the logs.
+const MAX_SCORES: usize = 50;
 
 /// caddie's own form, which says which statistic each number is.
 pub(super) fn rendered(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
@@ -46,7 +47,7 @@ pub(super) fn foreign(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
     let titles: Vec<Claim> = readme.prose.iter().filter(|claim| claim.field == Field::ValBpb).cloned().collect();
     let tables: Vec<Claim> = readme.tables.iter().flat_map(|table| table.scores()).collect();
     let mut findings = Vec::new();
-    let unknown = titles.iter().chain(&tables).find(|claim| !is_logged(context, claim));
+    let unknown = titles.iter().chain(&tables).take(MAX_SCORES).find(|claim| !is_logged(context, claim));
     if let Some(claim) = unknown {
         findings.extend(not_logged(context, claim));
     }
@@ -161,7 +162,7 @@ fn units(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if totals.is_empty() || totals.iter().copied().chain(mean(&totals)).any(agrees) {
         return None;
     }
-    let binary = totals.iter().copied().find(|bytes| agrees(bytes / MEBIBYTE * 1e6))?;
+    let binary = totals.iter().copied().find(|bytes| claim.is_mebibytes_of(*bytes))?;
     let message = format!("README.md's {} MB are MiB: {binary} bytes", claim.stated.value / 1e6);
     let finding = context.finding("size-claims-agree", message).code(Code::Units).severity(Severity::Info);
     Some(finding.measured(binary).claimed(claim.stated.value).at("README.md", Some(claim.line), claim.text.clone()))

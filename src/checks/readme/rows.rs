@@ -30,7 +30,7 @@ fn judge(context: &Context<'_>, score: &Claim, claim: &Claim, run: &RunLog) -> O
     }
     let measured = claim.field.of(run)?;
     let comparable = (claim.stated.value / measured - 1.0).abs() < COMPARABLE;
-    if !comparable || claim.stated.near(measured) {
+    if !comparable || claim.stated.near(measured) || claim.is_mebibytes_of(measured) {
         return None;
     }
     let field = claim.field.name();

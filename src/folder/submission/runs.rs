@@ -1,7 +1,7 @@
 //! What submission.json states about each run, in the four shapes in which the field has stated it.
 
 use super::aliases::{EACH_SEED, known_of_run};
-use super::{Excluded, Rerun, Submission, digest, number_claim, whole};
+use super::{Excluded, MAX_CLAIMS, MAX_SEEDS, Rerun, Submission, digest, number_claim, whole};
 use crate::folder::claim::{Claim, Field, Scope};
 use crate::folder::json::{Json, Node};
 use crate::folder::number::Stated;
@@ -72,7 +72,8 @@ impl Submission {
 
     fn run(&mut self, seed: i64, key: &str, entry: &Node) {
         self.seeds.push(seed);
-        self.claims.extend(claims_of_run(seed, key, entry));
+        let room = MAX_CLAIMS.saturating_sub(self.claims.len());
+        self.claims.extend(claims_of_run(seed, key, entry).into_iter().take(room));
         let digests = entry.entries().iter().filter(|(name, _)| name.starts_with("ledger"));
         self.ledgers.extend(digests.filter_map(|(_, node)| Some((seed, digest(node)?))));
     }
@@ -81,7 +82,7 @@ impl Submission {
     pub(super) fn rerun(&mut self, label: &str, node: &Node) {
         let mut rerun = Rerun { label: label.to_owned(), seeds: Vec::new(), claims: Vec::new() };
         for (name, entry) in node.get("seed_results").map(Node::entries).unwrap_or_default() {
-            if let Some(seed) = seed_of(name) {
+            if let Some(seed) = seed_of(name).filter(|_| rerun.seeds.len() < MAX_SEEDS) {
                 rerun.seeds.push(seed);
                 rerun.claims.extend(claims_of_run(seed, &format!("{label}.seed_results.{name}"), entry));
             }
@@ -113,6 +114,8 @@ impl Submission {
             }
             all.sort_unstable();
             all.dedup();
+            all.truncate(MAX_SEEDS);
+            val_bpb.truncate(MAX_SEEDS);
             let seeds: Vec<i64> = all.iter().copied().filter(|seed| !self.seeds.contains(seed)).collect();
             if !seeds.is_empty() && self.excluded.is_none() {
                 self.extra.shift_remove(key);
