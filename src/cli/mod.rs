@@ -5,14 +5,17 @@ pub mod completions;
 pub mod engine_options;
 #[cfg(feature = "engine")]
 pub mod evaluate;
+pub mod explain;
 pub mod fixture;
 #[cfg(feature = "engine")]
 pub mod inspect;
 #[cfg(feature = "engine")]
 pub mod progress;
 pub mod render;
+pub mod report_options;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod schema;
 pub mod size;
 #[cfg(feature = "engine")]
 pub mod submit;
@@ -34,6 +37,7 @@ Examples:
   caddie submit demo --data demo/data --track non_record_16mb --out demo
                                                              from a recipe to a records folder
   caddie verify records/*/*                                  re-derive every number of a folder
+  caddie explain size-cap-decimal                            what a rule says, and who says so
   caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
 
 Exit codes: 0 fine · 1 findings, over the limit, not reproduced, diverged · 2 wrong usage or unreadable input ·
@@ -60,10 +64,12 @@ enum Command {
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
+    Explain(explain::ExplainArgs),
     Size(size::SizeArgs),
     Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
     Fixture(fixture::FixtureArgs),
+    Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -115,10 +121,12 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Size(args) => size::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Unpack(args) => unpack::run(&args),
         Command::Fixture(args) => fixture::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
 }

@@ -1,14 +1,14 @@
 //! `caddie verify`
 
-use std::io::IsTerminal;
-
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::report_options::ReportOptions;
 use crate::Result;
 use crate::checks::{self, VerifyOptions};
 use crate::error::exit;
-use crate::report::{Format, Look, Report, Severity};
+use crate::folder::place::folder_of;
+use crate::report::{Failure, Report, Root, Severity};
 use crate::rulebook::Rulebook;
 
 /// Check records folders: every number re-derived from the logs, every rule with its citation.
@@ -17,17 +17,15 @@ use crate::rulebook::Rulebook;
 Examples:
   caddie verify records/track_10min_16mb/2026-03-17_NaiveBaseline
   caddie verify --format json records/*/* > report.json
+  caddie verify --report sarif=caddie.sarif --report junit=caddie.xml records/*/*
   caddie verify --fail-on warning --cap 300000 records/track_non_record_16mb/2026-05-01_Demo
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a folder that cannot be read.
 What cannot be determined is reported as unknown, which --fail-on warning counts and --fail-on error does not.")]
 pub struct VerifyArgs {
-    /// Records folders
+    /// Records folders, or files of them
     #[arg(required = true, value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
-    /// How the report is written
-    #[arg(long, value_enum, default_value = "plain")]
-    pub format: Format,
     /// Least severity that makes the exit code 1
     #[arg(long, value_enum, default_value = "error")]
     pub fail_on: FailOn,
@@ -37,12 +35,8 @@ pub struct VerifyArgs {
     /// Test the score against a pull request (#1493), a records folder, or a val_bpb
     #[arg(long, value_name = "PR|FOLDER|BPB")]
     pub against: Option<String>,
-    /// One line a folder
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Colours of plain output; NO_COLOR turns auto into never
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    pub color: Color,
+    #[command(flatten)]
+    pub report: ReportOptions,
 }
 
 /// Threshold of the exit code.
@@ -51,28 +45,6 @@ pub enum FailOn {
     Error,
     Warning,
     Never,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    fn wanted(self) -> bool {
-        match self {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                !refused && std::io::stdout().is_terminal()
-            }
-        }
-    }
 }
 
 impl FailOn {
@@ -85,27 +57,39 @@ impl FailOn {
     }
 }
 
-/// Verifies each folder and prints one report; a folder that cannot be read does not stop the others.
+/// Verifies each folder and writes the reports; a folder that cannot be read does not stop the others.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// When a report cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
+    let outputs = args.report.open()?;
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
-    let mut folders = Vec::new();
-    let mut unreadable = None;
-    for folder in &args.folders {
-        match checks::verify(folder, &options) {
+    let (mut folders, mut failures, mut unreadable) = (Vec::new(), Vec::new(), None);
+    for folder in folders_of(&args.folders) {
+        match checks::verify(&folder, &options) {
             Ok(report) => folders.push(report),
             Err(error) => {
                 eprintln!("error: {error}");
                 unreadable = unreadable.max(Some(error.exit_code()));
+                failures.push(Failure::new(folder, &error));
             }
         }
     }
-    let report = Report::new(Rulebook::builtin()?.id(), folders);
-    let look = Look { colour: args.color.wanted(), quiet: args.quiet };
-    let text = report.render(args.format, look);
-    super::print(&text)?;
+    let report = Report::new(Rulebook::builtin()?.id(), folders).with_failures(failures).with_root(Root::find());
+    outputs.write(&report)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))
+}
+
+/// The folders that the arguments name or lie in, each once. A file in no records folder is none of our business:
+/// pre-commit hands over every changed file.
+fn folders_of(arguments: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
+    let mut folders: Vec<Utf8PathBuf> = Vec::new();
+    let of = |path: &Utf8Path| if path.is_file() { folder_of(path) } else { Some(path.to_owned()) };
+    for folder in arguments.iter().filter_map(|path| of(path)) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
 }

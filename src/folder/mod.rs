@@ -8,6 +8,7 @@ pub mod ledger;
 mod log_parser;
 mod metric;
 pub mod number;
+pub mod place;
 pub mod readme;
 pub mod recipe;
 pub mod run_log;
