@@ -154,6 +154,9 @@ impl Target {
             return Ok(Target::Special { file, path: path.to_owned() });
         }
         let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+        if !folder.is_dir() {
+            return Err(Error::Usage(format!("{path}: there is no folder {folder}; create it first")));
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".caddie-report-");
         if let Some(permissions) = permissions() {

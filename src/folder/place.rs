@@ -25,10 +25,13 @@ pub fn folder_of(path: &Utf8Path) -> Option<Utf8PathBuf> {
     first.ancestors().map(here).take(MAX_UP).find(|folder| looks_like_one(folder)).map(Utf8Path::to_owned)
 }
 
-/// The top of a repository has a README.md as well, and is none.
+/// The top of a repository, `records` and the tracks have a README.md as well, and are none.
 fn looks_like_one(folder: &Utf8Path) -> bool {
+    let place_of_many = folder.file_name().is_some_and(|name| name == "records" || name.starts_with("track_"));
     let holds = |name: &&str| folder.join(name).is_file();
-    !folder.join(".git").exists() && ["submission.json", "README.md", "train_gpt.py"].iter().any(holds)
+    !place_of_many
+        && !folder.join(".git").exists()
+        && ["submission.json", "README.md", "train_gpt.py"].iter().any(holds)
 }
 
 #[cfg(test)]
@@ -58,6 +61,10 @@ mod tests {
         for path in ["mine/logs/a.txt", "mine/logs", "mine/new.py", "mine"] {
             assert_eq!(folder_of(&root.join(path)), Some(root.join("mine")), "{path}");
         }
-        assert_eq!(folder_of(&root.join("other.txt")), None);
+        std::fs::create_dir_all(root.join("records")).expect("creates");
+        std::fs::write(root.join("records/README.md"), "").expect("writes");
+        for path in ["other.txt", "records/README.md"] {
+            assert_eq!(folder_of(&root.join(path)), None, "{path}");
+        }
     }
 }

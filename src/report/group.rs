@@ -17,13 +17,14 @@ impl<'a> Group<'a> {
         self.findings.first().copied()
     }
 
-    /// The first message, and how many more there are.
-    pub fn summary(&self) -> String {
-        let message = self.head().map_or("", |finding| finding.message.as_str());
-        match self.findings.len() {
-            0 | 1 => message.to_owned(),
-            count => format!("{message} (and {} more like it)", count - 1),
-        }
+    /// What the first finding says; the others say the same of other runs.
+    pub fn message(&self) -> &'a str {
+        self.head().map_or("", |finding| finding.message.as_str())
+    }
+
+    /// ` ×3` where there are more than one.
+    pub fn times(&self) -> String {
+        if self.findings.len() > 1 { format!(" ×{}", self.findings.len()) } else { String::new() }
     }
 }
 
@@ -88,6 +89,7 @@ mod tests {
         ];
         let groups = groups(&findings);
         assert_eq!(groups.iter().map(|group| group.findings.len()).collect::<Vec<_>>(), [2, 1, 1]);
-        assert_eq!(groups[0].summary(), "seed 0: claimed 13,700 steps, logged 13,701 (and 1 more like it)");
+        assert_eq!((groups[0].times(), groups[1].times()), (" ×2".to_owned(), String::new()));
+        assert_eq!(groups[0].message(), "seed 0: claimed 13,700 steps, logged 13,701");
     }
 }

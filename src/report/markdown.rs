@@ -10,6 +10,8 @@ use super::{Failure, Finding, FolderReport, Report, Severity, Verdict, facts, pl
 
 /// GitHub refuses comments of more than 65,536 characters; bytes are never fewer than characters.
 const MAX_BYTES: usize = 60_000;
+/// Folders in the table of several.
+const ROWS: usize = 100;
 /// Runs in a table.
 const RUNS: usize = 50;
 /// Findings of one group, and places of one finding, that are shown.
@@ -67,6 +69,22 @@ fn overview(page: &mut Page, report: &Report) {
         .collect();
     let folders = report.folders.len() + report.failures.len();
     page.push(&format!("## {folders} folders: {}\n\n", counts.join(", ")));
+    page.push("| folder | verdict | val_bpb | headroom | findings |\n|---|---|--:|--:|---|\n");
+    for folder in report.folders.iter().take(ROWS) {
+        let cells = [
+            cell_code(folder.path.as_str()),
+            verdict_text(folder.verdict).to_owned(),
+            folder.scores.val_bpb_mean.map_or_else(unknown, |mean| format!("{mean:.5}")),
+            folder.size.headroom.map_or_else(unknown, thousands),
+            facts::tally(folder),
+        ];
+        page.push(&format!("| {} |\n", cells.join(" | ")));
+    }
+    page.push("\n");
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
 }
 
 fn section(page: &mut Page, folder: &FolderReport) {
@@ -147,7 +165,8 @@ fn runs(folder: &FolderReport) -> String {
 
 fn item(group: &Group<'_>) -> String {
     let Some(head) = group.head() else { return String::new() };
-    format!("- {} {}: {}\n", severity(head.severity), name(head), prose(&cut(&group.summary(), 400)))
+    let message = prose(&cut(group.message(), 400));
+    format!("- {} {}{}: {message}\n", severity(head.severity), name(head), group.times())
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -172,7 +191,7 @@ fn has_details(group: &Group<'_>) -> bool {
 /// The evidence and citations of a group, folded.
 fn details(group: &Group<'_>) -> String {
     let Some(head) = group.head().filter(|_| has_details(group)) else { return String::new() };
-    let times = if group.findings.len() > 1 { format!(" ×{}", group.findings.len()) } else { String::new() };
+    let times = group.times();
     let mut text = format!("{} {}{times}\n\n", severity(head.severity), name(head));
     for finding in group.findings.iter().take(LIKE) {
         let _ = writeln!(text, "- {}", prose(&cut(&finding.message, 400)));
@@ -195,7 +214,7 @@ fn unread(failure: &Failure) -> String {
 }
 
 fn show<T: std::fmt::Display>(value: Option<T>) -> String {
-    value.map_or_else(|| "unknown".to_owned(), |value| value.to_string())
+    value.map_or_else(unknown, |value| value.to_string())
 }
 
 /// A code span around any text: its fence is longer than every run of backticks inside.

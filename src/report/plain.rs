@@ -50,7 +50,11 @@ struct Page<'a> {
 impl Page<'_> {
     fn headline(&self, text: &mut String) {
         let path = one_line(self.folder.path.as_str());
-        let _ = writeln!(text, "{}  {path}  ({})", self.pen.verdict(self.folder.verdict, 0), facts::tally(self.folder));
+        let (verdict, tally) = (self.folder.verdict, facts::tally(self.folder));
+        let used = verdict.name().len() + columns(&path) + columns(&tally) + 6;
+        // A long path leaves the tally a line of its own rather than broken in the middle.
+        let between = if self.look.width.is_some_and(|width| used > width) { "\n  " } else { "  " };
+        let _ = writeln!(text, "{}  {path}{between}({tally})", self.pen.verdict(verdict, 0));
     }
 
     fn summary(&self, text: &mut String) {
@@ -66,9 +70,10 @@ impl Page<'_> {
         let worth = |group: &Group<'_>| group.head().is_some_and(|finding| finding.severity > Severity::Info);
         for group in groups(&self.folder.findings).into_iter().filter(worth).take(WORST) {
             let Some(head) = group.head() else { continue };
-            let room = 3 + head.severity.name().len();
-            let summary = self.fit(&printable(&group.summary()), room);
-            let _ = writeln!(text, "  {} {summary}", self.pen.severity(head.severity));
+            let times = group.times();
+            let used = 3 + head.severity.name().len() + columns(&times);
+            let message = self.fit(&printable(group.message()), used);
+            let _ = writeln!(text, "  {}{times} {message}", self.pen.severity(head.severity));
         }
     }
 
@@ -132,7 +137,7 @@ impl Page<'_> {
     fn detail(&self, text: &mut String, group: &Group<'_>) {
         let Some(head) = group.head() else { return };
         let code = head.code.map_or_else(String::new, |code| format!(" {}", code.name()));
-        let times = if group.findings.len() > 1 { format!(" ×{}", group.findings.len()) } else { String::new() };
+        let times = group.times();
         let rule = one_line(&head.rule);
         let _ = writeln!(text, "{}[{rule}]{code}{times}", self.pen.severity(head.severity));
         for finding in group.findings.iter().take(LIKE) {

@@ -164,7 +164,7 @@ fn line(cells: &[String; 6], widths: &[usize], name: &str) -> String {
 fn worst(folder: &FolderReport) -> Option<String> {
     let group = groups(&folder.findings).into_iter().next()?;
     let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
-    Some(one_line(&format!("{} {}: {}", head.severity.name(), kind(head), group.summary())))
+    Some(one_line(&format!("{} {}{}: {}", head.severity.name(), kind(head), group.times(), group.message())))
 }
 
 /// A finding's code, else its rule.
