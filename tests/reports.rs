@@ -217,7 +217,7 @@ fn the_published_schema_describes_real_reports() {
     }
     let printed = repository.caddie("").args(["schema", "verify"]).output().expect("runs").stdout;
     assert_eq!(serde_json::from_slice::<Value>(&printed).expect("JSON"), schema);
-    merged_records().iter().for_each(|report| valid(report));
+    merged_records().iter().for_each(valid);
 }
 
 /// Reports on the merged records, where the corpus is at hand.
