@@ -49,11 +49,12 @@ fn the_action_uses_what_it_declares_and_what_caddie_has() {
     assert_eq!(all(r"inputs\.([a-z-]+)"), inputs, "declared and used");
     assert_eq!(action["runs"]["using"].as_str(), Some("composite"));
     let help = [help("verify"), help("size")].concat();
+    let variables = Regex::new(r"\$\{?([A-Z_]+)").expect("a pattern");
     for step in steps(&action) {
         let (id, script) = (step["id"].as_str().expect("an id"), step["run"].as_str().expect("a script"));
         assert_eq!(step["shell"].as_str(), Some("bash"), "{id}");
         assert!(!script.contains("${{"), "{id}: text of others would become a command");
-        for used in Regex::new(r"\$\{?([A-Z_]+)").expect("a pattern").captures_iter(script) {
+        for used in variables.captures_iter(script) {
             let known = keys(&step["env"]).contains(&used[1].to_owned()) || used[1].starts_with("GITHUB_");
             assert!(known, "{id}: {} is not in its environment", &used[1]);
         }
