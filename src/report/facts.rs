@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::text::{counted, one_line, thousands};
-use super::{FolderReport, Severity, Significance, Size};
+use super::text::{counted, thousands};
+use super::{FolderReport, Severity, Significance, Size, one_line};
 
 /// `1.25670935 ± 0.000058 over 3 runs`, the mean with the sample standard deviation.
 pub(super) fn score(folder: &FolderReport) -> Option<String> {
@@ -81,24 +81,24 @@ pub(super) fn accountings(size: &Size) -> Vec<(String, String)> {
         .collect()
 }
 
-/// One test of the claim in a line. Read by published name, so that a value that is not there is said to be unknown.
+/// One test of the claim in a line. Read by published name, so that a value that is not there is left out.
 pub(super) fn significance(test: &Significance) -> String {
     let value = serde_json::to_value(test).unwrap_or_default();
-    let text = |key: &str| value.get(key).and_then(Value::as_str).map_or_else(|| "?".to_owned(), one_line);
+    let text = |key: &str| value.get(key).and_then(Value::as_str).map(one_line);
     let number = |key: &str| value.get(key).and_then(Value::as_f64);
+    let policy = text("policy").map_or_else(String::new, |policy| format!(" {policy}"));
     let verdict = match value.get("passes").and_then(Value::as_bool) {
-        Some(true) => "passes",
-        Some(false) => "does not pass",
-        None => "not decided",
+        Some(true) => format!("passes{policy}"),
+        Some(false) => format!("does not pass{policy}"),
+        None => format!("not decided{policy}"),
     };
-    let baseline = match value.get("baseline") {
-        Some(Value::String(name)) => one_line(name),
-        Some(Value::Number(score)) => score.to_string(),
-        _ => "?".to_owned(),
-    };
-    let mut line = format!("{}: {verdict}, {} against {baseline}", text("policy"), text("test"));
-    if let Some(margin) = number("margin") {
-        line += &format!(", margin {margin} {}", text("unit"));
+    let baseline = text("baseline_name").or_else(|| number("baseline").map(|score| score.to_string()));
+    let mut line = format!("{} against {}: {verdict}", text("test").unwrap_or_default(), baseline.unwrap_or_default());
+    let unit = text("unit").unwrap_or_default();
+    for (name, key) in [("difference", "delta"), ("margin", "margin")] {
+        if let Some(value) = number(key) {
+            line += &format!(", {name} {value} {unit}");
+        }
     }
     if let (Some(statistic), Some(df)) = (number("statistic"), number("df")) {
         line += &format!(", t = {statistic:.3} at {df:.2} degrees of freedom");
@@ -106,7 +106,10 @@ pub(super) fn significance(test: &Significance) -> String {
     if let Some(p) = number("p_value") {
         line += &format!(", p = {p:.4}");
     }
-    line
+    match text("note") {
+        Some(note) => format!("{line}; {note}"),
+        None => line,
+    }
 }
 
 #[cfg(test)]

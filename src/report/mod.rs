@@ -26,6 +26,7 @@ pub use explanation::{Explanation, Topic};
 pub use finding::{Confidence, Evidence, Finding, Severity};
 pub use folder_report::{FolderReport, RunFacts, Scores, Significance, Size, Verdict};
 pub use place::Root;
+use text::one_line;
 pub use text::thousands;
 
 /// Characters of a message that are kept, in every format: a message is a sentence, not a file.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::group::{Group, groups};
 use super::pen::Pen;
-use super::text::{columns, cut, cut_front, one_line, padded, printable, thousands, wrapped};
-use super::{FolderReport, Look, Report, RunFacts, Severity, facts, place};
+use super::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
+use super::{FolderReport, Look, Report, RunFacts, Severity, facts, one_line, place};
 
 /// Findings that are shown in short before the runs.
 const WORST: usize = 3;

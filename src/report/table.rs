@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::group::groups;
 use super::pen::Pen;
-use super::text::{columns, counted, cut, one_line, printable, thousands};
-use super::{Finding, FolderReport, Look, Report, Severity, Verdict, facts};
+use super::text::{columns, counted, cut, printable, thousands};
+use super::{Finding, FolderReport, Look, Report, Severity, Verdict, facts, one_line};
 
 /// Columns before the folder's name on a terminal.
 const NAMES: [&str; 6] = ["verdict", "val_bpb ± std", "runs", "bytes", "headroom", "err/unk/warn"];
