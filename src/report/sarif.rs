@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use serde_sarif::sarif::{
-    ArtifactContent, ArtifactLocation, Invocation, Location, Message, MultiformatMessageString, Notification,
-    PhysicalLocation, PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, Result as SarifResult,
-    ResultLevel, Run, Sarif, Tool, ToolComponent,
+    ArtifactLocation, Invocation, Location, Message, MultiformatMessageString, Notification, PhysicalLocation,
+    PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, Result as SarifResult, ResultLevel, Run, Sarif,
+    Tool, ToolComponent,
 };
 use sha2::{Digest, Sha256};
 
@@ -175,9 +175,7 @@ impl Results<'_> {
         let path = self.report.root.relative(&folder.path.join(&evidence.file));
         let mut location = Location::builder().physical_location(physical(&path, Some(evidence))).build();
         location.id = id;
-        if id.is_some() {
-            location.message = Some(Message::builder().text(escaped(&evidence.text)).build());
-        }
+        location.message = Some(Message::builder().text(escaped(&evidence.text)).build());
         location
     }
 
@@ -199,10 +197,7 @@ impl Results<'_> {
 fn physical(path: &str, evidence: Option<&Evidence>) -> PhysicalLocation {
     // GitHub wants a line of every result; a file as a whole is its first.
     let line = evidence.and_then(|place| place.line).and_then(|line| i64::try_from(line).ok()).unwrap_or(1).max(1);
-    let mut region = Region::builder().start_line(line).end_line(line).build();
-    if let Some(place) = evidence.filter(|place| place.line.is_some()) {
-        region.snippet = Some(ArtifactContent::builder().text(printable(&place.text)).build());
-    }
+    let region = Region::builder().start_line(line).end_line(line).build();
     let location = ArtifactLocation::builder().uri(uri(path)).build();
     PhysicalLocation::builder().artifact_location(location).region(region).build()
 }
