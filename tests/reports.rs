@@ -473,10 +473,14 @@ fn devices_and_links_are_written_to_and_files_are_readable() {
 #[test]
 fn files_lead_to_their_folders() {
     let repository = Repository::new(&bad());
-    let files = [format!("{FOLDER}/train_seed42.log"), format!("{FOLDER}/README.md"), "records/README.md".to_owned()];
-    std::fs::write(repository.dir.path().join(&files[2]), "records").expect("writes");
+    let files = [format!("{FOLDER}/train_seed42.log"), format!("{FOLDER}/README.md")];
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     assert_eq!(repository.verify(&files), repository.verify(&[FOLDER]));
+    std::fs::write(repository.dir.path().join("records/README.md"), "records").expect("writes");
+    let output = repository.caddie("").args(["verify", "records/README.md"]).output().expect("runs");
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "nothing was checked");
+    assert!(error.contains("records/README.md: in no records folder; give one"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! For a person at a terminal: verdict, score, headroom and the worst findings in the first ten lines, the evidence
 //! below.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::group::{Group, groups};
@@ -67,8 +69,7 @@ impl Page<'_> {
         for (name, value) in rows.iter().filter(|_| facts::is_a_folder(self.folder)) {
             let _ = writeln!(text, "  {name:5}  {}", self.fit(value, 9));
         }
-        let worth = |group: &Group<'_>| group.head().is_some_and(|finding| finding.severity > Severity::Info);
-        for group in groups(&self.folder.findings).into_iter().filter(worth).take(WORST) {
+        for group in worst(groups(&self.folder.findings)) {
             let Some(head) = group.head() else { continue };
             let times = group.times();
             let used = 3 + head.severity.name().len() + columns(&times);
@@ -160,6 +161,22 @@ impl Page<'_> {
             text.push_str(&wrapped("  rule: ", &citations, 8, self.look.width));
         }
     }
+}
+
+/// The gravest groups; among equally grave ones, those of different rules or codes come first.
+fn worst(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
+    let mut seen = HashMap::new();
+    let mut ranked: Vec<((Reverse<Severity>, usize), Group<'_>)> = groups
+        .into_iter()
+        .filter_map(|group| {
+            let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
+            let before: &mut usize = seen.entry((&head.rule, head.code)).or_default();
+            *before += 1;
+            Some(((Reverse(head.severity), *before), group))
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, group)| group).take(WORST).collect()
 }
 
 /// The numbers of a run, as a row of the table.
