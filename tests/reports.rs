@@ -405,6 +405,33 @@ fn many_folders_are_a_table_with_totals() {
 }
 
 #[test]
+fn what_is_no_folder_has_findings_and_no_size() {
+    let mut folder = verify(&bad().utf8(), &VerifyOptions::default()).expect("a report");
+    folder.path = ".".into();
+    (folder.track, folder.claimed) = (None, None);
+    folder.runs.clear();
+    folder.scores = Default::default();
+    folder.size = caddie::report::Size { limit: 16_000_000, ..Default::default() };
+    let report = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]);
+    let text = |format| report.render(format, Look::default());
+    assert!(text(Format::Plain).starts_with("fail  .  (1 error,") && !text(Format::Plain).contains("bytes\n"));
+    assert!(text(Format::Markdown).contains("**error**") && !text(Format::Markdown).contains("16,000,000"));
+}
+
+#[test]
+fn the_worst_findings_are_of_different_kinds() {
+    let mut folder = verify(&bad().utf8(), &VerifyOptions::default()).expect("a report");
+    let first = folder.findings.first().expect("one").clone();
+    let finding = |rule: &str, message: &str| Finding { rule: rule.into(), message: message.into(), ..first.clone() };
+    folder.findings = [("a", "a one"), ("a", "a two"), ("a", "a three"), ("b", "b one"), ("c", "c one")]
+        .map(|(rule, message)| finding(rule, message))
+        .to_vec();
+    let text = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]).render(Format::Plain, Look::default());
+    let shown: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  error ")).collect();
+    assert_eq!(shown, ["a one", "b one", "c one"]);
+}
+
+#[test]
 fn a_terminal_of_any_width_is_not_overrun() {
     let folder = verify(&bad().utf8(), &VerifyOptions::default()).expect("a report");
     let report = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]);

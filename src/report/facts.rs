@@ -12,9 +12,10 @@ pub(super) fn score(folder: &FolderReport) -> Option<String> {
     Some(format!("{mean:.8}{std} over {}", counted(folder.scores.runs, "run")))
 }
 
-/// Whether this is about a records folder; a pull request as a whole has findings and no size.
+/// Whether anything is known of a score or a size; of a pull request as a whole there are findings alone.
 pub(super) fn is_a_folder(folder: &FolderReport) -> bool {
-    folder.size.limit > 0
+    let nothing = Size { limit: folder.size.limit, ..Size::default() };
+    !folder.runs.is_empty() || folder.track.is_some() || folder.claimed.is_some() || folder.size != nothing
 }
 
 /// The metric of the runs, where they agree on one.
