@@ -507,7 +507,7 @@ fn files_lead_to_their_folders() {
     let output = repository.caddie("").args(["verify", "records/README.md"]).output().expect("runs");
     let error = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(2), "nothing was checked");
-    assert!(error.contains("records/README.md: in no records folder; give one"), "{error}");
+    assert!(error.contains("records/README.md: not a folder; give a records folder"), "{error}");
 }
 
 #[test]

@@ -6,12 +6,12 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::report_options::ReportOptions;
+use crate::Result;
 use crate::checks::{self, VerifyOptions};
 use crate::error::exit;
 use crate::folder::place::folder_of;
 use crate::report::{Failure, Report, Root, Severity};
 use crate::rulebook::Rulebook;
-use crate::{Error, Result};
 
 /// Check records folders: every number re-derived from the logs, every rule with its citation.
 #[derive(Debug, Args)]
@@ -67,13 +67,13 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     let outputs = args.report.open()?;
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
     let (mut folders, mut failures, mut unreadable) = (Vec::new(), Vec::new(), None);
-    for (path, folder) in folders_of(&args.folders) {
-        match folder.and_then(|folder| checks::verify(&folder, &options)) {
+    for folder in folders_of(&args.folders) {
+        match checks::verify(&folder, &options) {
             Ok(report) => folders.push(report),
             Err(error) => {
                 eprintln!("error: {error}");
                 unreadable = unreadable.max(Some(error.exit_code()));
-                failures.push(Failure::new(path, &error));
+                failures.push(Failure::new(folder, &error));
             }
         }
     }
@@ -83,17 +83,9 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     Ok(unreadable.unwrap_or(findings))
 }
 
-/// The folders that the arguments name or lie in, each once, with the argument: pre-commit hands over changed files.
-fn folders_of(arguments: &[Utf8PathBuf]) -> Vec<(Utf8PathBuf, Result<Utf8PathBuf>)> {
+/// The folders that the arguments name or lie in, each once: pre-commit hands over changed files.
+fn folders_of(arguments: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
     let mut known = HashSet::new();
-    let mut folders = Vec::new();
-    for path in arguments {
-        let lost =
-            || Error::unreadable(path, "in no records folder; give one, e.g. records/track_10min_16mb/2026-05-01_Name");
-        let folder = if path.is_file() { folder_of(path).ok_or_else(lost) } else { Ok(path.clone()) };
-        if folder.as_ref().map_or(true, |folder| known.insert(folder.clone())) {
-            folders.push((path.clone(), folder));
-        }
-    }
-    folders
+    let folder = |path: &Utf8PathBuf| folder_of(path).filter(|_| path.is_file()).unwrap_or_else(|| path.clone());
+    arguments.iter().map(folder).filter(|folder| known.insert(folder.clone())).collect()
 }
