@@ -6,8 +6,8 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 const MAX_UP: usize = 4;
 
 /// The records folder that holds `path`: `records/<track>/<name>`, where the path has these parts; else the nearest
-/// folder above it with a submission.json, a README.md or a train_gpt.py. `None` for what lies in no records folder,
-/// such as `records/README.md` or a script at the top of the repository. A folder belongs to itself, or to the records
+/// folder above it with a submission.json. `None` for what lies in no records folder, such as `records/README.md` or a
+/// script at the top of the repository. A folder belongs to itself, or to the records
 /// folder around it.
 ///
 /// Tools that hand over file names (pre-commit, `git diff --name-only`) are served so. Only names are looked at inside
@@ -22,16 +22,8 @@ pub fn folder_of(path: &Utf8Path) -> Option<Utf8PathBuf> {
     }
     let first = if path.is_dir() { path } else { path.parent()? };
     let here = |folder| if folder == "" { Utf8Path::new(".") } else { folder };
-    first.ancestors().map(here).take(MAX_UP).find(|folder| looks_like_one(folder)).map(Utf8Path::to_owned)
-}
-
-/// The top of a repository, `records` and the tracks have a README.md as well, and are none.
-fn looks_like_one(folder: &Utf8Path) -> bool {
-    let place_of_many = folder.file_name().is_some_and(|name| name == "records" || name.starts_with("track_"));
-    let holds = |name: &&str| folder.join(name).is_file();
-    !place_of_many
-        && !folder.join(".git").exists()
-        && ["submission.json", "README.md", "train_gpt.py"].iter().any(holds)
+    let holds = |folder: &&Utf8Path| folder.join("submission.json").is_file();
+    first.ancestors().map(here).take(MAX_UP).find(holds).map(Utf8Path::to_owned)
 }
 
 #[cfg(test)]
