@@ -7,8 +7,7 @@ const MAX_UP: usize = 4;
 
 /// The records folder that holds `path`: `records/<track>/<name>`, where the path has these parts; else the nearest
 /// folder above it with a submission.json. `None` for what lies in no records folder, such as `records/README.md` or a
-/// script at the top of the repository. A folder belongs to itself, or to the records
-/// folder around it.
+/// script at the top of the repository. A folder belongs to itself, or to the records folder around it.
 ///
 /// Tools that hand over file names (pre-commit, `git diff --name-only`) are served so. Only names are looked at inside
 /// `records`; nothing is opened.
