@@ -271,14 +271,14 @@ fn escaped(text: &str) -> String {
     printable(text).replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
 }
 
-/// `size-cap-decimal` as `SizeCapDecimal`.
+/// `size-cap-decimal` as `SizeCapDecimal`. SARIF wants a name that is not the id again, so `repro` is `ReproRule`.
 fn pascal(id: &str) -> String {
-    id.split('-')
-        .map(|word| {
-            let mut letters = word.chars();
-            letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
-        })
-        .collect()
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+    };
+    let name: String = id.split('-').map(capital).collect();
+    if name.eq_ignore_ascii_case(id) { name + "Rule" } else { name }
 }
 
 #[cfg(test)]
@@ -295,6 +295,6 @@ mod tests {
     #[test]
     fn messages_hold_no_links_of_strangers() {
         assert_eq!(escaped("[x](http://e)\n"), "\\[x\\](http://e) ");
-        assert_eq!(pascal("size-cap-decimal"), "SizeCapDecimal");
+        assert_eq!((pascal("size-cap-decimal"), pascal("repro")), ("SizeCapDecimal".into(), "ReproRule".into()));
     }
 }
