@@ -97,11 +97,12 @@ fn hostile() -> Report {
 const FORMATS: [Format; 6] =
     [Format::Plain, Format::Json, Format::Sarif, Format::Junit, Format::Github, Format::Markdown];
 
-fn looks() -> [Look; 4] {
+fn looks() -> [Look; 5] {
     let plain = Look::default();
     [
         plain,
         Look { width: Some(80), ..plain },
+        Look { width: Some(1), ..plain },
         Look { details: true, width: Some(40), ..plain },
         Look { quiet: true, ..plain },
     ]
@@ -391,6 +392,11 @@ fn many_folders_are_a_table_with_totals() {
     assert!(row("no-such-folder").contains("unread") && row("no-such-folder").contains("no such folder"));
     assert!(text.contains("error     TRAIN_TIME_OVER_600S (time-train-600)\n"), "{text}");
     assert!(text.ends_with("3 folders: 1 pass, 1 fail, 1 unread\n"), "{text}");
+    let quiet = repository.verify(&[good, "no-such-folder", "--quiet"]);
+    assert!(
+        quiet.starts_with(&format!("pass  {good}  (no findings)\nunread  no-such-folder  (no such folder")),
+        "{quiet}"
+    );
     let details = repository.verify(&[FOLDER, good, "--details"]);
     assert!(details.contains("error[time-train-600]") && details.ends_with("2 folders: 1 pass, 1 fail\n"));
     let narrow = {

@@ -228,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_no_check_decides_says_why() {
+        let mut rule = Rulebook::builtin().expect("loads").rules.remove(0);
+        rule.checks.clear();
+        rule.undecided = Some("nobody logs it".to_owned());
+        let text = Explanation::new(Topic::Rule(&rule), |_| None).plain(Some(60));
+        assert!(text.contains("decided by   no check: nobody logs it"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 60 || line.contains("https://")), "{text}");
+    }
+
+    #[test]
     fn every_rule_and_code_says_how_it_is_cleared() {
         let book = Rulebook::builtin().expect("loads");
         let topics = book.rules.iter().map(Topic::Rule).chain(Code::ALL.iter().copied().map(Topic::Code));

@@ -156,8 +156,9 @@ impl Report {
 /// Keeps what a stranger's file can put into a report within bounds.
 fn bound(finding: &mut Finding) {
     let limit = |text: &mut String, max: usize| {
-        if text.chars().nth(max).is_some() {
-            *text = text::cut(text, max);
+        if let Some((end, _)) = text.char_indices().nth(max) {
+            text.truncate(end);
+            text.push('…');
         }
     };
     limit(&mut finding.message, MAX_MESSAGE);

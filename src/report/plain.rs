@@ -35,7 +35,12 @@ pub(super) fn render(report: &Report, look: Look) -> String {
             page.details(&mut text);
         }
     }
-    if look.details && report.folders.len() > 1 {
+    if look.quiet {
+        for failure in &report.failures {
+            let word = Pen { colour: look.colour }.alarm("unread");
+            let _ = writeln!(text, "{word}  {}  ({})", one_line(failure.path.as_str()), one_line(&failure.reason));
+        }
+    } else if look.details && report.folders.len() + report.failures.len() > 1 {
         text.push('\n');
         text.push_str(&report.render_table(look));
     }

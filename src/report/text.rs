@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use textwrap::Options;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Characters of a quoted line that plain output shows.
+/// Columns of a quoted line that plain output shows.
 const QUOTE: usize = 160;
 
 /// `15,863,489`: counts are read in groups of three digits.
@@ -56,25 +56,31 @@ pub(super) fn printable(text: &str) -> String {
     line
 }
 
-/// At most `max` characters, with an ellipsis where something is left out.
+/// At most `max` columns, with an ellipsis where something is left out.
 pub(super) fn cut(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        None => text.to_owned(),
-        Some(_) => {
-            let kept: String = text.chars().take(max.saturating_sub(1)).collect();
-            kept.trim_end().to_owned() + "…"
-        }
-    }
-}
-
-/// The last characters of a path, where it is longer than `max`: file names tell runs apart at their end.
-pub(super) fn cut_front(text: &str, max: usize) -> String {
-    let count = text.chars().count();
-    if count <= max {
+    if columns(text) <= max {
         return text.to_owned();
     }
-    let kept: String = text.chars().skip(count - max.saturating_sub(1)).collect();
+    fitting(text.chars(), max).trim_end().to_owned() + "…"
+}
+
+/// The last columns of a path, where it is longer than `max`: file names tell runs apart at their end.
+pub(super) fn cut_front(text: &str, max: usize) -> String {
+    if columns(text) <= max {
+        return text.to_owned();
+    }
+    let kept: String = fitting(text.chars().rev(), max).chars().rev().collect();
     format!("…{kept}")
+}
+
+/// The characters that leave one of `max` columns for an ellipsis.
+fn fitting(text: impl Iterator<Item = char>, max: usize) -> String {
+    let mut used = 1;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= max
+    };
+    text.take_while(fits).collect()
 }
 
 /// Control characters, line separators, bidirectional controls and what has no width: they make a terminal or a page
@@ -131,6 +137,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut_where_they_differ_least() {
         assert_eq!((cut("abcdef", 6), cut("abcdef", 4)), ("abcdef".into(), "abc…".into()));
+        assert_eq!(cut("漢字漢字", 6), "漢字…");
         assert_eq!(cut_front("logs/train_seed42.log", 11), "…seed42.log");
     }
 
