@@ -91,15 +91,23 @@ pub struct VerifyOptions {
     pub against: Option<String>,
 }
 
+impl VerifyOptions {
+    /// Refuses what no folder could be verified with, before anything is read.
+    ///
+    /// # Errors
+    /// When `against` names no baseline.
+    pub fn check(&self) -> Result<()> {
+        self.against.as_deref().map_or(Ok(()), significance::check_against)
+    }
+}
+
 /// Reads the folder and runs every check on it.
 ///
 /// # Errors
 /// When the folder cannot be listed, or the options name no baseline. What is wrong inside it is a finding.
 pub fn verify(folder: &Utf8Path, options: &VerifyOptions) -> Result<FolderReport> {
     let rulebook = Rulebook::builtin()?;
-    if let Some(against) = &options.against {
-        significance::check_against(against)?;
-    }
+    options.check()?;
     Ok(verify_read(&Folder::read(folder)?, &rulebook, options))
 }
 

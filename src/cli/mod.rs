@@ -5,6 +5,7 @@ pub mod completions;
 pub mod engine_options;
 #[cfg(feature = "engine")]
 pub mod evaluate;
+pub mod explain;
 pub mod fixture;
 #[cfg(feature = "engine")]
 pub mod inspect;
@@ -12,8 +13,10 @@ pub mod ladder;
 #[cfg(feature = "engine")]
 pub mod progress;
 pub mod render;
+pub mod report_options;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod schema;
 pub mod size;
 #[cfg(feature = "engine")]
 pub mod submit;
@@ -36,6 +39,7 @@ Examples:
                                                              from a recipe to a records folder
   caddie verify records/*/*                                  re-derive every number of a folder
   caddie ladder                                              the records that a score is tested against
+  caddie explain size-cap-decimal                            what a rule says, and who says so
   caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
 
 Exit codes: 0 fine · 1 findings, over the limit, not reproduced, diverged · 2 wrong usage or unreadable input ·
@@ -62,11 +66,13 @@ enum Command {
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
+    Explain(explain::ExplainArgs),
     Size(size::SizeArgs),
     Ladder(ladder::LadderArgs),
     Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
     Fixture(fixture::FixtureArgs),
+    Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -123,11 +129,13 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Size(args) => size::run(&args),
         Command::Ladder(args) => ladder::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Unpack(args) => unpack::run(&args),
         Command::Fixture(args) => fixture::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
 }

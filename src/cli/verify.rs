@@ -1,15 +1,18 @@
 //! `caddie verify`
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
+use super::report_options::ReportOptions;
 use crate::Result;
 use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::error::exit;
-use crate::report::{Format, Look, Report, Severity};
+use crate::folder::place::folder_of;
+use crate::report::{Failure, Report, Root, Severity};
 use crate::rulebook::Rulebook;
 
 /// Folders from which on progress is shown.
@@ -22,12 +25,13 @@ Examples:
   caddie verify records/track_10min_16mb/2026-03-17_NaiveBaseline
   caddie verify --format json records/ > report.json
   caddie verify --diff origin/main..HEAD --format github
+  caddie verify --report sarif=caddie.sarif --report junit=caddie.xml records/
   caddie verify --fail-on warning --cap 300000 records/track_non_record_16mb/2026-05-01_Demo
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a folder that cannot be read.
 What cannot be determined is reported as unknown, which --fail-on warning counts and --fail-on error does not.")]
 pub struct VerifyArgs {
-    /// Records folders, or folders of them: records/, a track, a whole checkout
+    /// Records folders, files of them, or folders of them: records/, a track, a whole checkout
     #[arg(required_unless_present = "diff", value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
     /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and that it does nothing else
@@ -36,9 +40,6 @@ pub struct VerifyArgs {
     /// Git repository of --diff
     #[arg(long, value_name = "DIR", default_value = ".", requires = "diff")]
     pub repo: Utf8PathBuf,
-    /// How the report is written
-    #[arg(long, value_enum, default_value = "plain")]
-    pub format: Format,
     /// Least severity that makes the exit code 1
     #[arg(long, value_enum, default_value = "error")]
     pub fail_on: FailOn,
@@ -48,12 +49,8 @@ pub struct VerifyArgs {
     /// Test the score against a pull request (#1493), a records folder, or a val_bpb
     #[arg(long, value_name = "PR|FOLDER|BPB")]
     pub against: Option<String>,
-    /// One line a folder
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Colours of plain output; NO_COLOR turns auto into never
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    pub color: Color,
+    #[command(flatten)]
+    pub report: ReportOptions,
 }
 
 /// Threshold of the exit code.
@@ -62,28 +59,6 @@ pub enum FailOn {
     Error,
     Warning,
     Never,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    fn wanted(self) -> bool {
-        match self {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                !refused && std::io::stdout().is_terminal()
-            }
-        }
-    }
 }
 
 impl FailOn {
@@ -96,17 +71,19 @@ impl FailOn {
     }
 }
 
-/// Verifies what the arguments name and prints one report; a folder that cannot be read does not stop the others.
+/// Verifies what the arguments name and writes the reports; a folder that cannot be read does not stop the others.
 ///
 /// # Errors
 /// When a range of commits cannot be read, or standard output cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
+    options.check()?;
+    let outputs = args.report.open()?;
     let rulebook = Rulebook::builtin()?;
     let outcome = match &args.diff {
         Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
         None => {
-            let mut found = find::find(&args.folders);
+            let mut found = find::find(&folders_of(&args.folders));
             let progress = progress(found.folders.len());
             let mut outcome = walk::verify_all(&found.folders, &rulebook, &options, || progress.inc(1));
             progress.finish_and_clear();
@@ -118,12 +95,21 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
         eprintln!("error: {}", super::shown(&failure.to_string()));
     }
     let unreadable = outcome.exit_code();
-    let report = Report::new(rulebook.id(), outcome.folders);
-    let look = Look { colour: args.color.wanted(), quiet: args.quiet };
-    let text = report.render(args.format, look);
-    super::print(&text)?;
+    let failures =
+        outcome.failures.iter().map(|failure| Failure { path: failure.path.clone(), reason: failure.reason.clone() });
+    // The paths of a range are relative to the top of the repository already.
+    let root = if args.diff.is_some() { Root::default() } else { Root::find() };
+    let report = Report::new(rulebook.id(), outcome.folders).with_failures(failures).with_root(root);
+    outputs.write(&report)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))
+}
+
+/// The folders that the arguments name or lie in, each once: pre-commit hands over changed files.
+fn folders_of(arguments: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
+    let mut known = HashSet::new();
+    let folder = |path: &Utf8PathBuf| folder_of(path).filter(|_| path.is_file()).unwrap_or_else(|| path.clone());
+    arguments.iter().map(folder).filter(|folder| known.insert(folder.clone())).collect()
 }
 
 /// How many of many folders are done, on standard error and only where that is a terminal.

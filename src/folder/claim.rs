@@ -97,7 +97,7 @@ impl Claim {
         }
         match self.field {
             Field::ValBpb | Field::FurtherValBpb | Field::PreQuantValBpb => {
-                run.pre_quant_val_bpb.is_some_and(agrees) || self.is_printed(run, |line| line.val_bpb)
+                run.pre_quant_val_bpb.is_some_and(agrees) || self.is_printed(run, |line| Some(line.val_bpb))
             }
             Field::ValLoss | Field::FurtherValLoss | Field::PreQuantValLoss => {
                 run.pre_quant_val_loss.is_some_and(agrees) || self.is_printed(run, |line| line.val_loss)
@@ -125,15 +125,16 @@ impl Claim {
 
     /// Whether a metric line prints the number. A line with fewer digits than are claimed cannot contradict the further
     /// ones, unless an exact line prints the same result.
-    fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> f64) -> bool {
+    fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> Option<f64>) -> bool {
         let half = |line: &MetricLine| 0.5 * 10f64.powi(-(line.decimals.min(10) as i32)) * 1.000_001;
-        let exact_twin = |of: &MetricLine| {
-            let same = |line: &MetricLine| (value(line) - value(of)).abs() <= half(of);
-            run.metric_lines.iter().any(|line| line.decimals > of.decimals && same(line))
+        let printed: Vec<(&MetricLine, f64)> =
+            run.metric_lines.iter().filter_map(|line| Some((line, value(line)?))).collect();
+        let exact_twin = |of: &MetricLine, number: f64| {
+            printed.iter().any(|(line, other)| line.decimals > of.decimals && (other - number).abs() <= half(of))
         };
-        run.metric_lines.iter().any(|line| {
-            let open = || line.decimals >= 4 && (self.stated.value - value(line)).abs() <= half(line);
-            self.stated.agrees(value(line)) || open() && !exact_twin(line)
+        printed.iter().any(|(line, number)| {
+            let open = line.decimals >= 4 && (self.stated.value - number).abs() <= half(line);
+            self.stated.agrees(*number) || open && !exact_twin(line, *number)
         })
     }
 }

@@ -9,6 +9,7 @@ mod log_parser;
 pub mod metric;
 mod nats;
 pub mod number;
+pub mod place;
 pub mod readme;
 pub mod recipe;
 pub mod results;

@@ -21,6 +21,18 @@ pub enum Verdict {
     Unknown,
 }
 
+impl Verdict {
+    /// The word that reports print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "fail",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
 /// One folder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FolderReport {
@@ -66,6 +78,13 @@ impl FolderReport {
     }
 }
 
+impl FolderReport {
+    /// How many findings have this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
 /// What one run's log states.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunFacts {
@@ -84,6 +103,9 @@ pub struct RunFacts {
     pub bytes_code: Option<u64>,
     pub bytes_total: Option<u64>,
     pub val_tokens: Option<u64>,
+    /// Digits after the point that the log prints of its scores, so that tables show `2.0960` as it stands there.
+    #[serde(skip)]
+    pub decimals: Option<u32>,
 }
 
 impl From<&RunLog> for RunFacts {
@@ -103,6 +125,7 @@ impl From<&RunLog> for RunFacts {
             bytes_code: run.bytes_code,
             bytes_total: run.bytes_total,
             val_tokens: run.val_tokens,
+            decimals: run.decimals,
         }
     }
 }

@@ -1,10 +1,53 @@
 //! The published JSON shape.
 
+use std::fmt::Write;
+
+use serde::Serialize;
+
 use super::Report;
+use super::text::is_deceptive;
 
 pub(super) fn render(report: &Report) -> String {
+    pretty(report)
+}
+
+/// Indented JSON, in which every character that could deceive a terminal is an escape: the values stay what they are.
+pub(super) fn pretty(value: &impl Serialize) -> String {
     // Serialising plain structs with string keys cannot fail; an empty object would be seen at once.
-    let mut text = serde_json::to_string_pretty(report).unwrap_or_else(|_| "{}".to_owned());
-    text.push('\n');
-    text
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| "{}".to_owned());
+    let mut safe = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        // What is left of these can stand only inside strings: the structure of JSON is ASCII.
+        if c != '\n' && is_deceptive(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe.push('\n');
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn values_survive_and_the_text_is_harmless(value in any::<String>()) {
+            let text = pretty(&[&value]);
+            prop_assert!(text.lines().all(|line| !line.chars().any(is_deceptive)));
+            let [read] = serde_json::from_str::<[String; 1]>(&text).expect("JSON");
+            prop_assert_eq!(read, value);
+        }
+    }
+
+    #[test]
+    fn characters_beyond_sixteen_bits_are_pairs() {
+        assert_eq!(pretty(&"\u{e0041}\u{7f}"), "\"\\udb40\\udc41\\u007f\"\n");
+    }
 }

@@ -1,25 +1,46 @@
 //! What the checks found, as types and in every output format. Nothing is decided here.
 
 mod code;
+mod explanation;
+mod facts;
 mod finding;
 mod folder_report;
 mod github;
+mod group;
 mod json;
+mod junit;
 mod markdown;
+mod pen;
+mod place;
 mod plain;
+mod remedy;
+mod sarif;
 mod significance;
+mod table;
+mod text;
 
-use std::fmt::Write;
-
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
 pub use code::Code;
+pub use explanation::{Explanation, Topic};
 pub use finding::{Confidence, Evidence, Finding, Severity};
 pub use folder_report::{FolderReport, RunFacts, Scores, Significance, Size, Verdict};
+pub use place::Root;
 pub use significance::{p_value, significance_table};
+use text::one_line;
+pub use text::thousands;
+
+/// Characters of a message that are kept, in every format: a message is a sentence, not a file.
+const MAX_MESSAGE: usize = 2_000;
+/// Characters of a quoted line that are kept, in every format.
+const MAX_QUOTE: usize = 1_000;
+
+/// The JSON Schema of `verify --format json`.
+pub const VERIFY_SCHEMA: &str = include_str!("../../docs/verify.schema.json");
 
 /// What one command found over all its folders.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Version of this shape; it grows when a field changes its meaning or goes.
     pub schema_version: u32,
@@ -28,33 +49,83 @@ pub struct Report {
     /// The rulebook's id and version.
     pub rulebook: String,
     pub folders: Vec<FolderReport>,
+    /// Folders that could not be read, so that nothing is known of them.
+    pub failures: Vec<Failure>,
+    /// What annotations and SARIF state paths relative to.
+    #[serde(skip)]
+    pub root: Root,
+}
+
+/// A folder that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    pub path: Utf8PathBuf,
+    /// One sentence: what is wrong and what to do.
+    pub reason: String,
 }
 
 /// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Format {
-    /// For a person at a terminal.
+    /// For a person at a terminal; a table for several folders.
     Plain,
-    /// The published schema, for programs.
+    /// The published schema (`caddie schema verify`), for programs.
     Json,
-    /// A comment for a pull request.
-    Markdown,
+    /// SARIF 2.1.0, as GitHub's code scanning accepts it.
+    Sarif,
+    /// JUnit XML: a suite a folder, a case a rule.
+    Junit,
     /// Annotations of a GitHub workflow.
     Github,
+    /// A comment for a pull request.
+    Markdown,
 }
 
 /// How plain output looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
     pub colour: bool,
-    /// Verdict and score only.
+    /// One line a folder.
     pub quiet: bool,
+    /// Every finding of every folder, also where there are several.
+    pub details: bool,
+    /// Columns of the terminal; `None` in a pipe, where no line is broken or cut to fit.
+    pub width: Option<usize>,
+}
+
+impl Failure {
+    /// Why `path` could not be read, without the path where the error begins with it.
+    pub fn new(path: Utf8PathBuf, error: &crate::Error) -> Failure {
+        let text = error.to_string();
+        let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+        Failure { reason: reason.to_owned(), path }
+    }
 }
 
 impl Report {
     /// A report over folders, in this version's shape.
-    pub fn new(rulebook: String, folders: Vec<FolderReport>) -> Report {
-        Report { schema_version: 1, caddie: env!("CARGO_PKG_VERSION"), rulebook, folders }
+    pub fn new(rulebook: String, mut folders: Vec<FolderReport>) -> Report {
+        folders.iter_mut().flat_map(|folder| &mut folder.findings).for_each(bound);
+        Report {
+            schema_version: 1,
+            caddie: env!("CARGO_PKG_VERSION"),
+            rulebook,
+            folders,
+            failures: Vec::new(),
+            root: Root::default(),
+        }
+    }
+
+    /// Adds the folders that could not be read.
+    pub fn with_failures(mut self, failures: impl IntoIterator<Item = Failure>) -> Report {
+        self.failures.extend(failures);
+        self
+    }
+
+    /// Names what annotations and SARIF state paths relative to; as given otherwise.
+    pub fn with_root(mut self, root: Root) -> Report {
+        self.root = root;
+        self
     }
 
     /// The gravest finding, if there is any.
@@ -62,71 +133,43 @@ impl Report {
         self.folders.iter().flat_map(|folder| &folder.findings).map(|finding| finding.severity).max()
     }
 
-    /// The report as text, ending in a line feed.
+    /// The report as text, ending in a line feed. Plain output of several folders is a table unless `look` asks for
+    /// details.
     pub fn render(&self, format: Format, look: Look) -> String {
         match format {
-            Format::Plain => plain::render(self, look),
+            Format::Plain if look.quiet || look.details || self.folders.len() + self.failures.len() < 2 => {
+                plain::render(self, look)
+            }
+            Format::Plain => self.render_table(look),
             Format::Json => json::render(self),
-            Format::Markdown => markdown::render(self),
+            Format::Sarif => sarif::render(self),
+            Format::Junit => junit::render(self),
             Format::Github => github::render(self),
+            Format::Markdown => markdown::render(self),
         }
     }
+
+    /// Every folder in a row or two, then how often each kind of finding occurs.
+    pub fn render_table(&self, look: Look) -> String {
+        table::render(self, look)
+    }
 }
 
-/// `15,863,489`: counts are read in groups of three digits.
-pub fn thousands(value: impl Into<i128>) -> String {
-    let value: i128 = value.into();
-    let digits = value.unsigned_abs().to_string();
-    let mut text = String::from(if value < 0 { "-" } else { "" });
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+/// Keeps what a stranger's file can put into a report within bounds.
+fn bound(finding: &mut Finding) {
+    let limit = |text: &mut String, max: usize| {
+        if let Some((end, _)) = text.char_indices().nth(max) {
+            text.truncate(end);
+            text.push('…');
         }
-        text.push(digit);
-    }
-    text
-}
-
-/// Text from a stranger's file for one line of a terminal: no control characters, bounded length.
-fn one_line(text: &str) -> String {
-    const MAX: usize = 160;
-    let mut line = String::new();
-    for c in text.trim().chars().take(MAX) {
-        if c.is_control() || is_invisible(c) {
-            let _ = write!(line, "{}", c.escape_unicode());
-        } else {
-            line.push(c);
-        }
-    }
-    if text.trim().chars().count() > MAX {
-        line.push('…');
-    }
-    line
-}
-
-/// A message for one line: it names files and texts of strangers, and may be long.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Bidirectional overrides and zero-width characters, which make a line read other than it is.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    limit(&mut finding.message, MAX_MESSAGE);
+    finding.evidence.iter_mut().for_each(|place| limit(&mut place.text, MAX_QUOTE));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_grouped_and_foreign_text_is_harmless() {
-        assert_eq!(
-            (thousands(15_863_489), thousands(-1_000), thousands(7)),
-            ("15,863,489".into(), "-1,000".into(), "7".into())
-        );
-        assert_eq!(one_line("a\u{1b}[31mb"), "a\\u{1b}[31mb");
-        assert_eq!(one_line(&"x".repeat(500)).chars().count(), 161);
-    }
 
     #[test]
     fn codes_are_unique_and_described() {

@@ -1,11 +1,23 @@
-//! For a person at a terminal: verdict, headroom and the worst findings in the first lines, the evidence below.
+//! For a person at a terminal: verdict, score, headroom and the worst findings in the first ten lines, the evidence
+//! below.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{Finding, FolderReport, Look, Report, Severity, Verdict, one_line, printable, thousands};
+use super::group::{Group, groups};
+use super::pen::Pen;
+use super::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
+use super::{FolderReport, Look, Report, RunFacts, Severity, facts, one_line, place};
 
 /// Findings that are shown in short before the runs.
 const WORST: usize = 3;
+/// Places that a finding shows; JSON has them all.
+const PLACES: usize = 8;
+/// Findings of one group that are shown with their evidence.
+const LIKE: usize = 12;
+/// Columns that a cut text keeps on the narrowest terminal.
+const NARROW: usize = 20;
 
 pub(super) fn render(report: &Report, look: Look) -> String {
     let mut text = String::new();
@@ -13,140 +25,180 @@ pub(super) fn render(report: &Report, look: Look) -> String {
         if index > 0 && !look.quiet {
             text.push('\n');
         }
-        let pen = Pen { colour: look.colour };
-        headline(&mut text, folder, pen);
+        let page = Page { folder, look, pen: Pen { colour: look.colour } };
+        page.headline(&mut text);
         if !look.quiet {
-            summary(&mut text, folder, pen);
-            runs(&mut text, folder);
-            text.push_str(&super::significance_table(folder));
-            details(&mut text, folder, pen);
+            page.summary(&mut text);
+            page.runs(&mut text);
+            page.sizes(&mut text);
+            page.significance(&mut text);
+            page.details(&mut text);
         }
+    }
+    if look.quiet {
+        for failure in &report.failures {
+            let word = Pen { colour: look.colour }.alarm("unread");
+            let _ = writeln!(text, "{word}  {}  ({})", one_line(failure.path.as_str()), one_line(&failure.reason));
+        }
+    } else if look.details && report.folders.len() + report.failures.len() > 1 {
+        text.push('\n');
+        text.push_str(&report.render_table(look));
     }
     text
 }
 
-fn headline(text: &mut String, folder: &FolderReport, pen: Pen) {
-    let (word, style) = match folder.verdict {
-        Verdict::Pass => ("pass", "32"),
-        Verdict::Warn => ("warn", "33"),
-        Verdict::Fail => ("fail", "31"),
-        Verdict::Unknown => ("unknown", "35"),
-    };
-    let count = |severity| folder.findings.iter().filter(|finding| finding.severity == severity).count();
-    let counts: Vec<String> = [
-        (count(Severity::Error), "error"),
-        (count(Severity::Unknown), "unknown"),
-        (count(Severity::Warning), "warning"),
-        (count(Severity::Info), "info"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, name)| format!("{count} {name}"))
-    .collect();
-    let counts = if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") };
-    let _ = writeln!(text, "{}  {}  ({counts})", pen.bold(style, word), one_line(folder.path.as_str()));
+/// One folder and how it is shown.
+struct Page<'a> {
+    folder: &'a FolderReport,
+    look: Look,
+    pen: Pen,
 }
 
-fn summary(text: &mut String, folder: &FolderReport, pen: Pen) {
-    let score = match folder.scores.val_bpb_mean {
-        Some(mean) => {
-            let std = folder.scores.val_bpb_std.map_or_else(String::new, |std| format!(" ± {std:.6}"));
-            let plural = if folder.scores.runs == 1 { "" } else { "s" };
-            format!("val_bpb {mean:.8}{std} over {} run{plural}", folder.scores.runs)
+impl Page<'_> {
+    fn headline(&self, text: &mut String) {
+        let path = one_line(self.folder.path.as_str());
+        let (verdict, tally) = (self.folder.verdict, facts::tally(self.folder));
+        let used = verdict.name().len() + columns(&path) + columns(&tally) + 6;
+        // A long path leaves the tally a line of its own rather than broken in the middle.
+        let between = if self.look.width.is_some_and(|width| used > width) { "\n  " } else { "  " };
+        let _ = writeln!(text, "{}  {path}{between}({tally})", self.pen.verdict(verdict, 0));
+    }
+
+    fn summary(&self, text: &mut String) {
+        let score = match (facts::score(self.folder), facts::metric(self.folder)) {
+            (Some(score), Some(metric)) => format!("val_bpb {score} of {}", one_line(metric)),
+            (Some(score), None) => format!("val_bpb {score}"),
+            (None, _) => "unknown".to_owned(),
+        };
+        let rows = [("score", score), ("size", facts::size(&self.folder.size)), ("track", facts::track(self.folder))];
+        for (name, value) in rows.iter().filter(|_| facts::is_a_folder(self.folder)) {
+            let _ = writeln!(text, "  {name:5}  {}", self.fit(value, 9));
         }
-        None => "unknown".to_owned(),
-    };
-    let counted = folder.size.logged_max.or(folder.size.shipped_max);
-    let size = match (counted, folder.size.headroom) {
-        (Some(counted), Some(headroom)) => format!(
-            "{} of {} bytes, headroom {}",
-            thousands(counted),
-            thousands(folder.size.limit),
-            thousands(headroom)
-        ),
-        _ => format!("unknown, limit {} bytes", thousands(folder.size.limit)),
-    };
-    let _ = writeln!(text, "  score  {score}");
-    let _ = writeln!(text, "  size   {size}");
-    let _ = writeln!(text, "  track  {}", folder.track.as_deref().unwrap_or("not stated; checked as a record"));
-    for finding in folder.findings.iter().filter(|finding| finding.severity > Severity::Info).take(WORST) {
-        let _ = writeln!(text, "  {} {}", pen.severity(finding.severity), one_line(&finding.message));
+        for group in worst(groups(&self.folder.findings)) {
+            let Some(head) = group.head() else { continue };
+            let times = group.times();
+            let used = 3 + head.severity.name().len() + columns(&times);
+            let message = self.fit(&printable(group.message()), used);
+            let _ = writeln!(text, "  {}{times} {message}", self.pen.severity(head.severity));
+        }
     }
-}
 
-fn runs(text: &mut String, folder: &FolderReport) {
-    if folder.runs.is_empty() {
-        return;
+    /// Cut to what a line of the terminal has left after `used` columns; in a pipe to a generous line.
+    fn fit(&self, text: &str, used: usize) -> String {
+        self.look.width.map_or_else(|| one_line(text), |width| cut(text, width.saturating_sub(used).max(NARROW)))
     }
-    let mut rows =
-        vec![["seed", "val_bpb", "val_loss", "train s", "eval s", "steps", "bytes", "log"].map(str::to_owned)];
-    for run in &folder.runs {
-        rows.push([
-            show(run.seed),
-            show(run.val_bpb),
-            show(run.val_loss),
-            show(run.train_seconds.map(seconds)),
-            show(run.eval_seconds.map(seconds)),
-            show(run.steps),
-            show(run.bytes_total.map(thousands)),
-            one_line(run.log.as_str()),
-        ]);
-    }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..8).map(width).collect();
-    let _ = writeln!(text);
-    for row in &rows {
-        let (log, numbers) = (&row[7], &row[..7]);
-        let cells: Vec<String> = numbers.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
-        let _ = writeln!(text, "  {}  {log}", cells.join("  "));
-    }
-}
 
-fn details(text: &mut String, folder: &FolderReport, pen: Pen) {
-    for finding in &folder.findings {
+    fn runs(&self, text: &mut String) {
+        if self.folder.runs.is_empty() {
+            return;
+        }
+        let names = ["seed", "val_bpb", "val_loss", "train s", "eval s", "steps", "bytes"].map(str::to_owned);
+        let mut rows = vec![names];
+        rows.extend(self.folder.runs.iter().map(numbers));
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+        let used: usize = widths.iter().map(|width| width + 2).sum::<usize>() + 2;
+        let logs = self.folder.runs.iter().map(|run| printable(run.log.as_str()));
         let _ = writeln!(text);
-        detail(text, finding, pen);
+        for (row, log) in rows.iter().zip(std::iter::once("log".to_owned()).chain(logs)) {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+            let log = match self.look.width {
+                Some(width) => cut_front(&log, width.saturating_sub(used).max(NARROW / 2)),
+                None => one_line(&log),
+            };
+            let _ = writeln!(text, "  {}  {log}", cells.join("  "));
+        }
+    }
+
+    fn sizes(&self, text: &mut String) {
+        if !facts::is_a_folder(self.folder) {
+            return;
+        }
+        let rows = facts::accountings(&self.folder.size);
+        let label = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
+        let digits = rows.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
+        let _ = writeln!(text, "\n  bytes");
+        for (name, bytes) in rows {
+            let _ = writeln!(text, "  {name:label$}  {bytes:>digits$}");
+        }
+    }
+
+    fn significance(&self, text: &mut String) {
+        if self.folder.significance.is_empty() {
+            return;
+        }
+        let _ = writeln!(text, "\n  significance");
+        text.push_str(&super::significance_table(self.folder));
+    }
+
+    fn details(&self, text: &mut String) {
+        for group in groups(&self.folder.findings) {
+            text.push('\n');
+            self.detail(text, &group);
+        }
+    }
+
+    fn detail(&self, text: &mut String, group: &Group<'_>) {
+        let Some(head) = group.head() else { return };
+        let code = head.code.map_or_else(String::new, |code| format!(" {}", code.name()));
+        let times = group.times();
+        let rule = one_line(&head.rule);
+        let _ = writeln!(text, "{}[{rule}]{code}{times}", self.pen.severity(head.severity));
+        for finding in group.findings.iter().take(LIKE) {
+            text.push_str(&wrapped("  ", &printable(&finding.message), 2, self.look.width));
+            for place in finding.evidence.iter().take(PLACES) {
+                let first = format!("  --> {}: ", one_line(&place::short(place)));
+                text.push_str(&wrapped("", &format!("{first}{}", one_line(&place.text)), 6, self.look.width));
+            }
+            let more = finding.evidence.len().saturating_sub(PLACES);
+            if more > 0 {
+                let _ = writeln!(text, "  --> {more} more places");
+            }
+        }
+        let more = group.findings.len().saturating_sub(LIKE);
+        if more > 0 {
+            let _ = writeln!(text, "  {more} more like these; --format json lists all");
+        }
+        if !head.citations.is_empty() {
+            let citations = printable(&head.citations.join("; "));
+            text.push_str(&wrapped("  rule: ", &citations, 8, self.look.width));
+        }
     }
 }
 
-fn detail(text: &mut String, finding: &Finding, pen: Pen) {
-    let code = finding.code.map_or_else(String::new, |code| format!(" {}", code.name()));
-    let _ = writeln!(text, "{}[{}]{code}", pen.severity(finding.severity), finding.rule);
-    let _ = writeln!(text, "  {}", printable(&finding.message));
-    for place in &finding.evidence {
-        let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
-        let _ = writeln!(text, "  --> {}{line}: {}", one_line(place.file.as_str()), one_line(&place.text));
-    }
-    if !finding.citations.is_empty() {
-        let _ = writeln!(text, "  rule: {}", finding.citations.join("; "));
-    }
+/// The gravest groups; among equally grave ones, those of different rules or codes come first.
+fn worst(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
+    let mut seen = HashMap::new();
+    let mut ranked: Vec<((Reverse<Severity>, usize), Group<'_>)> = groups
+        .into_iter()
+        .filter_map(|group| {
+            let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
+            let before: &mut usize = seen.entry((&head.rule, head.code)).or_default();
+            *before += 1;
+            Some(((Reverse(head.severity), *before), group))
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, group)| group).take(WORST).collect()
+}
+
+/// The numbers of a run, as a row of the table.
+fn numbers(run: &RunFacts) -> [String; 7] {
+    [
+        show(run.seed.map(|seed| seed.to_string())),
+        show(run.val_bpb.map(|value| padded(value, run.decimals))),
+        show(run.val_loss.map(|value| padded(value, run.decimals))),
+        show(run.train_seconds.map(seconds)),
+        show(run.eval_seconds.map(seconds)),
+        show(run.steps.map(|steps| steps.to_string())),
+        show(run.bytes_total.map(thousands)),
+    ]
 }
 
 fn seconds(value: f64) -> String {
     format!("{value:.3}")
 }
 
-fn show<T: std::fmt::Display>(value: Option<T>) -> String {
-    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
-}
-
-/// Colours, or none.
-#[derive(Clone, Copy)]
-struct Pen {
-    colour: bool,
-}
-
-impl Pen {
-    fn bold(self, style: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[1;{style}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    fn severity(self, severity: Severity) -> String {
-        match severity {
-            Severity::Error => self.bold("31", "error"),
-            Severity::Unknown => self.bold("35", "unknown"),
-            Severity::Warning => self.bold("33", "warning"),
-            Severity::Info => self.bold("36", "info"),
-        }
-    }
+fn show(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "?".to_owned())
 }

@@ -4,7 +4,7 @@ mod ladder;
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use ladder::{Alphabet, Evidence, Ladder, Row};
 
@@ -137,10 +137,14 @@ pub struct Rule {
     pub checks: Vec<String>,
     /// Why no check can.
     pub undecided: Option<String>,
+    /// When it was said, where that is known: the rules moved during the challenge.
+    pub since: Option<String>,
+    /// How a finding is cleared, where more is to be said than of its family of rules.
+    pub clear: Option<String>,
 }
 
 /// Who says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Authority {
     /// The challenge's README.

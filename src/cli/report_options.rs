@@ -1,0 +1,210 @@
+//! How and where a report is written: the options that every command with a report shares.
+
+use std::fs::Permissions;
+use std::io::{IsTerminal, Write};
+use std::str::FromStr;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+
+use crate::report::{Format, Look, Report};
+use crate::{Error, Result};
+
+/// Options of a report.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Report")]
+pub struct ReportOptions {
+    /// How the report is written
+    #[arg(long, value_enum, default_value = "plain")]
+    pub format: Format,
+    /// Write the report to a file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<Utf8PathBuf>,
+    /// A further report, e.g. sarif=caddie.sarif; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE")]
+    pub report: Vec<FurtherReport>,
+    /// Every finding of every folder; several folders are a table otherwise
+    #[arg(long)]
+    pub details: bool,
+    /// One line a folder
+    #[arg(long, short, conflicts_with = "details")]
+    pub quiet: bool,
+    /// Colours of plain output; NO_COLOR turns auto into never
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// `FORMAT=FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherReport {
+    pub format: Format,
+    pub file: Utf8PathBuf,
+}
+
+impl FromStr for FurtherReport {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<FurtherReport, String> {
+        let names: Vec<String> = Format::value_variants()
+            .iter()
+            .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        let (name, file) = text.split_once('=').ok_or("give FORMAT=FILE, for example sarif=caddie.sarif")?;
+        let format = Format::from_str(name, false).map_err(|_| format!("{name:?} is none of {}", names.join(", ")))?;
+        if file.is_empty() {
+            return Err(format!("no file after {name}="));
+        }
+        Ok(FurtherReport { format, file: file.into() })
+    }
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Whether output to a `terminal` or to something else is coloured.
+    pub fn wanted(self, terminal: bool) -> bool {
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+}
+
+impl ReportOptions {
+    /// Opens every file, before the work: a bad path fails at once, not after it.
+    ///
+    /// # Errors
+    /// When a file cannot be created, or two reports would be written to one.
+    pub fn open(&self) -> Result<Outputs> {
+        let further = self.report.iter().map(|report| (report.format, &report.file));
+        let files: Vec<(Format, &Utf8PathBuf)> =
+            self.output.iter().map(|file| (self.format, file)).chain(further).collect();
+        for (index, (_, file)) in files.iter().enumerate() {
+            if files.iter().take(index).any(|(_, other)| other == file) && !is_special(file) {
+                return Err(Error::Usage(format!("{file}: two reports cannot be written to one file; name another")));
+            }
+        }
+        let files = files.into_iter().map(|(format, file)| Ok((format, Target::open(file)?))).collect::<Result<_>>()?;
+        let stdout = self.output.is_none().then(|| (self.format, self.look()));
+        Ok(Outputs { stdout, files, look: self.look_of_files() })
+    }
+
+    /// How plain output to standard output looks.
+    fn look(&self) -> Look {
+        let terminal = std::io::stdout().is_terminal();
+        let width = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+        Look {
+            colour: self.color.wanted(terminal),
+            width: terminal.then(width).flatten().filter(|width| *width > 0),
+            ..self.look_of_files()
+        }
+    }
+
+    fn look_of_files(&self) -> Look {
+        Look { colour: self.color == Color::Always, quiet: self.quiet, details: self.details, width: None }
+    }
+}
+
+/// Where the reports go, open.
+#[derive(Debug)]
+pub struct Outputs {
+    stdout: Option<(Format, Look)>,
+    files: Vec<(Format, Target)>,
+    look: Look,
+}
+
+impl Outputs {
+    /// Writes every report. The files come first: they are what a later step reads.
+    ///
+    /// # Errors
+    /// When a file or standard output cannot be written.
+    pub fn write(self, report: &Report) -> Result<()> {
+        for (format, target) in self.files {
+            target.write(report.render(format, self.look).as_bytes())?;
+        }
+        match self.stdout {
+            Some((format, look)) => super::print(&report.render(format, look)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A file under another name until it is complete, so that nobody reads half a report; a pipe or device as it is.
+#[derive(Debug)]
+enum Target {
+    New { file: tempfile::NamedTempFile, path: Utf8PathBuf },
+    Special { file: std::fs::File, path: Utf8PathBuf },
+}
+
+impl Target {
+    fn open(path: &Utf8Path) -> Result<Target> {
+        if path.is_dir() {
+            return Err(Error::Usage(format!("{path}: a folder; name a file for the report")));
+        }
+        if is_special(path) {
+            let file = std::fs::OpenOptions::new().write(true).open(path).map_err(Error::io(path, "opening"))?;
+            return Ok(Target::Special { file, path: path.to_owned() });
+        }
+        let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+        if !folder.is_dir() {
+            return Err(Error::Usage(format!("{path}: there is no folder {folder}; create it first")));
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".caddie-report-");
+        if let Some(permissions) = permissions() {
+            builder.permissions(permissions);
+        }
+        let file = builder.tempfile_in(folder).map_err(Error::io(path, "creating"))?;
+        Ok(Target::New { file, path: path.to_owned() })
+    }
+
+    fn write(self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Target::New { mut file, path } => {
+                file.write_all(bytes).and_then(|()| file.flush()).map_err(Error::io(&path, "writing"))?;
+                file.persist(&path).map_err(|error| Error::io(&path, "writing")(error.error)).map(drop)
+            }
+            Target::Special { mut file, path } => {
+                file.write_all(bytes).and_then(|()| file.flush()).map_err(Error::io(&path, "writing"))
+            }
+        }
+    }
+}
+
+/// A link, pipe or device, such as /dev/stdout: to be written to, not replaced.
+fn is_special(path: &Utf8Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// Those of any new file, before the umask; temporary files are otherwise their owner's alone.
+#[cfg(unix)]
+fn permissions() -> Option<Permissions> {
+    Some(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn permissions() -> Option<Permissions> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_report_names_its_format_and_file() {
+        let report: FurtherReport = "junit=out/a=b.xml".parse().expect("parses");
+        assert_eq!(report, FurtherReport { format: Format::Junit, file: "out/a=b.xml".into() });
+        for (text, reason) in [("x", "give FORMAT=FILE"), ("xml=a", "is none of plain, json"), ("json=", "no file")] {
+            assert!(text.parse::<FurtherReport>().expect_err("refused").contains(reason), "{text}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What a rule or a code means, who says so, and how a finding is cleared: for `caddie explain` and for SARIF's help.
+
+use std::fmt::Write;
+
+use super::text::wrapped;
+use super::{Code, Severity, remedy};
+use crate::rulebook::{Authority, Disposition, Rule, Rulebook};
+
+const REPOSITORY: &str = "https://github.com/openai/parameter-golf";
+/// Similarity from which a name is worth suggesting.
+const SIMILAR: f64 = 0.75;
+/// Names that are suggested at most.
+const SUGGESTIONS: usize = 3;
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic<'a> {
+    Rule(&'a Rule),
+    Code(Code),
+}
+
+impl<'a> Topic<'a> {
+    /// The rule or code of that name; upper and lower case, `-` and `_` are not told apart.
+    pub fn find(name: &str, book: &'a Rulebook) -> Option<Topic<'a>> {
+        let wanted = plain_name(name);
+        let rule = book.rules.iter().find(|rule| plain_name(&rule.id) == wanted).map(Topic::Rule);
+        rule.or_else(|| Code::ALL.iter().copied().find(|code| plain_name(code.name()) == wanted).map(Topic::Code))
+    }
+
+    /// The names nearest to one that is none, best first.
+    pub fn nearest(name: &str, book: &Rulebook) -> Vec<String> {
+        let wanted = plain_name(name);
+        let names = book.rules.iter().map(|rule| rule.id.as_str()).chain(Code::ALL.iter().map(|code| code.name()));
+        let mut scored: Vec<(f64, &str)> = names
+            .map(|name| {
+                let known = plain_name(name);
+                let part = wanted.len() > 2 && known.contains(&wanted);
+                (strsim::jaro_winkler(&wanted, &known).max(if part { 0.9 } else { 0.0 }), name)
+            })
+            .filter(|(score, _)| *score >= SIMILAR)
+            .collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
+    }
+}
+
+fn plain_name(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace('_', "-")
+}
+
+/// One topic, as labelled paragraphs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The rule's id or the code.
+    pub name: String,
+    /// What the rule demands, or what the code means.
+    pub statement: String,
+    /// Label and text.
+    pub parts: Vec<(&'static str, String)>,
+    /// What is cited, each with its address where it has one.
+    pub citations: Vec<(String, Vec<String>)>,
+}
+
+impl Explanation {
+    /// Explains a topic; `about` says in a sentence what a check of that name compares.
+    pub fn new(topic: Topic<'_>, about: impl Fn(&str) -> Option<&'static str>) -> Explanation {
+        match topic {
+            Topic::Rule(rule) => of_rule(rule, about),
+            Topic::Code(code) => Explanation {
+                name: code.name().to_owned(),
+                statement: code.description().to_owned(),
+                parts: vec![
+                    ("to clear it", remedy::of_code(code).to_owned()),
+                    (
+                        "rule",
+                        "the finding names the rule that it speaks to; caddie explain RULE explains that".to_owned(),
+                    ),
+                ],
+                citations: Vec::new(),
+            },
+        }
+    }
+
+    /// For a terminal of `width` columns; unbroken for a pipe.
+    pub fn plain(&self, width: Option<usize>) -> String {
+        let mut text = format!("{}\n", self.name);
+        text += &wrapped("  ", &self.statement, 2, width);
+        text.push('\n');
+        let label = self.parts.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        for (name, part) in &self.parts {
+            text += &wrapped(&format!("  {name:label$}  "), part, label + 4, width);
+        }
+        if !self.citations.is_empty() {
+            text.push_str("\n  cited\n");
+        }
+        for (citation, links) in &self.citations {
+            text += &wrapped("  - ", citation, 4, width);
+            for link in links {
+                let _ = writeln!(text, "    {link}");
+            }
+        }
+        text
+    }
+
+    /// For SARIF's help.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("{}\n\n", self.statement);
+        for (name, part) in &self.parts {
+            let _ = writeln!(text, "- **{name}**: {part}");
+        }
+        for (citation, links) in &self.citations {
+            let links: Vec<String> = links.iter().map(|link| format!("<{link}>")).collect();
+            let _ = writeln!(text, "- {citation} {}", links.join(" "));
+        }
+        text
+    }
+}
+
+fn of_rule(rule: &Rule, about: impl Fn(&str) -> Option<&'static str>) -> Explanation {
+    let decided = match rule.disposition() {
+        Some(Disposition::Checks(names)) => {
+            let each = names.iter().map(|name| match about(name) {
+                Some(about) => format!("{name} ({})", about.trim_end_matches('.')),
+                None => name.clone(),
+            });
+            each.collect::<Vec<_>>().join("; ")
+        }
+        Some(Disposition::Undecided(reason)) => format!("no check: {reason}"),
+        None => "no check".to_owned(),
+    };
+    let mut parts = vec![
+        ("authority", authority(rule.authority).to_owned()),
+        ("severity", severity(rule.severity).to_owned()),
+        ("decided by", decided),
+        ("to clear it", remedy::of_rule(rule)),
+    ];
+    if let Some(since) = &rule.since {
+        parts.insert(2, ("since", since.clone()));
+    }
+    Explanation {
+        name: rule.id.clone(),
+        statement: rule.statement.clone(),
+        parts,
+        citations: rule.citations.iter().map(|citation| (citation.clone(), links(citation))).collect(),
+    }
+}
+
+/// Who says so, and what that is worth.
+fn authority(authority: Authority) -> &'static str {
+    match authority {
+        Authority::Readme => "readme: the challenge's README says so; a submission that breaks it can be refused",
+        Authority::Ruling => "ruling: a maintainer said so in a thread, or merged or closed accordingly",
+        Authority::Practice => "practice: merged records do it and nobody ruled; another way may be accepted as well",
+        Authority::Consensus => "consensus: participants agree on it; no maintainer ruled",
+        Authority::Contested => "contested: open or ruled inconsistently, so a finding is never an error",
+    }
+}
+
+/// What a finding of this severity means.
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error: a plain breach; a milder case is reported as a warning or as information",
+        Severity::Unknown => "unknown: the files do not decide it; a reader must look",
+        Severity::Warning => "warning: to be corrected or explained; alone no reason to refuse a folder",
+        Severity::Info => "info: worth knowing, nothing to correct",
+    }
+}
+
+/// The addresses of what a citation names: pull requests, issues, the README, the baseline script.
+pub(super) fn links(citation: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    if citation.starts_with("README") {
+        let anchors = [
+            ("FAQ", "faq"),
+            ("Submission Process", "submission-process"),
+            ("Getting Started", "getting-started"),
+            ("Non-record", "non-record-submissions"),
+        ];
+        let anchor = anchors.iter().find(|(name, _)| citation.contains(name)).map_or("readme", |(_, anchor)| anchor);
+        links.push(format!("{REPOSITORY}#{anchor}"));
+    }
+    if citation.contains("train_gpt.py of the baseline") {
+        links.push(format!("{REPOSITORY}/blob/main/train_gpt.py"));
+    }
+    let mut kind = "pull";
+    for word in citation.split(|c: char| !(c.is_ascii_alphanumeric() || c == '#')) {
+        match word.to_ascii_lowercase().as_str() {
+            "issue" | "issues" => kind = "issues",
+            "pr" | "prs" => kind = "pull",
+            _ => {}
+        }
+        let number = word.strip_prefix('#').filter(|digits| !digits.is_empty());
+        if let Some(number) = number.filter(|digits| digits.len() <= 6 && digits.bytes().all(|c| c.is_ascii_digit())) {
+            let link = format!("{REPOSITORY}/{kind}/{number}");
+            if !links.contains(&link) {
+                links.push(link);
+            }
+        }
+    }
+    links
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_however_they_are_written_and_near_ones_suggested() {
+        let book = Rulebook::builtin().expect("loads");
+        assert!(
+            matches!(Topic::find("SIZE_CAP_DECIMAL", &book), Some(Topic::Rule(rule)) if rule.id == "size-cap-decimal")
+        );
+        assert_eq!(Topic::find("rounding", &book), Some(Topic::Code(Code::Rounding)));
+        assert_eq!(Topic::find("nonsense", &book), None);
+        assert_eq!(Topic::nearest("size-cap-decmal", &book).first().map(String::as_str), Some("size-cap-decimal"));
+        assert!(Topic::nearest("ledger", &book).contains(&"LEDGER_MISSING".to_owned()));
+        assert_eq!(Topic::nearest("§", &book), Vec::<String>::new());
+    }
+
+    #[test]
+    fn citations_lead_to_what_they_cite() {
+        assert_eq!(
+            links("PR #1809, #1835 (issue #1017)"),
+            ["pull/1809", "pull/1835", "issues/1017"].map(|end| format!("{REPOSITORY}/{end}"))
+        );
+        assert_eq!(links("README FAQ"), [format!("{REPOSITORY}#faq")]);
+        assert_eq!(links("# of runs, #12345678"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_rule_that_no_check_decides_says_why() {
+        let mut rule = Rulebook::builtin().expect("loads").rules.remove(0);
+        rule.checks.clear();
+        rule.undecided = Some("nobody logs it".to_owned());
+        let text = Explanation::new(Topic::Rule(&rule), |_| None).plain(Some(60));
+        assert!(text.contains("decided by   no check: nobody logs it"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 60 || line.contains("https://")), "{text}");
+    }
+
+    #[test]
+    fn every_rule_and_code_says_how_it_is_cleared() {
+        let book = Rulebook::builtin().expect("loads");
+        let topics = book.rules.iter().map(Topic::Rule).chain(Code::ALL.iter().copied().map(Topic::Code));
+        for topic in topics {
+            let explanation = Explanation::new(topic, |_| None);
+            let clear = explanation.parts.iter().find(|(label, _)| *label == "to clear it").expect("a part");
+            assert!(clear.1.ends_with('.') && !explanation.statement.is_empty(), "{explanation:?}");
+        }
+    }
+}

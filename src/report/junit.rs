@@ -1,0 +1,107 @@
+//! JUnit XML: a suite a folder, a case a rule, so that what was checked and holds is visible as well. No time stamps:
+//! the same folder gives the same bytes.
+
+use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
+
+use super::text::printable;
+use super::{Failure, Finding, FolderReport, Report, Severity, place};
+use crate::rulebook::{Rule, Rulebook};
+
+pub(super) fn render(report: &Report) -> String {
+    let mut junit = Junit::new("caddie verify");
+    let rules = decided_rules();
+    for folder in &report.folders {
+        junit.add_test_suite(suite(folder, &rules));
+    }
+    for failure in &report.failures {
+        junit.add_test_suite(unread(failure));
+    }
+    // Text is made valid XML by the crate; writing into memory cannot fail.
+    let mut text = junit.to_string().unwrap_or_default();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// The rules that checks decide in a folder, with their statements. A rule that none decides is no case, for it cannot
+/// pass; one about a pull request is a case only where it was found broken.
+fn decided_rules() -> Vec<(String, String)> {
+    let rules = Rulebook::builtin().map(|book| book.rules).unwrap_or_default();
+    let of_a_folder = |rule: &Rule| !rule.checks.is_empty() && !rule.id.starts_with("pr-");
+    rules.into_iter().filter(of_a_folder).map(|rule| (rule.id, rule.statement)).collect()
+}
+
+fn suite(folder: &FolderReport, rules: &[(String, String)]) -> TestSuite {
+    let name = printable(folder.path.as_str());
+    let mut suite = TestSuite::new(name.clone());
+    let mut add = |rule: &str, statement: Option<&str>| {
+        let findings: Vec<&Finding> = folder.findings.iter().filter(|finding| finding.rule == rule).collect();
+        let mut case = case(rule, &findings);
+        case.set_classname(name.clone());
+        if let Some(statement) = statement {
+            case.add_property(("statement", statement));
+        }
+        suite.add_test_case(case);
+    };
+    for (rule, statement) in rules {
+        add(rule, Some(statement));
+    }
+    let mut further: Vec<&str> = folder.findings.iter().map(|finding| finding.rule.as_str()).collect();
+    further.sort_unstable();
+    further.dedup();
+    for rule in further.into_iter().filter(|rule| !rules.iter().any(|(known, _)| known == rule)) {
+        add(rule, None);
+    }
+    suite
+}
+
+/// An error fails the case, what could not be determined skips it, and the rest is its output.
+fn case(rule: &str, findings: &[&Finding]) -> TestCase {
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let (deciding, rest): (Vec<&Finding>, Vec<&Finding>) =
+        findings.iter().partition(|finding| finding.severity > Severity::Warning && Some(finding.severity) == worst);
+    let status = match deciding.first() {
+        None => TestCaseStatus::success(),
+        Some(first) => {
+            let mut status = match first.severity {
+                Severity::Error => TestCaseStatus::non_success(NonSuccessKind::Failure),
+                _ => TestCaseStatus::skipped(),
+            };
+            status.set_message(printable(&first.message)).set_type(kind(first));
+            status.set_description(deciding.iter().map(|finding| paragraph(finding)).collect::<String>());
+            status
+        }
+    };
+    let mut case = TestCase::new(printable(rule), status);
+    if !rest.is_empty() {
+        let with_severity = |finding: &&Finding| format!("{} {}", finding.severity.name(), paragraph(finding));
+        case.set_system_out(rest.iter().map(with_severity).collect::<String>());
+    }
+    case
+}
+
+fn kind(finding: &Finding) -> String {
+    finding.code.map_or_else(|| printable(&finding.rule), |code| code.name().to_owned())
+}
+
+/// A finding with its places, a line each.
+fn paragraph(finding: &Finding) -> String {
+    let mut text = format!("{}: {}\n", kind(finding), printable(&finding.message));
+    for evidence in &finding.evidence {
+        text += &format!("  {}: {}\n", printable(&place::short(evidence)), printable(&evidence.text));
+    }
+    text
+}
+
+/// A folder that could not be read is a suite with an error.
+fn unread(failure: &Failure) -> TestSuite {
+    let name = printable(failure.path.as_str());
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_message(printable(&failure.reason)).set_type("UNREADABLE");
+    let mut case = TestCase::new("read", status);
+    case.set_classname(name.clone());
+    let mut suite = TestSuite::new(name);
+    suite.add_test_case(case);
+    suite
+}

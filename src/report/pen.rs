@@ -1,0 +1,54 @@
+//! Colours, or none.
+
+use super::{Severity, Verdict};
+
+/// Writes words in colour where that was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pen {
+    pub colour: bool,
+}
+
+impl Pen {
+    /// A severity's word.
+    pub fn severity(self, severity: Severity) -> String {
+        self.bold(colour_of(severity), severity.name())
+    }
+
+    /// A verdict's word, padded to `width`.
+    pub fn verdict(self, verdict: Verdict, width: usize) -> String {
+        let style = match verdict {
+            Verdict::Pass => "32",
+            Verdict::Warn => "33",
+            Verdict::Fail => "31",
+            Verdict::Unknown => "35",
+        };
+        self.bold(style, &format!("{:width$}", verdict.name()))
+    }
+
+    /// Something that failed.
+    pub fn alarm(self, text: &str) -> String {
+        self.bold("31", text)
+    }
+
+    /// A column's name, or what matters less.
+    pub fn dim(self, text: &str) -> String {
+        self.styled("2", text)
+    }
+
+    fn bold(self, style: &str, text: &str) -> String {
+        self.styled(&format!("1;{style}"), text)
+    }
+
+    fn styled(self, style: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn colour_of(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "31",
+        Severity::Unknown => "35",
+        Severity::Warning => "33",
+        Severity::Info => "36",
+    }
+}

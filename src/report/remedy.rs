@@ -1,0 +1,99 @@
+//! How findings are cleared, by code and by rule.
+
+use super::Code;
+use crate::rulebook::Rule;
+
+/// What a participant does about a finding with this code.
+pub(super) fn of_code(code: Code) -> &'static str {
+    use Code::*;
+    match code {
+        MissingReadme => "Add a README.md that explains the submission and states its results.",
+        MissingSubmissionJson => "Add submission.json with author, github_id, name, date and val_bpb.",
+        MissingTrainScript | EmptyTrainScript => "Ship the script that the logs are of, as train_gpt.py.",
+        MissingLog | SeedWithoutLog => "Add the log that the script wrote for each claimed run, unedited.",
+        NonstandardScriptName | NonstandardJsonName => "Rename the file to the name that the README asks for.",
+        UnreadableFile => "Ship regular files, readable and in UTF-8; replace links by what they point to.",
+        JsonInvalid => "Correct the JSON at the line shown; NaN, comments and repeated keys are not JSON.",
+        JsonMissingField | JsonNullField => "Fill in the key, or remove it where it is optional.",
+        DuplicateLog | DoubleRunInLog => "Ship each run once; another name does not make another run.",
+        OtherLog | LogIsOtherRun => "Ship the claimed runs' logs, and say in README.md what any other log is.",
+        FewerThan3SeedLogs | SameSeedInSeveralLogs | Independence => {
+            "Run the same script with at least three distinct seeds and ship every log."
+        }
+        SeedLabelMismatch => "Name the file and the claim by the seed that the log prints.",
+        SelectedSeeds => "Report every seed that was run, or say why one is left out.",
+        SizeOverCapLogged => "Shrink the model or the code until every seed fits, and run again.",
+        SizeOverCapShipped => {
+            "Ship the script in the form whose bytes were counted, so that the total fits as shipped."
+        }
+        SizePartsNeTotal | JsonBytesFormula => "State model, code and total of one accounting of one run.",
+        SizeNotLogged | SizeOnlyInMb | Units | JsonBytesRounded => {
+            "Let the script print model, code and total in bytes (1 MB is 1,000,000), and state those numbers."
+        }
+        CodeSizeNeCommitted
+        | CodeCountMethod
+        | CodeChangedAfterCount
+        | CodeChangedBetweenSeeds
+        | CodeChangedDuringRun
+        | CodeDigestMismatch
+        | ScriptIsNotTheRun
+        | EmbeddedSourceEdited
+        | EmbeddedSourceNeLoggedCodeSize => {
+            "Ship exactly the script that ran, and run all seeds with it; where they differ, say in README.md how."
+        }
+        ExternalBinary => "Declare the program in README.md as a prerequisite of the setup.",
+        ExtraFiles => "Remove files that the submission does not need, or say what they are and that they are counted.",
+        TrainTimeOver600s | EvalTimeOver600s | TrainPlusGptqOver600s | EvalWallOver600s => {
+            "Run again within the limit, or submit outside the record track and say so."
+        }
+        TrainTimeUnknown | EvalTimeUnknown | HardwareUnknown => "Ship a log in which the script prints it.",
+        ScoreUnknown | PreQuantScore => "Score the model reloaded from its compressed file, and ship that log.",
+        ClaimNotInLogs | JsonScoreNotMean | HeadlineIsOtherMetric | Rounding | ClaimOnlyInReadme | ClaimOnlyInTsv => {
+            "State the mean of the official metric over the shipped logs, with the digits that they print."
+        }
+        StdIsPopulation | StdMismatch | StdJson | ReadmeStdMismatch => {
+            "State the sample standard deviation (divided by n - 1) of the shipped logs' scores."
+        }
+        JsonBpbLossRatio | JsonValLossIsBpb | JsonValLossNeLog => {
+            "State val_loss in nats per token and val_bpb in bits per byte of the same evaluation."
+        }
+        WrongHardware | WrongWorldSize | JsonHardwareNeLog => {
+            "Time a record on 8 H100 SXM, or submit outside the record track; state the machine of the logs."
+        }
+        ConfigDrift => "Run every seed with one configuration, or say in README.md what differs.",
+        MultiRunLog | ResumedRun | OfficialScoreInSecondLog | TrailingWorseMetric => {
+            "Ship one log a run, from its first step to its official score; say in README.md where it is otherwise."
+        }
+        PartialValidation => "Score the whole validation split.",
+        Below0005Nats => "Nothing is wrong in the files: the improvement is smaller than the README asks of a record.",
+        NatsAcrossTokenizers => "Compare val_bpb across tokenizers; nats per token are comparable within one only.",
+        ReadmeWithoutResults => "Add a table of results with a row a seed.",
+        ReadmeIncomplete => "Add the file, or take the reference out of README.md.",
+        LedgerUnreadable | LedgerMissing | LedgerNeLog | LedgerDigestMismatch => {
+            "Ship the ledger that the run wrote, unedited; caddie reproduce writes it again."
+        }
+        RecipeNeLog => "Ship the recipe that the runs were trained with; the logs embed it.",
+        TrackUnknown => "Name one of the challenge's tracks, or leave the key out.",
+        _ => "Correct the number or file that the evidence shows, or explain the difference in README.md.",
+    }
+}
+
+/// What a participant does about a finding on this rule.
+pub(super) fn of_rule(rule: &Rule) -> String {
+    if let Some(clear) = &rule.clear {
+        return clear.clone();
+    }
+    let family = rule.id.split('-').next().unwrap_or("");
+    let text = match family {
+        "pkg" | "pr" => "Add or correct the file that the finding names, and run caddie verify again.",
+        "size" => "Count code and model as they ship, bring the largest seed under the limit, and state those bytes.",
+        "time" => "Run again within the limit on the track's hardware, or submit outside the record track and say so.",
+        "stat" => {
+            "Add runs with distinct seeds of the one configuration, and state mean and sample std of all of them."
+        }
+        "score" | "bpb" => "State the official metric of the model reloaded from its file, as the logs print it.",
+        "repro" => "Copy the number from the log, or ship the log that the number is from.",
+        _ => "Correct what the evidence shows, or explain it in README.md.",
+    };
+    text.to_owned()
+}
