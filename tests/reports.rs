@@ -185,8 +185,9 @@ fn the_first_ten_lines_show_verdict_score_headroom_and_the_worst() {
     let top: Vec<&str> = text.lines().take(10).collect();
     assert!(top[0].starts_with("fail  records/"), "{top:?}");
     let shown = |part: &str| assert!(top.iter().any(|line| line.contains(part)), "{part} is not in {top:#?}");
-    ["val_bpb 1.25670935", "headroom", "error seed 42: training took 601"].into_iter().for_each(shown);
-    assert_eq!(top.iter().filter(|line| line.starts_with("  error") || line.starts_with("  unknown")).count(), 3);
+    ["val_bpb 1.25670935", "headroom", "error training of train_seed42.log took 601"].into_iter().for_each(shown);
+    let worst = |line: &&&str| ["  error ", "  unknown ", "  warning "].iter().any(|level| line.starts_with(level));
+    assert_eq!(top.iter().filter(worst).count(), 3, "{top:#?}");
 }
 
 #[test]
@@ -367,7 +368,7 @@ fn junit_shows_what_passes_as_well_and_is_the_same_every_time() {
         let end = text[from..].find("</testcase>").expect("an end");
         &text[from..from + end]
     };
-    assert!(case("time-train-600").contains("<failure message=\"seed 42: training took 601"));
+    assert!(case("time-train-600").contains("<failure message=\"training of train_seed42.log took 601"));
     assert!(case("time-eval-600").contains("<skipped message="));
     assert!(!case("size-cap-decimal").contains("<failure") && !case("size-cap-decimal").contains("<skipped"));
     assert!(case("pkg-json").contains("<system-out>warning JSON_MISSING_FIELD: "));

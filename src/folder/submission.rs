@@ -53,6 +53,8 @@ pub struct Submission {
     pub null_keys: Vec<String>,
     /// Top-level texts as written: key, text, line.
     pub texts: Vec<(String, String, u64)>,
+    /// Top-level numbers as written: key, number, line.
+    pub numbers: Vec<(String, Stated, u64)>,
     /// Top-level keys as written, with their lines.
     pub keys: Vec<(String, u64)>,
     /// Top-level keys that the canonical schema does not know, verbatim.
@@ -93,10 +95,11 @@ impl Submission {
         if !matches!(root.value, Json::Object(_)) {
             return Err(JsonError { line: root.line, reason: "the file is not a JSON object".to_owned() });
         }
-        let texts = root.entries().iter();
+        let (texts, numbers) = (root.entries().iter(), root.entries().iter());
         let base = BASE.iter().find_map(|key| Some((*key, pull_request(root.get(key)?)?)));
         let mut submission = Submission {
             texts: texts.filter_map(|(key, node)| Some((key.clone(), node.text()?.to_owned(), node.line))).collect(),
+            numbers: numbers.filter_map(|(key, node)| Some((key.clone(), node.number()?, node.line))).collect(),
             keys: root.entries().iter().map(|(key, node)| (key.clone(), node.line)).collect(),
             base_pr: base.map(|(_, number)| number),
             base_key: base.map(|(key, _)| key.to_owned()),
@@ -136,6 +139,12 @@ impl Submission {
     pub fn text(&self, key: &str) -> Option<(&str, u64)> {
         let (_, text, line) = self.texts.iter().find(|(name, text, _)| name == key && !text.is_empty())?;
         Some((text, *line))
+    }
+
+    /// A top-level number under the key that it is written under, with its line.
+    pub fn number(&self, key: &str) -> Option<(Stated, u64)> {
+        let (_, stated, line) = self.numbers.iter().find(|(name, ..)| name == key)?;
+        Some((*stated, *line))
     }
 
     /// A text under its canonical name, whatever its spelling in the file.

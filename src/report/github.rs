@@ -48,7 +48,7 @@ fn level_of(severity: Severity) -> &'static str {
 
 fn annotation(report: &Report, folder: &FolderReport, finding: &Finding, level: &str) -> String {
     let first = finding.evidence.first();
-    let file = first.map_or_else(|| place::landmark(folder), |place| place.file.clone());
+    let file = place::file_of(folder, first);
     let mut properties = format!("file={}", property(&report.root.relative(&folder.path.join(file))));
     if let Some(line) = first.and_then(|place| place.line) {
         let _ = write!(properties, ",line={line},endLine={line}");

@@ -49,7 +49,7 @@ fn clean(path: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// The file that stands for a folder where a finding names none: one that the folder is known to hold.
-pub(super) fn landmark(folder: &FolderReport) -> Utf8PathBuf {
+fn landmark(folder: &FolderReport) -> Utf8PathBuf {
     let lacks = |code: Code| folder.findings.iter().any(|finding| finding.code == Some(code));
     if !lacks(Code::MissingReadme) {
         "README.md".into()
@@ -58,6 +58,13 @@ pub(super) fn landmark(folder: &FolderReport) -> Utf8PathBuf {
     } else {
         folder.runs.first().map_or_else(Utf8PathBuf::new, |run| run.log.clone())
     }
+}
+
+/// The file, below the folder, at which a finding is shown: its first evidence's, where that is a file. Evidence about
+/// the folder itself (`.`) is shown at the landmark, because annotations and SARIF want a file.
+pub(super) fn file_of(folder: &FolderReport, evidence: Option<&Evidence>) -> Utf8PathBuf {
+    let named = evidence.map(|place| &place.file).filter(|file| !file.as_str().is_empty() && *file != ".");
+    named.cloned().unwrap_or_else(|| landmark(folder))
 }
 
 /// The evidence's file and line as `train.log:21`.

@@ -145,7 +145,7 @@ impl Results<'_> {
         let location = match finding.evidence.first() {
             Some(place) => self.location(folder, place, None),
             None => {
-                let file = folder.path.join(place::landmark(folder));
+                let file = folder.path.join(place::file_of(folder, None));
                 Location::builder().physical_location(physical(&self.report.root.relative(&file), None)).build()
             }
         };
@@ -172,7 +172,7 @@ impl Results<'_> {
     }
 
     fn location(&self, folder: &FolderReport, evidence: &Evidence, id: Option<i64>) -> Location {
-        let path = self.report.root.relative(&folder.path.join(&evidence.file));
+        let path = self.report.root.relative(&folder.path.join(place::file_of(folder, Some(evidence))));
         let mut location = Location::builder().physical_location(physical(&path, Some(evidence))).build();
         location.id = id;
         location.message = Some(Message::builder().text(escaped(&evidence.text)).build());
@@ -182,7 +182,7 @@ impl Results<'_> {
     /// What stays the same when lines are added above: the rule, the file and what its line says, not its number.
     fn fingerprint(&mut self, folder: &FolderReport, finding: &Finding) -> String {
         let first = finding.evidence.first();
-        let file = first.map_or_else(|| place::landmark(folder), |place| place.file.clone());
+        let file = place::file_of(folder, first);
         let path = self.report.root.relative(&folder.path.join(file));
         let code = finding.code.map_or("", |code| code.name());
         let seen = first.map_or("", |place| place.text.trim());

@@ -1,7 +1,5 @@
 //! What the folder itself says about its improvement: t, df and p, the baseline, and differences in nats.
 
-use serde_json::Value;
-
 use super::baseline::{Baseline, runs_of};
 use super::named;
 use crate::checks::{Context, Track};
@@ -23,8 +21,8 @@ const ROUNDED: f64 = 1e-4;
 fn stated(context: &Context<'_>, names: &[&'static str]) -> Option<(&'static str, Stated, Option<u64>)> {
     let metadata = context.folder.metadata()?;
     names.iter().find_map(|name| {
-        let Value::Number(number) = metadata.extra.get(*name)? else { return None };
-        Some((*name, Stated::parse(&number.to_string())?, metadata.line_of(name)))
+        let (stated, line) = metadata.number(name)?;
+        Some((*name, stated, Some(line)))
     })
 }
 
@@ -182,17 +180,13 @@ fn readme_name(context: &Context<'_>) -> String {
 /// `delta_vs_base_bpb` beside `delta_vs_base_nats` or `delta_vs_base_loss_nats`.
 fn json_pairs(context: &Context<'_>) -> Vec<NatsPair> {
     let Some(metadata) = context.folder.metadata() else { return Vec::new() };
-    let number = |key: &str| match metadata.extra.get(key)? {
-        Value::Number(number) => Stated::parse(&number.to_string()),
-        _ => None,
-    };
     let pair = |key: &String| {
         let stem = key.strip_suffix("_bpb").filter(|stem| stem.starts_with("delta"))?;
-        let other =
-            [format!("{stem}_nats"), format!("{stem}_loss_nats")].into_iter().find(|key| number(key).is_some())?;
-        let (bpb, nats) = (number(key)?, number(&other)?);
+        let of = |other: String| metadata.number(&other).map(|(nats, line)| (other, nats, line));
+        let (other, nats, line) = of(format!("{stem}_nats")).or_else(|| of(format!("{stem}_loss_nats")))?;
+        let (bpb, _) = metadata.number(key)?;
         let text = format!("\"{key}\": {}, \"{other}\": {}", bpb.value, nats.value);
-        Some(NatsPair { bpb, nats, text, line: metadata.line_of(&other)? })
+        Some(NatsPair { bpb, nats, text, line })
     };
-    metadata.extra.keys().filter_map(pair).collect()
+    metadata.numbers.iter().filter_map(|(key, ..)| pair(key)).collect()
 }
