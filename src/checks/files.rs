@@ -82,6 +82,9 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 let message = format!("{log} is not counted: {claimed} gives this seed's claimed score");
                 (Code::OtherLog, Severity::Info, message)
             }
+            NotCounted::PrintedIn(other) => {
+                (Code::OtherLog, Severity::Info, format!("{log} prints the run of {other} again; counted once"))
+            }
             NotCounted::OtherRunInFile => {
                 (Code::OtherLog, Severity::Info, format!("{log} holds several runs; another of them is counted"))
             }

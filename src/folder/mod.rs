@@ -206,8 +206,8 @@ fn read_logs(
                 let runs = log.runs.into_iter().filter(RunLog::is_a_run);
                 logs.extend(runs.map(|run| RunLog { log: file.path.clone(), ..run }));
             }
-            // A text file that is no log is no business of a checker.
-            Ok(_) if file.path.extension() == Some("txt") => {}
+            // A text file that is no log is no business of a checker, nor is what a driver says of the logs.
+            Ok(log) if log.of_a_driver || file.path.extension() == Some("txt") => {}
             Ok(_) => not_logs.push(file.path.clone()),
             Err(error) => note(&file.path, inside(root, &error)),
         }

@@ -31,6 +31,9 @@ impl Parser {
             self.hardware(rest.trim());
         } else if line.starts_with('|') {
             self.nvidia_smi(line);
+        } else if line.starts_with("RUN seed=") || line.starts_with("DONE seed=") {
+            // `[19:35:17] DONE seed=42 rc=0 dur=717s`
+            self.of_a_driver = true;
         } else if !self.data(line) {
             self.settings(line);
         }
