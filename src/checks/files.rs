@@ -44,7 +44,7 @@ fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         Some(_) => {}
     }
-    if context.runs().is_empty() {
+    if context.runs().is_empty() && context.folder.runs.not_logs.is_empty() {
         let message = "no training log is in the folder: add the log of each seed (train_seed<N>.log)";
         findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
     }

@@ -47,12 +47,13 @@ impl Parser {
             self.train_shards(line);
         } else if line.starts_with("train_loader:dataset:") {
             self.train_shards(line);
-            self.current.run.dataset = value(line, "train_loader:dataset:").map(str::to_owned);
+            if let Some(name) = value(line, "train_loader:dataset:") {
+                self.dataset(name);
+            }
             self.settings(line);
         } else if line.starts_with("val_bpb:enabled") {
             if let Some(path) = value(line, "tokenizer_path=") {
-                self.current.run.tokenizer = Some(path.to_owned());
-                self.note("tokenizer");
+                self.tokenizer(path);
             }
         } else {
             return false;
@@ -112,13 +113,23 @@ impl Parser {
         if !named || run.hyperparameters.len() >= MAX_HYPERPARAMETERS {
             return;
         }
-        match key {
-            "tokenizer_path" => run.tokenizer = Some(value.to_owned()),
-            "data_path" | "datasets_dir" => run.dataset = Some(value.to_owned()),
-            _ => {}
-        }
         run.hyperparameters.insert(key.to_owned(), value.to_owned());
         self.understood = true;
+        match key {
+            "tokenizer_path" => self.tokenizer(value),
+            "data_path" | "datasets_dir" => self.dataset(value),
+            _ => {}
+        }
+    }
+
+    fn tokenizer(&mut self, path: &str) {
+        self.current.run.tokenizer = Some(path.to_owned());
+        self.note("tokenizer");
+    }
+
+    fn dataset(&mut self, path: &str) {
+        self.current.run.dataset = Some(path.to_owned());
+        self.note("dataset");
     }
 
     fn seed(&mut self, text: &str) {
