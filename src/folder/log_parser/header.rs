@@ -74,6 +74,9 @@ impl Parser {
             if let Some(seed) = self.current.run.hyperparameters.get("seed").cloned() {
                 self.seed(&seed);
             }
+        } else if let Some((_, seed)) = line.rsplit_once(" seed:").filter(|_| self.awaits_seed()) {
+            // `lr:embed=0.035 … wall:600s seed:42`, at the end of a line of settings.
+            self.seed(seed);
         } else if SETTINGS.iter().any(|key| line.starts_with(key)) {
             line.split_whitespace().filter_map(|word| word.split_once(':')).for_each(|(k, v)| self.setting(k, v));
         }
@@ -120,6 +123,11 @@ impl Parser {
             "data_path" | "datasets_dir" => self.dataset(value),
             _ => {}
         }
+    }
+
+    /// Before the first step, and no `seed:` line was seen.
+    fn awaits_seed(&self) -> bool {
+        self.current.run.seed.is_none() && self.current.run.steps.is_none()
     }
 
     fn tokenizer(&mut self, path: &str) {
