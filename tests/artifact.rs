@@ -124,7 +124,11 @@ fn archive(declared: &serde_json::Value, more: Vec<Entry<'_>>) -> Vec<u8> {
     let mut entries = vec![file("manifest.json", &json), file("train_gpt.py", SCRIPT)];
     entries.push(file("seed-1/model.int8.zlib", MODEL));
     entries.extend(more);
-    zstd::encode_all(tar_of(&entries).as_slice(), 3).unwrap()
+    // With a checksum, as caddie packs: one changed byte below it may rename a member in header and manifest alike.
+    let mut zstd = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    zstd.include_checksum(true).unwrap();
+    zstd.write_all(&tar_of(&entries)).unwrap();
+    zstd.finish().unwrap()
 }
 
 /// Unpacks `bytes`; on refusal nothing may be left beside the archive.

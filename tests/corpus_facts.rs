@@ -185,6 +185,12 @@ fn logs_of_proposed_folders_are_understood() {
                     eprintln!("claim {} is none of {scores:?}: {folder}", claim.stated.value);
                 }
             }
+            for other in read.runs.others.iter().filter(|other| other.run.run_index > 0 || other.run.span.0 > 1) {
+                eprintln!("several runs: {folder}/{} {:?} {:?}", other.run.log, other.run.span, other.why);
+            }
+            if runs().next().is_none() && read.runs.not_logs.is_empty() {
+                eprintln!("not even a log: {folder}");
+            }
             if !scored {
                 eprintln!("{}: {folder}", if runs().next().is_some() { "no score" } else { "no run" });
             }

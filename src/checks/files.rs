@@ -44,7 +44,7 @@ fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         Some(_) => {}
     }
-    if context.runs().is_empty() {
+    if context.runs().is_empty() && context.folder.runs.not_logs.is_empty() {
         let message = "no training log is in the folder, so its scores, sizes, times and seeds are unknown: add the log of \
                        each seed (train_seed<N>.log)";
         findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
@@ -80,6 +80,9 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
             NotCounted::ClaimedIn(claimed) => {
                 let message = format!("{log} is not counted: {claimed} gives this seed's claimed score");
                 (Code::OtherLog, Severity::Info, message)
+            }
+            NotCounted::PrintedIn(other) => {
+                (Code::OtherLog, Severity::Info, format!("{log} prints the run of {other} again; counted once"))
             }
             NotCounted::OtherRunInFile => {
                 (Code::OtherLog, Severity::Info, format!("{log} holds several runs; another of them is counted"))

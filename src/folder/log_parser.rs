@@ -36,6 +36,7 @@ struct Parser {
     earlier: Vec<RunLog>,
     /// Runs that were dropped because the file holds too many.
     dropped: u64,
+    of_a_driver: bool,
     number: u64,
     dump: Option<Dump>,
     /// The line that is read does not fit, and its beginning was hashed.
@@ -185,7 +186,7 @@ impl Parser {
             self.end_script(dump, false);
         }
         self.next_run(self.number + 1);
-        split::settle(self.earlier, self.dropped)
+        split::settle(self.earlier, self.dropped, self.of_a_driver)
     }
 
     /// Remembers where `field` is stated.

@@ -115,6 +115,11 @@ fn exact_twin(lines: &[MetricLine], index: usize) -> usize {
     twins.max_by_key(|(at, line)| (line.decimals, *at)).map_or(index, |(at, _)| at)
 }
 
+/// Whether two lines state one score, as far as the coarser of them says.
+fn near(a: &MetricLine, b: &MetricLine) -> bool {
+    (a.val_bpb - b.val_bpb).abs() < 1e-4
+}
+
 /// Makes `lines[index]` the official metric of `run`.
 pub(super) fn choose(run: &mut RunLog, index: usize) {
     let Some(chosen) = run.metric_lines.get(index).cloned() else { return };
@@ -123,8 +128,11 @@ pub(super) fn choose(run: &mut RunLog, index: usize) {
     let timed = if chosen.eval_seconds.is_some() {
         Some(&chosen)
     } else {
-        let before = run.metric_lines[..index].iter().rev().find(clock);
-        before.or_else(|| run.metric_lines[index..].iter().find(clock))
+        let (before, after) = run.metric_lines.split_at(index);
+        // Under another name only where it is the same result.
+        let same = |line: &&MetricLine| !line.diagnostic && line.eval_seconds.is_some() && near(line, &chosen);
+        let named = before.iter().rev().find(clock).or_else(|| after.iter().find(clock));
+        named.or_else(|| before.iter().rev().find(same))
     };
     let timed = timed.map(|line| (line.eval_seconds, line.line));
     run.metric = Some(chosen.name);

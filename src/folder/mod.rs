@@ -204,6 +204,12 @@ fn is_model(name: &str) -> bool {
     named && !name.ends_with(".pt") && !name.ends_with(".json") && !name.ends_with(".py")
 }
 
+/// `train.log`, `seed1337.txt`, `logs/a.txt`, but not `commands.txt`.
+fn calls_itself_a_log(path: &Utf8Path) -> bool {
+    let text = path.as_str().to_ascii_lowercase();
+    text.ends_with(".log") || ["log", "train", "seed"].iter().any(|word| text.contains(word))
+}
+
 /// The runs' logs, and the files that call themselves logs and are none.
 fn read_logs(
     root: &Utf8Path,
@@ -227,8 +233,9 @@ fn read_logs(
                 let runs = log.runs.into_iter().filter(RunLog::is_a_run);
                 logs.extend(runs.map(|run| RunLog { log: file.path.clone(), ..run }));
             }
-            // A text file that is no log is no business of a checker.
-            Ok(_) if file.path.extension() == Some("txt") => {}
+            // A text file that is no log is no business of a checker, nor is what a driver says of the logs.
+            // An empty log is none.
+            Ok(log) if log.of_a_driver || file.bytes == 0 || !calls_itself_a_log(&file.path) => {}
             Ok(_) => not_logs.push(file.path.clone()),
             Err(error) => note(&file.path, inside(root, &error)),
         }

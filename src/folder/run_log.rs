@@ -182,6 +182,8 @@ pub struct LogFile {
     pub runs: Vec<RunLog>,
     /// Runs beyond those, of a file that holds too many.
     pub dropped: u64,
+    /// It tells of jobs that a script started and ended; the runs have logs of their own.
+    pub of_a_driver: bool,
 }
 
 /// Reads all runs of one log in a single pass, with memory that does not depend on its length.

@@ -36,6 +36,8 @@ pub struct OtherLog {
 pub enum NotCounted {
     /// The same bytes as this log.
     CopyOf(Utf8PathBuf),
+    /// This log prints the same run, to the last digit of its score and its clocks.
+    PrintedIn(Utf8PathBuf),
     /// The other log of its seed gives the claimed score.
     ClaimedIn(Utf8PathBuf),
     /// Every seed that is claimed has its score in other logs.
@@ -50,12 +52,14 @@ pub enum NotCounted {
 pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Runs {
     let mut runs = Runs::default();
     for mut log in one_a_file(logs, claims, &mut runs.others) {
-        if let Some(original) = runs.official.iter_mut().find(|kept| same_bytes(root, kept, &log)) {
+        if let Some(original) = runs.official.iter_mut().find(|kept| same_run(root, kept, &log)) {
+            let copied = same_bytes(root, original, &log);
             // `train.log` beside `train_seed1337.log`: the name that says more is kept.
             if log.log.as_str().contains("seed") && !original.log.as_str().contains("seed") {
                 std::mem::swap(original, &mut log);
             }
-            let why = NotCounted::CopyOf(original.log.clone());
+            let printed = original.log.clone();
+            let why = if copied { NotCounted::CopyOf(printed) } else { NotCounted::PrintedIn(printed) };
             runs.others.push(OtherLog { run: log, why });
             continue;
         }
@@ -111,14 +115,18 @@ fn score_claim(claims: &[Claim], scope: Scope) -> Option<Stated> {
     claims.iter().find(|claim| claim.field == Field::ValBpb && claim.scope == scope).map(|claim| claim.stated)
 }
 
-/// Same facts first, then the same bytes: hashing every log of a folder would cost more than reading it.
+/// Two files that print one run: no two runs share every digit of their scores and clocks. Where there are none, only
+/// the same bytes tell, and hashing every log of a folder would cost more than reading it.
+fn same_run(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
+    let facts = |run: &RunLog| (run.seed, run.val_bpb, run.train_seconds, run.eval_seconds, run.steps, run.bytes_total);
+    let telling = a.val_bpb.is_some() && a.train_seconds.is_some();
+    a.log != b.log && facts(a) == facts(b) && (telling || a.lines == b.lines && same_bytes(root, a, b))
+}
+
+/// Whether two files are byte for byte the same.
 fn same_bytes(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
-    let facts = |run: &RunLog| (run.seed, run.val_bpb, run.train_seconds, run.steps, run.bytes_total);
-    if a.log == b.log {
-        return false;
-    }
     let digest = |run: &RunLog| sha256(&root.join(&run.log)).ok();
-    facts(a) == facts(b) && a.lines == b.lines && digest(a).is_some_and(|digest_a| digest(b) == Some(digest_a))
+    digest(a).is_some_and(|digest_a| digest(b) == Some(digest_a))
 }
 
 /// Makes the line at `index` the run's score. A native run is exempt: its ledger says which line is its score.

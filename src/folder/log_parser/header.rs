@@ -31,6 +31,9 @@ impl Parser {
             self.hardware(rest.trim());
         } else if line.starts_with('|') {
             self.nvidia_smi(line);
+        } else if line.starts_with("RUN seed=") || line.starts_with("DONE seed=") {
+            // `[19:35:17] DONE seed=42 rc=0 dur=717s`
+            self.of_a_driver = true;
         } else if !self.data(line) {
             self.settings(line);
         }
@@ -44,12 +47,13 @@ impl Parser {
             self.train_shards(line);
         } else if line.starts_with("train_loader:dataset:") {
             self.train_shards(line);
-            self.current.run.dataset = value(line, "train_loader:dataset:").map(str::to_owned);
+            if let Some(name) = value(line, "train_loader:dataset:") {
+                self.dataset(name);
+            }
             self.settings(line);
         } else if line.starts_with("val_bpb:enabled") {
             if let Some(path) = value(line, "tokenizer_path=") {
-                self.current.run.tokenizer = Some(path.to_owned());
-                self.note("tokenizer");
+                self.tokenizer(path);
             }
         } else {
             return false;
@@ -70,6 +74,9 @@ impl Parser {
             if let Some(seed) = self.current.run.hyperparameters.get("seed").cloned() {
                 self.seed(&seed);
             }
+        } else if let Some((_, seed)) = line.rsplit_once(" seed:").filter(|_| self.awaits_seed()) {
+            // `lr:embed=0.035 … wall:600s seed:42`, at the end of a line of settings.
+            self.seed(seed);
         } else if SETTINGS.iter().any(|key| line.starts_with(key)) {
             line.split_whitespace().filter_map(|word| word.split_once(':')).for_each(|(k, v)| self.setting(k, v));
         }
@@ -109,13 +116,28 @@ impl Parser {
         if !named || run.hyperparameters.len() >= MAX_HYPERPARAMETERS {
             return;
         }
-        match key {
-            "tokenizer_path" => run.tokenizer = Some(value.to_owned()),
-            "data_path" | "datasets_dir" => run.dataset = Some(value.to_owned()),
-            _ => {}
-        }
         run.hyperparameters.insert(key.to_owned(), value.to_owned());
         self.understood = true;
+        match key {
+            "tokenizer_path" => self.tokenizer(value),
+            "data_path" | "datasets_dir" => self.dataset(value),
+            _ => {}
+        }
+    }
+
+    /// Before the first step, and no `seed:` line was seen.
+    fn awaits_seed(&self) -> bool {
+        self.current.run.seed.is_none() && self.current.run.steps.is_none()
+    }
+
+    fn tokenizer(&mut self, path: &str) {
+        self.current.run.tokenizer = Some(path.to_owned());
+        self.note("tokenizer");
+    }
+
+    fn dataset(&mut self, path: &str) {
+        self.current.run.dataset = Some(path.to_owned());
+        self.note("dataset");
     }
 
     fn seed(&mut self, text: &str) {

@@ -73,7 +73,8 @@ fn named(line: &str) -> Option<MetricLine> {
     if !stated || words == 0 || words > MAX_NAME_WORDS || name.len() > MAX_NAME_BYTES {
         return None;
     }
-    let clock = value(line, "eval_time:").or_else(|| value(line, "time:")).and_then(seconds);
+    let clocks = ["eval_time:", "time:", "ngram_eval_time:"];
+    let clock = clocks.iter().find_map(|key| value(line, key)).and_then(seconds);
     Some(MetricLine {
         name,
         val_loss,

@@ -6,11 +6,13 @@ use super::words::{labelled_bytes, ratio, value, whole};
 impl Parser {
     /// Any line about sizes; false when the line is none.
     pub(super) fn size(&mut self, line: &str) -> bool {
-        if let Some(rest) = line.strip_prefix("Serialized model") {
+        // Some scripts begin these lines in lower case.
+        let named = |upper: &str, lower: &str| line.strip_prefix(upper).or_else(|| line.strip_prefix(lower));
+        if let Some(rest) = named("Serialized model", "serialized model") {
             self.serialized(rest);
-        } else if let Some(rest) = line.strip_prefix("Code size") {
+        } else if let Some(rest) = named("Code size", "code size") {
             self.code_size(rest);
-        } else if let Some(rest) = line.strip_prefix("Total submission size") {
+        } else if let Some(rest) = named("Total submission size", "total submission size") {
             self.total_size(rest);
         } else if line.starts_with("budget:") || line.starts_with("artifact:") {
             self.budget(line);

@@ -98,4 +98,20 @@ proptest::proptest! {
     fn no_text_makes_the_reader_panic(text in "\\PC{0,200}|(step:|final_x |ledger:|budget:|  seed: |\\||[0-9./: a-z=\n\r]){0,40}") {
         let _ = read(&text);
     }
+
+    /// Whatever follows whatever: runs lie in the file, and so do the scripts dumped into it.
+    #[test]
+    fn runs_and_scripts_lie_in_the_file(
+        text in "((step:1/9 train_loss:1|step:9/9 loss:2|final_x val_loss:1 val_bpb:1|seed:7|seed:8|={60}|import os|\"\"\"|#|\
+                 def f\\(\\):|        a = 1|Hyperparameters:|Running Python 3|warmup_step:1/2|val_bpb:enabled|x)\n){0,60}"
+    ) {
+        let lines = text.lines().count() as u64;
+        for run in runs(&text) {
+            proptest::prop_assert!((1..=lines).contains(&run.span.0) && run.span.0 <= run.span.1 && run.span.1 <= lines);
+            if let Some(source) = &run.source {
+                proptest::prop_assert!(source.first_line <= source.last_line && source.last_line <= lines);
+                proptest::prop_assert!(source.bytes <= text.len() as u64);
+            }
+        }
+    }
 }

@@ -80,12 +80,12 @@ pub(super) fn ratio(text: &str) -> Option<(u64, u64)> {
     Some((a.parse().ok()?, b.parse().ok()?))
 }
 
-/// ` int8+zlib: 15815847 bytes (…)` gives the label and the number.
+/// ` int8+zlib: 15815847 bytes (…)`, in some logs `15,815,847 bytes`, gives the label and the number.
 pub(super) fn labelled_bytes(rest: &str) -> Option<(&str, u64)> {
     let (label, rest) = rest.split_once(": ")?;
     let (bytes, unit) = rest.split_once(' ')?;
     unit.starts_with("bytes").then_some(())?;
-    Some((label.trim(), bytes.parse().ok()?))
+    Some((label.trim(), bytes.replace(',', "").parse().ok()?))
 }
 
 /// Digits after the point.

@@ -78,6 +78,25 @@ fn a_headline_of_one_log_sets_other_experiments_aside_but_not_repeats() {
 }
 
 #[test]
+fn a_log_of_all_seeds_beside_a_log_of_each_counts_nothing_twice() {
+    let timed = |log: &str, seed, bpb, seconds| RunLog { train_seconds: Some(seconds), ..run(log, seed, Some(bpb)) };
+    let logs = vec![
+        timed("train.log", 1, 1.25, 600.011),
+        timed("train.log", 2, 1.5, 600.012),
+        timed("train_seed1.log", 1, 1.25, 600.011),
+        timed("train_seed2.log", 2, 1.5, 600.012),
+        timed("train_seed3.log", 3, 1.5, 600.012),
+    ];
+    let (official, others) = sort(logs, &[]);
+    let names: Vec<&str> = official.iter().map(|(log, _)| log.as_str()).collect();
+    assert_eq!(names, ["train_seed1.log", "train_seed2.log", "train_seed3.log"]);
+    assert_eq!(
+        others,
+        [NotCounted::PrintedIn("train_seed1.log".into()), NotCounted::PrintedIn("train_seed2.log".into())]
+    );
+}
+
+#[test]
 fn an_attempt_without_a_score_counts_only_where_its_seed_has_none() {
     let logs = vec![run("crashed.log", 1, None), run("full.log", 1, Some(1.25)), run("other.log", 2, None)];
     let (official, others) = sort(logs, &[]);

@@ -83,6 +83,20 @@ fn singletons_state_what_they_state() {
 }
 
 #[test]
+fn settings_and_sizes_in_other_spellings_are_read() {
+    let run = read(
+        "lr:embed=0.035 matrix=0.025 scalar=0.025 batch:786432 wall:600s seed:42\n\
+         step:1/2 train_loss:1.0 train_time:5ms step_avg:5ms\nattack seed:7\nserialized model: 149377301 bytes\n\
+         code size: 99352 bytes\nserialized model int8+zlib: 13,825,009 bytes (x)\n\
+         total submission size int8+zlib: 13924361 bytes\n\
+         final_int8_brotli_roundtrip val_loss:2.6775 val_bpb:1.1636 eval_time:55913ms\n\
+         final_int8_zlib_roundtrip_exact val_loss:2.67752839 val_bpb:1.16362299",
+    );
+    assert_eq!((run.seed, run.bytes_model, run.bytes_total), (Some(42), Some(13825009), Some(13924361)));
+    assert_eq!((run.val_bpb, run.eval_seconds), (Some(1.16362299), Some(55.913)));
+}
+
+#[test]
 fn progress_and_wrapper_lines_are_no_scores() {
     let run = read(
         "step:1/2 train_loss:1.0 train_time:5ms step_avg:5ms\n  ttt_chunk [1891/1893] bpb=1.121468 time=409.5s\n\

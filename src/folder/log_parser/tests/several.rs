@@ -121,6 +121,14 @@ fn a_file_of_endless_runs_keeps_some_and_counts_the_rest() {
 }
 
 #[test]
+fn what_a_driver_says_of_its_jobs_is_no_run() {
+    let text = "=== TTT-only eval start ===\n[19:23:20] RUN seed=42\n[19:35:17] DONE seed=42 rc=0 dur=717s\n\
+                {\n  \"seed\": 42,\n  \"post_ttt_val_bpb\": 1.06400238\n}\n";
+    let log = super::super::read(&mut text.as_bytes()).expect("memory reads");
+    assert!(log.runs.is_empty() && log.of_a_driver);
+}
+
+#[test]
 fn a_traceback_or_a_lone_import_is_no_script() {
     let run = read(&format!(
         "import this\n{}Traceback (most recent call last):\n  File \"x.py\", line 3, in <module>\n    main()\n\
