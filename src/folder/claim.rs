@@ -97,10 +97,10 @@ impl Claim {
         }
         match self.field {
             Field::ValBpb | Field::FurtherValBpb | Field::PreQuantValBpb => {
-                run.pre_quant_val_bpb.is_some_and(agrees) || self.is_printed(run, |line| line.val_bpb)
+                run.pre_quant_val_bpb.is_some_and(agrees) || self.is_printed(run, |line| Some(line.val_bpb))
             }
             Field::ValLoss | Field::FurtherValLoss | Field::PreQuantValLoss => {
-                run.pre_quant_val_loss.is_some_and(agrees) || self.is_printed(run, |line| line.val_loss)
+                run.pre_quant_val_loss.is_some_and(agrees) || self.is_printed(run, |line| Some(line.val_loss))
             }
             // Scripts that count a packed estimate log the plain size beside it.
             Field::BytesCode => run.bytes_code_uncompressed.is_some_and(|raw| agrees(raw as f64)),
@@ -125,15 +125,16 @@ impl Claim {
 
     /// Whether a metric line prints the number. A line with fewer digits than are claimed cannot contradict the further
     /// ones, unless an exact line prints the same result.
-    fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> f64) -> bool {
+    fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> Option<f64>) -> bool {
         let half = |line: &MetricLine| 0.5 * 10f64.powi(-(line.decimals.min(10) as i32)) * 1.000_001;
         let exact_twin = |of: &MetricLine| {
-            let same = |line: &MetricLine| (value(line) - value(of)).abs() <= half(of);
+            let same = |line: &MetricLine| value(line).zip(value(of)).is_some_and(|(a, b)| (a - b).abs() <= half(of));
             run.metric_lines.iter().any(|line| line.decimals > of.decimals && same(line))
         };
         run.metric_lines.iter().any(|line| {
-            let open = || line.decimals >= 4 && (self.stated.value - value(line)).abs() <= half(line);
-            self.stated.agrees(value(line)) || open() && !exact_twin(line)
+            let Some(value) = value(line) else { return false };
+            let open = || line.decimals >= 4 && (self.stated.value - value).abs() <= half(line);
+            self.stated.agrees(value) || open() && !exact_twin(line)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{not_logged, place};
 use crate::checks::Context;
-use crate::folder::{Claim, Field, RunLog, Scope, Submission};
+use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
 use crate::report::{Code, Confidence, Finding, Severity};
 use crate::stats::mean;
 
@@ -122,7 +122,7 @@ pub(in crate::checks) fn other_means(runs: &[RunLog], field: Field) -> Vec<f64> 
     let mut by_name: std::collections::BTreeMap<&str, Vec<f64>> = std::collections::BTreeMap::new();
     for run in runs {
         for line in &run.metric_lines {
-            by_name.entry(&line.name).or_default().push(if loss { line.val_loss } else { line.val_bpb });
+            by_name.entry(&line.name).or_default().extend(if loss { Some(line.val_loss) } else { Some(line.val_bpb) });
         }
         let pre_quant = if loss { run.pre_quant_val_loss } else { run.pre_quant_val_bpb };
         by_name.entry("").or_default().extend(pre_quant);
@@ -161,8 +161,9 @@ pub(super) fn loss_of_another_tokenizer(context: &Context<'_>, metadata: &Submis
         .or_else(|| metadata.claim(Field::ValLoss, Scope::Mean))
         .filter(|loss| loss.stated.value > 0.0 && bpb.stated.value > 0.0)?;
     let claimed = bpb.stated.value / loss.stated.value;
-    let logged = context.every_run().flat_map(|run| &run.metric_lines).filter(|line| line.val_loss > 0.0);
-    let ratios: Vec<f64> = logged.map(|line| line.val_bpb / line.val_loss).collect();
+    let logged = context.every_run().flat_map(|run| &run.metric_lines);
+    let ratio = |line: &MetricLine| Some(line.val_bpb / Some(line.val_loss).filter(|loss| *loss > 0.0)?);
+    let ratios: Vec<f64> = logged.filter_map(ratio).collect();
     // The digits that the two numbers leave open.
     let open = bpb.stated.unit() / bpb.stated.value + loss.stated.unit() / loss.stated.value + RATIO_TOLERANCE;
     let printed = |ratio: f64| (claimed / ratio - 1.0).abs() <= open + 2e-4;
