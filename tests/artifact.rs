@@ -1,5 +1,7 @@
 //! The artifact: packed twice it is the same bytes, and nothing hostile gets past `unpack`.
 
+use std::io::Write as _;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::claims::sample;
 use super::{Check, Context};
-use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Stated};
+use crate::folder::{Claim, Field, RunLog, Scope, Stated};
 use crate::report::{Code, Finding, Severity};
 use crate::stats::mean;
 
@@ -71,13 +71,11 @@ fn reread(context: &Context<'_>) -> Option<Finding> {
 fn trailing(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     let official = run.val_bpb?;
     let last = run.metric_lines.iter().rfind(|line| !line.diagnostic)?;
-    let after = run.line("val_bpb").is_some_and(|line| last.line > line);
-    // A round trip after the sliding window is worse and no failure; what is worse than every other line is.
-    // A result may be printed twice, under two names.
-    let another = |line: &&MetricLine| line.name != last.name && (line.val_bpb - last.val_bpb).abs() > ROUNDED_MEAN;
-    let others = run.metric_lines.iter().filter(another).map(|line| line.val_bpb);
-    let worst_other = others.chain([official]).fold(official, f64::max);
-    if !after || last.val_bpb <= worst_other + WORSE {
+    let at = run.line("val_bpb")?;
+    // A round trip after the sliding window is worse and no failure; what is worse than all before it is.
+    let before = run.metric_lines.iter().filter(|line| line.line <= at).map(|line| line.val_bpb);
+    let worst_before = before.fold(official, f64::max);
+    if last.line <= at || last.val_bpb <= worst_before + WORSE {
         return None;
     }
     let message = format!(

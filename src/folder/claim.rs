@@ -127,14 +127,14 @@ impl Claim {
     /// ones, unless an exact line prints the same result.
     fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> Option<f64>) -> bool {
         let half = |line: &MetricLine| 0.5 * 10f64.powi(-(line.decimals.min(10) as i32)) * 1.000_001;
-        let printed: Vec<(&MetricLine, f64)> =
-            run.metric_lines.iter().filter_map(|line| Some((line, value(line)?))).collect();
-        let exact_twin = |of: &MetricLine, number: f64| {
-            printed.iter().any(|(line, other)| line.decimals > of.decimals && (other - number).abs() <= half(of))
+        let exact_twin = |of: &MetricLine| {
+            let same = |line: &MetricLine| value(line).zip(value(of)).is_some_and(|(a, b)| (a - b).abs() <= half(of));
+            run.metric_lines.iter().any(|line| line.decimals > of.decimals && same(line))
         };
-        printed.iter().any(|(line, number)| {
-            let open = line.decimals >= 4 && (self.stated.value - number).abs() <= half(line);
-            self.stated.agrees(*number) || open && !exact_twin(line, *number)
+        run.metric_lines.iter().any(|line| {
+            let Some(value) = value(line) else { return false };
+            let open = || line.decimals >= 4 && (self.stated.value - value).abs() <= half(line);
+            self.stated.agrees(value) || open() && !exact_twin(line)
         })
     }
 }

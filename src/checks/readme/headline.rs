@@ -128,9 +128,14 @@ fn other_metric(context: &Context<'_>, title: &Claim) -> Option<Finding> {
 /// Bytes, steps, sizes and times that the prose gives under a name.
 pub(super) fn labelled(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut sizes: Vec<f64> = Vec::new();
     for claim in &readme.prose {
         findings.extend(match claim.field {
-            Field::BytesTotal if claim.stated.is_coarse() => units(context, claim),
+            Field::BytesTotal if claim.stated.is_coarse() => {
+                let again = sizes.contains(&claim.stated.value) || sizes.len() >= MAX_SCORES;
+                sizes.push(claim.stated.value);
+                if again { None } else { units(context, claim) }
+            }
             Field::BytesTotal | Field::BytesModel | Field::BytesCode | Field::Steps => exact(context, claim),
             Field::EvalSeconds => eval_time(context, claim),
             _ => None,

@@ -28,7 +28,7 @@ fn not_readme(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     if readme.scores.iter().any(|(stated, _)| same(stated)) {
         return None;
     }
-    let own = best_of(readme)?;
+    let own = best_of(readme).filter(|own| !same(&own.stated))?;
     let message = format!(
         "{} claims val_bpb {}, which README.md nowhere gives (its score is {}), and no log decides",
         context.json_name(),

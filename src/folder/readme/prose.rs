@@ -62,7 +62,7 @@ pattern!(
 pub(super) fn scores(line: &str) -> Vec<Stated> {
     let Some(pattern) = SCORE.as_ref().filter(|_| line.len() <= MAX_LINE) else { return Vec::new() };
     let stated = pattern.find_iter(line).filter_map(|found| Stated::parse(found.as_str()));
-    stated.filter(|stated| stated.value > 0.05 && stated.value < 5.0).collect()
+    stated.filter(|stated| stated.value > 0.05 && stated.value < 20.0).collect()
 }
 
 /// What a line outside tables states. Inside a code block only a bare `std: 0.0005` does.

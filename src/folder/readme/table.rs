@@ -34,8 +34,19 @@ pub struct ScoredRow {
 }
 
 /// Words in a heading or a header of tables about other runs than the submission's.
-const ELSEWHERE: [&str; 12] = [
-    "ablation", "baseline", "previous", "prior", "compar", "negative", "sweep", "history", "explor", "other", "failed",
+const ELSEWHERE: [&str; 13] = [
+    "ablation",
+    "baseline",
+    "reference",
+    "previous",
+    "prior",
+    "compar",
+    "negative",
+    "sweep",
+    "history",
+    "explor",
+    "other",
+    "failed",
     "tried",
 ];
 /// Columns beside the seed that say that the rows are different experiments.
@@ -45,7 +56,8 @@ impl Table {
     /// Whether the table is about other runs than the submission's, by its heading.
     pub fn is_elsewhere(&self) -> bool {
         let section = self.section.to_lowercase();
-        ELSEWHERE.iter().any(|word| section.contains(word)) && !section.contains("result")
+        ELSEWHERE.iter().any(|word| section.contains(word))
+            && (!section.contains("result") || section.contains("reference"))
     }
 
     /// What the table states per seed and over the seeds; empty for a table that is not about seeds.
