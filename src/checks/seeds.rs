@@ -153,7 +153,8 @@ fn not_reported(context: &Context<'_>) -> Option<Finding> {
         .map(|other| &other.run)
         .filter(|run| run.seed.is_some_and(|seed| !reported.contains(&seed) && !claimed.contains(&seed)))
         .collect();
-    let seeds: Vec<String> = left_out.iter().filter_map(|run| Some(run.seed?.to_string())).collect();
+    let seeds: std::collections::BTreeSet<i64> = left_out.iter().filter_map(|run| run.seed).collect();
+    let seeds: Vec<String> = seeds.iter().map(i64::to_string).collect();
     if left_out.is_empty() {
         return None;
     }

@@ -59,9 +59,11 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     let published = context.rulebook.known_scripts.iter().find(|known| known.sha256 == script.sha256);
     let lines = dump_text(context, first).map(|text| lines_apart(&text, script));
     let runs: Vec<&RunLog> = other.iter().map(|(run, _)| *run).collect();
+    let touched = lines.is_some_and(|(dumped, shipped)| dumped + shipped <= TOUCHED_LINES);
     let mut message = format!(
-        "{} is not the script of {}: the log dumps one of {} bytes",
+        "{} is not {}the script of {}: the log dumps one of {} bytes",
         script.path,
+        if touched { "byte for byte " } else { "" },
         of_runs(&runs, context.runs().len()),
         thousands(first_dump.bytes)
     );
@@ -75,7 +77,7 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
             Severity::Error
         }
         // A line end, a comment: no other program.
-        _ if lines.is_some_and(|(dumped, shipped)| dumped + shipped <= TOUCHED_LINES) => Severity::Info,
+        _ if touched => Severity::Info,
         _ => Severity::Warning,
     };
     let finding = context.finding("pkg-log-source-match", message).code(Code::ScriptIsNotTheRun).severity(severity);
