@@ -8,6 +8,8 @@ mod context;
 mod denominator;
 mod drift;
 mod extra;
+#[cfg(test)]
+mod facts_tests;
 mod files;
 mod hardware;
 mod ledger;
