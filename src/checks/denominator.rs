@@ -23,6 +23,8 @@ const SAME: f64 = 3e-4;
 /// Fewer tokens than this share of what an alphabet needs are a part of the split.
 const WHOLE: f64 = 0.99;
 
+/// No tokenizer splits the validation text into as many tokens as this; a stream of bytes has 151 million.
+const FEWEST_BYTES: u64 = 100_000_000;
 /// Outside of these factors the text itself is another one, not only its count.
 const OTHER_TEXT: std::ops::Range<f64> = 0.5..2.0;
 
@@ -45,9 +47,8 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut groups: Vec<(Verdict, Vec<&RunLog>)> = Vec::new();
     for run in context.runs() {
         let Some(verdict) = judge(run, known).filter(|verdict| *verdict != Verdict::Right) else { continue };
-        // What a ledger says it divides by is recounted from its documents; and a log that says it scored a part has
-        // another text anyway.
-        let explained = is_partial(run) || run.ledger_bytes.is_some();
+        // What a ledger says it divides by is recounted from its documents; and who scored a part has another text.
+        let explained = is_partial(run) || too_few(run, known) || run.ledger_bytes.is_some();
         if explained && matches!(verdict, Verdict::Unknown(_) | Verdict::Untold(_)) {
             continue;
         }
@@ -74,6 +75,10 @@ fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
         return None;
     }
     let rounding = rounding(run, loss, bpb);
+    // A loss in nats a byte is the score in another unit, and says nothing about bytes a token.
+    if close(bpb / loss, 1.0 / LN_2, SAME + rounding) && !bytewise(run) {
+        return None;
+    }
     let Some(tokens) = run.val_tokens.filter(|tokens| *tokens > 0) else {
         return Some(judge_ratio(bpb / loss, rounding, known));
     };
@@ -95,6 +100,11 @@ fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
     }
     let canonical = of_kind(FingerprintKind::Canonical).find_map(|print| print.bytes)?;
     Some(Verdict::Unknown(bytes / canonical as f64))
+}
+
+/// Whether the run's tokens are bytes, as far as its count tells.
+fn bytewise(run: &RunLog) -> bool {
+    run.val_tokens.is_none_or(|tokens| tokens > FEWEST_BYTES)
 }
 
 /// Without a token count only bytes a token are known; they tell the alphabets apart, and the known mistakes.
@@ -219,7 +229,7 @@ fn judge_strict(run: &RunLog, known: &[Fingerprint]) -> Option<bool> {
 /// A right ratio of an alphabet with fewer tokens than its whole split has.
 fn too_few(run: &RunLog, known: &[Fingerprint]) -> bool {
     let (Some(loss), Some(bpb), Some(tokens)) = (run.val_loss, run.val_bpb, run.val_tokens) else { return false };
-    if !(loss > 0.0 && bpb > 0.0) {
+    if !(loss > 0.0 && bpb > 0.0) || known.iter().any(|print| print.tokens == Some(tokens)) {
         return false;
     }
     let width = SAME + rounding(run, loss, bpb);
@@ -263,5 +273,20 @@ mod tests {
         assert_eq!(verdict(Some(40_540_160), 2.79, 2.79 * 0.387131 * 0.9, 8), "1.111");
         assert_eq!(verdict(None, 2.0, 1.5, 8), "ratio 0.750");
         assert_eq!(verdict(Some(1), 0.0, 0.0, 8), "none");
+        assert_eq!(verdict(Some(40_540_160), 0.7151627, 1.03176168, 8), "none", "a loss in nats a byte");
+        assert_eq!(verdict(Some(151_080_112), 0.7, 0.7 / LN_2, 8), "right");
+    }
+
+    #[test]
+    fn a_part_of_the_split_is_known_by_its_tokens() {
+        let book = Rulebook::builtin().expect("loads");
+        let part = |tokens: u64, loss: f64, bpb: f64| {
+            let (val_loss, val_bpb) = (Some(loss), Some(bpb));
+            too_few(&RunLog { val_tokens: Some(tokens), val_loss, val_bpb, ..RunLog::default() }, &book.fingerprints)
+        };
+        assert!(part(10_137_600, 3.46896188, 1.35401763), "a quarter, whose bytes a token are 1 % others");
+        assert!(!part(40_540_160, 2.79, 2.79 * 0.387131));
+        assert!(!part(61_997_056, 2.4836, 2.4836 * 0.592257), "cut at a sequence of 32,768");
+        assert!(!part(40_540_160, 0.7151627, 1.03176168), "a loss in nats a byte");
     }
 }

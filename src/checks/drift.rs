@@ -90,7 +90,7 @@ fn distinct(values: &[Option<&str>]) -> String {
     let mut seen: Vec<&str> = Vec::new();
     for value in values {
         let value = value.unwrap_or("none");
-        if !seen.contains(&value) {
+        if !seen.iter().any(|known| same(Some(*known), Some(value))) {
             seen.push(value);
         }
     }

@@ -9,6 +9,8 @@ mod denominator;
 pub mod diff;
 mod drift;
 mod extra;
+#[cfg(test)]
+mod facts_tests;
 mod files;
 pub mod find;
 pub mod git;

@@ -52,23 +52,27 @@ fn without_seed(context: &Context<'_>) -> Option<Finding> {
 }
 
 /// Several runs of one seed.
-fn repeated(context: &Context<'_>) -> Vec<Finding> {
+fn repeated(context: &Context<'_>) -> Option<Finding> {
     let mut by_seed: BTreeMap<i64, Vec<&RunLog>> = BTreeMap::new();
     for run in context.runs() {
         if let Some(seed) = run.seed {
             by_seed.entry(seed).or_default().push(run);
         }
     }
-    let repeated = by_seed.into_iter().filter(|(_, same)| same.len() > 1);
-    let findings = repeated.map(|(seed, same)| {
-        let message = format!("{} runs have seed {seed}: these are repeats of one seed, not further seeds", same.len());
-        let finding = context.finding("stat-seeds", message).code(Code::SameSeedInSeveralLogs).measured(seed);
-        // Outside the record track several logs of one seed are usually ablations, unless they are named as seeds.
-        let labelled = same.iter().any(|run| label(context, run).is_some_and(|(named, _)| named != seed));
-        let severity = if context.track == Track::NonRecord && !labelled { Severity::Info } else { Severity::Error };
-        same.into_iter().fold(finding.severity(severity), at_seed)
-    });
-    findings.collect()
+    by_seed.retain(|_, same| same.len() > 1);
+    if by_seed.is_empty() {
+        return None;
+    }
+    let list: Vec<String> =
+        by_seed.iter().map(|(seed, same)| format!("{} runs have seed {seed}", same.len())).collect();
+    let message = format!("{}: these are repeats of one seed, not further seeds", list.join(", "));
+    let finding = context.finding("stat-seeds", message).code(Code::SameSeedInSeveralLogs);
+    let finding = finding.measured(by_seed.keys().copied().collect::<Vec<i64>>());
+    // Outside the record track several logs of one seed are usually ablations, unless they are named as seeds.
+    let otherwise = |seed: i64, run: &RunLog| label(context, run).is_some_and(|(named, _)| named != seed);
+    let labelled = by_seed.iter().any(|(seed, same)| same.iter().any(|run| otherwise(*seed, run)));
+    let severity = if context.track == Track::NonRecord && !labelled { Severity::Info } else { Severity::Error };
+    Some(by_seed.into_values().flatten().fold(finding.severity(severity), at_seed))
 }
 
 /// Runs that are called by another seed than their log states.
@@ -149,7 +153,8 @@ fn not_reported(context: &Context<'_>) -> Option<Finding> {
         .map(|other| &other.run)
         .filter(|run| run.seed.is_some_and(|seed| !reported.contains(&seed) && !claimed.contains(&seed)))
         .collect();
-    let seeds: Vec<String> = left_out.iter().filter_map(|run| Some(run.seed?.to_string())).collect();
+    let seeds: std::collections::BTreeSet<i64> = left_out.iter().filter_map(|run| run.seed).collect();
+    let seeds: Vec<String> = seeds.iter().map(i64::to_string).collect();
     if left_out.is_empty() {
         return None;
     }

@@ -16,6 +16,8 @@ pub const CHECK: Check = Check {
     run,
 };
 
+/// Lines that may differ before a script is called another one.
+const TOUCHED_LINES: usize = 2;
 /// Packed sizes of one source that differ by more than this share were made in different ways.
 const SAME_PACKING: f64 = 0.02;
 /// Sources whose sizes differ by no more than this share are one source with a line edited.
@@ -55,16 +57,18 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     let other: Vec<&(&RunLog, &SourceDump)> = dumps.iter().filter(|(_, dump)| !holds(dump)).collect();
     let (first, first_dump) = other.first()?;
     let published = context.rulebook.known_scripts.iter().find(|known| known.sha256 == script.sha256);
-    let lines = dump_text(context, first).map(|text| lines_missing(&text, script));
+    let lines = dump_text(context, first).map(|text| lines_apart(&text, script));
     let runs: Vec<&RunLog> = other.iter().map(|(run, _)| *run).collect();
+    let touched = lines.is_some_and(|(dumped, shipped)| dumped + shipped <= TOUCHED_LINES);
     let mut message = format!(
-        "{} is not the script of {}: the log dumps one of {} bytes",
+        "{} is not {}the script of {}: the log dumps one of {} bytes",
         script.path,
+        if touched { "byte for byte " } else { "" },
         of_runs(&runs, context.runs().len()),
         thousands(first_dump.bytes)
     );
-    if let Some(lines) = lines {
-        message = format!("{message}, {lines} of its lines are not in the shipped {} bytes", thousands(script.bytes));
+    if let Some((dumped, shipped)) = lines {
+        message = format!("{message} (+{dumped} -{shipped} lines against the shipped {})", thousands(script.bytes));
     }
     // A shipped script that none of these runs can have been: the unchanged baseline, while all logs dump other code.
     let severity = match published {
@@ -72,6 +76,8 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
             message = format!("{message}; what is shipped is {}, unchanged", known.what);
             Severity::Error
         }
+        // A line end, a comment: no other program.
+        _ if touched => Severity::Info,
         _ => Severity::Warning,
     };
     let finding = context.finding("pkg-log-source-match", message).code(Code::ScriptIsNotTheRun).severity(severity);
@@ -83,18 +89,14 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// Lines of the dump that the script lacks.
-fn lines_missing(dump: &str, script: &Script) -> usize {
-    let mut shipped: BTreeMap<&str, usize> = BTreeMap::new();
-    script.text.lines().for_each(|line| *shipped.entry(line.trim_end()).or_default() += 1);
-    let mut missing = 0;
-    for line in dump.lines() {
-        match shipped.get_mut(line.trim_end()).filter(|left| **left > 0) {
-            Some(left) => *left -= 1,
-            None => missing += 1,
-        }
-    }
-    missing
+/// Lines of the dump that the script lacks, and lines of the script that the dump lacks.
+fn lines_apart(dump: &str, script: &Script) -> (usize, usize) {
+    let mut surplus: BTreeMap<&str, i64> = BTreeMap::new();
+    dump.lines().for_each(|line| *surplus.entry(line.trim_end()).or_default() += 1);
+    script.text.lines().for_each(|line| *surplus.entry(line.trim_end()).or_default() -= 1);
+    let sum = |counts: &mut dyn Iterator<Item = i64>| counts.sum::<i64>().unsigned_abs() as usize;
+    let dumped = sum(&mut surplus.values().copied().filter(|count| *count > 0));
+    (dumped, sum(&mut surplus.values().copied().filter(|count| *count < 0)))
 }
 
 /// The dump of a run, read again from its log: only folders where it matters pay for it.
