@@ -74,6 +74,7 @@ const OF_README_OR_SCRIPT: &[&str] = &[
     "HEADLINE_IS_OTHER_METRIC",
     "CLAIM_ONLY_IN_README",
     "JSON_BYTES_FORMULA",
+    "STD_JSON",
 ];
 
 /// Warnings that are not found, and why.
@@ -141,11 +142,14 @@ fn every_claim_that_was_judged_by_hand_is_judged_alike() {
         for (code, severity) in &expected {
             let right = found.contains(&(code.clone(), severity.as_str()));
             expected_warnings += usize::from(severity == "warn");
-            found_warnings += usize::from(severity == "warn" && has(code));
+            let mild = || found.iter().filter(|(known, _)| known == code).all(|(_, severity)| *severity == "info");
+            found_warnings += usize::from(severity == "warn" && has(code) && !mild());
             if !right {
                 let other = found.iter().find(|(known, _)| known == code).map(|(_, severity)| *severity);
                 println!("missed  {severity:5} {code} {key} (found as {other:?})");
-                if !has(code) && severity != "info" || severity == "error" {
+                // Graver than by hand is found; milder is not.
+                let milder = other == Some("info") || other.is_none();
+                if severity == "error" || severity == "warn" && milder {
                     missed.push((key.clone(), code.clone(), severity.clone()));
                 }
             }

@@ -238,6 +238,14 @@ fn without_logs_the_claims_are_compared_among_themselves() {
 }
 
 #[test]
+fn a_population_deviation_that_stands_in_submission_json_alone_is_said_to_be_so() {
+    let copy = json("\"val_bpb_std\": 0.00005793", "\"val_bpb_std\": 0.00004730");
+    assert_only(&copy, &[(Code::StdIsPopulation, Severity::Info)]);
+    copy.edit("README.md", "| **sample std** | 0.00005793 |", "| **best** | |");
+    assert_only(&copy, &[(Code::StdIsPopulation, Severity::Info), (Code::StdJson, Severity::Info)]);
+}
+
+#[test]
 fn the_folder_name_is_a_claim() {
     let named = |score: &str| {
         let copy = Copy::new();

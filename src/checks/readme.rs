@@ -7,7 +7,7 @@ mod seeds;
 
 use super::claims::{Form, form, sample};
 use super::{Check, Context};
-use crate::folder::{Claim, Field};
+use crate::folder::{Claim, Field, Scope};
 use crate::report::{Code, Finding, Severity};
 use crate::stats::sample_std;
 
@@ -40,6 +40,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings.extend(seeds::run(context, &claims));
     findings.extend(rows::run(context, readme));
     findings.extend(deviations(context, &claims));
+    findings.extend(only_in_json(context, &claims));
     findings.extend(files::labels(context, readme));
     findings
 }
@@ -60,6 +61,25 @@ fn deviations(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The population form in submission.json, and no other in the README that would give a reader the spread.
+fn only_in_json(context: &Context<'_>, claims: &[Claim]) -> Option<Finding> {
+    let readme = context.folder.readme.as_ref()?;
+    let stated = readme.headline.iter().chain(&readme.prose).chain(claims).any(|claim| claim.field == Field::ValBpbStd);
+    let claim = context.folder.metadata()?.claim(Field::ValBpbStd, Scope::Whole).filter(|_| !stated)?;
+    let scores = sample(context);
+    let std = scores.std()?;
+    if form(claim.stated, std, scores.values.len()) != Form::Population {
+        return None;
+    }
+    let message = format!(
+        "README.md states no standard deviation; the only one, {} in {}, is the population form of {std:.8}",
+        claim.stated.value,
+        context.json_name()
+    );
+    let finding = context.finding("repro", message).code(Code::StdJson).severity(Severity::Info).measured(std);
+    Some(finding.claimed(claim.stated.value).at(context.json_name(), Some(claim.line), claim.text.clone()))
 }
 
 fn deviation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {

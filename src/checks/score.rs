@@ -195,7 +195,7 @@ fn printed(context: &Context<'_>, claim: &Claim) -> Option<(camino::Utf8PathBuf,
 
 /// The seeds that are claimed and have no log, where the claim is near what the others give and no log contradicts the
 /// claim of its own seed: then the claim may well be the mean over all.
-fn undecidable(context: &Context<'_>, difference: f64) -> Option<String> {
+pub(super) fn undecidable(context: &Context<'_>, difference: f64) -> Option<String> {
     let missing = context.unlogged_seeds();
     if missing.is_empty() || difference > NEAR {
         return None;

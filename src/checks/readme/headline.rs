@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::mismatch;
 use crate::checks::Context;
 use crate::checks::claims::{other_means, sample};
+use crate::checks::score::undecidable;
 use crate::folder::{Claim, Field, Readme, RunLog, Scope};
 use crate::report::{Code, Confidence, Finding, Severity};
 use crate::stats::mean;
@@ -74,7 +75,8 @@ fn not_logged(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb).collect();
     let measured = mean(&scores)?;
     // The seeds that the score is of may have no log.
-    let unlogged = claim.scope == Scope::Mean && !context.unlogged_seeds().is_empty();
+    let difference = (claim.stated.value - measured).abs();
+    let unlogged = claim.scope == Scope::Mean && undecidable(context, difference).is_some();
     let message = format!(
         "README.md says val_bpb {}, which is in no log; the mean of {} runs is {measured:.8}",
         claim.stated.value,

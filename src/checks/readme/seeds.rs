@@ -53,7 +53,10 @@ pub(super) fn run(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
         }
     }
     findings.extend(roughly(context, &approximate));
-    findings.extend(further.into_iter().map(|(column, differing)| further_score(context, column, &differing)));
+    findings.extend(further.into_iter().map(|(column, differing)| {
+        let of_the_score = claims.iter().any(|claim| column_of(claim) == column && is_headline(context, claim));
+        further_score(context, column, &differing, of_the_score)
+    }));
     findings
 }
 
@@ -121,13 +124,22 @@ fn roughly(context: &Context<'_>, differing: &Differing<'_>) -> Option<Finding> 
     )
 }
 
+/// Whether a number of a column is the claimed score: then the column is that of the score, whatever its name.
+fn is_headline(context: &Context<'_>, claim: &Claim) -> bool {
+    let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
+    let same =
+        |headline: &Claim| claim.stated.agrees(headline.stated.value) || headline.stated.agrees(claim.stated.value);
+    claim.field == Field::ValBpb && claim.stated.decimals >= 4 && headline.is_some_and(same)
+}
+
 /// A column whose name leaves open which evaluation it shows, and no line of the seeds' logs states its numbers.
-fn further_score(context: &Context<'_>, column: &str, differing: &Differing<'_>) -> Finding {
+fn further_score(context: &Context<'_>, column: &str, differing: &Differing<'_>, of_the_score: bool) -> Finding {
     let parts = differing.iter().take(SHOWN).map(|(claim, run, measured)| {
         format!("{} {} (nearest in the log: {measured})", run_name(run), claim.stated.value)
     });
     let message = format!("README.md's column {column} is in no log: {}", parts.collect::<Vec<_>>().join("; "));
-    let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
+    let code = if of_the_score { Code::ReadmeScoreNeLog } else { Code::ReadmeDiagNeLog };
+    let finding = context.finding("repro", message).code(code).severity(Severity::Warning);
     let finding = finding.confidence(Confidence::Medium);
     differing
         .iter()
