@@ -19,6 +19,7 @@ pub mod submit;
 #[cfg(feature = "engine")]
 pub mod train;
 pub mod unpack;
+pub mod unwrap;
 pub mod verify;
 
 use std::process::ExitCode;
@@ -63,6 +64,7 @@ enum Command {
     Size(size::SizeArgs),
     Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
+    Unwrap(unwrap::UnwrapArgs),
     Fixture(fixture::FixtureArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -92,9 +94,14 @@ pub fn main() -> ExitCode {
 
 /// Writes results to stdout. A reader that has seen enough (`caddie … | head`) is no error; a full disk is.
 fn print(text: &str) -> Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// [`print`] for what need not be UTF-8.
+fn print_bytes(bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(crate::Error::io("standard output", "writing")(error))
         }
@@ -118,6 +125,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Size(args) => size::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Unpack(args) => unpack::run(&args),
+        Command::Unwrap(args) => unwrap::run(&args),
         Command::Fixture(args) => fixture::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }

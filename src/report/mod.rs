@@ -86,7 +86,7 @@ pub fn thousands(value: impl Into<i128>) -> String {
 }
 
 /// Text from a stranger's file for one line of a terminal: no control characters, bounded length.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     const MAX: usize = 160;
     let mut line = String::new();
     for c in text.trim().chars().take(MAX) {
