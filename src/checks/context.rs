@@ -1,5 +1,9 @@
 //! What every check sees: the folder, the rulebook and the limits that apply.
 
+use std::sync::OnceLock;
+
+use crate::code::helpers::{Executed, executed};
+use crate::code::pack;
 use crate::folder::{Folder, RunLog};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::{Limits, Rulebook};
@@ -51,6 +55,8 @@ pub struct Context<'a> {
     /// The rulebook's, with the cap that the caller asked for.
     pub limits: Limits,
     pub track: Track,
+    executed: OnceLock<Option<Executed>>,
+    packed: OnceLock<Option<u64>>,
 }
 
 impl<'a> Context<'a> {
@@ -58,7 +64,27 @@ impl<'a> Context<'a> {
     pub fn new(folder: &'a Folder, rulebook: &'a Rulebook, cap: Option<u64>) -> Context<'a> {
         let mut limits = rulebook.limits;
         limits.artifact_bytes = cap.unwrap_or(limits.artifact_bytes);
-        Context { folder, rulebook, limits, track: Track::of(folder) }
+        let (executed, packed) = (OnceLock::new(), OnceLock::new());
+        Context { folder, rulebook, limits, track: Track::of(folder), executed, packed }
+    }
+
+    /// What the counted script executes; read once.
+    pub fn executed(&self) -> Option<&Executed> {
+        self.executed.get_or_init(|| executed(self.folder)).as_ref()
+    }
+
+    /// Bytes of the counted script when packed without a minifier; costs some 30 ms, so only where it decides.
+    pub fn packed_code(&self) -> Option<u64> {
+        *self.packed.get_or_init(|| pack::estimate(&self.executed()?.unwrapped.source))
+    }
+
+    /// The script and the file that it hands over to, as they ship, in bytes.
+    pub fn shipped_code(&self) -> Option<u64> {
+        let script = self.folder.script.as_ref()?;
+        let redirect = self.executed().and_then(|executed| executed.unwrapped.redirect());
+        let mut others = self.folder.files.iter().filter(|file| file.path != script.path);
+        let other = redirect.and_then(|name| others.find(|file| file.path == name)).map_or(0, |file| file.bytes);
+        Some(script.bytes.saturating_add(other))
     }
 
     /// The submission's runs.

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod fixture;
 #[cfg(feature = "engine")]
 pub mod inspect;
+pub mod pack;
 #[cfg(feature = "engine")]
 pub mod progress;
 pub mod render;
@@ -65,6 +66,7 @@ enum Command {
     Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
     Unwrap(unwrap::UnwrapArgs),
+    Pack(pack::PackArgs),
     Fixture(fixture::FixtureArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -126,6 +128,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Render(args) => render::run(&args),
         Command::Unpack(args) => unpack::run(&args),
         Command::Unwrap(args) => unwrap::run(&args),
+        Command::Pack(args) => pack::run(&args),
         Command::Fixture(args) => fixture::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }

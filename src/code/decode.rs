@@ -295,7 +295,7 @@ pub fn base32(text: &[u8]) -> Decoded {
     let body = text.trim_ascii_end();
     let padded = body.len();
     let body: &[u8] = body.split(|&byte| byte == b'=').next().unwrap_or_default();
-    if padded % 8 != 0 {
+    if !padded.is_multiple_of(8) {
         return Err(invalid("base32", "wrong padding"));
     }
     let (mut output, mut value, mut bits) = (Vec::new(), 0u32, 0u32);

@@ -3,6 +3,8 @@
 mod calls;
 pub mod decode;
 mod eval;
+pub mod helpers;
+pub mod pack;
 pub mod python;
 pub mod unwrap;
 

@@ -123,7 +123,7 @@ fn too_deep(source: &str) -> Option<u64> {
     loop {
         let kind = lexer.next_token();
         let nested = levels.len() > 1;
-        let Some(level) = levels.last_mut() else { return None };
+        let level = levels.last_mut()?;
         match kind {
             TokenKind::EndOfFile => return None,
             TokenKind::Indent => blocks += 1,
