@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::significance::{self, Comparison};
+use crate::code::helpers::{Executed, executed};
+use crate::code::pack;
 use crate::folder::{Folder, RunLog, Scope, Stated};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::{Limits, Rulebook};
@@ -68,6 +70,8 @@ pub struct Context<'a> {
     comparison: OnceLock<Comparison>,
     unlogged_seeds: OnceLock<Vec<i64>>,
     search_bytes: AtomicU64,
+    executed: OnceLock<Option<Executed>>,
+    packed: OnceLock<Option<u64>>,
 }
 
 impl<'a> Context<'a> {
@@ -84,12 +88,33 @@ impl<'a> Context<'a> {
             comparison: OnceLock::new(),
             unlogged_seeds: OnceLock::new(),
             search_bytes: AtomicU64::new(SEARCHED_BYTES),
+            executed: OnceLock::new(),
+            packed: OnceLock::new(),
         }
     }
 
     /// The significance tests of the score, computed once.
     pub fn comparison(&self) -> &Comparison {
         self.comparison.get_or_init(|| significance::compare(self))
+    }
+
+    /// What the counted script executes; read once.
+    pub fn executed(&self) -> Option<&Executed> {
+        self.executed.get_or_init(|| executed(self.folder)).as_ref()
+    }
+
+    /// Bytes of the counted script when packed without a minifier; costs some 30 ms, so only where it decides.
+    pub fn packed_code(&self) -> Option<u64> {
+        *self.packed.get_or_init(|| pack::estimate(&self.executed()?.unwrapped.source))
+    }
+
+    /// The script and the file that it hands over to, as they ship, in bytes.
+    pub fn shipped_code(&self) -> Option<u64> {
+        let script = self.folder.script.as_ref()?;
+        let redirect = self.executed().and_then(|executed| executed.unwrapped.redirect());
+        let mut others = self.folder.files.iter().filter(|file| file.path != script.path);
+        let other = redirect.and_then(|name| others.find(|file| file.path == name)).map_or(0, |file| file.bytes);
+        Some(script.bytes.saturating_add(other))
     }
 
     /// The submission's runs.

@@ -2,7 +2,8 @@
 
 use super::context::{counted_bytes, run_name};
 use super::{Check, Context};
-use crate::folder::{Field, RunLog, Scope};
+use crate::code::helpers::Executed;
+use crate::folder::{Field, FileEntry, RunLog, Scope};
 use crate::report::{Code, Finding, Severity, thousands};
 
 /// Metadata of the cap.
@@ -25,7 +26,7 @@ pub const PARTS: Check = Check {
 pub const CODE: Check = Check {
     name: "code-size",
     about: "The code size that the logs count is that of the script in the folder.",
-    rules: &["size-code-representation"],
+    rules: &["size-code-representation", "size-code-one-file", "size-no-stub", "size-external-binary"],
     run: code,
 };
 
@@ -51,7 +52,7 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
                     thousands(total - limit),
                     thousands(limit)
                 );
-                context.finding(rule, message).code(Code::SizeOverCapLogged).measured(total)
+                over_as_logged(context, run, rule, message).measured(total)
             }
             Some(total) if limit - total < context.limits.thin_headroom_bytes => {
                 let message = format!(
@@ -62,6 +63,14 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
                 context.finding("size-cap-decimal", message).severity(Severity::Info).measured(total)
             }
             Some(_) => continue,
+            None if run.megabytes.is_some() => {
+                let stated = run.megabytes.as_deref().unwrap_or("");
+                let message =
+                    format!("{name}: the log states sizes in megabytes only; the bytes are not known exactly");
+                let finding = context.finding("size-cap-decimal", message).code(Code::SizeOnlyInMb).limit(limit);
+                findings.push(finding.severity(Severity::Warning).at(run.log.clone(), run.line("megabytes"), stated));
+                continue;
+            }
             None => {
                 let message = format!(
                     "{name}: the counted bytes are unknown; the log states no total, and not both model and code size"
@@ -85,6 +94,24 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
         findings.push(finding.severity(Severity::Unknown).limit(limit));
     }
     findings
+}
+
+/// An error where what ships is over the cap as well: a form of the code that nobody ships does not count. A warning
+/// where the shipped script fits and only the log counts a larger one.
+fn over_as_logged(context: &Context<'_>, run: &RunLog, rule: &'static str, message: String) -> Finding {
+    let limit = context.limits.artifact_bytes;
+    let finding = |message: String| context.finding(rule, message).code(Code::SizeOverCapLogged);
+    let script = context.folder.script.as_ref().filter(|script| script.bytes > 0);
+    let Some((script, model)) = script.zip(run.bytes_model) else { return finding(message) };
+    let code = context.shipped_code().unwrap_or(script.bytes);
+    let shipped = model.saturating_add(code);
+    if shipped <= limit {
+        let with = format!("{message}; with the shipped {} the total is {}", script.path, thousands(shipped));
+        return finding(with).severity(Severity::Warning);
+    }
+    // Only where packing decides.
+    let packed = if model <= limit { packed_in_words(context, model) } else { String::new() };
+    finding(format!("{message}{packed}"))
 }
 
 fn claimed_over_cap(context: &Context<'_>) -> Option<Finding> {
@@ -138,43 +165,186 @@ fn parts_of(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
 
 fn code(context: &Context<'_>) -> Vec<Finding> {
     let Some(script) = context.folder.script.as_ref().filter(|script| script.bytes > 0) else { return Vec::new() };
-    let limit = context.limits.artifact_bytes;
+    let executed = context.executed();
     let mut findings: Vec<Finding> = other_code(context, &script.path).into_iter().collect();
-    for run in context.runs() {
-        let name = run_name(run);
-        // Scripts that count a packed estimate log the raw size as well; that one is the file's.
-        let (logged, field) = match (run.bytes_code_uncompressed, run.bytes_code) {
-            (Some(raw), _) => (raw, "bytes_code_uncompressed"),
-            (None, Some(code)) => (code, "bytes_code"),
-            (None, None) => continue,
-        };
-        if logged != script.bytes {
-            let message = format!(
-                "{name}: the log counts a script of {} bytes, {} in the folder has {}",
-                thousands(logged),
-                script.path,
-                thousands(script.bytes)
-            );
-            let finding = context.finding("size-code-representation", message).code(Code::CodeSizeNeCommitted);
-            let finding = finding.measured(script.bytes).claimed(logged);
-            findings.push(finding.at(run.log.clone(), run.line(field), format!("Code size: {logged} bytes")));
-        }
-        let shipped = run.bytes_model.and_then(|model| model.checked_add(script.bytes));
-        let fits_as_logged = counted_bytes(run).is_some_and(|total| total <= limit);
-        if let Some(shipped) = shipped.filter(|shipped| fits_as_logged && *shipped > limit) {
-            let message = format!(
-                "{name}: with {} as it is shipped the total is {} bytes, {} over the cap; the log counts another form \
-                 of the code, and how small a packed form would be is not measured here",
-                script.path,
-                thousands(shipped),
-                thousands(shipped - limit)
-            );
-            let finding = context.finding("size-code-representation", message).code(Code::SizeOverCapShipped);
-            let finding = finding.measured(shipped).limit(limit);
-            findings.push(finding.at(script.path.clone(), None, format!("{} bytes", script.bytes)));
-        }
+    findings.extend(other_size(context, script, executed));
+    findings.extend(changed_after_count(context, script));
+    findings.extend(count_method(context));
+    findings.extend(over_as_shipped(context, script));
+    if let Some(executed) = executed {
+        findings.extend(helpers(context, script, executed));
+        findings.extend(programs(context, script, executed));
     }
     findings
+}
+
+/// The raw size of the script as a log counts it, with the field's name. Scripts that count a packed estimate log the
+/// raw size as well.
+fn logged_code(run: &RunLog) -> Option<(u64, &'static str)> {
+    let raw = run.bytes_code_uncompressed.map(|raw| (raw, "bytes_code_uncompressed"));
+    raw.or_else(|| run.bytes_code.map(|code| (code, "bytes_code")))
+}
+
+fn other_size(context: &Context<'_>, script: &FileEntry, executed: Option<&Executed>) -> Option<Finding> {
+    let redirect = executed.and_then(|executed| executed.unwrapped.redirect());
+    let committed = context.folder.files.iter().find(|file| Some(file.path.as_str()) == redirect).unwrap_or(script);
+    // A folder of several scripts may have run another than the first.
+    let known = |bytes: u64| context.folder.scripts().any(|file| file.bytes == bytes);
+    let dumped = |run: &RunLog| {
+        let dump = run.source.as_ref().filter(|dump| !dump.fragment)?;
+        // The log's own line feed may or may not belong to the dump.
+        (!known(dump.bytes) && !known(dump.bytes + 1)).then_some((dump.bytes, "source dump"))
+    };
+    let logged = |run: &RunLog| logged_code(run).or_else(|| dumped(run)).filter(|(bytes, _)| !known(*bytes));
+    let other: Vec<_> = context.runs().iter().filter_map(|run| logged(run).map(|logged| (run, logged))).collect();
+    let (run, (first, _)) = other.first()?;
+    let more =
+        if other.len() > 1 { format!(" ({} of {} runs)", other.len(), context.runs().len()) } else { String::new() };
+    let message = format!(
+        "{}: the log counts a script of {} bytes, {} in the folder has {}{more}",
+        run_name(run),
+        thousands(*first),
+        committed.path,
+        thousands(committed.bytes)
+    );
+    let finding = context.finding("size-code-representation", message).code(Code::CodeSizeNeCommitted);
+    let finding = finding.measured(committed.bytes).claimed(*first);
+    Some(other.iter().fold(finding, |finding, (run, (bytes, field))| {
+        let line = run.line(field).or_else(|| run.source.as_ref().map(|dump| dump.first_line));
+        finding.at(run.log.clone(), line, format!("code of {bytes} bytes"))
+    }))
+}
+
+/// Fewer bytes of change than this do not move the packed size.
+const SLIGHT_CHANGE: u64 = 64;
+
+fn changed_after_count(context: &Context<'_>, script: &FileEntry) -> Option<Finding> {
+    let counts: Option<Vec<(u64, u64)>> =
+        context.runs().iter().map(|run| Some((run.bytes_code_uncompressed?, run.bytes_code?))).collect();
+    let counts = counts.filter(|counts| counts.iter().all(|(raw, _)| raw.abs_diff(script.bytes) >= SLIGHT_CHANGE))?;
+    let (raw, packed) = counts.first()?;
+    let message = format!(
+        "every run counts a packed form ({} bytes) of a script of {} bytes; {} in the folder is another version of {}",
+        thousands(*packed),
+        thousands(*raw),
+        script.path,
+        thousands(script.bytes)
+    );
+    let finding = context.finding("size-code-representation", message).code(Code::CodeChangedAfterCount);
+    let finding = finding.measured(script.bytes).claimed(*raw);
+    Some(context.runs().iter().fold(finding, |finding, run| {
+        finding.at(run.log.clone(), run.line("bytes_code_uncompressed"), format!("packed {packed} bytes"))
+    }))
+}
+
+/// One script, packed sizes that no edit explains: a minifier was there for one run and not for another.
+fn count_method(context: &Context<'_>) -> Option<Finding> {
+    let counts: Vec<_> =
+        context.runs().iter().filter_map(|run| Some((run, run.bytes_code_uncompressed?, run.bytes_code?))).collect();
+    let least = counts.iter().min_by_key(|(_, _, packed)| *packed)?;
+    let most = counts.iter().max_by_key(|(_, _, packed)| *packed)?;
+    let apart = most.2.abs_diff(least.2) > least.2 / 50;
+    if most.1.abs_diff(least.1) > SLIGHT_CHANGE / 4 || !apart {
+        return None;
+    }
+    let message = format!(
+        "one script is counted as {} bytes by {} and as {} by {}: the counted size depends on the machine",
+        thousands(least.2),
+        run_name(least.0),
+        thousands(most.2),
+        run_name(most.0)
+    );
+    let finding = context.finding("size-code-representation", message).code(Code::CodeCountMethod).measured(most.2);
+    Some([least, most].into_iter().fold(finding, |finding, (run, _, packed)| {
+        finding.at(run.log.clone(), run.line("bytes_code"), format!("code of {packed} bytes"))
+    }))
+}
+
+/// What the folder's script would be when packed without a minifier, in words.
+fn packed_in_words(context: &Context<'_>, model: u64) -> String {
+    let limit = context.limits.artifact_bytes;
+    let Some(packed) = context.packed_code() else { return String::new() };
+    let total = model.saturating_add(packed);
+    let verdict = if total <= limit { "within the cap" } else { "over it as well, unless minified" };
+    format!(
+        "; packed but not minified the script has {} bytes, a total of {}: {verdict}",
+        thousands(packed),
+        thousands(total)
+    )
+}
+
+fn over_as_shipped(context: &Context<'_>, script: &FileEntry) -> Option<Finding> {
+    let limit = context.limits.artifact_bytes;
+    let code = context.shipped_code()?;
+    let over: Vec<(&RunLog, u64)> = context
+        .runs()
+        .iter()
+        .filter(|run| counted_bytes(run).is_some_and(|total| total <= limit))
+        .filter_map(|run| Some((run, run.bytes_model?.checked_add(code)?)))
+        .filter(|(_, shipped)| *shipped > limit)
+        .collect();
+    let (run, shipped) = over.iter().max_by_key(|(_, shipped)| *shipped)?;
+    let message = format!(
+        "{}: with {} as it is shipped the total is {} bytes, {} over the cap; the log counts another form of the code{}",
+        run_name(run),
+        script.path,
+        thousands(*shipped),
+        thousands(shipped - limit),
+        packed_in_words(context, shipped - code)
+    );
+    let finding = context.finding("size-code-representation", message).code(Code::SizeOverCapShipped);
+    let finding =
+        finding.measured(*shipped).limit(limit).at(script.path.clone(), None, format!("{} bytes", script.bytes));
+    Some(over.iter().fold(finding, |finding, (run, shipped)| {
+        finding.at(run.log.clone(), size_line(run), format!("model and shipped script: {shipped} bytes"))
+    }))
+}
+
+/// Files that the script runs or reads and that no count holds.
+fn helpers(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Option<Finding> {
+    let bytes = executed.helper_bytes();
+    if bytes == 0 {
+        return None;
+    }
+    let stub = executed.unwrapped.redirect().is_some();
+    let limit = context.limits.artifact_bytes;
+    let model = context.runs().iter().filter_map(|run| run.bytes_model).max();
+    let total = model.map(|model| model.saturating_add(script.bytes).saturating_add(bytes));
+    let over = total.is_some_and(|total| total > limit);
+    let names: Vec<&str> = executed.helpers.iter().map(|helper| helper.path.as_str()).take(5).collect();
+    let with = total.map_or_else(String::new, |total| {
+        let verdict = if over { "over the cap" } else { "within the cap" };
+        format!("; with them the total is {}, {verdict}", thousands(total))
+    });
+    let message = format!(
+        "{} ({} bytes) {} {} ({} bytes){with}",
+        script.path,
+        thousands(script.bytes),
+        if stub { "only executes" } else { "uses" },
+        names.join(", "),
+        thousands(bytes)
+    );
+    let rule = if stub { "size-no-stub" } else { "size-code-one-file" };
+    let severity = if stub || over { Severity::Warning } else { Severity::Info };
+    let finding = context.finding(rule, message).code(Code::ExtraFiles).severity(severity).limit(limit);
+    let finding = finding.measured(bytes);
+    Some(
+        executed
+            .helpers
+            .iter()
+            .fold(finding, |finding, helper| finding.at(helper.path.clone(), None, format!("{} bytes", helper.bytes))),
+    )
+}
+
+/// Programs of the system that the script calls.
+fn programs(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Option<Finding> {
+    if executed.programs.is_empty() {
+        return None;
+    }
+    let names = executed.programs.join(", ");
+    let message = format!("{} calls {names}, which is not Python and must be declared as a prerequisite", script.path);
+    let finding = context.finding("size-external-binary", message).code(Code::ExternalBinary);
+    Some(finding.severity(Severity::Info).at(script.path.clone(), None, names))
 }
 
 /// The script is the one whose digest submission.json states.

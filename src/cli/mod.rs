@@ -10,6 +10,7 @@ pub mod fixture;
 #[cfg(feature = "engine")]
 pub mod inspect;
 pub mod ladder;
+pub mod pack;
 #[cfg(feature = "engine")]
 pub mod progress;
 pub mod render;
@@ -23,6 +24,7 @@ pub mod submit;
 #[cfg(feature = "engine")]
 pub mod train;
 pub mod unpack;
+pub mod unwrap;
 pub mod verify;
 
 use std::process::ExitCode;
@@ -71,6 +73,8 @@ enum Command {
     Ladder(ladder::LadderArgs),
     Render(render::RenderArgs),
     Unpack(unpack::UnpackArgs),
+    Unwrap(unwrap::UnwrapArgs),
+    Pack(pack::PackArgs),
     Fixture(fixture::FixtureArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -101,9 +105,14 @@ pub fn main() -> ExitCode {
 
 /// Writes results to stdout. A reader that has seen enough (`caddie … | head`) is no error; a full disk is.
 fn print(text: &str) -> Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// [`print`] for what need not be UTF-8.
+fn print_bytes(bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(crate::Error::io("standard output", "writing")(error))
         }
@@ -134,6 +143,8 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Ladder(args) => ladder::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Unpack(args) => unpack::run(&args),
+        Command::Unwrap(args) => unwrap::run(&args),
+        Command::Pack(args) => pack::run(&args),
         Command::Fixture(args) => fixture::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),

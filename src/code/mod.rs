@@ -1,7 +1,18 @@
 //! Python scripts as they are shipped: read within bounds, hashed, unwrapped and parsed; never executed.
 
+mod calls;
+pub mod decode;
+mod eval;
+pub mod helpers;
+pub mod pack;
+pub mod python;
+pub mod unwrap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
+
+pub use eval::{Siblings, Step};
+pub use unwrap::{Alone, InFolder, Layer, Unwrapped, unwrap};
 
 use crate::Result;
 use crate::folder::files;

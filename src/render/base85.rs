@@ -1,7 +1,8 @@
 //! Base85 as Python's `base64.b85encode` writes it.
 
 /// RFC 1924's alphabet: no quote and no backslash, so the text stands in a string literal as it is.
-const ALPHABET: &[u8; 85] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+pub(crate) const ALPHABET: &[u8; 85] =
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 
 /// Four bytes, big endian, become five characters; a last group of `n` bytes becomes `n + 1`.
 pub fn encode(bytes: &[u8]) -> String {

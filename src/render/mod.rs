@@ -4,7 +4,7 @@
 //! [`numbers`]. A number that a log does not state is not rendered; a log that contradicts its model file or ledger stops
 //! the rendering. What the folder claims of the rules is in [`legality`].
 
-mod base85;
+pub(crate) mod base85;
 pub mod facts;
 pub mod launcher;
 pub mod ledgers;

@@ -146,13 +146,20 @@ pub struct Scores {
 pub struct Size {
     /// The total that submission.json states.
     pub claimed: Option<u64>,
+    /// Which accounting gives `claimed`: `logged_max`, `logged_run`, `logged_mean`, `model_and_script`, `model_only`,
+    /// `rounded` or `none`.
+    pub claimed_as: Option<&'static str>,
+    /// The largest model: as logged, or as a file.
+    pub model_max: Option<u64>,
+    /// Files of the folder that the script runs or reads at run time, the one that it hands over to among them.
+    pub helpers_code: Option<u64>,
     /// The largest total that a log states or adds up to.
     pub logged_max: Option<u64>,
     /// The script as it lies in the folder.
     pub shipped_code: Option<u64>,
-    /// The script packed by caddie; null until that is measured.
+    /// The script packed without a minifier; measured only where the shipped total is over the limit.
     pub packed_code: Option<u64>,
-    /// The largest model plus the shipped script.
+    /// The largest model plus the shipped script, without helpers.
     pub shipped_max: Option<u64>,
     /// The largest model plus the packed script; null until that is measured.
     pub packed_max: Option<u64>,

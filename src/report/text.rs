@@ -37,7 +37,7 @@ pub(super) fn padded(value: f64, decimals: Option<u32>) -> String {
 }
 
 /// Text from a stranger's file for one line: nothing that moves the cursor or the reading order, bounded length.
-pub(super) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     cut(&printable(text.trim()), QUOTE)
 }
 

@@ -1,0 +1,460 @@
+//! A small pure part of Python, evaluated over the syntax tree: enough to see what a wrapper executes.
+//!
+//! Literals, names, slices, text methods, codecs, files of the folder, functions of the script. Nothing is executed:
+//! what is not in that part has no value, and says why.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::calls;
+use super::decode::Budget;
+use super::python::ast::{self, Expr, Stmt};
+use super::python::{Module, Problem};
+
+/// Statements and expressions that are evaluated at most; a wrapper has a dozen.
+const MAX_STEPS: usize = 200_000;
+/// Depth of expressions and calls.
+const MAX_DEPTH: usize = 48;
+/// Times a payload may be decoded or copied before its history is cut.
+const MAX_HISTORY: usize = 32;
+
+/// Files beside the script. What lies outside the folder is not there.
+pub trait Siblings {
+    /// Reads the file of this name.
+    ///
+    /// # Errors
+    /// When the folder holds none, or it cannot be read.
+    fn read(&self, name: &str) -> Result<Vec<u8>, String>;
+}
+
+/// One decoding.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Step {
+    /// `base85`, `raw LZMA2`, …
+    pub codec: &'static str,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// Bytes or text, and how they came about.
+#[derive(Debug, Clone, Default)]
+pub struct Data {
+    pub bytes: Rc<Vec<u8>>,
+    pub steps: Vec<Step>,
+    /// The file that they were read from.
+    pub file: Option<String>,
+}
+
+impl Data {
+    /// Bytes without a history.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Data {
+        Data { bytes: Rc::new(bytes.into()), ..Data::default() }
+    }
+
+    /// Other bytes made of these.
+    pub fn with(&self, bytes: Vec<u8>) -> Data {
+        Data { bytes: Rc::new(bytes), steps: self.steps.clone(), file: self.file.clone() }
+    }
+
+    /// The same after `codec`.
+    pub fn decoded(&self, codec: &'static str, bytes: Vec<u8>) -> Data {
+        let step = Step { codec, bytes_in: self.bytes.len() as u64, bytes_out: bytes.len() as u64 };
+        let mut data = self.with(bytes);
+        if data.steps.len() < MAX_HISTORY {
+            data.steps.push(step);
+        }
+        data
+    }
+
+    /// As text; what is not UTF-8 is replaced.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+}
+
+/// What an expression is.
+#[derive(Debug, Clone)]
+pub enum Value<'a> {
+    Bytes(Data),
+    Text(Data),
+    Int(i64),
+    None,
+    List(Rc<Vec<Value<'a>>>),
+    Dict(Rc<Vec<(Value<'a>, Value<'a>)>>),
+    /// Something importable or built in, by its full name: `lzma.decompress`.
+    Name(String),
+    /// A method of a value.
+    Method(Rc<Value<'a>>, &'a str),
+    /// A path relative to the script's folder.
+    Path(String),
+    /// An open file.
+    File(String),
+    /// What `compile` makes of a source.
+    Code(Data),
+    Function(&'a ast::StmtFunctionDef),
+    Lambda(&'a ast::ExprLambda),
+}
+
+/// A value, or why there is none.
+pub type Evaluated<'a> = Result<Value<'a>, String>;
+
+/// A source that the script hands to the interpreter.
+#[derive(Debug)]
+pub struct Execution {
+    pub line: u64,
+    pub source: Data,
+}
+
+/// Walks a module.
+pub struct Evaluator<'a, 'b> {
+    module: &'a Module,
+    /// The script's file name: the value of `__file__`.
+    pub file: &'b str,
+    pub siblings: &'b dyn Siblings,
+    pub budget: &'b mut Budget,
+    scopes: Vec<HashMap<&'a str, Value<'a>>>,
+    steps: usize,
+    depth: usize,
+    /// What is executed, in order.
+    pub executions: Vec<Execution>,
+    /// Executions whose source has no value.
+    pub problems: Vec<Problem>,
+    line: u64,
+}
+
+impl<'a, 'b> Evaluator<'a, 'b> {
+    /// An evaluator with empty scopes.
+    pub fn new(module: &'a Module, file: &'b str, siblings: &'b dyn Siblings, budget: &'b mut Budget) -> Self {
+        Evaluator {
+            module,
+            file,
+            siblings,
+            budget,
+            scopes: vec![HashMap::new()],
+            steps: 0,
+            depth: 0,
+            executions: Vec::new(),
+            problems: Vec::new(),
+            line: 1,
+        }
+    }
+
+    /// Evaluates the whole module.
+    pub fn run(&mut self) {
+        let body = self.module.body();
+        self.block(body);
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS { Err("the script is too long to evaluate".to_owned()) } else { Ok(()) }
+    }
+
+    /// Runs statements in order; both branches of a condition. The value of the first `return`.
+    fn block(&mut self, body: &'a [Stmt]) -> Option<Value<'a>> {
+        for stmt in body {
+            self.step().ok()?;
+            self.line = self.module.line(stmt);
+            if let Some(value) = self.statement(stmt) {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn statement(&mut self, stmt: &'a Stmt) -> Option<Value<'a>> {
+        match stmt {
+            Stmt::Import(import) => import.names.iter().for_each(|alias| {
+                let full = alias.name.as_str();
+                match &alias.asname {
+                    Some(name) => self.bind(name.as_str(), Value::Name(full.to_owned())),
+                    None => {
+                        let top = full.split('.').next().unwrap_or(full);
+                        self.bind(top, Value::Name(top.to_owned()));
+                    }
+                }
+            }),
+            Stmt::ImportFrom(import) => {
+                let module = import.module.as_ref().map_or("", |module| module.as_str());
+                for alias in &import.names {
+                    let name = alias.asname.as_ref().unwrap_or(&alias.name);
+                    self.bind(name.as_str(), Value::Name(format!("{module}.{}", alias.name)));
+                }
+            }
+            Stmt::Assign(assign) => {
+                let value = self.value(&assign.value);
+                assign.targets.iter().for_each(|target| self.assign(target, &value));
+            }
+            Stmt::AnnAssign(assign) => {
+                if let Some(expr) = &assign.value {
+                    let value = self.value(expr);
+                    self.assign(&assign.target, &value);
+                }
+            }
+            Stmt::AugAssign(assign) => {
+                let value = match assign.op {
+                    ast::Operator::Add => {
+                        let (left, right) = (self.value(&assign.target), self.value(&assign.value));
+                        left.and_then(|left| calls::add(self, left, right?))
+                    }
+                    _ => Err("an operator that is not evaluated".to_owned()),
+                };
+                self.assign(&assign.target, &value);
+            }
+            Stmt::Expr(expr) => {
+                // A value that nobody takes; what it executes is noted on the way.
+                let _ = self.value(&expr.value);
+            }
+            Stmt::FunctionDef(function) => self.bind(function.name.as_str(), Value::Function(function)),
+            Stmt::Return(stmt) => {
+                let value = stmt.value.as_ref().map_or(Ok(Value::None), |value| self.value(value));
+                return Some(value.unwrap_or(Value::None));
+            }
+            Stmt::If(stmt) => {
+                let bodies = stmt.elif_else_clauses.iter().map(|clause| clause.body.as_slice());
+                let bodies: Vec<&'a [Stmt]> = std::iter::once(stmt.body.as_slice()).chain(bodies).collect();
+                return bodies.into_iter().find_map(|body| self.nested(body));
+            }
+            Stmt::Try(stmt) => {
+                return self
+                    .nested(&stmt.body)
+                    .or_else(|| self.nested(&stmt.orelse))
+                    .or_else(|| self.nested(&stmt.finalbody));
+            }
+            Stmt::With(stmt) => {
+                for item in &stmt.items {
+                    let value = self.value(&item.context_expr);
+                    if let Some(target) = &item.optional_vars {
+                        self.assign(target, &value);
+                    }
+                }
+                return self.nested(&stmt.body);
+            }
+            Stmt::For(stmt) => {
+                let Ok(Value::List(items)) = self.value(&stmt.iter) else { return None };
+                for item in items.iter() {
+                    self.step().ok()?;
+                    self.assign(&stmt.target, &Ok(item.clone()));
+                    if let Some(value) = self.nested(&stmt.body) {
+                        return Some(value);
+                    }
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn nested(&mut self, body: &'a [Stmt]) -> Option<Value<'a>> {
+        if self.depth >= MAX_DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        let value = self.block(body);
+        self.depth -= 1;
+        value
+    }
+
+    fn bind(&mut self, name: &'a str, value: Value<'a>) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name, value);
+        }
+    }
+
+    /// A name whose value is not known is unbound: an earlier value would be a wrong one.
+    fn assign(&mut self, target: &'a Expr, value: &Evaluated<'a>) {
+        match (target, value) {
+            (Expr::Name(name), Ok(value)) => self.bind(name.id.as_str(), value.clone()),
+            (Expr::Name(name), Err(reason)) => {
+                let name = name.id.as_str();
+                if let Some(scope) = self.scopes.last_mut() {
+                    scope.insert(name, Value::Name(format!("? {reason}")));
+                }
+            }
+            (Expr::Tuple(tuple), value) => {
+                let items = match value {
+                    Ok(Value::List(items)) if items.len() == tuple.elts.len() => items.to_vec(),
+                    _ => Vec::new(),
+                };
+                for (index, target) in tuple.elts.iter().enumerate() {
+                    let item = items.get(index).cloned().ok_or_else(|| "unpacking is not evaluated".to_owned());
+                    self.assign(target, &item);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Evaluates one expression.
+    ///
+    /// # Errors
+    /// When it is outside of the part that is evaluated; the reason names what.
+    pub fn value(&mut self, expr: &'a Expr) -> Evaluated<'a> {
+        self.step()?;
+        if self.depth >= MAX_DEPTH {
+            return Err("nested too deep to evaluate".to_owned());
+        }
+        self.depth += 1;
+        let value = self.evaluate(expr);
+        self.depth -= 1;
+        value
+    }
+
+    fn evaluate(&mut self, expr: &'a Expr) -> Evaluated<'a> {
+        match expr {
+            Expr::StringLiteral(literal) => Ok(Value::Text(Data::new(literal.value.to_str()))),
+            Expr::BytesLiteral(literal) => Ok(Value::Bytes(Data::new(literal.value.bytes().collect::<Vec<u8>>()))),
+            Expr::NumberLiteral(literal) => match &literal.value {
+                ast::Number::Int(int) => int.as_i64().map(Value::Int).ok_or_else(|| "a large number".to_owned()),
+                _ => Err("a number that is no integer".to_owned()),
+            },
+            Expr::NoneLiteral(_) => Ok(Value::None),
+            Expr::BooleanLiteral(literal) => Ok(Value::Int(i64::from(literal.value))),
+            Expr::List(list) => self.list(&list.elts),
+            Expr::Tuple(tuple) => self.list(&tuple.elts),
+            Expr::Dict(dict) => {
+                let mut items = Vec::with_capacity(dict.items.len());
+                for item in &dict.items {
+                    let key = item.key.as_ref().ok_or_else(|| "`**` is not evaluated".to_owned())?;
+                    items.push((self.value(key)?, self.value(&item.value)?));
+                }
+                Ok(Value::Dict(Rc::new(items)))
+            }
+            Expr::Name(name) => self.name(name.id.as_str()),
+            Expr::Attribute(attribute) => {
+                let value = self.value(&attribute.value)?;
+                calls::attribute(value, attribute.attr.as_str())
+            }
+            Expr::UnaryOp(unary) => match (unary.op, self.value(&unary.operand)?) {
+                (ast::UnaryOp::USub, Value::Int(int)) => Ok(Value::Int(int.saturating_neg())),
+                _ => Err("an operator that is not evaluated".to_owned()),
+            },
+            Expr::BinOp(_) => self.operator(expr),
+            Expr::Subscript(subscript) => {
+                let value = self.value(&subscript.value)?;
+                self.subscript(value, &subscript.slice)
+            }
+            Expr::Named(named) => {
+                let value = self.value(&named.value);
+                self.assign(&named.target, &value);
+                value
+            }
+            Expr::Lambda(lambda) => Ok(Value::Lambda(lambda)),
+            Expr::Call(call) => self.call(call),
+            _ => Err("an expression that is not evaluated".to_owned()),
+        }
+    }
+
+    fn list(&mut self, items: &'a [Expr]) -> Evaluated<'a> {
+        let items = items.iter().map(|item| self.value(item)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Value::List(Rc::new(items)))
+    }
+
+    fn name(&self, name: &'a str) -> Evaluated<'a> {
+        match self.scopes.iter().rev().find_map(|scope| scope.get(name)) {
+            Some(Value::Name(full)) if full.starts_with("? ") => {
+                Err(format!("`{name}` has no known value: {}", full.trim_start_matches("? ")))
+            }
+            Some(value) => Ok(value.clone()),
+            None if name == "__file__" => Ok(Value::Path(self.file.to_owned())),
+            None => Ok(Value::Name(name.to_owned())),
+        }
+    }
+
+    /// Chains of one operator are as long as a payload has lines: walked, not recursed into.
+    fn operator(&mut self, expr: &'a Expr) -> Evaluated<'a> {
+        let mut rights = Vec::new();
+        let mut left = expr;
+        while let Expr::BinOp(binary) = left {
+            rights.push((binary.op, &*binary.right));
+            left = &binary.left;
+        }
+        let mut value = self.value(left)?;
+        while let Some((op, right)) = rights.pop() {
+            let right = self.value(right)?;
+            value = match op {
+                ast::Operator::Add => calls::add(self, value, right)?,
+                ast::Operator::Div => calls::join_path(value, right)?,
+                _ => return Err("an operator that is not evaluated".to_owned()),
+            };
+        }
+        Ok(value)
+    }
+
+    fn subscript(&mut self, value: Value<'a>, index: &'a Expr) -> Evaluated<'a> {
+        if let Expr::Slice(slice) = index {
+            let mut bounds = [None; 3];
+            for (bound, expr) in bounds.iter_mut().zip([&slice.lower, &slice.upper, &slice.step]) {
+                *bound = match expr.as_ref().map(|expr| self.value(expr)).transpose()? {
+                    Some(Value::Int(int)) => Some(int),
+                    None | Some(Value::None) => None,
+                    _ => return Err("a slice whose bounds are not known".to_owned()),
+                };
+            }
+            return calls::slice(self, value, bounds);
+        }
+        let index = self.value(index)?;
+        calls::item(value, &index)
+    }
+
+    fn call(&mut self, call: &'a ast::ExprCall) -> Evaluated<'a> {
+        let function = self.value(&call.func)?;
+        let mut arguments = calls::Arguments::default();
+        for argument in &call.arguments.args {
+            arguments.positional.push(self.value(argument));
+        }
+        for keyword in &call.arguments.keywords {
+            if let Some(name) = &keyword.arg {
+                let value = self.value(&keyword.value);
+                arguments.named.push((name.as_str(), value));
+            }
+        }
+        let line = self.module.line(call);
+        match function {
+            Value::Function(function) => self.user(&function.parameters, arguments, Body::Block(&function.body)),
+            Value::Lambda(lambda) => match &lambda.parameters {
+                Some(parameters) => self.user(parameters, arguments, Body::Expr(&lambda.body)),
+                None => self.value(&lambda.body),
+            },
+            function => calls::call(self, function, arguments, line),
+        }
+    }
+
+    /// A function of the script itself, with its positional and named parameters.
+    fn user(
+        &mut self,
+        parameters: &'a ast::Parameters,
+        mut arguments: calls::Arguments<'a>,
+        body: Body<'a>,
+    ) -> Evaluated<'a> {
+        if self.depth >= MAX_DEPTH {
+            return Err("calls nested too deep to evaluate".to_owned());
+        }
+        let mut scope = HashMap::new();
+        let mut positional = std::mem::take(&mut arguments.positional).into_iter();
+        for parameter in parameters.posonlyargs.iter().chain(&parameters.args).chain(&parameters.kwonlyargs) {
+            let name = parameter.parameter.name.as_str();
+            let value = match (positional.next(), arguments.take(name), &parameter.default) {
+                (Some(value), ..) | (None, Some(value), _) => value,
+                (None, None, Some(default)) => self.value(default),
+                (None, None, None) => Err("an argument is missing".to_owned()),
+            };
+            scope.insert(name, value.unwrap_or_else(|reason| Value::Name(format!("? {reason}"))));
+        }
+        self.scopes.push(scope);
+        self.depth += 1;
+        let value = match body {
+            Body::Block(body) => Ok(self.block(body).unwrap_or(Value::None)),
+            Body::Expr(expr) => self.value(expr),
+        };
+        self.depth -= 1;
+        self.scopes.pop();
+        value
+    }
+}
+
+/// What a call runs.
+enum Body<'a> {
+    Block(&'a [Stmt]),
+    Expr(&'a Expr),
+}

@@ -1,0 +1,184 @@
+//! Which files of the folder a script runs or reads, and which programs of the system it calls.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::python::ast::visitor::{Visitor, walk_expr, walk_stmt};
+use super::python::{Module, ast};
+use super::unwrap::{InFolder, Unwrapped, unwrap};
+use crate::folder::{Folder, files};
+
+/// Helpers that are looked into.
+const MAX_HELPERS: usize = 50;
+/// Endings of files that hold code or data that a script could load; logs, documents and tokenizers are no code.
+const CODE: [&str; 14] = ["py", "pyx", "c", "cc", "cpp", "cu", "cuh", "h", "so", "ptx", "cubin", "bin", "npz", "pt"];
+/// Programs that look at the machine, build or install; none of them makes the artifact.
+const ORDINARY: [&str; 22] = [
+    "nvidia-smi",
+    "nvcc",
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "clang",
+    "git",
+    "python",
+    "python3",
+    "pip",
+    "pip3",
+    "uv",
+    "pyminify",
+    "uname",
+    "hostname",
+    "lscpu",
+    "free",
+    "make",
+    "cmake",
+    "ninja",
+    "ldconfig",
+];
+
+/// A file that the script runs or reads at run time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Helper {
+    pub path: Utf8PathBuf,
+    pub bytes: u64,
+}
+
+/// What running a folder's script brings in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executed {
+    pub unwrapped: Unwrapped,
+    /// Files of the folder beside the script, in sorted order.
+    pub helpers: Vec<Helper>,
+    /// Programs of the system that are called by name.
+    pub programs: Vec<String>,
+}
+
+impl Executed {
+    /// Bytes of the helpers.
+    pub fn helper_bytes(&self) -> u64 {
+        self.helpers.iter().fold(0, |sum, helper| sum.saturating_add(helper.bytes))
+    }
+}
+
+/// Follows the counted script of `folder`: its wrapper, its imports, and the files that it names.
+pub fn executed(folder: &Folder) -> Option<Executed> {
+    let script =
+        folder.code.iter().find(|code| folder.script.as_ref().is_some_and(|script| script.path == code.path))?;
+    let siblings = InFolder { root: &folder.path, files: &folder.files };
+    let unwrapped = unwrap(script.text.as_bytes(), script.path.as_str(), &siblings);
+    let mut found = Executed { helpers: Vec::new(), programs: Vec::new(), unwrapped };
+    let redirect = found.unwrapped.redirect().and_then(|name| siblings.find(name));
+    let redirect = redirect.filter(|file| file.path != script.path);
+    found.helpers.extend(redirect.map(|file| Helper { path: file.path.clone(), bytes: file.bytes }));
+    let candidates = folder.files.iter().any(|file| is_code(&file.path) && file.path != script.path);
+    let text = String::from_utf8_lossy(&found.unwrapped.source).into_owned();
+    let mut open = vec![text];
+    while let Some(text) = open.pop() {
+        if !(candidates || text.contains("subprocess")) {
+            continue;
+        }
+        let Ok(module) = Module::parse(&text) else { continue };
+        let mut names = Names::default();
+        module.body().iter().for_each(|stmt| names.visit_stmt(stmt));
+        found.programs.extend(names.programs);
+        for file in folder.files.iter().filter(|file| is_code(&file.path) && file.path != script.path) {
+            let known = found.helpers.iter().any(|helper| helper.path == file.path);
+            if known || found.helpers.len() >= MAX_HELPERS || !names.names.iter().any(|name| means(name, &file.path)) {
+                continue;
+            }
+            found.helpers.push(Helper { path: file.path.clone(), bytes: file.bytes });
+            if file.path.extension() == Some("py") {
+                open.extend(files::read_text(&folder.path.join(&file.path)));
+            }
+        }
+    }
+    found.helpers.sort_by(|a, b| a.path.cmp(&b.path));
+    found.programs.sort();
+    found.programs.dedup();
+    Some(found)
+}
+
+fn is_code(path: &Utf8Path) -> bool {
+    path.extension().is_some_and(|extension| CODE.contains(&extension))
+}
+
+/// Whether a name of the script is this file: `ngram_tilt` or `a/kernel.cpp`, wherever the script thinks it lies.
+fn means(name: &Name, path: &Utf8Path) -> bool {
+    match name {
+        Name::Module(module) => {
+            let top = module.split('.').next().unwrap_or(module);
+            path.extension() == Some("py")
+                && (path.file_stem() == Some(top) && path.components().count() == 1
+                    || path.components().count() > 1 && path.starts_with(top))
+        }
+        Name::File(file) => file.rsplit('/').next() == path.file_name(),
+    }
+}
+
+/// What a script calls something.
+enum Name {
+    Module(String),
+    File(String),
+}
+
+#[derive(Default)]
+struct Names {
+    names: Vec<Name>,
+    programs: Vec<String>,
+}
+
+impl<'a> Visitor<'a> for Names {
+    fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
+        match stmt {
+            ast::Stmt::Import(import) => {
+                self.names.extend(import.names.iter().map(|alias| Name::Module(alias.name.to_string())));
+            }
+            ast::Stmt::ImportFrom(import) => {
+                self.names.extend(import.module.iter().map(|module| Name::Module(module.to_string())));
+            }
+            _ => {}
+        }
+        walk_stmt(self, stmt);
+    }
+
+    fn visit_expr(&mut self, expr: &'a ast::Expr) {
+        match expr {
+            ast::Expr::StringLiteral(literal) => {
+                let text = literal.value.to_str();
+                let ending = text.rsplit('.').next().is_some_and(|ending| CODE.contains(&ending));
+                if ending && text.len() < 256 {
+                    self.names.push(Name::File(text.to_owned()));
+                }
+            }
+            ast::Expr::Call(call) => self.call(call),
+            _ => {}
+        }
+        walk_expr(self, expr);
+    }
+}
+
+impl Names {
+    /// `subprocess.run(["lrzip", …])` names a program, `import_module("x")` a module.
+    fn call(&mut self, call: &ast::ExprCall) {
+        let function = match &*call.func {
+            ast::Expr::Attribute(attribute) => attribute.attr.as_str(),
+            ast::Expr::Name(name) => name.id.as_str(),
+            _ => return,
+        };
+        match (function, call.arguments.args.first()) {
+            ("import_module" | "__import__", Some(ast::Expr::StringLiteral(literal))) => {
+                self.names.push(Name::Module(literal.value.to_str().to_owned()));
+            }
+            ("run" | "Popen" | "check_call" | "check_output" | "call", Some(ast::Expr::List(list))) => {
+                if let Some(ast::Expr::StringLiteral(program)) = list.elts.first() {
+                    let program = program.value.to_str();
+                    if !ORDINARY.contains(&program) && program.len() < 64 {
+                        self.programs.push(program.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Python as a syntax tree: parsed within bounds, never executed.
+//!
+//! The only place that knows the parser. Trees are those of [`ast`]; positions become lines here.
+
+use std::fmt;
+
+pub use ruff_python_ast as ast;
+use ruff_python_ast::token::TokenKind;
+use ruff_python_parser::Mode;
+use ruff_text_size::Ranged;
+use serde::Serialize;
+
+/// Longest source that is parsed, bytes. The longest real script has 160 kB.
+pub const MAX_SOURCE_BYTES: usize = 4 << 20;
+/// Deepest nesting of brackets, operators and blocks. CPython stops at 200 brackets; a deeper tree could not be walked
+/// or freed on an ordinary stack.
+const MAX_DEPTH: usize = 400;
+
+/// Why a source could not be read, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// 1-based.
+    pub line: u64,
+    pub reason: String,
+}
+
+impl Problem {
+    /// A problem in `line`.
+    pub fn new(line: u64, reason: impl Into<String>) -> Problem {
+        Problem { line, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.reason)
+    }
+}
+
+/// A parsed script.
+#[derive(Debug)]
+pub struct Module {
+    source: String,
+    tree: ast::ModModule,
+    lines: Lines,
+}
+
+impl Module {
+    /// Parses a whole script in the grammar of the newest Python that the parser knows (3.12's f-strings included).
+    ///
+    /// # Errors
+    /// When it is no Python, too long or nested too deep; with the line.
+    pub fn parse(source: &str) -> Result<Module, Problem> {
+        if source.len() > MAX_SOURCE_BYTES {
+            let reason = format!("{} bytes are too long to parse; the limit is {MAX_SOURCE_BYTES}", source.len());
+            return Err(Problem::new(1, reason));
+        }
+        let lines = Lines::new(source);
+        if let Some(line) = too_deep(source) {
+            return Err(Problem::new(line, format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        match ruff_python_parser::parse_module(source) {
+            Ok(parsed) => Ok(Module { source: source.to_owned(), tree: parsed.into_syntax(), lines }),
+            Err(error) => {
+                let line = lines.line(error.location.start().to_usize());
+                Err(Problem::new(line, format!("not valid Python: {}", error.error)))
+            }
+        }
+    }
+
+    /// The top-level statements.
+    pub fn body(&self) -> &[ast::Stmt] {
+        &self.tree.body
+    }
+
+    /// The text that was parsed.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The line (1-based) where `node` begins.
+    pub fn line(&self, node: &impl Ranged) -> u64 {
+        self.lines.line(node.start().to_usize())
+    }
+
+    /// The source text of `node`.
+    pub fn text(&self, node: &impl Ranged) -> &str {
+        let range = node.range();
+        self.source.get(range.start().to_usize()..range.end().to_usize()).unwrap_or("")
+    }
+}
+
+/// Offsets at which lines begin.
+#[derive(Debug)]
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn new(source: &str) -> Lines {
+        let ends = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Lines(std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect())
+    }
+
+    fn line(&self, offset: usize) -> u64 {
+        self.0.partition_point(|start| *start <= offset) as u64
+    }
+}
+
+/// What nests at one level of brackets.
+#[derive(Default)]
+struct Level {
+    /// Operators, attributes and calls since the last comma: each may hold what came before.
+    chain: usize,
+    /// Lambdas since the bracket opened: a comma may belong to their parameters.
+    lambdas: usize,
+}
+
+/// The line where the nesting passes [`MAX_DEPTH`]: bounded from above by the tokens, before anything recursive sees
+/// the source. Lines inside of strings are not counted: the lexer does not say where it is.
+fn too_deep(source: &str) -> Option<u64> {
+    let mut lexer = ruff_python_parser::lexer::lex(source, Mode::Module);
+    let mut levels = vec![Level::default()];
+    let (mut blocks, mut chained, mut line) = (0usize, 0usize, 1u64);
+    loop {
+        let kind = lexer.next_token();
+        let nested = levels.len() > 1;
+        let level = levels.last_mut()?;
+        match kind {
+            TokenKind::EndOfFile => return None,
+            TokenKind::Indent => blocks += 1,
+            TokenKind::Dedent => blocks = blocks.saturating_sub(1),
+            TokenKind::Lpar
+            | TokenKind::Lsqb
+            | TokenKind::Lbrace
+            | TokenKind::FStringStart
+            | TokenKind::TStringStart => {
+                level.chain += 1;
+                chained += 1;
+                levels.push(Level::default());
+            }
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace | TokenKind::FStringEnd | TokenKind::TStringEnd
+                if nested =>
+            {
+                let closed = levels.pop().unwrap_or_default();
+                chained -= closed.chain + closed.lambdas;
+            }
+            TokenKind::Comma => chained -= std::mem::take(&mut level.chain),
+            TokenKind::NonLogicalNewline => line += 1,
+            TokenKind::Newline | TokenKind::Semi => {
+                line += u64::from(kind == TokenKind::Newline);
+                levels.clear();
+                levels.push(Level::default());
+                chained = 0;
+            }
+            TokenKind::Lambda => {
+                level.lambdas += 1;
+                chained += 1;
+            }
+            TokenKind::Dot
+            | TokenKind::Not
+            | TokenKind::If
+            | TokenKind::Else
+            | TokenKind::Await
+            | TokenKind::Yield
+            | TokenKind::Plus
+            | TokenKind::Minus
+            | TokenKind::Star
+            | TokenKind::Slash
+            | TokenKind::DoubleSlash
+            | TokenKind::Percent
+            | TokenKind::At
+            | TokenKind::Vbar
+            | TokenKind::Amper
+            | TokenKind::CircumFlex
+            | TokenKind::LeftShift
+            | TokenKind::RightShift
+            | TokenKind::DoubleStar
+            | TokenKind::ColonEqual
+            | TokenKind::Tilde => {
+                level.chain += 1;
+                chained += 1;
+            }
+            _ => {}
+        }
+        if blocks + chained > MAX_DEPTH {
+            return Some(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_312_parses_and_lines_are_found() {
+        let module = Module::parse("x = 1\ny = f\"{d[\"a\"]} {f\"{x}\"}\"\n").expect("parses");
+        let [_, second] = module.body() else { panic!("two statements") };
+        assert_eq!((module.line(second), module.text(second)), (2, "y = f\"{d[\"a\"]} {f\"{x}\"}\""));
+    }
+
+    #[test]
+    fn an_error_names_its_line() {
+        let problem = Module::parse("x = 1\nif x\n").expect_err("no colon");
+        assert_eq!(problem.line, 2);
+        assert!(problem.to_string().starts_with("line 2: not valid Python"), "{problem}");
+    }
+
+    #[test]
+    fn what_could_overflow_the_stack_is_refused() {
+        let deep = 100_000;
+        let blocks: String = (0..1000).map(|depth| format!("{}if x:\n", " ".repeat(depth))).collect();
+        for source in [
+            format!("{}1{}", "(".repeat(deep), ")".repeat(deep)),
+            format!("x = {}1", "-".repeat(deep)),
+            format!("x = {}1", "not ".repeat(deep)),
+            format!("x = 1{}", "+1".repeat(deep)),
+            format!("x = a{}", ".b".repeat(deep)),
+            format!("x = a{}", "()".repeat(deep)),
+            format!("x = {}1", "lambda a,b: ".repeat(deep)),
+            format!("x = {}1", "a if b else ".repeat(deep)),
+            format!("x = {}", "f'{".repeat(deep)),
+            format!("x = {}1", "a**".repeat(deep)),
+            format!("{blocks}{}pass\n", " ".repeat(1000)),
+        ] {
+            let problem = Module::parse(&source).expect_err("too deep");
+            assert!(problem.reason.starts_with("nested deeper"), "{problem}: {}", &source[..20]);
+        }
+    }
+
+    #[test]
+    fn long_but_flat_sources_parse() {
+        let list = format!("x = [{}]\n", "a.b(1) + 2, ".repeat(10_000));
+        let strings = format!("x = ({})\n", "\"a\"\n".repeat(10_000));
+        let tests = format!("x = a{}\n", " and b".repeat(1_000));
+        let statements = "if a:\n    b = c.d(e)\n".repeat(10_000);
+        for source in [list, strings, tests, statements] {
+            assert!(Module::parse(&source).is_ok(), "{}", &source[..30]);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `caddie unwrap` and `caddie pack`: what a script carries, seen without running it.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use caddie::code::{Alone, Unwrapped, unwrap};
+use proptest::prelude::*;
+
+fn alone(source: &[u8]) -> Unwrapped {
+    unwrap(source, "train_gpt.py", &Alone { file: "train_gpt.py", source })
+}
+
+fn caddie(arguments: &[&str], directory: &Path) -> std::process::Output {
+    Command::cargo_bin("caddie").expect("the binary").current_dir(directory).args(arguments).output().expect("runs")
+}
+
+/// Each wrapper carries `print(123456789)` as Python's own encoders wrote it.
+#[test]
+fn wrappers_of_each_kind_come_off() {
+    for (kind, wrapper) in [
+        ("base64", "import base64 as B\nexec(B.b64decode('cHJpbnQoMTIzNDU2Nzg5KQ=='))"),
+        (
+            "base64",
+            "from base64 import b64decode as d\ns = 'cHJpbnQoMTIz' 'NDU2Nzg5KQ=='\nexec(compile(d(s), 'x', 'exec'))",
+        ),
+        ("hexadecimal", "exec(bytes.fromhex('7072696e7428313233343536373839' + '29').decode())"),
+        ("base64", "e = exec\nB = __import__('base64')\ne(B.b64decode(''.join(['cHJpbnQoMTIz', 'NDU2Nzg5KQ=='])))"),
+        ("base64", "import base64\ndef f(s):\n    return base64.b64decode(s)\nexec(f('cHJpbnQoMTIzNDU2Nzg5KQ=='))"),
+        (
+            "file train_gpt.py, base64",
+            "import base64\nexec(base64.b64decode(open(__file__).read().split('#' + '!')[1]))\n#!cHJpbnQoMTIzNDU2Nzg5KQ==",
+        ),
+    ] {
+        // The payload has to be the larger part of the program: a longer one of the same beginning would be.
+        let long = wrapper
+            .replace("cHJpbnQoMTIz", &"IyMj".repeat(100))
+            .replace("70726", &format!("{}0a70726", "23".repeat(300)));
+        let unwrapped = alone(long.as_bytes());
+        assert!(unwrapped.problems.is_empty(), "{long}: {:?}", unwrapped.problems);
+        assert_eq!(unwrapped.layers.first().map(|layer| layer.kind()).as_deref(), Some(kind), "{long}");
+    }
+}
+
+#[test]
+fn what_cannot_be_decoded_is_a_problem_with_its_line() {
+    let unwrapped = alone(b"import base64, lzma\n\nexec(lzma.decompress(base64.b85decode('\"\"\"')))");
+    let problem = unwrapped.problems.first().expect("a problem").to_string();
+    assert!(problem.starts_with("line 3: exec: payload is not valid base85"), "{problem}");
+    let unwrapped = alone(b"exec(open('../../etc/passwd').read())");
+    let problem = unwrapped.problems.first().expect("a problem").to_string();
+    assert!(problem.contains("no file"), "{problem}");
+}
+
+#[test]
+fn a_script_is_packed_and_unwrapped_to_the_same_bytes() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let source = "import sys\nfor number in range(100):\n    print('a line', number)\n".repeat(40);
+    std::fs::write(dir.path().join("train_gpt.py"), &source).expect("writes");
+    let packed = caddie(&["pack", "train_gpt.py", "-o", "packed.py"], dir.path());
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let unwrapped = caddie(&["unwrap", "packed.py"], dir.path());
+    assert_eq!(unwrapped.stdout, source.as_bytes());
+    assert!(String::from_utf8_lossy(&unwrapped.stderr).contains("raw LZMA2"));
+    let plain = caddie(&["unwrap", "train_gpt.py"], dir.path());
+    assert_eq!(plain.stdout, source.as_bytes());
+    assert!(String::from_utf8_lossy(&plain.stderr).contains("no wrapper"));
+    let run = |script: &str| std::process::Command::new("python3").arg(dir.path().join(script)).output();
+    match (run("train_gpt.py"), run("packed.py")) {
+        (Ok(plain), Ok(packed)) => assert_eq!((plain.stdout, true), (packed.stdout, packed.status.success())),
+        _ => eprintln!("skipped: no python3 to run the packed script"),
+    }
+}
+
+#[test]
+fn a_script_that_hands_over_to_another_file_shows_that_file() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let inner = "print('inner')\n".repeat(50);
+    std::fs::write(dir.path().join("inner.py"), &inner).expect("writes");
+    let stub = "exec(open(__file__.replace('train_gpt.py','inner.py')).read())\n";
+    std::fs::write(dir.path().join("train_gpt.py"), stub).expect("writes");
+    let output = caddie(&["unwrap", "train_gpt.py"], dir.path());
+    assert_eq!(output.stdout, inner.as_bytes());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("file inner.py"));
+}
+
+/// Over the real scripts, where a checkout of the challenge is at hand.
+#[test]
+fn the_wrappers_of_the_merged_records_come_off() {
+    let Ok(upstream) = std::env::var("CADDIE_UPSTREAM") else {
+        eprintln!("skipped: CADDIE_UPSTREAM names no checkout of openai/parameter-golf");
+        return;
+    };
+    for (folder, bytes) in [
+        ("2026-04-03_MuonEqR_DepthRecurrence_WD090_AllInt6", 61173),
+        ("2026-04-04_SP4096_DepthRecurrence_ParallelResid_MuonEqR", 83565),
+        ("2026-04-05_SP8192_GPTQ-Embeddings_SDClip_Loop45x2", 43103),
+        ("2026-04-06_SP8192_QK5_LegalTTT_1.0828", 48745),
+        ("2026-04-08_SP8192_ParallelResid_ScoreFirstTTT", 50110),
+        ("2026-04-09_A2_Muon097_3Seed", 58322),
+        ("2026-04-09_SP8192_3LayerRecur_ParResid_QK525_LegalTTT", 48583),
+        ("2026-04-06_SP8192_HessianSDClip_ProgressiveRecurrence", 80055),
+    ] {
+        let path = format!("{upstream}/records/track_10min_16mb/{folder}");
+        let output = caddie(&["unwrap", &path], Path::new("."));
+        assert_eq!((output.stdout.len(), output.status.code()), (bytes, Some(0)), "{folder}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_makes_unwrap_panic(source in "(exec|eval|import lzma|open|__file__|b'|'|\\(|\\)|\\.|,|:|\n|[a-z]{1,3}|=|\\+|\\[|\\]|[0-9]|\\PC){0,60}") {
+        let _ = alone(source.as_bytes());
+        let _ = alone(format!("exec({source})").as_bytes());
+    }
+
+    #[test]
+    fn no_payload_makes_unwrap_panic(payload in proptest::collection::vec(any::<u8>(), 0..200), codec in 0usize..6) {
+        let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+        let call = ["lzma.decompress", "zlib.decompress", "gzip.decompress", "brotli.decompress", "zstd.decompress", "base64.b85decode"][codec];
+        let source = format!("import lzma, zlib, gzip, brotli, zstd, base64\nexec({call}(bytes.fromhex('{hex}')))\n");
+        let _ = alone(source.as_bytes());
+    }
+}
