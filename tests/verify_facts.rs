@@ -73,11 +73,21 @@ fn settings_that_differ_between_the_runs_are_named() {
 #[test]
 fn a_seed_that_the_name_alone_claims_is_an_error() {
     let copy = Copy::new();
-    std::fs::rename(copy.path.join("train_seed42.log"), copy.path.join("train_seed7.log")).expect("renames");
-    let found = findings(&copy);
-    let finding = found.iter().find(|finding| finding.code == Some(Code::SeedLabelMismatch)).expect("found");
-    assert_eq!(finding.severity, Severity::Error);
-    assert_eq!(finding.message, "train_seed7.log is seed 7 by its name, its log says seed 42");
+    let label = |copy: &Copy| {
+        let found = findings(copy);
+        found.into_iter().find(|finding| finding.code == Some(Code::SeedLabelMismatch))
+    };
+    let renamed = |name: &str| {
+        let copy = Copy::new();
+        std::fs::rename(copy.path.join("train_seed42.log"), copy.path.join(name)).expect("renames");
+        label(&copy).map(|finding| (finding.severity, finding.message))
+    };
+    let message = "train_seed77.log is seed 77 by its name, its log says seed 42".to_owned();
+    assert_eq!(renamed("train_seed77.log"), Some((Severity::Error, message)));
+    assert_eq!(renamed("train_seed2.log").map(|(severity, _)| severity), Some(Severity::Warning), "or the second one");
+    assert_eq!(renamed("v6_seed1337_42.log"), None, "the name of a series, and the seed");
+    copy.edit("train_seed0.log", "\nseed:0\n", "\nseed:1337\n");
+    assert_eq!(label(&copy).map(|finding| finding.severity), Some(Severity::Error), "submission.json names seed 0");
 }
 
 #[test]
