@@ -93,3 +93,24 @@ fn what_cannot_be_counted_is_an_error() {
     assert_eq!(code, Some(2));
     assert!(error.contains("nothing: no such file or folder") && !error.contains("os error"), "{error}");
 }
+
+#[test]
+fn an_artifact_whose_member_was_altered_is_refused() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let model = "54f3f9a5f7b1d1b5fd6e0e0a6f2ad4d8f1e0f6a0f0c4c3b1d1a0b2c3d4e5f607";
+    let manifest = format!(
+        r#"{{"counted": {{"runs": [{{"model": "models/0"}}]}}, "members": [{{"path": "models/0", "sha256": "{model}"}}]}}"#
+    );
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, content) in [("manifest.json", manifest.as_bytes()), ("train_gpt.py", b"x"), ("models/0", b"y")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, content).expect("appends");
+    }
+    let bytes = zstd::encode_all(tar.into_inner().expect("finishes").as_slice(), 3).expect("compresses");
+    std::fs::write(dir.path().join("a.tar.zst"), bytes).expect("writes");
+    let (code, _, error) = size(dir.path(), &["a.tar.zst"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("models/0 is not what manifest.json states"), "{error}");
+}

@@ -1,10 +1,13 @@
 //! `caddie unwrap` and `caddie pack`: what a script carries, seen without running it.
 
+mod support;
+
 use std::path::Path;
 
 use assert_cmd::Command;
 use caddie::code::{Alone, Unwrapped, unwrap};
 use proptest::prelude::*;
+use support::Copy;
 
 fn alone(source: &[u8]) -> Unwrapped {
     unwrap(source, "train_gpt.py", &Alone { file: "train_gpt.py", source })
@@ -81,6 +84,33 @@ fn a_script_that_hands_over_to_another_file_shows_that_file() {
     let output = caddie(&["unwrap", "train_gpt.py"], dir.path());
     assert_eq!(output.stdout, inner.as_bytes());
     assert!(String::from_utf8_lossy(&output.stderr).contains("file inner.py"));
+}
+
+/// The rules and severities of a folder's findings on its code.
+fn on_code(copy: &Copy) -> Vec<(String, String)> {
+    let output = caddie(&["verify", copy.path.to_str().expect("UTF-8"), "--format", "json"], Path::new("."));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let findings = report["folders"][0]["findings"].as_array().expect("findings").clone();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
+    let code = findings.iter().filter(|finding| {
+        ["size-code-one-file", "size-no-stub", "size-external-binary"].contains(&finding["rule"].as_str().unwrap_or(""))
+    });
+    code.map(|finding| (text(&finding["rule"]), text(&finding["severity"]))).collect()
+}
+
+#[test]
+fn files_and_programs_that_a_script_uses_are_reported() {
+    let found = |rule: &str, severity: &str| vec![(rule.to_owned(), severity.to_owned())];
+    let copy = Copy::new();
+    let write = |name: &str, text: &str| std::fs::write(copy.path.join(name), text).expect("writes");
+    write("prepare.py", &"print('prepares the data')\n".repeat(20));
+    assert!(on_code(&copy).is_empty(), "what nothing imports is not used");
+    write("train_gpt.py", "import prepare\n");
+    assert_eq!(on_code(&copy), found("size-code-one-file", "info"));
+    write("train_gpt.py", "exec(open(__file__.replace('train_gpt', 'prepare')).read())\n");
+    assert_eq!(on_code(&copy), found("size-no-stub", "warning"));
+    write("train_gpt.py", "import subprocess\nsubprocess.run(['lrzip', 'a'])\nsubprocess.run(['nvidia-smi'])\n");
+    assert_eq!(on_code(&copy), found("size-external-binary", "info"));
 }
 
 /// Over the real scripts, where a checkout of the challenge is at hand.

@@ -103,9 +103,11 @@ impl<'a> Context<'a> {
         self.executed.get_or_init(|| executed(self.folder)).as_ref()
     }
 
-    /// Bytes of the counted script when packed without a minifier; costs some 30 ms, so only where it decides.
+    /// Bytes of the counted script when packed without a minifier, where that makes it smaller. Costs some 30 ms, so
+    /// it is asked for only where it decides.
     pub fn packed_code(&self) -> Option<u64> {
-        *self.packed.get_or_init(|| pack::estimate(&self.executed()?.unwrapped.source))
+        let smaller = |packed: &u64| self.shipped_code().is_some_and(|shipped| *packed < shipped);
+        *self.packed.get_or_init(|| pack::estimate(&self.executed()?.unwrapped.source).filter(smaller))
     }
 
     /// The script and the file that it hands over to, as they ship, in bytes.

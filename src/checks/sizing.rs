@@ -4,6 +4,7 @@ use std::io::Read;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::context::Context;
 use super::context::counted_bytes;
@@ -125,6 +126,14 @@ fn folder(path: &Utf8Path, rulebook: &Rulebook, limit: u64) -> Result<Sizing> {
 #[derive(Debug, Deserialize)]
 struct Manifest {
     counted: Counted,
+    #[serde(default)]
+    members: Vec<Declared>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Declared {
+    path: String,
+    sha256: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,8 +154,9 @@ fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
     let unreadable = |error: std::io::Error| Error::unreadable(path, format!("no readable artifact: {error}"));
     let mut manifest: Option<Manifest> = None;
     let mut members: Vec<Part> = Vec::new();
+    let mut digests: Vec<(String, String)> = Vec::new();
     for entry in archive.entries().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
+        let mut entry = entry.map_err(unreadable)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let bytes = entry.size();
         if name == "manifest.json" && manifest.is_none() {
@@ -155,10 +165,23 @@ fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
             let read = serde_json::from_slice(&text);
             manifest = Some(read.map_err(|error| Error::unreadable(path, format!("manifest.json: {error}")))?);
         } else {
+            let mut hasher = Sha256::new();
+            std::io::copy(&mut entry, &mut hasher).map_err(unreadable)?;
+            digests.push((name.clone(), files::hex(&hasher.finalize())));
             members.push(Part { name, bytes });
         }
     }
     let manifest = manifest.ok_or_else(|| Error::unreadable(path, "holds no manifest.json; this is no artifact"))?;
+    for Declared { path: name, sha256 } in &manifest.members {
+        match digests.iter().find(|(known, _)| known == name) {
+            Some((_, found)) if found == sha256 => {}
+            Some(_) => {
+                return Err(Error::unreadable(path, format!("{name} is not what manifest.json states by SHA-256")));
+            }
+            None => return Err(Error::unreadable(path, format!("lacks {name}, which manifest.json declares"))),
+        }
+    }
+    let declared = |name: &str| manifest.members.iter().any(|member| member.path == name);
     let models: Vec<&str> = manifest.counted.runs.iter().map(|run| run.model.as_str()).collect();
     let code = members.iter().find(|member| member.name == "train_gpt.py").cloned();
     let model =
@@ -166,9 +189,10 @@ fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
     let (Some(code), Some(model)) = (code, model.cloned()) else {
         return Err(Error::unreadable(path, "lacks train_gpt.py or the models that its manifest counts"));
     };
+    let checked = if declared(&code.name) && declared(&model.name) { "as the manifest states" } else { "not checked" };
     Sizing::new(
         path.as_str(),
-        "script and largest model in the artifact; hashes not checked".to_owned(),
+        format!("script and largest model in the artifact; hashes {checked}"),
         vec![code, model],
         None,
         limit,
