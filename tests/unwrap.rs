@@ -110,7 +110,7 @@ fn files_and_programs_that_a_script_uses_are_reported() {
     write("train_gpt.py", "exec(open(__file__.replace('train_gpt', 'prepare')).read())\n");
     assert_eq!(on_code(&copy), found("size-no-stub", "warning"));
     write("train_gpt.py", "import subprocess\nsubprocess.run(['lrzip', 'a'])\nsubprocess.run(['nvidia-smi'])\n");
-    assert_eq!(on_code(&copy), found("size-external-binary", "info"));
+    assert_eq!(on_code(&copy), found("size-external-binary", "warning"));
 }
 
 /// Over the real scripts, where a checkout of the challenge is at hand.

@@ -108,14 +108,18 @@ fn report(finding: Finding, files: &[&FileEntry]) -> Finding {
 fn programs(context: &Context<'_>) -> Vec<Finding> {
     let folder = context.folder;
     let mut called: BTreeMap<&str, (&camino::Utf8Path, u64, &str)> = BTreeMap::new();
-    for script in &folder.code {
-        if !["subprocess", "os.system", "shutil.which", "os.popen"].iter().any(|call| script.text.contains(call)) {
+    // A script that comes in a wrapper calls what the unwrapped source calls.
+    let unwrapped = context.executed().filter(|executed| !executed.unwrapped.layers.is_empty());
+    let unwrapped = folder.script.as_ref().zip(unwrapped.map(|executed| executed.unwrapped.source.as_ref()));
+    let unwrapped = unwrapped.and_then(|(script, source)| Some((&*script.path, std::str::from_utf8(source).ok()?)));
+    for (path, text) in folder.code.iter().map(|script| (&*script.path, script.text.as_str())).chain(unwrapped) {
+        if !["subprocess", "os.system", "shutil.which", "os.popen"].iter().any(|call| text.contains(call)) {
             continue;
         }
-        for (number, line) in (1..).zip(script.text.lines()) {
+        for (number, line) in (1..).zip(text.lines()) {
             let named = PROGRAMS_OF_THE_SYSTEM.iter().find(|program| is_called(line, program));
             if let Some(program) = named {
-                called.entry(program).or_insert((&script.path, number, line.trim()));
+                called.entry(program).or_insert((path, number, line.trim()));
             }
         }
     }

@@ -26,7 +26,7 @@ pub const PARTS: Check = Check {
 pub const CODE: Check = Check {
     name: "code-size",
     about: "The code size that the logs count is that of the script in the folder.",
-    rules: &["size-code-representation", "size-code-one-file", "size-no-stub", "size-external-binary"],
+    rules: &["size-code-representation", "size-code-one-file", "size-no-stub"],
     run: code,
 };
 
@@ -173,7 +173,6 @@ fn code(context: &Context<'_>) -> Vec<Finding> {
     findings.extend(over_as_shipped(context, script));
     if let Some(executed) = executed {
         findings.extend(helpers(context, script, executed));
-        findings.extend(programs(context, script, executed));
     }
     findings
 }
@@ -334,17 +333,6 @@ fn helpers(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Op
             .iter()
             .fold(finding, |finding, helper| finding.at(helper.path.clone(), None, format!("{} bytes", helper.bytes))),
     )
-}
-
-/// Programs of the system that the script calls.
-fn programs(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Option<Finding> {
-    if executed.programs.is_empty() {
-        return None;
-    }
-    let names = executed.programs.join(", ");
-    let message = format!("{} calls {names}, which is not Python and must be declared as a prerequisite", script.path);
-    let finding = context.finding("size-external-binary", message).code(Code::ExternalBinary);
-    Some(finding.severity(Severity::Info).at(script.path.clone(), None, names))
 }
 
 /// The script is the one whose digest submission.json states.

@@ -1,4 +1,4 @@
-//! Which files of the folder a script runs or reads, and which programs of the system it calls.
+//! Which files of the folder a script runs or reads.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -11,31 +11,6 @@ use crate::folder::{Folder, files};
 const MAX_HELPERS: usize = 50;
 /// Endings of files that hold code or data that a script could load; logs, documents and tokenizers are no code.
 const CODE: [&str; 14] = ["py", "pyx", "c", "cc", "cpp", "cu", "cuh", "h", "so", "ptx", "cubin", "bin", "npz", "pt"];
-/// Programs that look at the machine, build or install; none of them makes the artifact.
-const ORDINARY: [&str; 22] = [
-    "nvidia-smi",
-    "nvcc",
-    "gcc",
-    "g++",
-    "cc",
-    "c++",
-    "clang",
-    "git",
-    "python",
-    "python3",
-    "pip",
-    "pip3",
-    "uv",
-    "pyminify",
-    "uname",
-    "hostname",
-    "lscpu",
-    "free",
-    "make",
-    "cmake",
-    "ninja",
-    "ldconfig",
-];
 
 /// A file that the script runs or reads at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +25,6 @@ pub struct Executed {
     pub unwrapped: Unwrapped,
     /// Files of the folder beside the script, in sorted order.
     pub helpers: Vec<Helper>,
-    /// Programs of the system that are called by name.
-    pub programs: Vec<String>,
 }
 
 impl Executed {
@@ -67,7 +40,7 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
         folder.code.iter().find(|code| folder.script.as_ref().is_some_and(|script| script.path == code.path))?;
     let siblings = InFolder { root: &folder.path, files: &folder.files };
     let unwrapped = unwrap(script.text.as_bytes(), script.path.as_str(), &siblings);
-    let mut found = Executed { helpers: Vec::new(), programs: Vec::new(), unwrapped };
+    let mut found = Executed { helpers: Vec::new(), unwrapped };
     let redirect = found.unwrapped.redirect().and_then(|name| siblings.find(name));
     let redirect = redirect.filter(|file| file.path != script.path);
     found.helpers.extend(redirect.map(|file| Helper { path: file.path.clone(), bytes: file.bytes }));
@@ -75,13 +48,12 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
     let text = String::from_utf8_lossy(&found.unwrapped.source).into_owned();
     let mut open = vec![text];
     while let Some(text) = open.pop() {
-        if !(candidates || text.contains("subprocess")) {
-            continue;
+        if !candidates {
+            break;
         }
         let Ok(module) = Module::parse(&text) else { continue };
         let mut names = Names::default();
         module.body().iter().for_each(|stmt| names.visit_stmt(stmt));
-        found.programs.extend(names.programs);
         for file in folder.files.iter().filter(|file| is_code(&file.path) && file.path != script.path) {
             let known = found.helpers.iter().any(|helper| helper.path == file.path);
             if known || found.helpers.len() >= MAX_HELPERS || !names.names.iter().any(|name| means(name, &file.path)) {
@@ -94,8 +66,6 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
         }
     }
     found.helpers.sort_by(|a, b| a.path.cmp(&b.path));
-    found.programs.sort();
-    found.programs.dedup();
     Some(found)
 }
 
@@ -125,7 +95,6 @@ enum Name {
 #[derive(Default)]
 struct Names {
     names: Vec<Name>,
-    programs: Vec<String>,
 }
 
 impl<'a> Visitor<'a> for Names {
@@ -159,26 +128,17 @@ impl<'a> Visitor<'a> for Names {
 }
 
 impl Names {
-    /// `subprocess.run(["lrzip", …])` names a program, `import_module("x")` a module.
+    /// `import_module("x")` names a module.
     fn call(&mut self, call: &ast::ExprCall) {
         let function = match &*call.func {
             ast::Expr::Attribute(attribute) => attribute.attr.as_str(),
             ast::Expr::Name(name) => name.id.as_str(),
             _ => return,
         };
-        match (function, call.arguments.args.first()) {
-            ("import_module" | "__import__", Some(ast::Expr::StringLiteral(literal))) => {
-                self.names.push(Name::Module(literal.value.to_str().to_owned()));
-            }
-            ("run" | "Popen" | "check_call" | "check_output" | "call", Some(ast::Expr::List(list))) => {
-                if let Some(ast::Expr::StringLiteral(program)) = list.elts.first() {
-                    let program = program.value.to_str();
-                    if !ORDINARY.contains(&program) && program.len() < 64 {
-                        self.programs.push(program.to_owned());
-                    }
-                }
-            }
-            _ => {}
+        if let ("import_module" | "__import__", Some(ast::Expr::StringLiteral(literal))) =
+            (function, call.arguments.args.first())
+        {
+            self.names.push(Name::Module(literal.value.to_str().to_owned()));
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct NatsPair {
 impl NatsPair {
     /// Whether a tokenizer of `ratio` bits per byte for each nat per token makes one of the other, as they are rounded.
     pub fn fits(&self, ratio: f64) -> bool {
-        let half = |stated: &Stated| 0.5 * 10f64.powi(-(stated.decimals as i32));
+        let half = |stated: &Stated| 0.5 * 10f64.powi(-stated.decimals);
         // One and a half: people round the difference of rounded scores.
         let slack = 1.5 * (half(&self.bpb) + ratio * half(&self.nats));
         (self.bpb.value.abs() - self.nats.value.abs() * ratio).abs() <= slack

@@ -92,7 +92,7 @@ pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Find
 
 /// One digit fits too many numbers to say how it came about.
 fn two_digits(claim: &Stated) -> bool {
-    claim.value.abs() * 10f64.powi(claim.decimals as i32) >= 9.5
+    claim.value.abs() * 10f64.powi(claim.decimals) >= 9.5
 }
 
 /// A test that a submitter may have made.
