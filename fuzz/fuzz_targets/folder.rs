@@ -23,7 +23,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         }
         let read = Folder::read(folder).expect("a folder that can be listed");
         let report = Report::new(RULEBOOK.id(), vec![verify_read(&read, &RULEBOOK, &VerifyOptions::default())]);
-        for format in [Format::Plain, Format::Json, Format::Markdown, Format::Github] {
+        for format in [Format::Plain, Format::Json, Format::Markdown, Format::Github, Format::Sarif, Format::Junit] {
             assert!(!report.render(format, Look::default()).contains('\u{1b}'), "a control character came through");
         }
     });

@@ -1,11 +1,9 @@
 //! A script of any bytes, its wrappers taken off without running it.
 #![no_main]
 
-mod scratch;
+use caddie::code::{Alone, unwrap};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    scratch::folder(|folder| {
-        scratch::write(folder, "train_gpt.py", bytes);
-        let _ = caddie::code::Script::read(folder, camino::Utf8Path::new("train_gpt.py"));
-    });
+    let file = "train_gpt.py";
+    let _ = unwrap(bytes, file, &Alone { file, source: bytes });
 });

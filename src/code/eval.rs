@@ -10,13 +10,12 @@ use super::calls;
 use super::decode::Budget;
 use super::python::ast::{self, Expr, Stmt};
 use super::python::{Module, Problem};
+use super::value::{Data, Evaluated, Value};
 
 /// Statements and expressions that are evaluated at most; a wrapper has a dozen.
 const MAX_STEPS: usize = 200_000;
 /// Depth of expressions and calls.
 const MAX_DEPTH: usize = 48;
-/// Times a payload may be decoded or copied before its history is cut.
-const MAX_HISTORY: usize = 32;
 
 /// Files beside the script. What lies outside the folder is not there.
 pub trait Siblings {
@@ -26,77 +25,6 @@ pub trait Siblings {
     /// When the folder holds none, or it cannot be read.
     fn read(&self, name: &str) -> Result<Vec<u8>, String>;
 }
-
-/// One decoding.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Step {
-    /// `base85`, `raw LZMA2`, …
-    pub codec: &'static str,
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-}
-
-/// Bytes or text, and how they came about.
-#[derive(Debug, Clone, Default)]
-pub struct Data {
-    pub bytes: Rc<Vec<u8>>,
-    pub steps: Vec<Step>,
-    /// The file that they were read from.
-    pub file: Option<String>,
-}
-
-impl Data {
-    /// Bytes without a history.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Data {
-        Data { bytes: Rc::new(bytes.into()), ..Data::default() }
-    }
-
-    /// Other bytes made of these.
-    pub fn with(&self, bytes: Vec<u8>) -> Data {
-        Data { bytes: Rc::new(bytes), steps: self.steps.clone(), file: self.file.clone() }
-    }
-
-    /// The same after `codec`.
-    pub fn decoded(&self, codec: &'static str, bytes: Vec<u8>) -> Data {
-        let step = Step { codec, bytes_in: self.bytes.len() as u64, bytes_out: bytes.len() as u64 };
-        let mut data = self.with(bytes);
-        if data.steps.len() < MAX_HISTORY {
-            data.steps.push(step);
-        }
-        data
-    }
-
-    /// As text; what is not UTF-8 is replaced.
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
-    }
-}
-
-/// What an expression is.
-#[derive(Debug, Clone)]
-pub enum Value<'a> {
-    Bytes(Data),
-    Text(Data),
-    Int(i64),
-    None,
-    List(Rc<Vec<Value<'a>>>),
-    Dict(Rc<Vec<(Value<'a>, Value<'a>)>>),
-    /// Something importable or built in, by its full name: `lzma.decompress`.
-    Name(String),
-    /// A method of a value.
-    Method(Rc<Value<'a>>, &'a str),
-    /// A path relative to the script's folder.
-    Path(String),
-    /// An open file.
-    File(String),
-    /// What `compile` makes of a source.
-    Code(Data),
-    Function(&'a ast::StmtFunctionDef),
-    Lambda(&'a ast::ExprLambda),
-}
-
-/// A value, or why there is none.
-pub type Evaluated<'a> = Result<Value<'a>, String>;
 
 /// A source that the script hands to the interpreter.
 #[derive(Debug)]

@@ -7,12 +7,14 @@ pub mod helpers;
 pub mod pack;
 pub mod python;
 pub mod unwrap;
+mod value;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
-pub use eval::{Siblings, Step};
+pub use eval::Siblings;
 pub use unwrap::{Alone, InFolder, Layer, Unwrapped, unwrap};
+pub use value::Step;
 
 use crate::Result;
 use crate::folder::files;

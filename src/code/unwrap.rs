@@ -4,9 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::decode::Budget;
-use super::eval::{Data, Evaluator, Siblings, Step};
+use super::eval::{Evaluator, Siblings};
 use super::python::ast::visitor::{Visitor, walk_expr};
 use super::python::{Module, Problem, ast};
+use super::value::{Data, Step};
 use crate::folder::{FileEntry, files};
 
 /// Wrappers within wrappers that are followed.

@@ -15,6 +15,12 @@ pub fn significance_table(report: &FolderReport) -> String {
         let runs = if first.baseline_n == 0 { String::new() } else { format!(", {} runs", first.baseline_n) };
         let (sample, name) = (one_line(&first.sample), one_line(&first.baseline_name));
         let _ = writeln!(text, "  {sample} (n = {}) against {name}{runs}", first.n);
+        if block.iter().all(|row| row.p_value.is_none()) {
+            let delta = block.iter().find_map(|row| row.delta.filter(|_| row.unit == "bpb"));
+            let delta = delta.map_or_else(String::new, |delta| format!("{delta:+.5} bpb; "));
+            let _ = writeln!(text, "    {delta}no test is possible: {}", why_none(block));
+            continue;
+        }
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
         table.set_header(["    test", "unit", "delta", "margin", "t", "df", "p", "policy (* decides)"]);
@@ -31,6 +37,11 @@ pub fn significance_table(report: &FolderReport) -> String {
         }
     }
     text
+}
+
+/// What the first test lacks; one note stands for the others.
+fn why_none(block: &[Significance]) -> String {
+    block.iter().find_map(|row| row.note.as_deref()).map_or_else(|| "no runs".to_owned(), one_line)
 }
 
 /// Four decimals where they say something, else two digits.
