@@ -23,7 +23,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A file could not be read, written, renamed or created.
-    #[error("{path}: {action} failed: {source}")]
+    #[error("{path}: {action} failed: {}{}", cause(source), next_step(source))]
     Io { path: Utf8PathBuf, action: &'static str, source: std::io::Error },
     /// A file or folder was read, but what it holds cannot be used.
     #[error("{path}: {reason}")]
@@ -77,6 +77,27 @@ impl Error {
             _ => return false,
         };
         matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+    }
+}
+
+/// What the system said. Wrappers of it name the file once more, which the message does already.
+fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once("`: ").filter(|_| error.get_ref().is_some()) {
+        Some((_, cause)) => cause.to_owned(),
+        None => text,
+    }
+}
+
+/// What a user does about it, where the system's words leave that open.
+fn next_step(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    match error.kind() {
+        NotFound => "; check the path, and that its folder is there",
+        PermissionDenied => "; check its permissions, or name another place",
+        NotADirectory => "; a part of the path is a file; name a folder",
+        IsADirectory => "; it is a folder; name a file",
+        _ => "",
     }
 }
 

@@ -53,13 +53,15 @@ fn cells(row: &Significance) -> [String; 8] {
     let number =
         |value: Option<f64>, digits: usize| value.map_or_else(String::new, |value| format!("{value:.digits$}"));
     let verdict = match (row.passes, &row.note) {
-        (_, Some(note)) => one_line(note),
+        (_, Some(_)) if row.policy.is_some() => "no test for".to_owned(),
+        (_, Some(_)) => "no test".to_owned(),
         (Some(true), _) => "passes".to_owned(),
         (Some(false), _) => "fails".to_owned(),
-        (None, None) => "no policy".to_owned(),
+        (None, None) => "for comparison".to_owned(),
     };
     let policy = row.policy.as_deref().map_or_else(String::new, |policy| format!(" {policy}"));
     let mark = if row.decides { " *" } else { "" };
+    let note = row.note.as_deref().map_or_else(String::new, |note| format!(": {}", one_line(note)));
     [
         format!("    {}", row.test),
         row.unit.clone(),
@@ -68,6 +70,6 @@ fn cells(row: &Significance) -> [String; 8] {
         number(row.statistic, 2),
         number(row.df, 2),
         row.p_value.map_or_else(String::new, p_value),
-        format!("{verdict}{policy}{mark}"),
+        format!("{verdict}{policy}{mark}{note}"),
     ]
 }
