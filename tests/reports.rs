@@ -6,7 +6,8 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use caddie::checks::{VerifyOptions, verify};
-use caddie::report::{Confidence, Failure, Finding, Format, Look, Report, Root, Severity};
+use caddie::report::{Code, Confidence, Explanation, Failure, Finding, Format, Look, Report, Root, Severity, Topic};
+use caddie::rulebook::Rulebook;
 use serde_json::Value;
 use support::Copy;
 
@@ -537,4 +538,32 @@ fn rules_and_codes_are_explained() {
             assert_eq!(explain(&[name]).0, Some(0), "{name}");
         }
     }
+}
+
+/// Every sentence that a participant is told about a rule or a code: what it demands and how it is cleared.
+#[test]
+fn every_explanation_is_whole_sentences_and_says_how_the_finding_is_cleared() {
+    // `val_bpb is …` and `submission.json is …` begin with a name that has no capital.
+    let begins = |text: &str| {
+        let word = text.split_whitespace().next().unwrap_or("");
+        word.starts_with(|c: char| c.is_uppercase()) || word.contains(['.', '_'])
+    };
+    let whole = |text: &str| begins(text) && text.ends_with('.') && text.split_whitespace().count() > 2;
+    let book = Rulebook::builtin().expect("loads");
+    let codes = Code::ALL.iter().copied().map(Topic::Code);
+    let mut explained = 0;
+    for topic in book.rules.iter().map(Topic::Rule).chain(codes) {
+        let explanation = Explanation::new(topic, |_| None);
+        let clear = explanation.parts.iter().find(|(label, _)| *label == "to clear it");
+        let (_, clear) = clear.unwrap_or_else(|| panic!("{} does not say how it is cleared", explanation.name));
+        for text in [&explanation.statement, clear] {
+            assert!(whole(text), "{}: {text:?} is no whole sentence", explanation.name);
+        }
+        // `caddie explain` prints both, whole, for that name.
+        let printed = explanation.plain(None);
+        assert!(printed.contains(&explanation.statement) && printed.contains(clear), "{printed}");
+        explained += 1;
+    }
+    assert_eq!(explained, book.rules.len() + Code::ALL.len());
+    assert!(!whole("train longer."), "the test tells a fragment from a sentence");
 }
