@@ -424,6 +424,10 @@ fn what_is_no_folder_has_findings_and_no_size() {
     let text = |format| report.render(format, Look::default());
     assert!(text(Format::Plain).starts_with("fail  .  (1 error,") && !text(Format::Plain).contains("bytes\n"));
     assert!(text(Format::Markdown).contains("**error**") && !text(Format::Markdown).contains("16,000,000"));
+    let mut report = report.folders.first().expect("one").clone();
+    report.findings.iter_mut().for_each(|finding| finding.rule = "pr-one-new-folder".to_owned());
+    let text = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(Format::Plain, Look::default());
+    assert!(text.starts_with("fail  pull request  (1 error,"), "{text}");
 }
 
 #[test]
@@ -566,4 +570,23 @@ fn every_explanation_is_whole_sentences_and_says_how_the_finding_is_cleared() {
     }
     assert_eq!(explained, book.rules.len() + Code::ALL.len());
     assert!(!whole("train longer."), "the test tells a fragment from a sentence");
+}
+
+/// The report in README.md is what caddie prints of the committed folder after these edits.
+#[test]
+fn the_report_in_the_readme_is_a_real_one() {
+    let copy = Copy::new();
+    copy.edit("train_seed42.log", "train_time:599000ms", "train_time:601000ms");
+    copy.edit("train_seed1234.log", " eval_time:401250ms", "");
+    copy.edit("README.md", "| 13700 |", "| 13600 |");
+    let repository = Repository::new(&copy);
+    let renamed = repository.dir.path().join(FOLDER).with_file_name("2026-05-01_MyEntry");
+    std::fs::rename(repository.dir.path().join(FOLDER), renamed).expect("renames");
+    let printed = repository.verify(&["records/track_10min_16mb/2026-05-01_MyEntry"]);
+    let readme = include_str!("../README.md");
+    let shown = readme.split("```text\n").find(|block| block.starts_with("fail  records/")).expect("a report");
+    let shown = shown.split("```").next().expect("a block");
+    assert_eq!(printed.lines().take(12).collect::<Vec<_>>(), shown.lines().take(12).collect::<Vec<_>>());
+    let finding = shown.lines().skip(13).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    assert!(finding.starts_with("error[time-train-600]") && printed.contains(&finding), "{finding}");
 }

@@ -139,7 +139,10 @@ impl Page<'_> {
             return;
         }
         let _ = writeln!(text, "\n  significance");
-        text.push_str(&super::significance_table(self.folder));
+        for line in super::significance_table(self.folder).lines() {
+            let fitted = self.look.width.map(|width| cut(line, width));
+            let _ = writeln!(text, "{}", fitted.as_deref().unwrap_or(line));
+        }
     }
 
     fn details(&self, text: &mut String) {
