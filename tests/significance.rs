@@ -179,7 +179,7 @@ fn nats_per_token_are_not_compared_across_tokenizers() {
     let records = Records::new();
     let caseops = records.folder("10min_16mb", "2026-04-22_Clip", "2026-04-22", &PR_1769);
     let report = caseops.verify(&["--against", "#1493"]);
-    let note = "not comparable: sp8192-caseops against sp8192; bpb is";
+    let note = "not comparable: sp8192-caseops against sp8192; compare in bpb";
     let rows = report["significance"].as_array().expect("rows");
     let (tokens, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row["unit"] == "nats/token");
     assert!(tokens.len() == 2 && tokens.iter().all(|row| row["note"] == note && row["p_value"].is_null()));
