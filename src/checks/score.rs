@@ -157,8 +157,12 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         context.finding("pkg-headline", message).code(Code::ClaimNotInLogs).severity(Severity::Unknown)
     } else {
         let message = format!(
-            "{described} is in no log: the mean of {} runs is {measured:.8}; state that, or add the logs it comes from",
-            scores.len()
+            "{described} is in no log: {} {measured:.8}; state that, or add the logs it comes from",
+            if scores.len() == 1 {
+                "the only run gives".to_owned()
+            } else {
+                format!("the mean of {} runs is", scores.len())
+            }
         );
         let slip = difference <= context.limits.headline_tolerance_bpb;
         let severity = if slip { Severity::Warning } else { Severity::Error };

@@ -1,7 +1,6 @@
 //! `caddie explain`
 
 use std::fmt::Write;
-use std::io::IsTerminal;
 
 use clap::Args;
 
@@ -11,7 +10,7 @@ use crate::report::{Code, Explanation, Topic};
 use crate::rulebook::Rulebook;
 use crate::{Error, Result};
 
-/// Explain a rule or a code that a finding names: what it says, who says so, and how to clear it.
+/// Explain a rule or a code of a finding: what it says, who says so, how it is cleared.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -62,9 +61,7 @@ fn unknown(name: &str, book: &Rulebook) -> Error {
 
 /// Columns of the terminal, at most what is pleasant to read.
 fn width() -> Option<usize> {
-    let out = std::io::stdout();
-    let size = out.is_terminal().then(|| terminal_size::terminal_size_of(out)).flatten();
-    size.map(|(width, _)| usize::from(width.0).min(110))
+    super::columns_of_stdout().map(|width| width.min(110))
 }
 
 fn list(book: &Rulebook) -> String {

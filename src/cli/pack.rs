@@ -9,7 +9,7 @@ use crate::folder::files;
 use crate::report::thousands;
 use crate::{Error, Result};
 
-/// Make a script self-extracting and smaller: LZMA and base85, the source inside byte for byte
+/// Make a script self-extracting and smaller: LZMA and base85
 ///
 /// The packed script executes the same bytes; caddie unwraps its own output and compares before it writes. No
 /// minifier is run: minify first (for example with pyminify) for a smaller script.
@@ -19,8 +19,12 @@ Examples:
   caddie pack train_gpt.py -o packed/train_gpt.py
   caddie pack train_gpt.py > packed.py
 
-A script that reads its own text (its __file__) reads the packed one. Needs Python's lzma and base64 at run time.
-Exit codes: 0 packed and compared, 2 unreadable, or it cannot be packed.")]
+A script that reads its own text (its __file__) reads the packed one.
+The packed script needs Python's lzma and base64.
+
+Exit codes:
+  0  packed and compared
+  2  unreadable, or it cannot be packed")]
 pub struct PackArgs {
     /// The script
     #[arg(value_name = "SCRIPT")]

@@ -16,14 +16,19 @@ Examples:
   caddie size train_gpt.py model.int8.zlib
   caddie size --cap 300000 demo.tar.zst
 
-A folder counts its script as shipped plus its largest model (as logged, else as a file, else as claimed).
-Several files are summed. Exit codes: 0 within the cap, 1 over it, 2 unreadable, or bytes that cannot be determined.")]
+A folder counts its script as shipped plus its largest model (as logged, else as
+a file, else as claimed). Several files are summed.
+
+Exit codes:
+  0  within the cap, as shipped or as logged
+  1  over it
+  2  unreadable, or bytes that cannot be determined")]
 pub struct SizeArgs {
     /// A records folder, an artifact (.tar.zst), or the files that are counted
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<Utf8PathBuf>,
-    /// Cap in decimal bytes instead of the rulebook's 16,000,000
-    #[arg(long, value_name = "BYTES")]
+    /// Cap in decimal bytes instead of 16,000,000
+    #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     pub cap: Option<u64>,
     /// How the result is written
     #[arg(long, value_enum, default_value = "plain")]
@@ -56,7 +61,7 @@ fn plain(sizing: &Sizing) -> String {
         sizing.parts.iter().map(|part| (part.name.as_str(), thousands(part.bytes))).collect();
     rows.push(("counted", thousands(sizing.counted)));
     if let Some(logged) = sizing.logged {
-        rows.push(("as logged", thousands(logged)));
+        rows.push(("total as logged", thousands(logged)));
     }
     rows.push(("limit", thousands(sizing.limit)));
     rows.push(("headroom", thousands(sizing.headroom)));

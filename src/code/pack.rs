@@ -40,9 +40,10 @@ pub fn pack(source: &[u8]) -> Result<Packed, String> {
     if unwrapped.source == source || (unwrapped.layers.len() > 1 && whole) {
         Ok(packed)
     } else {
-        let reason =
-            unwrapped.problems.first().map_or_else(|| "it is too small to pack".to_owned(), ToString::to_string);
-        Err(format!("the packed script does not unwrap to the source: {reason}"))
+        Err(match unwrapped.problems.first() {
+            Some(problem) => format!("not packed: the packed script does not unwrap to the source: {problem}"),
+            None => "not packed: too small to gain anything; ship it as it is".to_owned(),
+        })
     }
 }
 

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::text::{counted, thousands};
-use super::{FolderReport, Severity, Significance, Size, one_line};
+use super::{Finding, FolderReport, Severity, Significance, Size, one_line, p_value};
+
+/// The rule about what a pull request changes.
+const PULL_REQUEST: &str = "pr-one-new-folder";
 
 /// `1.25670935 ± 0.000058 over 3 runs`, the mean with the sample standard deviation.
 pub(super) fn score(folder: &FolderReport) -> Option<String> {
@@ -57,17 +60,27 @@ pub(super) fn tally(folder: &FolderReport) -> String {
     if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
 }
 
-/// Every accounting of the size that has a value: label and bytes. One that this page does not know yet is shown
-/// under its published name, so that no number of the JSON is missing for a reader.
-pub(super) fn accountings(size: &Size) -> Vec<(String, String)> {
+/// One accounting of the size, as a page shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Accounting {
+    pub label: String,
+    pub bytes: String,
+    /// What else is known of the number; mostly nothing.
+    pub note: &'static str,
+}
+
+/// Every accounting of the size that has a value. One that this page does not know yet is shown under its published
+/// name, so that no number of the JSON is missing for a reader.
+pub(super) fn accountings(size: &Size) -> Vec<Accounting> {
     let Ok(Value::Object(fields)) = serde_json::to_value(size) else { return Vec::new() };
     fields
         .into_iter()
         .filter_map(|(key, value)| {
-            let number = value.as_i64().map(thousands);
-            let text = number.or_else(|| value.as_str().map(one_line))?;
+            let bytes = value.as_i64().map(thousands)?;
             let label = match key.as_str() {
                 "claimed" => "claimed in submission.json",
+                "model_max" => "largest model",
+                "helpers_code" => "files that the script uses",
                 "logged_max" => "largest total, as logged",
                 "shipped_code" => "script as shipped",
                 "packed_code" => "script packed by caddie",
@@ -75,11 +88,33 @@ pub(super) fn accountings(size: &Size) -> Vec<(String, String)> {
                 "packed_max" => "largest model + script packed",
                 "limit" => "limit",
                 "headroom" => "headroom of the counted total",
-                other => return Some((other.replace('_', " "), text)),
+                other => &other.replace('_', " "),
             };
-            Some((label.to_owned(), text))
+            let note = if key == "claimed" { size.claimed_as.map_or("", in_words) } else { "" };
+            Some(Accounting { label: label.to_owned(), bytes, note })
         })
         .collect()
+}
+
+/// Which accounting a claimed total is, as a reader would say it.
+fn in_words(accounting: &'static str) -> &'static str {
+    match accounting {
+        "logged_max" => "the largest logged total",
+        "logged_run" => "the logged total of another run",
+        "logged_mean" => "the mean of the logged totals",
+        "model_and_script" => "model + script as shipped",
+        "model_only" => "the model alone",
+        "rounded" => "rounded",
+        "none" => "in no log",
+        other => other,
+    }
+}
+
+/// What a report calls its subject: a pull request as a whole has no folder of its own.
+pub(super) fn name(folder: &FolderReport) -> &str {
+    let of_a_pull_request = |finding: &Finding| finding.rule == PULL_REQUEST;
+    let whole = folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request);
+    if whole { "pull request" } else { folder.path.as_str() }
 }
 
 /// One test of the claim in a line. Read by published name, so that a value that is not there is left out.
@@ -91,21 +126,23 @@ pub(super) fn significance(test: &Significance) -> String {
     let verdict = match value.get("passes").and_then(Value::as_bool) {
         Some(true) => format!("passes{policy}"),
         Some(false) => format!("does not pass{policy}"),
+        None if policy.is_empty() => "for comparison".to_owned(),
         None => format!("not decided{policy}"),
     };
     let baseline = text("baseline_name").or_else(|| number("baseline").map(|score| score.to_string()));
     let mut line = format!("{} against {}: {verdict}", text("test").unwrap_or_default(), baseline.unwrap_or_default());
     let unit = text("unit").unwrap_or_default();
-    for (name, key) in [("difference", "delta"), ("margin", "margin")] {
-        if let Some(value) = number(key) {
-            line += &format!(", {name} {value} {unit}");
-        }
+    if let Some(delta) = number("delta") {
+        line += &format!(", difference {delta:+.5} {unit}");
+    }
+    if let Some(margin) = number("margin").filter(|margin| *margin > 0.0) {
+        line += &format!(", margin {margin} {unit}");
     }
     if let (Some(statistic), Some(df)) = (number("statistic"), number("df")) {
         line += &format!(", t = {statistic:.3} at {df:.2} degrees of freedom");
     }
     if let Some(p) = number("p_value") {
-        line += &format!(", p = {p:.4}");
+        line += &format!(", p = {}", p_value(p));
     }
     match text("note") {
         Some(note) => format!("{line}; {note}"),
@@ -119,10 +156,17 @@ mod tests {
 
     #[test]
     fn every_number_of_the_size_has_a_line() {
-        let size = Size { claimed: Some(7), limit: 16_000_000, headroom: Some(-1_000), ..Size::default() };
+        let size = Size {
+            claimed: Some(7),
+            claimed_as: Some("none"),
+            limit: 16_000_000,
+            headroom: Some(-1_000),
+            ..Size::default()
+        };
         let rows = accountings(&size);
-        assert_eq!(rows.first(), Some(&("claimed in submission.json".to_owned(), "7".to_owned())));
-        assert_eq!(rows.last().map(|row| row.1.as_str()), Some("-1,000"));
+        let first = Accounting { label: "claimed in submission.json".into(), bytes: "7".into(), note: "in no log" };
+        assert_eq!(rows.first(), Some(&first));
+        assert_eq!(rows.last().map(|row| row.bytes.as_str()), Some("-1,000"));
         assert_eq!(rows.len(), 3, "what is not known has no line: {rows:?}");
     }
 

@@ -28,7 +28,7 @@ pub use finding::{Confidence, Evidence, Finding, Severity};
 pub use folder_report::{FolderReport, RunFacts, Scores, Significance, Size, Verdict};
 pub use place::Root;
 pub use significance::{p_value, significance_table};
-pub use text::{one_line, thousands};
+pub use text::{cut, one_line, thousands};
 
 /// Characters of a message that are kept, in every format: a message is a sentence, not a file.
 const MAX_MESSAGE: usize = 2_000;
