@@ -119,6 +119,7 @@ impl Clock {
 pub(super) fn of_runs(some: &[&RunLog], all: usize) -> String {
     match some {
         [one] => one.log.to_string(),
+        [_, _] if all == 2 => "both runs".to_owned(),
         some if some.len() == all => format!("all {all} runs"),
         some => format!("{} of {all} runs", some.len()),
     }
