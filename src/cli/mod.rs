@@ -17,6 +17,8 @@ pub mod render;
 pub mod report_options;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod rulebook_option;
+pub mod rules;
 pub mod schema;
 pub mod size;
 #[cfg(feature = "engine")]
@@ -41,6 +43,7 @@ Examples:
                                                              from a recipe to a records folder
   caddie verify records/*/*                                  re-derive every number of a folder
   caddie ladder                                              the records that a score is tested against
+  caddie rules --family size                                 the rules, and what becomes of each
   caddie explain size-cap-decimal                            what a rule says, and who says so
   caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
 
@@ -68,6 +71,7 @@ enum Command {
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
+    Rules(rules::RulesArgs),
     Explain(explain::ExplainArgs),
     Size(size::SizeArgs),
     Ladder(ladder::LadderArgs),
@@ -138,6 +142,7 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Size(args) => size::run(&args),
         Command::Ladder(args) => ladder::run(&args),
