@@ -67,10 +67,12 @@ fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     let runs: Vec<&RunLog> =
         context.runs().iter().filter(|run| run.world_size.is_some_and(|size| size != gpus)).collect();
     let size = runs.first()?.world_size?;
-    let message = format!(
-        "{}: the log says {size} of the {gpus} GPUs on which the record track is timed",
-        of_runs(&runs, context.runs().len())
-    );
+    let what = if size < gpus {
+        format!("{size} of the {gpus} GPUs on which the record track is timed")
+    } else {
+        format!("{size} GPUs; the record track is timed on {gpus}")
+    };
+    let message = format!("{}: the log says {what}", of_runs(&runs, context.runs().len()));
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
     let finding = finding.severity(severity(context)).measured(size).limit(gpus);
     Some(runs.iter().fold(finding, |finding, run| {
