@@ -131,10 +131,10 @@ impl Rulebook {
                 add("each rule has citations, and each of them exactly one of readme, file, pr, issue, other"
                     .to_owned());
             }
-            if let (Some(since), Some(until)) = (&rule.since, &rule.until) {
-                if since.on > until.on {
-                    add(format!("since {} is after until {}", since.on, until.on));
-                }
+            if let Some((since, until)) = rule.since.as_ref().zip(rule.until.as_ref())
+                && since.on > until.on
+            {
+                add(format!("since {} is after until {}", since.on, until.on));
             }
         }
         for file in self.files.iter().filter(|file| self.rule(&file.rule).is_none()) {
