@@ -557,7 +557,7 @@ fn every_explanation_is_whole_sentences_and_says_how_the_finding_is_cleared() {
     let codes = Code::ALL.iter().copied().map(Topic::Code);
     let mut explained = 0;
     for topic in book.rules.iter().map(Topic::Rule).chain(codes) {
-        let explanation = Explanation::new(topic, |_| None);
+        let explanation = Explanation::new(topic, "", |_| None);
         let clear = explanation.parts.iter().find(|(label, _)| *label == "to clear it");
         let (_, clear) = clear.unwrap_or_else(|| panic!("{} does not say how it is cleared", explanation.name));
         for text in [&explanation.statement, clear] {

@@ -174,7 +174,7 @@ impl<'a> Context<'a> {
     }
 
     /// A finding on `rule`, with the rule's severity and citations.
-    pub fn finding(&self, rule: &'static str, message: impl Into<String>) -> Finding {
+    pub fn finding(&self, rule: &str, message: impl Into<String>) -> Finding {
         finding_on(self.rulebook, rule, message)
     }
 
@@ -185,7 +185,7 @@ impl<'a> Context<'a> {
 }
 
 /// A finding on `rule` that no folder's context gives, with the rule's severity and citations.
-pub fn finding_on(rulebook: &Rulebook, rule: &'static str, message: impl Into<String>) -> Finding {
+pub fn finding_on(rulebook: &Rulebook, rule: &str, message: impl Into<String>) -> Finding {
     let known = rulebook.rule(rule);
     Finding {
         rule: rule.to_owned(),
@@ -197,7 +197,7 @@ pub fn finding_on(rulebook: &Rulebook, rule: &'static str, message: impl Into<St
         claimed: None,
         limit: None,
         evidence: Vec::new(),
-        citations: known.map(|rule| rule.citations.clone()).unwrap_or_default(),
+        citations: known.map(|rule| rule.citations.iter().map(ToString::to_string).collect()).unwrap_or_default(),
     }
 }
 

@@ -16,15 +16,14 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// The split ends at a multiple of the sequence length, which costs up to this share of it.
-const TRUNCATION: f64 = 5e-4;
+// Tolerances of reading: how closely printed numbers give a count. What a script may leave out is the rulebook's.
+
 /// Two runs of one mistake agree this closely.
 const SAME: f64 = 3e-4;
 /// Fewer tokens than this share of what an alphabet needs are a part of the split.
 const WHOLE: f64 = 0.99;
-
-/// No tokenizer splits the validation text into as many tokens as this; a stream of bytes has 151 million.
-const FEWEST_BYTES: u64 = 100_000_000;
+/// No tokenizer splits a text into as many tokens as this share of its bytes.
+const BYTEWISE: f64 = 2.0 / 3.0;
 /// Outside of these factors the text itself is another one, not only its count.
 const OTHER_TEXT: std::ops::Range<f64> = 0.5..2.0;
 
@@ -42,11 +41,14 @@ enum Verdict<'a> {
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let known = &context.rulebook.fingerprints;
+    let truncation = context.limits.split_truncation;
     let mut findings: Vec<Finding> = partial(context).into_iter().collect();
     // One finding a cause: runs of one submission nearly always share it.
     let mut groups: Vec<(Verdict, Vec<&RunLog>)> = Vec::new();
     for run in context.runs() {
-        let Some(verdict) = judge(run, known).filter(|verdict| *verdict != Verdict::Right) else { continue };
+        let Some(verdict) = judge(run, known, truncation).filter(|verdict| *verdict != Verdict::Right) else {
+            continue;
+        };
         // What a ledger says it divides by is recounted from its documents; and who scored a part has another text.
         let explained = is_partial(run) || too_few(run, known) || run.ledger_bytes.is_some();
         if explained && matches!(verdict, Verdict::Unknown(_) | Verdict::Untold(_)) {
@@ -69,14 +71,15 @@ fn alike(a: Verdict, b: Verdict) -> bool {
 }
 
 /// `None` where the log states no score, or a value that cannot be divided by.
-fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
+/// A script may leave a share of `truncation` unscored at the split's end.
+fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Option<Verdict<'a>> {
     let (loss, bpb) = (run.val_loss?, run.val_bpb?);
     if !(loss > 0.0 && bpb > 0.0) {
         return None;
     }
     let rounding = rounding(run, loss, bpb);
     // A loss in nats a byte is the score in another unit, and says nothing about bytes a token.
-    if close(bpb / loss, 1.0 / LN_2, SAME + rounding) && !bytewise(run) {
+    if close(bpb / loss, 1.0 / LN_2, SAME + rounding) && !bytewise(run, known) {
         return None;
     }
     let Some(tokens) = run.val_tokens.filter(|tokens| *tokens > 0) else {
@@ -90,7 +93,7 @@ fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
     }
     let matches = |print: &&Fingerprint, width: f64| print.bytes.is_some_and(|own| close(bytes, own as f64, width));
     let of_kind = |kind| known.iter().filter(move |print| print.kind == kind);
-    if of_kind(FingerprintKind::Canonical).any(|print| matches(&print, TRUNCATION + rounding)) {
+    if of_kind(FingerprintKind::Canonical).any(|print| matches(&print, truncation + rounding)) {
         return Some(Verdict::Right);
     }
     let other = of_kind(FingerprintKind::Other).find(|print| matches(print, SAME + rounding));
@@ -103,8 +106,10 @@ fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
 }
 
 /// Whether the run's tokens are bytes, as far as its count tells.
-fn bytewise(run: &RunLog) -> bool {
-    run.val_tokens.is_none_or(|tokens| tokens > FEWEST_BYTES)
+fn bytewise(run: &RunLog, known: &[Fingerprint]) -> bool {
+    let canonical = known.iter().filter(|print| print.kind == FingerprintKind::Canonical).find_map(|print| print.bytes);
+    let fewest = canonical.map_or(0.0, |bytes| BYTEWISE * bytes as f64);
+    run.val_tokens.is_none_or(|tokens| tokens as f64 > fewest)
 }
 
 /// Without a token count only bytes a token are known; they tell the alphabets apart, and the known mistakes.
@@ -250,7 +255,7 @@ mod tests {
         let book = Rulebook::builtin().expect("loads");
         let (val_loss, val_bpb, decimals) = (Some(loss), Some(bpb), Some(decimals));
         let run = RunLog { val_tokens: tokens, val_loss, val_bpb, decimals, ..RunLog::default() };
-        match judge(&run, &book.fingerprints) {
+        match judge(&run, &book.fingerprints, book.limits.split_truncation) {
             None => "none".to_owned(),
             Some(Verdict::Right) => "right".to_owned(),
             Some(Verdict::Known(print)) => format!("{} {:?}", print.rule, print.kind),

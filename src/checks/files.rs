@@ -3,71 +3,73 @@
 use super::{Check, Context};
 use crate::folder::NotCounted;
 use crate::report::{Code, Finding, Severity};
+use crate::rulebook::{FileKind, RequiredFile};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "files",
-    about: "README.md, submission.json, the training script and the logs are present and readable.",
+    about: "The files that a submission consists of are present and readable.",
     rules: &["pkg-readme", "pkg-log", "pkg-truncated-folder"],
     run,
 };
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    required(context, &mut findings);
-    scripts(context, &mut findings);
+    findings.extend(context.rulebook.files.iter().flat_map(|file| required(context, file)));
     other_logs(context, &mut findings);
     not_read(context, &mut findings);
     findings
 }
 
-fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    let folder = context.folder;
-    if folder.readme.is_none() {
-        let message = "README.md is missing: add one that explains the submission and shows its results";
-        findings.push(context.finding("pkg-readme", message).code(Code::MissingReadme));
-    }
-    match &folder.submission {
-        None => {
-            let message = "submission.json is missing: add one with author, github_id, name, val_bpb and date";
-            findings.push(context.finding("pkg-truncated-folder", message).code(Code::MissingSubmissionJson));
+/// What is wrong with a file that the rulebook demands.
+fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
+    let finding = |message: String, code| context.finding(&file.rule, message).code(code);
+    let missing = |code| vec![finding(format!("{} is missing: {}", file.name, file.add), code)];
+    match file.kind {
+        FileKind::Readme if context.folder.readme.is_none() => missing(Code::MissingReadme),
+        FileKind::Metadata => match &context.folder.submission {
+            None => missing(Code::MissingSubmissionJson),
+            Some(json) if json.file != file.name => {
+                let message =
+                    format!("the metadata file is named {}; reviewers' tools look for {}", json.file, file.name);
+                let finding = finding(message, Code::NonstandardJsonName).severity(Severity::Warning);
+                vec![finding.at(json.file.clone(), None, format!("{} is expected", file.name))]
+            }
+            Some(_) => Vec::new(),
+        },
+        FileKind::Log if context.runs().is_empty() && context.folder.runs.not_logs.is_empty() => {
+            let message = format!(
+                "no training log is in the folder, so its scores, sizes, times and seeds are unknown: {}",
+                file.add
+            );
+            vec![finding(message, Code::MissingLog)]
         }
-        Some(json) if json.file != "submission.json" => {
-            let message =
-                format!("the metadata file is named {}; reviewers' tools look for submission.json", json.file);
-            let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardJsonName);
-            findings.push(finding.severity(Severity::Warning).at(
-                json.file.clone(),
-                None,
-                "submission.json is expected",
-            ));
+        FileKind::Script => scripts(context, file),
+        FileKind::File if !context.folder.files.iter().any(|entry| entry.path == file.name) => {
+            missing(Code::MissingFile)
         }
-        Some(_) => {}
-    }
-    if context.runs().is_empty() && context.folder.runs.not_logs.is_empty() {
-        let message = "no training log is in the folder, so its scores, sizes, times and seeds are unknown: add the log of \
-                       each seed (train_seed<N>.log)";
-        findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
+        FileKind::Readme | FileKind::Log | FileKind::File => Vec::new(),
     }
 }
 
-fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
+fn scripts(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     let Some(script) = &context.folder.script else {
-        let message = "no Python script is in the folder: add the train_gpt.py that produced the logs";
-        findings.push(context.finding("pkg-truncated-folder", message).code(Code::MissingTrainScript));
-        return;
+        let message = format!("no Python script is in the folder: {}", file.add);
+        return vec![context.finding(&file.rule, message).code(Code::MissingTrainScript)];
     };
-    if script.path != "train_gpt.py" {
+    let mut findings = Vec::new();
+    if script.path != file.name {
         let names: Vec<&str> = context.folder.scripts().map(|file| file.path.as_str()).collect();
-        let message = format!("there is no train_gpt.py; the scripts are {}", names.join(", "));
-        let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardScriptName);
+        let message = format!("there is no {}; the scripts are {}", file.name, names.join(", "));
+        let finding = context.finding(&file.rule, message).code(Code::NonstandardScriptName);
         findings.push(finding.severity(Severity::Warning).at(script.path.clone(), None, "taken as the script"));
     }
     if script.bytes == 0 {
         let message = format!("{} is empty; the script that produced the logs is missing", script.path);
-        let finding = context.finding("pkg-truncated-folder", message).code(Code::EmptyTrainScript);
+        let finding = context.finding(&file.rule, message).code(Code::EmptyTrainScript);
         findings.push(finding.measured(0).at(script.path.clone(), None, "0 bytes"));
     }
+    findings
 }
 
 fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {

@@ -22,6 +22,8 @@ pub const CHECK: Check = Check {
 
 /// Difference that a mean of values rounded to five digits may have.
 const ROUNDED_MEAN: f64 = 1e-5;
+// Tolerances of reading, not of a rule.
+
 /// Bits per byte by which a mean over more seeds may differ from that over some of them.
 const NEAR: f64 = 0.01;
 /// Bits per byte by which a later evaluation that is worse than all before it is a failed one.

@@ -44,14 +44,14 @@ struct Versus {
 ///
 /// # Errors
 /// [`crate::Error::Usage`] with what it may name.
-pub fn check_against(text: &str) -> Result<()> {
-    Against::parse(text, Ladder::builtin()?).map(|_| ())
+pub fn check_against(text: &str, ladder: &Ladder) -> Result<()> {
+    Against::parse(text, ladder).map(|_| ())
 }
 
 /// Tests the folder's runs against what `--against` names, else on the record track against the record that stood.
 pub(super) fn compare(context: &Context<'_>) -> Comparison {
     let missing = |reason: String| Comparison { missing: Some(reason), ..Comparison::default() };
-    let Ok(ladder) = Ladder::builtin() else { return Comparison::default() };
+    let ladder: &Ladder = &context.rulebook.records;
     let own = baseline::runs_of(context.folder);
     let baseline = match &context.against {
         Some(text) => match Against::parse(text, ladder).and_then(|against| Baseline::read(&against, ladder)) {

@@ -61,8 +61,7 @@ impl Sizing {
 ///
 /// # Errors
 /// When a path cannot be read, or its counted bytes cannot be determined.
-pub fn measure(paths: &[Utf8PathBuf], cap: Option<u64>) -> Result<Vec<Sizing>> {
-    let rulebook = Rulebook::builtin()?;
+pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>) -> Result<Vec<Sizing>> {
     let limit = cap.unwrap_or(rulebook.limits.artifact_bytes);
     let mut sizings = Vec::new();
     let mut files: Vec<Part> = Vec::new();
@@ -72,7 +71,7 @@ pub fn measure(paths: &[Utf8PathBuf], cap: Option<u64>) -> Result<Vec<Sizing>> {
             "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
         )?;
         if metadata.is_dir() {
-            sizings.push(folder(path, &rulebook, limit)?);
+            sizings.push(folder(path, rulebook, limit)?);
         } else if !metadata.is_file() {
             return Err(Error::unreadable(path, "neither a file nor a folder"));
         } else if path.as_str().ends_with(".tar.zst") {

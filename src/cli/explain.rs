@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use clap::Args;
 
-use crate::checks::REGISTRY;
+use super::rulebook_option::RulebookOption;
+use crate::checks::coverage::check;
 use crate::error::exit;
 use crate::report::{Code, Explanation, Topic};
 use crate::rulebook::Rulebook;
@@ -24,6 +25,8 @@ pub struct ExplainArgs {
     /// List every rule and code
     #[arg(long, conflicts_with = "names")]
     pub list: bool,
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
 }
 
 /// Prints what the names stand for.
@@ -31,20 +34,20 @@ pub struct ExplainArgs {
 /// # Errors
 /// When a name is neither a rule nor a code; the nearest ones are named.
 pub fn run(args: &ExplainArgs) -> Result<u8> {
-    let book = Rulebook::builtin()?;
+    let book = args.rulebook.load()?;
     let text = if args.list { list(&book) } else { explain(&args.names, &book)? };
     super::print(&text)?;
     Ok(exit::OK)
 }
 
 fn explain(names: &[String], book: &Rulebook) -> Result<String> {
-    let about = |name: &str| REGISTRY.iter().find(|check| check.name == name).map(|check| check.about);
+    let about = |name: &str| check(name).map(|check| check.about);
     let width = width();
     let pages: Vec<String> = names
         .iter()
         .map(|name| {
             let topic = Topic::find(name, book).ok_or_else(|| unknown(name, book))?;
-            Ok(Explanation::new(topic, about).plain(width))
+            Ok(Explanation::new(topic, &book.repository, about).plain(width))
         })
         .collect::<Result<_>>()?;
     Ok(pages.join("\n"))

@@ -3,10 +3,11 @@
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::rulebook_option::RulebookOption;
 use crate::Result;
 use crate::error::exit;
 use crate::report::cut;
-use crate::rulebook::{Ladder, Row};
+use crate::rulebook::Row;
 use crate::stats::sample_std;
 
 /// List the records, oldest first: what `verify` tests a score against.
@@ -19,14 +20,22 @@ A terminal cuts long rows; a pipe does not.
 Examples:
   caddie ladder
   caddie verify --against '#1493' records/track_10min_16mb/2026-05-01_Mine")]
-pub struct LadderArgs {}
+pub struct LadderArgs {
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
+}
 
 /// Prints the ladder.
 ///
 /// # Errors
-/// When standard output cannot be written.
-pub fn run(_: &LadderArgs) -> Result<u8> {
-    let ladder = Ladder::builtin()?;
+/// When the rulebook cannot be read, or standard output cannot be written.
+pub fn run(args: &LadderArgs) -> Result<u8> {
+    let book = args.rulebook.load()?;
+    let ladder = &book.records;
+    if ladder.rows.is_empty() {
+        super::print(&format!("{} has no ladder of records\n", super::shown(&book.id())))?;
+        return Ok(exit::OK);
+    }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(["date", "PR", "", "val_bpb", "n", "mean", "std", "tokenizer", "folder", "author"]);

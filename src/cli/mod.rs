@@ -17,6 +17,8 @@ pub mod render;
 pub mod report_options;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod rulebook_option;
+pub mod rules;
 pub mod schema;
 pub mod size;
 #[cfg(feature = "engine")]
@@ -45,6 +47,7 @@ macro_rules! examples {
   caddie verify records/              all of them, as a table
   caddie verify --diff main..HEAD     what a pull request adds
   caddie explain size-cap-decimal     what a rule says, who says so, what to do
+  caddie rules --family size          the rules, and what becomes of each
   caddie size FOLDER                  counted bytes, limit, headroom
   caddie ladder                       the records that a score is tested against
 
@@ -89,6 +92,7 @@ enum Command {
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
+    Rules(rules::RulesArgs),
     Explain(explain::ExplainArgs),
     Size(size::SizeArgs),
     Ladder(ladder::LadderArgs),
@@ -171,6 +175,7 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Size(args) => size::run(&args),
         Command::Ladder(args) => ladder::run(&args),

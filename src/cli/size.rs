@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
+use super::rulebook_option::RulebookOption;
 use crate::Result;
 use crate::checks::sizing::{self, Sizing};
 use crate::error::exit;
@@ -30,6 +31,8 @@ pub struct SizeArgs {
     /// Cap in decimal bytes instead of 16,000,000
     #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     pub cap: Option<u64>,
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
     /// How the result is written
     #[arg(long, value_enum, default_value = "plain")]
     pub format: SizeFormat,
@@ -45,9 +48,9 @@ pub enum SizeFormat {
 /// Counts, prints, and says whether everything is within the cap.
 ///
 /// # Errors
-/// When a path cannot be read or its bytes cannot be determined.
+/// When the rulebook or a path cannot be read, or its bytes cannot be determined.
 pub fn run(args: &SizeArgs) -> Result<u8> {
-    let sizings = sizing::measure(&args.paths, args.cap)?;
+    let sizings = sizing::measure(&args.paths, &args.rulebook.load()?, args.cap)?;
     let text = match args.format {
         SizeFormat::Plain => sizings.iter().map(plain).collect::<Vec<_>>().join("\n"),
         SizeFormat::Json => json(&sizings),

@@ -8,12 +8,12 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
 use super::report_options::ReportOptions;
+use super::rulebook_option::RulebookOption;
 use crate::Result;
 use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::error::exit;
 use crate::folder::place::folder_of;
 use crate::report::{Failure, Report, Root, Severity};
-use crate::rulebook::Rulebook;
 
 /// Folders from which on progress is shown.
 const MANY: usize = 20;
@@ -61,6 +61,8 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "PR|FOLDER|BPB")]
     pub against: Option<String>,
     #[command(flatten)]
+    pub rulebook: RulebookOption,
+    #[command(flatten)]
     pub report: ReportOptions,
 }
 
@@ -88,9 +90,9 @@ impl FailOn {
 /// When a range of commits cannot be read, or standard output cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
-    options.check()?;
+    let rulebook = args.rulebook.load()?;
+    options.check(&rulebook)?;
     let outputs = args.report.open()?;
-    let rulebook = Rulebook::builtin()?;
     let outcome = match &args.diff {
         Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
         None => {
@@ -111,6 +113,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     // The paths of a range are relative to the top of the repository already.
     let root = if args.diff.is_some() { Root::default() } else { Root::find() };
     let report = Report::new(rulebook.id(), outcome.folders).with_failures(failures).with_root(root);
+    let report = report.with_rulebook(rulebook);
     outputs.write(&report)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))

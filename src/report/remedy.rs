@@ -10,6 +10,7 @@ pub(super) fn of_code(code: Code) -> &'static str {
         MissingReadme => "Add a README.md that explains the submission and states its results.",
         MissingSubmissionJson => "Add submission.json with author, github_id, name, date and val_bpb.",
         MissingTrainScript | EmptyTrainScript => "Ship the script that the logs are of, as train_gpt.py.",
+        MissingFile => "Add the file; the finding says what it is to hold.",
         MissingLog | SeedWithoutLog => "Add the log that the script wrote for each claimed run, unedited.",
         NonstandardScriptName | NonstandardJsonName => "Rename the file to the name that the README asks for.",
         UnreadableFile => "Ship regular files, readable and in UTF-8; replace links by what they point to.",
@@ -58,7 +59,7 @@ pub(super) fn of_code(code: Code) -> &'static str {
             "State val_loss in nats per token and val_bpb in bits per byte of the same evaluation."
         }
         WrongHardware | WrongWorldSize | JsonHardwareNeLog => {
-            "Time a record on 8 H100 SXM, or submit outside the record track; state the machine of the logs."
+            "Time a record on the track's machine, or submit outside the record track; state the machine of the logs."
         }
         ConfigDrift => "Run every seed with one configuration, or say in README.md what differs.",
         MultiRunLog | ResumedRun | OfficialScoreInSecondLog | TrailingWorseMetric => {

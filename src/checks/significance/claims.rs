@@ -5,7 +5,6 @@ use super::named;
 use crate::checks::{Context, Track};
 use crate::folder::{NatsPair, Stated};
 use crate::report::{Code, Confidence, Finding, Severity, p_value};
-use crate::rulebook::Ladder;
 use crate::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
 /// Spellings of submission.json.
@@ -53,7 +52,7 @@ pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Find
         return Vec::new();
     }
     let named_pr = stated(context, &BASELINE_PR).map(|(_, pr, _)| pr.value as u64);
-    let row = named_pr.and_then(|pr| Ladder::builtin().ok()?.pull_request(pr)).map(Baseline::of_row);
+    let row = named_pr.and_then(|pr| context.rulebook.records.pull_request(pr)).map(Baseline::of_row);
     let sure = row.is_some();
     let Some(baseline) = row.as_ref().or(at_hand) else { return Vec::new() };
     let margin = context.rulebook.policies.iter().map(|policy| policy.margin).fold(0.0, f64::max);
@@ -133,7 +132,7 @@ impl Recomputed {
 
 /// Differences in nats that another tokenizer's ratio makes of those in bits per byte, and the own one does not.
 pub fn nats(context: &Context<'_>) -> Option<Finding> {
-    let ladder = Ladder::builtin().ok()?;
+    let ladder = &context.rulebook.records;
     let own = runs_of(context.folder).ratio()?;
     // Nats per byte, as some read the README's 0.005, are a unit of their own and not another tokenizer's.
     let per_byte = |pair: &NatsPair| pair.fits(std::f64::consts::LN_2.recip());
