@@ -58,16 +58,36 @@ fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
         return;
     };
     if script.path != "train_gpt.py" {
-        let names: Vec<&str> = context.folder.scripts().map(|file| file.path.as_str()).collect();
-        let message = format!("there is no train_gpt.py; the scripts are {}", names.join(", "));
+        let others = context.folder.scripts().map(|file| file.path.as_str()).filter(|path| *path != script.path);
+        let others: Vec<&str> = others.collect();
+        let because = context.folder.script_because.as_ref().map_or_else(String::new, ToString::to_string);
+        let (message, severity) = if others.contains(&"train_gpt.py") {
+            let message = format!("train_gpt.py is not the script that counts: {} is ({because})", script.path);
+            (message, context.on_record(Severity::Warning))
+        } else {
+            let message = format!("there is no train_gpt.py; {} counts ({because}){}", script.path, listed(&others));
+            (message, Severity::Warning)
+        };
         let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardScriptName);
-        findings.push(finding.severity(Severity::Warning).at(script.path.clone(), None, "taken as the script"));
+        let taken = format!("taken as the script: {because}");
+        findings.push(finding.severity(severity).at(script.path.clone(), None, taken));
     }
     if script.bytes == 0 {
         let message = format!("{} is empty; the script that produced the logs is missing", script.path);
         let finding = context.finding("pkg-truncated-folder", message).code(Code::EmptyTrainScript);
         findings.push(finding.measured(0).at(script.path.clone(), None, "0 bytes"));
     }
+}
+
+/// What else is there; a folder may hold hundreds of scripts.
+fn listed(names: &[&str]) -> String {
+    const NAMED: usize = 6;
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; beside it: {}{more}", names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "))
 }
 
 fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
