@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_wrapper_of_the_counted_script_is_what_ships() {
         let inner = "print('a line that is there often')\n".repeat(50);
-        let packed = crate::code::pack::pack(inner.as_bytes()).expect("packs");
+        let packed = crate::code::pack::pack(inner.as_bytes(), crate::code::pack::Codec::Lzma).expect("packs");
         let packed = String::from_utf8(packed.script).expect("text");
         let two = [("train_gpt.py", packed.as_str()), ("train_gpt_human.py", inner.as_str())];
         let because = "by its name; it carries train_gpt_human.py, which the logs count";
