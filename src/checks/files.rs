@@ -65,7 +65,8 @@ fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let message = format!("train_gpt.py is not the script that counts: {} is ({because})", script.path);
             (message, context.on_record(Severity::Warning))
         } else {
-            let message = format!("there is no train_gpt.py; {} counts ({because}){}", script.path, listed(&others));
+            let message =
+                format!("there is no train_gpt.py; {} is taken for it ({because}){}", script.path, listed(&others));
             (message, Severity::Warning)
         };
         let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardScriptName);

@@ -57,6 +57,16 @@ pub enum MinifyWhen {
     Always,
 }
 
+impl From<MinifyWhen> for Minify {
+    fn from(when: MinifyWhen) -> Minify {
+        match when {
+            MinifyWhen::Auto => Minify::Auto,
+            MinifyWhen::Never => Minify::Never,
+            MinifyWhen::Always => Minify::Always,
+        }
+    }
+}
+
 /// How the report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PackFormat {
@@ -72,12 +82,7 @@ pub fn run(args: &PackArgs) -> Result<u8> {
     files::metadata(&args.script, "no such file; give a Python script")?;
     let shipped = files::read_bounded(&args.script)?;
     let inner = inner(&args.script, &shipped);
-    let minify = match args.minify {
-        MinifyWhen::Auto => Minify::Auto,
-        MinifyWhen::Never => Minify::Never,
-        MinifyWhen::Always => Minify::Always,
-    };
-    let options = Options { minify, brotli: args.brotli };
+    let options = Options { minify: args.minify.into(), brotli: args.brotli };
     let packed = packings::smallest(&inner.source, options).map_err(|why| Error::unreadable(&args.script, why))?;
     let report = Report { args, from: shipped.len() as u64, inner: &inner, packed: &packed };
     if args.format == PackFormat::Json {

@@ -45,6 +45,7 @@ impl fmt::Display for Because {
                 let runs = dumped + counted;
                 let (who, s) = match (runs, *of) {
                     (1, 1) => ("the run".to_owned(), "s"),
+                    (2, 2) => ("both runs".to_owned(), ""),
                     (runs, of) if runs == of => (format!("all {of} runs"), ""),
                     (runs, of) => (format!("{runs} of {of} runs"), if runs == 1 { "s" } else { "" }),
                 };
@@ -247,7 +248,7 @@ mod tests {
         is(
             chosen(&two, &[dumps(OTHER), counts(17)]),
             "train_gpt_gdn.py",
-            "all 2 runs dump its text or count its 17 bytes",
+            "both runs dump its text or count its 17 bytes",
         );
         is(chosen(&two, &[counts(17)]), "train_gpt_gdn.py", "the run counts its 17 bytes");
         is(chosen(&two, &[counts(17), counts(17), counts(5)]), "train_gpt_gdn.py", "2 of 3 runs count its 17 bytes");
