@@ -74,19 +74,15 @@ fn every_accounting_is_a_row_and_the_json_has_the_same_numbers() {
     assert_eq!(json["helpers"], serde_json::json!([{"name": "helper.py", "bytes": 6}]));
     assert_eq!(json["tokenizers"], serde_json::json!([{"name": "own.model", "bytes": 1001}]));
     assert_eq!(json["programs"], serde_json::json!(["lrzip"]));
-    let helpers_over = size(copy.path.parent().expect("a parent"), &["good", "--cap", "15830400"]);
-    assert_eq!(helpers_over.0, Some(0));
+    let (code, plain, _) = size(copy.path.parent().expect("a parent"), &["good", "--cap", "15830310"]);
+    assert!(code == Some(0) && plain.contains("over it with its helper files"), "{plain}");
 }
 
 #[test]
 fn the_claim_is_told_by_its_accounting() {
-    let claim = |bytes: u64| {
+    let claim = |json: &str| {
         let copy = Copy::new();
-        let path = copy.path.join("submission.json");
-        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).expect("reads")).expect("JSON");
-        json["bytes_total"] = bytes.into();
-        json.as_object_mut().expect("an object").retain(|key, _| !key.starts_with("artifact_bytes"));
-        std::fs::write(&path, json.to_string()).expect("writes");
+        std::fs::write(copy.path.join("submission.json"), json).expect("writes");
         // The script is not the one that the logs count, so that the accountings differ.
         std::fs::write(copy.path.join("train_gpt.py"), "print('a')\n".repeat(50)).expect("writes");
         std::fs::write(copy.path.join("helper.py"), "A = 1\n").expect("writes");
@@ -95,15 +91,22 @@ fn the_claim_is_told_by_its_accounting() {
     for (bytes, accounting, words) in [
         (15_815_928, "logged_max", "the largest total of the logs (seed 1234)"),
         (15_815_926, "logged_run", "the total of seed 0, not the largest"),
+        (15_815_927, "logged_mean", "the mean of the logged totals"),
         (15_815_849 + 550, "model_and_script", "the model of seed 1234 with the script as shipped"),
         (15_815_849, "model_only", "the model of seed 1234 without code"),
         (15_800_000, "rounded", "a round number near the logged totals"),
         (12_345_678, "none", "no accounting of the logs gives it"),
     ] {
-        let claimed = claim(bytes);
+        let claimed = claim(&format!(r#"{{"bytes_total": {bytes}}}"#));
         assert_eq!((&claimed["accounting"], &claimed["is"]), (&accounting.into(), &words.into()), "{claimed}");
-        assert_eq!(claimed["bytes"], bytes);
+        assert_eq!((&claimed["bytes"], &claimed["file"]), (&bytes.into(), &"submission.json".into()));
     }
+    let parts = claim(r#"{"bytes_model": 15000000, "bytes_code": 123, "bytes_total": 15000123}"#);
+    assert_eq!(parts["accounting"], "own_parts", "{parts}");
+    let by_seed = claim(r#"{"seed_results": {"0": {"artifact_bytes": 5}, "42": {"artifact_bytes": 15815926}}}"#);
+    assert_eq!((&by_seed["bytes"], &by_seed["accounting"]), (&15_815_926.into(), &"logged_run".into()), "{by_seed}");
+    let readme = claim("{}");
+    assert_eq!((&readme["file"], &readme["accounting"]), (&"README.md".into(), &"logged_max".into()), "{readme}");
 }
 
 #[test]
@@ -165,6 +168,11 @@ fn what_cannot_be_counted_is_an_error() {
     let (code, _, error) = size(dir.path(), &["."]);
     assert_eq!(code, Some(2));
     assert!(error.contains("cannot be determined without a script"), "{error}");
+    std::fs::write(dir.path().join("train_gpt.py"), "print('a')\n").expect("writes");
+    std::fs::write(dir.path().join("submission.json"), r#"{"bytes_total": 15800123}"#).expect("writes");
+    let (code, _, error) = size(dir.path(), &["."]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("without a model file") && error.contains("claims 15,800,123 bytes"), "{error}");
     let (code, _, error) = size(dir.path(), &["nothing"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("nothing: no such file or folder") && !error.contains("os error"), "{error}");

@@ -28,10 +28,8 @@ pub fn size_of(context: &Context<'_>) -> Size {
     });
     let tokenizers = super::extra::tokenizers(context);
     let claim = claimed_total(context);
-    let (claimed_as, claimed_run) = match &claim {
-        Some((claim, _)) => claimed_as(context, claim, helpers_code),
-        None => (None, None),
-    };
+    let found = claim.as_ref().map(|(claim, _)| claimed_as(context, claim, helpers_code));
+    let (claimed_as, claimed_run) = found.map_or((None, None), |(accounting, run)| (Some(accounting), run));
     Size {
         claimed: claim.as_ref().map(|(claim, _)| claim.stated.value as u64),
         claimed_in: claim.map(|(_, file)| file),
@@ -80,13 +78,16 @@ fn claimed_total<'a>(context: &Context<'a>) -> Option<(Claim, String)> {
     in_json.or_else(|| Some((stated(&folder.readme.as_ref()?.claims())?, "README.md".to_owned())))
 }
 
-/// Which accounting of the runs a claimed total is, and the run that it is of where it is one's.
-fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> (Option<ClaimedAs>, Option<String>) {
+/// An accounting, and the run that its number is of where it is one's.
+type Found = (ClaimedAs, Option<String>);
+
+/// Which accounting of the runs a claimed total is.
+fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Found {
     let runs = context.runs();
     let is = |bytes: u64| claim.stated.agrees(bytes as f64);
     let one = |how: ClaimedAs, bytes: &dyn Fn(&RunLog) -> Option<u64>| {
         let run = runs.iter().find(|run| bytes(run).is_some_and(is))?;
-        Some((Some(how), Some(run_name(run))))
+        Some((how, Some(run_name(run))))
     };
     let is_mean = |bytes: &dyn Fn(&RunLog) -> Option<u64>| {
         let values: Vec<f64> = runs.iter().filter_map(bytes).map(|bytes| bytes as f64).collect();
@@ -96,27 +97,27 @@ fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> (Op
     let code = context.shipped_code();
     let model_with = |code: Option<u64>| move |run: &RunLog| run.bytes_model?.checked_add(code?);
     let helpers = code.zip(helpers.filter(|bytes| *bytes > 0)).and_then(|(code, helpers)| code.checked_add(helpers));
-    let known: [&dyn Fn() -> Option<(Option<ClaimedAs>, Option<String>)>; 10] = [
+    let known: [&dyn Fn() -> Option<Found>; 10] = [
         &|| one(ClaimedAs::LoggedMax, &|run| counted_bytes(run).filter(|bytes| Some(*bytes) == largest)),
         &|| one(ClaimedAs::LoggedRun, &counted_bytes),
-        &|| is_mean(&counted_bytes).then_some((Some(ClaimedAs::LoggedMean), None)),
+        &|| is_mean(&counted_bytes).then_some((ClaimedAs::LoggedMean, None)),
         &|| one(ClaimedAs::ModelAndScript, &model_with(code)),
         &|| one(ClaimedAs::ModelAndHelpers, &model_with(helpers)),
         &|| one(ClaimedAs::ModelOnly, &|run| run.bytes_model),
-        &|| is_mean(&|run| run.bytes_model).then_some((Some(ClaimedAs::ModelOnly), None)),
+        &|| is_mean(&|run| run.bytes_model).then_some((ClaimedAs::ModelOnly, None)),
         &|| {
             let other = context.folder.runs.others.iter().find(|other| counted_bytes(&other.run).is_some_and(is))?;
-            Some((Some(ClaimedAs::OtherLog), Some(other.run.log.to_string())))
+            Some((ClaimedAs::OtherLog, Some(other.run.log.to_string())))
         },
         &|| {
             let round = claim.stated.is_coarse() || claim.stated.value % 1_000.0 == 0.0;
             let near = |bytes: u64| (bytes as f64 - claim.stated.value).abs() < bytes as f64 / 100.0;
-            (round && runs.iter().filter_map(counted_bytes).any(near)).then_some((Some(ClaimedAs::Rounded), None))
+            (round && runs.iter().filter_map(counted_bytes).any(near)).then_some((ClaimedAs::Rounded, None))
         },
-        &|| own_parts(context, claim).then_some((Some(ClaimedAs::OwnParts), None)),
+        &|| own_parts(context, claim).then_some((ClaimedAs::OwnParts, None)),
     ];
     let unknown = if largest.is_none() { ClaimedAs::Unlogged } else { ClaimedAs::None };
-    known.into_iter().find_map(|accounting| accounting()).unwrap_or((Some(unknown), None))
+    known.into_iter().find_map(|accounting| accounting()).unwrap_or((unknown, None))
 }
 
 /// Whether submission.json states a model and a code whose sum the claim is.

@@ -8,6 +8,7 @@ use crate::checks::context::{Context, counted_bytes, run_name};
 use crate::checks::extra;
 use crate::code::packings::{self, Minify, Options};
 use crate::folder::{Field, Folder, RunLog, Scope};
+use crate::report::thousands;
 use crate::rulebook::Rulebook;
 use crate::{Error, Result};
 
@@ -35,10 +36,12 @@ pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, limit: u64, minify: 
         (script, ..) => {
             let missing =
                 if script.is_none() { "a script (train_gpt.py)" } else { "a model file, or a log with its size" };
-            return Err(Error::unreadable(
-                path,
-                format!("the counted bytes cannot be determined without {missing}; verify says what is claimed"),
-            ));
+            let size = size_of(&context);
+            let claimed = size.claimed.zip(size.claimed_in).map_or_else(String::new, |(bytes, file)| {
+                format!("; {file} claims {} bytes, which nothing in the folder shows", thousands(bytes))
+            });
+            let reason = format!("the counted bytes cannot be determined without {missing}{claimed}");
+            return Err(Error::unreadable(path, reason));
         }
     };
     let mut sizing = Sizing::new(path.as_str(), method.to_owned(), parts, logged, limit)?;
