@@ -59,10 +59,20 @@ fn scripts(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if script.path != file.name {
-        let names: Vec<&str> = context.folder.scripts().map(|file| file.path.as_str()).collect();
-        let message = format!("there is no {}; the scripts are {}", file.name, names.join(", "));
+        let others = context.folder.scripts().map(|file| file.path.as_str()).filter(|path| *path != script.path);
+        let others: Vec<&str> = others.collect();
+        let because = context.folder.script_because.as_ref().map_or_else(String::new, ToString::to_string);
+        let (message, severity) = if others.contains(&file.name.as_str()) {
+            let message = format!("{} is not the script that counts: {} is ({because})", file.name, script.path);
+            (message, context.on_record(Severity::Warning))
+        } else {
+            let listed = listed(&others);
+            let message = format!("there is no {}; {} is taken for it ({because}){listed}", file.name, script.path);
+            (message, Severity::Warning)
+        };
         let finding = context.finding(&file.rule, message).code(Code::NonstandardScriptName);
-        findings.push(finding.severity(Severity::Warning).at(script.path.clone(), None, "taken as the script"));
+        let taken = format!("taken as the script: {because}");
+        findings.push(finding.severity(severity).at(script.path.clone(), None, taken));
     }
     if script.bytes == 0 {
         let message = format!("{} is empty; the script that produced the logs is missing", script.path);
@@ -70,6 +80,17 @@ fn scripts(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
         findings.push(finding.measured(0).at(script.path.clone(), None, "0 bytes"));
     }
     findings
+}
+
+/// What else is there; a folder may hold hundreds of scripts.
+fn listed(names: &[&str]) -> String {
+    const NAMED: usize = 6;
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; beside it: {}{more}", names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "))
 }
 
 fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {

@@ -2,6 +2,7 @@
 //!
 //! One file a family, its metadata on top; [`REGISTRY`] lists them all, and the rulebook names them by rule.
 
+mod accountings;
 mod calibration;
 mod claims;
 mod context;
@@ -34,11 +35,12 @@ pub mod walk;
 
 use camino::Utf8Path;
 
+pub use accountings::size_of;
 pub use context::{Context, Track, finding_on};
 
 use crate::Result;
-use crate::folder::{Field, Folder, RunLog, Scope, Submission};
-use crate::report::{Finding, FolderReport, RunFacts, Scores, Size};
+use crate::folder::{Folder, RunLog, Submission};
+use crate::report::{Finding, FolderReport, RunFacts, Scores};
 use crate::rulebook::Rulebook;
 use crate::stats::{mean, sample_std};
 
@@ -169,61 +171,5 @@ fn scores(runs: &[RunLog]) -> Scores {
         val_loss_mean: mean(&loss),
         val_loss_std: sample_std(&loss),
         runs: bpb.len(),
-    }
-}
-
-/// The accountings of a folder's size under the context's cap.
-pub fn size_of(context: &Context<'_>) -> Size {
-    let folder = context.folder;
-    let limit = context.limits.artifact_bytes;
-    let claim = |scope| folder.metadata()?.claim(Field::BytesTotal, scope).map(|claim| claim.stated.value as u64);
-    let logged = folder.runs.official.iter().filter_map(context::counted_bytes).max();
-    let model = folder.runs.official.iter().filter_map(|run| run.bytes_model).max();
-    let model = model.max(folder.model.as_ref().map(|model| model.bytes));
-    let shipped_code = folder.script.as_ref().map(|script| script.bytes);
-    let shipped_max = model.zip(shipped_code).and_then(|(model, code)| model.checked_add(code));
-    let counted = logged.or(shipped_max);
-    let over = shipped_max.is_some_and(|total| total > limit) || logged.is_some_and(|total| total > limit);
-    let packed_code = if over { context.packed_code() } else { None };
-    let claimed = claim(Scope::Max).or_else(|| claim(Scope::Whole));
-    Size {
-        claimed,
-        claimed_as: claimed.map(|claimed| claimed_as(context, claimed)),
-        model_max: model,
-        helpers_code: context.executed().map(|executed| executed.helper_bytes()),
-        logged_max: logged,
-        shipped_code,
-        packed_code,
-        shipped_max,
-        packed_max: model.zip(packed_code).and_then(|(model, code)| model.checked_add(code)),
-        limit,
-        headroom: counted.and_then(|counted| i64::try_from(i128::from(limit) - i128::from(counted)).ok()),
-    }
-}
-
-/// Which accounting of the runs a claimed total is.
-fn claimed_as(context: &Context<'_>, claimed: u64) -> &'static str {
-    let runs = &context.folder.runs.official;
-    let totals: Vec<u64> = runs.iter().filter_map(context::counted_bytes).collect();
-    let models: Vec<u64> = runs.iter().filter_map(|run| run.bytes_model).collect();
-    let code = context.folder.script.as_ref().map_or(0, |script| script.bytes);
-    let is_mean = |values: &[u64]| {
-        let values: Vec<f64> = values.iter().map(|value| *value as f64).collect();
-        mean(&values).is_some_and(|mean| (mean - claimed as f64).abs() <= 1.0)
-    };
-    if totals.iter().max() == Some(&claimed) {
-        "logged_max"
-    } else if totals.contains(&claimed) {
-        "logged_run"
-    } else if is_mean(&totals) {
-        "logged_mean"
-    } else if models.iter().any(|model| model.checked_add(code) == Some(claimed)) {
-        "model_and_script"
-    } else if models.contains(&claimed) || is_mean(&models) {
-        "model_only"
-    } else if claimed.is_multiple_of(1_000) && totals.iter().any(|total| total.abs_diff(claimed) < total / 100) {
-        "rounded"
-    } else {
-        "none"
     }
 }

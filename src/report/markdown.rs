@@ -158,10 +158,12 @@ fn runs(folder: &FolderReport) -> String {
     if folder.runs.len() > RUNS {
         let _ = writeln!(text, "\n{} more runs.", folder.runs.len() - RUNS);
     }
-    text += "\n| bytes | |\n|---|--:|\n";
+    text += "\n| bytes | | |\n|---|--:|---|\n";
     for row in facts::accountings(&folder.size) {
-        let note = if row.note.is_empty() { String::new() } else { format!(" ({})", row.note) };
-        let _ = writeln!(text, "| {} | {} |", prose(&(row.label + &note)), row.bytes);
+        let _ = writeln!(text, "| {} | {} | {} |", prose(&row.label), thousands(row.bytes), prose(&row.remark));
+    }
+    if !folder.size.programs.is_empty() {
+        let _ = writeln!(text, "\nPrograms of the system that the scripts call: {}.", folder.size.programs.join(", "));
     }
     text + "\n</details>\n\n"
 }

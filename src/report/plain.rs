@@ -127,10 +127,21 @@ impl Page<'_> {
         }
         let rows = facts::accountings(&self.folder.size);
         let label = rows.iter().map(|row| columns(&row.label)).max().unwrap_or(0);
-        let digits = rows.iter().map(|row| row.bytes.len()).max().unwrap_or(0);
+        let digits = rows.iter().map(|row| thousands(row.bytes).len()).max().unwrap_or(0);
         let _ = writeln!(text, "\n  bytes");
-        for facts::Accounting { label: name, bytes, note } in rows {
-            let _ = writeln!(text, "{}", format!("  {name:label$}  {bytes:>digits$}  {note}").trim_end());
+        for row in rows {
+            let label = format!("{}{}", row.label, " ".repeat(label - columns(&row.label)));
+            let number = format!("  {label}  {:>digits$}", thousands(row.bytes));
+            if row.remark.is_empty() {
+                let _ = writeln!(text, "{number}");
+            } else {
+                let indent = columns(&number) + 2;
+                text.push_str(&wrapped(&format!("{number}  "), &row.remark, indent, self.look.width));
+            }
+        }
+        let programs = &self.folder.size.programs;
+        if !programs.is_empty() {
+            let _ = writeln!(text, "  programs of the system: {}", programs.join(", "));
         }
     }
 
