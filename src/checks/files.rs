@@ -87,6 +87,10 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
             NotCounted::OtherRunInFile => {
                 (Code::OtherLog, Severity::Info, format!("{log} holds several runs; another of them is counted"))
             }
+            NotCounted::NamedOtherwise(word) => {
+                let message = format!("{log} is not counted: its name says {word}, and it gives no claimed score");
+                (Code::OtherLog, Severity::Info, message)
+            }
             NotCounted::Unfinished(scored) => {
                 let message = format!("{log} is not counted: it states no score, {scored} does for this seed");
                 (Code::OtherLog, Severity::Info, message)

@@ -7,7 +7,7 @@ mod unlogged;
 use std::collections::BTreeMap;
 
 use super::claims::sample;
-use super::{Check, Context};
+use super::{Check, Context, denominator};
 use crate::folder::{Claim, Field, RunLog, Scope, Stated};
 use crate::report::{Code, Finding, Severity};
 use crate::stats::mean;
@@ -124,6 +124,11 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if claim.stated.agrees(measured) || (claim.stated.value - measured).abs() <= unit / 2.0 {
         return None;
     }
+    // What the logs divide by is judged where the denominators are.
+    let corrected: Vec<f64> = runs.iter().filter_map(|run| denominator::corrected(context, run)).collect();
+    if corrected.len() == scores.len() && denominator::is_corrected(claim.stated, &corrected) {
+        return None;
+    }
     let described = format!("val_bpb {} of {file}", claim.stated.value);
     let difference = (claim.stated.value - measured).abs();
     let finding = if difference <= ROUNDED_MEAN {
@@ -152,7 +157,7 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         finding.severity(Severity::Unknown).at(file, Some(line), text)
     } else if let Some(seeds) = undecidable(context, difference) {
         let message = format!(
-            "{described} cannot be checked: there is no log of seed {seeds}; the mean of the others is {measured:.8}"
+            "{described} cannot be checked: no log gives the score of seed {seeds}; the mean of the others is {measured:.8}"
         );
         context.finding("pkg-headline", message).code(Code::ClaimNotInLogs).severity(Severity::Unknown)
     } else {
@@ -230,7 +235,8 @@ fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, camino::Utf8P
     Some((format!("the mean of {name}"), runs.first()?.log.clone(), None))
 }
 
-fn before_quantisation(run: &RunLog, claim: Stated) -> bool {
+/// Whether the claim is a score of the weights before they were quantised.
+pub(super) fn before_quantisation(run: &RunLog, claim: Stated) -> bool {
     let diagnostic = run.metric_lines.iter().filter(|line| line.diagnostic).map(|line| line.val_bpb);
     run.pre_quant_val_bpb.into_iter().chain(diagnostic).any(|bpb| claim.agrees(bpb))
 }

@@ -44,6 +44,8 @@ pub enum NotCounted {
     NotClaimed,
     /// The file holds another run, which is counted.
     OtherRunInFile,
+    /// Its name says that it is of something else than the submission, and it gives no claimed score: the word.
+    NamedOtherwise(String),
     /// It states no score, and this log of the same seed does.
     Unfinished(Utf8PathBuf),
 }
@@ -71,6 +73,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Ru
             reread_by_seed(log, claim, &mut runs.reread);
         }
     }
+    aside::named_otherwise(&mut runs, claims);
     aside::reruns(&mut runs, claims);
     aside::unclaimed(&mut runs, claims);
     aside::other_experiments(&mut runs, claims);

@@ -10,6 +10,9 @@ use crate::stats::mean;
 const SCORE_FIELDS: [&str; 6] =
     ["metric", "val_bpb", "val_loss", "eval_seconds", "eval_warmup_seconds", "ledger_sha256"];
 
+/// Facts that it states about the artifact that it scored, where it packs one.
+const SIZE_FIELDS: [&str; 4] = ["bytes_total", "bytes_model", "bytes_code", "bytes_code_uncompressed"];
+
 /// Joins each evaluation to the training of its seed, where its score is the claimed one or the only one; an
 /// evaluation that is neither is another log of that seed.
 pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
@@ -48,7 +51,8 @@ fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], cl
     states(evaluations) && !states(trainings)
 }
 
-/// One run of both: how it was trained and how large it is from the one, what it scored from the other.
+/// One run of both: how it was trained from the one, what it scored from the other; how large it is from the other where
+/// that says it, else from the one.
 fn join(training: &mut RunLog, evaluation: RunLog) {
     let own = training.lines.get("val_bpb").copied();
     training.superseded = training.metric_lines.iter().find(|line| Some(line.line) == own).cloned();
@@ -57,6 +61,21 @@ fn join(training: &mut RunLog, evaluation: RunLog) {
         if let Some(line) = evaluation.line(field) {
             training.score_lines.insert(field, line);
         }
+    }
+    // What was scored is what counts: an evaluation that packs the model again states the sizes of its own artifact.
+    if evaluation.bytes_total.is_some() {
+        for field in SIZE_FIELDS {
+            training.lines.remove(field);
+            if let Some(line) = evaluation.line(field) {
+                training.score_lines.insert(field, line);
+            }
+        }
+        training.bytes_total = evaluation.bytes_total;
+        training.bytes_total_label = evaluation.bytes_total_label;
+        training.bytes_model = evaluation.bytes_model;
+        training.bytes_model_label = evaluation.bytes_model_label;
+        training.bytes_code = evaluation.bytes_code;
+        training.bytes_code_uncompressed = evaluation.bytes_code_uncompressed;
     }
     training.score_log = Some(evaluation.log);
     training.metric = evaluation.metric;
