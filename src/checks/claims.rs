@@ -10,9 +10,9 @@ pub(super) use statistic::{reading, sample};
 pub(super) use whole::other_means;
 
 use super::context::run_name;
-use super::score::before_quantisation;
+use super::score::{after_quantisation, before_quantisation};
 use super::{Check, Context, denominator};
-use crate::folder::{Claim, Field, RunLog, Scope, Submission};
+use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
 use crate::report::{Code, Finding, Severity};
 use crate::stats::mean;
 
@@ -20,7 +20,15 @@ use crate::stats::mean;
 pub const CHECK: Check = Check {
     name: "claimed-numbers",
     about: "Bytes, times, steps, losses and deviations in submission.json are those of the logs.",
-    rules: &["size-claims-agree", "size-scored-artifact", "repro", "pkg-log", "bpb-formula", "stat-seed-choice", "pkg-json"],
+    rules: &[
+        "size-claims-agree",
+        "size-scored-artifact",
+        "repro",
+        "pkg-log",
+        "bpb-formula",
+        "stat-seed-choice",
+        "pkg-json",
+    ],
     run,
 };
 
@@ -207,6 +215,18 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
         }
         if before_quantisation(run, claim.stated) {
             return Some(not_quantised(context, claim, run, measured));
+        }
+        let other = |line: &&MetricLine| after_quantisation(line) && claim.stated.agrees(line.val_bpb);
+        if let Some(line) = run.metric_lines.iter().find(other) {
+            let message = format!(
+                "{name}: {} claims val_bpb {}, which is {}; {} gives {measured}",
+                context.json_name(),
+                claim.stated.value,
+                line.name,
+                run.metric.as_deref().unwrap_or("the official metric")
+            );
+            let finding = context.finding(rule, message).code(code).severity(Severity::Warning).measured(measured);
+            return Some(place(context, finding, claim).at(run.log.clone(), Some(line.line), line.name.clone()));
         }
     }
     // A slip in the last digits of a score is no other score.

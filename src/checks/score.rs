@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::claims::sample;
 use super::{Check, Context, denominator};
-use crate::folder::{Claim, Field, RunLog, Scope, Stated};
+use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Stated};
 use crate::report::{Code, Finding, Severity};
 use crate::stats::mean;
 
@@ -224,7 +224,7 @@ fn metric_text(run: &RunLog) -> String {
 fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, camino::Utf8PathBuf, Option<u64>)> {
     let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for run in runs {
-        for line in run.metric_lines.iter().filter(|line| !line.diagnostic) {
+        for line in run.metric_lines.iter().filter(|line| after_quantisation(line)) {
             if claim.agrees(line.val_bpb) {
                 return Some((line.name.clone(), run.log.clone(), Some(line.line)));
             }
@@ -237,6 +237,11 @@ fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, camino::Utf8P
 
 /// Whether the claim is a score of the weights before they were quantised.
 pub(super) fn before_quantisation(run: &RunLog, claim: Stated) -> bool {
-    let diagnostic = run.metric_lines.iter().filter(|line| line.diagnostic).map(|line| line.val_bpb);
-    run.pre_quant_val_bpb.into_iter().chain(diagnostic).any(|bpb| claim.agrees(bpb))
+    let before = run.metric_lines.iter().filter(|line| !after_quantisation(line)).map(|line| line.val_bpb);
+    run.pre_quant_val_bpb.into_iter().chain(before).any(|bpb| claim.agrees(bpb))
+}
+
+/// `diagnostic quantized` is a score of the artifact, before its test-time training.
+pub(super) fn after_quantisation(line: &MetricLine) -> bool {
+    !line.diagnostic || line.name.contains("quantized") && !line.name.contains("pre-quant")
 }

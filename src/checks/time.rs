@@ -96,7 +96,7 @@ impl Clock {
             (Severity::Info, "; within one step, for the loop reads the clock after a step")
         } else if context.track == Track::NonRecord {
             (Severity::Info, "; this track allows it when the README says so")
-        } else if most - self.limit <= self.slack + 1e-9 {
+        } else if most - self.limit < self.slack - 1e-9 {
             (Severity::Warning, "; more than a step, as of a loop that reads the clock every few steps")
         } else {
             (Severity::Error, "")

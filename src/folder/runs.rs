@@ -89,8 +89,15 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Ru
 /// Of several runs of one seed in one file: the one whose score is claimed, else the last that has a score.
 fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -> Vec<RunLog> {
     let mut kept: Vec<RunLog> = Vec::new();
+    let is_of_a_seed = |run: &RunLog| {
+        let mut scores =
+            claims.iter().filter(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)));
+        run.is_eval_only() && run.val_bpb.is_some_and(|bpb| scores.any(|claim| claim.stated.agrees(bpb)))
+    };
     for run in logs {
         let rival = kept.iter_mut().find(|other| other.log == run.log && other.seed == run.seed);
+        // One file of the evaluations of several models, whose settings name one seed.
+        let rival = rival.filter(|rival| !(is_of_a_seed(rival) && is_of_a_seed(&run) && rival.val_bpb != run.val_bpb));
         // An evaluation alone belongs to the training above it, which is not its rival.
         let Some(rival) = rival.filter(|rival| rival.is_eval_only() == run.is_eval_only()) else {
             kept.push(run);

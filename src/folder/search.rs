@@ -20,9 +20,7 @@ pub fn printed_score(log: &Utf8Path, stated: Stated) -> Option<(u64, String)> {
     }
     let prefix = format!("{:.*}", usize::try_from(stated.decimals).ok()?.min(10), stated.value);
     let prefix = prefix.get(..prefix.len().saturating_sub(1))?.to_owned();
-    first_line(log, |text| {
-        text.contains(&prefix) && is_result(text) && numbers(text).any(|value| stated.agrees(value))
-    })
+    first_line(log, |text| text.contains(&prefix) && is_result(text) && numbers(text).any(|value| stated.agrees(value)))
 }
 
 /// Whether a line of the log states this many bytes: `Paid prefix blob: 4240472 bytes`, `prefix_bytes:8,750,000`.

@@ -28,8 +28,7 @@ pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
         let mut words = path.split(|c: char| !c.is_ascii_alphanumeric());
         words.find_map(|word| OTHERWISE.into_iter().find(|otherwise| *otherwise == word))
     };
-    let whose: Vec<Option<&str>> =
-        runs.official.iter().map(|run| word(run).filter(|_| !claimed(run))).collect();
+    let whose: Vec<Option<&str>> = runs.official.iter().map(|run| word(run).filter(|_| !claimed(run))).collect();
     // The mean of what is called a baseline may be the claim, and a folder may be about nothing else.
     let set_aside = runs.official.iter().zip(&whose).filter(|(_, word)| word.is_some());
     let measured: Vec<f64> = set_aside.filter_map(|(run, _)| run.val_bpb).collect();

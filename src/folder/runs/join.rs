@@ -20,12 +20,11 @@ pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
         std::mem::take(&mut runs.official).into_iter().partition(RunLog::is_eval_only);
     let by_headline = evaluations_are_the_headline(&trainings, &evaluations, headline(claims));
     for evaluation in evaluations {
-        let training = trainings.iter_mut().find(|run| run.seed.is_some() && run.seed == evaluation.seed);
-        let Some(training) = training else {
+        let Some(training) = training_of(&trainings, &evaluation, claims).and_then(|at| trainings.get_mut(at)) else {
             runs.official.push(evaluation);
             continue;
         };
-        let claim = evaluation.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        let claim = training.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
         let gives = |run: &RunLog, claim: Stated| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
         let claimed = match claim {
             Some(claim) => gives(&evaluation, claim) && !gives(training, claim),
@@ -40,6 +39,17 @@ pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
     }
     runs.official.append(&mut trainings);
     runs.official.sort_by(|a, b| a.log.cmp(&b.log).then(a.run_index.cmp(&b.run_index)));
+}
+
+/// The training whose model was evaluated: the one without a score whose claimed score it is, for the settings of an
+/// evaluation may name any seed; else the one of its seed.
+fn training_of(trainings: &[RunLog], evaluation: &RunLog, claims: &[Claim]) -> Option<usize> {
+    let by_claim = |run: &RunLog| {
+        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        run.val_bpb.is_none() && claim.zip(evaluation.val_bpb).is_some_and(|(claim, bpb)| claim.agrees(bpb))
+    };
+    let by_seed = |run: &RunLog| run.seed.is_some() && run.seed == evaluation.seed;
+    trainings.iter().position(by_claim).or_else(|| trainings.iter().position(by_seed))
 }
 
 /// Whether the headline is the mean, or one, of the evaluations' scores, and not of the trainings'.
