@@ -234,14 +234,19 @@ fn a_score_over_the_right_bytes_is_no_false_claim_of_logs_that_divide_by_others(
 
 #[test]
 fn a_seeds_score_of_another_evaluation_is_called_by_its_name() {
+    // 1.3172 is the last validation in training, and 1.42 the mean of the artifacts.
     let folder = |headline: &str, first: &str| {
         let claims = format!("\"val_bpb\": {headline}, \"seed_results\": {{\"1\": {{\"val_bpb\": {first}}}}}");
-        Folder::new(&claims, &three())
+        let mut logs = three();
+        logs.iter_mut().for_each(|(_, log)| log.score = (log.score.0 + 0.2 / 0.592_257, log.score.1 + 0.2));
+        Folder::new(&claims, &logs)
     };
-    // 1.3172 is the last validation in training.
-    assert_eq!(folder("1.22", "1.3172").severity_of(Code::PreQuantScore), Some(Severity::Warning));
+    assert_eq!(folder("1.42", "1.41").severity_of(Code::PreQuantScore), None);
+    assert_eq!(folder("1.42", "1.3172").severity_of(Code::PreQuantScore), Some(Severity::Warning));
     assert_eq!(folder("1.3172", "1.3172").severity_of(Code::PreQuantScore), Some(Severity::Error));
-    assert_eq!(folder("1.22", "1.1").errors(), [Code::SeedScoreNeLog]);
+    assert_eq!(folder("1.42", "1.1").errors(), [Code::SeedScoreNeLog]);
+    let worse = Folder::new("\"val_bpb\": 1.3172", &three());
+    assert_eq!(worse.severity_of(Code::PreQuantScore), Some(Severity::Warning), "it is worse than the artifacts'");
 }
 
 #[test]
@@ -253,4 +258,14 @@ fn a_readme_that_quotes_a_score_before_quantisation_quotes_the_log() {
     };
     assert_eq!(quote("1.3172"), None);
     assert_eq!(quote("1.3129"), Some(Severity::Warning));
+}
+
+#[test]
+fn code_in_a_folder_of_its_own_is_not_missing() {
+    let folder = Folder::new(SEEDS, &three());
+    std::fs::remove_file(folder.path.join("train_gpt.py")).expect("removes");
+    assert_eq!(folder.errors(), [Code::MissingTrainScript]);
+    folder.write("code/train.py", SCRIPT);
+    assert_eq!(folder.errors(), []);
+    assert_eq!(folder.severity_of(Code::NonstandardScriptName), Some(Severity::Warning));
 }

@@ -248,7 +248,7 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
 }
 
 /// A seed's score is that of its weights before quantisation. Where the headline is that of the artifacts, the seeds
-/// are only labelled badly.
+/// are only labelled badly; and who claims the worse of two scores gains nothing.
 fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
     let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb).collect();
     let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
@@ -261,7 +261,8 @@ fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f
         context.json_name(),
         claim.stated.value
     );
-    let severity = if sound { Severity::Warning } else { Severity::Error };
+    let gains = claim.stated.value < measured;
+    let severity = if sound || !gains { Severity::Warning } else { Severity::Error };
     let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore).severity(severity);
     place(context, finding, claim).measured(measured).at(run.log.clone(), run.line("val_bpb"), "after quantisation")
 }

@@ -103,6 +103,15 @@ impl<'a> Context<'a> {
         self.executed.get_or_init(|| executed(self.folder)).as_ref()
     }
 
+    /// The source that the counted script runs: inside its wrapper, where it has one.
+    pub fn source(&self) -> Option<&str> {
+        let unwrapped = self.executed().filter(|executed| !executed.unwrapped.layers.is_empty());
+        let unwrapped = unwrapped.and_then(|executed| std::str::from_utf8(&executed.unwrapped.source).ok());
+        let script = self.folder.script.as_ref()?;
+        let plain = || self.folder.code.iter().find(|code| code.path == script.path).map(|code| code.text.as_str());
+        unwrapped.or_else(plain)
+    }
+
     /// Bytes of the counted script when packed without a minifier, where that makes it smaller. Costs some 30 ms, so
     /// it is asked for only where it decides.
     pub fn packed_code(&self) -> Option<u64> {

@@ -1,5 +1,7 @@
 //! The files that a submission consists of.
 
+use camino::Utf8Path;
+
 use super::{Check, Context};
 use crate::folder::NotCounted;
 use crate::report::{Code, Finding, Severity};
@@ -12,6 +14,9 @@ pub const CHECK: Check = Check {
     run,
 };
 
+/// Scripts that a message names.
+const SCRIPTS_NAMED: usize = 5;
+
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     required(context, &mut findings);
@@ -23,7 +28,13 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 
 fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let folder = context.folder;
-    if folder.readme.is_none() {
+    // A file that is too long to be read is reported as that; a link is no file.
+    let unread = |wanted: &dyn Fn(&str) -> bool| {
+        let mut paths = folder.skipped.iter().map(|skipped| &skipped.path);
+        let named = |path: &Utf8Path| path.file_name().is_some_and(|name| wanted(&name.to_ascii_lowercase()));
+        paths.any(|path| named(path) && folder.files.iter().any(|file| file.path == *path))
+    };
+    if folder.readme.is_none() && !unread(&|name| name == "readme.md") {
         let message = "README.md is missing: add one that explains the submission and shows its results";
         findings.push(context.finding("pkg-readme", message).code(Code::MissingReadme));
     }
@@ -44,7 +55,7 @@ fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         Some(_) => {}
     }
-    if context.runs().is_empty() && context.folder.runs.not_logs.is_empty() {
+    if context.runs().is_empty() && folder.runs.not_logs.is_empty() && !unread(&|name| name.ends_with(".log")) {
         let message = "no training log is in the folder, so its scores, sizes, times and seeds are unknown: add the log of \
                        each seed (train_seed<N>.log)";
         findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
@@ -53,6 +64,15 @@ fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let Some(script) = &context.folder.script else {
+        // A study may keep its code in a folder of its own.
+        let below = context.folder.files.iter().filter(|file| file.path.extension() == Some("py"));
+        let below: Vec<&str> = below.map(|file| file.path.as_str()).take(SCRIPTS_NAMED).collect();
+        if let Some(first) = below.first() {
+            let message = format!("there is no train_gpt.py; Python lies below the folder: {}", below.join(", "));
+            let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardScriptName);
+            findings.push(finding.severity(Severity::Warning).at(*first, None, "not taken as the script"));
+            return;
+        }
         let message = "no Python script is in the folder: add the train_gpt.py that produced the logs";
         findings.push(context.finding("pkg-truncated-folder", message).code(Code::MissingTrainScript));
         return;

@@ -121,9 +121,8 @@ fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
         return None;
     }
     let script = folder.script.as_ref()?;
-    let script = folder.code.iter().find(|code| code.path == script.path)?;
     let mut imports: Vec<(&str, u64)> =
-        (1..).zip(script.text.lines()).filter_map(|(line, text)| Some((import(text)?, line))).collect();
+        (1..).zip(context.source()?.lines()).filter_map(|(line, text)| Some((import(text)?, line))).collect();
     imports.retain(|(module, _)| EXTRA.contains(module) && !PROVIDED.contains(module));
     imports.dedup_by_key(|(module, _)| *module);
     let (_, line) = *imports.first()?;

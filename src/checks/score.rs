@@ -148,6 +148,9 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     } else if let Some(run) = runs.iter().find(|run| before_quantisation(run, claim.stated)) {
         let message = format!("{described} is a score of the weights before quantisation; after it: {measured:.8}");
         let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore);
+        // Who claims the worse of two scores gains nothing.
+        let gains = claim.stated.value < measured;
+        let finding = finding.severity(if gains { Severity::Error } else { Severity::Warning });
         finding.at(run.log.clone(), run.line("pre_quant_val_bpb"), "before quantisation")
     } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(

@@ -50,8 +50,9 @@ pub enum NotCounted {
     Unfinished(Utf8PathBuf),
 }
 
-/// Sorts the runs of the folder at `root` by what `claims` say about their scores.
-pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Runs {
+/// Sorts the runs of the folder at `root` by what `claims` say about their scores, and by the seeds that submission.json
+/// names.
+pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds: &[i64]) -> Runs {
     let mut runs = Runs::default();
     for mut log in one_a_file(logs, claims, &mut runs.others) {
         if let Some(original) = runs.official.iter_mut().find(|kept| same_run(root, kept, &log)) {
@@ -76,6 +77,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Ru
     aside::named_otherwise(&mut runs, claims);
     aside::reruns(&mut runs, claims);
     aside::unclaimed(&mut runs, claims);
+    aside::other_seeds(&mut runs, claims, seeds);
     aside::other_experiments(&mut runs, claims);
     aside::without_claims(&mut runs, claims);
     aside::unfinished(&mut runs);

@@ -101,6 +101,27 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
+/// Where the headline is of the seeds that submission.json names, and not of all logs, logs of other seeds are further
+/// runs that it does not claim.
+pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
+    let Some(claim) = headline(claims) else { return };
+    let named = |run: &RunLog| run.seed.is_none_or(|seed| seeds.contains(&seed));
+    let scores = |runs: Vec<&RunLog>| runs.into_iter().filter_map(|run| run.val_bpb).collect::<Vec<f64>>();
+    let all = scores(runs.official.iter().collect());
+    let of_named = scores(runs.official.iter().filter(|run| run.seed.is_some() && named(run)).collect());
+    let is_mean = |scores: &[f64]| mean(scores).is_some_and(|mean| claim.agrees(mean));
+    if is_mean(&all) || !is_mean(&of_named) {
+        return;
+    }
+    for run in std::mem::take(&mut runs.official) {
+        if named(&run) {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
 /// Where the headline is the score of one log alone, logs of other data or of another length are other experiments;
 /// repeats of that experiment, also under another seed, stay.
 pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
