@@ -86,6 +86,6 @@ mod tests {
         let log = Utf8Path::from_path(folder.path()).expect("UTF-8").join("a.log");
         std::fs::write(&log, "step:4240472\nPaid prefix blob: 4,240,472 bytes\n").expect("writes");
         assert!(states_bytes(&log, 4_240_472));
-        assert!(!states_bytes(&log, 240_472) && !states_bytes(&log, 4_240_47));
+        assert!(!states_bytes(&log, 240_472) && !states_bytes(&log, 424_047));
     }
 }
