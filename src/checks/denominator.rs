@@ -4,9 +4,10 @@ use std::f64::consts::LN_2;
 
 use super::time::of_runs;
 use super::{Check, Context, Track};
-use crate::folder::RunLog;
+use crate::folder::{RunLog, Stated};
 use crate::report::{Code, Confidence, Finding, Severity, thousands};
 use crate::rulebook::{Fingerprint, FingerprintKind};
+use crate::stats::mean;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -61,6 +62,24 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     }
     findings.extend(groups.into_iter().map(|(verdict, runs)| finding(context, verdict, &runs)));
     findings
+}
+
+/// The run's score over the bytes of the split, where its log divides by a known wrong count of them.
+pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
+    let known = &context.rulebook.fingerprints;
+    let Some(Verdict::Known(print)) = judge(run, known, context.limits.split_truncation) else { return None };
+    let miscounted = print.kind == FingerprintKind::Wrong && print.rule != "val-full";
+    let bytes = print.bytes.filter(|_| miscounted)?;
+    Some(run.val_bpb? * bytes as f64 / canonical(context) as f64)
+}
+
+/// Whether a claim is what its logs say, once what they divide by is corrected.
+pub(super) fn is_corrected(claim: Stated, corrected: &[f64]) -> bool {
+    mean(corrected).is_some_and(|mean| claim.agrees(mean) || close(claim.value, mean, SAME))
+}
+
+fn canonical(context: &Context<'_>) -> u64 {
+    context.rulebook.fingerprints.iter().find_map(|print| print.bytes).unwrap_or_default()
 }
 
 fn alike(a: Verdict, b: Verdict) -> bool {
@@ -135,9 +154,8 @@ fn close(a: f64, b: f64, width: f64) -> bool {
 
 fn finding(context: &Context<'_>, verdict: Verdict, runs: &[&RunLog]) -> Finding {
     let who = of_runs(runs, context.runs().len());
-    let canonical = context.rulebook.fingerprints.iter().find_map(|print| print.bytes).unwrap_or_default();
     let finding = match verdict {
-        Verdict::Known(print) => known(context, &who, print, canonical),
+        Verdict::Known(print) => known(context, &who, print, runs),
         Verdict::Unknown(factor) => unknown(context, &who, factor),
         Verdict::Untold(ratio) => {
             let message = format!(
@@ -172,7 +190,8 @@ fn unknown(context: &Context<'_>, who: &str, factor: f64) -> Finding {
     finding.confidence(Confidence::Medium).measured(factor).limit(1.0)
 }
 
-fn known(context: &Context<'_>, who: &str, print: &Fingerprint, canonical: u64) -> Finding {
+fn known(context: &Context<'_>, who: &str, print: &Fingerprint, runs: &[&RunLog]) -> Finding {
+    let canonical = canonical(context);
     let rule = CHECK.rules.iter().find(|rule| **rule == print.rule).copied().unwrap_or("bpb-denominator");
     let mut message = format!("{who}: {}", print.note);
     if let Some(bytes) = print.bytes {
@@ -182,7 +201,16 @@ fn known(context: &Context<'_>, who: &str, print: &Fingerprint, canonical: u64) 
             message = format!("{message}; val_bpb is {low:.1} % too low");
         }
     }
-    let severity = if print.kind == FingerprintKind::Wrong { Severity::Error } else { Severity::Info };
+    let corrected: Vec<f64> = runs.iter().filter_map(|run| corrected(context, run)).collect();
+    let claim = context.folder.metadata().and_then(|metadata| metadata.headline());
+    let severity = match print.kind {
+        FingerprintKind::Wrong if claim.is_some_and(|claim| is_corrected(claim.stated, &corrected)) => {
+            message = format!("{message}; {} states the score over the right count", context.json_name());
+            Severity::Warning
+        }
+        FingerprintKind::Wrong => Severity::Error,
+        _ => Severity::Info,
+    };
     let finding = context.finding(rule, message).severity(severity).limit(canonical);
     print.bytes.into_iter().fold(finding, Finding::measured)
 }

@@ -1,5 +1,7 @@
 //! The files that a submission consists of.
 
+use camino::Utf8Path;
+
 use super::{Check, Context};
 use crate::folder::NotCounted;
 use crate::report::{Code, Finding, Severity};
@@ -13,6 +15,9 @@ pub const CHECK: Check = Check {
     run,
 };
 
+/// Scripts that a message names.
+const SCRIPTS_NAMED: usize = 5;
+
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(context.rulebook.files.iter().flat_map(|file| required(context, file)));
@@ -21,12 +26,23 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Whether a file whose name (in lower case) is `wanted` was too long to be read: that is reported by itself. A link is
+/// no file.
+fn unread(context: &Context<'_>, wanted: impl Fn(&str) -> bool) -> bool {
+    let folder = context.folder;
+    let named = |path: &Utf8Path| path.file_name().is_some_and(|name| wanted(&name.to_ascii_lowercase()));
+    let mut paths = folder.skipped.iter().map(|skipped| &skipped.path);
+    paths.any(|path| named(path) && folder.files.iter().any(|file| file.path == *path))
+}
+
 /// What is wrong with a file that the rulebook demands.
 fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     let finding = |message: String, code| context.finding(&file.rule, message).code(code);
     let missing = |code| vec![finding(format!("{} is missing: {}", file.name, file.add), code)];
     match file.kind {
-        FileKind::Readme if context.folder.readme.is_none() => missing(Code::MissingReadme),
+        FileKind::Readme if context.folder.readme.is_none() && !unread(context, |name| name == "readme.md") => {
+            missing(Code::MissingReadme)
+        }
         FileKind::Metadata => match &context.folder.submission {
             None => missing(Code::MissingSubmissionJson),
             Some(json) if json.file != file.name => {
@@ -37,7 +53,11 @@ fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
             }
             Some(_) => Vec::new(),
         },
-        FileKind::Log if context.runs().is_empty() && context.folder.runs.not_logs.is_empty() => {
+        FileKind::Log
+            if context.runs().is_empty()
+                && context.folder.runs.not_logs.is_empty()
+                && !unread(context, |name| name.ends_with(".log")) =>
+        {
             let message = format!(
                 "no training log is in the folder, so its scores, sizes, times and seeds are unknown: {}",
                 file.add
@@ -54,6 +74,14 @@ fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
 
 fn scripts(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     let Some(script) = &context.folder.script else {
+        // A study may keep its code in a folder of its own.
+        let below = context.folder.files.iter().filter(|file| file.path.extension() == Some("py"));
+        let below: Vec<&str> = below.map(|file| file.path.as_str()).take(SCRIPTS_NAMED).collect();
+        if let Some(first) = below.first() {
+            let message = format!("there is no {}; Python lies below the folder: {}", file.name, below.join(", "));
+            let finding = context.finding(&file.rule, message).code(Code::NonstandardScriptName);
+            return vec![finding.severity(Severity::Warning).at(*first, None, "not taken as the script")];
+        }
         let message = format!("no Python script is in the folder: {}", file.add);
         return vec![context.finding(&file.rule, message).code(Code::MissingTrainScript)];
     };
@@ -109,6 +137,10 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
             }
             NotCounted::OtherRunInFile => {
                 (Code::OtherLog, Severity::Info, format!("{log} holds several runs; another of them is counted"))
+            }
+            NotCounted::NamedOtherwise(word) => {
+                let message = format!("{log} is not counted: its name says {word}, and it gives no claimed score");
+                (Code::OtherLog, Severity::Info, message)
             }
             NotCounted::Unfinished(scored) => {
                 let message = format!("{log} is not counted: it states no score, {scored} does for this seed");

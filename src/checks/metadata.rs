@@ -41,10 +41,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     if !nulls.is_empty() {
         let message = format!("{} leaves {} null", file.file, nulls.join(", "));
         let line = nulls.first().and_then(|key| metadata.line_of(key));
-        // One run has no standard deviation.
-        let none_due = context.runs().len() < 2 && nulls.iter().all(|key| key.contains("std"));
-        let severity = if none_due { Severity::Info } else { Severity::Warning };
-        let finding = context.finding("pkg-json", message).code(Code::JsonNullField).severity(severity);
+        let finding = context.finding("pkg-json", message).code(Code::JsonNullField).severity(Severity::Warning);
         findings.push(finding.at(file.file.clone(), line, format!("null: {}", nulls.join(", "))));
     }
     findings.extend(unknown_track(context, metadata.text("track")));

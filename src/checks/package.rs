@@ -100,9 +100,8 @@ fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
         return None;
     }
     let script = folder.script.as_ref()?;
-    let script = folder.code.iter().find(|code| code.path == script.path)?;
     let mut imports: Vec<(&str, u64)> =
-        (1..).zip(script.text.lines()).filter_map(|(line, text)| Some((import(text)?, line))).collect();
+        (1..).zip(context.source()?.lines()).filter_map(|(line, text)| Some((import(text)?, line))).collect();
     let packages = &context.rulebook.packages;
     let listed = |modules: &[String], module: &str| modules.iter().any(|known| known == module);
     imports.retain(|(module, _)| listed(&packages.extra, module) && !listed(&packages.provided, module));

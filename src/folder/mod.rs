@@ -128,11 +128,11 @@ impl Folder {
         });
         let submission = submission_file(path, &files);
         let (logs, not_logs) = read_logs(path, &files, &mut note);
-        let claims: Vec<Claim> = match &submission {
-            Some(SubmissionFile { content: Ok(submission), .. }) => submission.claims.clone(),
-            _ => Vec::new(),
+        let (claims, seeds): (&[Claim], &[i64]) = match &submission {
+            Some(SubmissionFile { content: Ok(submission), .. }) => (&submission.claims, &submission.seeds),
+            _ => (&[], &[]),
         };
-        let runs = Runs { not_logs, ..runs::select(path, logs, &claims) };
+        let runs = Runs { not_logs, ..runs::select(path, logs, claims, seeds) };
         let ledger_digests = find(&files, |name| name == "ledgers.json")
             .and_then(|file| files::read_text(&path.join(&file.path)).ok())
             .and_then(|text| json::parse(&text).ok())

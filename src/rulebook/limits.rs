@@ -12,6 +12,8 @@ pub struct Limits {
     pub train_seconds: f64,
     /// The loop reads the clock after a step: what one step may run over.
     pub step_tolerance_seconds: f64,
+    /// Training may pass the limit by less than this before it is more than a clock that is read every few steps.
+    pub clock_tolerance_seconds: f64,
     /// Evaluation clock of the record track.
     pub eval_seconds: f64,
     /// Runs with distinct seeds; 0 where none are demanded.

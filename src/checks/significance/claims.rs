@@ -3,7 +3,7 @@
 use super::baseline::{Baseline, runs_of};
 use super::named;
 use crate::checks::{Context, Track};
-use crate::folder::{NatsPair, Stated};
+use crate::folder::{NatsPair, Stated, files};
 use crate::report::{Code, Confidence, Finding, Severity, p_value};
 use crate::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
@@ -41,6 +41,17 @@ pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
     let message = format!("compares with {what}; the record that stood by the final ladder is {}", named(standing));
     let finding = context.finding("stat-baseline", message).severity(Severity::Info).claimed(value.value);
     Some(finding.at(context.json_name(), line, format!("\"{key}\": {}", value.value)))
+}
+
+/// Whether README.md speaks of the margin, `0.005 nats` or `the 0.005-nat bar`: it then says that it is cleared.
+pub fn names_margin(context: &Context<'_>, margin: f64) -> bool {
+    let margin = margin.to_string();
+    let text = files::read_text(&context.folder.path.join("README.md")).unwrap_or_default();
+    text.match_indices(&margin).any(|(at, _)| {
+        let before = text.get(..at).is_some_and(|before| !before.ends_with(|c: char| c.is_ascii_digit() || c == '.'));
+        let after = text.get(at + margin.len()..).unwrap_or_default();
+        before && after.trim_start_matches([' ', '-', '*', '`']).to_ascii_lowercase().starts_with("nat")
+    })
 }
 
 /// Claimed t, df and p, recomputed against the named baseline, else against the one at hand.
