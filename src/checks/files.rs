@@ -56,8 +56,12 @@ fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
         Some(_) => {}
     }
     if context.runs().is_empty() && folder.runs.not_logs.is_empty() && !unread(&|name| name.ends_with(".log")) {
-        let message = "no training log is in the folder, so its scores, sizes, times and seeds are unknown: add the log of \
-                       each seed (train_seed<N>.log)";
+        // A baseline's or a reference's log may be there.
+        let whose = if folder.runs.others.is_empty() { "" } else { " of the submission's own runs" };
+        let message = format!(
+            "no training log{whose} is in the folder, so its scores, sizes, times and seeds are unknown: add the log of \
+             each seed (train_seed<N>.log)"
+        );
         findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
     }
 }
