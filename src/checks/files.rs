@@ -58,8 +58,10 @@ fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
                 && context.folder.runs.not_logs.is_empty()
                 && !unread(context, |name| name.ends_with(".log")) =>
         {
+            // A baseline's or a reference's log may be there.
+            let whose = if context.folder.runs.others.is_empty() { "" } else { " of the submission's own runs" };
             let message = format!(
-                "no training log is in the folder, so its scores, sizes, times and seeds are unknown: {}",
+                "no training log{whose} is in the folder, so its scores, sizes, times and seeds are unknown: {}",
                 file.add
             );
             vec![finding(message, Code::MissingLog)]
