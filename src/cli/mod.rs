@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its clap arguments, one call into the library, and the printing.
 
+pub mod audit;
 pub mod completions;
 #[cfg(feature = "engine")]
 pub mod engine_options;
@@ -68,6 +69,7 @@ enum Command {
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
+    Audit(audit::AuditArgs),
     Explain(explain::ExplainArgs),
     Size(size::SizeArgs),
     Ladder(ladder::LadderArgs),
@@ -138,6 +140,7 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Size(args) => size::run(&args),
         Command::Ladder(args) => ladder::run(&args),
