@@ -112,8 +112,9 @@ fn tokens(search: &Search, writer: &mut Writer<'_>) {
     );
     let owner = run.owner.as_deref().unwrap_or("bytes of no tensor");
     let place = format!(
-        "{owner}, byte {} of the payload, read as {}: tokens {} to {} of {shard}",
+        "{owner}, at byte {} of {}, read as {}: tokens {} to {} of {shard}",
         run.payload_at,
+        run.within,
         run.reading.name(),
         run.shard_at,
         run.shard_at + run.tokens

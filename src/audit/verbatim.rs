@@ -28,8 +28,10 @@ pub struct Run {
     pub tokens: u64,
     /// Index of its first token in the shard.
     pub shard_at: u64,
-    /// Offset of its first byte in `buffer`.
+    /// Offset of its first byte in `within`.
     pub payload_at: u64,
+    /// The unpacked file, or the member or value of it that was searched.
+    pub within: String,
     /// What the payload is there: a tensor, a literal, a region.
     pub owner: Option<String>,
     pub reading: Reading,
@@ -156,7 +158,10 @@ impl<'a> Index<'a> {
             let text = texts.get(task.text);
             let owner =
                 text.and_then(|text| text.owner.clone()).or_else(|| contents.owner(text?.buffer?, hit.payload_at));
+            let named = text.and_then(|text| contents.buffers.get(text.buffer?)).map(|buffer| buffer.name.clone());
+            let within = named.filter(|name| !name.is_empty());
             Run {
+                within: within.or_else(|| text?.owner.clone()).unwrap_or_else(|| "the unpacked file".to_owned()),
                 tokens: hit.length as u64,
                 shard_at: hit.shard_at as u64,
                 payload_at: hit.payload_at as u64,

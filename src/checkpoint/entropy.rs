@@ -23,7 +23,7 @@ fn entropy(counts: impl Iterator<Item = u64>, total: u64) -> f64 {
 const MAX_DISTINCT: usize = 1 << 17;
 
 /// How often each integer occurs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: HashMap<i64, u64>,
     pub total: u64,

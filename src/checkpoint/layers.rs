@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::{caddie_model, legacy, safetensors, zip};
 
-/// Bytes that all unpacking of one file may produce. The largest model of the field is 135 MB before compression.
-const MAX_OUTPUT: u64 = 512 << 20;
+/// Bytes that all unpacking of one file may produce. The largest model file of the field has 135 MB inside.
+const MAX_OUTPUT: u64 = 256 << 20;
 /// Memory of a decoder, and its largest window.
 const MAX_MEMORY: u64 = 256 << 20;
 /// Streams of one bundle.

@@ -6,6 +6,8 @@
 
 mod machine;
 mod opcodes;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use machine::{Limits, parse};
