@@ -265,8 +265,12 @@ fn a_zip_bomb_is_cut_and_said() {
     write(folder.path(), "model.pt", &bomb(1000));
     let (code, out, error) = run(folder.path(), &["model.pt"]);
     assert_eq!(code, Some(0), "{error}");
-    assert!(out.contains("unpacks to more than is read"), "{out}");
+    assert!(out.contains("declared to be more than the file, many times over"), "{out}");
     assert!(out.contains("lie over others"), "{out}");
+    // One member alone, with more inside than any model has.
+    let limited = caddie::checkpoint::parse_within(bomb(3), 20 << 20);
+    assert!(limited.problems.iter().any(|problem| problem.contains("unpacks to more than is read")), "{limited:?}");
+    assert_eq!(out.matches("is there twice").count(), 1, "said once: {out}");
     // A stream that unpacks to more than any model has.
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
     let zeros = vec![0; 1 << 20];

@@ -24,6 +24,8 @@ const CAP: &str = "size-cap-decimal";
 const MAX_EVIDENCE: usize = 10;
 /// Names that are findings of their own, of one pickle.
 const MAX_NAMES: usize = 50;
+/// Characters of a name that are quoted.
+const MAX_PATH: usize = 200;
 /// Fewer bytes without a tensor are padding.
 const FEW_BYTES: u64 = 16;
 /// Values that trained weights do not have: more than this share is worth a word.
@@ -129,7 +131,7 @@ fn names(pickle: &PickleFacts, writer: &mut Writer<'_>) {
     let outside = pickle.globals.iter().map(|global| (standing(&global.module, &global.name), global));
     let outside = outside.filter(|(standing, _)| *standing != Standing::Rebuilds);
     for (standing, global) in outside.take(MAX_NAMES) {
-        let path = global.path();
+        let path: String = global.path().chars().take(MAX_PATH).collect();
         let called = if global.calls > 0 { "calls" } else { "looks up" };
         let (severity, confidence, why) = match standing {
             Standing::Runs => (Severity::Error, Confidence::High, "which runs code, opens files or loads more"),

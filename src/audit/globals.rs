@@ -190,7 +190,7 @@ pub fn standing(module: &str, name: &str) -> Standing {
 
 fn is_torch_type(name: &str) -> bool {
     let start = TORCH_TYPES.iter().find_map(|start| name.strip_prefix(start));
-    start.is_some_and(|rest| rest.len() <= 20 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+    start.is_some_and(|rest| rest.len() <= 40 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
         && (name.bytes().any(|byte| byte.is_ascii_digit()) || name.starts_with("per_"))
 }
 

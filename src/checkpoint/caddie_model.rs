@@ -76,14 +76,15 @@ fn tensors(inside: Vec<u8>, name: &str, contents: &mut Contents) {
     let mut add = |label: String, dtype: Dtype, shape: Vec<u64>, offset: u64, bytes: u64, contents: &mut Contents| {
         let from = usize::try_from(offset).ok().and_then(|offset| start.checked_add(offset));
         let to = from.and_then(|from| from.checked_add(usize::try_from(bytes).ok()?)).filter(|to| *to <= end);
-        let place = from.zip(to).map(|(from, to)| Place { buffer, range: from..to });
         let declared = shape.iter().try_fold(dtype.width() as u64, |product, size| product.checked_mul(*size));
-        if declared != Some(bytes) {
-            contents.problem(name, format!("tensor {label} declares {bytes} bytes, which its shape does not take"));
-        }
+        let mut place = from.zip(to).map(|(from, to)| Place { buffer, range: from..to });
         match &place {
             Some(place) => covered.push(place.range.clone()),
             None => contents.problem(name, format!("tensor {label} goes past the end of the payload")),
+        }
+        if declared != Some(bytes) {
+            contents.problem(name, format!("tensor {label} declares {bytes} bytes, which its shape does not take"));
+            place = None;
         }
         contents.tensors.push(Tensor { name: join(name, &label), dtype, shape, place });
     };

@@ -11,6 +11,8 @@ use super::pickle::GlobalUse;
 
 /// Problems that are listed; a hostile file could make a million.
 const MAX_PROBLEMS: usize = 100;
+/// Characters of one.
+const MAX_PROBLEM: usize = 500;
 /// Regions that are listed.
 const MAX_REGIONS: usize = 10_000;
 
@@ -201,8 +203,10 @@ impl Contents {
     }
 
     pub(super) fn problem(&mut self, name: &str, problem: String) {
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(if name.is_empty() { problem } else { format!("{name}: {problem}") });
+        let problem = if name.is_empty() { problem } else { format!("{name}: {problem}") };
+        let problem: String = problem.chars().take(MAX_PROBLEM).collect();
+        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
+            self.problems.push(problem);
         }
     }
 

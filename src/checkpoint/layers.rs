@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{caddie_model, legacy, safetensors, zip};
 
 /// Bytes that all unpacking of one file may produce. The largest model file of the field has 135 MB inside.
-const MAX_OUTPUT: u64 = 256 << 20;
+pub(super) const MAX_OUTPUT: u64 = 256 << 20;
 /// Memory of a decoder, and its largest window.
 const MAX_MEMORY: u64 = 256 << 20;
 /// Streams of one bundle.
@@ -22,31 +22,29 @@ const MAX_STREAMS: usize = 1024;
 
 /// What unpacking may still produce.
 #[derive(Debug)]
-pub struct Budget {
+pub(super) struct Budget {
     left: u64,
-}
-
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget { left: MAX_OUTPUT }
-    }
 }
 
 impl Budget {
     /// A budget of so many bytes.
-    pub fn of(bytes: u64) -> Budget {
+    pub(super) fn of(bytes: u64) -> Budget {
         Budget { left: bytes }
     }
 
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
         let left = self.left.checked_sub(bytes as u64);
-        self.left = left.ok_or("it unpacks to more than is read; a model of the challenge does not")?;
-        Ok(())
+        // Once spent it stays spent, so that a thousand bombs cost no more than one.
+        self.left = left.unwrap_or(0);
+        left.map(drop).ok_or_else(|| "it unpacks to more than is read; a model of the challenge does not".to_owned())
     }
 
     /// Reads a decoder to its end.
     pub(super) fn read(&mut self, mut reader: impl Read) -> Result<Vec<u8>, String> {
         let mut output = Vec::new();
+        if self.left == 0 {
+            self.take(1)?;
+        }
         let mut buffer = vec![0; 256 << 10];
         loop {
             let read = reader.read(&mut buffer).map_err(|error| error.to_string())?;

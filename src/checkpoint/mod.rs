@@ -27,7 +27,8 @@ pub use contents::{
 };
 pub use dtype::{Class, Dtype};
 pub use entropy::{Histogram, bits_per_byte};
-pub use layers::{Budget, Layer};
+use layers::Budget;
+pub use layers::Layer;
 
 use crate::folder::files;
 use crate::{Error, Result};
@@ -72,8 +73,13 @@ pub fn read(path: &Utf8Path) -> Result<Checkpoint> {
 
 /// Reads the bytes of a file.
 pub fn parse(bytes: Vec<u8>) -> Contents {
+    parse_within(bytes, layers::MAX_OUTPUT)
+}
+
+/// Reads the bytes of a file whose unpacking may produce so many bytes.
+pub fn parse_within(bytes: Vec<u8>, unpacked: u64) -> Contents {
     let mut contents = Contents::default();
-    let mut budget = Budget::default();
+    let mut budget = Budget::of(unpacked);
     open(bytes, "", 0, &mut contents, &mut budget);
     contents
 }

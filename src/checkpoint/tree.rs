@@ -21,6 +21,12 @@ const MAX_LOOSE: usize = 4096;
 const MAX_LOOSE_PER_TENSOR: usize = 64;
 /// Characters of a path.
 const MAX_PATH: usize = 300;
+/// Problems of one pickle that are told.
+const MAX_PROBLEMS: usize = 50;
+/// Keys of a dictionary that are compared with the names of tensors.
+const MAX_KEYS: usize = 10_000;
+/// Values that wait to be looked at.
+const MAX_TASKS: usize = 500_000;
 /// Tensors and literals that are listed.
 const MAX_LISTED: usize = 200_000;
 
@@ -178,7 +184,7 @@ impl<'a> Walk<'a> {
         self.tasks.extend(self.pickle.root.map(|root| (root, String::new())));
         while let Some((id, path)) = self.tasks.pop() {
             if self.tensors.len() + self.literals.len() > MAX_LISTED {
-                self.problems.push(format!("more than {MAX_LISTED} tensors and literals; the rest was not listed"));
+                self.problem(format!("more than {MAX_LISTED} tensors and literals; the rest was not listed"));
                 break;
             }
             let start = self.tasks.len();
@@ -194,9 +200,14 @@ impl<'a> Walk<'a> {
         self.compare_tables();
     }
 
+    fn problem(&mut self, problem: String) {
+        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     fn visit(&mut self, id: Id, path: &str) {
-        let is_leaf = matches!(self.pickle.get(id), Value::Text(_) | Value::Line(_) | Value::Bytes(_));
-        if !is_leaf && !self.seen.insert(id) {
+        if !self.seen.insert(id) {
             return;
         }
         match self.pickle.get(id) {
@@ -297,7 +308,9 @@ impl<'a> Walk<'a> {
                 Value::Bool(_) | Value::Float(_) | Value::Big(_) | Value::Text(_) => scalars += 1,
                 _ => {}
             }
-            keys.push(segment.clone());
+            if keys.len() < MAX_KEYS {
+                keys.push(segment.clone());
+            }
             self.task(*value, path, &segment);
         }
         if scalars > MAX_TABLE || other_keys > MAX_LIST {
@@ -322,11 +335,14 @@ impl<'a> Walk<'a> {
             Value::Text(range) => range.len() > MAX_TEXT,
             Value::Line(text) => text.len() > MAX_TEXT,
             Value::Bytes(range) => range.len() > MAX_BYTES,
-            Value::List(_) | Value::Tuple(_) | Value::Set(_) | Value::Dict(_) => true,
+            Value::List(items) | Value::Tuple(items) | Value::Set(items) => !items.is_empty(),
+            Value::Dict(items) => !items.is_empty(),
             Value::Object(_) | Value::Persistent(_) => true,
             _ => false,
         };
-        if worth {
+        if worth && self.tasks.len() >= MAX_TASKS {
+            self.problem("it holds more values in one another than are looked at".to_owned());
+        } else if worth {
             let path = join(path, &segment.chars().take(MAX_PATH).collect::<String>());
             self.tasks.push((id, path.chars().take(MAX_PATH).collect()));
         }
@@ -371,7 +387,7 @@ impl<'a> Walk<'a> {
                 let offset = self.pickle.int(*offset).unwrap_or(-1);
                 let shape = self.pickle.ints(*size).zip(self.pickle.ints(*stride));
                 if shape.is_none() {
-                    self.problems.push(format!("tensor {path} has no shape that can be read"));
+                    self.problem(format!("tensor {path} has no shape that can be read"));
                 }
                 self.tensor_of(*storage, offset, shape, dtype, path);
                 self.tasks.extend(rest.iter().map(|id| (*id, path.to_owned())));
@@ -381,7 +397,10 @@ impl<'a> Walk<'a> {
     }
 
     fn encoded(&mut self, text: Id, path: &str) {
-        let Some(text) = self.pickle.text(self.bytes, text) else { return };
+        if !self.seen.insert(text) {
+            return;
+        }
+        let Some(text) = self.pickle.long_text(self.bytes, text) else { return };
         let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
         let Some(bytes) = bytes.filter(|bytes| bytes.len() > MAX_BYTES) else { return };
         let entropy = Some(bits_per_byte(&bytes));
@@ -401,7 +420,7 @@ impl<'a> Walk<'a> {
         path: &str,
     ) {
         let Some((key, reference)) = reference(self.pickle, self.bytes, id) else {
-            return self.problems.push(format!("{path}: a reference that is none to a storage"));
+            return self.problem(format!("{path}: a reference that is none to a storage"));
         };
         let dtype = dtype.unwrap_or(reference.dtype);
         let (size, stride) = shape.unwrap_or_else(|| (vec![i64::try_from(reference.numel).unwrap_or(0)], vec![1]));
@@ -421,7 +440,7 @@ impl<'a> Walk<'a> {
                 if !dense && bytes.len() > elements {
                     let skipped = bytes.len() - elements;
                     let name = &tensor.name;
-                    self.problems.push(format!("tensor {name} skips {skipped} bytes of its storage between elements"));
+                    self.problem(format!("tensor {name} skips {skipped} bytes of its storage between elements"));
                 }
                 if dense {
                     let start = place.range.start;
@@ -431,7 +450,7 @@ impl<'a> Walk<'a> {
                 self.covered.entry(key).or_default().push(bytes);
             }
             (None, Some(_)) => {
-                self.problems.push(format!("tensor {} reaches past the end of storage {key}", tensor.name));
+                self.problem(format!("tensor {} reaches past the end of storage {key}", tensor.name));
             }
             // That the storage is missing is said once for all its tensors.
             (_, None) => {}
@@ -449,7 +468,8 @@ impl<'a> Walk<'a> {
         for (literal, _) in &mut self.literals {
             if literal.kind == LiteralKind::Table {
                 let known = literal.keys.iter().filter(|key| names.contains(key.as_str())).count();
-                literal.keys_of_tensors = Some(known as u64);
+                let known = known as u64 * literal.length / literal.keys.len().max(1) as u64;
+                literal.keys_of_tensors = Some(known);
                 literal.keys = Vec::new();
             }
         }
@@ -499,7 +519,7 @@ mod tests {
     #[test]
     fn holes_are_what_is_left() {
         assert_eq!(holes(0..10, vec![4..6, 0..3, 5..8]), [3..4, 8..10]);
-        assert_eq!(holes(0..4, vec![0..9]), []);
+        assert!(holes(0..4, vec![0..9]).is_empty());
         assert_eq!(holes(2..4, vec![]), [2..4]);
     }
 }

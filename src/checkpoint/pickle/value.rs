@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+/// Bytes of a name.
+const MAX_NAME: usize = 1024;
+
 /// A value's place in [`Pickle::values`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub(super) u32);
@@ -105,13 +108,24 @@ impl Pickle {
         self.values.get(id.0 as usize).unwrap_or(&Value::None)
     }
 
-    /// The text at `id`, of a pickle that was read from `bytes`.
+    /// The name at `id`, of a pickle that was read from `bytes`. What is longer than a name is none: it may be referred
+    /// to a million times, and each time would be read.
     pub fn text<'a>(&'a self, bytes: &'a [u8], id: Id) -> Option<&'a str> {
+        match self.get(id) {
+            Value::Text(range) if range.len() > MAX_NAME => None,
+            Value::Line(text) if text.len() > MAX_NAME => None,
+            Value::Bytes(range) if range.len() > MAX_NAME => None,
+            _ => self.long_text(bytes, id),
+        }
+    }
+
+    /// The text at `id`, however long.
+    pub fn long_text<'a>(&'a self, bytes: &'a [u8], id: Id) -> Option<&'a str> {
         match self.get(id) {
             Value::Text(range) => std::str::from_utf8(bytes.get(range.clone())?).ok(),
             Value::Line(text) => Some(text),
             // Python 2 wrote its texts as bytes.
-            Value::Bytes(range) if range.len() < 256 => std::str::from_utf8(bytes.get(range.clone())?).ok(),
+            Value::Bytes(range) => std::str::from_utf8(bytes.get(range.clone())?).ok(),
             _ => None,
         }
     }
