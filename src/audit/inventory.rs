@@ -1,6 +1,6 @@
 //! Every tensor with its type, its statistics and its part of the file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use flate2::Compression;
@@ -61,19 +61,20 @@ pub fn take(checkpoint: &Checkpoint, cap: u64) -> Vec<TensorReport> {
     let contents = &checkpoint.contents;
     let packed = !contents.layers.is_empty();
     let mut left: u64 = MAX_PASSES * contents.buffers.iter().map(|buffer| buffer.bytes.len() as u64).sum::<u64>();
-    let mut wanted: HashMap<(Place, Dtype), ()> = HashMap::new();
+    let mut wanted: HashSet<(Place, Dtype)> = HashSet::new();
     for tensor in &contents.tensors {
         let Some(place) = &tensor.place else { continue };
         let key = (place.clone(), tensor.dtype);
-        if !wanted.contains_key(&key) {
-            let Some(rest) = left.checked_sub(place.range.len() as u64) else { continue };
+        if !wanted.contains(&key)
+            && let Some(rest) = left.checked_sub(place.range.len() as u64)
+        {
             left = rest;
-            wanted.insert(key, ());
+            wanted.insert(key);
         }
     }
     let measured: HashMap<(Place, Dtype), Measured> = wanted
         .into_par_iter()
-        .map(|((place, dtype), ())| {
+        .map(|(place, dtype)| {
             let measured = measure(contents.bytes(&place), dtype, packed, place.clone());
             ((place, dtype), measured)
         })

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::contents::{Contents, Literal, LiteralKind, Payload, PickleFacts, Place, RegionKind, Tensor, join};
 use super::dtype::Dtype;
 use super::entropy::bits_per_byte;
-use super::pickle::{self, Id, Limits, Pickle, Value};
+use super::pickle::{self, Id, Limits, Object, Pickle, Value};
 
 /// Bytes of a text that may be a name or a setting.
 pub(super) const MAX_TEXT: usize = 200;
@@ -214,11 +214,10 @@ impl<'a> Walk<'a> {
             Value::Dict(pairs) => self.pairs(pairs, path),
             Value::List(items) | Value::Tuple(items) | Value::Set(items) => self.items(items, path),
             Value::Object(object) => {
-                if self.object(id, path) {
-                    self.items(&object.list, path);
-                    self.pairs(&object.items, path);
-                    self.tasks.extend(object.state.map(|state| (state, path.to_owned())));
-                }
+                self.call(object, path);
+                self.items(&object.list, path);
+                self.pairs(&object.items, path);
+                self.tasks.extend(object.state.map(|state| (state, path.to_owned())));
             }
             Value::Text(range) => self.text(range, path),
             Value::Line(text) if text.len() > MAX_TEXT => {
@@ -348,9 +347,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What a call stands for; whether what was put into it afterwards is still to be seen.
-    fn object(&mut self, id: Id, path: &str) -> bool {
-        let Value::Object(object) = self.pickle.get(id) else { return false };
+    /// What a call stands for; what was put into its result afterwards is seen by [`Walk::visit`].
+    fn call(&mut self, object: &Object, path: &str) {
         let args = self.pickle.sequence(object.args).unwrap_or_default();
         let known = self.pickle.global(object.callable);
         match (known, args) {
@@ -371,7 +369,6 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        true
     }
 
     fn rebuilt(&mut self, name: &str, args: &[Id], path: &str) {
@@ -519,7 +516,7 @@ mod tests {
     #[test]
     fn holes_are_what_is_left() {
         assert_eq!(holes(0..10, vec![4..6, 0..3, 5..8]), [3..4, 8..10]);
-        assert!(holes(0..4, vec![0..9]).is_empty());
-        assert_eq!(holes(2..4, vec![]), [2..4]);
+        assert!(holes(0..4, vec![0..9, 1..2]).is_empty());
+        assert_eq!(holes(2..4, vec![]).first(), Some(&(2..4)));
     }
 }

@@ -73,7 +73,9 @@ fn pickles(order: &[String], places: &mut HashMap<String, Place>, name: &str, co
         used.push(member.clone());
         used.extend(reached.into_iter().map(|key| format!("{data}{key}")));
     }
-    used.iter().for_each(|member| drop(places.remove(member)));
+    for member in &used {
+        places.remove(member);
+    }
     for member in order {
         let Some(place) = places.remove(member) else { continue };
         let last = member.rsplit('/').next().unwrap_or(member);

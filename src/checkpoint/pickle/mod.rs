@@ -12,4 +12,4 @@ mod value;
 
 pub use machine::{Limits, parse};
 pub use opcodes::{Arg, Fault, Op, Opcodes};
-pub use value::{Call, GlobalUse, Id, Pickle, Value};
+pub use value::{Call, GlobalUse, Id, Object, Pickle, Value};
