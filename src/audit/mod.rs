@@ -8,6 +8,8 @@ mod inventory;
 mod reading;
 pub mod shard;
 mod verbatim;
+#[cfg(test)]
+mod verbatim_tests;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;

@@ -12,8 +12,10 @@ mod entropy;
 mod layers;
 mod legacy;
 pub mod pickle;
+mod rebuild;
 mod safetensors;
 mod tree;
+mod walk;
 mod zip;
 mod zipped;
 

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use super::contents::{Contents, Format, Literal, LiteralKind, Payload, Place, RegionKind, Tensor, join};
 use super::dtype::Dtype;
 use super::entropy::bits_per_byte;
-use super::tree::{MAX_TEXT, holes};
+use super::tree::holes;
+use super::walk::MAX_TEXT;
 
 /// Most bytes of a header that are read.
 const MAX_HEADER_BYTES: usize = 16 << 20;
