@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod audit;
+pub mod checkpoint;
 pub mod checks;
 pub mod cli;
 pub mod code;

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its clap arguments, one call into the library, and the printing.
 
+pub mod audit;
 pub mod completions;
 #[cfg(feature = "engine")]
 pub mod engine_options;
@@ -93,6 +94,7 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
     Rules(rules::RulesArgs),
+    Audit(audit::AuditArgs),
     Explain(explain::ExplainArgs),
     Size(size::SizeArgs),
     Ladder(ladder::LadderArgs),
@@ -176,6 +178,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Rules(args) => rules::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Size(args) => size::run(&args),
         Command::Ladder(args) => ladder::run(&args),

@@ -75,7 +75,7 @@ pub enum FailOn {
 }
 
 impl FailOn {
-    fn reached(self, worst: Option<Severity>) -> bool {
+    pub(super) fn reached(self, worst: Option<Severity>) -> bool {
         match self {
             FailOn::Error => worst >= Some(Severity::Error),
             FailOn::Warning => worst >= Some(Severity::Warning),

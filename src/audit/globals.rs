@@ -1,0 +1,239 @@
+//! What the names in a pickle mean: which of them only rebuild tensors.
+
+/// What looking a name up, and calling it, may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Of the set that `torch.load(weights_only=True)` accepts.
+    Rebuilds,
+    /// Rebuilds arrays or plain data, but is not of that set.
+    Data,
+    /// Runs code, opens files or loads further pickles.
+    Runs,
+    /// Some other function or class.
+    Other,
+}
+
+/// Outside torch, of the weights-only set (torch 2.11, `torch._weights_only_unpickler`).
+const ALLOWED: [(&str, &str); 9] = [
+    ("_codecs", "encode"),
+    ("builtins", "bytearray"),
+    ("builtins", "complex"),
+    ("builtins", "set"),
+    ("collections", "Counter"),
+    ("collections", "OrderedDict"),
+    ("torch._tensor", "_rebuild_from_type_v2"),
+    ("torch.nn.parameter", "Parameter"),
+    ("torch.serialization", "_get_layout"),
+];
+
+/// Of `torch._utils`.
+const REBUILD: [&str; 11] = [
+    "_rebuild_device_tensor_from_cpu_tensor",
+    "_rebuild_device_tensor_from_numpy",
+    "_rebuild_meta_tensor_no_storage",
+    "_rebuild_nested_tensor",
+    "_rebuild_parameter",
+    "_rebuild_parameter_with_state",
+    "_rebuild_qtensor",
+    "_rebuild_sparse_tensor",
+    "_rebuild_tensor",
+    "_rebuild_tensor_v2",
+    "_rebuild_tensor_v3",
+];
+
+/// Types and constants of `torch` itself.
+const TORCH: [&str; 20] = [
+    "Size",
+    "Tensor",
+    "bfloat16",
+    "bool",
+    "complex128",
+    "complex32",
+    "complex64",
+    "device",
+    "float16",
+    "float32",
+    "float64",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "per_channel_affine",
+    "per_tensor_affine",
+    "uint16",
+    "uint32",
+    "uint8",
+];
+
+/// Beginnings of further types of `torch`: `float8_e4m3fn`, `qint8`, `bits1x8`.
+const TORCH_TYPES: [&str; 8] = ["float8_", "float4_", "bits", "qint", "quint", "uint", "int", "per_"];
+
+/// Plain data that pickles of training runs hold.
+const DATA: [(&str, &str); 12] = [
+    ("argparse", "Namespace"),
+    ("collections", "defaultdict"),
+    ("collections", "deque"),
+    ("copyreg", "_reconstructor"),
+    ("datetime", "datetime"),
+    ("datetime", "timedelta"),
+    ("decimal", "Decimal"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("pathlib", "PosixPath"),
+    ("types", "SimpleNamespace"),
+    ("uuid", "UUID"),
+];
+
+/// Types of Python's own that hold data.
+const BUILTIN_TYPES: [&str; 13] = [
+    "bool",
+    "bytes",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "object",
+    "range",
+    "slice",
+    "str",
+    "tuple",
+    "bytearray",
+];
+
+/// Packages whose functions run code, programs or further pickles, open files or reach the network.
+const RUNS: [&str; 44] = [
+    "__builtin__",
+    "_pickle",
+    "_posixsubprocess",
+    "_thread",
+    "aiohttp",
+    "asyncio",
+    "bdb",
+    "builtins",
+    "cloudpickle",
+    "code",
+    "codeop",
+    "commands",
+    "cPickle",
+    "ctypes",
+    "dill",
+    "doctest",
+    "ensurepip",
+    "functools",
+    "http",
+    "idlelib",
+    "importlib",
+    "io",
+    "joblib",
+    "marshal",
+    "multiprocessing",
+    "nt",
+    "operator",
+    "os",
+    "pdb",
+    "pickle",
+    "pip",
+    "posix",
+    "profile",
+    "pty",
+    "requests",
+    "runpy",
+    "shutil",
+    "socket",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "timeit",
+    "types",
+    "webbrowser",
+];
+
+/// Functions of torch that load or run, by their beginning.
+const TORCH_RUNS: [&str; 9] = [
+    "torch.load",
+    "torch.hub",
+    "torch.jit",
+    "torch.serialization.load",
+    "torch.utils.cpp_extension",
+    "torch.package",
+    "torch.ops",
+    "torch._dynamo",
+    "torch.classes",
+];
+
+/// What a name stands for.
+pub fn standing(module: &str, name: &str) -> Standing {
+    let path = format!("{module}.{name}");
+    let of_torch = matches!(module, "torch" | "torch.storage" | "torch.cuda" | "torch.sparse" | "torch.cuda.sparse");
+    let class = !name.contains('.') && (name.ends_with("Storage") || name.ends_with("Tensor"));
+    let builtin = matches!(module, "builtins" | "__builtin__");
+    if ALLOWED.contains(&(module, name))
+        || (module == "torch._utils" && (REBUILD.contains(&name) || name == "_rebuild_wrapper_subclass"))
+        || (of_torch && class)
+        || (module == "torch" && (TORCH.contains(&name) || is_torch_type(name)))
+    {
+        return Standing::Rebuilds;
+    }
+    let numpy = matches!(module, "numpy.core.multiarray" | "numpy._core.multiarray" | "numpy.core.numeric")
+        && matches!(name, "_reconstruct" | "scalar" | "_frombuffer");
+    let numpy_type = module == "numpy.dtypes" || module.starts_with("numpy.random") && name.ends_with("_ctor");
+    if DATA.contains(&(module, name)) || numpy || numpy_type || (builtin && BUILTIN_TYPES.contains(&name)) {
+        return Standing::Data;
+    }
+    let package = module.split('.').next().unwrap_or(module);
+    if RUNS.contains(&package) || TORCH_RUNS.iter().any(|start| path.starts_with(start)) {
+        return Standing::Runs;
+    }
+    Standing::Other
+}
+
+fn is_torch_type(name: &str) -> bool {
+    let start = TORCH_TYPES.iter().find_map(|start| name.strip_prefix(start));
+    start.is_some_and(|rest| rest.len() <= 40 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+        && (name.bytes().any(|byte| byte.is_ascii_digit()) || name.starts_with("per_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_rebuild_tensors_are_told_from_the_rest() {
+        for (module, name) in [
+            ("torch._utils", "_rebuild_tensor_v2"),
+            ("collections", "OrderedDict"),
+            ("torch", "BFloat16Storage"),
+            ("torch", "float8_e4m3fn"),
+            ("torch", "qint8"),
+            ("torch", "per_channel_affine_float_qparams"),
+            ("torch.storage", "UntypedStorage"),
+            ("torch.nn.parameter", "Parameter"),
+        ] {
+            assert_eq!(standing(module, name), Standing::Rebuilds, "{module}.{name}");
+        }
+        for (module, name) in [
+            ("os", "system"),
+            ("posix", "system"),
+            ("builtins", "eval"),
+            ("__builtin__", "getattr"),
+            ("torch", "load"),
+            ("torch.hub", "load"),
+            ("importlib._bootstrap", "_call_with_frames_removed"),
+            ("subprocess", "Popen"),
+            ("torch.utils.cpp_extension", "load_inline"),
+            ("pickle", "loads"),
+        ] {
+            assert_eq!(standing(module, name), Standing::Runs, "{module}.{name}");
+        }
+        assert_eq!(standing("numpy.core.multiarray", "_reconstruct"), Standing::Data);
+        assert_eq!(standing("builtins", "list"), Standing::Data);
+        for (module, name) in
+            [("__main__", "Model"), ("torch", "compile"), ("torch._utils", "_import_dotted_name"), ("os.path.x", "")]
+        {
+            assert_ne!(standing(module, name), Standing::Rebuilds, "{module}.{name}");
+        }
+        assert_eq!(standing("torch", "from_file.Storage"), Standing::Other, "a dotted name reaches into attributes");
+        assert_eq!(standing("torch", "eval.Tensor"), Standing::Other);
+    }
+}

@@ -1,0 +1,279 @@
+//! The wrappings of model files: general compressors, the corpus' byte shuffle, its bundle of streams.
+//!
+//! Known by their first bytes, never by the file's name; brotli has none and is tried last. All unpacking of a file
+//! shares one [`Budget`].
+
+use std::io::{BufRead, Read};
+use std::ops::Range;
+
+use brotli::enc::StandardAlloc;
+use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
+use liblzma::stream::Stream;
+use serde::Serialize;
+
+use super::{caddie_model, legacy, safetensors, zip};
+
+/// Bytes that all unpacking of one file may produce. The largest model file of the field has 135 MB inside.
+pub(super) const MAX_OUTPUT: u64 = 256 << 20;
+/// Memory of a decoder, and its largest window.
+const MAX_MEMORY: u64 = 256 << 20;
+/// Streams of one bundle.
+const MAX_STREAMS: usize = 1024;
+
+/// What unpacking may still produce.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: u64,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub(super) fn of(bytes: u64) -> Budget {
+        Budget { left: bytes }
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.left.checked_sub(bytes as u64);
+        // Once spent it stays spent, so that a thousand bombs cost no more than one.
+        self.left = left.unwrap_or(0);
+        left.map(drop).ok_or_else(|| "it unpacks to more than is read; a model of the challenge does not".to_owned())
+    }
+
+    /// Reads a decoder to its end.
+    pub(super) fn read(&mut self, mut reader: impl Read) -> Result<Vec<u8>, String> {
+        let mut output = Vec::new();
+        if self.left == 0 {
+            self.take(1)?;
+        }
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let read = reader.read(&mut buffer).map_err(|error| error.to_string())?;
+            if read == 0 {
+                return Ok(output);
+            }
+            self.take(read)?;
+            output.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        }
+    }
+}
+
+/// One wrapping that was taken off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// Where it lies; empty for the file itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stream: String,
+    /// `zlib`, `byte shuffle (stride 2)` …
+    pub codec: String,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// What was inside.
+#[derive(Debug)]
+pub(super) enum Inside {
+    One(Vec<u8>),
+    /// Ranges of the bytes that were given.
+    Many(Vec<Range<usize>>),
+}
+
+#[derive(Debug)]
+pub(super) struct Peeled {
+    pub layer: Layer,
+    pub inside: Inside,
+    /// Bytes behind the end of the stream.
+    pub rest: usize,
+}
+
+type Attempt = Option<Result<Peeled, String>>;
+
+/// Takes one wrapping off; `None` where there is none.
+pub(super) fn peel(bytes: &[u8], budget: &mut Budget) -> Attempt {
+    if is_format(bytes) {
+        return None;
+    }
+    let magic = |magic: &[u8]| bytes.starts_with(magic);
+    if magic(b"BSHF") {
+        return Some(unshuffle(bytes, budget));
+    }
+    if magic(b"PGRP") {
+        return Some(bundle(bytes));
+    }
+    // Tags that scripts of the corpus write before the stream.
+    for tag in [b"ZSTD".as_slice(), b"ZLIB", b"LZMA"] {
+        if let Some(inside) = bytes.strip_prefix(tag).filter(|inside| codec_of(inside).is_some()) {
+            return Some(Ok(one(format!("the tag {}", String::from_utf8_lossy(tag)), bytes, inside.to_vec(), 0)));
+        }
+    }
+    for (start, program) in UNREAD {
+        if magic(start) {
+            return Some(Err(format!(
+                "compressed by {program}, which is not read here; unpack it with {program} and audit what comes out"
+            )));
+        }
+    }
+    match codec_of(bytes) {
+        // Two bytes are a weak mark of zlib: where it does not decode, it may be something else.
+        Some(Codec::Zlib) => match decode(Codec::Zlib, bytes, budget) {
+            Ok(peeled) => Some(Ok(peeled)),
+            Err(error) => brotli(bytes, budget).or(Some(Err(error))),
+        },
+        Some(codec) => Some(decode(codec, bytes, budget)),
+        None => brotli(bytes, budget),
+    }
+}
+
+/// Whether the bytes are of a format, not of a wrapping.
+fn is_format(bytes: &[u8]) -> bool {
+    zip::is(bytes) || legacy::is_pickle(bytes) || safetensors::is(bytes) || caddie_model::is(bytes)
+}
+
+/// Compressors of the field whose streams are known but not unpacked.
+const UNREAD: [(&[u8], &str); 4] = [(b"LRZI", "lrzip"), (b"7kSt", "zpaq"), (b"BZh", "bzip2"), (b"7z\xbc\xaf", "7z")];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codec {
+    Zlib,
+    Gzip,
+    Zstd,
+    Xz,
+    Lzma,
+}
+
+fn codec_of(bytes: &[u8]) -> Option<Codec> {
+    let header = bytes.get(..2).map(|two| u16::from_be_bytes([two[0], two[1]]));
+    match bytes {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Codec::Zstd),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Codec::Xz),
+        [0x1f, 0x8b, 8, ..] => Some(Codec::Gzip),
+        // LZMA alone: properties, a dictionary of a power of two, a size or none.
+        [0x5d, 0, 0, _, _, ..] => Some(Codec::Lzma),
+        [first, ..] if first & 15 == 8 && first >> 4 <= 7 && header.is_some_and(|word| word % 31 == 0) => {
+            Some(Codec::Zlib)
+        }
+        _ => None,
+    }
+}
+
+fn decode(codec: Codec, bytes: &[u8], budget: &mut Budget) -> Result<Peeled, String> {
+    let mut rest = bytes;
+    let (name, output) = match codec {
+        Codec::Zlib => ("zlib", budget.read(flate2::bufread::ZlibDecoder::new(&mut rest))),
+        Codec::Gzip => ("gzip", budget.read(flate2::bufread::GzDecoder::new(&mut rest))),
+        Codec::Zstd => ("zstd", zstd_frame(&mut rest, budget)),
+        Codec::Xz => ("xz", lzma(Stream::new_stream_decoder(MAX_MEMORY, 0), &mut rest, budget)),
+        Codec::Lzma => ("lzma", lzma(Stream::new_lzma_decoder(MAX_MEMORY), &mut rest, budget)),
+    };
+    let output = output.map_err(|error| format!("it begins as {name}, but does not unpack: {error}"))?;
+    let left = rest.len();
+    Ok(one(name.to_owned(), bytes, output, left))
+}
+
+fn zstd_frame(rest: &mut &[u8], budget: &mut Budget) -> Result<Vec<u8>, String> {
+    let mut decoder = zstd::Decoder::with_buffer(rest).map_err(|error| error.to_string())?.single_frame();
+    decoder.window_log_max(MAX_MEMORY.ilog2()).map_err(|error| error.to_string())?;
+    budget.read(&mut decoder)
+}
+
+fn lzma(
+    stream: Result<Stream, liblzma::stream::Error>,
+    rest: &mut impl BufRead,
+    budget: &mut Budget,
+) -> Result<Vec<u8>, String> {
+    let stream = stream.map_err(|error| error.to_string())?;
+    budget.read(liblzma::bufread::XzDecoder::new_stream(rest, stream))
+}
+
+fn one(codec: String, bytes: &[u8], inside: Vec<u8>, rest: usize) -> Peeled {
+    let layer =
+        Layer { stream: String::new(), codec, bytes_in: (bytes.len() - rest) as u64, bytes_out: inside.len() as u64 };
+    Peeled { layer, inside: Inside::One(inside), rest }
+}
+
+/// Brotli has no mark. What decodes whole into something known, or into more than it was, is taken for it.
+fn brotli(bytes: &[u8], budget: &mut Budget) -> Attempt {
+    let mut state = BrotliState::new(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
+    let (mut available_in, mut at_in, mut total) = (bytes.len(), 0, 0);
+    let mut output = Vec::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let (mut available_out, mut at_out) = (buffer.len(), 0);
+        let result = BrotliDecompressStream(
+            &mut available_in,
+            &mut at_in,
+            bytes,
+            &mut available_out,
+            &mut at_out,
+            &mut buffer,
+            &mut total,
+            &mut state,
+        );
+        if let Err(error) = budget.take(at_out) {
+            return Some(Err(format!("it decodes as brotli, but {error}")));
+        }
+        output.extend_from_slice(buffer.get(..at_out).unwrap_or_default());
+        match result {
+            BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::ResultSuccess => break,
+            BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => return None,
+        }
+    }
+    let known = is_format(&output) || output.starts_with(b"BSHF") || codec_of(&output).is_some();
+    let grew = available_in == 0 && output.len() > bytes.len();
+    (known || grew).then(|| Ok(one("brotli".to_owned(), bytes, output, available_in)))
+}
+
+/// `BSHF`, the stride in one byte (or in two, in one record), then all first bytes, all second bytes …
+fn unshuffle(bytes: &[u8], budget: &mut Budget) -> Result<Peeled, String> {
+    let stride = usize::from(*bytes.get(4).ok_or("a byte shuffle that ends after its mark")?);
+    budget.take(bytes.len())?;
+    let mut inside = deinterleave(bytes.get(5..).unwrap_or_default(), stride);
+    if bytes.get(5) == Some(&0) && !is_format(&inside) {
+        let other = deinterleave(bytes.get(6..).unwrap_or_default(), stride);
+        if is_format(&other) {
+            inside = other;
+        }
+    }
+    Ok(one(format!("byte shuffle (stride {stride})"), bytes, inside, 0))
+}
+
+fn deinterleave(shuffled: &[u8], stride: usize) -> Vec<u8> {
+    if stride < 2 {
+        return shuffled.to_vec();
+    }
+    let mut output = vec![0; shuffled.len()];
+    let mut source = shuffled.iter();
+    for start in 0..stride.min(output.len()) {
+        for (slot, byte) in output.iter_mut().skip(start).step_by(stride).zip(&mut source) {
+            *slot = *byte;
+        }
+    }
+    output
+}
+
+/// `PGRP`, the number of streams, their lengths, the streams.
+fn bundle(bytes: &[u8]) -> Result<Peeled, String> {
+    let word = |at: usize| {
+        let word = bytes.get(at..at.checked_add(4)?)?;
+        word.try_into().ok().map(u32::from_le_bytes).map(|value| value as usize)
+    };
+    let count = word(4).filter(|count| *count <= MAX_STREAMS).ok_or("a bundle of streams without their number")?;
+    let mut at = 8 + 4 * count;
+    let mut ranges = Vec::new();
+    for index in 0..count {
+        let length = word(8 + 4 * index).ok_or("a bundle of streams that ends in its lengths")?;
+        let end = at.checked_add(length).filter(|end| *end <= bytes.len());
+        let end =
+            end.ok_or_else(|| format!("stream {index} of a bundle declares {length} bytes, more than there are"))?;
+        ranges.push(at..end);
+        at = end;
+    }
+    let rest = bytes.len().saturating_sub(at);
+    let layer = Layer {
+        stream: String::new(),
+        codec: format!("a bundle of {count} streams"),
+        bytes_in: at as u64,
+        bytes_out: ranges.iter().map(|range| range.len() as u64).sum(),
+    };
+    Ok(Peeled { layer, inside: Inside::Many(ranges), rest })
+}
