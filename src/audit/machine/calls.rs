@@ -68,6 +68,14 @@ impl<'a> Machine<'a, '_> {
 
     /// Calls `function`, whatever it is.
     pub(super) fn apply(&mut self, function: Value<'a>, arguments: Arguments<'a>) -> Value<'a> {
+        // A layer that was reached through a model carries what the model has learnt.
+        let reached = self.taints.as_number(function.taint);
+        let mut value = self.dispatch(function, arguments);
+        value.taint = self.taints.union(value.taint, reached);
+        value
+    }
+
+    fn dispatch(&mut self, function: Value<'a>, arguments: Arguments<'a>) -> Value<'a> {
         match &function.kind {
             Kind::Function(definition) => self.user(definition, None, arguments),
             Kind::Bound(definition, id) => self.user(definition, Some(*id), arguments),

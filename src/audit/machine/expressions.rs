@@ -282,8 +282,10 @@ impl<'a> Machine<'a, '_> {
     fn subscript(&mut self, subscript: &'a ast::ExprSubscript) -> Value<'a> {
         let holder = self.value(&subscript.value);
         let index = self.value(&subscript.slice);
-        if let Some(member) = self.member(&holder, &index) {
-            return member;
+        let sliced = matches!(&*subscript.slice, Expr::Slice(_));
+        let found = if sliced { self.part(&holder, &index) } else { self.member(&holder, &index) };
+        if let Some(found) = found {
+            return found;
         }
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
         let mut taint = self.taints.union(of_holder, of_index);
@@ -304,6 +306,24 @@ impl<'a> Machine<'a, '_> {
         Value::unknown(taint)
     }
 
+    /// A slice of a list: another list of such members.
+    fn part(&mut self, holder: &Value<'a>, bounds: &Value<'a>) -> Option<Value<'a>> {
+        let members = match &holder.kind {
+            Kind::Tuple(items) => items.last().cloned(),
+            Kind::Object(id) if self.heap.get(*id).role == Role::List => {
+                let object = self.heap.get(*id);
+                object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())
+            }
+            _ => return None,
+        };
+        let held = self.taint(holder);
+        let list = self.new_object(Role::List, held);
+        if let Some(id) = list.object() {
+            self.heap.get_mut(id).element = members;
+        }
+        Some(Value { taint: self.taints.union(holder.taint, bounds.taint), kind: list.kind })
+    }
+
     /// A member that is known by its index or key.
     fn member(&mut self, holder: &Value<'a>, index: &Value<'a>) -> Option<Value<'a>> {
         let at = |items: &[Value<'a>], int: i64| {
@@ -312,7 +332,10 @@ impl<'a> Machine<'a, '_> {
             items.get(index).cloned()
         };
         match (&holder.kind, &index.kind) {
-            (Kind::Tuple(items), Kind::Int(int)) => at(items, *int),
+            (Kind::Tuple(items), Kind::Int(int)) => {
+                let item = at(items, *int)?;
+                Some(Value { taint: self.taints.union(item.taint, holder.taint), kind: item.kind })
+            }
             (Kind::Object(id), kind) => {
                 let object = self.heap.get(*id);
                 let found = match kind {

@@ -35,7 +35,12 @@ impl<'a> Machine<'a, '_> {
             _ => None,
         };
         if let Some(each) = known {
-            return Members { each };
+            // What selected the iterable selected its members.
+            let each = each.into_iter().map(|item| {
+                let taint = self.taints.union(item.taint, iterable.taint);
+                Value { kind: item.kind, taint }
+            });
+            return Members { each: each.collect() };
         }
         let element = match &iterable.kind {
             Kind::Object(id) => {

@@ -362,7 +362,14 @@ impl<'a> Machine<'a, '_> {
             _ => Vec::new(),
         };
         for (index, target) in targets.iter().enumerate() {
-            let item = items.get(index).cloned().unwrap_or_else(|| Value::unknown(taint));
+            // What selected the tuple selected its members.
+            let item = match items.get(index) {
+                Some(item) => {
+                    let taint = self.taints.union(item.taint, value.taint);
+                    Value { kind: item.kind.clone(), taint }
+                }
+                None => Value::unknown(taint),
+            };
             self.assign(target, item);
         }
     }
