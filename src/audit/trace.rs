@@ -22,6 +22,8 @@ pub struct Place {
     pub loops: Rc<[Stamp]>,
     /// The calls from the entry point to the line.
     pub path: Rc<[Frame]>,
+    /// Whether a condition around it is not known.
+    pub uncertain: bool,
 }
 
 /// What updates what is learnt.

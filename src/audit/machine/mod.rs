@@ -314,7 +314,7 @@ impl<'a, 'c> Machine<'a, 'c> {
                 loops
             }
         };
-        Place { line: self.line, loops, path }
+        Place { line: self.line, loops, path, uncertain: self.uncertain > 0 }
     }
 
     fn event(&mut self, action: Action) -> u32 {
