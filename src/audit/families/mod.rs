@@ -2,6 +2,7 @@
 
 mod adapt;
 mod chosen;
+mod target_key;
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,7 @@ pub struct Family {
 }
 
 /// Every family.
-pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &chosen::FAMILY];
+pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &chosen::FAMILY, &target_key::FAMILY];
 
 /// A place in the script that shows a part of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -262,7 +262,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    fn as_target(&mut self, value: Value<'a>) -> Value<'a> {
+    pub(super) fn as_target(&mut self, value: Value<'a>) -> Value<'a> {
         let flags = self.taints.flags(value.taint);
         if !flags.any(Flags::VAL.with(Flags::TRAIN)) {
             return value;
@@ -446,7 +446,8 @@ pub(super) const PARAMETERS: &str = "parameters of the optimiser";
 /// Attributes and methods that say how much there is, not what.
 pub(super) const POSITIONS: &[&str] = &["shape", "size", "numel", "ndim", "dim", "device", "dtype", "nbytes", "element_size"];
 
-/// A parameter that is handed what is to be predicted.
-fn is_target(name: &str) -> bool {
-    matches!(name, "y" | "targets" | "target" | "target_ids" | "labels" | "tgt" | "y_batch")
+/// Names of what is to be predicted, as the field writes them.
+pub(super) fn is_target(name: &str) -> bool {
+    let name = name.trim_start_matches('_');
+    matches!(name, "y" | "labels") || ["y_", "tgt", "target"].iter().any(|start| name.starts_with(start))
 }

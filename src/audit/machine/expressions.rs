@@ -201,13 +201,18 @@ impl<'a> Machine<'a, '_> {
         if let Some(kind) = folded(op, &left.kind, &right.kind) {
             return Value { kind, taint };
         }
-        let flags = self.taints.flags(taint);
         // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
-        let tokens = flags.any(Flags::VAL.with(Flags::TRAIN)) && !flags.any(Flags::LOSS.with(Flags::DISTRIBUTION));
-        if matches!(op, Operator::BitXor) && tokens {
-            return Value::unknown(self.taints.with(taint, Flags::HASHED));
+        if matches!(op, Operator::BitXor) {
+            return Value::unknown(self.hashed(taint));
         }
         Value::unknown(taint)
+    }
+
+    /// An exclusive or of tokens is a hash.
+    pub(super) fn hashed(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        let tokens = flags.any(Flags::VAL.with(Flags::TRAIN)) && !flags.any(Flags::LOSS.with(Flags::DISTRIBUTION));
+        if tokens { self.taints.with(taint, Flags::HASHED) } else { taint }
     }
 
     fn unary(&mut self, unary: &'a ast::ExprUnaryOp) -> Value<'a> {
@@ -240,7 +245,7 @@ impl<'a> Machine<'a, '_> {
         let gold = Flags::LOSS.with(Flags::GOLD);
         let both = rights.iter().all(|right| self.taints.flags(right.taint).any(gold));
         let chosen = self.taints.flags(left.taint).any(gold) && both;
-        let mut taint = self.taints.without(taint, gold);
+        let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::TARGET));
         if chosen && flags.has(Flags::VAL) {
             taint = self.taints.with(taint, Flags::CHOSEN_BY_LOSS);
         }
@@ -288,8 +293,10 @@ impl<'a> Machine<'a, '_> {
             return found;
         }
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
-        let mut taint = self.taints.union(of_holder, of_index);
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
+        // What is found under a key is no key.
+        let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::TARGET));
+        let mut taint = self.taints.union(of_holder, by_key);
         if key.has(Flags::HASHED.with(Flags::TARGET)) {
             taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
         }

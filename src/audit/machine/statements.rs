@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
 use super::super::value::{Kind, Role, Value};
+use super::calls::is_target;
 use super::{Class, Flow, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Expr, Stmt};
 
@@ -296,7 +297,11 @@ impl<'a> Machine<'a, '_> {
     fn augmented(&mut self, stmt: &'a ast::StmtAugAssign) {
         let added = self.value(&stmt.value);
         let taint = self.taint(&added);
-        let taint = if matches!(stmt.op, ast::Operator::Add) { self.scored(taint) } else { taint };
+        let taint = match stmt.op {
+            ast::Operator::Add => self.scored(taint),
+            ast::Operator::BitXor => self.hashed(taint),
+            _ => taint,
+        };
         let added = Value { kind: added.kind, taint };
         if let Expr::Subscript(subscript) = &*stmt.target {
             self.write_subscript(subscript, &added, true);
@@ -327,7 +332,11 @@ impl<'a> Machine<'a, '_> {
     /// Binds a value to a target.
     pub(super) fn assign(&mut self, target: &'a Expr, value: Value<'a>) {
         match target {
-            Expr::Name(name) => self.bind(name.id.as_str(), value),
+            Expr::Name(name) => {
+                let name = name.id.as_str();
+                let value = if is_target(name) { self.as_target(value) } else { value };
+                self.bind(name, value);
+            }
             Expr::Tuple(tuple) => self.unpack(&tuple.elts, &value),
             Expr::List(list) => self.unpack(&list.elts, &value),
             Expr::Starred(starred) => self.assign(&starred.value, value),
