@@ -23,7 +23,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A file could not be read, written, renamed or created.
-    #[error("{path}: {action} failed: {source}")]
+    #[error("{path}: {action} failed: {}{}", cause(source), next_step(source))]
     Io { path: Utf8PathBuf, action: &'static str, source: std::io::Error },
     /// A file or folder was read, but what it holds cannot be used.
     #[error("{path}: {reason}")]
@@ -80,6 +80,27 @@ impl Error {
     }
 }
 
+/// What the system said. Wrappers of it name the file once more, which the message does already.
+fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once("`: ").filter(|_| text.starts_with("failed to ")) {
+        Some((_, cause)) => cause.to_owned(),
+        None => text,
+    }
+}
+
+/// What a user does about it, where the system's words leave that open.
+fn next_step(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    match error.kind() {
+        NotFound => "; check the path, and that its folder is there",
+        PermissionDenied => "; check its permissions",
+        NotADirectory => "; a part of the path is a file; name a folder",
+        IsADirectory => "; it is a folder; name a file",
+        _ => "",
+    }
+}
+
 #[cfg(feature = "engine")]
 fn engine_exit_code(error: &caddie_engine::Error) -> u8 {
     use caddie_engine::Error as E;
@@ -88,5 +109,22 @@ fn engine_exit_code(error: &caddie_engine::Error) -> u8 {
         E::Diverged { .. } | E::Parameter { .. } | E::Score { .. } => exit::FINDINGS,
         E::Interrupted { .. } | E::Stopped => exit::INTERRUPTED,
         E::Torch(_) => exit::INTERNAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_error_names_the_file_once_the_reason_and_the_next_step() {
+        let wrapped = fs_err::File::open("no such place/a.log").expect_err("is not there");
+        let said = Error::io("no such place/a.log", "opening")(wrapped).to_string();
+        assert_eq!(said.matches("a.log").count(), 1, "{said}");
+        assert!(said.starts_with("no such place/a.log: opening failed: "), "{said}");
+        assert!(said.ends_with("; check the path, and that its folder is there"), "{said}");
+        let other = std::io::Error::other("`x`: y");
+        assert_eq!(Error::io("b", "reading")(std::io::Error::other("z")).to_string(), "b: reading failed: z");
+        assert_eq!(Error::io("b", "reading")(other).to_string(), "b: reading failed: `x`: y");
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use caddie::checks::{VerifyOptions, verify};
-use caddie::report::{Confidence, Failure, Finding, Format, Look, Report, Root, Severity};
+use caddie::report::{Code, Confidence, Explanation, Failure, Finding, Format, Look, Report, Root, Severity, Topic};
+use caddie::rulebook::Rulebook;
 use serde_json::Value;
 use support::Copy;
 
@@ -423,6 +424,10 @@ fn what_is_no_folder_has_findings_and_no_size() {
     let text = |format| report.render(format, Look::default());
     assert!(text(Format::Plain).starts_with("fail  .  (1 error,") && !text(Format::Plain).contains("bytes\n"));
     assert!(text(Format::Markdown).contains("**error**") && !text(Format::Markdown).contains("16,000,000"));
+    let mut report = report.folders.first().expect("one").clone();
+    report.findings.iter_mut().for_each(|finding| finding.rule = "pr-one-new-folder".to_owned());
+    let text = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(Format::Plain, Look::default());
+    assert!(text.starts_with("fail  pull request  (1 error,"), "{text}");
 }
 
 #[test]
@@ -537,4 +542,51 @@ fn rules_and_codes_are_explained() {
             assert_eq!(explain(&[name]).0, Some(0), "{name}");
         }
     }
+}
+
+/// Every sentence that a participant is told about a rule or a code: what it demands and how it is cleared.
+#[test]
+fn every_explanation_is_whole_sentences_and_says_how_the_finding_is_cleared() {
+    // `val_bpb is …` and `submission.json is …` begin with a name that has no capital.
+    let begins = |text: &str| {
+        let word = text.split_whitespace().next().unwrap_or("");
+        word.starts_with(|c: char| c.is_uppercase()) || word.contains(['.', '_'])
+    };
+    let whole = |text: &str| begins(text) && text.ends_with('.') && text.split_whitespace().count() > 2;
+    let book = Rulebook::builtin().expect("loads");
+    let codes = Code::ALL.iter().copied().map(Topic::Code);
+    let mut explained = 0;
+    for topic in book.rules.iter().map(Topic::Rule).chain(codes) {
+        let explanation = Explanation::new(topic, "", |_| None);
+        let clear = explanation.parts.iter().find(|(label, _)| *label == "to clear it");
+        let (_, clear) = clear.unwrap_or_else(|| panic!("{} does not say how it is cleared", explanation.name));
+        for text in [&explanation.statement, clear] {
+            assert!(whole(text), "{}: {text:?} is no whole sentence", explanation.name);
+        }
+        // `caddie explain` prints both, whole, for that name.
+        let printed = explanation.plain(None);
+        assert!(printed.contains(&explanation.statement) && printed.contains(clear), "{printed}");
+        explained += 1;
+    }
+    assert_eq!(explained, book.rules.len() + Code::ALL.len());
+    assert!(!whole("train longer."), "the test tells a fragment from a sentence");
+}
+
+/// The report in README.md is what caddie prints of the committed folder after these edits.
+#[test]
+fn the_report_in_the_readme_is_a_real_one() {
+    let copy = Copy::new();
+    copy.edit("train_seed42.log", "train_time:599000ms", "train_time:601000ms");
+    copy.edit("train_seed1234.log", " eval_time:401250ms", "");
+    copy.edit("README.md", "| 13700 |", "| 13600 |");
+    let repository = Repository::new(&copy);
+    let renamed = repository.dir.path().join(FOLDER).with_file_name("2026-05-01_MyEntry");
+    std::fs::rename(repository.dir.path().join(FOLDER), renamed).expect("renames");
+    let printed = repository.verify(&["records/track_10min_16mb/2026-05-01_MyEntry"]);
+    let readme = include_str!("../README.md");
+    let shown = readme.split("```text\n").find(|block| block.starts_with("fail  records/")).expect("a report");
+    let shown = shown.split("```").next().expect("a block");
+    assert_eq!(printed.lines().take(12).collect::<Vec<_>>(), shown.lines().take(12).collect::<Vec<_>>());
+    let finding = shown.lines().skip(13).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    assert!(finding.starts_with("error[time-train-600]") && printed.contains(&finding), "{finding}");
 }

@@ -43,6 +43,85 @@ fn a_script_that_outgrew_its_logs_is_shown_both_ways() {
     assert!(plain.contains("as logged") && plain.contains("contested"), "{plain}");
 }
 
+/// The JSON of one folder.
+fn json_of(copy: &Copy, more: &[&str]) -> serde_json::Value {
+    let (_, json, error) = size(copy.path.parent().expect("a parent"), &[&["good", "--format", "json"], more].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap_or_else(|no| panic!("{no}: {error}"));
+    json[0].clone()
+}
+
+#[test]
+fn every_accounting_is_a_row_and_the_json_has_the_same_numbers() {
+    let copy = Copy::new();
+    let write = |name: &str, text: &[u8]| std::fs::write(copy.path.join(name), text).expect("writes");
+    let script =
+        format!("import subprocess, helper\nsubprocess.run(['lrzip', '-d'])\n{}", "print('a line')\n".repeat(900));
+    write("train_gpt.py", script.as_bytes());
+    write("helper.py", b"A = 1\n");
+    write("own.model", &[7; 1_001]);
+    let (code, plain, _) = size(copy.path.parent().expect("a parent"), &["good"]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!("size_accountings", plain);
+    let json = json_of(&copy, &[]);
+    let rows = json["accountings"].as_array().expect("rows");
+    assert_eq!(rows.len(), 6, "three runs, shipped, packed, with helpers: {json:#}");
+    for row in rows {
+        let of = |key: &str| row[key].as_i64().unwrap_or_else(|| panic!("{key} of {row}"));
+        assert_eq!(of("bytes_model") + of("bytes_code"), of("bytes_total"));
+        assert_eq!(of("bytes_total") + of("headroom"), 16_000_000);
+        assert!(plain.contains(&caddie::report::thousands(of("bytes_total"))), "{row}");
+    }
+    assert_eq!(json["helpers"], serde_json::json!([{"name": "helper.py", "bytes": 6}]));
+    assert_eq!(json["tokenizers"], serde_json::json!([{"name": "own.model", "bytes": 1001}]));
+    assert_eq!(json["programs"], serde_json::json!(["lrzip"]));
+    let (code, plain, _) = size(copy.path.parent().expect("a parent"), &["good", "--cap", "15830310"]);
+    assert!(code == Some(0) && plain.contains("over it with its helper files"), "{plain}");
+}
+
+#[test]
+fn the_claim_is_told_by_its_accounting() {
+    let claim = |json: &str| {
+        let copy = Copy::new();
+        std::fs::write(copy.path.join("submission.json"), json).expect("writes");
+        // The script is not the one that the logs count, so that the accountings differ.
+        std::fs::write(copy.path.join("train_gpt.py"), "print('a')\n".repeat(50)).expect("writes");
+        std::fs::write(copy.path.join("helper.py"), "A = 1\n").expect("writes");
+        json_of(&copy, &[])["claimed"].clone()
+    };
+    for (bytes, accounting, words) in [
+        (15_815_928, "logged_max", "the largest total of the logs (seed 1234)"),
+        (15_815_926, "logged_run", "the total of seed 0, not the largest"),
+        (15_815_927, "logged_mean", "the mean of the logged totals"),
+        (15_815_849 + 550, "model_and_script", "the model of seed 1234 with the script as shipped"),
+        (15_815_849, "model_only", "the model of seed 1234 without code"),
+        (15_800_000, "rounded", "a round number near the logged totals"),
+        (12_345_678, "none", "no accounting of the logs gives it"),
+    ] {
+        let claimed = claim(&format!(r#"{{"bytes_total": {bytes}}}"#));
+        assert_eq!((&claimed["accounting"], &claimed["is"]), (&accounting.into(), &words.into()), "{claimed}");
+        assert_eq!((&claimed["bytes"], &claimed["file"]), (&bytes.into(), &"submission.json".into()));
+    }
+    let parts = claim(r#"{"bytes_model": 15000000, "bytes_code": 123, "bytes_total": 15000123}"#);
+    assert_eq!(parts["accounting"], "own_parts", "{parts}");
+    let by_seed = claim(r#"{"seed_results": {"0": {"artifact_bytes": 5}, "42": {"artifact_bytes": 15815926}}}"#);
+    assert_eq!((&by_seed["bytes"], &by_seed["accounting"]), (&15_815_926.into(), &"logged_run".into()), "{by_seed}");
+    let readme = claim("{}");
+    assert_eq!((&readme["file"], &readme["accounting"]), (&"README.md".into(), &"logged_max".into()), "{readme}");
+}
+
+#[test]
+fn a_stub_is_counted_with_what_it_executes() {
+    let copy = Copy::new();
+    std::fs::write(copy.path.join("inner.py"), "print('inner')\n".repeat(20_000)).expect("writes");
+    let stub = "exec(open(__file__.replace('train_gpt.py','inner.py')).read())\n";
+    std::fs::write(copy.path.join("train_gpt.py"), stub).expect("writes");
+    let json = json_of(&copy, &[]);
+    assert_eq!(json["counted"], 15_815_849 + 300_000 + stub.len());
+    assert_eq!(json["hands_over_to"], "inner.py");
+    let (_, plain, _) = size(copy.path.parent().expect("a parent"), &["good"]);
+    assert!(plain.contains("train_gpt.py (by its name), which only executes inner.py"), "{plain}");
+}
+
 #[test]
 fn files_are_summed() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -89,6 +168,11 @@ fn what_cannot_be_counted_is_an_error() {
     let (code, _, error) = size(dir.path(), &["."]);
     assert_eq!(code, Some(2));
     assert!(error.contains("cannot be determined without a script"), "{error}");
+    std::fs::write(dir.path().join("train_gpt.py"), "print('a')\n").expect("writes");
+    std::fs::write(dir.path().join("submission.json"), r#"{"bytes_total": 15800123}"#).expect("writes");
+    let (code, _, error) = size(dir.path(), &["."]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("without a model file") && error.contains("claims 15,800,123 bytes"), "{error}");
     let (code, _, error) = size(dir.path(), &["nothing"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("nothing: no such file or folder") && !error.contains("os error"), "{error}");

@@ -59,7 +59,7 @@ fn a_script_is_packed_and_unwrapped_to_the_same_bytes() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let source = "import sys\nfor number in range(100):\n    print('a line', number)\n".repeat(40);
     std::fs::write(dir.path().join("train_gpt.py"), &source).expect("writes");
-    let packed = caddie(&["pack", "train_gpt.py", "-o", "packed.py"], dir.path());
+    let packed = caddie(&["pack", "train_gpt.py", "--minify", "never", "-o", "packed.py"], dir.path());
     assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
     let unwrapped = caddie(&["unwrap", "packed.py"], dir.path());
     assert_eq!(unwrapped.stdout, source.as_bytes());

@@ -278,6 +278,8 @@ fn files_of_any_length_cost_constant_memory() {
         let copy = Copy::new();
         sparse(&copy, name, bytes);
         says(&copy, if name == "submission.json" { "error" } else { "unknown" }, &[name, "longer than"]);
+        let found = support::found(&copy);
+        assert!(!found.iter().any(|(code, _)| *code == caddie::report::Code::MissingReadme), "{name} is there");
     }
     let copy = Copy::new();
     sparse(&copy, "train_seed42.log", 1 << 42);

@@ -209,7 +209,7 @@ fn whatever_else_a_pull_request_does_is_an_error() {
 #[test]
 fn several_folders_are_all_verified_and_none_is_said() {
     let Some(repository) = Repository::new() else { return };
-    assert_eq!(repository.messages(), ["0 paths change, none of them below records/; no folder was verified"]);
+    assert_eq!(repository.messages(), ["0 paths change, none below records/; no folder was verified"]);
     assert_eq!(repository.diff().code, Some(0), "a change of something else is no submission");
     let twin = "records/track_10min_16mb/2026-01-02_New";
     good_at(&repository.path().join(NEW));

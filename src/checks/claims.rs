@@ -10,15 +10,25 @@ pub(super) use statistic::{reading, sample};
 pub(super) use whole::other_means;
 
 use super::context::run_name;
-use super::{Check, Context};
-use crate::folder::{Claim, Field, RunLog, Scope, Submission};
+use super::score::{after_quantisation, before_quantisation};
+use super::{Check, Context, denominator};
+use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
 use crate::report::{Code, Finding, Severity};
+use crate::stats::mean;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "claimed-numbers",
     about: "Bytes, times, steps, losses and deviations in submission.json are those of the logs.",
-    rules: &["size-claims-agree", "repro", "pkg-log", "bpb-formula", "stat-seed-choice", "pkg-json"],
+    rules: &[
+        "size-claims-agree",
+        "size-scored-artifact",
+        "repro",
+        "pkg-log",
+        "bpb-formula",
+        "stat-seed-choice",
+        "pkg-json",
+    ],
     run,
 };
 
@@ -82,15 +92,18 @@ fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> 
         let claim = metadata.claim(Field::ValBpb, Scope::Seed(*seed));
         let log =
             claim.and_then(|claim| runs.iter().find(|run| run.val_bpb.is_some_and(|bpb| claim.stated.agrees(bpb))));
-        match (claim, log) {
-            (Some(claim), Some(run)) => {
+        match (claim, log, log.and_then(|run| run.seed)) {
+            // A log that states no seed gives the score and contradicts nothing.
+            (Some(_), Some(_), None) => {}
+            (Some(claim), Some(run), Some(logged)) => {
                 let message = format!(
-                    "{} gives seed {seed} the score of {}, which is of seed {}",
+                    "{} gives seed {seed} the score of {}, which is of seed {logged}",
                     context.json_name(),
-                    run.log,
-                    run.seed.map_or_else(|| "unknown".to_owned(), |seed| seed.to_string())
+                    run.log
                 );
-                let finding = context.finding("repro", message).code(Code::SeedLabelMismatch).severity(Severity::Error);
+                // An evaluation alone prints the seed of its settings, not the one that trained the model.
+                let severity = if run.is_eval_only() { Severity::Warning } else { Severity::Error };
+                let finding = context.finding("repro", message).code(Code::SeedLabelMismatch).severity(severity);
                 let finding = place(context, finding, claim).claimed(*seed);
                 findings.push(finding.at(run.log.clone(), run.line("seed"), run_name(run)));
             }
@@ -111,7 +124,7 @@ fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> 
 fn selected_seeds(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     let excluded = metadata.excluded.as_ref()?;
     let list = |seeds: &[i64]| seeds.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    let mean_of_all = crate::stats::mean(&excluded.val_bpb.iter().map(|(_, bpb)| *bpb).collect::<Vec<_>>());
+    let mean_of_all = mean(&excluded.val_bpb.iter().map(|(_, bpb)| *bpb).collect::<Vec<_>>());
     let all = mean_of_all.filter(|_| excluded.val_bpb.len() == excluded.all.len());
     let all = all.map(|mean| format!("; the mean of all is {mean:.5}")).unwrap_or_default();
     let message = format!(
@@ -195,6 +208,27 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
     {
         return Some(finding);
     }
+    if claim.field == Field::ValBpb {
+        let corrected: Vec<f64> = denominator::corrected(context, run).into_iter().collect();
+        if denominator::is_corrected(claim.stated, &corrected) {
+            return None;
+        }
+        if before_quantisation(run, claim.stated) {
+            return Some(not_quantised(context, claim, run, measured));
+        }
+        let other = |line: &&MetricLine| after_quantisation(line) && claim.stated.agrees(line.val_bpb);
+        if let Some(line) = run.metric_lines.iter().find(other) {
+            let message = format!(
+                "{name}: {} claims val_bpb {}, which is {}; {} gives {measured}",
+                context.json_name(),
+                claim.stated.value,
+                line.name,
+                run.metric.as_deref().unwrap_or("the official metric")
+            );
+            let finding = context.finding(rule, message).code(code).severity(Severity::Warning).measured(measured);
+            return Some(place(context, finding, claim).at(run.log.clone(), Some(line.line), line.name.clone()));
+        }
+    }
     // A slip in the last digits of a score is no other score.
     let slip = score && (claim.stated.value - measured).abs() <= context.limits.headline_tolerance_bpb;
     if score && let Some((file, line, text)) = context.printed(run, claim.stated) {
@@ -211,6 +245,26 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
         format!("{name}: {} claims {field} {}, the log says {measured}", context.json_name(), claim.stated.value);
     let finding = place(context, context.finding(rule, message).code(code).severity(severity), claim);
     Some(finding.measured(measured).at(run.log.clone(), run.line(field), format!("{field} {measured}")))
+}
+
+/// A seed's score is that of its weights before quantisation. Where the headline is that of the artifacts, the seeds
+/// are only labelled badly; and who claims the worse of two scores gains nothing.
+fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
+    let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb).collect();
+    let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
+    let sound = headline.zip(mean(&scores)).is_some_and(|(headline, mean)| {
+        headline.stated.near(mean) || scores.iter().any(|score| headline.stated.agrees(*score))
+    });
+    let message = format!(
+        "{}: {} claims val_bpb {}, a score of the weights before quantisation; after it: {measured}",
+        run_name(run),
+        context.json_name(),
+        claim.stated.value
+    );
+    let gains = claim.stated.value < measured;
+    let severity = if sound || !gains { Severity::Warning } else { Severity::Error };
+    let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore).severity(severity);
+    place(context, finding, claim).measured(measured).at(run.log.clone(), run.line("val_bpb"), "after quantisation")
 }
 
 /// A claim that no log decides is neither right nor wrong.

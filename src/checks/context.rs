@@ -103,6 +103,15 @@ impl<'a> Context<'a> {
         self.executed.get_or_init(|| executed(self.folder)).as_ref()
     }
 
+    /// The source that the counted script runs: inside its wrapper, where it has one.
+    pub fn source(&self) -> Option<&str> {
+        let unwrapped = self.executed().filter(|executed| !executed.unwrapped.layers.is_empty());
+        let unwrapped = unwrapped.and_then(|executed| std::str::from_utf8(&executed.unwrapped.source).ok());
+        let script = self.folder.script.as_ref()?;
+        let plain = || self.folder.code.iter().find(|code| code.path == script.path).map(|code| code.text.as_str());
+        unwrapped.or_else(plain)
+    }
+
     /// Bytes of the counted script when packed without a minifier, where that makes it smaller. Costs some 30 ms, so
     /// it is asked for only where it decides.
     pub fn packed_code(&self) -> Option<u64> {
@@ -129,14 +138,17 @@ impl<'a> Context<'a> {
         self.runs().iter().chain(self.folder.runs.others.iter().map(|other| &other.run))
     }
 
-    /// Seeds that submission.json or a table of README.md gives and no log is of.
+    /// Seeds that submission.json or a table of README.md gives, or a log is of, and of which no log gives a score.
     pub fn unlogged_seeds(&self) -> &[i64] {
         self.unlogged_seeds.get_or_init(|| self.find_unlogged_seeds())
     }
 
     fn find_unlogged_seeds(&self) -> Vec<i64> {
-        let logged: HashSet<i64> = self.every_run().filter_map(|run| run.seed).collect();
+        let scored = self.every_run().filter(|run| run.val_bpb.is_some());
+        let logged: HashSet<i64> = scored.filter_map(|run| run.seed).collect();
         let mut seeds = self.folder.metadata().map(|metadata| metadata.seeds.clone()).unwrap_or_default();
+        // The log of a run may break off before its score.
+        seeds.extend(self.runs().iter().filter_map(|run| run.seed));
         let in_readme = self.folder.readme.as_ref().map(|readme| readme.claims()).unwrap_or_default();
         seeds.extend(in_readme.iter().filter_map(|claim| match claim.scope {
             Scope::Seed(seed) => Some(seed),
@@ -161,6 +173,11 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// Whether a line of the run's log states this many bytes of something.
+    pub fn states_bytes(&self, run: &RunLog, bytes: u64) -> bool {
+        self.pay_for(&run.log).is_some() && crate::folder::search::states_bytes(&self.folder.path.join(&run.log), bytes)
+    }
+
     /// Takes a file's bytes from what may be searched; `None` when they are spent, so that no folder costs more.
     fn pay_for(&self, file: &Utf8Path) -> Option<()> {
         let bytes = self.folder.files.iter().find(|entry| entry.path == file)?.bytes.min(SEARCHED_BYTES);
@@ -174,7 +191,7 @@ impl<'a> Context<'a> {
     }
 
     /// A finding on `rule`, with the rule's severity and citations.
-    pub fn finding(&self, rule: &'static str, message: impl Into<String>) -> Finding {
+    pub fn finding(&self, rule: &str, message: impl Into<String>) -> Finding {
         finding_on(self.rulebook, rule, message)
     }
 
@@ -185,7 +202,7 @@ impl<'a> Context<'a> {
 }
 
 /// A finding on `rule` that no folder's context gives, with the rule's severity and citations.
-pub fn finding_on(rulebook: &Rulebook, rule: &'static str, message: impl Into<String>) -> Finding {
+pub fn finding_on(rulebook: &Rulebook, rule: &str, message: impl Into<String>) -> Finding {
     let known = rulebook.rule(rule);
     Finding {
         rule: rule.to_owned(),
@@ -197,7 +214,7 @@ pub fn finding_on(rulebook: &Rulebook, rule: &'static str, message: impl Into<St
         claimed: None,
         limit: None,
         evidence: Vec::new(),
-        citations: known.map(|rule| rule.citations.clone()).unwrap_or_default(),
+        citations: known.map(|rule| rule.citations.iter().map(ToString::to_string).collect()).unwrap_or_default(),
     }
 }
 

@@ -4,9 +4,10 @@ use std::f64::consts::LN_2;
 
 use super::time::of_runs;
 use super::{Check, Context, Track};
-use crate::folder::RunLog;
+use crate::folder::{RunLog, Stated};
 use crate::report::{Code, Confidence, Finding, Severity, thousands};
 use crate::rulebook::{Fingerprint, FingerprintKind};
+use crate::stats::mean;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -16,15 +17,14 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// The split ends at a multiple of the sequence length, which costs up to this share of it.
-const TRUNCATION: f64 = 5e-4;
+// Tolerances of reading: how closely printed numbers give a count. What a script may leave out is the rulebook's.
+
 /// Two runs of one mistake agree this closely.
 const SAME: f64 = 3e-4;
 /// Fewer tokens than this share of what an alphabet needs are a part of the split.
 const WHOLE: f64 = 0.99;
-
-/// No tokenizer splits the validation text into as many tokens as this; a stream of bytes has 151 million.
-const FEWEST_BYTES: u64 = 100_000_000;
+/// No tokenizer splits a text into as many tokens as this share of its bytes.
+const BYTEWISE: f64 = 2.0 / 3.0;
 /// Outside of these factors the text itself is another one, not only its count.
 const OTHER_TEXT: std::ops::Range<f64> = 0.5..2.0;
 
@@ -42,11 +42,14 @@ enum Verdict<'a> {
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let known = &context.rulebook.fingerprints;
+    let truncation = context.limits.split_truncation;
     let mut findings: Vec<Finding> = partial(context).into_iter().collect();
     // One finding a cause: runs of one submission nearly always share it.
     let mut groups: Vec<(Verdict, Vec<&RunLog>)> = Vec::new();
     for run in context.runs() {
-        let Some(verdict) = judge(run, known).filter(|verdict| *verdict != Verdict::Right) else { continue };
+        let Some(verdict) = judge(run, known, truncation).filter(|verdict| *verdict != Verdict::Right) else {
+            continue;
+        };
         // What a ledger says it divides by is recounted from its documents; and who scored a part has another text.
         let explained = is_partial(run) || too_few(run, known) || run.ledger_bytes.is_some();
         if explained && matches!(verdict, Verdict::Unknown(_) | Verdict::Untold(_)) {
@@ -61,6 +64,24 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
+/// The run's score over the bytes of the split, where its log divides by a known wrong count of them.
+pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
+    let known = &context.rulebook.fingerprints;
+    let Some(Verdict::Known(print)) = judge(run, known, context.limits.split_truncation) else { return None };
+    let miscounted = print.kind == FingerprintKind::Wrong && print.rule != "val-full";
+    let bytes = print.bytes.filter(|_| miscounted)?;
+    Some(run.val_bpb? * bytes as f64 / canonical(context) as f64)
+}
+
+/// Whether a claim is what its logs say, once what they divide by is corrected.
+pub(super) fn is_corrected(claim: Stated, corrected: &[f64]) -> bool {
+    mean(corrected).is_some_and(|mean| claim.agrees(mean) || close(claim.value, mean, SAME))
+}
+
+fn canonical(context: &Context<'_>) -> u64 {
+    context.rulebook.fingerprints.iter().find_map(|print| print.bytes).unwrap_or_default()
+}
+
 fn alike(a: Verdict, b: Verdict) -> bool {
     match (a, b) {
         (Verdict::Unknown(a), Verdict::Unknown(b)) | (Verdict::Untold(a), Verdict::Untold(b)) => close(a, b, SAME),
@@ -69,14 +90,15 @@ fn alike(a: Verdict, b: Verdict) -> bool {
 }
 
 /// `None` where the log states no score, or a value that cannot be divided by.
-fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
+/// A script may leave a share of `truncation` unscored at the split's end.
+fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Option<Verdict<'a>> {
     let (loss, bpb) = (run.val_loss?, run.val_bpb?);
     if !(loss > 0.0 && bpb > 0.0) {
         return None;
     }
     let rounding = rounding(run, loss, bpb);
     // A loss in nats a byte is the score in another unit, and says nothing about bytes a token.
-    if close(bpb / loss, 1.0 / LN_2, SAME + rounding) && !bytewise(run) {
+    if close(bpb / loss, 1.0 / LN_2, SAME + rounding) && !bytewise(run, known) {
         return None;
     }
     let Some(tokens) = run.val_tokens.filter(|tokens| *tokens > 0) else {
@@ -90,7 +112,7 @@ fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
     }
     let matches = |print: &&Fingerprint, width: f64| print.bytes.is_some_and(|own| close(bytes, own as f64, width));
     let of_kind = |kind| known.iter().filter(move |print| print.kind == kind);
-    if of_kind(FingerprintKind::Canonical).any(|print| matches(&print, TRUNCATION + rounding)) {
+    if of_kind(FingerprintKind::Canonical).any(|print| matches(&print, truncation + rounding)) {
         return Some(Verdict::Right);
     }
     let other = of_kind(FingerprintKind::Other).find(|print| matches(print, SAME + rounding));
@@ -103,8 +125,10 @@ fn judge<'a>(run: &RunLog, known: &'a [Fingerprint]) -> Option<Verdict<'a>> {
 }
 
 /// Whether the run's tokens are bytes, as far as its count tells.
-fn bytewise(run: &RunLog) -> bool {
-    run.val_tokens.is_none_or(|tokens| tokens > FEWEST_BYTES)
+fn bytewise(run: &RunLog, known: &[Fingerprint]) -> bool {
+    let canonical = known.iter().filter(|print| print.kind == FingerprintKind::Canonical).find_map(|print| print.bytes);
+    let fewest = canonical.map_or(0.0, |bytes| BYTEWISE * bytes as f64);
+    run.val_tokens.is_none_or(|tokens| tokens as f64 > fewest)
 }
 
 /// Without a token count only bytes a token are known; they tell the alphabets apart, and the known mistakes.
@@ -130,9 +154,8 @@ fn close(a: f64, b: f64, width: f64) -> bool {
 
 fn finding(context: &Context<'_>, verdict: Verdict, runs: &[&RunLog]) -> Finding {
     let who = of_runs(runs, context.runs().len());
-    let canonical = context.rulebook.fingerprints.iter().find_map(|print| print.bytes).unwrap_or_default();
     let finding = match verdict {
-        Verdict::Known(print) => known(context, &who, print, canonical),
+        Verdict::Known(print) => known(context, &who, print, runs),
         Verdict::Unknown(factor) => unknown(context, &who, factor),
         Verdict::Untold(ratio) => {
             let message = format!(
@@ -167,7 +190,8 @@ fn unknown(context: &Context<'_>, who: &str, factor: f64) -> Finding {
     finding.confidence(Confidence::Medium).measured(factor).limit(1.0)
 }
 
-fn known(context: &Context<'_>, who: &str, print: &Fingerprint, canonical: u64) -> Finding {
+fn known(context: &Context<'_>, who: &str, print: &Fingerprint, runs: &[&RunLog]) -> Finding {
+    let canonical = canonical(context);
     let rule = CHECK.rules.iter().find(|rule| **rule == print.rule).copied().unwrap_or("bpb-denominator");
     let mut message = format!("{who}: {}", print.note);
     if let Some(bytes) = print.bytes {
@@ -177,7 +201,16 @@ fn known(context: &Context<'_>, who: &str, print: &Fingerprint, canonical: u64) 
             message = format!("{message}; val_bpb is {low:.1} % too low");
         }
     }
-    let severity = if print.kind == FingerprintKind::Wrong { Severity::Error } else { Severity::Info };
+    let corrected: Vec<f64> = runs.iter().filter_map(|run| corrected(context, run)).collect();
+    let claim = context.folder.metadata().and_then(|metadata| metadata.headline());
+    let severity = match print.kind {
+        FingerprintKind::Wrong if claim.is_some_and(|claim| is_corrected(claim.stated, &corrected)) => {
+            message = format!("{message}; {} states the score over the right count", context.json_name());
+            Severity::Warning
+        }
+        FingerprintKind::Wrong => Severity::Error,
+        _ => Severity::Info,
+    };
     let finding = context.finding(rule, message).severity(severity).limit(canonical);
     print.bytes.into_iter().fold(finding, Finding::measured)
 }
@@ -250,7 +283,7 @@ mod tests {
         let book = Rulebook::builtin().expect("loads");
         let (val_loss, val_bpb, decimals) = (Some(loss), Some(bpb), Some(decimals));
         let run = RunLog { val_tokens: tokens, val_loss, val_bpb, decimals, ..RunLog::default() };
-        match judge(&run, &book.fingerprints) {
+        match judge(&run, &book.fingerprints, book.limits.split_truncation) {
             None => "none".to_owned(),
             Some(Verdict::Right) => "right".to_owned(),
             Some(Verdict::Known(print)) => format!("{} {:?}", print.rule, print.kind),

@@ -120,7 +120,8 @@ fn judge(changes: Vec<Change>, before: &BTreeSet<Utf8PathBuf>, rulebook: &Rulebo
             || (change.status == Status::Added && change.path.file_name() == Some("submission.json"))
     });
     if !submits {
-        let message = format!("{} paths change, none of them below records/; no folder was verified", changes.len());
+        let paths = if changes.len() == 1 { "1 path changes" } else { &format!("{} paths change", changes.len()) };
+        let message = format!("{paths}, none below records/; no folder was verified");
         proposal.findings.push(finding(message).severity(Severity::Info));
         return proposal;
     }

@@ -49,25 +49,31 @@ const SOURCE: [&str; 8] = ["py", "cpp", "cu", "cuh", "c", "h", "rs", "pyx"];
 const PROGRAMS_OF_THE_SYSTEM: [&str; 14] =
     ["lrzip", "zpaq", "xz", "7z", "7za", "zstd", "brotli", "bzip3", "bzip2", "paq8px", "cmix", "lzip", "gzip", "kanzi"];
 
-fn extra_files(context: &Context<'_>) -> Vec<Finding> {
+/// Tokenizers that ship with the folder.
+pub(super) fn tokenizers<'a>(context: &Context<'a>) -> Vec<&'a FileEntry> {
+    of_kind(context, &TOKENIZER)
+}
+
+/// Files of these endings beside the script and the model.
+fn of_kind<'a>(context: &Context<'a>, kinds: &[&str]) -> Vec<&'a FileEntry> {
     let folder = context.folder;
     let own = |file: &&FileEntry| {
         Some(&file.path) != folder.script.as_ref().map(|script| &script.path)
             && Some(&file.path) != folder.model.as_ref().map(|model| &model.path)
     };
-    let of_kind = |kinds: &'static [&'static str]| -> Vec<&FileEntry> {
-        let is = |file: &&FileEntry| {
-            file.path.extension().is_some_and(|end| kinds.contains(&end.to_ascii_lowercase().as_str()))
-        };
-        folder.files.iter().filter(own).filter(is).collect()
-    };
+    let is =
+        |file: &&FileEntry| file.path.extension().is_some_and(|end| kinds.contains(&end.to_ascii_lowercase().as_str()));
+    folder.files.iter().filter(own).filter(is).collect()
+}
+
+fn extra_files(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let tokenizers = of_kind(&TOKENIZER);
+    let tokenizers = tokenizers(context);
     if !tokenizers.is_empty() {
         let message = format!("a tokenizer ships with the folder and is in no count: {}", list(&tokenizers));
         findings.push(report(context.finding("size-tokenizer-free", message), &tokenizers).severity(Severity::Info));
     }
-    let payload = of_kind(&BINARY);
+    let payload = of_kind(context, &BINARY);
     if !payload.is_empty() {
         let message = format!(
             "binary files ship with the folder: {}; what the script loads of them is counted, say what they are",
@@ -76,7 +82,7 @@ fn extra_files(context: &Context<'_>) -> Vec<Finding> {
         let finding = context.finding("size-runtime-payload", message);
         findings.push(report(finding, &payload).severity(context.on_record(Severity::Warning)));
     }
-    let source = of_kind(&SOURCE);
+    let source = of_kind(context, &SOURCE);
     if !source.is_empty() {
         let message = format!("code beside the counted script is in no count: {}", list(&source));
         findings.push(report(context.finding("pkg-minimal", message), &source).severity(Severity::Info));
@@ -104,10 +110,13 @@ fn report(finding: Finding, files: &[&FileEntry]) -> Finding {
         .fold(finding, |finding, file| finding.at(file.path.clone(), None, format!("{} bytes", file.bytes)))
 }
 
-/// Programs that the scripts name in a call, and whether the README declares them.
-fn programs(context: &Context<'_>) -> Vec<Finding> {
+/// Where a script calls a program: its file, the line's number and text.
+type Call = (camino::Utf8PathBuf, u64, String);
+
+/// Programs of the system that the scripts name in a call, each with the first one.
+pub(super) fn called(context: &Context<'_>) -> BTreeMap<&'static str, Call> {
     let folder = context.folder;
-    let mut called: BTreeMap<&str, (&camino::Utf8Path, u64, &str)> = BTreeMap::new();
+    let mut called = BTreeMap::new();
     // A script that comes in a wrapper calls what the unwrapped source calls.
     let unwrapped = context.executed().filter(|executed| !executed.unwrapped.layers.is_empty());
     let unwrapped = folder.script.as_ref().zip(unwrapped.map(|executed| executed.unwrapped.source.as_ref()));
@@ -119,10 +128,17 @@ fn programs(context: &Context<'_>) -> Vec<Finding> {
         for (number, line) in (1..).zip(text.lines()) {
             let named = PROGRAMS_OF_THE_SYSTEM.iter().find(|program| is_called(line, program));
             if let Some(program) = named {
-                called.entry(program).or_insert((path, number, line.trim()));
+                called.entry(*program).or_insert_with(|| (path.to_owned(), number, line.trim().to_owned()));
             }
         }
     }
+    called
+}
+
+/// Programs that the scripts call, and whether the README declares them.
+fn programs(context: &Context<'_>) -> Vec<Finding> {
+    let folder = context.folder;
+    let called = called(context);
     if called.is_empty() {
         return Vec::new();
     }

@@ -1,73 +1,126 @@
 //! The files that a submission consists of.
 
+use camino::Utf8Path;
+
 use super::{Check, Context};
 use crate::folder::NotCounted;
 use crate::report::{Code, Finding, Severity};
+use crate::rulebook::{FileKind, RequiredFile};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "files",
-    about: "README.md, submission.json, the training script and the logs are present and readable.",
+    about: "The files that a submission consists of are present and readable.",
     rules: &["pkg-readme", "pkg-log", "pkg-truncated-folder"],
     run,
 };
 
+/// Scripts that a message names.
+const SCRIPTS_NAMED: usize = 5;
+
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    required(context, &mut findings);
-    scripts(context, &mut findings);
+    findings.extend(context.rulebook.files.iter().flat_map(|file| required(context, file)));
     other_logs(context, &mut findings);
     not_read(context, &mut findings);
     findings
 }
 
-fn required(context: &Context<'_>, findings: &mut Vec<Finding>) {
+/// Whether a file whose name (in lower case) is `wanted` was too long to be read: that is reported by itself. A link is
+/// no file.
+fn unread(context: &Context<'_>, wanted: impl Fn(&str) -> bool) -> bool {
     let folder = context.folder;
-    if folder.readme.is_none() {
-        let message = "README.md is missing: add one that explains the submission and shows its results";
-        findings.push(context.finding("pkg-readme", message).code(Code::MissingReadme));
-    }
-    match &folder.submission {
-        None => {
-            let message = "submission.json is missing: add one with author, github_id, name, val_bpb and date";
-            findings.push(context.finding("pkg-truncated-folder", message).code(Code::MissingSubmissionJson));
+    let named = |path: &Utf8Path| path.file_name().is_some_and(|name| wanted(&name.to_ascii_lowercase()));
+    let mut paths = folder.skipped.iter().map(|skipped| &skipped.path);
+    paths.any(|path| named(path) && folder.files.iter().any(|file| file.path == *path))
+}
+
+/// What is wrong with a file that the rulebook demands.
+fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
+    let finding = |message: String, code| context.finding(&file.rule, message).code(code);
+    let missing = |code| vec![finding(format!("{} is missing: {}", file.name, file.add), code)];
+    match file.kind {
+        FileKind::Readme if context.folder.readme.is_none() && !unread(context, |name| name == "readme.md") => {
+            missing(Code::MissingReadme)
         }
-        Some(json) if json.file != "submission.json" => {
-            let message =
-                format!("the metadata file is named {}; reviewers' tools look for submission.json", json.file);
-            let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardJsonName);
-            findings.push(finding.severity(Severity::Warning).at(
-                json.file.clone(),
-                None,
-                "submission.json is expected",
-            ));
+        FileKind::Metadata => match &context.folder.submission {
+            None => missing(Code::MissingSubmissionJson),
+            Some(json) if json.file != file.name => {
+                let message =
+                    format!("the metadata file is named {}; reviewers' tools look for {}", json.file, file.name);
+                let finding = finding(message, Code::NonstandardJsonName).severity(Severity::Warning);
+                vec![finding.at(json.file.clone(), None, format!("{} is expected", file.name))]
+            }
+            Some(_) => Vec::new(),
+        },
+        FileKind::Log
+            if context.runs().is_empty()
+                && context.folder.runs.not_logs.is_empty()
+                && !unread(context, |name| name.ends_with(".log")) =>
+        {
+            // A baseline's or a reference's log may be there.
+            let whose = if context.folder.runs.others.is_empty() { "" } else { " of the submission's own runs" };
+            let message = format!(
+                "no training log{whose} is in the folder, so its scores, sizes, times and seeds are unknown: {}",
+                file.add
+            );
+            vec![finding(message, Code::MissingLog)]
         }
-        Some(_) => {}
-    }
-    if context.runs().is_empty() && context.folder.runs.not_logs.is_empty() {
-        let message = "no training log is in the folder, so its scores, sizes, times and seeds are unknown: add the log of \
-                       each seed (train_seed<N>.log)";
-        findings.push(context.finding("pkg-log", message).code(Code::MissingLog));
+        FileKind::Script => scripts(context, file),
+        FileKind::File if !context.folder.files.iter().any(|entry| entry.path == file.name) => {
+            missing(Code::MissingFile)
+        }
+        FileKind::Readme | FileKind::Log | FileKind::File => Vec::new(),
     }
 }
 
-fn scripts(context: &Context<'_>, findings: &mut Vec<Finding>) {
+fn scripts(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     let Some(script) = &context.folder.script else {
-        let message = "no Python script is in the folder: add the train_gpt.py that produced the logs";
-        findings.push(context.finding("pkg-truncated-folder", message).code(Code::MissingTrainScript));
-        return;
+        // A study may keep its code in a folder of its own.
+        let below = context.folder.files.iter().filter(|file| file.path.extension() == Some("py"));
+        let below: Vec<&str> = below.map(|file| file.path.as_str()).take(SCRIPTS_NAMED).collect();
+        if let Some(first) = below.first() {
+            let message = format!("there is no {}; Python lies below the folder: {}", file.name, below.join(", "));
+            let finding = context.finding(&file.rule, message).code(Code::NonstandardScriptName);
+            return vec![finding.severity(Severity::Warning).at(*first, None, "not taken as the script")];
+        }
+        let message = format!("no Python script is in the folder: {}", file.add);
+        return vec![context.finding(&file.rule, message).code(Code::MissingTrainScript)];
     };
-    if script.path != "train_gpt.py" {
-        let names: Vec<&str> = context.folder.scripts().map(|file| file.path.as_str()).collect();
-        let message = format!("there is no train_gpt.py; the scripts are {}", names.join(", "));
-        let finding = context.finding("pkg-truncated-folder", message).code(Code::NonstandardScriptName);
-        findings.push(finding.severity(Severity::Warning).at(script.path.clone(), None, "taken as the script"));
+    let mut findings = Vec::new();
+    if script.path != file.name {
+        let others = context.folder.scripts().map(|file| file.path.as_str()).filter(|path| *path != script.path);
+        let others: Vec<&str> = others.collect();
+        let because = context.folder.script_because.as_ref().map_or_else(String::new, ToString::to_string);
+        let (message, severity) = if others.contains(&file.name.as_str()) {
+            let message = format!("{} is not the script that counts: {} is ({because})", file.name, script.path);
+            (message, context.on_record(Severity::Warning))
+        } else {
+            let listed = listed(&others);
+            let message = format!("there is no {}; {} is taken for it ({because}){listed}", file.name, script.path);
+            (message, Severity::Warning)
+        };
+        let finding = context.finding(&file.rule, message).code(Code::NonstandardScriptName);
+        let taken = format!("taken as the script: {because}");
+        findings.push(finding.severity(severity).at(script.path.clone(), None, taken));
     }
     if script.bytes == 0 {
         let message = format!("{} is empty; the script that produced the logs is missing", script.path);
-        let finding = context.finding("pkg-truncated-folder", message).code(Code::EmptyTrainScript);
+        let finding = context.finding(&file.rule, message).code(Code::EmptyTrainScript);
         findings.push(finding.measured(0).at(script.path.clone(), None, "0 bytes"));
     }
+    findings
+}
+
+/// What else is there; a folder may hold hundreds of scripts.
+fn listed(names: &[&str]) -> String {
+    const NAMED: usize = 6;
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; beside it: {}{more}", names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "))
 }
 
 fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
@@ -86,6 +139,10 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
             }
             NotCounted::OtherRunInFile => {
                 (Code::OtherLog, Severity::Info, format!("{log} holds several runs; another of them is counted"))
+            }
+            NotCounted::NamedOtherwise(word) => {
+                let message = format!("{log} is not counted: its name says {word}, and it gives no claimed score");
+                (Code::OtherLog, Severity::Info, message)
             }
             NotCounted::Unfinished(scored) => {
                 let message = format!("{log} is not counted: it states no score, {scored} does for this seed");

@@ -76,7 +76,12 @@ impl Repository {
         found.map_err(|error| match error {
             Error::Unreadable { path, reason } => {
                 let advice = "fetch it first (actions/checkout: fetch-depth: 0)";
-                Error::Unreadable { path, reason: format!("{name:?} is no commit here; {advice}: {reason}") }
+                let reason = if reason.contains("not a git repository") {
+                    "not a git repository; run caddie in one, or name it with --repo".to_owned()
+                } else {
+                    format!("{name:?} is no commit here; {advice}: {reason}")
+                };
+                Error::Unreadable { path, reason }
             }
             other => other,
         })

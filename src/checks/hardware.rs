@@ -1,19 +1,20 @@
-//! The machine: that the record track's clocks ran on 8 H100 SXM, and that submission.json names the machine of the logs.
+//! The machine: that the record track's clocks ran on the one that the rulebook names, and that submission.json names the machine of the logs.
 
 use super::time::of_runs;
 use super::{Check, Context, Track};
 use crate::folder::RunLog;
 use crate::report::{Code, Finding, Severity};
+use crate::rulebook::Hardware;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "hardware",
-    about: "A record's logs state 8 H100 SXM, and submission.json the hardware of the logs.",
+    about: "A record's logs state the machine that the track is timed on, and submission.json the hardware of the logs.",
     rules: &["time-hw-8xh100-sxm", "repro"],
     run,
 };
 
-/// GPUs by the word that names them; a log or a claim that names none is not compared.
+/// GPUs by the word that names them: a vocabulary for reading. A log or a claim that names none is not compared.
 const GPUS: [&str; 16] = [
     "H100", "H200", "H800", "H20", "GH200", "B200", "B300", "GB10", "A100", "A10", "L40S", "L4", "V100", "T4",
     "RTX4090", "RTX5090",
@@ -21,9 +22,9 @@ const GPUS: [&str; 16] = [
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if context.track != Track::NonRecord {
-        findings.extend(other_machine(context));
-        findings.extend(other_world_size(context));
+    if let Some(machine) = context.rulebook.hardware.as_ref().filter(|_| context.track != Track::NonRecord) {
+        findings.extend(other_machine(context, machine));
+        findings.extend(other_world_size(context, machine.gpus));
         findings.extend(fewer_gpus(context));
         findings.extend(unstated(context));
     }
@@ -43,14 +44,15 @@ fn severity(context: &Context<'_>) -> Severity {
 }
 
 /// The runs whose log states another GPU than the track's.
-fn other_machine(context: &Context<'_>) -> Option<Finding> {
-    let other = |run: &&RunLog| stated(run).is_some_and(|(text, _)| !is_h100_sxm(text));
+fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
+    let other = |run: &&RunLog| stated(run).is_some_and(|(text, _)| !is_the_tracks(machine, text));
     let runs: Vec<&RunLog> = context.runs().iter().filter(other).collect();
     let (text, _) = stated(runs.first()?)?;
     let message = format!(
-        "{}: the log says {text}; the record track's times are those of {} H100 SXM",
+        "{}: the log says {text}; the record track's times are those of {} {}",
         of_runs(&runs, context.runs().len()),
-        context.limits.gpus
+        machine.gpus,
+        machine.name
     );
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongHardware);
     let finding = finding.severity(severity(context)).measured(text);
@@ -61,15 +63,16 @@ fn other_machine(context: &Context<'_>) -> Option<Finding> {
 }
 
 /// The runs on another number of GPUs than the track's.
-fn other_world_size(context: &Context<'_>) -> Option<Finding> {
-    let gpus = context.limits.gpus;
+fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     let runs: Vec<&RunLog> =
         context.runs().iter().filter(|run| run.world_size.is_some_and(|size| size != gpus)).collect();
     let size = runs.first()?.world_size?;
-    let message = format!(
-        "{}: the log says {size} of the {gpus} GPUs on which the record track is timed",
-        of_runs(&runs, context.runs().len())
-    );
+    let what = if size < gpus {
+        format!("{size} of the {gpus} GPUs on which the record track is timed")
+    } else {
+        format!("{size} GPUs; the record track is timed on {gpus}")
+    };
+    let message = format!("{}: the log says {what}", of_runs(&runs, context.runs().len()));
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
     let finding = finding.severity(severity(context)).measured(size).limit(gpus);
     Some(runs.iter().fold(finding, |finding, run| {
@@ -93,8 +96,11 @@ fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-fn is_h100_sxm(text: &str) -> bool {
-    gpus(text) == ["H100"] && !["PCIe", "NVL"].iter().any(|other| text.contains(other))
+/// A text that names the track's GPU, no other, and no other variant of it.
+fn is_the_tracks(machine: &Hardware, text: &str) -> bool {
+    let own = machine.gpu.to_ascii_uppercase();
+    let known = gpus(text).into_iter().all(|gpu| gpu == own) && names(text).contains(&own);
+    known && !machine.not.iter().any(|other| text.contains(other.as_str()))
 }
 
 /// Many logs print only `world_size`: that is no breach, and no proof.
@@ -134,11 +140,16 @@ fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
 
 /// The GPUs that a text names: `8xH100-80GB-SXM`, `NVIDIA H100 80GB HBM3`, `1xRTX5090`, `NVIDIA GeForce RTX 5090`.
 fn gpus(text: &str) -> Vec<&'static str> {
+    names(text).iter().filter_map(|name| GPUS.into_iter().find(|gpu| gpu == name)).collect()
+}
+
+/// The words that may name a GPU, in capitals.
+fn names(text: &str) -> Vec<String> {
     let text = text.to_ascii_uppercase().replace("RTX ", "RTX");
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     // `8xH100`: a count may stand before the name without a space.
     let names = words.map(|word| word.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('X'));
-    names.filter_map(|name| GPUS.into_iter().find(|gpu| *gpu == name)).collect()
+    names.map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -147,6 +158,8 @@ mod tests {
 
     #[test]
     fn gpus_are_told_apart_in_the_spellings_of_logs_and_claims() {
+        let machine = crate::rulebook::Rulebook::builtin().expect("loads").hardware.expect("a machine");
+        let is_h100_sxm = |text: &str| is_the_tracks(&machine, text);
         for text in ["8xH100-80GB-SXM", "8xH100 SXM (RunPod)", "NVIDIA H100 80GB HBM3", "cuda:0 NVIDIA H100 80GB HBM3"]
         {
             assert!(is_h100_sxm(text), "{text}");

@@ -25,9 +25,6 @@ pub const SHARDS: Check = Check {
     run: shards,
 };
 
-/// Shards that the preparation of the CaseOps data makes with the default that overlaps the validation split.
-const OVERLAP_SHARDS: u64 = 1499;
-
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let found =
         [several(context), twice(context), resumed(context), second_log(context), labels(context), megabytes(context)];
@@ -171,14 +168,15 @@ fn number_after(name: &str, word: &str) -> Option<u64> {
 
 fn shards(context: &Context<'_>) -> Vec<Finding> {
     let known = &context.rulebook.fingerprints;
+    // A preparation with the default that overlaps the validation split makes so many.
+    let overlaps = |shards: u64| context.rulebook.training_data.overlap_shards.contains(&shards);
     let usual = |run: &RunLog| {
         let print = known.iter().find(|print| !print.train_shards.is_empty() && print.tokens == run.val_tokens)?;
         Some((print.alphabet.as_str(), &print.train_shards))
     };
     let unusual = |run: &&RunLog| {
-        run.train_shards.is_some_and(|shards| {
-            shards == OVERLAP_SHARDS || usual(run).is_some_and(|(_, usual)| !usual.contains(&shards))
-        })
+        run.train_shards
+            .is_some_and(|shards| overlaps(shards) || usual(run).is_some_and(|(_, usual)| !usual.contains(&shards)))
     };
     let runs: Vec<&RunLog> = context.runs().iter().filter(unusual).collect();
     let Some((first, shards)) = runs.first().and_then(|run| Some((run, run.train_shards?))) else { return Vec::new() };
@@ -189,7 +187,7 @@ fn shards(context: &Context<'_>) -> Vec<Finding> {
     });
     let mut message = format!("{which}: {shards} training shards{expected}");
     let mut severity = Severity::Info;
-    if shards == OVERLAP_SHARDS {
+    if overlaps(shards) {
         message = format!(
             "{message}; that many come from a preparation whose default trains on documents of the validation split: \
              show that the first training document is the 50,001st"

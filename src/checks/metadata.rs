@@ -12,8 +12,6 @@ pub const CHECK: Check = Check {
     run,
 };
 
-const REQUIRED: [&str; 5] = ["author", "github_id", "name", "val_bpb", "date"];
-
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let Some(file) = &context.folder.submission else { return Vec::new() };
     let metadata = match &file.content {
@@ -30,7 +28,8 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
         "val_bpb" => metadata.claims.iter().any(|claim| claim.key == key),
         _ => metadata.text(key).is_some(),
     };
-    let missing: Vec<&str> = REQUIRED.into_iter().filter(|key| !present(key)).collect();
+    let keys = context.rulebook.metadata.keys.iter().map(String::as_str);
+    let missing: Vec<&str> = keys.filter(|key| !present(key)).collect();
     if !missing.is_empty() {
         let severity = if missing.contains(&"val_bpb") { Severity::Error } else { Severity::Warning };
         let message = format!("{} does not state {}; add it", file.file, missing.join(", "));
@@ -42,10 +41,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     if !nulls.is_empty() {
         let message = format!("{} leaves {} null", file.file, nulls.join(", "));
         let line = nulls.first().and_then(|key| metadata.line_of(key));
-        // One run has no standard deviation.
-        let none_due = context.runs().len() < 2 && nulls.iter().all(|key| key.contains("std"));
-        let severity = if none_due { Severity::Info } else { Severity::Warning };
-        let finding = context.finding("pkg-json", message).code(Code::JsonNullField).severity(severity);
+        let finding = context.finding("pkg-json", message).code(Code::JsonNullField).severity(Severity::Warning);
         findings.push(finding.at(file.file.clone(), line, format!("null: {}", nulls.join(", "))));
     }
     findings.extend(unknown_track(context, metadata.text("track")));

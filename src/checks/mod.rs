@@ -2,9 +2,11 @@
 //!
 //! One file a family, its metadata on top; [`REGISTRY`] lists them all, and the rulebook names them by rule.
 
+mod accountings;
 mod calibration;
 mod claims;
 mod context;
+pub mod coverage;
 mod denominator;
 pub mod diff;
 mod drift;
@@ -33,11 +35,12 @@ pub mod walk;
 
 use camino::Utf8Path;
 
+pub use accountings::size_of;
 pub use context::{Context, Track, finding_on};
 
 use crate::Result;
-use crate::folder::{Field, Folder, RunLog, Scope, Submission};
-use crate::report::{Finding, FolderReport, RunFacts, Scores, Size};
+use crate::folder::{Folder, RunLog, Submission};
+use crate::report::{Finding, FolderReport, RunFacts, Scores};
 use crate::rulebook::Rulebook;
 use crate::stats::{mean, sample_std};
 
@@ -98,8 +101,8 @@ impl VerifyOptions {
     ///
     /// # Errors
     /// When `against` names no baseline.
-    pub fn check(&self) -> Result<()> {
-        self.against.as_deref().map_or(Ok(()), significance::check_against)
+    pub fn check(&self, rulebook: &Rulebook) -> Result<()> {
+        self.against.as_deref().map_or(Ok(()), |against| significance::check_against(against, &rulebook.records))
     }
 }
 
@@ -109,7 +112,7 @@ impl VerifyOptions {
 /// When the folder cannot be listed, or the options name no baseline. What is wrong inside it is a finding.
 pub fn verify(folder: &Utf8Path, options: &VerifyOptions) -> Result<FolderReport> {
     let rulebook = Rulebook::builtin()?;
-    options.check()?;
+    options.check(&rulebook)?;
     Ok(verify_read(&Folder::read(folder)?, &rulebook, options))
 }
 
@@ -117,7 +120,11 @@ pub fn verify(folder: &Utf8Path, options: &VerifyOptions) -> Result<FolderReport
 pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions) -> FolderReport {
     let mut context = Context::new(folder, rulebook, options.cap);
     context.against.clone_from(&options.against);
-    let mut findings: Vec<Finding> = REGISTRY.iter().flat_map(|check| (check.run)(&context)).collect();
+    // Another challenge need not have every rule: a check that no rule names is not asked, and nothing is found on a
+    // rule that is not there.
+    let asked = REGISTRY.iter().filter(|check| rulebook.names_check(check.name));
+    let mut findings: Vec<Finding> = asked.flat_map(|check| (check.run)(&context)).collect();
+    findings.retain(|finding| rulebook.rule(&finding.rule).is_some());
     without_consequences(&mut findings);
     // Stable: findings of one severity stay in the registry's order.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -164,91 +171,5 @@ fn scores(runs: &[RunLog]) -> Scores {
         val_loss_mean: mean(&loss),
         val_loss_std: sample_std(&loss),
         runs: bpb.len(),
-    }
-}
-
-/// The accountings of a folder's size under the context's cap.
-pub fn size_of(context: &Context<'_>) -> Size {
-    let folder = context.folder;
-    let limit = context.limits.artifact_bytes;
-    let claim = |scope| folder.metadata()?.claim(Field::BytesTotal, scope).map(|claim| claim.stated.value as u64);
-    let logged = folder.runs.official.iter().filter_map(context::counted_bytes).max();
-    let model = folder.runs.official.iter().filter_map(|run| run.bytes_model).max();
-    let model = model.max(folder.model.as_ref().map(|model| model.bytes));
-    let shipped_code = folder.script.as_ref().map(|script| script.bytes);
-    let shipped_max = model.zip(shipped_code).and_then(|(model, code)| model.checked_add(code));
-    let counted = logged.or(shipped_max);
-    let over = shipped_max.is_some_and(|total| total > limit) || logged.is_some_and(|total| total > limit);
-    let packed_code = if over { context.packed_code() } else { None };
-    let claimed = claim(Scope::Max).or_else(|| claim(Scope::Whole));
-    Size {
-        claimed,
-        claimed_as: claimed.map(|claimed| claimed_as(context, claimed)),
-        model_max: model,
-        helpers_code: context.executed().map(|executed| executed.helper_bytes()),
-        logged_max: logged,
-        shipped_code,
-        packed_code,
-        shipped_max,
-        packed_max: model.zip(packed_code).and_then(|(model, code)| model.checked_add(code)),
-        limit,
-        headroom: counted.and_then(|counted| i64::try_from(i128::from(limit) - i128::from(counted)).ok()),
-    }
-}
-
-/// Which accounting of the runs a claimed total is.
-fn claimed_as(context: &Context<'_>, claimed: u64) -> &'static str {
-    let runs = &context.folder.runs.official;
-    let totals: Vec<u64> = runs.iter().filter_map(context::counted_bytes).collect();
-    let models: Vec<u64> = runs.iter().filter_map(|run| run.bytes_model).collect();
-    let code = context.folder.script.as_ref().map_or(0, |script| script.bytes);
-    let is_mean = |values: &[u64]| {
-        let values: Vec<f64> = values.iter().map(|value| *value as f64).collect();
-        mean(&values).is_some_and(|mean| (mean - claimed as f64).abs() <= 1.0)
-    };
-    if totals.iter().max() == Some(&claimed) {
-        "logged_max"
-    } else if totals.contains(&claimed) {
-        "logged_run"
-    } else if is_mean(&totals) {
-        "logged_mean"
-    } else if models.iter().any(|model| model.checked_add(code) == Some(claimed)) {
-        "model_and_script"
-    } else if models.contains(&claimed) || is_mean(&models) {
-        "model_only"
-    } else if claimed.is_multiple_of(1_000) && totals.iter().any(|total| total.abs_diff(claimed) < total / 100) {
-        "rounded"
-    } else {
-        "none"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rulebook::Disposition;
-
-    #[test]
-    fn every_rule_has_a_disposition_and_every_check_is_named_by_its_rules() {
-        let book = Rulebook::builtin().expect("loads");
-        for rule in &book.rules {
-            match rule.disposition().expect("a disposition") {
-                Disposition::Checks(names) => {
-                    for name in names {
-                        let check = REGISTRY.iter().find(|check| check.name == name);
-                        let check = check.unwrap_or_else(|| panic!("rule {} names {name}, no such check", rule.id));
-                        assert!(check.rules.contains(&rule.id.as_str()), "{name} does not list {}", rule.id);
-                    }
-                }
-                Disposition::Undecided(reason) => assert!(!reason.is_empty()),
-            }
-        }
-        for check in REGISTRY {
-            assert!(!check.rules.is_empty() && check.about.ends_with('.'), "{} lacks metadata", check.name);
-            for id in check.rules {
-                let rule = book.rule(id).unwrap_or_else(|| panic!("{} lists {id}, no such rule", check.name));
-                assert!(rule.checks.iter().any(|name| name == check.name), "rule {id} does not name {}", check.name);
-            }
-        }
     }
 }

@@ -12,27 +12,6 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Modules that the challenge's own requirements bring, beside Python's.
-const PROVIDED: [&str; 9] =
-    ["numpy", "torch", "sentencepiece", "tqdm", "datasets", "tiktoken", "huggingface_hub", "triton", "kernels"];
-/// Modules that are installed under another name or not at all by default, and that scripts of the field import.
-const EXTRA: [&str; 14] = [
-    "flash_attn",
-    "flash_attn_interface",
-    "flash_attn_3",
-    "brotli",
-    "zstandard",
-    "mamba_ssm",
-    "causal_conv1d",
-    "fla",
-    "einops",
-    "xformers",
-    "transformer_engine",
-    "python_minifier",
-    "scipy",
-    "transformers",
-];
-
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let readme = context.folder.files.iter().find(|file| file.path.as_str().eq_ignore_ascii_case("readme.md"));
     let readme = readme.and_then(|file| {
@@ -121,10 +100,11 @@ fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
         return None;
     }
     let script = folder.script.as_ref()?;
-    let script = folder.code.iter().find(|code| code.path == script.path)?;
     let mut imports: Vec<(&str, u64)> =
-        (1..).zip(script.text.lines()).filter_map(|(line, text)| Some((import(text)?, line))).collect();
-    imports.retain(|(module, _)| EXTRA.contains(module) && !PROVIDED.contains(module));
+        (1..).zip(context.source()?.lines()).filter_map(|(line, text)| Some((import(text)?, line))).collect();
+    let packages = &context.rulebook.packages;
+    let listed = |modules: &[String], module: &str| modules.iter().any(|known| known == module);
+    imports.retain(|(module, _)| listed(&packages.extra, module) && !listed(&packages.provided, module));
     imports.dedup_by_key(|(module, _)| *module);
     let (_, line) = *imports.first()?;
     let names: Vec<&str> = imports.iter().map(|(module, _)| *module).collect();

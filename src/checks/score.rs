@@ -7,8 +7,8 @@ mod unlogged;
 use std::collections::BTreeMap;
 
 use super::claims::sample;
-use super::{Check, Context};
-use crate::folder::{Claim, Field, RunLog, Scope, Stated};
+use super::{Check, Context, denominator};
+use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Stated};
 use crate::report::{Code, Finding, Severity};
 use crate::stats::mean;
 
@@ -22,6 +22,8 @@ pub const CHECK: Check = Check {
 
 /// Difference that a mean of values rounded to five digits may have.
 const ROUNDED_MEAN: f64 = 1e-5;
+// Tolerances of reading, not of a rule.
+
 /// Bits per byte by which a mean over more seeds may differ from that over some of them.
 const NEAR: f64 = 0.01;
 /// Bits per byte by which a later evaluation that is worse than all before it is a failed one.
@@ -124,6 +126,11 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if claim.stated.agrees(measured) || (claim.stated.value - measured).abs() <= unit / 2.0 {
         return None;
     }
+    // What the logs divide by is judged where the denominators are.
+    let corrected: Vec<f64> = runs.iter().filter_map(|run| denominator::corrected(context, run)).collect();
+    if corrected.len() == scores.len() && denominator::is_corrected(claim.stated, &corrected) {
+        return None;
+    }
     let described = format!("val_bpb {} of {file}", claim.stated.value);
     let difference = (claim.stated.value - measured).abs();
     let finding = if difference <= ROUNDED_MEAN {
@@ -143,6 +150,9 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     } else if let Some(run) = runs.iter().find(|run| before_quantisation(run, claim.stated)) {
         let message = format!("{described} is a score of the weights before quantisation; after it: {measured:.8}");
         let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore);
+        // Who claims the worse of two scores gains nothing.
+        let gains = claim.stated.value < measured;
+        let finding = finding.severity(if gains { Severity::Error } else { Severity::Warning });
         finding.at(run.log.clone(), run.line("pre_quant_val_bpb"), "before quantisation")
     } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(
@@ -152,13 +162,17 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         finding.severity(Severity::Unknown).at(file, Some(line), text)
     } else if let Some(seeds) = undecidable(context, difference) {
         let message = format!(
-            "{described} cannot be checked: there is no log of seed {seeds}; the mean of the others is {measured:.8}"
+            "{described} cannot be checked: no log gives the score of seed {seeds}; the mean of the others is {measured:.8}"
         );
         context.finding("pkg-headline", message).code(Code::ClaimNotInLogs).severity(Severity::Unknown)
     } else {
         let message = format!(
-            "{described} is in no log: the mean of {} runs is {measured:.8}; state that, or add the logs it comes from",
-            scores.len()
+            "{described} is in no log: {} {measured:.8}; state that, or add the logs it comes from",
+            if scores.len() == 1 {
+                "the only run gives".to_owned()
+            } else {
+                format!("the mean of {} runs is", scores.len())
+            }
         );
         let slip = difference <= context.limits.headline_tolerance_bpb;
         let severity = if slip { Severity::Warning } else { Severity::Error };
@@ -219,7 +233,7 @@ fn metric_text(run: &RunLog) -> String {
 fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, camino::Utf8PathBuf, Option<u64>)> {
     let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for run in runs {
-        for line in run.metric_lines.iter().filter(|line| !line.diagnostic) {
+        for line in run.metric_lines.iter().filter(|line| after_quantisation(line)) {
             if claim.agrees(line.val_bpb) {
                 return Some((line.name.clone(), run.log.clone(), Some(line.line)));
             }
@@ -230,7 +244,13 @@ fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, camino::Utf8P
     Some((format!("the mean of {name}"), runs.first()?.log.clone(), None))
 }
 
-fn before_quantisation(run: &RunLog, claim: Stated) -> bool {
-    let diagnostic = run.metric_lines.iter().filter(|line| line.diagnostic).map(|line| line.val_bpb);
-    run.pre_quant_val_bpb.into_iter().chain(diagnostic).any(|bpb| claim.agrees(bpb))
+/// Whether the claim is a score of the weights before they were quantised.
+pub(super) fn before_quantisation(run: &RunLog, claim: Stated) -> bool {
+    let before = run.metric_lines.iter().filter(|line| !after_quantisation(line)).map(|line| line.val_bpb);
+    run.pre_quant_val_bpb.into_iter().chain(before).any(|bpb| claim.agrees(bpb))
+}
+
+/// `diagnostic quantized` is a score of the artifact, before its test-time training.
+pub(super) fn after_quantisation(line: &MetricLine) -> bool {
+    !line.diagnostic || line.name.contains("quantized") && !line.name.contains("pre-quant")
 }

@@ -1,14 +1,16 @@
 //! Counted bytes of a folder, an artifact or a set of files, for `caddie size` and the size gate of a CI.
 
+mod folder;
+
 use std::io::Read;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::context::Context;
-use super::context::counted_bytes;
-use crate::folder::{Field, Folder, Scope, files};
+use crate::code::packings::Minify;
+use crate::folder::files;
+use crate::report::ClaimedAs;
 use crate::rulebook::Rulebook;
 use crate::{Error, Result};
 
@@ -31,6 +33,70 @@ pub struct Sizing {
     pub limit: u64,
     /// Limit minus counted; negative when over.
     pub headroom: i64,
+    /// Every way to count a records folder: each run as logged, then the largest model with the code as shipped, packed
+    /// and with its helpers. Empty for artifacts and files.
+    pub accountings: Vec<Accounting>,
+    /// What else there is to say of a records folder.
+    #[serde(flatten)]
+    pub folder: Option<Entry>,
+}
+
+/// One way to count.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Accounting {
+    pub name: String,
+    /// The code is counted with the files that it runs or reads.
+    pub helpers: bool,
+    pub bytes_model: Option<u64>,
+    pub bytes_code: Option<u64>,
+    pub bytes_total: u64,
+    /// Limit minus the total; negative when over.
+    pub headroom: i64,
+}
+
+impl Accounting {
+    fn new(name: String, model: Option<u64>, code: Option<u64>, total: u64, limit: u64) -> Accounting {
+        Accounting {
+            name,
+            helpers: false,
+            bytes_model: model,
+            bytes_code: code,
+            bytes_total: total,
+            headroom: headroom(limit, total),
+        }
+    }
+}
+
+/// A records folder's script, claim, and what is in no total.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Entry {
+    /// The script that counts.
+    pub script: Option<String>,
+    /// By what it is known to be the one.
+    pub script_because: Option<String>,
+    /// The file that the script does nothing but execute; it is counted with it.
+    pub hands_over_to: Option<String>,
+    pub claimed: Option<Claimed>,
+    /// Further files that the script runs or reads.
+    pub helpers: Vec<Part>,
+    /// Tokenizers that ship with the folder; free by the rules.
+    pub tokenizers: Vec<Part>,
+    /// The tokenizer as the logs name it.
+    pub tokenizer_named: Option<String>,
+    /// Programs of the system that the scripts call.
+    pub programs: Vec<String>,
+}
+
+/// The total that the submission states.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Claimed {
+    pub file: String,
+    pub bytes: u64,
+    pub accounting: ClaimedAs,
+    /// The run whose number it is, where it is one run's.
+    pub run: Option<String>,
+    /// Accounting and run in words.
+    pub is: String,
 }
 
 /// One counted file or kind.
@@ -44,10 +110,10 @@ impl Sizing {
     fn new(path: &str, method: String, parts: Vec<Part>, logged: Option<u64>, limit: u64) -> Result<Sizing> {
         let counted = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.bytes));
         let counted = counted.ok_or_else(|| Error::unreadable(path, "the sizes overflow"))?;
-        let headroom = i128::from(limit) - i128::from(counted);
-        let headroom = headroom.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        let headroom = headroom(limit, counted);
         let logged = logged.filter(|logged| *logged != counted);
-        Ok(Sizing { path: path.to_owned(), method, parts, counted, logged, limit, headroom })
+        let (accountings, folder) = (Vec::new(), None);
+        Ok(Sizing { path: path.to_owned(), method, parts, counted, logged, limit, headroom, accountings, folder })
     }
 
     /// Over the cap under every accounting. Which form of the code counts is contested, so a folder that fits as its
@@ -57,12 +123,16 @@ impl Sizing {
     }
 }
 
-/// Sizes each folder and artifact alone, and all plain files together; `cap` replaces the rulebook's.
+fn headroom(limit: u64, total: u64) -> i64 {
+    (i128::from(limit) - i128::from(total)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// Sizes each folder and artifact alone, and all plain files together; `cap` replaces the rulebook's. `minify` says
+/// whether the user's minifier is run on a folder's script for the packed accounting.
 ///
 /// # Errors
 /// When a path cannot be read, or its counted bytes cannot be determined.
-pub fn measure(paths: &[Utf8PathBuf], cap: Option<u64>) -> Result<Vec<Sizing>> {
-    let rulebook = Rulebook::builtin()?;
+pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Result<Vec<Sizing>> {
     let limit = cap.unwrap_or(rulebook.limits.artifact_bytes);
     let mut sizings = Vec::new();
     let mut files: Vec<Part> = Vec::new();
@@ -72,7 +142,7 @@ pub fn measure(paths: &[Utf8PathBuf], cap: Option<u64>) -> Result<Vec<Sizing>> {
             "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
         )?;
         if metadata.is_dir() {
-            sizings.push(folder(path, &rulebook, limit)?);
+            sizings.push(folder::measure(path, rulebook, limit, minify)?);
         } else if !metadata.is_file() {
             return Err(Error::unreadable(path, "neither a file nor a folder"));
         } else if path.as_str().ends_with(".tar.zst") {
@@ -86,40 +156,6 @@ pub fn measure(paths: &[Utf8PathBuf], cap: Option<u64>) -> Result<Vec<Sizing>> {
         sizings.push(Sizing::new(&path, "sum of the files".to_owned(), files, None, limit)?);
     }
     Ok(sizings)
-}
-
-/// The script as it is shipped and the largest model: as logged, as a file of the folder, or as claimed.
-fn folder(path: &Utf8Path, rulebook: &Rulebook, limit: u64) -> Result<Sizing> {
-    let folder = Folder::read(path)?;
-    let context = Context::new(&folder, rulebook, Some(limit));
-    let runs = context.runs();
-    let largest = runs.iter().filter_map(|run| Some((run.bytes_model?, run))).max_by_key(|(bytes, _)| *bytes);
-    let claimed = || {
-        let metadata = folder.metadata()?;
-        let claim = metadata.claim(Field::BytesModel, Scope::Whole)?;
-        Some((claim.stated.value as u64, format!("model as {} claims", context.json_name())))
-    };
-    let model = largest
-        .map(|(bytes, run)| (bytes, format!("model as {} states", run.log)))
-        .or_else(|| folder.model.as_ref().map(|file| (file.bytes, file.path.to_string())))
-        .or_else(claimed);
-    let logged = runs.iter().filter_map(counted_bytes).max();
-    let script = folder.script.as_ref().filter(|script| script.bytes > 0);
-    match (script, model, logged) {
-        (Some(script), Some((model, name)), _) => {
-            let parts = vec![Part { name: script.path.to_string(), bytes: script.bytes }, Part { name, bytes: model }];
-            Sizing::new(path.as_str(), "script as shipped, largest model".to_owned(), parts, logged, limit)
-        }
-        (_, _, Some(total)) => {
-            let parts = vec![Part { name: "total as logged".to_owned(), bytes: total }];
-            Sizing::new(path.as_str(), "as logged".to_owned(), parts, None, limit)
-        }
-        (script, ..) => {
-            let missing =
-                if script.is_none() { "a script (train_gpt.py)" } else { "a model file, or a log with its size" };
-            Err(Error::unreadable(path, format!("the counted bytes cannot be determined without {missing}")))
-        }
-    }
 }
 
 /// The part of an artifact's manifest.json that says what counts.

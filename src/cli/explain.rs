@@ -1,17 +1,17 @@
 //! `caddie explain`
 
 use std::fmt::Write;
-use std::io::IsTerminal;
 
 use clap::Args;
 
-use crate::checks::REGISTRY;
+use super::rulebook_option::RulebookOption;
+use crate::checks::coverage::check;
 use crate::error::exit;
 use crate::report::{Code, Explanation, Topic};
 use crate::rulebook::Rulebook;
 use crate::{Error, Result};
 
-/// Explain a rule or a code that a finding names: what it says, who says so, and how to clear it.
+/// Explain a rule or a code of a finding: what it says, who says so, how it is cleared.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,6 +25,8 @@ pub struct ExplainArgs {
     /// List every rule and code
     #[arg(long, conflicts_with = "names")]
     pub list: bool,
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
 }
 
 /// Prints what the names stand for.
@@ -32,20 +34,20 @@ pub struct ExplainArgs {
 /// # Errors
 /// When a name is neither a rule nor a code; the nearest ones are named.
 pub fn run(args: &ExplainArgs) -> Result<u8> {
-    let book = Rulebook::builtin()?;
+    let book = args.rulebook.load()?;
     let text = if args.list { list(&book) } else { explain(&args.names, &book)? };
     super::print(&text)?;
     Ok(exit::OK)
 }
 
 fn explain(names: &[String], book: &Rulebook) -> Result<String> {
-    let about = |name: &str| REGISTRY.iter().find(|check| check.name == name).map(|check| check.about);
+    let about = |name: &str| check(name).map(|check| check.about);
     let width = width();
     let pages: Vec<String> = names
         .iter()
         .map(|name| {
             let topic = Topic::find(name, book).ok_or_else(|| unknown(name, book))?;
-            Ok(Explanation::new(topic, about).plain(width))
+            Ok(Explanation::new(topic, &book.repository, about).plain(width))
         })
         .collect::<Result<_>>()?;
     Ok(pages.join("\n"))
@@ -62,9 +64,7 @@ fn unknown(name: &str, book: &Rulebook) -> Error {
 
 /// Columns of the terminal, at most what is pleasant to read.
 fn width() -> Option<usize> {
-    let out = std::io::stdout();
-    let size = out.is_terminal().then(|| terminal_size::terminal_size_of(out)).flatten();
-    size.map(|(width, _)| usize::from(width.0).min(110))
+    super::columns_of_stdout().map(|width| width.min(110))
 }
 
 fn list(book: &Rulebook) -> String {

@@ -3,31 +3,42 @@
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::rulebook_option::RulebookOption;
 use crate::Result;
 use crate::error::exit;
-use crate::rulebook::{Ladder, Row};
+use crate::report::cut;
+use crate::rulebook::Row;
 use crate::stats::sample_std;
 
-/// List the records, oldest first: what `verify --against` tests a score against.
+/// List the records, oldest first: what `verify` tests a score against.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-n, mean and std are those of the runs that the next record is tested against, bits per byte, sample std.
-A row marked - did not beat the rows above it.
+n, mean and std are those of the runs that the next record is tested against, in
+bits per byte, sample std. A row marked - did not beat the rows above it.
+A terminal cuts long rows; a pipe does not.
 
 Examples:
   caddie ladder
-  caddie verify --against '#1493' records/track_10min_16mb/2026-04-09_Mine")]
-pub struct LadderArgs {}
+  caddie verify --against '#1493' records/track_10min_16mb/2026-05-01_Mine")]
+pub struct LadderArgs {
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
+}
 
 /// Prints the ladder.
 ///
 /// # Errors
-/// When standard output cannot be written.
-pub fn run(_: &LadderArgs) -> Result<u8> {
-    let ladder = Ladder::builtin()?;
+/// When the rulebook cannot be read, or standard output cannot be written.
+pub fn run(args: &LadderArgs) -> Result<u8> {
+    let book = args.rulebook.load()?;
+    let ladder = &book.records;
+    if ladder.rows.is_empty() {
+        super::print(&format!("{} has no ladder of records\n", super::shown(&book.id())))?;
+        return Ok(exit::OK);
+    }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["date", "PR", "", "val_bpb", "n", "mean", "std", "tokenizer", "author", "folder"]);
+    table.set_header(["date", "PR", "", "val_bpb", "n", "mean", "std", "tokenizer", "folder", "author"]);
     for (position, row) in ladder.rows.iter().enumerate() {
         table.add_row(cells(row, ladder.is_frontier(position)));
     }
@@ -36,7 +47,9 @@ pub fn run(_: &LadderArgs) -> Result<u8> {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let width = super::columns_of_stdout();
+    let fitted = |line: String| width.map_or_else(|| line.trim_end().to_owned(), |width| cut(line.trim_end(), width));
+    let lines: Vec<String> = table.lines().map(fitted).collect();
     super::print(&format!("{}\n\nsource: {}\n", lines.join("\n"), ladder.source))?;
     Ok(exit::OK)
 }
@@ -52,7 +65,7 @@ fn cells(row: &Row, frontier: bool) -> [String; 10] {
         format!("{:.8}", row.mean()),
         sample_std(&runs).map_or_else(String::new, |std| format!("{std:.5}")),
         row.alphabet.clone(),
-        row.author.clone(),
         row.folder.clone(),
+        row.author.clone(),
     ]
 }

@@ -17,6 +17,8 @@ pub mod render;
 pub mod report_options;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod rulebook_option;
+pub mod rules;
 pub mod schema;
 pub mod size;
 #[cfg(feature = "engine")]
@@ -27,6 +29,7 @@ pub mod unpack;
 pub mod unwrap;
 pub mod verify;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -34,18 +37,39 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::Result;
 use crate::error::exit;
 
-const EXAMPLES: &str = "\
-Examples:
-  caddie fixture demo/data                                   a small corpus with a known floor
-  caddie submit demo --data demo/data --track non_record_16mb --out demo
-                                                             from a recipe to a records folder
-  caddie verify records/*/*                                  re-derive every number of a folder
-  caddie ladder                                              the records that a score is tested against
-  caddie explain size-cap-decimal                            what a rule says, and who says so
-  caddie size records/track_10min_16mb/2026-12-01_Mine       counted bytes, limit, headroom
+/// What every build knows, in lines of at most 80 columns: clap breaks longer ones wherever they end.
+macro_rules! examples {
+    ($own:literal) => {
+        concat!(
+            "Examples:\n",
+            $own,
+            "  caddie verify FOLDER                re-derive every number of a records folder
+  caddie verify records/              all of them, as a table
+  caddie verify --diff main..HEAD     what a pull request adds
+  caddie explain size-cap-decimal     what a rule says, who says so, what to do
+  caddie rules --family size          the rules, and what becomes of each
+  caddie size FOLDER                  counted bytes, limit, headroom
+  caddie ladder                       the records that a score is tested against
 
-Exit codes: 0 fine · 1 findings, over the limit, not reproduced, diverged · 2 wrong usage or unreadable input ·
-3 interrupted (run it again to continue) · 4 a bug in caddie";
+Exit codes:
+  0  fine
+  1  findings, over the limit, not reproduced, diverged
+  2  wrong usage or unreadable input
+  3  interrupted (run it again to continue)
+  4  a bug in caddie"
+        )
+    };
+}
+
+#[cfg(feature = "engine")]
+const EXAMPLES: &str = examples!(
+    "  caddie fixture demo/data            a small corpus with a known floor
+  caddie submit demo --data demo/data --track non_record_16mb --out demo
+                                      from a recipe to a records folder
+"
+);
+#[cfg(not(feature = "engine"))]
+const EXAMPLES: &str = examples!("");
 
 /// Carries a Parameter Golf entry from a recipe to a records folder, and checks any other.
 #[derive(Debug, Parser)]
@@ -68,6 +92,7 @@ enum Command {
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Verify(verify::VerifyArgs),
+    Rules(rules::RulesArgs),
     Explain(explain::ExplainArgs),
     Size(size::SizeArgs),
     Ladder(ladder::LadderArgs),
@@ -120,6 +145,18 @@ fn print_bytes(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// Columns of the terminal that standard output is; `None` for a pipe or a file.
+fn columns_of_stdout() -> Option<usize> {
+    let out = std::io::stdout();
+    let size = out.is_terminal().then(|| terminal_size::terminal_size_of(out)).flatten();
+    size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
+}
+
+/// Decimal bytes of `--cap`; a unit is refused, for a contest counts in both.
+fn bytes(text: &str) -> std::result::Result<u64, String> {
+    text.replace(['_', ','], "").parse().map_err(|_| "give decimal bytes, for example 16000000".to_owned())
+}
+
 /// A message for one line of standard error: it names files and texts of strangers.
 fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -138,6 +175,7 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Size(args) => size::run(&args),
         Command::Ladder(args) => ladder::run(&args),

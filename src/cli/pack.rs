@@ -1,26 +1,38 @@
 //! `caddie pack`
 
-use camino::Utf8PathBuf;
-use clap::Args;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+use serde_json::json;
 
-use crate::code::pack;
+use crate::code::packings::{self, Minify, Options, Smallest};
+use crate::code::{InFolder, Unwrapped, unwrap};
 use crate::error::exit;
 use crate::folder::files;
-use crate::report::thousands;
+use crate::report::{one_line, thousands};
 use crate::{Error, Result};
 
-/// Make a script self-extracting and smaller: LZMA and base85, the source inside byte for byte
+/// Make a script self-extracting and smaller: minified, compressed and base85, the smallest way wins
 ///
-/// The packed script executes the same bytes; caddie unwraps its own output and compares before it writes. No
-/// minifier is run: minify first (for example with pyminify) for a smaller script.
+/// Minifies with pyminify (of the Python package python-minifier) where that is on PATH, compresses as raw LZMA2, .xz
+/// and brotli, and takes the smallest script that needs nothing more at run time. caddie unwraps its own output and
+/// compares it before it writes. A script that is a wrapper already is unwrapped and packed anew.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   caddie pack train_gpt.py -o packed/train_gpt.py
-  caddie pack train_gpt.py > packed.py
+  caddie pack train_gpt.py --minify always --format json
+  caddie pack train_gpt.py --minify never --brotli > packed.py
 
-A script that reads its own text (its __file__) reads the packed one. Needs Python's lzma and base64 at run time.
-Exit codes: 0 packed and compared, 2 unreadable, or it cannot be packed.")]
+The packed script runs the same program under the same __file__. What it reads of
+its own file is the packed text, so a script that counts or logs its code counts
+and logs what ships. Line numbers of tracebacks are those of what caddie unwrap
+prints. brotli is taken where the script imports it at its top, or with --brotli:
+Python comes without it.
+
+Exit codes:
+  0  packed and compared
+  1  packing makes it no smaller, so nothing is written
+  2  unreadable, it cannot be packed, or --minify always without a minifier")]
 pub struct PackArgs {
     /// The script
     #[arg(value_name = "SCRIPT")]
@@ -28,6 +40,43 @@ pub struct PackArgs {
     /// Write the packed script to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
+    /// Whether pyminify is run
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub minify: MinifyWhen,
+    /// Allow brotli; the packed script then needs the Python package brotli
+    #[arg(long)]
+    pub brotli: bool,
+    /// How the report is written; json goes to standard output, and the script then only to --out
+    #[arg(long, value_enum, default_value = "plain")]
+    pub format: PackFormat,
+}
+
+/// When a minifier is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MinifyWhen {
+    /// Where it is installed and works
+    Auto,
+    /// Not at all: the source inside is the script byte for byte
+    Never,
+    /// Without one the command fails, so that no two machines pack one script to two sizes
+    Always,
+}
+
+impl From<MinifyWhen> for Minify {
+    fn from(when: MinifyWhen) -> Minify {
+        match when {
+            MinifyWhen::Auto => Minify::Auto,
+            MinifyWhen::Never => Minify::Never,
+            MinifyWhen::Always => Minify::Always,
+        }
+    }
+}
+
+/// How the report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PackFormat {
+    Plain,
+    Json,
 }
 
 /// Packs, compares and writes.
@@ -36,19 +85,155 @@ pub struct PackArgs {
 /// When the script cannot be read, or the packed one cannot be written or is not the same.
 pub fn run(args: &PackArgs) -> Result<u8> {
     files::metadata(&args.script, "no such file; give a Python script")?;
-    let source = files::read_bounded(&args.script)?;
-    let packed = pack::pack(&source).map_err(|reason| Error::unreadable(&args.script, reason))?;
-    match &args.out {
-        Some(out) => fs_err::write(out.as_std_path(), &packed.script).map_err(Error::io(out, "writing"))?,
-        None => super::print_bytes(&packed.script)?,
+    let shipped = files::read_bounded(&args.script)?;
+    let inner = inner(&args.script, &shipped);
+    let options = Options { minify: args.minify.into(), brotli: args.brotli };
+    let packed = packings::smallest(&inner.source, options).map_err(|why| Error::unreadable(&args.script, why))?;
+    let report = Report { args, from: shipped.len() as u64, inner: &inner, packed: &packed };
+    if args.format == PackFormat::Json {
+        super::print(&report.json())?;
+    } else {
+        eprint!("{}", report.plain());
     }
-    let (from, to) = (thousands(source.len() as u64), thousands(packed.script.len() as u64));
-    eprintln!(
-        "{}: {from} -> {to} bytes ({}, base85; not minified; unwraps to the same bytes)",
-        args.script, packed.codec
-    );
-    if String::from_utf8_lossy(&source).contains("__file__") {
-        eprintln!("{}: it uses __file__, which is the packed script from now on", args.script);
+    if !report.is_smaller() {
+        return Ok(exit::FINDINGS);
+    }
+    match &args.out {
+        Some(out) => fs_err::write(out.as_std_path(), &packed.packed.script).map_err(Error::io(out, "writing"))?,
+        None if args.format == PackFormat::Plain => super::print_bytes(&packed.packed.script)?,
+        None => {}
     }
     Ok(exit::OK)
+}
+
+/// What the script executes: itself, or what it carries where it is a wrapper.
+fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
+    let name = script.file_name().unwrap_or("train_gpt.py");
+    let root = script.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    // Only a script that hands over to another file needs its neighbours; without them it is packed as it stands.
+    let listing = files::list(root).map(|listing| listing.files).unwrap_or_default();
+    let unwrapped = unwrap(source, name, &InFolder { root, files: &listing });
+    match unwrapped.problems.first() {
+        // A wrapper that is not understood is packed as it stands, once more.
+        Some(_) => Unwrapped { layers: Vec::new(), source: source.to_vec(), problems: Vec::new() },
+        None => unwrapped,
+    }
+}
+
+/// What is said of a packing.
+struct Report<'a> {
+    args: &'a PackArgs,
+    /// Bytes of the script as given.
+    from: u64,
+    inner: &'a Unwrapped,
+    packed: &'a Smallest,
+}
+
+impl Report<'_> {
+    fn to(&self) -> u64 {
+        self.packed.packed.script.len() as u64
+    }
+
+    /// Against the script and the file that it hands over to: both ship.
+    fn is_smaller(&self) -> bool {
+        let other = self.inner.redirect().map_or(0, |_| self.inner.source.len() as u64);
+        self.packed.is_smaller() && self.to() < self.from.saturating_add(other)
+    }
+
+    /// What is different at run time, and what the reader should know of the choice.
+    fn notes(&self) -> Vec<String> {
+        let packed = self.packed;
+        let mut notes = Vec::new();
+        if let Some(file) = self.inner.redirect() {
+            notes.push(format!("it only executes {}; that is packed and need not ship beside it", one_line(file)));
+        } else if !self.inner.layers.is_empty() {
+            let bytes = thousands(self.inner.source.len() as u64);
+            notes.push(format!("it was packed already; the {bytes} bytes inside were packed anew"));
+        }
+        match &packed.minifier {
+            Ok((by, kept)) if packed.minified => {
+                let kept = if *kept { "; annotations stay, the script reads them" } else { "" };
+                let bytes = thousands(packed.source.len() as u64);
+                notes.push(format!("minified by {by} to {bytes} bytes{kept}; run it once before you ship it"));
+            }
+            Ok((by, _)) => notes.push(format!("{by} ran; without it the script is as small")),
+            Err(why) => notes.push(format!("not minified: {why}; the source inside is the script byte for byte")),
+        }
+        let smaller = packed.packings.iter().find(|packing| !packing.allowed && packing.bytes < self.to());
+        if let Some(smaller) = smaller {
+            notes.push(format!(
+                "{} would give {} bytes; it needs the Python package {}: --brotli allows it",
+                smaller.codec.name(),
+                thousands(smaller.bytes),
+                smaller.codec.needs().unwrap_or("of that name")
+            ));
+        }
+        if let Some(package) = packed.packed.codec.needs() {
+            notes.push(format!("needs the Python package {package} where it runs: name it in requirements.txt"));
+        }
+        if packed.packed.keeps_source {
+            notes.push("its lines are handed to linecache, for Triton, inspect and tracebacks to find".to_owned());
+        }
+        if let Some(line) = line_of(&packed.source, "__file__") {
+            notes.push(format!(
+                "line {line} inside uses __file__, the packed script from now on: what it reads there, to log or to \
+                 count its code, is the packed text of {} bytes",
+                thousands(self.to())
+            ));
+        }
+        notes
+    }
+
+    fn plain(&self) -> String {
+        let (from, to) = (thousands(self.from), thousands(self.to()));
+        let path = one_line(self.args.script.as_str());
+        let codec = self.packed.packed.codec.name();
+        let mut text = if self.is_smaller() {
+            let same = if self.packed.minified { "the minified source" } else { "the same bytes" };
+            format!("{path}: {from} -> {to} bytes ({codec}, base85; unwraps to {same})\n")
+        } else {
+            format!("{path}: packed it has {to} bytes, as it is {from}: nothing was written, ship it as it is\n")
+        };
+        let width = self.packed.packings.iter().map(|packing| packing.codec.name().len()).max().unwrap_or(0);
+        for packing in &self.packed.packings {
+            let minified = if packing.minified { "minified" } else { "as it is" };
+            let allowed = if packing.allowed { "" } else { "  not taken: needs a package" };
+            let (name, bytes) = (packing.codec.name(), thousands(packing.bytes));
+            text.push_str(&format!("  {name:width$}  {minified}  {bytes:>9}{allowed}\n"));
+        }
+        self.notes().iter().for_each(|note| text.push_str(&format!("  {note}\n")));
+        text
+    }
+
+    fn json(&self) -> String {
+        let packed = self.packed;
+        let minifier = match &packed.minifier {
+            Ok((by, kept)) => json!({"program": by, "used": packed.minified, "annotations_kept": kept, "reason": null}),
+            Err(why) => json!({"program": null, "used": false, "annotations_kept": null, "reason": why}),
+        };
+        let value = json!({
+            "path": self.args.script,
+            "bytes": self.from,
+            "bytes_packed": self.to(),
+            "smaller": self.is_smaller(),
+            "bytes_inside": packed.source.len(),
+            "codec": packed.packed.codec,
+            "needs": packed.packed.codec.needs(),
+            "keeps_source": packed.packed.keeps_source,
+            "minifier": minifier,
+            "packings": packed.packings.iter().map(|packing| json!({
+                "codec": packing.codec, "minified": packing.minified, "bytes": packing.bytes,
+                "needs": packing.codec.needs(), "allowed": packing.allowed,
+            })).collect::<Vec<_>>(),
+            "out": self.args.out.as_ref().filter(|_| self.is_smaller()),
+            "notes": self.notes(),
+        });
+        format!("{value:#}\n")
+    }
+}
+
+/// The first line of the source that holds the word, 1-based.
+fn line_of(source: &[u8], word: &str) -> Option<usize> {
+    let text = String::from_utf8_lossy(source);
+    text.lines().position(|line| line.contains(word)).map(|at| at + 1)
 }

@@ -89,11 +89,15 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         force: about.force,
     })?;
     about.remind();
-    println!("val_bpb {}", rendered.facts.headline());
-    println!("folder        {}", rendered.folder);
-    println!("pull request  {}", rendered.pull_request);
+    let mut text = format!(
+        "val_bpb {}\nfolder        {}\npull request  {}\n",
+        rendered.facts.headline(),
+        rendered.folder,
+        rendered.pull_request
+    );
     if let Some(artifact) = &rendered.artifact {
-        println!("artifact      {artifact}");
+        text.push_str(&format!("artifact      {artifact}\n"));
     }
+    super::print(&text)?;
     Ok(exit::OK)
 }

@@ -3,28 +3,45 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
+use super::pack::MinifyWhen;
+use super::rulebook_option::RulebookOption;
 use crate::Result;
-use crate::checks::sizing::{self, Sizing};
+use crate::checks::sizing::{self, Entry, Part, Sizing};
 use crate::error::exit;
-use crate::report::thousands;
+use crate::report::{one_line, thousands};
 
-/// Count an entry's bytes against the cap.
+/// Count an entry's bytes against the cap, under every accounting
+///
+/// For a records folder: each run as its log counts it, the largest model with the script as it is shipped, packed as
+/// caddie pack would, and with the files that the script reads at run time; which of these the claim is; and what the
+/// rules leave free or nobody counts: tokenizers, programs of the system.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   caddie size records/track_10min_16mb/2026-03-17_NaiveBaseline
   caddie size train_gpt.py model.int8.zlib
+  caddie size --minify auto --format json records/track_10min_16mb/2026-04-10_VarLenAttn
   caddie size --cap 300000 demo.tar.zst
 
-A folder counts its script as shipped plus its largest model (as logged, else as a file, else as claimed).
-Several files are summed. Exit codes: 0 within the cap, 1 over it, 2 unreadable, or bytes that cannot be determined.")]
+A folder counts its script as shipped plus its largest model (as logged, else as
+a file, else as claimed). Several files are summed.
+
+Exit codes:
+  0  within the cap, as shipped or as logged
+  1  over it
+  2  unreadable, or bytes that cannot be determined")]
 pub struct SizeArgs {
     /// A records folder, an artifact (.tar.zst), or the files that are counted
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<Utf8PathBuf>,
-    /// Cap in decimal bytes instead of the rulebook's 16,000,000
-    #[arg(long, value_name = "BYTES")]
+    /// Cap in decimal bytes instead of 16,000,000
+    #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     pub cap: Option<u64>,
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
+    /// Whether pyminify is run on a folder's script for the packed accounting
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
+    pub minify: MinifyWhen,
     /// How the result is written
     #[arg(long, value_enum, default_value = "plain")]
     pub format: SizeFormat,
@@ -40,9 +57,9 @@ pub enum SizeFormat {
 /// Counts, prints, and says whether everything is within the cap.
 ///
 /// # Errors
-/// When a path cannot be read or its bytes cannot be determined.
+/// When the rulebook or a path cannot be read, or its bytes cannot be determined.
 pub fn run(args: &SizeArgs) -> Result<u8> {
-    let sizings = sizing::measure(&args.paths, args.cap)?;
+    let sizings = sizing::measure(&args.paths, &args.rulebook.load()?, args.cap, args.minify.into())?;
     let text = match args.format {
         SizeFormat::Plain => sizings.iter().map(plain).collect::<Vec<_>>().join("\n"),
         SizeFormat::Json => json(&sizings),
@@ -52,26 +69,108 @@ pub fn run(args: &SizeArgs) -> Result<u8> {
 }
 
 fn plain(sizing: &Sizing) -> String {
-    let mut rows: Vec<(&str, String)> =
-        sizing.parts.iter().map(|part| (part.name.as_str(), thousands(part.bytes))).collect();
-    rows.push(("counted", thousands(sizing.counted)));
-    if let Some(logged) = sizing.logged {
-        rows.push(("as logged", thousands(logged)));
-    }
-    rows.push(("limit", thousands(sizing.limit)));
-    rows.push(("headroom", thousands(sizing.headroom)));
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let digits = rows.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
+    let helpers_over = sizing.accountings.iter().any(|row| row.helpers && row.headroom < 0);
     let verdict = match (sizing.is_over(), sizing.counted > sizing.limit) {
         (true, _) => "over the cap",
         (false, true) => "within the cap as logged, over it as shipped; which counts is contested",
+        (false, false) if helpers_over => {
+            "within the cap, over it with its helper files; whether they count is contested"
+        }
         (false, false) => "within the cap",
     };
-    let mut text = format!("{}: {verdict} ({})\n", sizing.path, sizing.method);
-    for (name, bytes) in rows {
-        text.push_str(&format!("  {name:<width$}  {bytes:>digits$}\n"));
+    let mut text = format!("{}: {verdict} ({})\n", one_line(&sizing.path), sizing.method);
+    match &sizing.folder {
+        Some(folder) => {
+            text.push_str(&script(folder));
+            text.push_str(&table(sizing, folder));
+            text.push_str(&uncounted(folder));
+        }
+        None => text.push_str(&parts(sizing)),
     }
     text
+}
+
+/// What is summed, of an artifact or of files.
+fn parts(sizing: &Sizing) -> String {
+    let mut rows: Vec<(String, String)> =
+        sizing.parts.iter().map(|part| (one_line(&part.name), thousands(part.bytes))).collect();
+    rows.push(("counted".to_owned(), thousands(sizing.counted)));
+    rows.push(("limit".to_owned(), thousands(sizing.limit)));
+    rows.push(("headroom".to_owned(), thousands(sizing.headroom)));
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let digits = rows.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
+    rows.iter().map(|(name, bytes)| format!("  {name:<width$}  {bytes:>digits$}\n")).collect()
+}
+
+fn script(folder: &Entry) -> String {
+    let Some(script) = &folder.script else { return String::new() };
+    let because = folder.script_because.as_deref().map_or_else(String::new, |why| format!(" ({})", one_line(why)));
+    let other = folder.hands_over_to.as_deref().filter(|other| *other != script);
+    let other = other.map_or_else(String::new, |other| format!(", which only executes {}", one_line(other)));
+    format!("  script: {}{because}{other}\n", one_line(script))
+}
+
+/// Rows for the accountings, the claim and the limit; a cell is empty where nothing states the number.
+fn table(sizing: &Sizing, folder: &Entry) -> String {
+    let cell = |bytes: Option<u64>| bytes.map_or_else(String::new, thousands);
+    let titles = ["accounting", "model", "code", "total", "headroom"].map(str::to_owned);
+    let mut rows = vec![(titles, String::new())];
+    for row in &sizing.accountings {
+        let cells = [cell(row.bytes_model), cell(row.bytes_code), thousands(row.bytes_total), thousands(row.headroom)];
+        let [model, code, total, headroom] = cells;
+        rows.push(([one_line(&row.name), model, code, total, headroom], String::new()));
+    }
+    if let Some(claimed) = &folder.claimed {
+        let room = thousands(i128::from(sizing.limit) - i128::from(claimed.bytes));
+        let name = format!("claimed in {}", one_line(&claimed.file));
+        rows.push(([name, String::new(), String::new(), thousands(claimed.bytes), room], one_line(&claimed.is)));
+    }
+    let limit = ["limit".to_owned(), String::new(), String::new(), thousands(sizing.limit), String::new()];
+    rows.push((limit, String::new()));
+    let width = |column: usize| rows.iter().map(|(cells, _)| cells[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let line = |(cells, remark): &([String; 5], String)| {
+        let mut line = format!("  {:<1$}", cells[0], widths[0]);
+        for (cell, width) in cells.iter().zip(widths).skip(1) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        format!("{}\n", format!("{line}  {remark}").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// What is in no total, and why.
+fn uncounted(folder: &Entry) -> String {
+    let mut text = String::new();
+    let mut say = |what: &str, files: String, why: &str| text.push_str(&format!("  {what}: {files}; {why}\n"));
+    if !folder.helpers.is_empty() {
+        say("read at run time", list(&folder.helpers), "in no total of the logs");
+    }
+    match &folder.tokenizer_named {
+        _ if !folder.tokenizers.is_empty() => say("tokenizer", list(&folder.tokenizers), "free by the rules"),
+        Some(named) => {
+            let name = named.rsplit('/').find(|part| !part.is_empty()).unwrap_or(named);
+            say("tokenizer", one_line(name), "named by the logs, not in the folder, free by the rules");
+        }
+        None => {}
+    }
+    if !folder.programs.is_empty() {
+        say("programs of the system", folder.programs.join(", "), "called by the scripts, in no total");
+    }
+    text
+}
+
+fn list(parts: &[Part]) -> String {
+    const NAMED: usize = 6;
+    let one = |part: &Part| {
+        let plural = if part.bytes == 1 { "" } else { "s" };
+        format!("{} ({} byte{plural})", one_line(&part.name), thousands(part.bytes))
+    };
+    let mut named: Vec<String> = parts.iter().take(NAMED).map(one).collect();
+    if parts.len() > NAMED {
+        named.push(format!("{} more", parts.len() - NAMED));
+    }
+    named.join(", ")
 }
 
 fn json(sizings: &[Sizing]) -> String {

@@ -27,16 +27,19 @@ pub struct UnpackArgs {
 pub fn run(args: &UnpackArgs) -> crate::Result<u8> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&args.artifact));
     let manifest = artifact::unpack(&args.artifact, &out, &UnpackLimits::default(), args.force)?;
-    for member in &manifest.members {
-        println!("{}  {:>12}  {}", member.sha256, member.bytes, member.path);
-    }
+    let mut text: String = manifest
+        .members
+        .iter()
+        .map(|member| format!("{}  {:>12}  {}\n", member.sha256, member.bytes, member.path))
+        .collect();
     let total: u64 = manifest.members.iter().map(|member| member.bytes).sum();
-    println!(
-        "{out}: {} members, {total} bytes, every size and SHA-256 as declared; counted {} of {} bytes",
+    text.push_str(&format!(
+        "{out}: {} members, {total} bytes, every size and SHA-256 as declared; counted {} of {} bytes\n",
         manifest.members.len(),
         manifest.counted.bytes_total_max,
         manifest.limits.bytes_total
-    );
+    ));
+    super::print(&text)?;
     Ok(exit::OK)
 }
 

@@ -17,12 +17,17 @@ use crate::{Error, Result};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  caddie unwrap records/track_10min_16mb/2026-04-09_A2_Muon097_3Seed > inner.py
+  caddie unwrap records/track_10min_16mb/2026-05-01_Mine > inner.py
   caddie unwrap train_gpt.py --layers
   caddie unwrap train_gpt.py --layers --format json
 
-The source goes to standard output, what was unwrapped to standard error. A script without a wrapper is printed as it is.
-Exit codes: 0 unwrapped or nothing to unwrap, 1 something is executed that could not be unwrapped, 2 unreadable.")]
+The source goes to standard output, what was unwrapped to standard error.
+A script without a wrapper is printed as it is.
+
+Exit codes:
+  0  unwrapped, or nothing to unwrap
+  1  something is executed that could not be unwrapped
+  2  unreadable")]
 pub struct UnwrapArgs {
     /// A script, or a records folder
     #[arg(value_name = "SCRIPT|FOLDER")]

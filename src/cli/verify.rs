@@ -8,17 +8,17 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
 use super::report_options::ReportOptions;
+use super::rulebook_option::RulebookOption;
 use crate::Result;
 use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::error::exit;
 use crate::folder::place::folder_of;
 use crate::report::{Failure, Report, Root, Severity};
-use crate::rulebook::Rulebook;
 
 /// Folders from which on progress is shown.
 const MANY: usize = 20;
 
-/// Check records folders: every number re-derived from the logs, every rule with its citation.
+/// Check records folders: numbers re-derived from the logs, rules with their citations.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,12 +26,23 @@ Examples:
   caddie verify --format json records/ > report.json
   caddie verify --diff origin/main..HEAD --format github
   caddie verify --report sarif=caddie.sarif --report junit=caddie.xml records/
-  caddie verify --fail-on warning --cap 300000 records/track_non_record_16mb/2026-05-01_Demo
+  caddie verify --against '#1493' records/track_10min_16mb/2026-05-01_Mine
+  caddie verify --fail-on warning --cap 300000 demo/records/*/*
 
-Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a folder that cannot be read.
-What cannot be determined is reported as unknown, which --fail-on warning counts and --fail-on error does not.")]
+Severities, gravest first:
+  error    a plain breach of a rule
+  unknown  the files do not decide it: a reader must look
+  warning  to be corrected or explained
+  info     worth knowing, nothing to correct
+
+caddie explain RULE|CODE says what a finding means and how it is cleared.
+
+Exit codes:
+  0  no finding at or above --fail-on (unknown counts from warning on)
+  1  findings
+  2  wrong usage, or a folder that cannot be read; the others are reported")]
 pub struct VerifyArgs {
-    /// Records folders, files of them, or folders of them: records/, a track, a whole checkout
+    /// Records folders, files in them, or what holds them: records/, a track, a whole checkout
     #[arg(required_unless_present = "diff", value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
     /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and that it does nothing else
@@ -41,14 +52,16 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "DIR", default_value = ".", requires = "diff")]
     pub repo: Utf8PathBuf,
     /// Least severity that makes the exit code 1
-    #[arg(long, value_enum, default_value = "error")]
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "error")]
     pub fail_on: FailOn,
-    /// Size cap in decimal bytes instead of the rulebook's 16,000,000
-    #[arg(long, value_name = "BYTES")]
+    /// Size cap in decimal bytes instead of 16,000,000
+    #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     pub cap: Option<u64>,
-    /// Test the score against a pull request (#1493), a records folder, or a val_bpb
+    /// Test the score against a pull request (#1493), a records folder or a val_bpb, instead of the record that stood
     #[arg(long, value_name = "PR|FOLDER|BPB")]
     pub against: Option<String>,
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
     #[command(flatten)]
     pub report: ReportOptions,
 }
@@ -77,9 +90,9 @@ impl FailOn {
 /// When a range of commits cannot be read, or standard output cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
-    options.check()?;
+    let rulebook = args.rulebook.load()?;
+    options.check(&rulebook)?;
     let outputs = args.report.open()?;
-    let rulebook = Rulebook::builtin()?;
     let outcome = match &args.diff {
         Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
         None => {
@@ -100,6 +113,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     // The paths of a range are relative to the top of the repository already.
     let root = if args.diff.is_some() { Root::default() } else { Root::find() };
     let report = Report::new(rulebook.id(), outcome.folders).with_failures(failures).with_root(root);
+    let report = report.with_rulebook(rulebook);
     outputs.write(&report)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))

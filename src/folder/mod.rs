@@ -15,6 +15,7 @@ pub mod recipe;
 pub mod results;
 pub mod run_log;
 mod runs;
+mod script;
 pub mod search;
 pub mod submission;
 
@@ -31,6 +32,7 @@ pub use number::Stated;
 pub use readme::Readme;
 pub use run_log::{LogFile, MetricLine, RunLog, SourceDump, read_log, read_runs};
 pub use runs::{NotCounted, OtherLog, Runs};
+pub use script::Because;
 pub use submission::Submission;
 
 use crate::code::Script;
@@ -62,8 +64,10 @@ pub struct Folder {
     pub skipped: Vec<Skipped>,
     pub readme: Option<Readme>,
     pub submission: Option<SubmissionFile>,
-    /// The script that is counted.
+    /// The script that is counted: the one that the logs dump or count, else by submission.json, the README or its name.
     pub script: Option<FileEntry>,
+    /// By what `script` is known to be the one.
+    pub script_because: Option<Because>,
     /// The Python scripts that could be read.
     pub code: Vec<Script>,
     /// Tables of results beside the logs.
@@ -124,27 +128,37 @@ impl Folder {
         });
         let submission = submission_file(path, &files);
         let (logs, not_logs) = read_logs(path, &files, &mut note);
-        let claims: Vec<Claim> = match &submission {
-            Some(SubmissionFile { content: Ok(submission), .. }) => submission.claims.clone(),
-            _ => Vec::new(),
+        let (claims, seeds): (&[Claim], &[i64]) = match &submission {
+            Some(SubmissionFile { content: Ok(submission), .. }) => (&submission.claims, &submission.seeds),
+            _ => (&[], &[]),
         };
-        let runs = Runs { not_logs, ..runs::select(path, logs, &claims) };
+        let runs = Runs { not_logs, ..runs::select(path, logs, claims, seeds) };
         let ledger_digests = find(&files, |name| name == "ledgers.json")
             .and_then(|file| files::read_text(&path.join(&file.path)).ok())
             .and_then(|text| json::parse(&text).ok())
             .map(|node| digests(&node))
             .unwrap_or_default();
-        let script = script(&files);
-        let states_code =
-            matches!(&submission, Some(SubmissionFile { content: Ok(json), .. }) if json.text("code_sha256").is_some());
+        let code = read_scripts(path, &files, &mut note);
+        let metadata = submission.as_ref().and_then(|file| file.content.as_ref().ok());
+        let sources = script::Sources {
+            root: path,
+            files: &files,
+            code: &code,
+            runs: &runs.official,
+            submission: metadata,
+            readme: readme.as_ref(),
+        };
+        let (script, script_because) = script::choose(&sources).map(|found| (found.file, found.because)).unzip();
+        let states_code = metadata.is_some_and(|json| json.text("code_sha256").is_some());
         let hashed = script.as_ref().filter(|script| states_code && script.bytes <= MAX_SCRIPT_BYTES);
         let script_sha256 = hashed.and_then(|script| files::sha256(&path.join(&script.path)).ok());
         Ok(Folder {
             path: path.to_owned(),
             recipes: recipe::read(path, &files, &runs.official),
-            code: read_scripts(path, &files, &mut note),
+            code,
             script_sha256,
             script,
+            script_because,
             model: find(&files, is_model).cloned(),
             results: results::read(path, &files),
             ledgers: read_ledgers(path, &files),
@@ -186,16 +200,6 @@ fn submission_file(root: &Utf8Path, files: &[FileEntry]) -> Option<SubmissionFil
         Err(error) => Err(JsonError { line: 1, reason: inside(root, &error) }),
     };
     Some(SubmissionFile { file: file.path.clone(), content })
-}
-
-/// The script that counts: `train_gpt.py`, or what stands in its place.
-fn script(files: &[FileEntry]) -> Option<FileEntry> {
-    let named = |prefix: &'static str| move |name: &str| name.starts_with(prefix) && name.ends_with(".py");
-    find(files, |name| name == "train_gpt.py")
-        .or_else(|| find(files, named("train_gpt")))
-        .or_else(|| find(files, named("train")))
-        .or_else(|| find(files, named("")))
-        .cloned()
 }
 
 /// `model.int8.zlib` of a native run, `final_model.int8.ptz` of the baseline script.

@@ -44,12 +44,15 @@ pub enum NotCounted {
     NotClaimed,
     /// The file holds another run, which is counted.
     OtherRunInFile,
+    /// Its name says that it is of something else than the submission, and it gives no claimed score: the word.
+    NamedOtherwise(String),
     /// It states no score, and this log of the same seed does.
     Unfinished(Utf8PathBuf),
 }
 
-/// Sorts the runs of the folder at `root` by what `claims` say about their scores.
-pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Runs {
+/// Sorts the runs of the folder at `root` by what `claims` say about their scores, and by the seeds that submission.json
+/// names.
+pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds: &[i64]) -> Runs {
     let mut runs = Runs::default();
     for mut log in one_a_file(logs, claims, &mut runs.others) {
         if let Some(original) = runs.official.iter_mut().find(|kept| same_run(root, kept, &log)) {
@@ -71,8 +74,10 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Ru
             reread_by_seed(log, claim, &mut runs.reread);
         }
     }
+    aside::named_otherwise(&mut runs, claims);
     aside::reruns(&mut runs, claims);
     aside::unclaimed(&mut runs, claims);
+    aside::other_seeds(&mut runs, claims, seeds);
     aside::other_experiments(&mut runs, claims);
     aside::without_claims(&mut runs, claims);
     aside::unfinished(&mut runs);
@@ -86,8 +91,15 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim]) -> Ru
 /// Of several runs of one seed in one file: the one whose score is claimed, else the last that has a score.
 fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -> Vec<RunLog> {
     let mut kept: Vec<RunLog> = Vec::new();
+    let is_of_a_seed = |run: &RunLog| {
+        let mut scores =
+            claims.iter().filter(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)));
+        run.is_eval_only() && run.val_bpb.is_some_and(|bpb| scores.any(|claim| claim.stated.agrees(bpb)))
+    };
     for run in logs {
         let rival = kept.iter_mut().find(|other| other.log == run.log && other.seed == run.seed);
+        // One file of the evaluations of several models, whose settings name one seed.
+        let rival = rival.filter(|rival| !(is_of_a_seed(rival) && is_of_a_seed(&run) && rival.val_bpb != run.val_bpb));
         // An evaluation alone belongs to the training above it, which is not its rival.
         let Some(rival) = rival.filter(|rival| rival.is_eval_only() == run.is_eval_only()) else {
             kept.push(run);

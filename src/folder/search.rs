@@ -18,10 +18,25 @@ pub fn printed_score(log: &Utf8Path, stated: Stated) -> Option<(u64, String)> {
     if stated.decimals < 4 || stated.approximate {
         return None;
     }
-    let file = fs_err::File::open(log.as_std_path()).ok()?;
-    let mut reader = BufReader::new(file.take(MAX_BYTES));
     let prefix = format!("{:.*}", usize::try_from(stated.decimals).ok()?.min(10), stated.value);
     let prefix = prefix.get(..prefix.len().saturating_sub(1))?.to_owned();
+    first_line(log, |text| text.contains(&prefix) && is_result(text) && numbers(text).any(|value| stated.agrees(value)))
+}
+
+/// Whether a line of the log states this many bytes: `Paid prefix blob: 4240472 bytes`, `prefix_bytes:8,750,000`.
+pub fn states_bytes(log: &Utf8Path, bytes: u64) -> bool {
+    let wanted = bytes.to_string();
+    let stated = |text: &str| {
+        let plain = text.replace(',', "");
+        plain.contains("bytes") && plain.split(|c: char| !c.is_ascii_digit()).any(|digits| digits == wanted)
+    };
+    first_line(log, stated).is_some()
+}
+
+/// The first line that `wanted` takes: its number (1-based) and its text.
+fn first_line(log: &Utf8Path, wanted: impl Fn(&str) -> bool) -> Option<(u64, String)> {
+    let file = fs_err::File::open(log.as_std_path()).ok()?;
+    let mut reader = BufReader::new(file.take(MAX_BYTES));
     let mut line = Vec::new();
     for number in 1u64.. {
         line.clear();
@@ -30,7 +45,7 @@ pub fn printed_score(log: &Utf8Path, stated: Stated) -> Option<(u64, String)> {
             return None;
         }
         let text = String::from_utf8_lossy(&line);
-        if text.contains(&prefix) && is_result(&text) && numbers(&text).any(|value| stated.agrees(value)) {
+        if wanted(&text) {
             return Some((number, text.trim_end().chars().take(200).collect()));
         }
     }
@@ -63,5 +78,14 @@ mod tests {
         assert_eq!(find("0.6346"), Some(2));
         assert_eq!(find("1.9000"), None);
         assert_eq!(find("0.635"), None, "three digits are met by chance");
+    }
+
+    #[test]
+    fn bytes_of_something_else_are_found_as_a_whole_number() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = Utf8Path::from_path(folder.path()).expect("UTF-8").join("a.log");
+        std::fs::write(&log, "step:4240472\nPaid prefix blob: 4,240,472 bytes\n").expect("writes");
+        assert!(states_bytes(&log, 4_240_472));
+        assert!(!states_bytes(&log, 240_472) && !states_bytes(&log, 424_047));
     }
 }

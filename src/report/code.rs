@@ -32,6 +32,7 @@ codes! {
     MissingSubmissionJson => "MISSING_SUBMISSION_JSON", "The folder holds no submission.json.";
     MissingTrainScript => "MISSING_TRAIN_SCRIPT", "The folder holds no Python script.";
     EmptyTrainScript => "EMPTY_TRAIN_SCRIPT", "The script is empty.";
+    MissingFile => "MISSING_FILE", "The folder lacks a file that the challenge asks for.";
     MissingLog => "MISSING_LOG", "The folder holds no training log.";
     NonstandardScriptName => "NONSTANDARD_SCRIPT_NAME", "The script is not named train_gpt.py.";
     NonstandardJsonName => "NONSTANDARD_JSON_NAME", "The metadata file is not named submission.json.";
@@ -83,7 +84,7 @@ codes! {
     ReadmeTimeNeLog => "README_TIME_NE_LOG", "A time in the README's results is not that of the logs.";
     ReadmeStepsNeLog => "README_STEPS_NE_LOG", "Steps in the README's results are not those of the logs.";
     RecipeNeLog => "RECIPE_NE_LOG", "recipe.toml is not the recipe that a log embeds.";
-    WrongHardware => "WRONG_HARDWARE", "A record's log states another machine than 8 H100 SXM.";
+    WrongHardware => "WRONG_HARDWARE", "A record's log states another machine than the track's.";
     HardwareUnknown => "HARDWARE_UNKNOWN", "No log states the hardware.";
     JsonHardwareNeLog => "JSON_HARDWARE_NE_LOG", "The claimed hardware is not that of the logs.";
     JsonMetricNeLog => "JSON_METRIC_NE_LOG", "The claimed metric is not the one that gives the logs' scores.";

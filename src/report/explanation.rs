@@ -6,7 +6,6 @@ use super::text::wrapped;
 use super::{Code, Severity, remedy};
 use crate::rulebook::{Authority, Disposition, Rule, Rulebook};
 
-const REPOSITORY: &str = "https://github.com/openai/parameter-golf";
 /// Similarity from which a name is worth suggesting.
 const SIMILAR: f64 = 0.75;
 /// Names that are suggested at most.
@@ -62,10 +61,10 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Explains a topic; `about` says in a sentence what a check of that name compares.
-    pub fn new(topic: Topic<'_>, about: impl Fn(&str) -> Option<&'static str>) -> Explanation {
+    /// Explains a topic of a challenge in `repository`; `about` says in a sentence what a check of that name compares.
+    pub fn new(topic: Topic<'_>, repository: &str, about: impl Fn(&str) -> Option<&'static str>) -> Explanation {
         match topic {
-            Topic::Rule(rule) => of_rule(rule, about),
+            Topic::Rule(rule) => of_rule(rule, repository, about),
             Topic::Code(code) => Explanation {
                 name: code.name().to_owned(),
                 statement: code.description().to_owned(),
@@ -116,7 +115,7 @@ impl Explanation {
     }
 }
 
-fn of_rule(rule: &Rule, about: impl Fn(&str) -> Option<&'static str>) -> Explanation {
+fn of_rule(rule: &Rule, repository: &str, about: impl Fn(&str) -> Option<&'static str>) -> Explanation {
     let decided = match rule.disposition() {
         Some(Disposition::Checks(names)) => {
             let each = names.iter().map(|name| match about(name) {
@@ -125,7 +124,8 @@ fn of_rule(rule: &Rule, about: impl Fn(&str) -> Option<&'static str>) -> Explana
             });
             each.collect::<Vec<_>>().join("; ")
         }
-        Some(Disposition::Undecided(reason)) => format!("no check: {reason}"),
+        Some(Disposition::Undecided(reason)) => format!("no check yet: {reason}"),
+        Some(Disposition::OutOfScope(reason)) => format!("no check: {reason}"),
         None => "no check".to_owned(),
     };
     let mut parts = vec![
@@ -134,14 +134,17 @@ fn of_rule(rule: &Rule, about: impl Fn(&str) -> Option<&'static str>) -> Explana
         ("decided by", decided),
         ("to clear it", remedy::of_rule(rule)),
     ];
-    if let Some(since) = &rule.since {
-        parts.insert(2, ("since", since.clone()));
+    let open = rule.unanswered.as_ref().map(|question| format!("{question}: unknown without a finding, never passed"));
+    let moved = [("until", &rule.until), ("since", &rule.since)];
+    parts.splice(2..2, open.map(|open| ("unanswered", open)));
+    for (label, moment) in moved {
+        parts.splice(2..2, moment.as_ref().map(|moment| (label, moment.to_string())));
     }
     Explanation {
         name: rule.id.clone(),
         statement: rule.statement.clone(),
         parts,
-        citations: rule.citations.iter().map(|citation| (citation.clone(), links(citation))).collect(),
+        citations: rule.citations.iter().map(|citation| (citation.to_string(), citation.links(repository))).collect(),
     }
 }
 
@@ -166,40 +169,6 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// The addresses of what a citation names: pull requests, issues, the README, the baseline script.
-pub(super) fn links(citation: &str) -> Vec<String> {
-    let mut links = Vec::new();
-    if citation.starts_with("README") {
-        let anchors = [
-            ("FAQ", "faq"),
-            ("Submission Process", "submission-process"),
-            ("Getting Started", "getting-started"),
-            ("Non-record", "non-record-submissions"),
-        ];
-        let anchor = anchors.iter().find(|(name, _)| citation.contains(name)).map_or("readme", |(_, anchor)| anchor);
-        links.push(format!("{REPOSITORY}#{anchor}"));
-    }
-    if citation.contains("train_gpt.py of the baseline") {
-        links.push(format!("{REPOSITORY}/blob/main/train_gpt.py"));
-    }
-    let mut kind = "pull";
-    for word in citation.split(|c: char| !(c.is_ascii_alphanumeric() || c == '#')) {
-        match word.to_ascii_lowercase().as_str() {
-            "issue" | "issues" => kind = "issues",
-            "pr" | "prs" => kind = "pull",
-            _ => {}
-        }
-        let number = word.strip_prefix('#').filter(|digits| !digits.is_empty());
-        if let Some(number) = number.filter(|digits| digits.len() <= 6 && digits.bytes().all(|c| c.is_ascii_digit())) {
-            let link = format!("{REPOSITORY}/{kind}/{number}");
-            if !links.contains(&link) {
-                links.push(link);
-            }
-        }
-    }
-    links
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,21 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn citations_lead_to_what_they_cite() {
-        assert_eq!(
-            links("PR #1809, #1835 (issue #1017)"),
-            ["pull/1809", "pull/1835", "issues/1017"].map(|end| format!("{REPOSITORY}/{end}"))
-        );
-        assert_eq!(links("README FAQ"), [format!("{REPOSITORY}#faq")]);
-        assert_eq!(links("# of runs, #12345678"), Vec::<String>::new());
-    }
-
-    #[test]
     fn a_rule_that_no_check_decides_says_why() {
-        let mut rule = Rulebook::builtin().expect("loads").rules.remove(0);
+        let book = Rulebook::builtin().expect("loads");
+        let mut rule = book.rules[0].clone();
         rule.checks.clear();
-        rule.undecided = Some("nobody logs it".to_owned());
-        let text = Explanation::new(Topic::Rule(&rule), |_| None).plain(Some(60));
+        rule.out_of_scope = Some("nobody logs it".to_owned());
+        let text = Explanation::new(Topic::Rule(&rule), &book.repository, |_| None).plain(Some(60));
         assert!(text.contains("decided by   no check: nobody logs it"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 60 || line.contains("https://")), "{text}");
     }
@@ -242,9 +202,14 @@ mod tests {
         let book = Rulebook::builtin().expect("loads");
         let topics = book.rules.iter().map(Topic::Rule).chain(Code::ALL.iter().copied().map(Topic::Code));
         for topic in topics {
-            let explanation = Explanation::new(topic, |_| None);
+            let explanation = Explanation::new(topic, &book.repository, |_| None);
             let clear = explanation.parts.iter().find(|(label, _)| *label == "to clear it").expect("a part");
             assert!(clear.1.ends_with('.') && !explanation.statement.is_empty(), "{explanation:?}");
+        }
+        for rule in &book.rules {
+            let links = rule.citations.iter().flat_map(|citation| citation.links(&book.repository)).count();
+            let other = rule.citations.iter().any(|citation| citation.other.is_some());
+            assert!(links > 0 || other, "{} leads nowhere", rule.id);
         }
     }
 }

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::text::{counted, thousands};
-use super::{FolderReport, Severity, Significance, Size, one_line};
+use super::{Finding, FolderReport, Severity, Significance, Size, one_line, p_value};
+
+/// The rule about what a pull request changes.
+const PULL_REQUEST: &str = "pr-one-new-folder";
 
 /// `1.25670935 ± 0.000058 over 3 runs`, the mean with the sample standard deviation.
 pub(super) fn score(folder: &FolderReport) -> Option<String> {
@@ -57,29 +60,51 @@ pub(super) fn tally(folder: &FolderReport) -> String {
     if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
 }
 
-/// Every accounting of the size that has a value: label and bytes. One that this page does not know yet is shown
-/// under its published name, so that no number of the JSON is missing for a reader.
-pub(super) fn accountings(size: &Size) -> Vec<(String, String)> {
-    let Ok(Value::Object(fields)) = serde_json::to_value(size) else { return Vec::new() };
-    fields
-        .into_iter()
-        .filter_map(|(key, value)| {
-            let number = value.as_i64().map(thousands);
-            let text = number.or_else(|| value.as_str().map(one_line))?;
-            let label = match key.as_str() {
-                "claimed" => "claimed in submission.json",
-                "logged_max" => "largest total, as logged",
-                "shipped_code" => "script as shipped",
-                "packed_code" => "script packed by caddie",
-                "shipped_max" => "largest model + script as shipped",
-                "packed_max" => "largest model + script packed",
-                "limit" => "limit",
-                "headroom" => "headroom of the counted total",
-                other => return Some((other.replace('_', " "), text)),
-            };
-            Some((label.to_owned(), text))
-        })
-        .collect()
+/// One number of the size, with what there is to say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub label: String,
+    pub bytes: i128,
+    /// Empty where the label says all.
+    pub remark: String,
+}
+
+/// Every accounting of the size that has a value.
+pub(super) fn accountings(size: &Size) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |label: &str, bytes: Option<i128>, remark: String| {
+        rows.extend(bytes.map(|bytes| Row { label: label.to_owned(), bytes, remark }));
+    };
+    let wide = |bytes: Option<u64>| bytes.map(i128::from);
+    let text = |text: &Option<String>| text.as_deref().map_or_else(String::new, one_line);
+    let claimed_in = format!("claimed in {}", size.claimed_in.as_deref().map_or("submission.json".into(), one_line));
+    let claimed_as = size.claimed_as.map(|how| one_line(&how.in_words(size.claimed_run.as_deref())));
+    row(&claimed_in, wide(size.claimed), claimed_as.unwrap_or_default());
+    row("largest total, as logged", wide(size.logged_max), text(&size.logged_max_run));
+    row("largest model", wide(size.model_max), String::new());
+    let script = match (text(&size.script), text(&size.script_because)) {
+        (script, because) if because.is_empty() => script,
+        (script, because) => format!("{script}: {because}"),
+    };
+    row("script as shipped", wide(size.shipped_code), script);
+    row("largest model + script as shipped", wide(size.shipped_max), String::new());
+    row("script packed by caddie", wide(size.packed_code), "not minified".to_owned());
+    row("largest model + script packed", wide(size.packed_max), String::new());
+    let helpers = size.helpers_code.filter(|bytes| *bytes > 0);
+    row("helper files at run time", wide(helpers), "in no total of the logs".to_owned());
+    row("largest model + script + helpers", wide(size.helpers_max), String::new());
+    row("tokenizer", wide(size.tokenizer), "free by the rules".to_owned());
+    row("limit", Some(size.limit.into()), String::new());
+    let of = if size.logged_max.is_some() { "of the largest total, as logged" } else { "of the script as shipped" };
+    row("headroom", size.headroom.map(i128::from), of.to_owned());
+    rows
+}
+
+/// What a report calls its subject: a pull request as a whole has no folder of its own.
+pub(super) fn name(folder: &FolderReport) -> &str {
+    let of_a_pull_request = |finding: &Finding| finding.rule == PULL_REQUEST;
+    let whole = folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request);
+    if whole { "pull request" } else { folder.path.as_str() }
 }
 
 /// One test of the claim in a line. Read by published name, so that a value that is not there is left out.
@@ -91,21 +116,23 @@ pub(super) fn significance(test: &Significance) -> String {
     let verdict = match value.get("passes").and_then(Value::as_bool) {
         Some(true) => format!("passes{policy}"),
         Some(false) => format!("does not pass{policy}"),
+        None if policy.is_empty() => "for comparison".to_owned(),
         None => format!("not decided{policy}"),
     };
     let baseline = text("baseline_name").or_else(|| number("baseline").map(|score| score.to_string()));
     let mut line = format!("{} against {}: {verdict}", text("test").unwrap_or_default(), baseline.unwrap_or_default());
     let unit = text("unit").unwrap_or_default();
-    for (name, key) in [("difference", "delta"), ("margin", "margin")] {
-        if let Some(value) = number(key) {
-            line += &format!(", {name} {value} {unit}");
-        }
+    if let Some(delta) = number("delta") {
+        line += &format!(", difference {delta:+.5} {unit}");
+    }
+    if let Some(margin) = number("margin").filter(|margin| *margin > 0.0) {
+        line += &format!(", margin {margin} {unit}");
     }
     if let (Some(statistic), Some(df)) = (number("statistic"), number("df")) {
         line += &format!(", t = {statistic:.3} at {df:.2} degrees of freedom");
     }
     if let Some(p) = number("p_value") {
-        line += &format!(", p = {p:.4}");
+        line += &format!(", p = {}", p_value(p));
     }
     match text("note") {
         Some(note) => format!("{line}; {note}"),
@@ -115,15 +142,46 @@ pub(super) fn significance(test: &Significance) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ClaimedAs;
     use super::*;
 
     #[test]
     fn every_number_of_the_size_has_a_line() {
-        let size = Size { claimed: Some(7), limit: 16_000_000, headroom: Some(-1_000), ..Size::default() };
+        let size = Size {
+            claimed: Some(7),
+            claimed_as: Some(ClaimedAs::None),
+            limit: 16_000_000,
+            headroom: Some(-1_000),
+            ..Size::default()
+        };
         let rows = accountings(&size);
-        assert_eq!(rows.first(), Some(&("claimed in submission.json".to_owned(), "7".to_owned())));
-        assert_eq!(rows.last().map(|row| row.1.as_str()), Some("-1,000"));
-        assert_eq!(rows.len(), 3, "what is not known has no line: {rows:?}");
+        let bytes: Vec<i128> = rows.iter().map(|row| row.bytes).collect();
+        assert_eq!(bytes, [7, 16_000_000, -1_000], "what is not known has no line: {rows:?}");
+        let all = Size {
+            claimed: Some(1),
+            claimed_as: Some(ClaimedAs::LoggedMax),
+            claimed_run: Some("seed 42".to_owned()),
+            model_max: Some(2),
+            logged_max: Some(3),
+            shipped_code: Some(4),
+            shipped_max: Some(5),
+            packed_code: Some(6),
+            packed_max: Some(7),
+            helpers_code: Some(8),
+            helpers_max: Some(9),
+            tokenizer: Some(10),
+            limit: 11,
+            headroom: Some(12),
+            ..Size::default()
+        };
+        let Ok(Value::Object(fields)) = serde_json::to_value(&all) else { panic!("an object") };
+        let numbers: Vec<i64> = fields.values().filter_map(Value::as_i64).collect();
+        let rows = accountings(&all);
+        assert_eq!(numbers.len(), 12);
+        for number in numbers {
+            assert!(rows.iter().any(|row| row.bytes == i128::from(number)), "{number}: {rows:?}");
+        }
+        assert_eq!(rows[0].remark, "the largest total of the logs (seed 42)");
     }
 
     #[test]

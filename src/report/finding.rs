@@ -82,6 +82,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What `caddie explain` takes: the code, else the rule.
+    pub fn name(&self) -> &str {
+        self.code.map_or(self.rule.as_str(), |code| code.name())
+    }
+
     /// Names the discrepancy.
     pub fn code(mut self, code: Code) -> Finding {
         self.code = Some(code);

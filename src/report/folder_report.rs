@@ -144,28 +144,94 @@ pub struct Scores {
 /// Decimal bytes under each accounting.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Size {
-    /// The total that submission.json states.
+    /// The total that the submission states: over its runs, else the largest of a run, else the mean.
     pub claimed: Option<u64>,
-    /// Which accounting gives `claimed`: `logged_max`, `logged_run`, `logged_mean`, `model_and_script`, `model_only`,
-    /// `rounded` or `none`.
-    pub claimed_as: Option<&'static str>,
+    /// The file that states it: submission.json, or README.md where that states none.
+    pub claimed_in: Option<String>,
+    /// Which accounting gives `claimed`.
+    pub claimed_as: Option<ClaimedAs>,
+    /// The run whose number `claimed` is, where it is one run's: `seed 42`, or a log.
+    pub claimed_run: Option<String>,
     /// The largest model: as logged, or as a file.
     pub model_max: Option<u64>,
-    /// Files of the folder that the script runs or reads at run time, the one that it hands over to among them.
-    pub helpers_code: Option<u64>,
     /// The largest total that a log states or adds up to.
     pub logged_max: Option<u64>,
-    /// The script as it lies in the folder.
+    /// The run of that: `seed 42`, or a log without a seed.
+    pub logged_max_run: Option<String>,
+    /// The script that counts.
+    pub script: Option<String>,
+    /// By what it is known to be the one.
+    pub script_because: Option<String>,
+    /// The script as it lies in the folder, with the file that it does nothing but execute.
     pub shipped_code: Option<u64>,
-    /// The script packed without a minifier; measured only where the shipped total is over the limit.
-    pub packed_code: Option<u64>,
     /// The largest model plus the shipped script, without helpers.
     pub shipped_max: Option<u64>,
+    /// The script packed without a minifier; measured only where the shipped or the logged total is over the limit.
+    pub packed_code: Option<u64>,
     /// The largest model plus the packed script; null until that is measured.
     pub packed_max: Option<u64>,
+    /// Further files of the folder that the script runs or reads at run time.
+    pub helpers_code: Option<u64>,
+    /// The largest model plus the shipped script and those; null where there are none.
+    pub helpers_max: Option<u64>,
+    /// Tokenizers that ship with the folder; free by the rules, and in no total.
+    pub tokenizer: Option<u64>,
+    /// Programs of the system that the scripts call.
+    pub programs: Vec<String>,
     pub limit: u64,
     /// Limit minus the counted total (`logged_max`, else `shipped_max`); negative when over.
     pub headroom: Option<i64>,
+}
+
+/// Which accounting of the runs a claimed total is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimedAs {
+    /// The largest total of the logs.
+    LoggedMax,
+    /// The total of a run that is not the largest.
+    LoggedRun,
+    /// The mean of the logged totals.
+    LoggedMean,
+    /// A model with the script as it is shipped, where the log counts another form of the code.
+    ModelAndScript,
+    /// The same with the helper files.
+    ModelAndHelpers,
+    /// A model, or the mean of the models, without any code.
+    ModelOnly,
+    /// The total of a log that is not among the submission's runs.
+    OtherLog,
+    /// A round number near the logged totals.
+    Rounded,
+    /// The model and the code that the same file states, in no log.
+    OwnParts,
+    /// No log states a total to compare with.
+    Unlogged,
+    /// Nothing of the above.
+    None,
+}
+
+impl ClaimedAs {
+    /// In words; `run` is the run that the number is of.
+    pub fn in_words(self, run: Option<&str>) -> String {
+        let of = |run: Option<&str>| run.map_or_else(String::new, |run| format!(" of {run}"));
+        match self {
+            ClaimedAs::LoggedMax => {
+                format!("the largest total of the logs{}", run.map_or_else(String::new, |run| format!(" ({run})")))
+            }
+            ClaimedAs::LoggedRun => format!("the total{}, not the largest", of(run)),
+            ClaimedAs::LoggedMean => "the mean of the logged totals".to_owned(),
+            ClaimedAs::ModelAndScript => format!("the model{} with the script as shipped", of(run)),
+            ClaimedAs::ModelAndHelpers => format!("the model{} with the script and its helper files", of(run)),
+            ClaimedAs::ModelOnly if run.is_some() => format!("the model{} without code", of(run)),
+            ClaimedAs::ModelOnly => "the mean of the models, without code".to_owned(),
+            ClaimedAs::OtherLog => format!("the total{}, which is not one of the runs", of(run)),
+            ClaimedAs::Rounded => "a round number near the logged totals".to_owned(),
+            ClaimedAs::OwnParts => "model and code as the file itself states them, in no log".to_owned(),
+            ClaimedAs::Unlogged => "no log states a total to compare it with".to_owned(),
+            ClaimedAs::None => "no accounting of the logs gives it".to_owned(),
+        }
+    }
 }
 
 /// One significance test of the claim: is the mean of the runs lower than the baseline's by more than the margin?

@@ -5,11 +5,11 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, Tes
 
 use super::text::printable;
 use super::{Failure, Finding, FolderReport, Report, Severity, place};
-use crate::rulebook::{Rule, Rulebook};
+use crate::rulebook::Rule;
 
 pub(super) fn render(report: &Report) -> String {
     let mut junit = Junit::new("caddie verify");
-    let rules = decided_rules();
+    let rules = decided_rules(report);
     for folder in &report.folders {
         junit.add_test_suite(suite(folder, &rules));
     }
@@ -24,46 +24,53 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
-/// The rules that checks decide in a folder, with their statements. A rule that none decides is no case, for it cannot
-/// pass; one about a pull request is a case only where it was found broken.
-fn decided_rules() -> Vec<(String, String)> {
-    let rules = Rulebook::builtin().map(|book| book.rules).unwrap_or_default();
-    let of_a_folder = |rule: &Rule| !rule.checks.is_empty() && !rule.id.starts_with("pr-");
-    rules.into_iter().filter(of_a_folder).map(|rule| (rule.id, rule.statement)).collect()
+/// The rules that checks decide in a folder. A rule that none decides is no case, for it cannot pass; one about a pull
+/// request is a case only where it was found broken.
+fn decided_rules(report: &Report) -> Vec<Rule> {
+    let (_, mut rules) = report.catalogue();
+    rules.retain(|rule| !rule.checks.is_empty() && !rule.id.starts_with("pr-"));
+    rules
 }
 
-fn suite(folder: &FolderReport, rules: &[(String, String)]) -> TestSuite {
+fn suite(folder: &FolderReport, rules: &[Rule]) -> TestSuite {
     let name = printable(folder.path.as_str());
     let mut suite = TestSuite::new(name.clone());
-    let mut add = |rule: &str, statement: Option<&str>| {
-        let findings: Vec<&Finding> = folder.findings.iter().filter(|finding| finding.rule == rule).collect();
-        let mut case = case(rule, &findings);
+    let mut add = |id: &str, rule: Option<&Rule>| {
+        let findings: Vec<&Finding> = folder.findings.iter().filter(|finding| finding.rule == id).collect();
+        let open = rule.and_then(|rule| rule.unanswered.as_deref());
+        let mut case = case(id, &findings, open);
         case.set_classname(name.clone());
-        if let Some(statement) = statement {
-            case.add_property(("statement", statement));
+        if let Some(rule) = rule {
+            case.add_property(("statement", rule.statement.as_str()));
         }
         suite.add_test_case(case);
     };
-    for (rule, statement) in rules {
-        add(rule, Some(statement));
+    for rule in rules {
+        add(&rule.id, Some(rule));
     }
     let mut further: Vec<&str> = folder.findings.iter().map(|finding| finding.rule.as_str()).collect();
     further.sort_unstable();
     further.dedup();
-    for rule in further.into_iter().filter(|rule| !rules.iter().any(|(known, _)| known == rule)) {
+    for rule in further.into_iter().filter(|rule| !rules.iter().any(|known| known.id == *rule)) {
         add(rule, None);
     }
     suite
 }
 
-/// An error fails the case, what could not be determined skips it, and the rest is its output.
-fn case(rule: &str, findings: &[&Finding]) -> TestCase {
+/// An error fails the case, what could not be determined skips it, and the rest is its output. A rule with an `open`
+/// question is skipped as well where nothing was found: that it is kept would be an answer nobody gave.
+fn case(rule: &str, findings: &[&Finding], open: Option<&str>) -> TestCase {
     let worst = findings.iter().map(|finding| finding.severity).max();
     let (deciding, rest): (Vec<&Finding>, Vec<&Finding>) =
         findings.iter().partition(|finding| finding.severity > Severity::Warning && Some(finding.severity) == worst);
-    let status = match deciding.first() {
-        None => TestCaseStatus::success(),
-        Some(first) => {
+    let status = match (deciding.first(), open) {
+        (None, Some(open)) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(printable(&format!("unknown: nobody answered {open}"))).set_type("UNANSWERED");
+            status
+        }
+        (None, None) => TestCaseStatus::success(),
+        (Some(first), _) => {
             let mut status = match first.severity {
                 Severity::Error => TestCaseStatus::non_success(NonSuccessKind::Failure),
                 _ => TestCaseStatus::skipped(),

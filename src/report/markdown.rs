@@ -72,7 +72,7 @@ fn overview(page: &mut Page, report: &Report) {
     page.push("| folder | verdict | val_bpb | headroom | findings |\n|---|---|--:|--:|---|\n");
     for folder in report.folders.iter().take(ROWS) {
         let cells = [
-            cell_code(folder.path.as_str()),
+            cell_code(facts::name(folder)),
             verdict_text(folder.verdict).to_owned(),
             folder.scores.val_bpb_mean.map_or_else(unknown, |mean| format!("{mean:.5}")),
             folder.size.headroom.map_or_else(unknown, thousands),
@@ -89,7 +89,7 @@ fn unknown() -> String {
 
 fn section(page: &mut Page, folder: &FolderReport) {
     let verdict = verdict_text(folder.verdict);
-    page.push(&format!("### {}: {verdict} ({})\n\n", code(folder.path.as_str()), facts::tally(folder)));
+    page.push(&format!("### {}: {verdict} ({})\n\n", code(facts::name(folder)), facts::tally(folder)));
     if facts::is_a_folder(folder) {
         page.push(&scores(folder));
     }
@@ -125,7 +125,9 @@ fn scores(folder: &FolderReport) -> String {
         ("size", facts::size(&folder.size)),
         ("track", facts::track(folder)),
     ];
-    rows.extend(folder.significance.iter().map(|test| ("significance", facts::significance(test))));
+    // The tests by which the policies are decided; the other readings are in the plain report and in JSON.
+    let deciding = folder.significance.iter().filter(|test| test.decides);
+    rows.extend(deciding.map(|test| ("significance", facts::significance(test))));
     let mut text = String::from("| | |\n|---|---|\n");
     for (name, value) in rows {
         let _ = writeln!(text, "| {name} | {} |", prose(&value));
@@ -156,9 +158,12 @@ fn runs(folder: &FolderReport) -> String {
     if folder.runs.len() > RUNS {
         let _ = writeln!(text, "\n{} more runs.", folder.runs.len() - RUNS);
     }
-    text += "\n| bytes | |\n|---|--:|\n";
-    for (name, bytes) in facts::accountings(&folder.size) {
-        let _ = writeln!(text, "| {} | {bytes} |", prose(&name));
+    text += "\n| bytes | | |\n|---|--:|---|\n";
+    for row in facts::accountings(&folder.size) {
+        let _ = writeln!(text, "| {} | {} | {} |", prose(&row.label), thousands(row.bytes), prose(&row.remark));
+    }
+    if !folder.size.programs.is_empty() {
+        let _ = writeln!(text, "\nPrograms of the system that the scripts call: {}.", folder.size.programs.join(", "));
     }
     text + "\n</details>\n\n"
 }

@@ -25,10 +25,12 @@ use serde::Serialize;
 pub use code::Code;
 pub use explanation::{Explanation, Topic};
 pub use finding::{Confidence, Evidence, Finding, Severity};
-pub use folder_report::{FolderReport, RunFacts, Scores, Significance, Size, Verdict};
+pub use folder_report::{ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Verdict};
 pub use place::Root;
 pub use significance::{p_value, significance_table};
-pub use text::{one_line, thousands};
+pub use text::{cut, one_line, thousands};
+
+use crate::rulebook::{Rule, Rulebook};
 
 /// Characters of a message that are kept, in every format: a message is a sentence, not a file.
 const MAX_MESSAGE: usize = 2_000;
@@ -53,6 +55,9 @@ pub struct Report {
     /// What annotations and SARIF state paths relative to.
     #[serde(skip)]
     pub root: Root,
+    /// The rules that formats with a catalogue show; the builtin ones where nothing is given.
+    #[serde(skip)]
+    pub book: Option<Rulebook>,
 }
 
 /// A folder that could not be read.
@@ -112,7 +117,20 @@ impl Report {
             folders,
             failures: Vec::new(),
             root: Root::default(),
+            book: None,
         }
+    }
+
+    /// Names the rulebook that the folders were verified by, where it is not the builtin one.
+    pub fn with_rulebook(mut self, book: Rulebook) -> Report {
+        self.book = Some(book);
+        self
+    }
+
+    /// The repository and the rules of the challenge.
+    fn catalogue(&self) -> (String, Vec<Rule>) {
+        let book = self.book.clone().or_else(|| Rulebook::builtin().ok());
+        book.map(|book| (book.repository, book.rules)).unwrap_or_default()
     }
 
     /// Adds the folders that could not be read.

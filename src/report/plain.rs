@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::group::{Group, groups};
 use super::pen::Pen;
 use super::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
-use super::{FolderReport, Look, Report, RunFacts, Severity, facts, one_line, place};
+use super::{Finding, FolderReport, Look, Report, RunFacts, Severity, facts, one_line, place};
 
 /// Findings that are shown in short before the runs.
 const WORST: usize = 3;
@@ -40,11 +40,22 @@ pub(super) fn render(report: &Report, look: Look) -> String {
             let word = Pen { colour: look.colour }.alarm("unread");
             let _ = writeln!(text, "{word}  {}  ({})", one_line(failure.path.as_str()), one_line(&failure.reason));
         }
-    } else if look.details && report.folders.len() + report.failures.len() > 1 {
+    } else if let Some(head) = first_to_explain(report).filter(|_| look.width.is_some()) {
+        let hint = format!("caddie explain {} says what that means and how it is cleared", one_line(head.name()));
+        text.push('\n');
+        text.push_str(&wrapped("", &hint, 2, look.width));
+    }
+    if !look.quiet && look.details && report.folders.len() + report.failures.len() > 1 {
         text.push('\n');
         text.push_str(&report.render_table(look));
     }
     text
+}
+
+/// The gravest finding of the first folder that has any, where it is one to act on.
+fn first_to_explain(report: &Report) -> Option<&Finding> {
+    let first = report.folders.iter().find_map(|folder| folder.findings.first());
+    first.filter(|finding| finding.severity > Severity::Info)
 }
 
 /// One folder and how it is shown.
@@ -56,7 +67,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn headline(&self, text: &mut String) {
-        let path = one_line(self.folder.path.as_str());
+        let path = one_line(facts::name(self.folder));
         let (verdict, tally) = (self.folder.verdict, facts::tally(self.folder));
         let used = verdict.name().len() + columns(&path) + columns(&tally) + 6;
         // A long path leaves the tally a line of its own rather than broken in the middle.
@@ -115,11 +126,22 @@ impl Page<'_> {
             return;
         }
         let rows = facts::accountings(&self.folder.size);
-        let label = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
-        let digits = rows.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
+        let label = rows.iter().map(|row| columns(&row.label)).max().unwrap_or(0);
+        let digits = rows.iter().map(|row| thousands(row.bytes).len()).max().unwrap_or(0);
         let _ = writeln!(text, "\n  bytes");
-        for (name, bytes) in rows {
-            let _ = writeln!(text, "  {name:label$}  {bytes:>digits$}");
+        for row in rows {
+            let label = format!("{}{}", row.label, " ".repeat(label - columns(&row.label)));
+            let number = format!("  {label}  {:>digits$}", thousands(row.bytes));
+            if row.remark.is_empty() {
+                let _ = writeln!(text, "{number}");
+            } else {
+                let indent = columns(&number) + 2;
+                text.push_str(&wrapped(&format!("{number}  "), &row.remark, indent, self.look.width));
+            }
+        }
+        let programs = &self.folder.size.programs;
+        if !programs.is_empty() {
+            let _ = writeln!(text, "  programs of the system: {}", programs.join(", "));
         }
     }
 
@@ -128,7 +150,10 @@ impl Page<'_> {
             return;
         }
         let _ = writeln!(text, "\n  significance");
-        text.push_str(&super::significance_table(self.folder));
+        for line in super::significance_table(self.folder).lines() {
+            let fitted = self.look.width.map(|width| cut(line, width));
+            let _ = writeln!(text, "{}", fitted.as_deref().unwrap_or(line));
+        }
     }
 
     fn details(&self, text: &mut String) {

@@ -10,6 +10,7 @@ pub(super) fn of_code(code: Code) -> &'static str {
         MissingReadme => "Add a README.md that explains the submission and states its results.",
         MissingSubmissionJson => "Add submission.json with author, github_id, name, date and val_bpb.",
         MissingTrainScript | EmptyTrainScript => "Ship the script that the logs are of, as train_gpt.py.",
+        MissingFile => "Add the file; the finding says what it is to hold.",
         MissingLog | SeedWithoutLog => "Add the log that the script wrote for each claimed run, unedited.",
         NonstandardScriptName | NonstandardJsonName => "Rename the file to the name that the README asks for.",
         UnreadableFile => "Ship regular files, readable and in UTF-8; replace links by what they point to.",
@@ -58,14 +59,16 @@ pub(super) fn of_code(code: Code) -> &'static str {
             "State val_loss in nats per token and val_bpb in bits per byte of the same evaluation."
         }
         WrongHardware | WrongWorldSize | JsonHardwareNeLog => {
-            "Time a record on 8 H100 SXM, or submit outside the record track; state the machine of the logs."
+            "Time a record on the track's machine, or submit outside the record track; state the machine of the logs."
         }
         ConfigDrift => "Run every seed with one configuration, or say in README.md what differs.",
         MultiRunLog | ResumedRun | OfficialScoreInSecondLog | TrailingWorseMetric => {
             "Ship one log a run, from its first step to its official score; say in README.md where it is otherwise."
         }
         PartialValidation => "Score the whole validation split.",
-        Below0005Nats => "Nothing is wrong in the files: the improvement is smaller than the README asks of a record.",
+        Below0005Nats => {
+            "Improve the score further, or leave it: nothing is wrong in the files, and later records were merged below it."
+        }
         NatsAcrossTokenizers => "Compare val_bpb across tokenizers; nats per token are comparable within one only.",
         ReadmeWithoutResults => "Add a table of results with a row a seed.",
         ReadmeIncomplete => "Add the file, or take the reference out of README.md.",
@@ -74,7 +77,22 @@ pub(super) fn of_code(code: Code) -> &'static str {
         }
         RecipeNeLog => "Ship the recipe that the runs were trained with; the logs embed it.",
         TrackUnknown => "Name one of the challenge's tracks, or leave the key out.",
-        _ => "Correct the number or file that the evidence shows, or explain the difference in README.md.",
+        FolderNameNeScore => "State in the folder's name the score that submission.json claims, or none.",
+        JsonBytesNotMax => "State the total of the largest run, for the cap holds for each.",
+        JsonNeReadme => "State one score in both files, and ship the log that it comes from.",
+        JsonMetricNeLog => "Name the metric whose line gives the claimed score.",
+        LogLabel | LogNameVsContent | ReadmeRunLabel => {
+            "Name the run by what its log states, or say in README.md what it is."
+        }
+        LogTotal => "State the total that the logs print, or ship a log of the compression that ships.",
+        ReadmeTableApprox => "Copy the numbers from the logs, or say in the table that they are rounded.",
+        TrainShards => {
+            "Say in README.md where the training shards come from, and that none holds validation documents."
+        }
+        JsonBytesNeLog | JsonCodeBytesNeLog | JsonDiagNeLog | JsonModelBytesNeLog | JsonTimeNeLog | JsonStepsNeLog
+        | JsonMsPerStepNeLog | SeedScoreNeLog | SeedBytesNeLog | SeedStepsNeLog | SeedTrainTimeNeLog
+        | SeedEvalTimeNeLog | ReadmeScoreNeLog | ReadmeDiagNeLog | ReadmeBytesNeLog | ReadmeTimeNeLog
+        | ReadmeStepsNeLog => "Copy the number from the log, or ship the log that the number is from.",
     }
 }
 
@@ -82,6 +100,9 @@ pub(super) fn of_code(code: Code) -> &'static str {
 pub(super) fn of_rule(rule: &Rule) -> String {
     if let Some(clear) = &rule.clear {
         return clear.clone();
+    }
+    if let Some(text) = of_one_rule(&rule.id) {
+        return text.to_owned();
     }
     let family = rule.id.split('-').next().unwrap_or("");
     let text = match family {
@@ -96,4 +117,53 @@ pub(super) fn of_rule(rule: &Rule) -> String {
         _ => "Correct what the evidence shows, or explain it in README.md.",
     };
     text.to_owned()
+}
+
+/// Where the advice for the whole family would miss the point.
+fn of_one_rule(id: &str) -> Option<&'static str> {
+    Some(match id {
+        "pkg-readme" => "Add a README.md that says what was done and shows its results, seed by seed.",
+        "pkg-log" => "Add the log that the script wrote for each claimed run, unedited.",
+        "pr-one-new-folder" => "Take every change outside of the one new folder out of the pull request.",
+        "pkg-json" => "Add the keys that the finding names to submission.json, as valid JSON.",
+        "pkg-log-source-match" => "Ship exactly the script that ran, or say in README.md what was changed afterwards.",
+        "pkg-minimal" => "Remove what the submission does not need, or say in README.md what it is for.",
+        "pkg-folder-name" => "Rename the folder to YYYY-MM-DD_description.",
+        "pkg-record-folder" => "Move the folder into the track that submission.json names, or correct the name.",
+        "pkg-run-command" => "Write the command and its environment into README.md as they were used.",
+        "pkg-requirements" => "Add a requirements.txt, or say in README.md how the packages are installed.",
+        "pkg-no-secrets-paths" => "Replace the secret or path in the files, and revoke the secret: it was published.",
+        "pkg-headline" => {
+            "State the mean of the official metric over the shipped logs, with the digits that they print."
+        }
+        "size-tokenizer-free" => "Leave it: the tokenizer is not counted.",
+        "size-runtime-payload" => {
+            "Count the file with the code, or say in README.md why it is no part of the artifact."
+        }
+        "size-code-one-file" => "Move the code into train_gpt.py, or count the files that the finding names with it.",
+        "size-no-stub" => "Ship the code in train_gpt.py itself, and count that.",
+        "size-external-binary" => {
+            "Name the program in README.md as a prerequisite, and let the scored script not fetch it."
+        }
+        "size-claims-agree" => "Copy the bytes of the logs into submission.json and README.md.",
+        "size-scored-artifact" => "Score the model reloaded from its compressed file, and ship that log.",
+        "time-eval-scope" => "Say in README.md what the evaluation's clock contains, and what the whole took.",
+        "time-gptq-train-data" | "time-gptq-reserve" => {
+            "Set more time aside for calibration, so that it ends within the training clock, and run again."
+        }
+        "time-gptq-selfgen" => "Say in README.md how long generation and calibration took after training.",
+        "time-nonrecord" => "Say in README.md how long training and evaluation took.",
+        "stat-seed-choice" => "Report every seed that was run, or say why one is left out.",
+        "stat-margin" => "Improve the score further, or leave it: later records were merged below the margin.",
+        "stat-p01" | "stat-frontier-p25" => {
+            "Add runs with further seeds of the one configuration; more of them, or less spread, lower p."
+        }
+        "stat-baseline" => "Compare with the record that the finding names, or say in README.md why with another.",
+        "bpb-denominator" | "bpb-leading-space" | "bpb-sidecar" => {
+            "Count the UTF-8 bytes of the original text of the validation split, and score again."
+        }
+        "val-full" => "Score the whole validation split.",
+        "val-train-disjoint" => "Say in README.md where the training shards come from.",
+        _ => return None,
+    })
 }

@@ -11,10 +11,10 @@ use serde_sarif::sarif::{
 };
 use sha2::{Digest, Sha256};
 
-use super::explanation::{Explanation, Topic, links};
+use super::explanation::{Explanation, Topic};
 use super::text::{cut, printable};
 use super::{Evidence, Finding, FolderReport, Report, Severity, json, place};
-use crate::rulebook::{Rule, Rulebook};
+use crate::rulebook::Rule;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 const HOME: &str = "https://github.com/openai/parameter-golf";
@@ -53,6 +53,7 @@ pub(super) fn render(report: &Report) -> String {
 
 /// The rules that results point to, by index.
 struct Rules {
+    repository: String,
     known: Vec<Rule>,
     /// Ids that the rulebook lacks; none is expected.
     others: Vec<String>,
@@ -60,13 +61,13 @@ struct Rules {
 
 impl Rules {
     fn of(report: &Report) -> Rules {
-        let known = Rulebook::builtin().map(|book| book.rules).unwrap_or_default();
+        let (repository, known) = report.catalogue();
         let known: Vec<Rule> = known.into_iter().filter(|rule| !rule.checks.is_empty()).collect();
         let ids = report.folders.iter().flat_map(|folder| &folder.findings).map(|finding| &finding.rule);
         let mut others: Vec<String> = ids.filter(|id| !known.iter().any(|rule| rule.id == **id)).cloned().collect();
         others.sort();
         others.dedup();
-        Rules { known, others }
+        Rules { repository, known, others }
     }
 
     fn index(&self, id: &str) -> Option<i64> {
@@ -79,13 +80,14 @@ impl Rules {
             let text = format!("Rule {}.", printable(id));
             ReportingDescriptor::builder().id(id.as_str()).short_description(multiformat(&text, None)).build()
         });
-        self.known.iter().map(descriptor).chain(others).collect()
+        self.known.iter().map(|rule| descriptor(rule, &self.repository)).chain(others).collect()
     }
 }
 
-fn descriptor(rule: &Rule) -> ReportingDescriptor {
-    let explanation = Explanation::new(Topic::Rule(rule), |_| None);
-    let uri = rule.citations.iter().flat_map(|citation| links(citation)).next().unwrap_or_else(|| HOME.to_owned());
+fn descriptor(rule: &Rule, repository: &str) -> ReportingDescriptor {
+    let explanation = Explanation::new(Topic::Rule(rule), repository, |_| None);
+    let mut links = rule.citations.iter().flat_map(|citation| citation.links(repository));
+    let uri = links.next().unwrap_or_else(|| HOME.to_owned());
     let authority = serde_json::to_value(rule.authority).unwrap_or_default();
     let mut more = BTreeMap::from([
         ("precision".to_owned(), json!("high")),
@@ -93,7 +95,7 @@ fn descriptor(rule: &Rule) -> ReportingDescriptor {
         ("authority".to_owned(), authority),
     ]);
     if let Some(since) = &rule.since {
-        more.insert("since".to_owned(), json!(since));
+        more.insert("since".to_owned(), json!(since.to_string()));
     }
     let tags = vec!["parameter-golf".to_owned(), rule.id.split('-').next().unwrap_or("rule").to_owned()];
     ReportingDescriptor::builder()

@@ -13,8 +13,9 @@ pub fn significance_table(report: &FolderReport) -> String {
     for block in report.significance.chunk_by(|a, b| pair(a) == pair(b)) {
         let Some(first) = block.first() else { continue };
         let runs = if first.baseline_n == 0 { String::new() } else { format!(", {} runs", first.baseline_n) };
+        let marks = if block.iter().any(|row| row.decides && row.p_value.is_some()) { "; * decides" } else { "" };
         let (sample, name) = (one_line(&first.sample), one_line(&first.baseline_name));
-        let _ = writeln!(text, "  {sample} (n = {}) against {name}{runs}", first.n);
+        let _ = writeln!(text, "  {sample} (n = {}) against {name}{runs}{marks}", first.n);
         if block.iter().all(|row| row.p_value.is_none()) {
             let delta = block.iter().find_map(|row| row.delta.filter(|_| row.unit == "bpb"));
             let delta = delta.map_or_else(String::new, |delta| format!("{delta:+.5} bpb; "));
@@ -23,7 +24,7 @@ pub fn significance_table(report: &FolderReport) -> String {
         }
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
-        table.set_header(["    test", "unit", "delta", "margin", "t", "df", "p", "policy (* decides)"]);
+        table.set_header(["    test", "unit", "delta", "margin", "t", "df", "p", "policy"]);
         for row in block {
             table.add_row(cells(row));
         }
@@ -53,21 +54,24 @@ fn cells(row: &Significance) -> [String; 8] {
     let number =
         |value: Option<f64>, digits: usize| value.map_or_else(String::new, |value| format!("{value:.digits$}"));
     let verdict = match (row.passes, &row.note) {
-        (_, Some(note)) => one_line(note),
+        (_, Some(_)) if row.policy.is_some() => "no test for".to_owned(),
+        (_, Some(_)) => "no test".to_owned(),
         (Some(true), _) => "passes".to_owned(),
         (Some(false), _) => "fails".to_owned(),
-        (None, None) => "no policy".to_owned(),
+        (None, None) => "for comparison".to_owned(),
     };
     let policy = row.policy.as_deref().map_or_else(String::new, |policy| format!(" {policy}"));
-    let mark = if row.decides { " *" } else { "" };
+    // In front, where a narrow terminal cuts nothing.
+    let mark = if row.decides { '*' } else { ' ' };
+    let note = row.note.as_deref().map_or_else(String::new, |note| format!(": {}", one_line(note)));
     [
-        format!("    {}", row.test),
+        format!("  {mark} {}", row.test),
         row.unit.clone(),
         number(row.delta, 5),
         row.margin.to_string(),
         number(row.statistic, 2),
         number(row.df, 2),
         row.p_value.map_or_else(String::new, p_value),
-        format!("{verdict}{policy}{mark}"),
+        format!("{verdict}{policy}{note}"),
     ]
 }

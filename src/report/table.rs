@@ -6,10 +6,12 @@ use std::fmt::Write;
 use super::group::groups;
 use super::pen::Pen;
 use super::text::{columns, counted, cut, printable, thousands};
-use super::{Finding, FolderReport, Look, Report, Severity, Verdict, facts, one_line};
+use super::{FolderReport, Look, Report, Severity, Verdict, facts, one_line};
 
 /// Columns before the folder's name on a terminal.
 const NAMES: [&str; 6] = ["verdict", "val_bpb ± std", "runs", "bytes", "headroom", "err/unk/warn"];
+/// Columns that a cut text keeps on the narrowest terminal.
+const NARROW: usize = 20;
 /// What a row that was not read says instead of a verdict.
 const UNREAD: &str = "unread";
 
@@ -33,7 +35,7 @@ fn for_terminal(report: &Report, pen: Pen, width: usize) -> String {
     let widths: Vec<usize> = (0..NAMES.len()).map(column).collect();
     let used = widths.iter().map(|width| width + 2).sum::<usize>();
     let room = width.saturating_sub(used);
-    let name = |folder: &FolderReport| printable(folder.path.file_name().unwrap_or(folder.path.as_str()));
+    let name = |folder: &FolderReport| printable(folder.path.file_name().unwrap_or(facts::name(folder)));
     // One layout for all rows: names in the row where all of them fit, else in lines of their own.
     let beside = report.folders.iter().all(|folder| columns(&name(folder)) <= room);
     let indent = widths.first().map_or(0, |width| width + 2);
@@ -60,7 +62,7 @@ fn for_terminal(report: &Report, pen: Pen, width: usize) -> String {
             let _ = writeln!(text, "{:indent$}{}", "", name(folder));
         }
         if let Some(worst) = worst(folder) {
-            let worst = cut(&worst, width.saturating_sub(indent).max(20));
+            let worst = cut(&worst, width.saturating_sub(indent).max(NARROW));
             let _ = writeln!(text, "{:indent$}{}", "", pen.dim(&worst));
         }
     }
@@ -71,7 +73,7 @@ fn for_terminal(report: &Report, pen: Pen, width: usize) -> String {
             pen.alarm(&format!("{UNREAD:width$}", width = indent.saturating_sub(2))),
             printable(failure.path.as_str())
         );
-        let reason = cut(&printable(&failure.reason), width.saturating_sub(indent).max(20));
+        let reason = cut(&printable(&failure.reason), width.saturating_sub(indent).max(NARROW));
         let _ = writeln!(text, "{:indent$}{reason}", "");
     }
     text
@@ -89,7 +91,7 @@ fn for_pipe(report: &Report) -> String {
     for folder in &report.folders {
         let count = |severity| folder.count(severity).to_string();
         rows.push(vec![
-            cell(folder.path.as_str()),
+            cell(facts::name(folder)),
             cell(folder.track.as_deref().unwrap_or("?")),
             folder.verdict.name().to_owned(),
             folder.scores.val_bpb_mean.map_or_else(unknown, |mean| format!("{mean:.8}")),
@@ -164,12 +166,7 @@ fn line(cells: &[String; 6], widths: &[usize], name: &str) -> String {
 fn worst(folder: &FolderReport) -> Option<String> {
     let group = groups(&folder.findings).into_iter().next()?;
     let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
-    Some(one_line(&format!("{} {}{}: {}", head.severity.name(), kind(head), group.times(), group.message())))
-}
-
-/// A finding's code, else its rule.
-fn kind(finding: &Finding) -> &str {
-    finding.code.map_or(finding.rule.as_str(), |code| code.name())
+    Some(one_line(&format!("{} {}{}: {}", head.severity.name(), head.name(), group.times(), group.message())))
 }
 
 /// How often each kind occurs, gravest and most frequent first, and how the folders fare.
@@ -178,7 +175,7 @@ fn totals(text: &mut String, report: &Report, pen: Pen, width: Option<usize>) {
     for folder in &report.folders {
         let mut seen = std::collections::BTreeSet::new();
         for finding in &folder.findings {
-            let key = (finding.severity, kind(finding), finding.rule.as_str());
+            let key = (finding.severity, finding.name(), finding.rule.as_str());
             let entry = kinds.entry(key).or_default();
             entry.0 += 1;
             entry.1 += usize::from(seen.insert(key));
@@ -194,8 +191,10 @@ fn totals(text: &mut String, report: &Report, pen: Pen, width: Option<usize>) {
         for ((severity, kind, rule), (count, folders)) in kinds {
             let pad = " ".repeat(8_usize.saturating_sub(severity.name().len()));
             let rule = if kind == rule { String::new() } else { format!(" ({})", one_line(rule)) };
-            let severity = pen.severity(severity);
-            let _ = writeln!(text, "{count:>finds$}  {folders:>7}  {severity}{pad}  {}{rule}", one_line(kind));
+            let name = format!("{}{rule}", one_line(kind));
+            let used = finds + 21;
+            let name = width.map_or_else(|| name.clone(), |width| cut(&name, width.saturating_sub(used).max(NARROW)));
+            let _ = writeln!(text, "{count:>finds$}  {folders:>7}  {}{pad}  {name}", pen.severity(severity));
         }
     }
     let of = |verdict| report.folders.iter().filter(|folder| folder.verdict == verdict).count();

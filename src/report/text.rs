@@ -57,7 +57,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// At most `max` columns, with an ellipsis where something is left out.
-pub(super) fn cut(text: &str, max: usize) -> String {
+pub fn cut(text: &str, max: usize) -> String {
     if columns(text) <= max {
         return text.to_owned();
     }

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 const RECORDS_2026: &str = include_str!("ladder-2026.toml");
 
 /// The rows of a track, oldest first.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ladder {
     pub name: String,

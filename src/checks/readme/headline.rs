@@ -140,6 +140,8 @@ pub(super) fn labelled(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
             }
             Field::BytesTotal | Field::BytesModel | Field::BytesCode | Field::Steps => exact(context, claim),
             Field::EvalSeconds => eval_time(context, claim),
+            Field::TrainSeconds => exact(context, claim),
+            Field::PreQuantValBpb => before_quantisation(context, claim),
             _ => None,
         });
     }
@@ -160,6 +162,23 @@ fn exact(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let field = claim.field.name();
     let message = format!("README.md says {field} {}, which is in no log (the first says {first})", claim.stated.value);
     Some(mismatch(context, claim, message, first).severity(Severity::Info).confidence(Confidence::Medium))
+}
+
+/// A score before quantisation that no log prints, and no mean of theirs is.
+fn before_quantisation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let logged = context.runs().iter().find_map(|run| run.pre_quant_val_bpb)?;
+    let means = other_means(context.runs(), Field::PreQuantValBpb).into_iter();
+    let means = means.chain(other_means(context.runs(), Field::ValBpb));
+    if context.every_run().any(|run| claim.is_of(run)) || means.into_iter().any(|mean| claim.stated.near(mean)) {
+        return None;
+    }
+    let message = format!(
+        "README.md says val_bpb {} before quantisation, which is in no log (the first says {logged})",
+        claim.stated.value
+    );
+    let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
+    let finding = finding.confidence(Confidence::Medium).measured(logged).claimed(claim.stated.value);
+    Some(finding.at("README.md", Some(claim.line), claim.text.clone()))
 }
 
 /// `15.1 MB` of an artifact that has 15,878,809 bytes, which are 15.1 MiB.

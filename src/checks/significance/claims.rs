@@ -3,9 +3,8 @@
 use super::baseline::{Baseline, runs_of};
 use super::named;
 use crate::checks::{Context, Track};
-use crate::folder::{NatsPair, Stated};
+use crate::folder::{NatsPair, Stated, files};
 use crate::report::{Code, Confidence, Finding, Severity, p_value};
-use crate::rulebook::Ladder;
 use crate::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
 /// Spellings of submission.json.
@@ -44,6 +43,17 @@ pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
     Some(finding.at(context.json_name(), line, format!("\"{key}\": {}", value.value)))
 }
 
+/// Whether README.md speaks of the margin, `0.005 nats` or `the 0.005-nat bar`: it then says that it is cleared.
+pub fn names_margin(context: &Context<'_>, margin: f64) -> bool {
+    let margin = margin.to_string();
+    let text = files::read_text(&context.folder.path.join("README.md")).unwrap_or_default();
+    text.match_indices(&margin).any(|(at, _)| {
+        let before = text.get(..at).is_some_and(|before| !before.ends_with(|c: char| c.is_ascii_digit() || c == '.'));
+        let after = text.get(at + margin.len()..).unwrap_or_default();
+        before && after.trim_start_matches([' ', '-', '*', '`']).to_ascii_lowercase().starts_with("nat")
+    })
+}
+
 /// Claimed t, df and p, recomputed against the named baseline, else against the one at hand.
 pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Finding> {
     let claims: Vec<_> =
@@ -53,7 +63,7 @@ pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Find
         return Vec::new();
     }
     let named_pr = stated(context, &BASELINE_PR).map(|(_, pr, _)| pr.value as u64);
-    let row = named_pr.and_then(|pr| Ladder::builtin().ok()?.pull_request(pr)).map(Baseline::of_row);
+    let row = named_pr.and_then(|pr| context.rulebook.records.pull_request(pr)).map(Baseline::of_row);
     let sure = row.is_some();
     let Some(baseline) = row.as_ref().or(at_hand) else { return Vec::new() };
     let margin = context.rulebook.policies.iter().map(|policy| policy.margin).fold(0.0, f64::max);
@@ -133,7 +143,7 @@ impl Recomputed {
 
 /// Differences in nats that another tokenizer's ratio makes of those in bits per byte, and the own one does not.
 pub fn nats(context: &Context<'_>) -> Option<Finding> {
-    let ladder = Ladder::builtin().ok()?;
+    let ladder = &context.rulebook.records;
     let own = runs_of(context.folder).ratio()?;
     // Nats per byte, as some read the README's 0.005, are a unit of their own and not another tokenizer's.
     let per_byte = |pair: &NatsPair| pair.fits(std::f64::consts::LN_2.recip());

@@ -111,7 +111,7 @@ impl Question<'_> {
             let known = self.ladder.alphabet(ratio).map(|alphabet| alphabet.id.clone());
             known.unwrap_or_else(|| format!("no known tokenizer ({ratio:.5} bpb a nat)"))
         };
-        format!("not comparable: {} against {}; bpb is", name(self.sample), name(&self.baseline.sample))
+        format!("not comparable: {} against {}; compare in bpb", name(self.sample), name(&self.baseline.sample))
     }
 
     fn why_not(&self, undefined: Undefined, test: Test) -> String {
@@ -161,7 +161,7 @@ mod tests {
     fn nats_per_token_are_never_compared_across_tokenizers() {
         let rows = all(&row(1736).0, &row(1626).1);
         for row in rows.iter().filter(|row| row.unit == "nats/token") {
-            assert_eq!(row.note.as_deref(), Some("not comparable: sp8192-caseops against sp8192; bpb is"));
+            assert_eq!(row.note.as_deref(), Some("not comparable: sp8192-caseops against sp8192; compare in bpb"));
             assert_eq!((row.p_value, row.passes, row.baseline, row.delta), (None, None, None, None));
         }
         assert!(rows.iter().filter(|row| row.unit != "nats/token").all(|row| row.p_value.is_some()));

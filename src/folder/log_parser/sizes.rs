@@ -14,6 +14,12 @@ impl Parser {
             self.code_size(rest);
         } else if let Some(rest) = named("Total submission size", "total submission size") {
             self.total_size(rest);
+        } else if let Some((label, rest)) = line.strip_prefix("Total ").and_then(|rest| rest.split_once(" submission:"))
+        {
+            // `Total mixed submission: 15781176 bytes (FITS 16MB)`, after a size in another format.
+            if let Some((_, bytes)) = labelled_bytes(&format!(":{rest}")) {
+                self.total(Some(label), bytes);
+            }
         } else if line.starts_with("budget:") || line.starts_with("artifact:") {
             self.budget(line);
         } else if line.starts_with("Raw model: ") || line.contains(" model: ") && line.contains(" | Total submission: ")

@@ -50,7 +50,20 @@ pattern!(
     BYTES,
     r"(?i)\b(total submission size|total size|artifact size|artifact|code size|serialized model|code|model)\b[^:|]{0,40}:\s*(\d[\d,]*)(?:\s*bytes|\s*b\b|\s*\+|\))"
 );
-pattern!(STEPS, r"(?i)(?:stopped at\s+(\d[\d,]{2,})\s*/|^(?:[->*]\s+)?(?:training:\s*)?(\d,?\d{3})\s+steps in\s)");
+pattern!(
+    STEPS,
+    r"(?i)(?:stopped at\s+(\d[\d,]{2,})\s*/|^(?:[->*]\s+)?(?:training:\s*)?(\d,?\d{3})\s+steps in\s|^(?:[->*]\s+)?steps:\s*(\d[\d,]{2,})\s*/)"
+);
+pattern!(
+    /// `Pre-quant eval at stop: val_loss:2.0606, val_bpb:1.2172`, `Pre-quant val_bpb: 1.1616`.
+    PRE_QUANT,
+    r"(?i)^(?:[->*]\s+)?(?:(?:best|final)\s+)?pre-?quant(?:i[sz]ation)?\b[^:|=\d]{0,30}?[:=]?\s*(?:val_loss\s*[:=]\s*\d\.\d+\s*[,|]?\s*)?val_bpb\s*[:=]\s*(\d\.\d{4,10})\b"
+);
+pattern!(
+    /// `Train time: 600038ms (step_avg:43.54ms)`
+    TRAIN,
+    r"(?i)^(?:[->*]\s+)?train(?:ing)? time:\s*(\d{5,8}\s*ms)\b"
+);
 pattern!(EVAL, r"(?i)([~≈]?\d{2,4}(?:\.\d+)?\s*s)\s+(?:ttt\s+)?eval\b");
 pattern!(
     /// A number that may be a score.
@@ -83,6 +96,8 @@ pub(super) fn claims(line: &str, number: u64, fenced: bool) -> Vec<Claim> {
     claims.extend(place.sizes(bare, is_headline));
     claims.extend(place.bytes(bare));
     claims.extend(place.steps(bare));
+    claims.extend(place.first(&PRE_QUANT, bare, Field::PreQuantValBpb, Unit::One));
+    claims.extend(place.first(&TRAIN, bare, Field::TrainSeconds, Unit::Second));
     if is_headline {
         claims.extend(place.first(&EVAL, bare, Field::EvalSeconds, Unit::Second));
     }
@@ -194,10 +209,11 @@ impl Place<'_> {
         claims.collect()
     }
 
-    /// `Timed training stopped at 13780/20000 steps`, `7,103 steps in 600s`.
+    /// `Timed training stopped at 13780/20000 steps`, `7,103 steps in 600s`, `Steps: 13,100/20,000`.
     fn steps(&self, bare: &str) -> Option<Claim> {
         let found = STEPS.as_ref()?.captures(bare)?;
-        let stated = Stated::parse(found.get(1).or_else(|| found.get(2))?.as_str())?;
+        let steps = (1..=3).find_map(|index| found.get(index))?;
+        let stated = Stated::parse(steps.as_str())?;
         Some(self.claim(Field::Steps, Scope::Whole, "steps", stated))
     }
 }
@@ -257,7 +273,6 @@ mod tests {
             "Merged SOTA (PR #1019): **1.1147 BPB**. Delta: **-0.0325 BPB**.",
             "# Beats the baseline, 1.2244 BPB",
             "val_bpb (baseline): 1.2244",
-            "- Pre-quant val_bpb: 1.1616",
             "bpb improves by 0.0010",
             "**val_bpb of the baseline 1.2244**",
         ] {
@@ -268,10 +283,14 @@ mod tests {
 
     #[test]
     fn labelled_facts_are_read_wherever_they_stand() {
-        use Field::{BytesCode, BytesModel, BytesTotal, Steps, ValBpbStd};
+        use Field::{BytesCode, BytesModel, BytesTotal, PreQuantValBpb, Steps, TrainSeconds, ValBpbStd};
         for (line, field, value) in [
             ("- Timed training stopped at `13780/20000` steps due to the cap.", Steps, 13_780.0),
             ("- 7,103 steps in 600s (84ms/step)", Steps, 7_103.0),
+            ("- Steps: 13,100/20,000 (wallclock limited)", Steps, 13_100.0),
+            ("- Pre-quant val_bpb: 1.1616", PreQuantValBpb, 1.1616),
+            ("- Pre-quant eval at stop: `val_loss:2.0606`, `val_bpb:1.2172`", PreQuantValBpb, 1.2172),
+            ("- Train time: `600038ms` (`step_avg:43.54ms`)", TrainSeconds, 600.038),
             ("- Total submission size int8+zlib: `15863489 bytes`", BytesTotal, 15_863_489.0),
             ("- Code size for this standalone record script: `47716 bytes`", BytesCode, 47_716.0),
             ("- Serialized model int8+zlib: `15815847 bytes`", BytesModel, 15_815_847.0),

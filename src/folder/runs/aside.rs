@@ -10,6 +10,41 @@ use crate::folder::number::Stated;
 use crate::folder::run_log::RunLog;
 use crate::stats::mean;
 
+/// Words of a path that say what its log is of: another submission, or a trial of the script.
+const OTHERWISE: [&str; 10] =
+    ["baseline", "baselines", "reference", "references", "smoke", "dryrun", "dry", "debug", "wandb", "backup"];
+
+/// A log that is called a baseline, a reference or a trial is the submission's only where it gives a claimed score, or
+/// where nothing is claimed and there is no other.
+pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
+    let scores = || claims.iter().filter(|claim| claim.field == Field::ValBpb);
+    let claimed = |run: &RunLog| {
+        let lines = run.metric_lines.iter().map(|line| line.val_bpb);
+        let mut printed = lines.chain(run.val_bpb).chain(run.pre_quant_val_bpb);
+        printed.any(|printed| scores().any(|claim| claim.stated.agrees(printed)))
+    };
+    let word = |run: &RunLog| {
+        let path = run.log.as_str().to_ascii_lowercase();
+        let mut words = path.split(|c: char| !c.is_ascii_alphanumeric());
+        words.find_map(|word| OTHERWISE.into_iter().find(|otherwise| *otherwise == word))
+    };
+    let whose: Vec<Option<&str>> = runs.official.iter().map(|run| word(run).filter(|_| !claimed(run))).collect();
+    // The mean of what is called a baseline may be the claim, and a folder may be about nothing else.
+    let set_aside = runs.official.iter().zip(&whose).filter(|(_, word)| word.is_some());
+    let measured: Vec<f64> = set_aside.filter_map(|(run, _)| run.val_bpb).collect();
+    let is_claim = mean(&measured).is_some_and(|mean| scores().any(|claim| claim.stated.agrees(mean)));
+    let nothing_else = scores().next().is_none() && whose.iter().all(Option::is_some);
+    if is_claim || nothing_else {
+        return;
+    }
+    for (run, word) in std::mem::take(&mut runs.official).into_iter().zip(whose) {
+        match word {
+            Some(word) => runs.others.push(OtherLog { run, why: NotCounted::NamedOtherwise(word.to_owned()) }),
+            None => runs.official.push(run),
+        }
+    }
+}
+
 /// Of several logs with one seed, the one that gives the seed's claimed score is the run; unless another gives the
 /// score that is claimed for another seed, which is for the checks to report.
 pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
@@ -59,6 +94,27 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim]) {
     }
     for (run, claimed) in std::mem::take(&mut runs.official).into_iter().zip(claimed) {
         if claimed {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Where the headline is of the seeds that submission.json names, and not of all logs, logs of other seeds are further
+/// runs that it does not claim.
+pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
+    let Some(claim) = headline(claims) else { return };
+    let named = |run: &RunLog| run.seed.is_none_or(|seed| seeds.contains(&seed));
+    let scores = |runs: Vec<&RunLog>| runs.into_iter().filter_map(|run| run.val_bpb).collect::<Vec<f64>>();
+    let all = scores(runs.official.iter().collect());
+    let of_named = scores(runs.official.iter().filter(|run| run.seed.is_some() && named(run)).collect());
+    let is_mean = |scores: &[f64]| mean(scores).is_some_and(|mean| claim.agrees(mean));
+    if is_mean(&all) || !is_mean(&of_named) {
+        return;
+    }
+    for run in std::mem::take(&mut runs.official) {
+        if named(&run) {
             runs.official.push(run);
         } else {
             runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });

@@ -10,6 +10,9 @@ use crate::stats::mean;
 const SCORE_FIELDS: [&str; 6] =
     ["metric", "val_bpb", "val_loss", "eval_seconds", "eval_warmup_seconds", "ledger_sha256"];
 
+/// Facts that it states about the artifact that it scored, where it packs one.
+const SIZE_FIELDS: [&str; 4] = ["bytes_total", "bytes_model", "bytes_code", "bytes_code_uncompressed"];
+
 /// Joins each evaluation to the training of its seed, where its score is the claimed one or the only one; an
 /// evaluation that is neither is another log of that seed.
 pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
@@ -17,12 +20,11 @@ pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
         std::mem::take(&mut runs.official).into_iter().partition(RunLog::is_eval_only);
     let by_headline = evaluations_are_the_headline(&trainings, &evaluations, headline(claims));
     for evaluation in evaluations {
-        let training = trainings.iter_mut().find(|run| run.seed.is_some() && run.seed == evaluation.seed);
-        let Some(training) = training else {
+        let Some(training) = training_of(&trainings, &evaluation, claims).and_then(|at| trainings.get_mut(at)) else {
             runs.official.push(evaluation);
             continue;
         };
-        let claim = evaluation.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        let claim = training.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
         let gives = |run: &RunLog, claim: Stated| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
         let claimed = match claim {
             Some(claim) => gives(&evaluation, claim) && !gives(training, claim),
@@ -39,6 +41,17 @@ pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
     runs.official.sort_by(|a, b| a.log.cmp(&b.log).then(a.run_index.cmp(&b.run_index)));
 }
 
+/// The training whose model was evaluated: the one without a score whose claimed score it is, for the settings of an
+/// evaluation may name any seed; else the one of its seed.
+fn training_of(trainings: &[RunLog], evaluation: &RunLog, claims: &[Claim]) -> Option<usize> {
+    let by_claim = |run: &RunLog| {
+        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        run.val_bpb.is_none() && claim.zip(evaluation.val_bpb).is_some_and(|(claim, bpb)| claim.agrees(bpb))
+    };
+    let by_seed = |run: &RunLog| run.seed.is_some() && run.seed == evaluation.seed;
+    trainings.iter().position(by_claim).or_else(|| trainings.iter().position(by_seed))
+}
+
 /// Whether the headline is the mean, or one, of the evaluations' scores, and not of the trainings'.
 fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], claim: Option<Stated>) -> bool {
     let states = |runs: &[RunLog]| {
@@ -48,7 +61,8 @@ fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], cl
     states(evaluations) && !states(trainings)
 }
 
-/// One run of both: how it was trained and how large it is from the one, what it scored from the other.
+/// One run of both: how it was trained from the one, what it scored from the other; how large it is from the other where
+/// that says it, else from the one.
 fn join(training: &mut RunLog, evaluation: RunLog) {
     let own = training.lines.get("val_bpb").copied();
     training.superseded = training.metric_lines.iter().find(|line| Some(line.line) == own).cloned();
@@ -57,6 +71,21 @@ fn join(training: &mut RunLog, evaluation: RunLog) {
         if let Some(line) = evaluation.line(field) {
             training.score_lines.insert(field, line);
         }
+    }
+    // What was scored is what counts: an evaluation that packs the model again states the sizes of its own artifact.
+    if evaluation.bytes_total.is_some() {
+        for field in SIZE_FIELDS {
+            training.lines.remove(field);
+            if let Some(line) = evaluation.line(field) {
+                training.score_lines.insert(field, line);
+            }
+        }
+        training.bytes_total = evaluation.bytes_total;
+        training.bytes_total_label = evaluation.bytes_total_label;
+        training.bytes_model = evaluation.bytes_model;
+        training.bytes_model_label = evaluation.bytes_model_label;
+        training.bytes_code = evaluation.bytes_code;
+        training.bytes_code_uncompressed = evaluation.bytes_code_uncompressed;
     }
     training.score_log = Some(evaluation.log);
     training.metric = evaluation.metric;

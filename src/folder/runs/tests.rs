@@ -35,7 +35,7 @@ fn claim(scope: Scope, text: &str) -> Claim {
 }
 
 fn sort(logs: Vec<RunLog>, claims: &[Claim]) -> (Vec<(String, Option<f64>)>, Vec<NotCounted>) {
-    let runs = select(Utf8Path::new("/nowhere"), logs, claims);
+    let runs = select(Utf8Path::new("/nowhere"), logs, claims, &[]);
     let official = runs.official.iter().map(|run| (run.log.to_string(), run.val_bpb)).collect();
     (official, runs.others.into_iter().map(|other| other.why).collect())
 }
@@ -55,7 +55,7 @@ fn of_several_runs_in_a_file_the_claimed_one_counts_else_the_last_that_was_score
 #[test]
 fn an_evaluation_alone_gives_its_seeds_training_the_claimed_score() {
     let logs = || vec![evaluation("ttt/seed_1.log", 1, 1.125), run("train_seed1.log", 1, Some(1.25))];
-    let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Seed(1), "1.125")]);
+    let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Seed(1), "1.125")], &[]);
     let [joined] = runs.official.as_slice() else { panic!("one run: {:?}", runs.official) };
     assert_eq!((joined.log.as_str(), joined.val_bpb, joined.steps), ("train_seed1.log", Some(1.125), Some(100)));
     assert_eq!(joined.place("val_bpb"), (Utf8Path::new("ttt/seed_1.log"), Some(9)));
@@ -107,7 +107,20 @@ fn an_attempt_without_a_score_counts_only_where_its_seed_has_none() {
 #[test]
 fn the_last_validation_in_training_is_a_score_only_where_it_is_the_claim() {
     let log = || RunLog { pre_quant_val_bpb: Some(1.1898), pre_quant_val_loss: Some(2.0), ..run("a.log", 1, None) };
-    let runs = select(Utf8Path::new("/nowhere"), vec![log()], &[claim(Scope::Whole, "1.1898")]);
+    let runs = select(Utf8Path::new("/nowhere"), vec![log()], &[claim(Scope::Whole, "1.1898")], &[]);
     assert_eq!(runs.official[0].metric.as_deref(), Some(metric::IN_TRAINING));
     assert_eq!(sort(vec![log()], &[claim(Scope::Whole, "1.17")]).0, [("a.log".into(), None)]);
+}
+
+#[test]
+fn a_log_of_a_seed_that_is_not_named_is_a_further_one_where_the_claim_is_of_the_named() {
+    let logs = || vec![run("full.log", 42, Some(1.25)), run("train.log", 43, Some(1.125))];
+    let sorted = |claim_text: &str, seeds: &[i64]| {
+        let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Whole, claim_text)], seeds);
+        runs.official.iter().map(|run| run.log.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(sorted("1.125", &[43]), ["train.log"]);
+    assert_eq!(sorted("1.1875", &[43]).len(), 2, "the mean of both");
+    assert_eq!(sorted("1.125", &[]).len(), 2, "no seed is named");
+    assert_eq!(sorted("1.125", &[7]).len(), 2, "no log is of the named seed");
 }

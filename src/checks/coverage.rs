@@ -1,0 +1,120 @@
+//! What becomes of every rule: the checks that decide it, or why none does; and whether rulebook and registry agree.
+
+use camino::Utf8Path;
+
+use super::{Check, REGISTRY};
+use crate::rulebook::{Disposition, Flaw, Rule, Rulebook};
+use crate::{Error, Result};
+
+/// The builtin rulebook, or the one in a file.
+///
+/// # Errors
+/// When the file cannot be read, is no rulebook, or has a flaw: nothing is verified by half a rulebook.
+pub fn load(file: Option<&Utf8Path>) -> Result<Rulebook> {
+    let Some(path) = file else { return Rulebook::builtin() };
+    let book = Rulebook::read(path)?;
+    let flaws = flaws(&book);
+    let Some(first) = flaws.first() else { return Ok(book) };
+    let more = match flaws.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more; caddie rules --coverage --rulebook {path} lists them)"),
+    };
+    Err(Error::unreadable(path, format!("{first}{more}")))
+}
+
+/// Everything that is wrong with a rulebook: in itself, and against the registry of checks.
+pub fn flaws(book: &Rulebook) -> Vec<Flaw> {
+    let mut flaws = book.flaws();
+    for rule in &book.rules {
+        let reasons = rule.checks.iter().filter_map(|name| disagreement(book, rule, name));
+        flaws.extend(reasons.map(|reason| Flaw { line: Some(rule.line), rule: Some(rule.id.clone()), reason }));
+    }
+    flaws
+}
+
+/// Why a check cannot decide a rule that names it.
+fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
+    let Some(check) = check(name) else {
+        let known: Vec<&str> = REGISTRY.iter().map(|check| check.name).collect();
+        return Some(format!("checks: {name:?} is no check; the checks are {}", known.join(", ")));
+    };
+    // A check of files speaks to whatever rule a file's entry names.
+    let of_a_file = check.name == super::files::CHECK.name && book.files.iter().any(|file| file.rule == rule.id);
+    let speaks = of_a_file || check.rules.contains(&rule.id.as_str());
+    (!speaks).then(|| format!("checks: {name} speaks only to the rules {}", check.rules.join(", ")))
+}
+
+/// The check of this name.
+pub fn check(name: &str) -> Option<&'static Check> {
+    REGISTRY.iter().copied().find(|check| check.name == name)
+}
+
+/// How many rules each disposition has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub rules: usize,
+    pub checks: usize,
+    pub undecided: usize,
+    pub out_of_scope: usize,
+    pub missing: usize,
+    /// Rules with an open question, whatever their disposition.
+    pub unanswered: usize,
+}
+
+impl Counts {
+    /// Counts the rules of a book.
+    pub fn of(book: &Rulebook) -> Counts {
+        let mut counts = Counts { rules: book.rules.len(), ..Counts::default() };
+        for rule in &book.rules {
+            match rule.disposition() {
+                Some(Disposition::Checks(_)) => counts.checks += 1,
+                Some(Disposition::Undecided(_)) => counts.undecided += 1,
+                Some(Disposition::OutOfScope(_)) => counts.out_of_scope += 1,
+                None => counts.missing += 1,
+            }
+            counts.unanswered += usize::from(rule.unanswered.is_some());
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::rulebook::PARAMETER_GOLF_2026;
+
+    #[test]
+    fn every_rule_has_one_disposition_and_every_check_is_named_by_its_rules() {
+        let book = Rulebook::builtin().expect("loads");
+        assert_eq!(flaws(&book), Vec::new());
+        for check in REGISTRY {
+            assert!(!check.rules.is_empty() && check.about.ends_with('.'), "{} lacks metadata", check.name);
+            for id in check.rules {
+                let rule = book.rule(id).unwrap_or_else(|| panic!("{} lists {id}, no such rule", check.name));
+                assert!(rule.checks.iter().any(|name| name == check.name), "rule {id} does not name {}", check.name);
+            }
+        }
+        let names: HashSet<&str> = REGISTRY.iter().map(|check| check.name).collect();
+        assert_eq!(names.len(), REGISTRY.len(), "names are unique");
+        let counts = Counts::of(&book);
+        assert_eq!((counts.missing, counts.checks + counts.undecided + counts.out_of_scope), (0, counts.rules));
+    }
+
+    #[test]
+    fn a_rule_that_names_a_check_which_cannot_decide_it_is_a_flaw() {
+        let named = |checks: &str| {
+            let text = PARAMETER_GOLF_2026.replacen("checks = [\"package\"]", checks, 1);
+            flaws(&Rulebook::parse(&text).expect("parses")).iter().map(Flaw::to_string).collect::<Vec<_>>()
+        };
+        let found = named("checks = [\"pakage\"]");
+        assert!(
+            found[0].contains("rule pkg-folder-name: checks: \"pakage\" is no check; the checks are files, "),
+            "{found:?}"
+        );
+        let found = named("checks = [\"size-cap\"]");
+        assert!(found[0].contains("size-cap speaks only to the rules size-cap-decimal, size-every-seed"), "{found:?}");
+        assert!(named("checks = [\"package\"]").is_empty());
+    }
+}

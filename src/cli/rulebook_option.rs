@@ -1,0 +1,34 @@
+//! `--rulebook`: the option that every command which reads limits or rules shares.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use crate::Result;
+use crate::checks::coverage;
+use crate::rulebook::Rulebook;
+
+/// Which challenge's rules hold.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RulebookOption {
+    /// The rules and limits of another challenge, in TOML (caddie rules --format toml prints those that caddie has)
+    #[arg(long, value_name = "FILE")]
+    pub rulebook: Option<Utf8PathBuf>,
+}
+
+impl RulebookOption {
+    /// The rulebook of the file, else the builtin one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no rulebook without flaws.
+    pub fn load(&self) -> Result<Rulebook> {
+        coverage::load(self.rulebook.as_deref())
+    }
+
+    /// The same with whatever flaws it has, to list them.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not of the form of a rulebook.
+    pub fn load_flawed(&self) -> Result<Rulebook> {
+        self.rulebook.as_deref().map_or_else(Rulebook::builtin, Rulebook::read)
+    }
+}
