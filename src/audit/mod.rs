@@ -38,6 +38,15 @@ pub struct Audit {
 /// Follows `module` and lets every family judge what it would do.
 pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
     let (trace, taints) = machine::follow(module, &subject.config);
+    if std::env::var("AUDIT_DEBUG").is_ok() {
+        for (i, e) in trace.events.iter().enumerate() {
+            use trace::Action;
+            let d = match &e.action { Action::Update{data,..}|Action::Loss{data}|Action::Score{data}|Action::Forward{data}|Action::Report{data,..} => Some(*data), _ => None };
+            let kind: String = format!("{:?}", e.action).chars().take(70).collect();
+            let t = d.map(|d| taints.get(d).clone()).unwrap_or_default();
+            eprintln!("{i} line {} loops {:?} {kind} flags {:?} upd {:?} sc {:?} st {:?}", e.place.line, e.place.loops.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>(), t.flags, t.updates, t.scores, t.stamps.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>());
+        }
+    }
     let case = families::Case {
         trace: &trace,
         taints: &taints,

@@ -34,6 +34,9 @@ impl Flags {
     /// A gradient.
     pub const GRADIENT: Flags = Flags(1 << 11);
 
+    /// Every bit that speaks of what is in a value, none of which a length or position keeps.
+    pub const CONTENT: Flags = Flags((1 << 10) - 1);
+
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0

@@ -171,6 +171,6 @@ impl<'a> Machine<'a, '_> {
 
     /// Lengths and positions are no content.
     pub(super) fn as_position(&mut self, taint: TaintId) -> TaintId {
-        self.taints.without(taint, Flags::VAL.with(Flags::TRAIN).with(Flags::TARGET).with(Flags::LOSS))
+        self.taints.without(taint, Flags::CONTENT)
     }
 }
