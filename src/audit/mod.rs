@@ -41,10 +41,25 @@ pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
     if std::env::var("AUDIT_DEBUG").is_ok() {
         for (i, e) in trace.events.iter().enumerate() {
             use trace::Action;
-            let d = match &e.action { Action::Update{data,..}|Action::Loss{data}|Action::Score{data}|Action::Forward{data}|Action::Report{data,..} => Some(*data), _ => None };
+            let d = match &e.action {
+                Action::Update { data, .. }
+                | Action::Loss { data }
+                | Action::Score { data }
+                | Action::Forward { data }
+                | Action::Report { data, .. } => Some(*data),
+                _ => None,
+            };
             let kind: String = format!("{:?}", e.action).chars().take(70).collect();
             let t = d.map(|d| taints.get(d).clone()).unwrap_or_default();
-            eprintln!("{i} line {} loops {:?} {kind} flags {:?} upd {:?} sc {:?} st {:?}", e.place.line, e.place.loops.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>(), t.flags, t.updates, t.scores, t.stamps.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>());
+            eprintln!(
+                "{i} line {} loops {:?} {kind} flags {:?} upd {:?} sc {:?} st {:?}",
+                e.place.line,
+                e.place.loops.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>(),
+                t.flags,
+                t.updates,
+                t.scores,
+                t.stamps.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>()
+            );
         }
     }
     let case = families::Case {

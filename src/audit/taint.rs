@@ -34,8 +34,12 @@ impl Flags {
     /// A gradient.
     pub const GRADIENT: Flags = Flags(1 << 11);
 
+    /// A hash that one more token was mixed into.
+    pub const EXTENDED: Flags = Flags(1 << 12);
+    /// How often tokens or hashes of them came.
+    pub const COUNTED: Flags = Flags(1 << 13);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
-    pub const CONTENT: Flags = Flags((1 << 10) - 1);
+    pub const CONTENT: Flags = Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13));
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {
@@ -184,11 +188,7 @@ impl Taints {
 
     /// Without `flags`.
     pub fn without(&mut self, id: TaintId, flags: Flags) -> TaintId {
-        if self.flags(id).any(flags) {
-            self.change(id, |taint| taint.flags = taint.flags.without(flags))
-        } else {
-            id
-        }
+        if self.flags(id).any(flags) { self.change(id, |taint| taint.flags = taint.flags.without(flags)) } else { id }
     }
 
     /// Without objects: a number made from parameters is no parameter.

@@ -27,7 +27,10 @@ pub enum Kind<'a> {
     Text(Rc<str>),
     Tuple(Rc<[Value<'a>]>),
     /// `range(start, …)` with so many members, where that is known.
-    Range { start: Option<i64>, len: Option<u64> },
+    Range {
+        start: Option<i64>,
+        len: Option<u64>,
+    },
     Object(ObjectId),
     Class(ClassId),
     Function(&'a ast::StmtFunctionDef),

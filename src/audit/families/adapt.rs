@@ -144,10 +144,7 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
         confidence,
         message: format!("{learns} {how}: `{}` reports what comes after", metric_of(pair.text)),
         because,
-        steps: vec![
-            step(pair.update, learns),
-            step(pair.score, "the loss that is reported is taken"),
-        ],
+        steps: vec![step(pair.update, learns), step(pair.score, "the loss that is reported is taken")],
         clears: "take the loss of a slice before any update that uses it, and report that loss",
     }
 }

@@ -444,7 +444,8 @@ impl<'a> Machine<'a, '_> {
 pub(super) const PARAMETERS: &str = "parameters of the optimiser";
 
 /// Attributes and methods that say how much there is, not what.
-pub(super) const POSITIONS: &[&str] = &["shape", "size", "numel", "ndim", "dim", "device", "dtype", "nbytes", "element_size"];
+pub(super) const POSITIONS: &[&str] =
+    &["shape", "size", "numel", "ndim", "dim", "device", "dtype", "nbytes", "element_size"];
 
 /// Names of what is to be predicted, as the field writes them.
 pub(super) fn is_target(name: &str) -> bool {

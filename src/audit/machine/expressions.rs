@@ -203,7 +203,12 @@ impl<'a> Machine<'a, '_> {
         }
         // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
         if matches!(op, Operator::BitXor) {
-            return Value::unknown(self.hashed(taint));
+            let hashed = self.hashed(taint);
+            // The hash of a context, and one token more: an entry of the table for that token alone.
+            let of_hash =
+                self.taints.flags(of_left).has(Flags::HASHED) && !self.taints.flags(of_right).has(Flags::HASHED);
+            let token = self.taints.flags(of_right).any(Flags::VAL.with(Flags::TRAIN));
+            return Value::unknown(if of_hash && token { self.taints.with(hashed, Flags::EXTENDED) } else { hashed });
         }
         Value::unknown(taint)
     }
@@ -245,7 +250,7 @@ impl<'a> Machine<'a, '_> {
         let gold = Flags::LOSS.with(Flags::GOLD);
         let both = rights.iter().all(|right| self.taints.flags(right.taint).any(gold));
         let chosen = self.taints.flags(left.taint).any(gold) && both;
-        let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::TARGET));
+        let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::EXTENDED).with(Flags::TARGET));
         if chosen && flags.has(Flags::VAL) {
             taint = self.taints.with(taint, Flags::CHOSEN_BY_LOSS);
         }
@@ -295,9 +300,9 @@ impl<'a> Machine<'a, '_> {
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
         // What is found under a key is no key.
-        let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::TARGET));
+        let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
         let mut taint = self.taints.union(of_holder, by_key);
-        if key.has(Flags::HASHED.with(Flags::TARGET)) {
+        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
             taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
         }
         if held.has(Flags::DISTRIBUTION) && key.has(Flags::TARGET) {
@@ -367,7 +372,9 @@ impl<'a> Machine<'a, '_> {
 fn one_later(slice: &Expr) -> bool {
     match slice {
         Expr::Slice(slice) => match slice.lower.as_deref() {
-            Some(Expr::NumberLiteral(literal)) => matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1)),
+            Some(Expr::NumberLiteral(literal)) => {
+                matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1))
+            }
             Some(Expr::BinOp(binary)) => {
                 matches!(binary.op, Operator::Add)
                     && matches!(&*binary.right, Expr::NumberLiteral(literal)

@@ -18,7 +18,9 @@ impl<'a> Machine<'a, '_> {
         let first = arguments.positional.first();
         match last {
             "print" | "info" | "warning" => self.report(arguments),
-            "get" | "getenv" if name.ends_with("environ.get") || name.ends_with("getenv") => self.environment(arguments),
+            "get" | "getenv" if name.ends_with("environ.get") || name.ends_with("getenv") => {
+                self.environment(arguments)
+            }
             "int" | "float" | "bool" | "str" if !name.contains('.') => self.converted(last, arguments),
             "len" => {
                 let taint = self.given(arguments);
@@ -30,7 +32,9 @@ impl<'a> Machine<'a, '_> {
             "range" => self.range(arguments),
             "enumerate" => self.enumerated(arguments),
             "zip" => self.zipped(arguments),
-            "list" | "tuple" | "sorted" | "reversed" | "set" | "deque" | "iter" | "tqdm" => self.copied(last, arguments),
+            "list" | "tuple" | "sorted" | "reversed" | "set" | "deque" | "iter" | "tqdm" => {
+                self.copied(last, arguments)
+            }
             "next" => {
                 let Some(iterable) = first else { return Value::unknown(TaintId::NONE) };
                 let member = self.members(iterable).each.into_iter().next();
@@ -43,8 +47,7 @@ impl<'a> Machine<'a, '_> {
                 };
                 let members = self.members(iterable).each;
                 let member = members.into_iter().next_back().unwrap_or_else(|| Value::unknown(TaintId::NONE));
-                let each =
-                    self.apply(function.clone(), Arguments { positional: vec![member], named: Vec::new() });
+                let each = self.apply(function.clone(), Arguments { positional: vec![member], named: Vec::new() });
                 self.list_of(each)
             }
             "getattr" => match (first, arguments.positional.get(1).and_then(Value::text)) {
@@ -67,7 +70,9 @@ impl<'a> Machine<'a, '_> {
                 self.new_object(Role::Dict, content)
             }
             "time" | "perf_counter" | "monotonic" => Value::unknown(self.taints.with(TaintId::NONE, Flags::CLOCK)),
-            "Path" | "abspath" | "expanduser" | "realpath" => first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE)),
+            "Path" | "abspath" | "expanduser" | "realpath" => {
+                first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE))
+            }
             "join" => self.joined(arguments),
             "glob" | "iglob" => self.globbed(arguments),
             "open" if matches!(name, "open" | "io.open" | "gzip.open" | "lzma.open") => self.opened(arguments),
@@ -78,10 +83,17 @@ impl<'a> Machine<'a, '_> {
             "load" | "fromfile" | "memmap" | "from_file" | "load_file" | "safe_open" => self.loaded(arguments),
             "save" | "save_file" | "savez" => self.saved(arguments),
             "deepcopy" | "copy" => self.duplicate(arguments),
-            "compile" | "DistributedDataParallel" | "DDP" | "script" | "no_grad" | "as_tensor" | "wraps" | "partial" => {
-                first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE))
-            }
-            "cross_entropy" | "nll_loss" | "CrossEntropyLoss" if arguments.positional.len() < 2 && last == "CrossEntropyLoss" => {
+            "compile"
+            | "DistributedDataParallel"
+            | "DDP"
+            | "script"
+            | "no_grad"
+            | "as_tensor"
+            | "wraps"
+            | "partial" => first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE)),
+            "cross_entropy" | "nll_loss" | "CrossEntropyLoss"
+                if arguments.positional.len() < 2 && last == "CrossEntropyLoss" =>
+            {
                 Value::of(Kind::Library("torch.nn.functional.cross_entropy".into()))
             }
             "cross_entropy" | "nll_loss" => {
@@ -94,7 +106,8 @@ impl<'a> Machine<'a, '_> {
                 Value::unknown(self.taints.with(taint, Flags::DISTRIBUTION))
             }
             "gather" | "take_along_axis" | "take_along_dim" => {
-                let rest = Arguments { positional: arguments.positional.iter().skip(1).cloned().collect(), named: Vec::new() };
+                let rest =
+                    Arguments { positional: arguments.positional.iter().skip(1).cloned().collect(), named: Vec::new() };
                 match first {
                     Some(receiver) => self.gathered(&receiver.clone(), &rest),
                     None => Value::unknown(TaintId::NONE),
@@ -105,13 +118,19 @@ impl<'a> Machine<'a, '_> {
                 let taint = self.taints.without(taint, Flags::VAL.with(Flags::TRAIN).with(Flags::DISTRIBUTION));
                 Value::unknown(self.taints.with(taint, Flags::GENERATED))
             }
+            "bincount" | "histogram" | "unique" => {
+                let taint = self.given(arguments);
+                let taint = self.taints.as_number(taint);
+                let taint = self.taints.without(taint, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
+                Value::unknown(self.taints.with(taint, Flags::COUNTED))
+            }
             "minimum" | "maximum" | "min" | "max" | "fmin" | "fmax" => self.smaller(arguments),
             "where" => {
                 let taint = self.given(arguments);
                 Value::unknown(self.taints.as_number(taint))
             }
-            "zeros" | "empty" | "full" | "ones" | "zeros_like" | "empty_like" | "full_like" | "ones_like" | "Parameter"
-            | "rand" | "randn" | "Tensor" => self.allocated(last, arguments),
+            "zeros" | "empty" | "full" | "ones" | "zeros_like" | "empty_like" | "full_like" | "ones_like"
+            | "Parameter" | "rand" | "randn" | "Tensor" => self.allocated(last, arguments),
             "ModuleList" | "ModuleDict" | "ParameterList" | "ParameterDict" => match first {
                 Some(list) => list.clone(),
                 None => self.new_object(Role::List, TaintId::NONE),
@@ -260,8 +279,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn zipped(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let columns: Vec<Vec<Value<'a>>> =
-            arguments.positional.iter().map(|value| self.members(value).each).collect();
+        let columns: Vec<Vec<Value<'a>>> = arguments.positional.iter().map(|value| self.members(value).each).collect();
         let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
         let pairs = (0..rows).map(|row| {
             let items: Vec<Value<'a>> = columns.iter().map(|column| column[row].clone()).collect();
@@ -392,7 +410,8 @@ impl<'a> Machine<'a, '_> {
     fn clone_object(&mut self, id: ObjectId, depth: usize) -> ObjectId {
         let mut object = self.heap.get(id).clone();
         if depth < 4 {
-            for value in object.attributes.values_mut().chain(object.items.iter_mut().flatten()).chain(&mut object.element)
+            for value in
+                object.attributes.values_mut().chain(object.items.iter_mut().flatten()).chain(&mut object.element)
             {
                 if let Kind::Object(inner) = value.kind {
                     value.kind = Kind::Object(self.clone_object(inner, depth + 1));
@@ -408,7 +427,13 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.as_number(taint);
         let numbers: Option<Vec<f64>> = arguments.positional.iter().map(Value::number).collect();
         if let Some(numbers) = numbers.filter(|numbers| numbers.len() > 1 && self.steps > 0) {
-            return Value { kind: Kind::Unknown, taint: { let _ = numbers; taint } };
+            return Value {
+                kind: Kind::Unknown,
+                taint: {
+                    let _ = numbers;
+                    taint
+                },
+            };
         }
         let gold = Flags::LOSS.with(Flags::GOLD);
         let losses = arguments.positional.iter().filter(|value| self.taints.flags(value.taint).any(gold)).count();
@@ -462,7 +487,12 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Counts that are added under keys made of tokens.
-    pub(super) fn table_update(&mut self, table: Option<&Value<'a>>, key: Option<&Value<'a>>, arguments: &Arguments<'a>) {
+    pub(super) fn table_update(
+        &mut self,
+        table: Option<&Value<'a>>,
+        key: Option<&Value<'a>>,
+        arguments: &Arguments<'a>,
+    ) {
         let Some(id) = table.and_then(Value::object) else { return };
         let of_key = key.map_or(TaintId::NONE, |key| key.taint);
         let data = self.given(arguments);

@@ -25,8 +25,7 @@ impl<'a> Machine<'a, '_> {
                 match self.method_of(class, "forward") {
                     Some(forward) => {
                         let context = self.new_object(Role::Other, TaintId::NONE);
-                        let positional =
-                            std::iter::once(context).chain(arguments.positional.iter().cloned()).collect();
+                        let positional = std::iter::once(context).chain(arguments.positional.iter().cloned()).collect();
                         let arguments = Arguments { positional, named: Vec::new() };
                         self.apply(Value::of(Kind::Function(forward)), arguments)
                     }
@@ -56,7 +55,8 @@ impl<'a> Machine<'a, '_> {
                 Value::of(Kind::None)
             }
             "open" => {
-                let positional = std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
+                let positional =
+                    std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
                 self.library("open", &Arguments { positional, named: Vec::new() })
             }
             "lower" => Value { kind: Kind::Text(text.to_lowercase().into()), taint: receiver.taint },
@@ -79,7 +79,8 @@ impl<'a> Machine<'a, '_> {
             }
             "startswith" | "endswith" if !text.contains(HOLE) => {
                 let part = arguments.positional.first().and_then(Value::text);
-                let found = part.map(|part| if name == "endswith" { text.ends_with(part) } else { text.starts_with(part) });
+                let found =
+                    part.map(|part| if name == "endswith" { text.ends_with(part) } else { text.starts_with(part) });
                 Value { kind: found.map_or(Kind::Unknown, Kind::Bool), taint: receiver.taint }
             }
             "format" | "replace" | "join" => {
@@ -153,9 +154,11 @@ impl<'a> Machine<'a, '_> {
                 let taint = self.taint(receiver);
                 Value::unknown(self.varying(taint))
             }
-            (_, "parameters" | "named_parameters" | "modules" | "named_modules" | "children" | "named_children" | "buffers" | "named_buffers") => {
-                self.parameters_of(id, name)
-            }
+            (
+                _,
+                "parameters" | "named_parameters" | "modules" | "named_modules" | "children" | "named_children"
+                | "buffers" | "named_buffers",
+            ) => self.parameters_of(id, name),
             (_, "state_dict") if role != Role::Dict => {
                 let within = self.updates_within(id);
                 self.new_object(Role::Dict, within)
@@ -194,9 +197,10 @@ impl<'a> Machine<'a, '_> {
                 receiver.clone()
             }
             (Role::Tensor, "scatter_add_" | "index_add_" | "index_put_" | "scatter_") => {
-                let key = arguments.positional.iter().find(|value| {
-                    self.taints.flags(value.taint).any(Flags::VAL.with(Flags::TRAIN))
-                });
+                let key = arguments
+                    .positional
+                    .iter()
+                    .find(|value| self.taints.flags(value.taint).any(Flags::VAL.with(Flags::TRAIN)));
                 self.table_update(Some(receiver), key.cloned().as_ref(), arguments);
                 receiver.clone()
             }
@@ -245,7 +249,8 @@ impl<'a> Machine<'a, '_> {
         }
         let (held, of_key) = (self.taint(receiver), key.map_or(TaintId::NONE, |key| key.taint));
         let mut taint = self.taints.union(held, of_key);
-        if self.taints.flags(of_key).has(Flags::HASHED.with(Flags::TARGET)) {
+        let key = self.taints.flags(of_key);
+        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
             taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
         }
         let element = self.heap.get(id).element.clone();
@@ -394,7 +399,7 @@ impl<'a> Machine<'a, '_> {
         if key.has(Flags::TARGET) && self.taints.flags(of_receiver).has(Flags::DISTRIBUTION) {
             taint = self.taints.with(taint, Flags::GOLD);
         }
-        if key.has(Flags::HASHED.with(Flags::TARGET)) {
+        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
             taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
         }
         Value::unknown(taint)

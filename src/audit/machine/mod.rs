@@ -279,7 +279,12 @@ impl<'a, 'c> Machine<'a, 'c> {
         let telling = |kind: &Kind<'a>| {
             matches!(
                 kind,
-                Kind::Object(_) | Kind::Class(_) | Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..) | Kind::Library(_)
+                Kind::Object(_)
+                    | Kind::Class(_)
+                    | Kind::Function(_)
+                    | Kind::Lambda(_)
+                    | Kind::Bound(..)
+                    | Kind::Library(_)
             )
         };
         let kind = match (left.kind, right.kind) {

@@ -145,12 +145,7 @@ impl<'a> Machine<'a, '_> {
     fn class(&mut self, definition: &'a ast::StmtClassDef) {
         let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
-        let call = super::Call {
-            scope: HashMap::new(),
-            outer: Vec::new(),
-            returned: None,
-            function: std::ptr::null(),
-        };
+        let call = super::Call { scope: HashMap::new(), outer: Vec::new(), returned: None, function: std::ptr::null() };
         self.calls.push(call);
         self.block(&definition.body);
         let attributes = self.calls.pop().map(|call| call.scope).unwrap_or_default();
@@ -311,6 +306,7 @@ impl<'a> Machine<'a, '_> {
         match before.kind {
             Kind::Object(id) => match self.heap.get(id).role {
                 Role::List => self.extend(id, &added),
+                Role::Tensor if self.counts_tokens(added.taint) => self.learn_table(id, added.taint),
                 _ => self.pour(id, added.taint),
             },
             _ => {
@@ -319,6 +315,12 @@ impl<'a> Machine<'a, '_> {
                 self.assign(&stmt.target, Value { kind: value.kind, taint });
             }
         }
+    }
+
+    /// Whether it is counts of tokens of the data.
+    fn counts_tokens(&self, taint: TaintId) -> bool {
+        let flags = self.taints.flags(taint);
+        flags.has(Flags::COUNTED) && flags.any(Flags::VAL.with(Flags::TRAIN))
     }
 
     /// `list += more`.
