@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, metric_of, step};
+use super::{Case, Family, Lead, Scored, metric_of, step};
 use crate::report::Confidence;
 
 /// Metadata of the family.
@@ -35,8 +35,10 @@ enum Order {
 
 /// How `update` stands to `score`, which it reached.
 fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
-    let (Action::Update { data: used, .. }, Action::Score { data: scored } | Action::Loss { data: scored }) =
-        (&update.action, &score.action)
+    let (
+        Action::Update { data: used, .. },
+        Action::Score { data: scored } | Action::Loss { data: scored } | Action::Report { data: scored, .. },
+    ) = (&update.action, &score.action)
     else {
         return Order::Unclear;
     };
@@ -71,7 +73,8 @@ struct Pair<'a> {
 fn run(case: &Case<'_>) -> Vec<Lead> {
     // One lead a line that updates: the gravest of what it does.
     let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
-    for pair in pairs(case) {
+    let scores = case.scores();
+    for pair in pairs(case, &scores) {
         if pair.order <= Order::Earlier {
             continue;
         }
@@ -83,37 +86,26 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     gravest.values().map(|pair| lead(case, pair)).collect()
 }
 
-fn pairs<'a>(case: &Case<'a>) -> Vec<Pair<'a>> {
+fn pairs<'a>(case: &Case<'a>, scores: &[Scored<'a>]) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
-    let scores: Vec<(u32, String)> = case.scores().into_iter().map(|(score, text)| (score, text.to_owned())).collect();
-    for (number, _) in scores {
-        let Some(score) = case.trace.events.get(number as usize) else { continue };
-        let (Action::Score { data } | Action::Loss { data }) = &score.action else { continue };
-        for update in &case.taints.get(*data).updates {
-            let Some(of_update) = case.trace.events.get(*update as usize) else { continue };
-            let Action::Update { learner, data } = &of_update.action else { continue };
-            if !case.taints.flags(*data).has(Flags::VAL) {
-                continue;
+    for score in scores {
+        for number in &score.updates {
+            let Some(update) = case.trace.events.get(*number as usize) else { continue };
+            let Action::Update { learner, data } = &update.action else { continue };
+            if case.taints.flags(*data).has(Flags::VAL) {
+                let order = order(case, update, score.event);
+                pairs.push(Pair {
+                    order,
+                    learner: *learner,
+                    update,
+                    number: *number,
+                    score: score.event,
+                    text: score.text,
+                });
             }
-            let text = reported(case, number);
-            let order = order(case, of_update, score);
-            pairs.push(Pair { order, learner: *learner, update: of_update, number: *update, score, text });
         }
     }
     pairs
-}
-
-/// The line of the log that reports a score.
-fn reported<'a>(case: &Case<'a>, score: u32) -> &'a str {
-    let report = case.trace.events.iter().find_map(|event| match &event.action {
-        Action::Report { text, data }
-            if event.place.loops.is_empty() && case.taints.get(*data).scores.contains(&score) =>
-        {
-            Some(&**text)
-        }
-        _ => None,
-    });
-    report.unwrap_or("the score")
 }
 
 fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::Action;
 use super::{Case, Family, Lead, metric_of, step};
 
 /// Metadata of the family.
@@ -16,22 +15,20 @@ pub const FAMILY: Family = Family {
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut leads = BTreeMap::new();
-    for (number, text) in case.scores() {
-        let Some(score) = case.event(number) else { continue };
-        let (Action::Score { data } | Action::Loss { data }) = &score.action else { continue };
-        if !case.taints.flags(*data).has(Flags::CHOSEN_BY_LOSS) {
+    for score in case.scores() {
+        if !score.flags.has(Flags::CHOSEN_BY_LOSS) {
             continue;
         }
-        let (confidence, because) = case.confidence(score);
-        leads.entry(score.place.line).or_insert_with(|| Lead {
+        let (confidence, because) = case.confidence(score.event);
+        leads.entry(score.event.place.line).or_insert_with(|| Lead {
             rule: "c4-no-selection",
             confidence,
             message: format!(
                 "the loss that `{}` sums up is the smaller of several, or chosen by comparing them on the token that came",
-                metric_of(text)
+                metric_of(score.text)
             ),
             because,
-            steps: vec![step(score, "the chosen loss is added to the score")],
+            steps: vec![step(score.event, "the chosen loss is added to the score")],
             clears: "mix the distributions before looking at the token, with weights that do not depend on its loss",
         });
     }

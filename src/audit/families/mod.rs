@@ -6,7 +6,7 @@ mod target_key;
 
 use std::collections::BTreeMap;
 
-use super::taint::Taints;
+use super::taint::{Flags, Taints};
 use super::trace::{Action, Event, Frame, Trace};
 use crate::report::Confidence;
 
@@ -61,6 +61,17 @@ pub struct Lead {
     pub clears: &'static str,
 }
 
+/// A score that is reported, with what reached it.
+#[derive(Debug, Clone)]
+pub struct Scored<'a> {
+    pub event: &'a Event,
+    /// The line of the log that reports it.
+    pub text: &'a str,
+    pub flags: Flags,
+    /// Updates that reached it, by number.
+    pub updates: Vec<u32>,
+}
+
 impl Case<'_> {
     /// The reports of the score that counts: of the claimed metric where it is known, else every one after training.
     fn headlines(&self) -> Vec<(&Event, &str, super::taint::TaintId)> {
@@ -81,20 +92,26 @@ impl Case<'_> {
         }
     }
 
-    /// The scores that are summed up in a headline, with the text that reports them.
-    pub fn scores(&self) -> BTreeMap<u32, &str> {
-        let mut scores = BTreeMap::new();
-        for (_, text, data) in self.headlines() {
-            for score in &self.taints.get(data).scores {
-                scores.entry(*score).or_insert(text);
+    /// The scores that are summed up in a headline.
+    pub fn scores(&self) -> Vec<Scored<'_>> {
+        let mut scores: BTreeMap<u32, Scored<'_>> = BTreeMap::new();
+        let mut whole = Vec::new();
+        for (report, text, data) in self.headlines() {
+            let reported = self.taints.get(data);
+            let (mut flags, mut updates) = (reported.flags, reported.updates.clone());
+            for number in &reported.scores {
+                let Some(event) = self.trace.events.get(*number as usize) else { continue };
+                let (Action::Score { data } | Action::Loss { data }) = &event.action else { continue };
+                let of_score = self.taints.get(*data);
+                flags = flags.without(of_score.flags);
+                updates.retain(|update| !of_score.updates.contains(update));
+                let scored = Scored { event, text, flags: of_score.flags, updates: of_score.updates.clone() };
+                scores.entry(*number).or_insert(scored);
             }
+            // What was mixed in after the scores were kept, for all tokens at once.
+            whole.push(Scored { event: report, text, flags, updates });
         }
-        scores
-    }
-
-    /// The event of this number.
-    fn event(&self, number: u32) -> Option<&Event> {
-        self.trace.events.get(number as usize)
+        scores.into_values().chain(whole).collect()
     }
 
     /// High, unless something had to be supposed.

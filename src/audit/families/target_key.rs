@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::Action;
 use super::{Case, Family, Lead, metric_of, step};
 
 /// Metadata of the family.
@@ -17,22 +16,20 @@ pub const FAMILY: Family = Family {
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut leads = BTreeMap::new();
-    for (number, text) in case.scores() {
-        let Some(score) = case.event(number) else { continue };
-        let (Action::Score { data } | Action::Loss { data }) = &score.action else { continue };
-        if !case.taints.flags(*data).has(Flags::TARGET_LOOKUP) {
+    for score in case.scores() {
+        if !score.flags.has(Flags::TARGET_LOOKUP) {
             continue;
         }
-        let (confidence, because) = case.confidence(score);
-        leads.entry(score.place.line).or_insert_with(|| Lead {
+        let (confidence, because) = case.confidence(score.event);
+        leads.entry(score.event.place.line).or_insert_with(|| Lead {
             rule: "c2-target-key",
             confidence,
             message: format!(
                 "the loss that `{}` sums up depends on a table entry whose key holds the token that came",
-                metric_of(text)
+                metric_of(score.text)
             ),
             because,
-            steps: vec![step(score, "the loss made from that entry is added to the score")],
+            steps: vec![step(score.event, "the loss made from that entry is added to the score")],
             clears: "look up every token of the vocabulary under the context and normalise before the token is read",
         });
     }
