@@ -1,4 +1,4 @@
-use caddie::audit::{Config, Subject, audit};
+use caddie::audit::script::{Config, Subject, audit};
 use caddie::code::{Alone, python::Module, unwrap};
 use caddie::folder::Folder;
 use camino::Utf8Path;
