@@ -4,6 +4,7 @@
 //! would clear it.
 
 pub mod config;
+mod examine;
 mod families;
 mod machine;
 mod taint;
@@ -11,6 +12,7 @@ mod trace;
 mod value;
 
 pub use config::Config;
+pub use examine::{Examined, ExaminedStep, examine};
 pub use families::{FAMILIES, Family, Lead, Step};
 pub use trace::Frame;
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::taint::{Stamp, TaintId};
 
 /// One call on the way from the entry point.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Frame {
     /// The function that was called.
     pub function: String,

@@ -128,10 +128,12 @@ impl<'a> Machine<'a, '_> {
         }
         // A list holds every slice: which one the comprehension was at says nothing about it.
         let kind = element.kind.clone();
-        let taint = self.taints.change(element.taint, |taint| {
-            taint.stamps.retain(|stamp| !stamps.contains(&stamp.entered));
-        });
-        let list = self.new_object(Role::List, taint);
+        let whole = |machine: &mut Self, taint| {
+            machine.taints.change(taint, |taint| taint.stamps.retain(|stamp| !stamps.contains(&stamp.entered)))
+        };
+        let held = self.taint(&element);
+        let (held, taint) = (whole(self, held), whole(self, element.taint));
+        let list = self.new_object(Role::List, held);
         if let (Some(id), false) = (list.object(), empty) {
             self.heap.get_mut(id).element = Some(Value { kind, taint });
         }
