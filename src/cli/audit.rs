@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::verify::FailOn;
 use crate::Result;
-use crate::audit::{self, Audit, AuditOptions, SHORTEST, Search, TensorReport};
+use crate::audit::model::{self as audit, Audit, AuditOptions, SHORTEST, Search, TensorReport};
 use crate::error::exit;
 use crate::report::{Finding, one_line, thousands};
 

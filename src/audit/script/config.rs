@@ -1,0 +1,56 @@
+//! The configuration that a run had: what its log states, over what the script takes by default.
+
+use std::collections::HashMap;
+
+use super::value::Kind;
+
+/// Hyperparameters by name, in lower case: `ttt_epochs`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config(HashMap<String, String>);
+
+impl Config {
+    /// From names and values as a log or a command line states them.
+    pub fn new<N: AsRef<str>, V: Into<String>>(stated: impl IntoIterator<Item = (N, V)>) -> Config {
+        Config(stated.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into())).collect())
+    }
+
+    /// Whether nothing is stated.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The stated text of a hyperparameter or of the environment variable of its name.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
+    }
+
+    /// The stated value, read as Python prints it.
+    pub fn of(&self, name: &str) -> Option<Kind<'static>> {
+        let text = self.text(name)?.trim();
+        Some(match text {
+            "True" | "true" => Kind::Bool(true),
+            "False" | "false" => Kind::Bool(false),
+            "None" => Kind::None,
+            _ => match (text.parse::<i64>(), text.parse::<f64>()) {
+                (Ok(int), _) => Kind::Int(int),
+                (Err(_), Ok(float)) => Kind::Float(float),
+                _ => Kind::Text(text.trim_matches(['\'', '"']).into()),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_python_prints_them() {
+        let config = Config::new([("TTT_EPOCHS", "3"), ("beta", "0.5"), ("use", "False"), ("name", "'sgd'")]);
+        assert!(matches!(config.of("ttt_epochs"), Some(Kind::Int(3))));
+        assert!(matches!(config.of("BETA"), Some(Kind::Float(beta)) if beta == 0.5));
+        assert!(matches!(config.of("use"), Some(Kind::Bool(false))));
+        assert!(matches!(config.of("name"), Some(Kind::Text(text)) if &*text == "sgd"));
+        assert!(config.of("other").is_none());
+    }
+}

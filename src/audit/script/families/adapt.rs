@@ -1,0 +1,162 @@
+//! Scores that come after an update which used the very tokens that are scored (C3), or after a pass over all of them.
+//!
+//! For every score that reaches the headline, every update that reached the score is placed: did it use an earlier
+//! slice of the validation data, the same one, or the whole?
+
+use std::collections::BTreeMap;
+
+use super::super::taint::Flags;
+use super::super::trace::{Action, Event, Learner};
+use super::{Case, Family, Lead, Scored, metric_of, step};
+use crate::report::Confidence;
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "adapt-before-score",
+    about: "The loss of every token is fixed before anything learns from that token, in one pass.",
+    rules: &["c3-score-first", "c3-no-adapt-then-score", "c4-single-pass", "val-prequant-ttt", "val-no-train"],
+    run,
+};
+
+/// How an update stands to a score that it reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    /// It used slices that were scored before.
+    Earlier,
+    /// It lies in the loop of the scores, but what it used is not tied to the loop's slices.
+    Unclear,
+    /// It used the slice that is scored after it.
+    SameSlice,
+    /// It lies in an earlier passage of a loop over the same data.
+    EarlierPassage,
+    /// It lies in a pass of its own, before the scores begin.
+    PassBefore,
+}
+
+/// How `update` stands to `score`, which it reached.
+fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
+    let (
+        Action::Update { data: used, .. },
+        Action::Score { data: scored } | Action::Loss { data: scored } | Action::Report { data: scored, .. },
+    ) = (&update.action, &score.action)
+    else {
+        return Order::Unclear;
+    };
+    let (used, scored) = (case.taints.get(*used), case.taints.get(*scored));
+    let mut shared = false;
+    for (of_update, of_score) in update.place.loops.iter().zip(score.place.loops.iter()) {
+        if of_update.entered != of_score.entered {
+            break;
+        }
+        shared = true;
+        let earlier = of_update.iteration < of_score.iteration;
+        match (used.iteration(of_update.entered), scored.iteration(of_score.entered)) {
+            (Some(used), Some(scored)) if used < scored => return Order::Earlier,
+            (None, Some(_)) if earlier => return Order::Unclear,
+            (_, None) if earlier => return Order::EarlierPassage,
+            _ => {}
+        }
+    }
+    if shared { Order::SameSlice } else { Order::PassBefore }
+}
+
+/// One update and one score that it reached.
+struct Pair<'a> {
+    order: Order,
+    learner: Learner,
+    update: &'a Event,
+    number: u32,
+    score: &'a Event,
+    text: &'a str,
+}
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    // One lead a line that updates: the gravest of what it does.
+    let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
+    let scores = case.scores();
+    for pair in pairs(case, &scores) {
+        if pair.order <= Order::Earlier {
+            continue;
+        }
+        let line = pair.update.place.line;
+        if gravest.get(&line).is_none_or(|known| known.order < pair.order) {
+            gravest.insert(line, pair);
+        }
+    }
+    gravest.values().map(|pair| lead(case, pair)).collect()
+}
+
+fn pairs<'a>(case: &Case<'a>, scores: &[Scored<'a>]) -> Vec<Pair<'a>> {
+    let mut pairs = Vec::new();
+    for score in scores {
+        for number in &score.updates {
+            let Some(update) = case.trace.events.get(*number as usize) else { continue };
+            let Action::Update { learner, data } = &update.action else { continue };
+            if case.taints.flags(*data).has(Flags::VAL) {
+                let order = order(case, update, score.event);
+                pairs.push(Pair {
+                    order,
+                    learner: *learner,
+                    update,
+                    number: *number,
+                    score: score.event,
+                    text: score.text,
+                });
+            }
+        }
+    }
+    pairs
+}
+
+fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
+    let learns = match pair.learner {
+        Learner::Gradient => "the weights are updated on validation tokens",
+        Learner::Table => "counts of validation tokens are taken up",
+    };
+    let (rule, how) = match pair.order {
+        Order::PassBefore if trained_before(case, pair.number) && scored_in_pass(case, pair.update) => {
+            ("c4-single-pass", "in a pass that scores them, and they are scored again with what it learnt")
+        }
+        Order::PassBefore if trained_before(case, pair.number) => {
+            ("val-prequant-ttt", "in a pass of its own, before the scores begin")
+        }
+        Order::PassBefore => ("val-no-train", "as if they were training data"),
+        Order::EarlierPassage => {
+            ("c3-no-adapt-then-score", "in an earlier passage over the same tokens, and a later one gives the score")
+        }
+        _ => ("c3-score-first", "before the loss of the same tokens is taken"),
+    };
+    let (mut confidence, mut because) = case.confidence(pair.update);
+    if pair.order == Order::Unclear {
+        confidence = Confidence::Low;
+        because = "which tokens the update uses could not be tied to the loop that scores".to_owned();
+    }
+    Lead {
+        rule,
+        confidence,
+        message: format!("{learns} {how}: `{}` reports what comes after", metric_of(pair.text)),
+        because,
+        steps: vec![step(pair.update, learns), step(pair.score, "the loss that is reported is taken")],
+        clears: "take the loss of a slice before any update that uses it, and report that loss",
+    }
+}
+
+/// Whether the model was trained on training data before this event: else it is the training itself.
+fn trained_before(case: &Case<'_>, number: u32) -> bool {
+    case.trace.events.iter().take(number as usize).any(|event| match &event.action {
+        Action::Update { learner: Learner::Gradient, data } => {
+            let flags = case.taints.flags(*data);
+            flags.has(Flags::TRAIN) && !flags.has(Flags::VAL)
+        }
+        _ => false,
+    })
+}
+
+/// Whether scores are taken in the loops around the update.
+fn scored_in_pass(case: &Case<'_>, update: &Event) -> bool {
+    let Some(outermost) = update.place.loops.first() else { return false };
+    case.trace.events.iter().any(|event| {
+        let scores = matches!(event.action, Action::Score { .. });
+        scores && event.place.loops.iter().any(|stamp| stamp.entered == outermost.entered)
+    })
+}

@@ -1,0 +1,36 @@
+//! Losses chosen by looking at the token that came: the smaller of two, the better of several passes.
+
+use std::collections::BTreeMap;
+
+use super::super::taint::Flags;
+use super::{Case, Family, Lead, metric_of, step};
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "chosen-by-loss",
+    about: "No loss is chosen among several by comparing them on the token that came.",
+    rules: &["c4-no-selection"],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    let mut leads = BTreeMap::new();
+    for score in case.scores() {
+        if !score.flags.has(Flags::CHOSEN_BY_LOSS) {
+            continue;
+        }
+        let (confidence, because) = case.confidence(score.event);
+        leads.entry(score.event.place.line).or_insert_with(|| Lead {
+            rule: "c4-no-selection",
+            confidence,
+            message: format!(
+                "the loss that `{}` sums up is the smaller of several, or chosen by comparing them on the token that came",
+                metric_of(score.text)
+            ),
+            because,
+            steps: vec![step(score.event, "the chosen loss is added to the score")],
+            clears: "mix the distributions before looking at the token, with weights that do not depend on its loss",
+        });
+    }
+    leads.into_values().collect()
+}

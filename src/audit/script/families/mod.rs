@@ -1,0 +1,139 @@
+//! The families of rules: each judges the trace, one file each, its metadata on top.
+
+mod adapt;
+mod chosen;
+mod target_key;
+
+use std::collections::BTreeMap;
+
+use super::taint::{Flags, Taints};
+use super::trace::{Action, Event, Frame, Trace};
+use crate::report::Confidence;
+
+/// What a family is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    pub trace: &'a Trace,
+    pub taints: &'a Taints,
+    /// The metric that is claimed, as the log names it: `final_int8_ttt_lora_exact`.
+    pub metric: Option<&'a str>,
+    /// Whether the configuration is that of a run; else the script's defaults stand.
+    pub configured: bool,
+}
+
+/// One family.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    pub name: &'static str,
+    /// What it looks for, in one sentence.
+    pub about: &'static str,
+    /// Rules that its leads speak to.
+    pub rules: &'static [&'static str],
+    /// Looks.
+    pub run: fn(&Case<'_>) -> Vec<Lead>,
+}
+
+/// Every family.
+pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &chosen::FAMILY, &target_key::FAMILY];
+
+/// A place in the script that shows a part of a lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// 1-based, in the innermost source.
+    pub line: u64,
+    /// What happens there: `the loss is computed`.
+    pub what: String,
+    /// The calls from the entry point to the line.
+    pub path: Vec<Frame>,
+}
+
+/// Something that a rule may forbid: what was seen, where, how sure, and what would clear it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lead {
+    pub rule: &'static str,
+    pub confidence: Confidence,
+    pub message: String,
+    /// Why the confidence is what it is.
+    pub because: String,
+    /// In the order in which a reader would look; the first is where the matter is decided.
+    pub steps: Vec<Step>,
+    /// What would clear it.
+    pub clears: &'static str,
+}
+
+/// A score that is reported, with what reached it.
+#[derive(Debug, Clone)]
+pub struct Scored<'a> {
+    pub event: &'a Event,
+    /// The line of the log that reports it.
+    pub text: &'a str,
+    pub flags: Flags,
+    /// Updates that reached it, by number.
+    pub updates: Vec<u32>,
+}
+
+impl Case<'_> {
+    /// The reports of the score that counts: of the claimed metric where it is known, else every one after training.
+    fn headlines(&self) -> Vec<(&Event, &str, super::taint::TaintId)> {
+        let all = self.trace.events.iter().filter_map(|event| match &event.action {
+            Action::Report { text, data } if text.to_ascii_lowercase().contains("bpb") => {
+                // Running figures are no score.
+                event.place.loops.is_empty().then_some((event, &**text, *data))
+            }
+            _ => None,
+        });
+        let all: Vec<_> = all.collect();
+        let claimed = |metric: &str| -> Vec<_> {
+            all.iter().filter(|(_, text, _)| text.split([' ', ':']).next() == Some(metric)).copied().collect()
+        };
+        match self.metric.map(claimed) {
+            Some(claimed) if !claimed.is_empty() => claimed,
+            _ => all,
+        }
+    }
+
+    /// The scores that are summed up in a headline.
+    pub fn scores(&self) -> Vec<Scored<'_>> {
+        let mut scores: BTreeMap<u32, Scored<'_>> = BTreeMap::new();
+        let mut whole = Vec::new();
+        for (report, text, data) in self.headlines() {
+            let reported = self.taints.get(data);
+            let (mut flags, mut updates) = (reported.flags, reported.updates.clone());
+            for number in &reported.scores {
+                let Some(event) = self.trace.events.get(*number as usize) else { continue };
+                let (Action::Score { data } | Action::Loss { data }) = &event.action else { continue };
+                let of_score = self.taints.get(*data);
+                flags = flags.without(of_score.flags);
+                updates.retain(|update| !of_score.updates.contains(update));
+                let scored = Scored { event, text, flags: of_score.flags, updates: of_score.updates.clone() };
+                scores.entry(*number).or_insert(scored);
+            }
+            // What was mixed in after the scores were kept, for all tokens at once.
+            whole.push(Scored { event: report, text, flags, updates });
+        }
+        scores.into_values().chain(whole).collect()
+    }
+
+    /// High, unless something had to be supposed.
+    fn confidence(&self, event: &Event) -> (Confidence, String) {
+        if !self.trace.complete {
+            (Confidence::Low, "the script was not followed to its end".to_owned())
+        } else if event.place.uncertain {
+            (Confidence::Medium, "it lies under a condition whose value is not known".to_owned())
+        } else if !self.configured {
+            (Confidence::Medium, "no log states the configuration: the script's defaults are supposed".to_owned())
+        } else {
+            (Confidence::High, "it is reached with the configuration of the run".to_owned())
+        }
+    }
+}
+
+/// A step of a lead.
+fn step(event: &Event, what: impl Into<String>) -> Step {
+    Step { line: event.place.line, what: what.into(), path: event.place.path.to_vec() }
+}
+
+/// The name that a report begins with: `final_int8_zlib_roundtrip`.
+fn metric_of(text: &str) -> &str {
+    text.split([' ', ':']).find(|word| !word.is_empty()).unwrap_or("the score")
+}

@@ -1,0 +1,454 @@
+//! Calls into the script itself: functions, classes, objects.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::{Action, Frame};
+use super::super::value::{ClassId, Kind, Object, ObjectId, Role, Value};
+use super::{Call, MAX_CALLS, MAX_DEPTH, Machine};
+use crate::code::python::ast::{self, Expr};
+
+/// The arguments of a call.
+#[derive(Debug, Default)]
+pub(super) struct Arguments<'a> {
+    pub positional: Vec<Value<'a>>,
+    pub named: Vec<(&'a str, Value<'a>)>,
+}
+
+impl<'a> Arguments<'a> {
+    /// By position, or else by name.
+    pub fn get(&self, index: usize, name: &str) -> Option<&Value<'a>> {
+        self.positional.get(index).or_else(|| self.named(name))
+    }
+
+    /// By name.
+    pub fn named(&self, name: &str) -> Option<&Value<'a>> {
+        self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Every value.
+    pub fn all(&self) -> impl Iterator<Item = &Value<'a>> {
+        self.positional.iter().chain(self.named.iter().map(|(_, value)| value))
+    }
+}
+
+/// Functions of a script that compute the loss by a kernel of their own.
+fn names_a_loss(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["cross_entropy", "crossentropy", "softcapped_ce", "fused_ce", "nll"].iter().any(|part| name.contains(part))
+}
+
+impl<'a> Machine<'a, '_> {
+    pub(super) fn call(&mut self, call: &'a ast::ExprCall) -> Value<'a> {
+        let line = self.module.line(call);
+        let function = self.value(&call.func);
+        let mut arguments = Arguments::default();
+        for argument in &call.arguments.args {
+            let value = self.value(argument);
+            match (argument, &value.kind) {
+                (Expr::Starred(_), Kind::Tuple(items)) => arguments.positional.extend(items.iter().cloned()),
+                (Expr::Starred(_), Kind::Object(id)) => {
+                    let items = self.heap.get(*id).items.clone();
+                    arguments.positional.extend(items.unwrap_or_else(|| vec![value.clone()]));
+                }
+                _ => arguments.positional.push(value),
+            }
+        }
+        for keyword in &call.arguments.keywords {
+            let value = self.value(&keyword.value);
+            let name = keyword.arg.as_ref().map_or("**", |name| name.as_str());
+            arguments.named.push((name, value));
+        }
+        self.line = line;
+        let value = self.apply(function, arguments);
+        self.line = line;
+        value
+    }
+
+    /// Calls `function`, whatever it is.
+    pub(super) fn apply(&mut self, function: Value<'a>, arguments: Arguments<'a>) -> Value<'a> {
+        // A layer that was reached through a model carries what the model has learnt.
+        let reached = self.taints.as_number(function.taint);
+        let mut value = self.dispatch(function, arguments);
+        value.taint = self.taints.union(value.taint, reached);
+        value
+    }
+
+    fn dispatch(&mut self, function: Value<'a>, arguments: Arguments<'a>) -> Value<'a> {
+        match &function.kind {
+            Kind::Function(definition) => self.user(definition, None, arguments),
+            Kind::Bound(definition, id) => self.user(definition, Some(*id), arguments),
+            Kind::Lambda(lambda) => self.lambda(lambda, arguments),
+            Kind::Class(class) => self.instantiate(*class, arguments),
+            Kind::Library(name) => {
+                let name = name.clone();
+                self.library(&name, &arguments)
+            }
+            Kind::Method(receiver, name) => {
+                let (receiver, name) = (receiver.clone(), *name);
+                self.method(&receiver, name, &arguments)
+            }
+            Kind::Object(id) => self.call_object(*id, arguments),
+            _ => self.unknown(&function, &arguments),
+        }
+    }
+
+    /// What nobody knows reads all it is given, and may write into every buffer.
+    pub(super) fn unknown(&mut self, function: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
+        let given = self.given(arguments);
+        let of_function = self.taint(function);
+        let taint = self.taints.union(given, of_function);
+        let taint = self.taints.as_number(taint);
+        for value in arguments.all() {
+            if let Some(id) = value.object()
+                && self.heap.get(id).role == Role::Tensor
+            {
+                self.pour(id, taint);
+            }
+        }
+        Value::unknown(taint)
+    }
+
+    /// What all arguments were made from.
+    pub(super) fn given(&mut self, arguments: &Arguments<'a>) -> TaintId {
+        let taints: Vec<TaintId> = arguments.all().map(|value| self.taint(value)).collect();
+        self.taints.all(taints)
+    }
+
+    fn call_object(&mut self, id: ObjectId, arguments: Arguments<'a>) -> Value<'a> {
+        let object = self.heap.get(id);
+        let (class, updates) = (object.class, object.updates);
+        let Some(class) = class else {
+            let callee = Value::of(Kind::Object(id));
+            let taint = self.given(&arguments);
+            let own = self.taint(&callee);
+            let taint = self.taints.union(taint, own);
+            return Value::unknown(self.taints.as_number(taint));
+        };
+        let method = ["forward", "__call__"].iter().find_map(|name| self.method_of(class, name));
+        let Some(method) = method else { return self.unknown(&Value::of(Kind::Object(id)), &arguments) };
+        if self.is_module(class) {
+            let data = self.given(&arguments);
+            let flags = self.taints.flags(data);
+            if flags.any(Flags::VAL.with(Flags::TRAIN).with(Flags::GENERATED)) && !self.within_module() {
+                self.event(Action::Forward { data });
+            }
+        }
+        let mut value = self.user(method, Some(id), arguments);
+        value.taint = self.taints.union(value.taint, updates);
+        value
+    }
+
+    /// Whether a method of a model is being followed.
+    fn within_module(&self) -> bool {
+        self.path.iter().any(|frame| frame.function.ends_with(".forward"))
+    }
+
+    fn lambda(&mut self, lambda: &'a ast::ExprLambda, arguments: Arguments<'a>) -> Value<'a> {
+        if self.calls.len() >= MAX_CALLS {
+            let given = self.given(&arguments);
+            return Value::unknown(given);
+        }
+        let scope = match &lambda.parameters {
+            Some(parameters) => self.parameters(parameters, None, arguments),
+            None => HashMap::new(),
+        };
+        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: std::ptr::null() });
+        let value = self.value(&lambda.body);
+        self.calls.pop();
+        value
+    }
+
+    /// A function of the script, with its arguments.
+    fn user(
+        &mut self,
+        definition: &'a ast::StmtFunctionDef,
+        receiver: Option<ObjectId>,
+        arguments: Arguments<'a>,
+    ) -> Value<'a> {
+        let given = self.given(&arguments);
+        let name = definition.name.as_str();
+        let pointer: *const ast::StmtFunctionDef = definition;
+        let nested = self.calls.iter().filter(|call| std::ptr::eq(call.function, pointer)).count();
+        if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
+            return Value::unknown(given);
+        }
+        let frame = Frame { function: self.qualified(name, receiver), line: self.line };
+        let scope = self.parameters(&definition.parameters, receiver, arguments);
+        self.path.push(frame);
+        self.shared_path = None;
+        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: pointer });
+        self.block(&definition.body);
+        let returned = self.calls.pop().and_then(|call| call.returned);
+        self.path.pop();
+        self.shared_path = None;
+        let value = returned.unwrap_or_else(|| Value::of(Kind::None));
+        if names_a_loss(name) && !self.taints.flags(value.taint).has(Flags::LOSS) {
+            return self.loss(given);
+        }
+        value
+    }
+
+    /// `GPT.forward` of an object, `main` alone.
+    fn qualified(&self, name: &str, receiver: Option<ObjectId>) -> String {
+        let class = receiver.and_then(|id| self.heap.get(id).class);
+        match class.and_then(|class| self.classes.get(class.0 as usize)) {
+            Some(class) => format!("{}.{name}", class.definition.name),
+            None => name.to_owned(),
+        }
+    }
+
+    fn parameters(
+        &mut self,
+        parameters: &'a ast::Parameters,
+        receiver: Option<ObjectId>,
+        arguments: Arguments<'a>,
+    ) -> super::Scope<'a> {
+        let mut scope = HashMap::new();
+        let mut named: HashMap<&'a str, Value<'a>> = arguments.named.into_iter().collect();
+        let receiver = receiver.map(|id| Value::of(Kind::Object(id)));
+        let mut positional = receiver.into_iter().chain(arguments.positional);
+        // `f(**settings)`: any parameter that is not given may come from there.
+        let rest = named.remove("**");
+        for (index, parameter) in parameters.posonlyargs.iter().chain(&parameters.args).enumerate() {
+            let name = parameter.parameter.name.as_str();
+            let given = positional.next().or_else(|| named.remove(name));
+            let value = self.argument(given, parameter, rest.as_ref());
+            let value = if is_target(name) && index > 0 { self.as_target(value) } else { value };
+            scope.insert(name, value);
+        }
+        for parameter in &parameters.kwonlyargs {
+            let name = parameter.parameter.name.as_str();
+            let given = named.remove(name);
+            let value = self.argument(given, parameter, rest.as_ref());
+            scope.insert(name, value);
+        }
+        if let Some(vararg) = &parameters.vararg {
+            let items: Vec<Value<'a>> = positional.collect();
+            scope.insert(vararg.name.as_str(), Value::of(Kind::Tuple(items.into())));
+        }
+        if let Some(kwarg) = &parameters.kwarg {
+            let dict = self.new_object(Role::Dict, TaintId::NONE);
+            if let Some(id) = dict.object() {
+                for (name, value) in named {
+                    self.heap.get_mut(id).attributes.insert(name.into(), value);
+                }
+            }
+            scope.insert(kwarg.name.as_str(), dict);
+        }
+        scope
+    }
+
+    fn argument(
+        &mut self,
+        given: Option<Value<'a>>,
+        parameter: &'a ast::ParameterWithDefault,
+        rest: Option<&Value<'a>>,
+    ) -> Value<'a> {
+        if let Some(value) = given {
+            return value;
+        }
+        if let Some(rest) = rest {
+            let name = parameter.parameter.name.as_str();
+            let found = rest.object().and_then(|id| self.heap.get(id).attributes.get(name).cloned());
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        match &parameter.default {
+            Some(default) => self.value(default),
+            None => Value::unknown(TaintId::NONE),
+        }
+    }
+
+    pub(super) fn as_target(&mut self, value: Value<'a>) -> Value<'a> {
+        let flags = self.taints.flags(value.taint);
+        if !flags.any(Flags::VAL.with(Flags::TRAIN)) {
+            return value;
+        }
+        Value { taint: self.taints.with(value.taint, Flags::TARGET), kind: value.kind }
+    }
+
+    // --- classes ---
+
+    fn instantiate(&mut self, class: ClassId, arguments: Arguments<'a>) -> Value<'a> {
+        let optimizer = self.has_base(class, "Optimizer");
+        let role = if optimizer { Role::Optimizer } else { Role::Instance };
+        let value = self.allocate(Object { class: Some(class), ..Object::new(role) });
+        let Some(id) = value.object() else { return value };
+        if optimizer {
+            self.own_parameters(id, arguments.get(0, "params"));
+        }
+        match self.method_of(class, "__init__") {
+            Some(init) => {
+                self.user(init, Some(id), arguments);
+            }
+            None => self.fields(id, class, arguments),
+        }
+        value
+    }
+
+    /// A dataclass or named tuple: fields in order of their annotations.
+    fn fields(&mut self, id: ObjectId, class: ClassId, arguments: Arguments<'a>) {
+        let Some(class) = self.classes.get(class.0 as usize) else { return };
+        let names = class.definition.body.iter().filter_map(|stmt| match stmt {
+            ast::Stmt::AnnAssign(field) => match &*field.target {
+                Expr::Name(name) => Some(name.id.as_str()),
+                _ => None,
+            },
+            _ => None,
+        });
+        let names: Vec<&'a str> = names.collect();
+        let fields: Vec<(&str, Value<'a>)> =
+            names.into_iter().zip(arguments.positional).chain(arguments.named).collect();
+        for (name, value) in fields {
+            self.heap.get_mut(id).attributes.insert(name.into(), value);
+        }
+    }
+
+    /// What an optimiser changes.
+    pub(super) fn own_parameters(&mut self, id: ObjectId, parameters: Option<&Value<'a>>) {
+        let Some(parameters) = parameters else { return };
+        let objects = self.objects_of(parameters);
+        let taint = self.taints.change(TaintId::NONE, |taint| taint.objects = objects);
+        let before = self.heap.get(id).attributes.get(PARAMETERS).map_or(TaintId::NONE, |value| value.taint);
+        let taint = self.taints.union(before, taint);
+        self.heap.get_mut(id).attributes.insert(PARAMETERS.into(), Value::unknown(taint));
+    }
+
+    /// A method of a class of the script or of its bases.
+    pub(super) fn method_of(&self, class: ClassId, name: &str) -> Option<&'a ast::StmtFunctionDef> {
+        match self.class_attribute(class, name, 0)?.kind {
+            Kind::Function(function) => Some(function),
+            _ => None,
+        }
+    }
+
+    fn class_attribute(&self, class: ClassId, name: &str, depth: usize) -> Option<&Value<'a>> {
+        let class = self.classes.get(class.0 as usize)?;
+        class.attributes.get(name).or_else(|| {
+            let bases = class.bases.iter().filter_map(|base| match base.kind {
+                Kind::Class(id) if depth < 8 => Some(id),
+                _ => None,
+            });
+            bases.into_iter().find_map(|base| self.class_attribute(base, name, depth + 1))
+        })
+    }
+
+    /// Whether a base of the class, of whatever library, has this last name.
+    pub(super) fn has_base(&self, class: ClassId, last: &str) -> bool {
+        self.has_base_within(class, last, 0)
+    }
+
+    fn has_base_within(&self, class: ClassId, last: &str, depth: usize) -> bool {
+        let Some(class) = self.classes.get(class.0 as usize) else { return false };
+        class.bases.iter().any(|base| match &base.kind {
+            Kind::Library(name) => name.rsplit('.').next() == Some(last),
+            Kind::Class(id) => depth < 8 && self.has_base_within(*id, last, depth + 1),
+            _ => false,
+        })
+    }
+
+    /// Whether the class is a `torch.nn.Module`, a layer of it included.
+    pub(super) fn is_module(&self, class: ClassId) -> bool {
+        ["Module", "Linear", "Embedding", "RMSNorm", "LayerNorm"].iter().any(|base| self.has_base(class, base))
+    }
+
+    // --- attributes ---
+
+    /// `holder.name`.
+    pub(super) fn attribute(&mut self, holder: &Value<'a>, name: &'a str) -> Value<'a> {
+        match &holder.kind {
+            Kind::Library(full) => {
+                let full: Rc<str> = format!("{full}.{name}").into();
+                Value { kind: Kind::Library(full), taint: holder.taint }
+            }
+            Kind::Class(class) => match self.class_attribute(*class, name, 0) {
+                Some(value) => value.clone(),
+                None => Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint: holder.taint },
+            },
+            Kind::Object(id) => self.attribute_of(*id, holder, name),
+            _ if POSITIONS.contains(&name) => {
+                let taint = self.taint(holder);
+                Value::unknown(self.as_position(taint))
+            }
+            _ => {
+                let taint = if name == "grad" {
+                    let taint = self.gradients;
+                    self.taints.with(taint, Flags::GRADIENT)
+                } else {
+                    holder.taint
+                };
+                Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint }
+            }
+        }
+    }
+
+    fn attribute_of(&mut self, id: ObjectId, holder: &Value<'a>, name: &'a str) -> Value<'a> {
+        let object = self.heap.get(id);
+        let (class, updates) = (object.class, object.updates);
+        let found = object.attributes.get(name).cloned();
+        let is_module = class.is_some_and(|class| self.is_module(class));
+        if let Some(mut value) = found {
+            value.taint = self.taints.union(value.taint, updates);
+            if is_module && !matches!(value.kind, Kind::Object(_)) {
+                value.taint = self.taints.change(value.taint, |taint| taint.objects = vec![id.0]);
+            }
+            return value;
+        }
+        let of_class = class.and_then(|class| self.class_attribute(class, name, 0)).cloned();
+        match of_class {
+            Some(Value { kind: Kind::Function(function), taint }) => {
+                let is = |decorator: &str| {
+                    function.decorator_list.iter().any(|found| self.module.text(&found.expression) == decorator)
+                };
+                if is("property") {
+                    return self.user(function, Some(id), Arguments::default());
+                }
+                if is("staticmethod") {
+                    return Value { kind: Kind::Function(function), taint };
+                }
+                Value { kind: Kind::Bound(function, id), taint }
+            }
+            Some(value) => value,
+            None if POSITIONS.contains(&name) => {
+                let taint = self.taint(holder);
+                Value::unknown(self.as_position(taint))
+            }
+            None => {
+                let taint = self.taint(holder);
+                let taint = if name == "grad" {
+                    self.taints.with(self.gradients, Flags::GRADIENT)
+                } else {
+                    self.taints.change(taint, |taint| taint.objects = vec![id.0])
+                };
+                Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint }
+            }
+        }
+    }
+
+    /// A loss computed from `data`.
+    pub(super) fn loss(&mut self, data: TaintId) -> Value<'a> {
+        let taint = self.taints.as_number(data);
+        let id = self.event(Action::Loss { data: taint });
+        let taint = self.taints.change(taint, |taint| {
+            taint.flags = taint.flags.with(Flags::LOSS).without(Flags::DISTRIBUTION);
+            taint.scores = vec![id];
+        });
+        Value::unknown(taint)
+    }
+}
+
+/// The attribute of an optimiser under which its parameters are kept; no name of Python.
+pub(super) const PARAMETERS: &str = "parameters of the optimiser";
+
+/// Attributes and methods that say how much there is, not what.
+pub(super) const POSITIONS: &[&str] =
+    &["shape", "size", "numel", "ndim", "dim", "device", "dtype", "nbytes", "element_size"];
+
+/// Names of what is to be predicted, as the field writes them.
+pub(super) fn is_target(name: &str) -> bool {
+    let name = name.trim_start_matches('_');
+    matches!(name, "y" | "labels") || ["y_", "tgt", "target"].iter().any(|start| name.starts_with(start))
+}

@@ -1,0 +1,458 @@
+//! Expressions: constants folded, everything else by what it was made from.
+
+use super::super::taint::{Flags, TaintId};
+use super::super::value::{HOLE, Kind, Object, Role, Value};
+use super::{MAX_DEPTH, Machine};
+use crate::code::python::ast::{self, CmpOp, Expr, Operator};
+
+impl<'a> Machine<'a, '_> {
+    /// The value of an expression.
+    pub(super) fn value(&mut self, expr: &'a Expr) -> Value<'a> {
+        if !self.step() || self.depth >= MAX_DEPTH {
+            return Value::unknown(TaintId::NONE);
+        }
+        self.depth += 1;
+        let value = self.evaluate(expr);
+        self.depth -= 1;
+        value
+    }
+
+    fn evaluate(&mut self, expr: &'a Expr) -> Value<'a> {
+        match expr {
+            Expr::StringLiteral(literal) => Value::of(Kind::Text(literal.value.to_str().into())),
+            Expr::NumberLiteral(literal) => Value::of(match &literal.value {
+                ast::Number::Int(int) => int.as_i64().map_or(Kind::Unknown, Kind::Int),
+                ast::Number::Float(float) => Kind::Float(*float),
+                ast::Number::Complex { .. } => Kind::Unknown,
+            }),
+            Expr::BooleanLiteral(literal) => Value::of(Kind::Bool(literal.value)),
+            Expr::NoneLiteral(_) => Value::of(Kind::None),
+            Expr::Name(name) => self.name(name.id.as_str()),
+            Expr::Attribute(attribute) => {
+                let holder = self.value(&attribute.value);
+                self.attribute(&holder, attribute.attr.as_str())
+            }
+            Expr::Call(call) => self.call(call),
+            Expr::BinOp(_) => self.operators(expr),
+            Expr::UnaryOp(unary) => self.unary(unary),
+            Expr::Compare(compare) => self.compare(compare),
+            Expr::BoolOp(bool_op) => self.bool_op(bool_op),
+            Expr::If(choice) => {
+                let test = self.value(&choice.test);
+                match test.truth() {
+                    Some(true) => self.value(&choice.body),
+                    Some(false) => self.value(&choice.orelse),
+                    None => {
+                        self.uncertain += 1;
+                        let (left, right) = (self.value(&choice.body), self.value(&choice.orelse));
+                        self.uncertain -= 1;
+                        self.join(left, right)
+                    }
+                }
+            }
+            Expr::Tuple(tuple) => {
+                let items: Vec<Value<'a>> = tuple.elts.iter().map(|item| self.value(item)).collect();
+                Value::of(Kind::Tuple(items.into()))
+            }
+            Expr::List(list) => self.list(&list.elts),
+            Expr::Set(set) => self.list(&set.elts),
+            Expr::Dict(dict) => self.dict(dict),
+            Expr::Subscript(subscript) => self.subscript(subscript),
+            Expr::FString(text) => self.f_string(text),
+            Expr::ListComp(list) => self.comprehension(&list.elt, &list.generators),
+            Expr::SetComp(set) => self.comprehension(&set.elt, &set.generators),
+            Expr::Generator(generator) => self.comprehension(&generator.elt, &generator.generators),
+            Expr::DictComp(dict) => self.comprehension(&dict.value, &dict.generators),
+            Expr::Lambda(lambda) => Value::of(Kind::Lambda(lambda)),
+            Expr::Named(named) => {
+                let value = self.value(&named.value);
+                self.assign(&named.target, value.clone());
+                value
+            }
+            Expr::Starred(starred) => self.value(&starred.value),
+            Expr::Await(await_) => self.value(&await_.value),
+            Expr::Yield(yield_) => {
+                let value = yield_.value.as_ref().map(|value| self.value(value));
+                self.yielded(value)
+            }
+            Expr::YieldFrom(yield_) => {
+                let value = self.value(&yield_.value);
+                self.yielded(Some(value))
+            }
+            Expr::Slice(slice) => {
+                let bounds = [&slice.lower, &slice.upper, &slice.step].into_iter().flatten();
+                let bounds: Vec<Value<'a>> = bounds.map(|bound| self.value(bound)).collect();
+                let taints: Vec<TaintId> = bounds.iter().map(|bound| bound.taint).collect();
+                let taint = self.taints.all(taints);
+                Value::unknown(taint)
+            }
+            _ => Value::unknown(TaintId::NONE),
+        }
+    }
+
+    fn name(&mut self, name: &'a str) -> Value<'a> {
+        match self.lookup(name) {
+            Some(value) => value.clone(),
+            None => Value::of(Kind::Library(name.into())),
+        }
+    }
+
+    /// What a generator yields is what its call returns: a list of it.
+    fn yielded(&mut self, value: Option<Value<'a>>) -> Value<'a> {
+        let value = value.unwrap_or_else(|| Value::of(Kind::None));
+        let taint = self.taint(&value);
+        let list = self.new_object(Role::List, taint);
+        if let Some(id) = list.object() {
+            self.heap.get_mut(id).element = Some(value);
+        }
+        let call = self.call_mut();
+        if call.returned.is_none() {
+            call.returned = Some(list);
+        }
+        Value::unknown(TaintId::NONE)
+    }
+
+    /// An empty object that holds `content`.
+    pub(super) fn new_object(&mut self, role: Role, content: TaintId) -> Value<'a> {
+        let content = self.taints.as_number(content);
+        self.allocate(Object { content, ..Object::new(role) })
+    }
+
+    fn list(&mut self, items: &'a [Expr]) -> Value<'a> {
+        let items: Vec<Value<'a>> = items.iter().map(|item| self.value(item)).collect();
+        let taints: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
+        let content = self.taints.all(taints);
+        let list = self.new_object(Role::List, content);
+        if let Some(id) = list.object() {
+            self.heap.get_mut(id).items = Some(items);
+        }
+        list
+    }
+
+    fn dict(&mut self, dict: &'a ast::ExprDict) -> Value<'a> {
+        let made = self.new_object(Role::Dict, TaintId::NONE);
+        let Some(id) = made.object() else { return made };
+        for item in &dict.items {
+            let key = item.key.as_ref().map(|key| self.value(key));
+            let value = self.value(&item.value);
+            let taint = self.taint(&value);
+            self.pour(id, taint);
+            match key.as_ref().and_then(Value::text) {
+                Some(text) => {
+                    self.heap.get_mut(id).attributes.insert(text.into(), value);
+                }
+                None => self.heap.get_mut(id).element = Some(value),
+            }
+        }
+        made
+    }
+
+    fn f_string(&mut self, text: &'a ast::ExprFString) -> Value<'a> {
+        let mut known = String::new();
+        let mut taint = TaintId::NONE;
+        for part in text.value.iter() {
+            let part = match part {
+                ast::FStringPart::Literal(literal) => {
+                    known.push_str(literal);
+                    continue;
+                }
+                ast::FStringPart::FString(part) => part,
+            };
+            for element in &part.elements {
+                match element {
+                    ast::InterpolatedStringElement::Literal(literal) => known.push_str(literal),
+                    ast::InterpolatedStringElement::Interpolation(inner) => {
+                        let value = self.value(&inner.expression);
+                        let of_value = self.taint(&value);
+                        taint = self.taints.union(taint, of_value);
+                        match &value.kind {
+                            Kind::Text(text) => known.push_str(text),
+                            Kind::Int(int) => known.push_str(&int.to_string()),
+                            _ => known.push(HOLE),
+                        }
+                    }
+                }
+            }
+        }
+        Value { kind: Kind::Text(known.into()), taint }
+    }
+
+    /// Chains of operators are walked from the left, not recursed into.
+    fn operators(&mut self, expr: &'a Expr) -> Value<'a> {
+        let mut rights = Vec::new();
+        let mut left = expr;
+        while let Expr::BinOp(binary) = left {
+            rights.push((binary.op, &*binary.right));
+            left = &binary.left;
+        }
+        let mut value = self.value(left);
+        while let Some((op, right)) = rights.pop() {
+            let right = self.value(right);
+            value = self.arithmetic(op, &value, &right);
+        }
+        value
+    }
+
+    /// `left op right`.
+    pub(super) fn arithmetic(&mut self, op: Operator, left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
+        let (of_left, of_right) = (self.taint(left), self.taint(right));
+        let taint = self.taints.union(of_left, of_right);
+        let taint = self.taints.as_number(taint);
+        if let Some(kind) = folded(op, &left.kind, &right.kind) {
+            return Value { kind, taint };
+        }
+        // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
+        if matches!(op, Operator::BitXor) {
+            let hashed = self.hashed(taint);
+            // The hash of a context, and one token more: an entry of the table for that token alone.
+            let of_hash =
+                self.taints.flags(of_left).has(Flags::HASHED) && !self.taints.flags(of_right).has(Flags::HASHED);
+            let token = self.taints.flags(of_right).any(Flags::VAL.with(Flags::TRAIN));
+            return Value::unknown(if of_hash && token { self.taints.with(hashed, Flags::EXTENDED) } else { hashed });
+        }
+        Value::unknown(taint)
+    }
+
+    /// An exclusive or of tokens is a hash.
+    pub(super) fn hashed(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        let tokens = flags.any(Flags::VAL.with(Flags::TRAIN)) && !flags.any(Flags::LOSS.with(Flags::DISTRIBUTION));
+        if tokens { self.taints.with(taint, Flags::HASHED) } else { taint }
+    }
+
+    fn unary(&mut self, unary: &'a ast::ExprUnaryOp) -> Value<'a> {
+        let operand = self.value(&unary.operand);
+        let taint = self.taint(&operand);
+        let taint = self.taints.as_number(taint);
+        let kind = match (unary.op, &operand.kind) {
+            (ast::UnaryOp::USub, Kind::Int(int)) => Kind::Int(int.saturating_neg()),
+            (ast::UnaryOp::USub, Kind::Float(float)) => Kind::Float(-float),
+            (ast::UnaryOp::Not, _) => operand.truth().map_or(Kind::Unknown, |truth| Kind::Bool(!truth)),
+            _ => Kind::Unknown,
+        };
+        Value { kind, taint }
+    }
+
+    fn compare(&mut self, compare: &'a ast::ExprCompare) -> Value<'a> {
+        let left = self.value(&compare.left);
+        let rights: Vec<Value<'a>> = compare.comparators.iter().map(|right| self.value(right)).collect();
+        let mut taint = self.taint(&left);
+        for right in &rights {
+            let of_right = self.taint(right);
+            taint = self.taints.union(taint, of_right);
+        }
+        let truth = match (&*compare.ops, rights.as_slice()) {
+            ([op], [right]) => compared(*op, &left, right),
+            _ => None,
+        };
+        // A comparison of losses chooses by the token that came; its outcome is no loss.
+        let flags = self.taints.flags(taint);
+        let gold = Flags::LOSS.with(Flags::GOLD);
+        let both = rights.iter().all(|right| self.taints.flags(right.taint).any(gold));
+        let chosen = self.taints.flags(left.taint).any(gold) && both;
+        let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::EXTENDED).with(Flags::TARGET));
+        if chosen && flags.has(Flags::VAL) {
+            taint = self.taints.with(taint, Flags::CHOSEN_BY_LOSS);
+        }
+        let taint = self.taints.as_number(taint);
+        Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// The value that decides, where the ones before it are known.
+    fn bool_op(&mut self, expr: &'a ast::ExprBoolOp) -> Value<'a> {
+        let decides = matches!(expr.op, ast::BoolOp::Or);
+        let mut left: Option<Value<'a>> = None;
+        let mut unknown = false;
+        for part in &expr.values {
+            let value = self.value(part);
+            match value.truth() {
+                Some(truth) if truth == decides => {
+                    if unknown && !decides {
+                        return Value { kind: Kind::Bool(false), taint: value.taint };
+                    }
+                    if !unknown {
+                        return value;
+                    }
+                }
+                None => unknown = true,
+                Some(_) => {}
+            }
+            left = Some(match left {
+                Some(left) if unknown => self.join(left, value),
+                _ => value,
+            });
+        }
+        match left {
+            Some(value) if unknown && value.truth().is_some() => Value::unknown(value.taint),
+            Some(value) => value,
+            None => Value::unknown(TaintId::NONE),
+        }
+    }
+
+    fn subscript(&mut self, subscript: &'a ast::ExprSubscript) -> Value<'a> {
+        let holder = self.value(&subscript.value);
+        let index = self.value(&subscript.slice);
+        let sliced = matches!(&*subscript.slice, Expr::Slice(_));
+        let found = if sliced { self.part(&holder, &index) } else { self.member(&holder, &index) };
+        if let Some(found) = found {
+            return found;
+        }
+        let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
+        let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
+        // What is found under a key is no key.
+        let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
+        let mut taint = self.taints.union(of_holder, by_key);
+        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
+            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
+        }
+        if held.has(Flags::DISTRIBUTION) && key.has(Flags::TARGET) {
+            taint = self.taints.with(taint, Flags::GOLD);
+        }
+        // Positions found in the data select other data; they are not that data.
+        if !held.any(Flags::VAL) && key.any(Flags::VAL) && held.any(Flags::TRAIN) {
+            taint = self.taints.without(taint, Flags::VAL);
+        }
+        if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
+            taint = self.taints.with(taint, Flags::TARGET);
+        }
+        Value::unknown(taint)
+    }
+
+    /// A slice of a list: another list of such members.
+    fn part(&mut self, holder: &Value<'a>, bounds: &Value<'a>) -> Option<Value<'a>> {
+        let members = match &holder.kind {
+            Kind::Tuple(items) => items.last().cloned(),
+            Kind::Object(id) if self.heap.get(*id).role == Role::List => {
+                let object = self.heap.get(*id);
+                object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())
+            }
+            _ => return None,
+        };
+        let held = self.taint(holder);
+        let list = self.new_object(Role::List, held);
+        if let Some(id) = list.object() {
+            self.heap.get_mut(id).element = members;
+        }
+        Some(Value { taint: self.taints.union(holder.taint, bounds.taint), kind: list.kind })
+    }
+
+    /// A member that is known by its index or key.
+    fn member(&mut self, holder: &Value<'a>, index: &Value<'a>) -> Option<Value<'a>> {
+        let at = |items: &[Value<'a>], int: i64| {
+            let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
+            let index = usize::try_from(if int < 0 { int + len } else { int }).ok()?;
+            items.get(index).cloned()
+        };
+        match (&holder.kind, &index.kind) {
+            (Kind::Tuple(items), Kind::Int(int)) => {
+                let item = at(items, *int)?;
+                Some(Value { taint: self.taints.union(item.taint, holder.taint), kind: item.kind })
+            }
+            (Kind::Object(id), kind) => {
+                let object = self.heap.get(*id);
+                let found = match kind {
+                    Kind::Int(int) => object.items.as_ref().and_then(|items| at(items, *int)),
+                    Kind::Text(text) => object.attributes.get(text).cloned(),
+                    _ => None,
+                };
+                if found.is_some() || !matches!(object.role, Role::List | Role::Dict) {
+                    return found;
+                }
+                let element = object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())?;
+                let (of_holder, of_index) = (self.taint(holder), self.taint(index));
+                let taint = self.taints.all([element.taint, of_holder, of_index]);
+                Some(Value { kind: element.kind, taint })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a slice begins one later: `[1:]`, `[start + 1 : end + 1]`, `[:, 1:]`.
+fn one_later(slice: &Expr) -> bool {
+    match slice {
+        Expr::Slice(slice) => match slice.lower.as_deref() {
+            Some(Expr::NumberLiteral(literal)) => {
+                matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1))
+            }
+            Some(Expr::BinOp(binary)) => {
+                matches!(binary.op, Operator::Add)
+                    && matches!(&*binary.right, Expr::NumberLiteral(literal)
+                        if matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1)))
+            }
+            _ => false,
+        },
+        Expr::Tuple(tuple) => tuple.elts.iter().any(one_later),
+        _ => false,
+    }
+}
+
+/// Constants and texts.
+fn folded<'a>(op: Operator, left: &Kind<'a>, right: &Kind<'a>) -> Option<Kind<'a>> {
+    Some(match (op, left, right) {
+        (Operator::Add, Kind::Text(left), Kind::Text(right)) if left.len() + right.len() < 4096 => {
+            Kind::Text(format!("{left}{right}").into())
+        }
+        (Operator::Add, Kind::Text(left), _) if left.len() < 4096 => Kind::Text(format!("{left}{HOLE}").into()),
+        // `Path("data") / "fineweb_val_*.bin"`
+        (Operator::Div, Kind::Text(left), Kind::Text(right)) if left.len() + right.len() < 4096 => {
+            Kind::Text(format!("{left}/{right}").into())
+        }
+        (Operator::Div, _, Kind::Text(right)) => Kind::Text(format!("{HOLE}/{right}").into()),
+        (op, Kind::Int(left), Kind::Int(right)) => Kind::Int(match op {
+            Operator::Add => left.checked_add(*right)?,
+            Operator::Sub => left.checked_sub(*right)?,
+            Operator::Mult => left.checked_mul(*right)?,
+            Operator::FloorDiv => left.checked_div_euclid(*right)?,
+            Operator::Mod => left.checked_rem_euclid(*right)?,
+            Operator::Div if *right != 0 => return Some(Kind::Float(*left as f64 / *right as f64)),
+            _ => return None,
+        }),
+        (op, left, right) => {
+            let number = |kind: &Kind<'_>| match kind {
+                Kind::Int(int) => Some(*int as f64),
+                Kind::Float(float) => Some(*float),
+                _ => None,
+            };
+            let (left, right) = (number(left)?, number(right)?);
+            Kind::Float(match op {
+                Operator::Add => left + right,
+                Operator::Sub => left - right,
+                Operator::Mult => left * right,
+                Operator::Div if right != 0.0 => left / right,
+                _ => return None,
+            })
+        }
+    })
+}
+
+fn compared(op: CmpOp, left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
+    let is_none = |value: &Value<'_>| match value.kind {
+        Kind::None => Some(true),
+        Kind::Unknown | Kind::Library(_) => None,
+        _ => Some(false),
+    };
+    match op {
+        CmpOp::Is | CmpOp::IsNot if matches!(right.kind, Kind::None) => {
+            is_none(left).map(|none| none == matches!(op, CmpOp::Is))
+        }
+        CmpOp::Eq | CmpOp::NotEq => {
+            let same = match (left.text(), right.text()) {
+                (Some(a), Some(b)) if !a.contains(HOLE) && !b.contains(HOLE) => a == b,
+                _ => left.number()? == right.number()?,
+            };
+            Some(same == matches!(op, CmpOp::Eq))
+        }
+        CmpOp::Lt => Some(left.number()? < right.number()?),
+        CmpOp::LtE => Some(left.number()? <= right.number()?),
+        CmpOp::Gt => Some(left.number()? > right.number()?),
+        CmpOp::GtE => Some(left.number()? >= right.number()?),
+        CmpOp::In | CmpOp::NotIn => {
+            let Kind::Tuple(items) = &right.kind else { return None };
+            let text = left.text()?;
+            let found = items.iter().map(Value::text).collect::<Option<Vec<_>>>()?.contains(&text);
+            Some(found == matches!(op, CmpOp::In))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,526 @@
+//! What functions of libraries do to what is followed. What is not listed here returns a number made of its arguments.
+
+use std::rc::Rc;
+
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::{Action, Learner, Outside};
+use super::super::value::{HOLE, Kind, Object, ObjectId, Role, Value};
+use super::Machine;
+use super::calls::{Arguments, PARAMETERS};
+
+impl<'a> Machine<'a, '_> {
+    /// Calls the library function of this full name.
+    pub(super) fn library(&mut self, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        if let Some(what) = outside(name) {
+            self.event(Action::Outside { what, name: name.into() });
+        }
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let first = arguments.positional.first();
+        match last {
+            "print" | "info" | "warning" => self.report(arguments),
+            "get" | "getenv" if name.ends_with("environ.get") || name.ends_with("getenv") => {
+                self.environment(arguments)
+            }
+            "int" | "float" | "bool" | "str" if !name.contains('.') => self.converted(last, arguments),
+            "len" => {
+                let taint = self.given(arguments);
+                let known = first.and_then(Value::object).and_then(|id| self.heap.get(id).items.as_ref().map(Vec::len));
+                let kind = known.and_then(|len| i64::try_from(len).ok()).map_or(Kind::Unknown, Kind::Int);
+                let taint = self.as_position(taint);
+                Value { kind, taint }
+            }
+            "range" => self.range(arguments),
+            "enumerate" => self.enumerated(arguments),
+            "zip" => self.zipped(arguments),
+            "list" | "tuple" | "sorted" | "reversed" | "set" | "deque" | "iter" | "tqdm" => {
+                self.copied(last, arguments)
+            }
+            "next" => {
+                let Some(iterable) = first else { return Value::unknown(TaintId::NONE) };
+                let member = self.members(iterable).each.into_iter().next();
+                let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
+                Value { taint: self.varying(member.taint), kind: member.kind }
+            }
+            "map" => {
+                let (Some(function), Some(iterable)) = (first, arguments.positional.get(1)) else {
+                    return Value::unknown(TaintId::NONE);
+                };
+                let members = self.members(iterable).each;
+                let member = members.into_iter().next_back().unwrap_or_else(|| Value::unknown(TaintId::NONE));
+                let each = self.apply(function.clone(), Arguments { positional: vec![member], named: Vec::new() });
+                self.list_of(each)
+            }
+            "getattr" => match (first, arguments.positional.get(1).and_then(Value::text)) {
+                (Some(holder), Some(name)) => self.attribute_named(&holder.clone(), &name.to_owned(), arguments),
+                _ => Value::unknown(TaintId::NONE),
+            },
+            "setattr" => {
+                if let (Some(id), Some(name), Some(value)) = (
+                    first.and_then(Value::object),
+                    arguments.positional.get(1).and_then(Value::text),
+                    arguments.positional.get(2),
+                ) {
+                    self.write_attribute(id, &name.to_owned(), value.clone());
+                }
+                Value::of(Kind::None)
+            }
+            "isinstance" | "hasattr" | "callable" | "issubclass" | "super" => Value::unknown(TaintId::NONE),
+            "dict" | "defaultdict" | "Counter" | "OrderedDict" => {
+                let content = self.given(arguments);
+                self.new_object(Role::Dict, content)
+            }
+            "time" | "perf_counter" | "monotonic" => Value::unknown(self.taints.with(TaintId::NONE, Flags::CLOCK)),
+            "Path" | "abspath" | "expanduser" | "realpath" => {
+                first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE))
+            }
+            "join" => self.joined(arguments),
+            "glob" | "iglob" => self.globbed(arguments),
+            "open" if matches!(name, "open" | "io.open" | "gzip.open" | "lzma.open") => self.opened(arguments),
+            "BytesIO" | "StringIO" => {
+                let content = self.given(arguments);
+                self.new_object(Role::File, content)
+            }
+            "load" | "fromfile" | "memmap" | "from_file" | "load_file" | "safe_open" => self.loaded(arguments),
+            "save" | "save_file" | "savez" => self.saved(arguments),
+            "deepcopy" | "copy" => self.duplicate(arguments),
+            "compile"
+            | "DistributedDataParallel"
+            | "DDP"
+            | "script"
+            | "no_grad"
+            | "as_tensor"
+            | "wraps"
+            | "partial" => first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE)),
+            "cross_entropy" | "nll_loss" | "CrossEntropyLoss"
+                if arguments.positional.len() < 2 && last == "CrossEntropyLoss" =>
+            {
+                Value::of(Kind::Library("torch.nn.functional.cross_entropy".into()))
+            }
+            "cross_entropy" | "nll_loss" => {
+                let data = self.given(arguments);
+                self.loss(data)
+            }
+            "softmax" | "log_softmax" | "logsumexp" => {
+                let taint = self.given(arguments);
+                let taint = self.taints.as_number(taint);
+                Value::unknown(self.taints.with(taint, Flags::DISTRIBUTION))
+            }
+            "gather" | "take_along_axis" | "take_along_dim" => {
+                let rest =
+                    Arguments { positional: arguments.positional.iter().skip(1).cloned().collect(), named: Vec::new() };
+                match first {
+                    Some(receiver) => self.gathered(&receiver.clone(), &rest),
+                    None => Value::unknown(TaintId::NONE),
+                }
+            }
+            "multinomial" => {
+                let taint = self.given(arguments);
+                let taint = self.taints.without(taint, Flags::VAL.with(Flags::TRAIN).with(Flags::DISTRIBUTION));
+                Value::unknown(self.taints.with(taint, Flags::GENERATED))
+            }
+            "bincount" | "histogram" | "unique" => {
+                let taint = self.given(arguments);
+                let taint = self.taints.as_number(taint);
+                let taint = self.taints.without(taint, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
+                Value::unknown(self.taints.with(taint, Flags::COUNTED))
+            }
+            "minimum" | "maximum" | "min" | "max" | "fmin" | "fmax" => self.smaller(arguments),
+            "where" => {
+                let taint = self.given(arguments);
+                Value::unknown(self.taints.as_number(taint))
+            }
+            "zeros" | "empty" | "full" | "ones" | "zeros_like" | "empty_like" | "full_like" | "ones_like"
+            | "Parameter" | "rand" | "randn" | "Tensor" => self.allocated(last, arguments),
+            "ModuleList" | "ModuleDict" | "ParameterList" | "ParameterDict" => match first {
+                Some(list) => list.clone(),
+                None => self.new_object(Role::List, TaintId::NONE),
+            },
+            "grad" if name.contains("autograd") => self.gradient(arguments),
+            "at" if name.contains(".add.") || name.contains("ufunc") => {
+                self.table_update(first.cloned().as_ref(), arguments.positional.get(1), arguments);
+                Value::of(Kind::None)
+            }
+            _ if is_optimizer(name) => {
+                let optimizer = self.allocate(Object::new(Role::Optimizer));
+                if let Some(id) = optimizer.object() {
+                    self.own_parameters(id, arguments.get(0, "params"));
+                }
+                optimizer
+            }
+            _ if name.contains(".nn.") && last.starts_with(char::is_uppercase) => {
+                let content = self.given(arguments);
+                self.new_object(Role::Module, content)
+            }
+            _ => {
+                let taint = self.given(arguments);
+                Value::unknown(self.taints.as_number(taint))
+            }
+        }
+    }
+
+    fn report(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let data = self.given(arguments);
+        if !self.taints.get(data).scores.is_empty() {
+            let texts = arguments.positional.iter().map(|value| value.text().unwrap_or("\u{fffc}"));
+            let text = texts.collect::<Vec<_>>().join(" ");
+            self.event(Action::Report { text: text.into(), data });
+        }
+        Value::of(Kind::None)
+    }
+
+    /// `os.environ.get("NAME", default)`.
+    pub(super) fn environment(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let name = arguments.positional.first().and_then(Value::text).unwrap_or_default().to_owned();
+        let default = arguments.positional.get(1).cloned();
+        let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
+        let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
+        let taint = default.map_or(TaintId::NONE, |value| value.taint);
+        let taint = self.named_data(taint, &name);
+        Value { kind, taint }
+    }
+
+    /// Data that a text names.
+    pub(super) fn named_data(&mut self, taint: TaintId, text: &str) -> TaintId {
+        let text = text.to_ascii_lowercase();
+        let mut flags = Flags::default();
+        if ["fineweb_val", "val_files", "val_pattern", "_val_*", "val_data"].iter().any(|name| text.contains(name)) {
+            flags = flags.with(Flags::VAL);
+        }
+        if ["fineweb_train", "train_files", "train_pattern", "_train_*"].iter().any(|name| text.contains(name)) {
+            flags = flags.with(Flags::TRAIN);
+        }
+        self.taints.with(taint, flags)
+    }
+
+    /// The data that a path leads to.
+    pub(super) fn at_path(&mut self, path: &Value<'a>) -> TaintId {
+        let mut taint = self.taint(path);
+        if let Some(text) = path.text() {
+            let text: Rc<str> = text.into();
+            if let Some(written) = self.files.get(&text).copied() {
+                taint = self.taints.union(taint, written);
+            }
+            taint = self.named_data(taint, &text);
+        }
+        taint
+    }
+
+    fn converted(&mut self, to: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(value) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
+        let taint = self.taint(value);
+        let taint = self.taints.as_number(taint);
+        let text = value.text().map(str::trim);
+        let kind = match to {
+            "int" => text.and_then(|text| text.replace('_', "").parse().ok()).map(Kind::Int).or(match value.kind {
+                Kind::Int(int) => Some(Kind::Int(int)),
+                Kind::Bool(truth) => Some(Kind::Int(i64::from(truth))),
+                Kind::Float(float) => Some(Kind::Int(float as i64)),
+                _ => match text {
+                    Some("True") => Some(Kind::Int(1)),
+                    Some("False") => Some(Kind::Int(0)),
+                    _ => None,
+                },
+            }),
+            "float" => text.and_then(|text| text.parse().ok()).or_else(|| value.number()).map(Kind::Float),
+            "bool" => value.truth().map(Kind::Bool),
+            _ => match &value.kind {
+                Kind::Text(text) => Some(Kind::Text(text.clone())),
+                Kind::Int(int) => Some(Kind::Text(int.to_string().into())),
+                _ => None,
+            },
+        };
+        Value { kind: kind.unwrap_or(Kind::Unknown), taint }
+    }
+
+    fn range(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let taint = self.given(arguments);
+        let taint = self.as_position(taint);
+        let int = |index: usize| match arguments.positional.get(index).map(|value| &value.kind) {
+            Some(Kind::Int(int)) => Some(*int),
+            _ => None,
+        };
+        let (start, stop, step) = match arguments.positional.len() {
+            0 | 1 => (Some(0), int(0), Some(1)),
+            2 => (int(0), int(1), Some(1)),
+            _ => (int(0), int(1), int(2)),
+        };
+        let len = match (start, stop, step) {
+            (Some(start), Some(stop), Some(step)) if step > 0 => {
+                u64::try_from(stop.saturating_sub(start).max(0)).ok().map(|span| span.div_ceil(step.unsigned_abs()))
+            }
+            _ => None,
+        };
+        Value { kind: Kind::Range { start, len }, taint }
+    }
+
+    /// A list in which one value stands for all.
+    pub(super) fn list_of(&mut self, element: Value<'a>) -> Value<'a> {
+        let taint = self.taint(&element);
+        let list = self.new_object(Role::List, taint);
+        if let Some(id) = list.object() {
+            self.heap.get_mut(id).element = Some(element);
+        }
+        list
+    }
+
+    fn enumerated(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(iterable) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
+        let members = self.members(iterable).each;
+        let known = iterable.object().is_some_and(|id| self.heap.get(id).items.is_some());
+        let pairs: Vec<Value<'a>> = members
+            .into_iter()
+            .enumerate()
+            .map(|(index, member)| {
+                let index = if known { i64::try_from(index).map_or(Kind::Unknown, Kind::Int) } else { Kind::Unknown };
+                Value::of(Kind::Tuple(Rc::from(vec![Value::of(index), member])))
+            })
+            .collect();
+        self.list_from(pairs, known)
+    }
+
+    fn zipped(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let columns: Vec<Vec<Value<'a>>> = arguments.positional.iter().map(|value| self.members(value).each).collect();
+        let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
+        let pairs = (0..rows).map(|row| {
+            let items: Vec<Value<'a>> = columns.iter().map(|column| column[row].clone()).collect();
+            Value::of(Kind::Tuple(items.into()))
+        });
+        let pairs = pairs.collect();
+        self.list_from(pairs, false)
+    }
+
+    fn list_from(&mut self, items: Vec<Value<'a>>, known: bool) -> Value<'a> {
+        let taints: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
+        let content = self.taints.all(taints);
+        let list = self.new_object(Role::List, content);
+        if let Some(id) = list.object() {
+            let object = self.heap.get_mut(id);
+            if known {
+                object.items = Some(items);
+            } else {
+                object.element = items.into_iter().next_back();
+            }
+        }
+        list
+    }
+
+    fn copied(&mut self, how: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(value) = arguments.positional.first() else { return self.list_from(Vec::new(), true) };
+        match &value.kind {
+            Kind::Object(id) if matches!(self.heap.get(*id).role, Role::List) => {
+                let mut object = self.heap.get(*id).clone();
+                if matches!(how, "sorted" | "reversed" | "set") {
+                    object.element = object.element.or_else(|| object.items.as_ref()?.last().cloned());
+                    object.items = None;
+                }
+                self.allocate(object)
+            }
+            Kind::Tuple(items) => self.list_from(items.to_vec(), true),
+            Kind::Range { .. } => value.clone(),
+            _ => {
+                let members = self.members(value).each;
+                self.list_from(members, false)
+            }
+        }
+    }
+
+    fn joined(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let taint = self.given(arguments);
+        let parts = arguments.positional.iter().map(|part| match &part.kind {
+            Kind::Text(text) => text.to_string(),
+            _ => HOLE.to_string(),
+        });
+        let text = parts.collect::<Vec<_>>().join("/");
+        let taint = self.named_data(taint, &text);
+        Value { kind: Kind::Text(text.into()), taint }
+    }
+
+    fn globbed(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(pattern) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
+        let taint = self.at_path(pattern);
+        let member = Value { kind: pattern.kind.clone(), taint };
+        self.list_of(member)
+    }
+
+    fn opened(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(path) = arguments.get(0, "file") else { return Value::unknown(TaintId::NONE) };
+        let content = self.at_path(path);
+        let file = self.new_object(Role::File, content);
+        if let Some(id) = file.object() {
+            self.heap.get_mut(id).attributes.insert("name".into(), path.clone());
+        }
+        file
+    }
+
+    /// Something read from a file.
+    fn loaded(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let content = match arguments.positional.first() {
+            Some(source) => self.at_path(source),
+            None => self.given(arguments),
+        };
+        self.new_object(Role::Tensor, content)
+    }
+
+    /// `torch.save(value, where)`.
+    fn saved(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        if let (Some(value), Some(place)) = (arguments.positional.first(), arguments.positional.get(1)) {
+            let mut taint = self.taint(value);
+            if let Some(id) = value.object() {
+                let within = self.updates_within(id);
+                taint = self.taints.union(taint, within);
+            }
+            self.write_to(&place.clone(), taint);
+        }
+        Value::of(Kind::None)
+    }
+
+    /// Content that goes to a file or a path.
+    pub(super) fn write_to(&mut self, place: &Value<'a>, taint: TaintId) {
+        let taint = self.taints.as_number(taint);
+        match &place.kind {
+            Kind::Object(id) => {
+                self.pour(*id, taint);
+                if let Some(path) = self.heap.get(*id).attributes.get("name").and_then(Value::text) {
+                    self.write_path(path.into(), taint);
+                }
+            }
+            Kind::Text(path) => self.write_path(path.clone(), taint),
+            _ => {}
+        }
+    }
+
+    fn write_path(&mut self, path: Rc<str>, taint: TaintId) {
+        let before = self.files.get(&path).copied().unwrap_or(TaintId::NONE);
+        let after = if self.uncertain > 0 { self.taints.union(before, taint) } else { taint };
+        self.files.insert(path, after);
+    }
+
+    /// A copy is another object with the same state.
+    fn duplicate(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        match arguments.positional.first() {
+            Some(Value { kind: Kind::Object(id), taint }) => {
+                let copy = self.clone_object(*id, 0);
+                Value { kind: Kind::Object(copy), taint: *taint }
+            }
+            Some(value) => value.clone(),
+            None => Value::unknown(TaintId::NONE),
+        }
+    }
+
+    fn clone_object(&mut self, id: ObjectId, depth: usize) -> ObjectId {
+        let mut object = self.heap.get(id).clone();
+        if depth < 4 {
+            for value in
+                object.attributes.values_mut().chain(object.items.iter_mut().flatten()).chain(&mut object.element)
+            {
+                if let Kind::Object(inner) = value.kind {
+                    value.kind = Kind::Object(self.clone_object(inner, depth + 1));
+                }
+            }
+        }
+        self.heap.add(object)
+    }
+
+    /// The smaller of losses on the token that came.
+    fn smaller(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let taint = self.given(arguments);
+        let taint = self.taints.as_number(taint);
+        let numbers: Option<Vec<f64>> = arguments.positional.iter().map(Value::number).collect();
+        if let Some(numbers) = numbers.filter(|numbers| numbers.len() > 1 && self.steps > 0) {
+            return Value {
+                kind: Kind::Unknown,
+                taint: {
+                    let _ = numbers;
+                    taint
+                },
+            };
+        }
+        let gold = Flags::LOSS.with(Flags::GOLD);
+        let losses = arguments.positional.iter().filter(|value| self.taints.flags(value.taint).any(gold)).count();
+        if losses >= 2 && self.taints.flags(taint).has(Flags::VAL) {
+            return Value::unknown(self.taints.with(taint, Flags::CHOSEN_BY_LOSS));
+        }
+        Value::unknown(taint)
+    }
+
+    /// A tensor that can be written into.
+    fn allocated(&mut self, how: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        let content = match how {
+            "full" => arguments.positional.get(1).map_or(TaintId::NONE, |value| value.taint),
+            "Parameter" | "Tensor" => self.given(arguments),
+            _ => TaintId::NONE,
+        };
+        self.new_object(Role::Tensor, content)
+    }
+
+    /// `torch.autograd.grad(loss, parameters)`: a gradient, and what it is taken for will be changed by it.
+    fn gradient(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(loss) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
+        let data = self.taint(loss);
+        let data = self.taints.as_number(data);
+        if let Some(parameters) = arguments.get(1, "inputs") {
+            let objects = self.objects_of(&parameters.clone());
+            self.update_objects(&objects, data);
+        }
+        let taint = self.taints.with(data, Flags::GRADIENT);
+        Value::unknown(taint)
+    }
+
+    /// An update of these objects with the help of `data`.
+    pub(super) fn update_objects(&mut self, objects: &[u32], data: TaintId) {
+        let event = self.event(Action::Update { learner: Learner::Gradient, data });
+        let update = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
+        for object in objects {
+            let id = ObjectId(*object);
+            let before = self.heap.get(id).updates;
+            let after = self.taints.union(before, update);
+            self.heap.get_mut(id).updates = after;
+        }
+    }
+
+    /// A step of an optimiser.
+    pub(super) fn optimizer_step(&mut self, id: ObjectId) {
+        let owned = self.heap.get(id).attributes.get(PARAMETERS).map(|value| value.taint);
+        let objects = owned.map(|taint| self.taints.get(taint).objects.clone()).unwrap_or_default();
+        let data = self.gradients;
+        self.update_objects(&objects, data);
+    }
+
+    /// Counts that are added under keys made of tokens.
+    pub(super) fn table_update(
+        &mut self,
+        table: Option<&Value<'a>>,
+        key: Option<&Value<'a>>,
+        arguments: &Arguments<'a>,
+    ) {
+        let Some(id) = table.and_then(Value::object) else { return };
+        let of_key = key.map_or(TaintId::NONE, |key| key.taint);
+        let data = self.given(arguments);
+        if self.taints.flags(of_key).any(Flags::VAL.with(Flags::TRAIN)) {
+            self.learn_table(id, data);
+        } else {
+            self.pour(id, data);
+        }
+    }
+}
+
+fn is_optimizer(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    name.contains("optim") && last.starts_with(char::is_uppercase) && !last.contains("Sched") && !last.ends_with("LR")
+}
+
+/// Whether a library function reaches outside of the process, and how.
+fn outside(name: &str) -> Option<Outside> {
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    if starts(&["requests.", "urllib.", "http.client", "huggingface_hub.", "torch.hub.", "socket.", "wget."])
+        || name.ends_with(".from_pretrained")
+        || name.ends_with("hf_hub_download")
+        || name.ends_with("snapshot_download")
+    {
+        return Some(Outside::Network);
+    }
+    if name.contains("cpp_extension.load") || starts(&["ctypes.CDLL", "ctypes.cdll", "load_inline"]) {
+        return Some(Outside::Build);
+    }
+    starts(&["subprocess.", "os.system", "os.popen", "os.exec", "os.spawn"]).then_some(Outside::Process)
+}

@@ -1,0 +1,184 @@
+//! Loops: entered twice, or as often as their members are known.
+
+use std::rc::Rc;
+
+use super::super::taint::{Flags, Stamp, Taint, TaintId};
+use super::super::value::{Kind, Role, Value};
+use super::{Flow, Machine};
+use crate::code::python::ast::{self, Expr};
+
+/// Members that are followed one by one.
+const MAX_MEMBERS: usize = 6;
+/// Loops deeper than this are entered once: two passages of each would double the work with every level.
+const MAX_TWICE: usize = 6;
+
+/// What a loop runs over.
+pub(super) struct Members<'a> {
+    /// One by one, or two that stand for all.
+    pub each: Vec<Value<'a>>,
+}
+
+impl<'a> Machine<'a, '_> {
+    /// The members of an iterable.
+    pub(super) fn members(&mut self, iterable: &Value<'a>) -> Members<'a> {
+        let taint = self.taint(iterable);
+        let known = match &iterable.kind {
+            Kind::Tuple(items) if items.len() <= MAX_MEMBERS => Some(items.to_vec()),
+            Kind::Object(id) => match &self.heap.get(*id).items {
+                Some(items) if items.len() <= MAX_MEMBERS => Some(items.clone()),
+                _ => None,
+            },
+            Kind::Range { len: Some(0), .. } => Some(Vec::new()),
+            Kind::Range { start, len: Some(1) } => {
+                Some(vec![Value { kind: start.map_or(Kind::Unknown, Kind::Int), taint }])
+            }
+            _ => None,
+        };
+        if let Some(each) = known {
+            // What selected the iterable selected its members.
+            let each = each.into_iter().map(|item| {
+                let taint = self.taints.union(item.taint, iterable.taint);
+                Value { kind: item.kind, taint }
+            });
+            return Members { each: each.collect() };
+        }
+        let element = match &iterable.kind {
+            Kind::Object(id) => {
+                let object = self.heap.get(*id);
+                let last = object.items.as_ref().and_then(|items| items.last()).cloned();
+                object.element.clone().or(last)
+            }
+            Kind::Tuple(items) => items.last().cloned(),
+            _ => None,
+        };
+        let one = match element {
+            Some(element) => {
+                let taint = self.taints.union(element.taint, taint);
+                Value { kind: element.kind, taint }
+            }
+            None => Value::unknown(taint),
+        };
+        Members { each: vec![one.clone(), one] }
+    }
+
+    pub(super) fn for_loop(&mut self, stmt: &'a ast::StmtFor) -> Flow {
+        let iterable = self.value(&stmt.iter);
+        let mut members = self.members(&iterable).each;
+        if self.loops.len() >= MAX_TWICE {
+            members.truncate(1);
+        }
+        let outer = self.enter();
+        let mut flow = Flow::Next;
+        for (iteration, member) in members.into_iter().enumerate() {
+            self.iterate(iteration);
+            let member = self.selected(member);
+            self.assign(&stmt.target, member);
+            flow = self.block(&stmt.body);
+            if matches!(flow, Flow::Break | Flow::Return) {
+                break;
+            }
+        }
+        self.leave(outer);
+        if flow == Flow::Return {
+            return flow;
+        }
+        self.block(&stmt.orelse)
+    }
+
+    pub(super) fn while_loop(&mut self, stmt: &'a ast::StmtWhile) -> Flow {
+        let passages = if self.loops.len() >= MAX_TWICE { 1 } else { 2 };
+        let outer = self.enter();
+        let mut flow = Flow::Next;
+        for iteration in 0..passages {
+            self.iterate(iteration);
+            if self.value(&stmt.test).truth() == Some(false) {
+                break;
+            }
+            flow = self.block(&stmt.body);
+            if matches!(flow, Flow::Break | Flow::Return) {
+                break;
+            }
+        }
+        self.leave(outer);
+        if flow == Flow::Return { flow } else { self.block(&stmt.orelse) }
+    }
+
+    /// The value of a comprehension's element, as a list with one member that stands for all.
+    pub(super) fn comprehension(&mut self, element: &'a Expr, generators: &'a [ast::Comprehension]) -> Value<'a> {
+        let mut opened = Vec::new();
+        let mut empty = false;
+        for generator in generators {
+            let iterable = self.value(&generator.iter);
+            let member = self.members(&iterable).each.into_iter().next_back();
+            empty |= member.is_none();
+            opened.push(self.enter());
+            self.iterate(0);
+            let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
+            let member = self.selected(member);
+            self.assign(&generator.target, member);
+            for condition in &generator.ifs {
+                self.value(condition);
+            }
+        }
+        let element = self.value(element);
+        let stamps: Vec<u32> =
+            self.loops[self.loops.len() - opened.len()..].iter().map(|stamp| stamp.entered).collect();
+        for outer in opened.into_iter().rev() {
+            self.leave(outer);
+        }
+        // A list holds every slice: which one the comprehension was at says nothing about it.
+        let kind = element.kind.clone();
+        let whole = |machine: &mut Self, taint| {
+            machine.taints.change(taint, |taint| taint.stamps.retain(|stamp| !stamps.contains(&stamp.entered)))
+        };
+        let held = self.taint(&element);
+        let (held, taint) = (whole(self, held), whole(self, element.taint));
+        let list = self.new_object(Role::List, held);
+        if let (Some(id), false) = (list.object(), empty) {
+            self.heap.get_mut(id).element = Some(Value { kind, taint });
+        }
+        list
+    }
+
+    /// A member, selected by the loop that is being followed.
+    fn selected(&mut self, member: Value<'a>) -> Value<'a> {
+        let taint = self.varying(member.taint);
+        match &member.kind {
+            Kind::Tuple(items) => {
+                let items: Vec<Value<'a>> = items.iter().map(|item| self.selected(item.clone())).collect();
+                Value { kind: Kind::Tuple(Rc::from(items)), taint }
+            }
+            _ => Value { kind: member.kind, taint },
+        }
+    }
+
+    fn enter(&mut self) -> usize {
+        self.entered += 1;
+        self.loops.push(Stamp { entered: self.entered, iteration: 0 });
+        self.shared_loops = None;
+        self.loops.len() - 1
+    }
+
+    fn iterate(&mut self, iteration: usize) {
+        if let Some(last) = self.loops.last_mut() {
+            last.iteration = u8::try_from(iteration).unwrap_or(u8::MAX);
+        }
+        self.shared_loops = None;
+    }
+
+    fn leave(&mut self, depth: usize) {
+        self.loops.truncate(depth);
+        self.shared_loops = None;
+    }
+
+    /// Lengths and positions are no content.
+    pub(super) fn as_position(&mut self, taint: TaintId) -> TaintId {
+        self.taints.change(taint, |taint| {
+            *taint = Taint {
+                flags: taint.flags.without(Flags::CONTENT),
+                stamps: std::mem::take(&mut taint.stamps),
+                ..Taint::default()
+            };
+        })
+    }
+}

@@ -1,0 +1,424 @@
+//! Methods of values that no class of the script defines: tensors, lists, dictionaries, files, optimisers, modules.
+
+use std::rc::Rc;
+
+use super::super::taint::{Flags, TaintId};
+use super::super::value::{HOLE, Kind, ObjectId, Role, Value};
+use super::Machine;
+use super::calls::{Arguments, POSITIONS};
+
+impl<'a> Machine<'a, '_> {
+    /// `receiver.name(arguments)`.
+    pub(super) fn method(&mut self, receiver: &Value<'a>, name: &'a str, arguments: &Arguments<'a>) -> Value<'a> {
+        if POSITIONS.contains(&name) {
+            let taint = self.taint(receiver);
+            return Value::unknown(self.as_position(taint));
+        }
+        match &receiver.kind {
+            Kind::Text(text) => {
+                let text = text.clone();
+                self.text_method(receiver, &text, name, arguments)
+            }
+            Kind::Object(id) => self.object_method(*id, receiver, name, arguments),
+            Kind::Class(class) if name == "apply" => {
+                let class = *class;
+                match self.method_of(class, "forward") {
+                    Some(forward) => {
+                        let context = self.new_object(Role::Other, TaintId::NONE);
+                        let positional = std::iter::once(context).chain(arguments.positional.iter().cloned()).collect();
+                        let arguments = Arguments { positional, named: Vec::new() };
+                        self.apply(Value::of(Kind::Function(forward)), arguments)
+                    }
+                    None => self.unknown(receiver, arguments),
+                }
+            }
+            _ => self.value_method(receiver, name, arguments),
+        }
+    }
+
+    fn text_method(&mut self, receiver: &Value<'a>, text: &str, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        match name {
+            "glob" | "rglob" => {
+                let pattern = arguments.positional.first().and_then(Value::text).unwrap_or("*");
+                let path: Rc<str> = format!("{text}/{pattern}").into();
+                let path = Value { kind: Kind::Text(path), taint: receiver.taint };
+                let taint = self.at_path(&path);
+                self.list_of(Value { kind: path.kind, taint })
+            }
+            "read_bytes" | "read_text" => {
+                let taint = self.at_path(receiver);
+                Value::unknown(taint)
+            }
+            "write_bytes" | "write_text" => {
+                let taint = self.given(arguments);
+                self.write_to(receiver, taint);
+                Value::of(Kind::None)
+            }
+            "open" => {
+                let positional =
+                    std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
+                self.library("open", &Arguments { positional, named: Vec::new() })
+            }
+            "lower" => Value { kind: Kind::Text(text.to_lowercase().into()), taint: receiver.taint },
+            "upper" => Value { kind: Kind::Text(text.to_uppercase().into()), taint: receiver.taint },
+            "strip" => Value { kind: Kind::Text(text.trim().into()), taint: receiver.taint },
+            "resolve" | "expanduser" | "absolute" | "rstrip" | "lstrip" => receiver.clone(),
+            "split" if !text.contains(HOLE) => {
+                let separator = arguments.positional.first().and_then(Value::text);
+                let parts: Vec<Value<'a>> = match separator {
+                    Some(separator) if !separator.is_empty() => {
+                        text.split(separator).map(|part| Value::of(Kind::Text(part.into()))).collect()
+                    }
+                    _ => text.split_whitespace().map(|part| Value::of(Kind::Text(part.into()))).collect(),
+                };
+                let list = self.new_object(Role::List, receiver.taint);
+                if let Some(id) = list.object() {
+                    self.heap.get_mut(id).items = Some(parts);
+                }
+                list
+            }
+            "startswith" | "endswith" if !text.contains(HOLE) => {
+                let part = arguments.positional.first().and_then(Value::text);
+                let found =
+                    part.map(|part| if name == "endswith" { text.ends_with(part) } else { text.starts_with(part) });
+                Value { kind: found.map_or(Kind::Unknown, Kind::Bool), taint: receiver.taint }
+            }
+            "format" | "replace" | "join" => {
+                let given = self.given(arguments);
+                let taint = self.taints.union(given, receiver.taint);
+                Value { kind: Kind::Text(format!("{text}{HOLE}").into()), taint }
+            }
+            _ => {
+                let given = self.given(arguments);
+                Value::unknown(self.taints.union(given, receiver.taint))
+            }
+        }
+    }
+
+    fn object_method(
+        &mut self,
+        id: ObjectId,
+        receiver: &Value<'a>,
+        name: &'a str,
+        arguments: &Arguments<'a>,
+    ) -> Value<'a> {
+        let role = self.heap.get(id).role;
+        match (role, name) {
+            (Role::Optimizer, "step") => {
+                self.optimizer_step(id);
+                Value::of(Kind::None)
+            }
+            (Role::Optimizer, "add_param_group") => {
+                self.own_parameters(id, arguments.positional.first());
+                Value::of(Kind::None)
+            }
+            (Role::List, "append" | "appendleft" | "add" | "insert") => {
+                if let Some(value) = arguments.positional.last() {
+                    self.append(id, value.clone());
+                }
+                Value::of(Kind::None)
+            }
+            (Role::List, "extend" | "update") => {
+                if let Some(more) = arguments.positional.first() {
+                    for member in self.members(&more.clone()).each {
+                        self.append(id, member);
+                    }
+                }
+                Value::of(Kind::None)
+            }
+            (Role::List, "pop" | "popleft") => {
+                let member = self.members(receiver).each.into_iter().next_back();
+                let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
+                Value { taint: self.varying(member.taint), kind: member.kind }
+            }
+            (Role::Dict, "items" | "values" | "keys") => self.dict_view(id, receiver, name),
+            (Role::Dict, "get" | "setdefault" | "pop") => self.dict_get(id, receiver, arguments),
+            (Role::Dict, "update") => {
+                let given = self.given(arguments);
+                self.pour(id, given);
+                if let Some(other) = arguments.positional.first().and_then(Value::object) {
+                    let attributes = self.heap.get(other).attributes.clone();
+                    let element = self.heap.get(other).element.clone();
+                    let object = self.heap.get_mut(id);
+                    object.attributes.extend(attributes);
+                    object.element = object.element.take().or(element);
+                }
+                Value::of(Kind::None)
+            }
+            (Role::File, "write" | "writelines") => {
+                let given = self.given(arguments);
+                self.write_to(receiver, given);
+                Value::of(Kind::None)
+            }
+            (Role::File, "read" | "getvalue" | "getbuffer" | "readline" | "readlines" | "readinto") => {
+                let taint = self.taint(receiver);
+                Value::unknown(self.varying(taint))
+            }
+            (
+                _,
+                "parameters" | "named_parameters" | "modules" | "named_modules" | "children" | "named_children"
+                | "buffers" | "named_buffers",
+            ) => self.parameters_of(id, name),
+            (_, "state_dict") if role != Role::Dict => {
+                let within = self.updates_within(id);
+                self.new_object(Role::Dict, within)
+            }
+            (_, "load_state_dict") => {
+                let given = self.given(arguments);
+                self.restore(id, given);
+                Value::of(Kind::None)
+            }
+            (
+                _,
+                "to" | "cuda" | "cpu" | "eval" | "train" | "requires_grad_" | "bfloat16" | "half" | "double" | "float"
+                | "compile" | "contiguous" | "pin_memory" | "__enter__" | "module" | "share_memory_" | "no_sync",
+            ) if role != Role::Dict => receiver.clone(),
+            (Role::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
+                let given = self.given(arguments);
+                let given = self.scored(given);
+                if self.uncertain == 0 {
+                    let updates = self.taints.get(given).updates.clone();
+                    let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
+                    let object = self.heap.get_mut(id);
+                    (object.content, object.updates) = (given, updates);
+                } else {
+                    self.pour(id, given);
+                }
+                receiver.clone()
+            }
+            (Role::Tensor, "add_" | "mul_" | "sub_" | "lerp_" | "index_copy_" | "masked_fill_" | "clamp_") => {
+                let given = self.given(arguments);
+                if self.taints.flags(given).has(Flags::GRADIENT) {
+                    self.update_objects(&[id.0], given);
+                } else {
+                    let given = if name == "add_" { self.scored(given) } else { given };
+                    self.pour(id, given);
+                }
+                receiver.clone()
+            }
+            (Role::Tensor, "scatter_add_" | "index_add_" | "index_put_" | "scatter_") => {
+                let key = arguments
+                    .positional
+                    .iter()
+                    .find(|value| self.taints.flags(value.taint).any(Flags::VAL.with(Flags::TRAIN)));
+                self.table_update(Some(receiver), key.cloned().as_ref(), arguments);
+                receiver.clone()
+            }
+            _ => self.value_method(receiver, name, arguments),
+        }
+    }
+
+    fn dict_view(&mut self, id: ObjectId, receiver: &Value<'a>, name: &str) -> Value<'a> {
+        let object = self.heap.get(id);
+        let known: Vec<(Rc<str>, Value<'a>)> =
+            object.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let element = object.element.clone();
+        let held = self.taint(receiver);
+        let mut members: Vec<(Kind<'a>, Value<'a>)> =
+            known.into_iter().map(|(key, value)| (Kind::Text(key), value)).collect();
+        members.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Kind::Text(a), Kind::Text(b)) => a.cmp(b),
+            _ => std::cmp::Ordering::Equal,
+        });
+        if members.is_empty() || element.is_some() {
+            members.push((Kind::Unknown, element.unwrap_or_else(|| Value::unknown(held))));
+        }
+        let members = members.into_iter().map(|(key, value)| match name {
+            "keys" => Value::of(key),
+            "values" => value,
+            _ => Value::of(Kind::Tuple(Rc::from(vec![Value::of(key), value]))),
+        });
+        let members: Vec<Value<'a>> = members.collect();
+        let list = self.new_object(Role::List, held);
+        if let Some(list) = list.object() {
+            let object = self.heap.get_mut(list);
+            if members.len() > 1 {
+                object.items = Some(members);
+            } else {
+                object.element = members.into_iter().next();
+            }
+        }
+        list
+    }
+
+    fn dict_get(&mut self, id: ObjectId, receiver: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
+        let key = arguments.positional.first();
+        let found = key.and_then(Value::text).and_then(|key| self.heap.get(id).attributes.get(key).cloned());
+        if let Some(value) = found {
+            return value;
+        }
+        let (held, of_key) = (self.taint(receiver), key.map_or(TaintId::NONE, |key| key.taint));
+        let mut taint = self.taints.union(held, of_key);
+        let key = self.taints.flags(of_key);
+        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
+            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
+        }
+        let element = self.heap.get(id).element.clone();
+        match element.or_else(|| arguments.positional.get(1).cloned()) {
+            Some(element) => Value { taint: self.taints.union(taint, element.taint), kind: element.kind },
+            None => Value::unknown(taint),
+        }
+    }
+
+    /// The parameters of a model: a list of what belongs to it.
+    fn parameters_of(&mut self, id: ObjectId, name: &str) -> Value<'a> {
+        let mut objects = self.objects_of(&Value::of(Kind::Object(id)));
+        if matches!(self.heap.get(id).role, Role::List) {
+            let elements = self.heap.get(id).element.iter().filter_map(Value::object).map(|object| object.0);
+            objects.extend(elements);
+        } else {
+            objects.push(id.0);
+        }
+        objects.sort_unstable();
+        objects.dedup();
+        let updates = self.updates_within(id);
+        let taint = self.taints.change(updates, |taint| taint.objects = objects);
+        let member = match name {
+            "modules" | "children" => Value { kind: Kind::Unknown, taint },
+            _ if name.starts_with("named") => {
+                Value::of(Kind::Tuple(Rc::from(vec![Value::unknown(TaintId::NONE), Value::unknown(taint)])))
+            }
+            _ => Value::unknown(taint),
+        };
+        let list = self.new_object(Role::List, TaintId::NONE);
+        if let Some(list) = list.object() {
+            self.heap.get_mut(list).element = Some(member);
+        }
+        list
+    }
+
+    /// The state of a model is replaced: what it had learnt is gone, what the new state had learnt is there.
+    fn restore(&mut self, id: ObjectId, given: TaintId) {
+        let updates = self.taints.get(given).updates.clone();
+        let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
+        if self.uncertain > 0 {
+            let before = self.heap.get(id).updates;
+            let both = self.taints.union(before, updates);
+            self.heap.get_mut(id).updates = both;
+            return;
+        }
+        let mut open = vec![id];
+        let mut seen = Vec::new();
+        while let Some(id) = open.pop() {
+            if seen.contains(&id) || seen.len() > 400 {
+                continue;
+            }
+            seen.push(id);
+            let object = self.heap.get_mut(id);
+            object.updates = TaintId::NONE;
+            let held = object.attributes.values().chain(object.items.iter().flatten()).chain(object.element.iter());
+            open.extend(held.filter_map(Value::object));
+        }
+        self.heap.get_mut(id).updates = updates;
+    }
+
+    /// Methods of tensors and of what is not known.
+    fn value_method(&mut self, receiver: &Value<'a>, name: &'a str, arguments: &Arguments<'a>) -> Value<'a> {
+        let of_receiver = self.taint(receiver);
+        match name {
+            "backward" => {
+                let loss = self.taints.as_number(of_receiver);
+                self.gradients = self.taints.union(self.gradients, loss);
+                return Value::of(Kind::None);
+            }
+            "zero_grad" => {
+                self.gradients = TaintId::NONE;
+                return Value::of(Kind::None);
+            }
+            // A gradient scaler steps the optimiser that it is given.
+            "step" => {
+                if let Some(id) = arguments.positional.first().and_then(Value::object) {
+                    if self.heap.get(id).role == Role::Optimizer {
+                        self.optimizer_step(id);
+                    }
+                }
+                return Value::unknown(TaintId::NONE);
+            }
+            "scale" => {
+                return arguments.positional.first().cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE));
+            }
+            "zero_" | "copy_" | "add_" | "sub_" | "mul_" | "normal_" | "uniform_" | "fill_" | "addcdiv_" => {
+                return self.in_place(receiver, name, arguments);
+            }
+            "softmax" | "log_softmax" | "logsumexp" => {
+                let taint = self.taints.as_number(of_receiver);
+                return Value::unknown(self.taints.with(taint, Flags::DISTRIBUTION));
+            }
+            "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
+            "next_batch" | "get_batch" | "pop" | "popleft" | "read" => {
+                let given = self.given(arguments);
+                let taint = self.taints.union(given, of_receiver);
+                let taint = self.taints.as_number(taint);
+                return Value::unknown(self.varying(taint));
+            }
+            _ => {}
+        }
+        let given = self.given(arguments);
+        let taint = self.taints.union(given, of_receiver);
+        // Parameters stay parameters when they are only viewed or moved.
+        let viewed = ["detach", "clone", "data", "to", "float", "view", "flatten", "requires_grad_", "contiguous"];
+        if viewed.contains(&name) {
+            return Value { kind: Kind::Unknown, taint };
+        }
+        Value::unknown(self.taints.as_number(taint))
+    }
+
+    /// `parameter.data.add_(…)`: the parameters themselves are changed.
+    fn in_place(&mut self, receiver: &Value<'a>, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        let of_receiver = self.taint(receiver);
+        if matches!(&receiver.kind, Kind::Method(_, "grad")) {
+            if name == "zero_" {
+                self.gradients = TaintId::NONE;
+            }
+            return receiver.clone();
+        }
+        let given = self.given(arguments);
+        let objects = self.taints.get(of_receiver).objects.clone();
+        if self.taints.flags(given).has(Flags::GRADIENT) {
+            self.update_objects(&objects, given);
+            return receiver.clone();
+        }
+        if matches!(name, "zero_" | "copy_" | "normal_" | "uniform_" | "fill_") && self.uncertain == 0 {
+            let updates = self.taints.get(given).updates.clone();
+            let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
+            for object in objects {
+                self.heap.get_mut(ObjectId(object)).updates = updates;
+            }
+        }
+        self.scored(given);
+        receiver.clone()
+    }
+
+    /// `distribution.gather(-1, target)`: the probability of the token that came.
+    pub(super) fn gathered(&mut self, receiver: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
+        let of_receiver = self.taint(receiver);
+        let given = self.given(arguments);
+        let key = self.taints.flags(given);
+        let taint = self.taints.union(of_receiver, given);
+        let mut taint = self.taints.as_number(taint);
+        if key.has(Flags::TARGET) && self.taints.flags(of_receiver).has(Flags::DISTRIBUTION) {
+            taint = self.taints.with(taint, Flags::GOLD);
+        }
+        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
+            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
+        }
+        Value::unknown(taint)
+    }
+
+    /// `getattr(holder, "name", default)`.
+    pub(super) fn attribute_named(&mut self, holder: &Value<'a>, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        let found = match &holder.kind {
+            Kind::Object(id) => self.heap.get(*id).attributes.get(name).cloned(),
+            _ => None,
+        };
+        let method = holder.object().and_then(|id| Some((id, self.heap.get(id).class?)));
+        let method = method.and_then(|(id, class)| Some(Kind::Bound(self.method_of(class, name)?, id)));
+        found.or_else(|| method.map(Value::of)).unwrap_or_else(|| {
+            let taint = self.taint(holder);
+            match arguments.positional.get(2) {
+                Some(default) => Value { taint: self.taints.union(taint, default.taint), kind: Kind::Unknown },
+                None => Value::unknown(taint),
+            }
+        })
+    }
+}

@@ -1,0 +1,459 @@
+//! Statements: names bound, branches taken, objects written into.
+
+use std::collections::HashMap;
+
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::{Action, Learner};
+use super::super::value::{Kind, Role, Value};
+use super::calls::is_target;
+use super::{Class, Flow, MAX_DEPTH, Machine};
+use crate::code::python::ast::{self, Expr, Stmt};
+
+impl<'a> Machine<'a, '_> {
+    /// Follows statements in order.
+    pub(super) fn block(&mut self, body: &'a [Stmt]) -> Flow {
+        if self.depth >= MAX_DEPTH {
+            return Flow::Next;
+        }
+        self.depth += 1;
+        let mut flow = Flow::Next;
+        for stmt in body {
+            if !self.step() {
+                break;
+            }
+            self.line = self.module.line(stmt);
+            flow = self.statement(stmt);
+            if flow != Flow::Next {
+                break;
+            }
+        }
+        self.depth -= 1;
+        flow
+    }
+
+    fn statement(&mut self, stmt: &'a Stmt) -> Flow {
+        match stmt {
+            Stmt::Expr(stmt) => {
+                self.value(&stmt.value);
+            }
+            Stmt::Assign(stmt) => {
+                let value = self.value(&stmt.value);
+                for target in &stmt.targets {
+                    let value = self.carried(target, &stmt.value, value.clone());
+                    self.assign(target, value);
+                }
+            }
+            Stmt::AnnAssign(stmt) => {
+                if let Some(value) = &stmt.value {
+                    let value = self.value(value);
+                    self.assign(&stmt.target, value);
+                }
+            }
+            Stmt::AugAssign(stmt) => self.augmented(stmt),
+            Stmt::If(stmt) => return self.branches(stmt),
+            Stmt::For(stmt) => return self.for_loop(stmt),
+            Stmt::While(stmt) => return self.while_loop(stmt),
+            Stmt::With(stmt) => {
+                for item in &stmt.items {
+                    let value = self.value(&item.context_expr);
+                    if let Some(target) = &item.optional_vars {
+                        self.assign(target, value);
+                    }
+                }
+                return self.block(&stmt.body);
+            }
+            Stmt::Try(stmt) => return self.attempt(stmt),
+            Stmt::Match(stmt) => {
+                let subject = self.value(&stmt.subject);
+                let taint = self.taint(&subject);
+                let arms: Vec<&'a [Stmt]> = stmt.cases.iter().map(|case| case.body.as_slice()).collect();
+                return self.either(&arms, taint);
+            }
+            Stmt::FunctionDef(function) => {
+                let value = self.decorated(function);
+                self.bind(function.name.as_str(), value);
+            }
+            Stmt::ClassDef(class) => self.class(class),
+            Stmt::Return(stmt) => {
+                let value = match &stmt.value {
+                    Some(value) => self.value(value),
+                    None => Value::of(Kind::None),
+                };
+                let before = self.call_mut().returned.take();
+                let value = match before {
+                    Some(before) => self.join_returned(before, value),
+                    None => value,
+                };
+                self.call_mut().returned = Some(value);
+                return Flow::Return;
+            }
+            Stmt::Break(_) => return Flow::Break,
+            Stmt::Continue(_) => return Flow::Continue,
+            Stmt::Raise(_) => return Flow::Return,
+            Stmt::Import(import) => self.import(import),
+            Stmt::ImportFrom(import) => {
+                let module = import.module.as_ref().map_or("", |module| module.as_str());
+                for alias in &import.names {
+                    let name = alias.asname.as_ref().unwrap_or(&alias.name);
+                    let full = format!("{module}.{}", alias.name);
+                    self.bind(name.as_str(), Value::of(Kind::Library(full.into())));
+                }
+            }
+            Stmt::Global(stmt) => self.call_mut().outer.extend(stmt.names.iter().map(|name| name.as_str())),
+            Stmt::Nonlocal(stmt) => self.call_mut().outer.extend(stmt.names.iter().map(|name| name.as_str())),
+            Stmt::Assert(stmt) => {
+                self.value(&stmt.test);
+            }
+            Stmt::Delete(_) | Stmt::Pass(_) | Stmt::TypeAlias(_) | Stmt::IpyEscapeCommand(_) => {}
+        }
+        Flow::Next
+    }
+
+    /// Tuples are joined member by member: a function returns its numbers in one order.
+    fn join_returned(&mut self, before: Value<'a>, value: Value<'a>) -> Value<'a> {
+        match (&before.kind, &value.kind) {
+            (Kind::Tuple(a), Kind::Tuple(b)) if a.len() == b.len() => {
+                let pairs: Vec<_> = a.iter().cloned().zip(b.iter().cloned()).collect();
+                let items: Vec<Value<'a>> = pairs.into_iter().map(|(a, b)| self.join(a, b)).collect();
+                Value { kind: Kind::Tuple(items.into()), taint: before.taint }
+            }
+            (_, Kind::None) => before,
+            (Kind::None, _) => value,
+            _ => self.join(before, value),
+        }
+    }
+
+    fn import(&mut self, import: &'a ast::StmtImport) {
+        for alias in &import.names {
+            let full = alias.name.as_str();
+            let (name, full) = match &alias.asname {
+                Some(name) => (name.as_str(), full),
+                None => {
+                    let top = full.split('.').next().unwrap_or(full);
+                    (top, top)
+                }
+            };
+            self.bind(name, Value::of(Kind::Library(full.into())));
+        }
+    }
+
+    /// Decorators of a library change how fast a function is, not what it does.
+    fn decorated(&mut self, function: &'a ast::StmtFunctionDef) -> Value<'a> {
+        Value::of(Kind::Function(function))
+    }
+
+    fn class(&mut self, definition: &'a ast::StmtClassDef) {
+        let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
+        let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
+        let call = super::Call { scope: HashMap::new(), outer: Vec::new(), returned: None, function: std::ptr::null() };
+        self.calls.push(call);
+        self.block(&definition.body);
+        let attributes = self.calls.pop().map(|call| call.scope).unwrap_or_default();
+        let attributes = attributes
+            .into_iter()
+            .map(|(name, value)| {
+                let stated = self.config.of(name).filter(|_| !matches!(value.kind, Kind::Function(_)));
+                let value = stated.map_or(value.clone(), |kind| Value { kind, taint: value.taint });
+                (name, value)
+            })
+            .collect();
+        let id = super::ClassId(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
+        self.classes.push(Class { definition, bases, attributes });
+        self.bind(definition.name.as_str(), Value::of(Kind::Class(id)));
+    }
+
+    fn attempt(&mut self, stmt: &'a ast::StmtTry) -> Flow {
+        let mut flow = self.block(&stmt.body);
+        // A handler runs where the body failed; most are another way of doing the same.
+        if flow == Flow::Next {
+            let handlers = stmt.handlers.iter().map(|handler| match handler {
+                ast::ExceptHandler::ExceptHandler(handler) => handler.body.as_slice(),
+            });
+            let arms: Vec<&'a [Stmt]> = std::iter::once(stmt.orelse.as_slice()).chain(handlers).collect();
+            flow = self.either(&arms, TaintId::NONE);
+        }
+        let last = self.block(&stmt.finalbody);
+        if flow == Flow::Next { last } else { flow }
+    }
+
+    fn branches(&mut self, stmt: &'a ast::StmtIf) -> Flow {
+        let mut open: Vec<&'a [Stmt]> = Vec::new();
+        let mut taint = TaintId::NONE;
+        let clauses = stmt.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), clause.body.as_slice()));
+        let mut has_rest = true;
+        for (test, body) in std::iter::once((Some(&*stmt.test), stmt.body.as_slice())).chain(clauses) {
+            let truth = match test {
+                Some(test) => {
+                    let value = self.value(test);
+                    let of_test = self.taint(&value);
+                    taint = self.taints.union(taint, of_test);
+                    value.truth()
+                }
+                None => Some(true),
+            };
+            match truth {
+                Some(false) => {}
+                Some(true) => {
+                    open.push(body);
+                    has_rest = false;
+                    break;
+                }
+                None => open.push(body),
+            }
+        }
+        if has_rest {
+            open.push(&[]);
+        }
+        self.either(&open, taint)
+    }
+
+    /// One of several blocks, which one is not known: each from the same names, then joined. Blocks that leave are
+    /// not joined with what follows.
+    fn either(&mut self, arms: &[&'a [Stmt]], _condition: TaintId) -> Flow {
+        match arms {
+            [] => return Flow::Next,
+            [only] => return self.block(only),
+            _ => {}
+        }
+        let before = self.call_mut().scope.clone();
+        let (mut after, mut left) = (None, None);
+        self.uncertain += 1;
+        for arm in arms {
+            self.call_mut().scope = before.clone();
+            let flow = self.block(arm);
+            let scope = std::mem::take(&mut self.call_mut().scope);
+            if flow == Flow::Next {
+                after = Some(match after.take() {
+                    Some(other) => self.join_scopes(other, scope),
+                    None => scope,
+                });
+            } else {
+                left = Some(match left.take() {
+                    Some((Flow::Continue, kept)) => (flow, kept),
+                    Some(found) => found,
+                    None => (flow, scope),
+                });
+            }
+        }
+        self.uncertain -= 1;
+        match (after, left) {
+            (Some(scope), _) => {
+                self.call_mut().scope = scope;
+                Flow::Next
+            }
+            (None, Some((flow, scope))) => {
+                self.call_mut().scope = scope;
+                flow
+            }
+            (None, None) => Flow::Next,
+        }
+    }
+
+    fn join_scopes(&mut self, mut left: super::Scope<'a>, right: super::Scope<'a>) -> super::Scope<'a> {
+        for (name, value) in right {
+            let joined = match left.remove(name) {
+                Some(other) => self.join_branches(other, value),
+                None => value,
+            };
+            left.insert(name, joined);
+        }
+        left
+    }
+
+    /// Joins what two branches left, most of which neither touched.
+    fn join_branches(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
+        let same = match (&left.kind, &right.kind) {
+            (Kind::Object(a), Kind::Object(b)) => a == b,
+            (Kind::Tuple(a), Kind::Tuple(b)) => std::rc::Rc::ptr_eq(a, b),
+            (Kind::Unknown, Kind::Unknown) => true,
+            _ => false,
+        };
+        if same {
+            let taint = self.taints.union(left.taint, right.taint);
+            return Value { kind: left.kind, taint };
+        }
+        if let (Kind::Tuple(a), Kind::Tuple(b)) = (&left.kind, &right.kind)
+            && a.len() == b.len()
+        {
+            return self.join_returned(left, right);
+        }
+        self.join(left, right)
+    }
+
+    /// `position = position + 1`: what a name is made from itself in a loop differs from passage to passage.
+    fn carried(&mut self, target: &Expr, source: &Expr, value: Value<'a>) -> Value<'a> {
+        let Expr::Name(name) = target else { return value };
+        if self.loops.is_empty() || !mentions(source, name.id.as_str()) || matches!(value.kind, Kind::Object(_)) {
+            return value;
+        }
+        Value { taint: self.varying(value.taint), kind: value.kind }
+    }
+
+    fn augmented(&mut self, stmt: &'a ast::StmtAugAssign) {
+        let added = self.value(&stmt.value);
+        let taint = self.taint(&added);
+        let taint = match stmt.op {
+            ast::Operator::Add => self.scored(taint),
+            ast::Operator::BitXor => self.hashed(taint),
+            _ => taint,
+        };
+        let added = Value { kind: added.kind, taint };
+        if let Expr::Subscript(subscript) = &*stmt.target {
+            self.write_subscript(subscript, &added, true);
+            return;
+        }
+        let before = self.value(&stmt.target);
+        match before.kind {
+            Kind::Object(id) => match self.heap.get(id).role {
+                Role::List => self.extend(id, &added),
+                Role::Tensor if self.counts_tokens(added.taint) => self.learn_table(id, added.taint),
+                _ => self.pour(id, added.taint),
+            },
+            _ => {
+                let value = self.arithmetic(stmt.op, &before, &added);
+                let taint = self.varying(value.taint);
+                self.assign(&stmt.target, Value { kind: value.kind, taint });
+            }
+        }
+    }
+
+    /// Whether it is counts of tokens of the data.
+    fn counts_tokens(&self, taint: TaintId) -> bool {
+        let flags = self.taints.flags(taint);
+        flags.has(Flags::COUNTED) && flags.any(Flags::VAL.with(Flags::TRAIN))
+    }
+
+    /// `list += more`.
+    fn extend(&mut self, id: super::ObjectId, more: &Value<'a>) {
+        let members = self.members(more).each;
+        for member in members {
+            self.append(id, member);
+        }
+    }
+
+    /// Binds a value to a target.
+    pub(super) fn assign(&mut self, target: &'a Expr, value: Value<'a>) {
+        match target {
+            Expr::Name(name) => {
+                let name = name.id.as_str();
+                let value = if is_target(name) { self.as_target(value) } else { value };
+                self.bind(name, value);
+            }
+            Expr::Tuple(tuple) => self.unpack(&tuple.elts, &value),
+            Expr::List(list) => self.unpack(&list.elts, &value),
+            Expr::Starred(starred) => self.assign(&starred.value, value),
+            Expr::Attribute(attribute) => {
+                let holder = self.value(&attribute.value);
+                if attribute.attr.as_str() == "grad" && matches!(value.kind, Kind::None) {
+                    self.gradients = TaintId::NONE;
+                }
+                match holder.kind {
+                    Kind::Object(id) => self.write_attribute(id, attribute.attr.as_str(), value),
+                    Kind::Class(id) => {
+                        if let Some(class) = self.classes.get_mut(id.0 as usize) {
+                            class.attributes.insert(attribute.attr.as_str(), value);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Expr::Subscript(subscript) => self.write_subscript(subscript, &value, false),
+            _ => {}
+        }
+    }
+
+    fn unpack(&mut self, targets: &'a [Expr], value: &Value<'a>) {
+        let taint = self.taint(value);
+        let items = match &value.kind {
+            Kind::Tuple(items) if items.len() == targets.len() => items.to_vec(),
+            Kind::Object(id) => match &self.heap.get(*id).items {
+                Some(items) if items.len() == targets.len() => items.clone(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        for (index, target) in targets.iter().enumerate() {
+            // What selected the tuple selected its members.
+            let item = match items.get(index) {
+                Some(item) => {
+                    let taint = self.taints.union(item.taint, value.taint);
+                    Value { kind: item.kind.clone(), taint }
+                }
+                None => Value::unknown(taint),
+            };
+            self.assign(target, item);
+        }
+    }
+
+    /// `holder[index] = value`: a buffer is filled, a score kept, or a table of counts changed.
+    fn write_subscript(&mut self, subscript: &'a ast::ExprSubscript, value: &Value<'a>, added: bool) {
+        let holder = self.value(&subscript.value);
+        let index = self.value(&subscript.slice);
+        let Kind::Object(id) = holder.kind else { return };
+        let (of_value, of_index) = (self.taint(value), self.taint(&index));
+        let key = self.taints.flags(of_index);
+        let by_slice = matches!(&*subscript.slice, Expr::Slice(_) | Expr::Tuple(_));
+        if key.any(Flags::VAL.with(Flags::TRAIN)) && !by_slice && (added || key.has(Flags::HASHED)) {
+            let data = self.taints.union(of_index, of_value);
+            self.learn_table(id, data);
+            return;
+        }
+        let of_value = if added { of_value } else { self.scored(of_value) };
+        self.pour(id, of_value);
+        if let (Role::Dict, Some(text)) = (self.heap.get(id).role, index.text()) {
+            self.heap.get_mut(id).attributes.insert(text.into(), value.clone());
+        } else if matches!(self.heap.get(id).role, Role::List | Role::Dict) {
+            self.put(id, value.clone());
+        }
+    }
+
+    /// A table takes up what its keys and counts are made of.
+    pub(super) fn learn_table(&mut self, id: super::ObjectId, data: TaintId) {
+        let event = self.event(Action::Update { learner: Learner::Table, data });
+        let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
+        let before = self.heap.get(id).updates;
+        let after = self.taints.union(before, updates);
+        self.heap.get_mut(id).updates = after;
+    }
+
+    /// A member among those that one value stands for.
+    fn put(&mut self, id: super::ObjectId, value: Value<'a>) {
+        let before = self.heap.get_mut(id).element.take();
+        let element = match before {
+            Some(before) => self.join(before, value),
+            None => value,
+        };
+        let object = self.heap.get_mut(id);
+        object.items = None;
+        object.element = Some(element);
+    }
+
+    /// `list.append(value)`.
+    pub(super) fn append(&mut self, id: super::ObjectId, value: Value<'a>) {
+        let known = self.loops.is_empty() && self.uncertain == 0;
+        let taint = self.taint(&value);
+        let taint = self.scored(taint);
+        self.pour(id, taint);
+        let object = self.heap.get_mut(id);
+        match &mut object.items {
+            Some(items) if known && items.len() < 64 => items.push(value),
+            _ => {
+                let items = object.items.take().unwrap_or_default();
+                for item in items {
+                    self.put(id, item);
+                }
+                self.put(id, Value { kind: value.kind, taint });
+            }
+        }
+    }
+}
+
+/// Whether an expression of names and operators mentions `name`.
+fn mentions(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Name(found) => found.id.as_str() == name,
+        Expr::BinOp(binary) => mentions(&binary.left, name) || mentions(&binary.right, name),
+        Expr::Call(call) => call.arguments.args.iter().any(|argument| mentions(argument, name)),
+        _ => false,
+    }
+}

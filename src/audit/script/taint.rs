@@ -1,0 +1,244 @@
+//! What a value was made from: which data, which slice of it, which updates, which scores.
+//!
+//! Sets are interned, so that a value carries four bytes and the union of two sets is computed once.
+
+use std::collections::HashMap;
+
+/// Facts about a value's origin, one bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// Read from validation shards.
+    pub const VAL: Flags = Flags(1);
+    /// Read from training shards.
+    pub const TRAIN: Flags = Flags(1 << 1);
+    /// Sampled from the model itself.
+    pub const GENERATED: Flags = Flags(1 << 2);
+    /// Tokens that are to be predicted: a slice that begins one later, or what a loss was given as target.
+    pub const TARGET: Flags = Flags(1 << 3);
+    /// A negative log-likelihood, or made from one.
+    pub const LOSS: Flags = Flags(1 << 4);
+    /// A distribution over the vocabulary (softmax or its logarithm).
+    pub const DISTRIBUTION: Flags = Flags(1 << 5);
+    /// The probability of the target alone.
+    pub const GOLD: Flags = Flags(1 << 6);
+    /// A hash: exclusive or, product and remainder of tokens.
+    pub const HASHED: Flags = Flags(1 << 7);
+    /// Looked up under a hash that holds the target.
+    pub const TARGET_LOOKUP: Flags = Flags(1 << 8);
+    /// The smaller of two losses, or chosen by comparing losses.
+    pub const CHOSEN_BY_LOSS: Flags = Flags(1 << 9);
+    /// The time of day.
+    pub const CLOCK: Flags = Flags(1 << 10);
+    /// A gradient.
+    pub const GRADIENT: Flags = Flags(1 << 11);
+
+    /// A hash that one more token was mixed into.
+    pub const EXTENDED: Flags = Flags(1 << 12);
+    /// How often tokens or hashes of them came.
+    pub const COUNTED: Flags = Flags(1 << 13);
+    /// Every bit that speaks of what is in a value, none of which a length or position keeps.
+    pub const CONTENT: Flags = Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13));
+
+    /// Whether every bit of `other` is set.
+    pub fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether a bit of `other` is set.
+    pub fn any(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both.
+    pub const fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Without the bits of `other`.
+    pub const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+}
+
+/// One passage of a loop, as it is followed: which loop (a number given each time one is entered), which iteration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Stamp {
+    pub entered: u32,
+    pub iteration: u8,
+}
+
+/// Everything known about a value's origin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Taint {
+    pub flags: Flags,
+    /// Loops that select the slice, with the latest iteration among what the value holds; sorted by `entered`.
+    pub stamps: Vec<Stamp>,
+    /// Updates (events of the trace) that reached the value; sorted.
+    pub updates: Vec<u32>,
+    /// Scores (events of the trace) that the value sums up; sorted.
+    pub scores: Vec<u32>,
+    /// Objects whose parameters the value is; sorted.
+    pub objects: Vec<u32>,
+}
+
+impl Taint {
+    /// The latest iteration of the loop `entered` that selected the value.
+    pub fn iteration(&self, entered: u32) -> Option<u8> {
+        self.stamps.iter().find(|stamp| stamp.entered == entered).map(|stamp| stamp.iteration)
+    }
+}
+
+/// A set of [`Taints`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaintId(u32);
+
+impl TaintId {
+    /// Nothing is known to have gone in.
+    pub const NONE: TaintId = TaintId(0);
+}
+
+/// Most members of one list of a set; what is beyond is left out, largest first.
+const MAX_MEMBERS: usize = 96;
+
+/// The interner.
+#[derive(Debug)]
+pub struct Taints {
+    sets: Vec<Taint>,
+    ids: HashMap<Taint, TaintId>,
+    unions: HashMap<(TaintId, TaintId), TaintId>,
+}
+
+impl Default for Taints {
+    fn default() -> Taints {
+        let empty = Taint::default();
+        let ids = HashMap::from([(empty.clone(), TaintId::NONE)]);
+        Taints { sets: vec![empty], ids, unions: HashMap::new() }
+    }
+}
+
+impl Taints {
+    /// The set of an id.
+    pub fn get(&self, id: TaintId) -> &Taint {
+        &self.sets[id.0 as usize]
+    }
+
+    /// The flags of an id.
+    pub fn flags(&self, id: TaintId) -> Flags {
+        self.get(id).flags
+    }
+
+    /// The id of a set.
+    pub fn intern(&mut self, mut taint: Taint) -> TaintId {
+        for members in [&mut taint.updates, &mut taint.scores, &mut taint.objects] {
+            members.truncate(MAX_MEMBERS);
+        }
+        taint.stamps.truncate(MAX_MEMBERS);
+        if let Some(id) = self.ids.get(&taint) {
+            return *id;
+        }
+        let id = TaintId(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
+        self.sets.push(taint.clone());
+        self.ids.insert(taint, id);
+        id
+    }
+
+    /// What either holds.
+    pub fn union(&mut self, left: TaintId, right: TaintId) -> TaintId {
+        if left == right || right == TaintId::NONE {
+            return left;
+        }
+        if left == TaintId::NONE {
+            return right;
+        }
+        let key = (left.min(right), left.max(right));
+        if let Some(id) = self.unions.get(&key) {
+            return *id;
+        }
+        let (a, b) = (self.get(left), self.get(right));
+        let union = Taint {
+            flags: a.flags.with(b.flags),
+            stamps: merged_stamps(&a.stamps, &b.stamps),
+            updates: merged(&a.updates, &b.updates),
+            scores: merged(&a.scores, &b.scores),
+            objects: merged(&a.objects, &b.objects),
+        };
+        let id = self.intern(union);
+        self.unions.insert(key, id);
+        id
+    }
+
+    /// What any of them holds.
+    pub fn all(&mut self, ids: impl IntoIterator<Item = TaintId>) -> TaintId {
+        ids.into_iter().fold(TaintId::NONE, |sum, id| self.union(sum, id))
+    }
+
+    /// The same set, changed.
+    pub fn change(&mut self, id: TaintId, change: impl FnOnce(&mut Taint)) -> TaintId {
+        let mut taint = self.get(id).clone();
+        change(&mut taint);
+        self.intern(taint)
+    }
+
+    /// With `flags` set.
+    pub fn with(&mut self, id: TaintId, flags: Flags) -> TaintId {
+        if self.flags(id).has(flags) { id } else { self.change(id, |taint| taint.flags = taint.flags.with(flags)) }
+    }
+
+    /// Without `flags`.
+    pub fn without(&mut self, id: TaintId, flags: Flags) -> TaintId {
+        if self.flags(id).any(flags) { self.change(id, |taint| taint.flags = taint.flags.without(flags)) } else { id }
+    }
+
+    /// Without objects: a number made from parameters is no parameter.
+    pub fn as_number(&mut self, id: TaintId) -> TaintId {
+        if self.get(id).objects.is_empty() { id } else { self.change(id, |taint| taint.objects.clear()) }
+    }
+
+    /// Selected by `stamp` as well.
+    pub fn stamped(&mut self, id: TaintId, stamp: Stamp) -> TaintId {
+        self.change(id, |taint| taint.stamps = merged_stamps(&taint.stamps, &[stamp]))
+    }
+}
+
+fn merged(left: &[u32], right: &[u32]) -> Vec<u32> {
+    let mut both: Vec<u32> = left.iter().chain(right).copied().collect();
+    both.sort_unstable();
+    both.dedup();
+    both
+}
+
+/// The latest iteration counts: what was read in several iterations is as new as the newest of them.
+fn merged_stamps(left: &[Stamp], right: &[Stamp]) -> Vec<Stamp> {
+    let mut both: Vec<Stamp> = left.iter().chain(right).copied().collect();
+    both.sort_unstable_by_key(|stamp| (stamp.entered, std::cmp::Reverse(stamp.iteration)));
+    both.dedup_by_key(|stamp| stamp.entered);
+    both
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_union_holds_both_and_the_latest_iteration() {
+        let mut taints = Taints::default();
+        let early = taints.stamped(TaintId::NONE, Stamp { entered: 3, iteration: 0 });
+        let early = taints.with(early, Flags::VAL);
+        let late = taints.stamped(TaintId::NONE, Stamp { entered: 3, iteration: 1 });
+        let both = taints.union(early, late);
+        assert_eq!(taints.get(both).iteration(3), Some(1));
+        assert!(taints.flags(both).has(Flags::VAL));
+        assert_eq!(taints.union(late, early), both, "interned once");
+    }
+
+    #[test]
+    fn flags_come_and_go() {
+        let mut taints = Taints::default();
+        let loss = taints.with(TaintId::NONE, Flags::LOSS.with(Flags::VAL));
+        let other = taints.without(loss, Flags::VAL);
+        assert!(taints.flags(other).has(Flags::LOSS) && !taints.flags(other).any(Flags::VAL));
+        assert_eq!(taints.without(other, Flags::VAL), other);
+    }
+}

@@ -1,0 +1,90 @@
+//! What a script would do, in order: the events that the families of rules judge.
+
+use std::rc::Rc;
+
+use super::taint::{Stamp, TaintId};
+
+/// One call on the way from the entry point.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Frame {
+    /// The function that was called.
+    pub function: String,
+    /// The line (1-based) of the call.
+    pub line: u64,
+}
+
+/// Where and when something happens.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// 1-based, in the innermost source.
+    pub line: u64,
+    /// The loops around it, outermost first, with the iteration that was followed.
+    pub loops: Rc<[Stamp]>,
+    /// The calls from the entry point to the line.
+    pub path: Rc<[Frame]>,
+    /// Whether a condition around it is not known.
+    pub uncertain: bool,
+}
+
+/// What updates what is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learner {
+    /// A step of an optimiser.
+    Gradient,
+    /// Counts or a cache, keyed by tokens.
+    Table,
+}
+
+/// What happens.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Parameters or a table are changed with the help of `data`.
+    Update { learner: Learner, data: TaintId },
+    /// A loss is computed from `data`, its targets among it.
+    Loss { data: TaintId },
+    /// A loss is added to what is reported.
+    Score { data: TaintId },
+    /// A number is printed, in a line of this text.
+    Report { text: Rc<str>, data: TaintId },
+    /// The model is run on `data` without a loss: calibration, generation.
+    Forward { data: TaintId },
+    /// The program reaches outside: network, another process, code built at run time.
+    Outside { what: Outside, name: Rc<str> },
+}
+
+/// What lies outside of the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    Network,
+    Process,
+    Build,
+}
+
+/// One event.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub place: Place,
+    pub action: Action,
+}
+
+/// Everything that was seen.
+#[derive(Debug, Default)]
+pub struct Trace {
+    pub events: Vec<Event>,
+    /// Whether the end was reached within the bounds.
+    pub complete: bool,
+}
+
+/// Events that are kept at most.
+const MAX_EVENTS: usize = 50_000;
+
+impl Trace {
+    /// Adds an event; its number.
+    pub fn add(&mut self, place: Place, action: Action) -> u32 {
+        let id = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        if self.events.len() < MAX_EVENTS {
+            self.events.push(Event { place, action });
+        }
+        id
+    }
+}
