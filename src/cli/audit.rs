@@ -14,24 +14,36 @@ use crate::report::{Finding, one_line, thousands};
 /// Tensors that plain output lists; JSON has every one.
 const MAX_TENSORS: usize = 60;
 
-/// Look into a model file: every tensor, everything that is none, and tokens that stand in it
+/// Look into a model file or a script, executing neither
 ///
-/// Files are known by what is in them: torch.save (zip and older), pickles, safetensors, caddie's models, bare or
-/// compressed with zlib, gzip, zstd, LZMA or brotli, byte-shuffled or bundled. Pickles are parsed and never run.
+/// Of a model: every tensor, everything that is none, and tokens that stand in it. Models are known by what is in them:
+/// torch.save (zip and older), pickles, safetensors, caddie's, bare or compressed with zlib, gzip, zstd, LZMA or brotli,
+/// byte-shuffled or bundled. Of a script: what it would do with the validation tokens, found by following values over its
+/// syntax tree, with the lines and what would clear each finding.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   caddie audit final_model.int8.ptz
   caddie audit final_model.int6.ptz --val data/fineweb_val_000000.bin
   caddie audit checkpoint.pt --train data/fineweb_train_000001.bin --format json
+  caddie audit records/track_10min_16mb/2026-05-01_Mine --explain-path
+  caddie audit train_gpt.py
 
---val and --train look for the longest run of a shard's tokens in the unpacked payload, read as integers of 8 to 64
-bits and as floats. Tokens that are encrypted, permuted or stored as differences are not found: no run is no proof.
-A finding says what was seen and how sure that is; it is evidence, not a verdict.
-Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 a file that cannot be read.")]
+--val and --train look for the longest run of a shard's tokens in the unpacked
+payload, read as integers of 8 to 64 bits and as floats. Tokens that are
+encrypted, permuted or stored as differences are not found: no run is no proof.
+
+A script is followed as its log configured it when a records folder is given, and
+with its defaults when it is given alone. A finding says what was seen and how
+sure that is; it is evidence, not a verdict. The report names what it looked for.
+
+Exit codes:
+  0  nothing at or above --fail-on
+  1  findings
+  2  a file that cannot be read")]
 pub struct AuditArgs {
-    /// A checkpoint or a model file
-    #[arg(value_name = "MODEL")]
+    /// A model file, a script (.py), or a records folder, whose script is followed as its log configured it
+    #[arg(value_name = "PATH")]
     pub path: Utf8PathBuf,
     /// A shard of the validation split whose tokens must not be in the file; may be repeated
     #[arg(long, value_name = "SHARD")]
@@ -45,6 +57,9 @@ pub struct AuditArgs {
     /// Least severity that makes the exit code 1
     #[arg(long, value_enum, default_value = "error")]
     pub fail_on: FailOn,
+    /// Show the calls that lead from the entry point to each line of a script
+    #[arg(long)]
+    pub explain_path: bool,
     /// How the audit is written
     #[arg(long, value_enum, default_value = "plain")]
     pub format: AuditFormat,
@@ -62,6 +77,9 @@ pub enum AuditFormat {
 /// # Errors
 /// When the file or a shard cannot be read.
 pub fn run(args: &AuditArgs) -> Result<u8> {
+    if super::audit_script::is_for_a_script(&args.path) {
+        return super::audit_script::run(args);
+    }
     let options = AuditOptions { cap: args.cap, val: args.val.clone(), train: args.train.clone() };
     let audit = audit::audit(&args.path, &options)?;
     match args.format {

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its clap arguments, one call into the library, and the printing.
 
 pub mod audit;
+mod audit_script;
 pub mod completions;
 #[cfg(feature = "engine")]
 pub mod engine_options;

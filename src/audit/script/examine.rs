@@ -32,6 +32,8 @@ pub struct Examined {
     pub findings: Vec<Finding>,
     /// For each finding, the steps with the calls that lead to them.
     pub paths: Vec<Vec<ExaminedStep>>,
+    /// For each finding, what would clear it.
+    pub clears: Vec<&'static str>,
 }
 
 /// One step of a finding.
@@ -72,6 +74,7 @@ pub fn examine(
         problems: unwrapped.problems.clone(),
         findings: Vec::new(),
         paths: Vec::new(),
+        clears: Vec::new(),
     };
     match Module::parse(&text) {
         Ok(module) => {
@@ -81,6 +84,7 @@ pub fn examine(
             for lead in &found.leads {
                 examined.findings.push(finding(path, &text, lead, rulebook));
                 examined.paths.push(steps(&text, lead));
+                examined.clears.push(lead.clears);
             }
         }
         Err(problem) if !examined.problems.contains(&problem) => examined.problems.push(problem),

@@ -85,7 +85,7 @@ pub struct Machine<'a, 'c> {
 }
 
 /// Follows `module` and says what it would do.
-pub fn follow<'a>(module: &'a Module, config: &Config) -> (Trace, Taints) {
+pub fn follow(module: &Module, config: &Config) -> (Trace, Taints) {
     let mut machine = Machine::new(module, config);
     machine.run();
     (machine.trace, machine.taints)

@@ -1,0 +1,137 @@
+//! `caddie audit` of a script, or of the script of a records folder.
+
+use std::fmt::Write;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::audit::{AuditArgs, AuditFormat};
+use crate::audit::script::{Examined, FAMILIES, Frame, examine};
+use crate::code::{Alone, InFolder, Script};
+use crate::error::exit;
+use crate::folder::Folder;
+use crate::report::{one_line, thousands};
+use crate::rulebook::Rulebook;
+use crate::{Error, Result};
+
+/// Whether `path` is a script or a folder with one, and no model.
+pub(super) fn is_for_a_script(path: &Utf8Path) -> bool {
+    path.is_dir() || path.extension() == Some("py")
+}
+
+/// Audits and prints.
+///
+/// # Errors
+/// When the folder or the script cannot be read, or `args` asks for what only a model has.
+pub(super) fn run(args: &AuditArgs) -> Result<u8> {
+    if !args.val.is_empty() || !args.train.is_empty() {
+        return Err(Error::Usage("--val and --train search a model file; a script holds no weights".to_owned()));
+    }
+    let rulebook = Rulebook::builtin()?;
+    let examined = if args.path.is_dir() { of_folder(&args.path, &rulebook)? } else { of_file(&args.path, &rulebook)? };
+    match args.format {
+        AuditFormat::Plain => super::print(&plain(&examined, args.explain_path))?,
+        // Plain structs with string keys always serialise.
+        AuditFormat::Json => {
+            let text = serde_json::to_string_pretty(&examined).unwrap_or_else(|_| "{}".to_owned());
+            super::print(&format!("{text}\n"))?;
+        }
+    }
+    Ok(if args.fail_on.reached(examined.worst()) { exit::FINDINGS } else { exit::OK })
+}
+
+fn of_file(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
+    let folder = path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    let name = path.file_name().unwrap_or_default();
+    let script = Script::read(folder, Utf8Path::new(name))?;
+    let source = script.text.as_bytes();
+    Ok(examine(path, source, &Alone { file: name, source }, None, rulebook))
+}
+
+fn of_folder(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
+    let folder = Folder::read(path)?;
+    let counted = folder.script.as_ref().map(|script| &script.path);
+    let script = folder.code.iter().find(|code| Some(&code.path) == counted);
+    let Some(script) = script else {
+        return Err(Error::unreadable(path, "no script in it; give a records folder, a .py file or a model file"));
+    };
+    let siblings = InFolder { root: &folder.path, files: &folder.files };
+    let shown: Utf8PathBuf = folder.path.join(&script.path);
+    Ok(examine(&shown, script.text.as_bytes(), &siblings, folder.runs.official.first(), rulebook))
+}
+
+fn plain(examined: &Examined, explain_path: bool) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = header(&mut text, examined)
+        .and_then(|()| {
+            (0..examined.findings.len()).try_for_each(|index| finding(&mut text, examined, index, explain_path))
+        })
+        .and_then(|()| footer(&mut text, examined));
+    text
+}
+
+fn header(text: &mut String, examined: &Examined) -> std::fmt::Result {
+    let found = match examined.findings.len() {
+        0 => "nothing found".to_owned(),
+        1 => "1 finding".to_owned(),
+        count => format!("{count} findings"),
+    };
+    writeln!(text, "{}: {found}", one_line(examined.path.as_str()))?;
+    if !examined.layers.is_empty() {
+        let layers: Vec<String> = examined.layers.iter().map(|layer| one_line(layer)).collect();
+        writeln!(text, "  wrapper        {}; lines are those of the source inside (caddie unwrap)", layers.join("; "))?;
+    }
+    let configuration = examined.configuration.as_ref().map(|log| format!("of {}", one_line(log.as_str())));
+    writeln!(
+        text,
+        "  configuration  {}",
+        configuration.as_deref().unwrap_or("the script's defaults: no log states another")
+    )?;
+    let scores = thousands(u64::try_from(examined.scores).unwrap_or(u64::MAX));
+    writeln!(
+        text,
+        "  scores         {scores} recognised{}",
+        if examined.complete { "" } else { "; not followed to the end" }
+    )?;
+    examined
+        .problems
+        .iter()
+        .try_for_each(|problem| writeln!(text, "  not read       {}", one_line(&problem.to_string())))
+}
+
+fn finding(text: &mut String, examined: &Examined, index: usize, explain_path: bool) -> std::fmt::Result {
+    let Some(finding) = examined.findings.get(index) else { return Ok(()) };
+    let (severity, confidence) = (finding.severity.name(), finding.confidence.name());
+    writeln!(text, "\n{severity}[{}] ({confidence} confidence)", finding.rule)?;
+    writeln!(text, "  {}", super::shown(&finding.message))?;
+    for step in examined.paths.get(index).into_iter().flatten() {
+        writeln!(text, "  --> line {}: {}", step.line, one_line(&step.what))?;
+        writeln!(text, "      {}", one_line(&step.text))?;
+        if explain_path {
+            writeln!(text, "      {}", way(&step.path))?;
+        }
+    }
+    if let Some(clears) = examined.clears.get(index) {
+        writeln!(text, "  to clear it: {clears}")?;
+    }
+    if !finding.citations.is_empty() {
+        writeln!(text, "  rule: {}", finding.citations.join("; "))?;
+    }
+    Ok(())
+}
+
+/// `module, line 412 calls main, line 380 calls eval_val`.
+fn way(path: &[Frame]) -> String {
+    let calls = path.iter().map(|frame| format!("line {} calls {}", frame.line, one_line(&frame.function)));
+    if path.is_empty() { "at the top of the module".to_owned() } else { calls.collect::<Vec<_>>().join(", ") }
+}
+
+fn footer(text: &mut String, examined: &Examined) -> std::fmt::Result {
+    let families: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    writeln!(text, "\nlooked for: {}", families.join(", "))?;
+    if examined.scores == 0 {
+        writeln!(text, "no reported score was recognised, so nothing could be judged")
+    } else {
+        writeln!(text, "a script in which nothing was found is not thereby legal: other rules are not looked for yet")
+    }
+}
