@@ -56,7 +56,7 @@ fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
         FileKind::Log
             if context.runs().is_empty()
                 && context.folder.runs.not_logs.is_empty()
-                && !unread(context, |name| name.ends_with(".log")) =>
+                && context.folder.unread_logs().next().is_none() =>
         {
             let message = format!(
                 "no training log is in the folder, so its scores, sizes, times and seeds are unknown: {}",
@@ -164,6 +164,7 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let name = skipped.path.file_name().unwrap_or(".").to_ascii_lowercase();
         let needed = name == "readme.md"
             || name == "."
+            || context.folder.unread_logs().any(|log| log.path == skipped.path)
             || [".json", ".py", ".log", ".zst"].iter().any(|end| name.ends_with(end));
         let severity = if needed { Severity::Unknown } else { Severity::Info };
         let message = format!("{} was not read: {}", skipped.path, skipped.reason);

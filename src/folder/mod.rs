@@ -176,6 +176,14 @@ impl Folder {
         self.submission.as_ref()?.content.as_ref().ok()
     }
 
+    /// Logs that lie in the folder and could not be read: what they state is unknown, not absent. A link is no file.
+    pub fn unread_logs(&self) -> impl Iterator<Item = &Skipped> {
+        let is_log = |path: &Utf8Path| may_be_a_log(path) && calls_itself_a_log(path);
+        self.skipped.iter().filter(move |skipped| {
+            is_log(&skipped.path) && self.files.iter().any(|file| file.path == skipped.path)
+        })
+    }
+
     /// The Python scripts of the folder.
     pub fn scripts(&self) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(|file| file.path.extension() == Some("py"))
@@ -208,6 +216,13 @@ fn is_model(name: &str) -> bool {
     named && !name.ends_with(".pt") && !name.ends_with(".json") && !name.ends_with(".py")
 }
 
+/// A file that is looked through for a run.
+fn may_be_a_log(path: &Utf8Path) -> bool {
+    let name = path.file_name().unwrap_or("").to_ascii_lowercase();
+    let prose = ["requirements", "readme", "license"].iter().any(|prefix| name.starts_with(prefix));
+    name.ends_with(".log") || (name.ends_with(".txt") && !prose)
+}
+
 /// `train.log`, `seed1337.txt`, `logs/a.txt`, but not `commands.txt`.
 fn calls_itself_a_log(path: &Utf8Path) -> bool {
     let text = path.as_str().to_ascii_lowercase();
@@ -220,13 +235,8 @@ fn read_logs(
     files: &[FileEntry],
     note: &mut impl FnMut(&Utf8Path, String),
 ) -> (Vec<RunLog>, Vec<Utf8PathBuf>) {
-    let is_text = |file: &&FileEntry| {
-        let name = file.path.file_name().unwrap_or("").to_ascii_lowercase();
-        let prose = ["requirements", "readme", "license"].iter().any(|prefix| name.starts_with(prefix));
-        name.ends_with(".log") || (name.ends_with(".txt") && !prose)
-    };
     let (mut logs, mut not_logs) = (Vec::new(), Vec::new());
-    let mut texts: Vec<&FileEntry> = files.iter().filter(is_text).collect();
+    let mut texts: Vec<&FileEntry> = files.iter().filter(|file| may_be_a_log(&file.path)).collect();
     if texts.len() > MAX_LOGS {
         note(Utf8Path::new("."), format!("it holds {} logs and texts; {MAX_LOGS} of them were read", texts.len()));
     }
