@@ -45,6 +45,20 @@ fn wrappers_of_each_kind_come_off() {
 }
 
 #[test]
+fn a_checkout_is_refused_with_a_folder_to_give() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let folder = "records/track_10min_16mb/2026-01-01_One";
+    std::fs::create_dir_all(dir.path().join(folder)).expect("creates");
+    std::fs::write(dir.path().join(folder).join("train_gpt.py"), "print('one')\n").expect("writes");
+    std::fs::write(dir.path().join("train_gpt.py"), "print('the baseline')\n").expect("writes");
+    let output = caddie(&["unwrap", "."], dir.path());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{error}");
+    assert!(error.contains("not a records folder") && error.contains(folder), "{error}");
+    assert_eq!(caddie(&["unwrap", folder], dir.path()).stdout, b"print('one')\n");
+}
+
+#[test]
 fn what_cannot_be_decoded_is_a_problem_with_its_line() {
     let unwrapped = alone(b"import base64, lzma\n\nexec(lzma.decompress(base64.b85decode('\"\"\"')))");
     let problem = unwrapped.problems.first().expect("a problem").to_string();

@@ -48,8 +48,13 @@ impl std::fmt::Display for Failure {
 impl Outcome {
     /// The exit code that the failures demand, if there are any.
     pub fn exit_code(&self) -> Option<u8> {
-        self.failures.iter().map(|failure| failure.exit_code).max()
+        exit_code(&self.failures)
     }
+}
+
+/// The gravest exit code of some failures.
+pub(super) fn exit_code(failures: &[Failure]) -> Option<u8> {
+    failures.iter().map(|failure| failure.exit_code).max()
 }
 
 /// Reads and checks `folders` on all cores. `done` is called after each, from any thread.
@@ -61,15 +66,19 @@ pub fn verify_all(
     options: &VerifyOptions,
     done: impl Fn() + Sync,
 ) -> Outcome {
-    each(folders, |folder| {
+    let (folders, failures) = each(folders, |folder| {
         let report = Folder::read(folder).map(|read| verify_read(&read, rulebook, options));
         done();
         report
-    })
+    });
+    Outcome { folders, failures }
 }
 
 /// Runs `work` on every folder in parallel and keeps their order.
-fn each(folders: &[Utf8PathBuf], work: impl Fn(&Utf8Path) -> Result<FolderReport> + Sync) -> Outcome {
+pub(super) fn each<T: Send>(
+    folders: &[Utf8PathBuf],
+    work: impl Fn(&Utf8Path) -> Result<T> + Sync,
+) -> (Vec<T>, Vec<Failure>) {
     let guarded = |folder: &Utf8PathBuf| {
         catch_unwind(AssertUnwindSafe(|| work(folder))).unwrap_or_else(|panic| Err(Error::Internal(said(&*panic))))
     };
@@ -80,14 +89,14 @@ fn each(folders: &[Utf8PathBuf], work: impl Fn(&Utf8Path) -> Result<FolderReport
         // No room for threads: one folder after the other.
         Err(_) => folders.iter().map(guarded).collect(),
     };
-    let mut outcome = Outcome::default();
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
     for (folder, result) in folders.iter().zip(results) {
         match result {
-            Ok(report) => outcome.folders.push(report),
-            Err(error) => outcome.failures.push(Failure::new(folder, &error)),
+            Ok(result) => done.push(result),
+            Err(error) => failures.push(Failure::new(folder, &error)),
         }
     }
-    outcome
+    (done, failures)
 }
 
 /// The message of a panic.
@@ -107,7 +116,7 @@ mod tests {
         let rulebook = Rulebook::builtin().expect("loads");
         let good = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/folders/good"));
         let good = Folder::read(&good).expect("reads");
-        let outcome = each(&folders, |folder| match folder.as_str() {
+        let (folders, failures) = each(&folders, |folder| match folder.as_str() {
             "b" => panic!("index {} out of range", 7),
             "c" => Err(Error::unreadable(folder, "no such folder")),
             _ => {
