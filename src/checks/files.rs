@@ -171,6 +171,12 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let finding = context.finding("pkg-truncated-folder", message).code(Code::UnreadableFile);
         findings.push(finding.severity(severity).at(skipped.path.clone(), None, skipped.reason.clone()));
     }
+    for (log, dropped) in &context.folder.runs.dropped {
+        let runs = if *dropped == 1 { "run was" } else { "runs were" };
+        let message = format!("{log} holds too many runs: {dropped} {runs} not read; give each run a log of its own");
+        let finding = context.finding("pkg-log", message).code(Code::MultiRunLog).severity(Severity::Unknown);
+        findings.push(finding.measured(*dropped).at(log.clone(), None, format!("{dropped} more")));
+    }
     for log in &context.folder.runs.not_logs {
         let message = format!("{log} is no training log that is understood; nothing in it was compared");
         let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Info);
