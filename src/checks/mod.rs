@@ -26,6 +26,7 @@ mod recipe;
 mod score;
 mod secrets;
 mod seeds;
+mod shown;
 mod significance;
 mod size;
 pub mod sizing;
