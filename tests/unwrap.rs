@@ -165,3 +165,20 @@ proptest! {
         let _ = alone(source.as_bytes());
     }
 }
+
+#[test]
+fn the_file_that_is_written_is_out_or_output_everywhere() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("a.py"), "print('a line')\n".repeat(500)).expect("writes");
+    let good = support::good();
+    let good = good.to_str().expect("UTF-8");
+    for arguments in [
+        vec!["unwrap", "a.py", "--output", "one"],
+        vec!["pack", "a.py", "--minify", "never", "--output", "two"],
+        vec!["verify", good, "--out", "three"],
+    ] {
+        let output = caddie(&arguments, dir.path());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && dir.path().join(arguments[arguments.len() - 1]).is_file(), "{error}");
+    }
+}

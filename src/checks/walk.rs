@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::{VerifyOptions, verify_read};
+use crate::error::named;
 use crate::folder::Folder;
 use crate::report::FolderReport;
 use crate::rulebook::Rulebook;
@@ -33,9 +34,10 @@ pub struct Outcome {
 
 impl Failure {
     pub(super) fn new(path: &Utf8Path, error: &Error) -> Failure {
+        let path = named(path);
         let text = error.to_string();
         let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-        Failure { path: path.to_owned(), reason: reason.to_owned(), exit_code: error.exit_code() }
+        Failure { reason: reason.to_owned(), exit_code: error.exit_code(), path }
     }
 }
 

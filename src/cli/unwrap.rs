@@ -37,7 +37,7 @@ pub struct UnwrapArgs {
     #[arg(long)]
     pub layers: bool,
     /// Write the source to this file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, visible_alias = "output", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     /// How the layers are written
     #[arg(long, value_enum, default_value = "plain")]
