@@ -45,6 +45,10 @@ pub(super) fn render(report: &Report, look: Look) -> String {
         text.push('\n');
         text.push_str(&wrapped("", &hint, 2, look.width));
     }
+    if let Some(line) = facts::undecided(&report.catalogue().1).filter(|_| look.details && !look.quiet) {
+        text.push('\n');
+        text.push_str(&wrapped("", &line, 2, look.width));
+    }
     if !look.quiet && look.details && report.folders.len() + report.failures.len() > 1 {
         text.push('\n');
         text.push_str(&report.render_table(look));
