@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn each_unit_has_its_digits() {
         assert_eq!(shown(Field::Steps, 5401.0), "5401");
-        assert_eq!(shown(Field::Steps, 7185.333_333), "7185.3");
+        assert_eq!(shown(Field::Steps, 7_185.333_333), "7185.3");
         assert_eq!(shown(Field::BytesTotal, 15_434_050.333_333_33), "15,434,050");
         assert_eq!(shown(Field::TrainSeconds, 599.003_333_333), "599.003");
         assert_eq!(shown(Field::TrainSeconds, 600.0), "600");

@@ -47,6 +47,12 @@ fn dump(run: &RunLog) -> Option<&SourceDump> {
     run.source.as_ref().filter(|dump| !dump.fragment)
 }
 
+/// A dump beside a count of the same log: an evaluation alone that packs the model again counts a script of its own.
+fn counted_dump(run: &RunLog) -> Option<(&SourceDump, u64, &'static str)> {
+    let (counted, field) = counted(run).filter(|(_, field)| run.place(field).0 == run.log)?;
+    Some((dump(run)?, counted, field))
+}
+
 /// None of the runs dumps a script that the folder holds.
 fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     let folder = context.folder;
@@ -132,10 +138,7 @@ fn dump_text(context: &Context<'_>, run: &RunLog) -> Option<String> {
 /// Runs whose dump has another size than their count.
 fn unequal<'a>(context: &Context<'a>) -> Vec<(&'a RunLog, &'a SourceDump, u64, &'static str)> {
     let runs = context.runs().iter();
-    let all = runs.filter_map(|run| {
-        let (counted, field) = counted(run)?;
-        Some((run, dump(run)?, counted, field))
-    });
+    let all = runs.filter_map(|run| counted_dump(run).map(|(dump, counted, field)| (run, dump, counted, field)));
     all.filter(|(_, dump, counted, _)| dump.bytes != *counted).collect()
 }
 
@@ -163,7 +166,7 @@ fn edited(context: &Context<'_>) -> Vec<Finding> {
     let mut after: Vec<(&RunLog, String)> = Vec::new();
     let others = context.folder.runs.others.iter().map(|other| &other.run);
     for run in context.runs().iter().chain(others) {
-        let (Some(dump), Some((counted, _))) = (dump(run), counted(run)) else { continue };
+        let Some((dump, counted, _)) = counted_dump(run) else { continue };
         if dump.bytes == counted {
             continue;
         }
