@@ -47,12 +47,12 @@ impl Error {
     /// An [`Error::Io`] for `path`, shaped for `map_err`.
     pub fn io(path: impl AsRef<Utf8Path>, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.as_ref().to_owned();
-        move |source| Error::Io { path, action, source }
+        move |source| Error::Io { path: named(&path), action, source }
     }
 
     /// An [`Error::Unreadable`] for `path`.
     pub fn unreadable(path: impl AsRef<Utf8Path>, reason: impl Into<String>) -> Error {
-        Error::Unreadable { path: path.as_ref().to_owned(), reason: reason.into() }
+        Error::Unreadable { path: named(path.as_ref()), reason: reason.into() }
     }
 
     /// The documented exit code.
@@ -78,6 +78,11 @@ impl Error {
         };
         matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
     }
+}
+
+/// What an error calls a path: an empty one is shown as it was given.
+pub(crate) fn named(path: &Utf8Path) -> Utf8PathBuf {
+    if path.as_str().is_empty() { Utf8PathBuf::from("''") } else { path.to_owned() }
 }
 
 /// What the system said. Wrappers of it name the file once more, which the message does already.

@@ -110,6 +110,34 @@ fn looks() -> [Look; 5] {
 }
 
 #[test]
+fn a_report_with_details_ends_with_what_no_check_decides() {
+    let book = Rulebook::builtin().expect("loads");
+    let counts = caddie::checks::coverage::Counts::of(&book);
+    let report = Report::new(book.id(), vec![support::report(&Copy::new())]);
+    let text = |details| report.render(Format::Plain, Look { details, ..Look::default() });
+    let last = text(true).lines().last().map(str::to_owned).unwrap_or_default();
+    let open = counts.undecided + counts.out_of_scope;
+    assert!(counts.undecided > 0 && last.starts_with(&format!("{open} of {} rules are not decided", counts.rules)));
+    assert!(last.contains(&format!("{} not by this version", counts.undecided)), "{last}");
+    assert!(!text(false).contains("not decided here"));
+}
+
+#[test]
+fn a_total_over_the_cap_that_is_claimed_as_well_is_one_of_the_worst_findings_once() {
+    let copy = Copy::new();
+    copy.edit("train_seed42.log", "size int8+zlib: 15815926", "size int8+zlib: 16815926");
+    copy.edit("train_seed42.log", "int8+zlib: 15815847", "int8+zlib: 16815847");
+    copy.edit("submission.json", "\"bytes_total\": 15815928", "\"bytes_total\": 16815926");
+    let report = support::report(&copy);
+    let over = report.findings.iter().filter(|finding| finding.code == Some(Code::SizeOverCapLogged));
+    assert_eq!(over.count(), 2, "both stay in the report");
+    let plain = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(Format::Plain, Look::default());
+    let worst: Vec<&str> = plain.lines().skip(4).take_while(|line| !line.is_empty()).collect();
+    let over = worst.iter().filter(|line| line.contains("over the cap")).count();
+    assert_eq!((worst.len(), over), (3, 1), "{worst:#?}");
+}
+
+#[test]
 fn no_format_passes_on_what_could_deceive_a_terminal() {
     let report = hostile();
     for format in FORMATS {

@@ -122,6 +122,46 @@ fn a_stub_is_counted_with_what_it_executes() {
     assert!(plain.contains("train_gpt.py (by its name), which only executes inner.py"), "{plain}");
 }
 
+/// A checkout with the root's own script and two records folders, of which one cannot be sized.
+fn checkout() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let track = dir.path().join("records/track_10min_16mb");
+    for name in ["2026-01-01_Good", "2026-01-02_Empty"] {
+        std::fs::create_dir_all(track.join(name)).expect("creates");
+    }
+    for entry in std::fs::read_dir(support::good()).expect("the committed folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), track.join("2026-01-01_Good").join(entry.file_name())).expect("copies");
+    }
+    std::fs::write(dir.path().join("train_gpt.py"), "x".repeat(500_000)).expect("writes");
+    std::fs::write(track.join("2026-01-02_Empty/README.md"), "# Empty\n").expect("writes");
+    dir
+}
+
+#[test]
+fn a_checkout_is_its_records_folders_and_never_its_own_script() {
+    let dir = checkout();
+    let (code, plain, error) = size(dir.path(), &["."]);
+    assert_eq!(code, Some(2), "{plain}{error}");
+    assert!(plain.contains("15,815,928   184,072  ./records/track_10min_16mb/2026-01-01_Good: within the cap\n"));
+    assert!(plain.contains("1 sized, 0 over 16,000,000 bytes") && !plain.contains("16,315"), "{plain}");
+    assert!(error.contains("2026-01-02_Empty: the counted bytes cannot be determined"), "{error}");
+}
+
+#[test]
+fn one_folder_that_cannot_be_sized_does_not_hide_the_others() {
+    let dir = checkout();
+    let track = dir.path().join("records/track_10min_16mb");
+    let (code, plain, error) = size(&track, &["2026-01-02_Empty", "2026-01-01_Good", "nothing"]);
+    assert_eq!(code, Some(2));
+    assert!(plain.starts_with("2026-01-01_Good: within the cap"), "{plain}");
+    assert_eq!(error.lines().count(), 2, "{error}");
+    assert!(error.contains("error: 2026-01-02_Empty: ") && error.contains("error: nothing: no such"), "{error}");
+    let (code, json, _) = size(&track, &["2026-01-02_Empty", "2026-01-01_Good", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, json.as_array().map(Vec::len)), (Some(2), Some(1)));
+}
+
 #[test]
 fn files_are_summed() {
     let dir = tempfile::tempdir().expect("a temporary directory");

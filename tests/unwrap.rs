@@ -45,6 +45,20 @@ fn wrappers_of_each_kind_come_off() {
 }
 
 #[test]
+fn a_checkout_is_refused_with_a_folder_to_give() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let folder = "records/track_10min_16mb/2026-01-01_One";
+    std::fs::create_dir_all(dir.path().join(folder)).expect("creates");
+    std::fs::write(dir.path().join(folder).join("train_gpt.py"), "print('one')\n").expect("writes");
+    std::fs::write(dir.path().join("train_gpt.py"), "print('the baseline')\n").expect("writes");
+    let output = caddie(&["unwrap", "."], dir.path());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{error}");
+    assert!(error.contains("not a records folder") && error.contains(folder), "{error}");
+    assert_eq!(caddie(&["unwrap", folder], dir.path()).stdout, b"print('one')\n");
+}
+
+#[test]
 fn what_cannot_be_decoded_is_a_problem_with_its_line() {
     let unwrapped = alone(b"import base64, lzma\n\nexec(lzma.decompress(base64.b85decode('\"\"\"')))");
     let problem = unwrapped.problems.first().expect("a problem").to_string();
@@ -149,5 +163,22 @@ proptest! {
         let call = ["lzma.decompress", "zlib.decompress", "gzip.decompress", "brotli.decompress", "zstd.decompress", "base64.b85decode"][codec];
         let source = format!("import lzma, zlib, gzip, brotli, zstd, base64\nexec({call}(bytes.fromhex('{hex}')))\n");
         let _ = alone(source.as_bytes());
+    }
+}
+
+#[test]
+fn the_file_that_is_written_is_out_or_output_everywhere() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("a.py"), "print('a line')\n".repeat(500)).expect("writes");
+    let good = support::good();
+    let good = good.to_str().expect("UTF-8");
+    for arguments in [
+        vec!["unwrap", "a.py", "--output", "one"],
+        vec!["pack", "a.py", "--minify", "never", "--output", "two"],
+        vec!["verify", good, "--out", "three"],
+    ] {
+        let output = caddie(&arguments, dir.path());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && dir.path().join(arguments[arguments.len() - 1]).is_file(), "{error}");
     }
 }

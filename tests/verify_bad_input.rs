@@ -387,10 +387,41 @@ fn what_may_not_be_read_is_named() {
         return;
     }
     says(&copy, "unknown", &["README.md", "denied"]);
+    let log = Copy::new();
+    deny(&log.path.join("train_seed42.log"));
+    accused_of_nothing(&log, "train_seed42.log");
     deny(&copy.path);
     let ended = run(copy.path.parent().expect("a parent"), &["--quiet", "good"]);
     std::fs::set_permissions(&copy.path, std::fs::Permissions::from_mode(0o755)).expect("sets");
     assert!(ended.code == Some(2) && ended.err.contains("good: listing failed"), "{}", ended.err);
+}
+
+/// A log that was not read is unknown, and what only follows from it is no finding.
+#[track_caller]
+fn accused_of_nothing(copy: &Copy, log: &str) {
+    says(copy, "unknown", &[log, "was not read"]);
+    let worst = findings(copy).into_iter().filter(|(severity, _)| severity != "unknown" && severity != "info");
+    assert_eq!(worst.collect::<Vec<_>>(), []);
+}
+
+#[test]
+fn a_log_that_cannot_be_read_accuses_nobody_of_what_it_may_state() {
+    for name in ["train_seed42.log", "train_seed42.txt"] {
+        let copy = Copy::new();
+        std::fs::rename(copy.path.join("train_seed42.log"), copy.path.join(name)).expect("renames");
+        sparse(&copy, name, 1 << 42);
+        accused_of_nothing(&copy, name);
+    }
+    let copy = Copy::new();
+    for seed in [0, 42, 1234] {
+        sparse(&copy, &format!("train_seed{seed}.log"), 1 << 42);
+    }
+    accused_of_nothing(&copy, "train_seed0.log");
+    // What a log that was read contradicts stays.
+    let copy = Copy::new();
+    sparse(&copy, "train_seed42.log", 1 << 42);
+    copy.edit("submission.json", "\"steps\": 13702", "\"steps\": 13802");
+    says(&copy, "warning", &["13802", "13702"]);
 }
 
 #[test]

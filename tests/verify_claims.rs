@@ -294,3 +294,24 @@ fn tables_about_other_runs_are_passed_over() {
         "## Systems\n\n| System | BPB | Steps |\n|--|--|--|\n| this | 1.25677621 | 12,000 |\n| other | 1.1 | 9 |\n\n";
     assert_only(&readme(scored), &[(Code::ReadmeDiagNeLog, Severity::Warning)]);
 }
+
+/// Counts are read in groups of three digits, and what every log says is said once.
+#[test]
+fn messages_round_to_the_unit_and_do_not_repeat_themselves() {
+    let copy = Copy::new();
+    copy.edit("submission.json", "\"bytes_code\": 79,\n  \"artifact\"", "\"bytes_code\": 113365,\n  \"artifact\"");
+    copy.edit("submission.json", "\"bytes_mean\": 15815926.666666666", "\"bytes_mean\": 15434050.33333333");
+    copy.edit(
+        "README.md",
+        "| **mean** | **1.25670935** | **2.09661039** | |",
+        "| **mean** | **1.25670935** | **2.09661039** | 7185 |",
+    );
+    let messages: Vec<String> = support::report(&copy).findings.into_iter().map(|finding| finding.message).collect();
+    for said in [
+        "submission.json claims bytes_code 113,365, each of the 3 logs says 79",
+        "submission.json claims artifact.bytes_mean 15,434,050, the mean of the logs is 15,815,927",
+        "README.md says the mean steps is 7185, over 3 logs it is 13700.7",
+    ] {
+        assert!(messages.iter().any(|message| message == said), "{said}: {messages:#?}");
+    }
+}

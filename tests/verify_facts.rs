@@ -55,6 +55,42 @@ fn clocks_of_several_runs_are_one_finding_with_a_line_each() {
 }
 
 #[test]
+fn runs_beyond_what_is_kept_of_a_log_are_counted() {
+    let copy = Copy::new();
+    // A sweep: 52 runs one after another in one file.
+    let run = |seed: u32| {
+        format!(
+            "val_bpb:enabled tokenizer_kind=sentencepiece\nseed:{seed}\nwarmup_step:1/20\n\
+             step:1/50 train_loss:6.9 train_time:10ms step_avg:10.00ms\n\
+             stopping_early: wallclock_cap train_time:600010ms step:40/50\n\
+             final_int8_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.{seed}\n"
+        )
+    };
+    support::write(&copy.path, "sweep.log", &(100..152).map(run).collect::<String>());
+    let found = findings(&copy);
+    let dropped = found.iter().find(|finding| finding.message.contains("too many runs")).expect("a finding");
+    assert_eq!((dropped.severity, dropped.code), (Severity::Unknown, Some(Code::MultiRunLog)));
+    assert!(dropped.message.starts_with("sweep.log holds too many runs: 2 runs were not read"), "{}", dropped.message);
+}
+
+#[test]
+fn a_run_that_only_evaluates_has_no_steps_and_no_training_time() {
+    let copy = Copy::new();
+    copy.edit("train_seed42.log", "step:1/20000 train_loss:6.9370 train_time:43ms step_avg:43.21ms\n", "");
+    copy.edit(
+        "train_seed42.log",
+        "step:13700/20000 val_loss:2.0606 val_bpb:1.3172 train_time:599000ms step_avg:43.54ms\n\
+         stopping_early: wallclock_cap train_time:599000ms step:13700/20000\n",
+        "step:0/0 val_loss:6.9317 val_bpb:4.1054 train_time:0ms step_avg:0.01ms\n",
+    );
+    let report = verify(&copy.utf8(), &VerifyOptions::default()).expect("a report");
+    let run = report.runs.iter().find(|run| run.seed == Some(42)).expect("the run");
+    assert_eq!((run.steps, run.train_seconds, run.val_bpb), (None, None, Some(1.25667766)));
+    let unknown = report.findings.iter().find(|finding| finding.code == Some(Code::TrainTimeUnknown)).expect("unknown");
+    assert_eq!(unknown.severity, Severity::Unknown, "{}", unknown.message);
+}
+
+#[test]
 fn settings_that_differ_between_the_runs_are_named() {
     let copy = Copy::new();
     for (seed, settings) in

@@ -56,6 +56,8 @@ fn records_are_walked_in_order_and_one_unreadable_folder_does_not_stop_the_rest(
     }
     let ended = verify(root.path(), &["--quiet", "nope", "records", "README.md", "records/track_non_record_16mb"]);
     assert_eq!((ended.code, ended.verified()), (Some(2), 3), "each once: {}", ended.out);
+    let empty = verify(root.path(), &["--quiet", ""]);
+    assert!(empty.err.contains("error: '': no such folder"), "{}", empty.err);
     assert!(ended.err.contains("error: nope: no such folder") && ended.err.contains("error: README.md: not a folder"));
 }
 

@@ -11,6 +11,7 @@ pub(super) use whole::other_means;
 
 use super::context::run_name;
 use super::score::{after_quantisation, before_quantisation};
+use super::shown::{apart, shown};
 use super::{Check, Context, denominator};
 use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
 use crate::report::{Code, Finding, Severity};
@@ -153,7 +154,7 @@ fn reruns(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
             "seed {seed}: {} claims {} {}, no log of the seed states it",
             context.json_name(),
             claim.key,
-            claim.stated.value
+            shown(claim.field, claim.stated.value)
         );
         let finding = context.finding("repro", message).code(seed_code(claim.field).0).severity(Severity::Warning);
         findings.push(place(context, finding, claim).at(run.log.clone(), None, "a log of the seed"));
@@ -191,7 +192,7 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
                 "{name}: {} claims {} {}, which no line of the log states",
                 context.json_name(),
                 claim.key,
-                claim.stated.value
+                shown(claim.field, claim.stated.value)
             );
             return Some(place(context, context.finding(rule, message).code(code).severity(severity), claim));
         }
@@ -241,8 +242,8 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
         return Some(place(context, finding, claim).at(file, Some(line), text));
     }
     let severity = if slip { Severity::Warning } else { severity };
-    let message =
-        format!("{name}: {} claims {field} {}, the log says {measured}", context.json_name(), claim.stated.value);
+    let (claimed, logged) = apart(claim.field, claim.stated.value, measured);
+    let message = format!("{name}: {} claims {field} {claimed}, the log says {logged}", context.json_name());
     let finding = place(context, context.finding(rule, message).code(code).severity(severity), claim);
     Some(finding.measured(measured).at(run.log.clone(), run.line(field), format!("{field} {measured}")))
 }
@@ -269,8 +270,8 @@ fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f
 
 /// A claim that no log decides is neither right nor wrong.
 fn not_logged(context: &Context<'_>, rule: &'static str, claim: &Claim, why: &str) -> Finding {
-    let message =
-        format!("{} claims {} {}, which cannot be compared: {why}", context.json_name(), claim.key, claim.stated.value);
+    let claimed = shown(claim.field, claim.stated.value);
+    let message = format!("{} claims {} {claimed}, which cannot be compared: {why}", context.json_name(), claim.key);
     // What only describes the run does not leave the folder undecided.
     let counts = matches!(
         claim.field,

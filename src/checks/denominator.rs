@@ -167,7 +167,6 @@ fn finding(context: &Context<'_>, verdict: Verdict, runs: &[&RunLog]) -> Finding
         }
         Verdict::Right => context.finding("bpb-denominator", "").severity(Severity::Info),
     };
-    let finding = finding.code(Code::JsonBpbLossRatio);
     runs.iter().fold(finding, |finding, run| finding.at(run.log.clone(), run.line("val_bpb"), numbers(run)))
 }
 

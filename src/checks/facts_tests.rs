@@ -91,6 +91,25 @@ fn sources_of_the_runs_are_one_source() {
 }
 
 #[test]
+fn an_evaluation_alone_counts_its_own_script_not_the_trainings() {
+    let made = |evaluated: bool| {
+        run("train.log", |run| {
+            run.bytes_code = Some(66_308);
+            run.source = Some(SourceDump { bytes: 103_857, sha256: "0".repeat(64), ..SourceDump::default() });
+            if evaluated {
+                run.score_log = Some("eval.log".into());
+                run.score_lines.insert("bytes_code", 9);
+            }
+        })
+    };
+    let unequal = |evaluated| {
+        let found = findings(vec![made(evaluated)], source::CHECK.run);
+        found.iter().any(|(code, ..)| *code == Some(Code::EmbeddedSourceNeLoggedCodeSize))
+    };
+    assert!(unequal(false) && !unequal(true));
+}
+
+#[test]
 fn logs_that_are_not_one_whole_run_are_described() {
     let of = |change: fn(&mut RunLog)| findings(vec![run("train.log", change)], logs::CHECK.run);
     only(&of(|run| run.run_index = 2), Code::MultiRunLog, Severity::Info);

@@ -56,7 +56,7 @@ fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
         FileKind::Log
             if context.runs().is_empty()
                 && context.folder.runs.not_logs.is_empty()
-                && !unread(context, |name| name.ends_with(".log")) =>
+                && context.folder.unread_logs().next().is_none() =>
         {
             // A baseline's or a reference's log may be there.
             let whose = if context.folder.runs.others.is_empty() { "" } else { " of the submission's own runs" };
@@ -166,11 +166,18 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let name = skipped.path.file_name().unwrap_or(".").to_ascii_lowercase();
         let needed = name == "readme.md"
             || name == "."
+            || context.folder.unread_logs().any(|log| log.path == skipped.path)
             || [".json", ".py", ".log", ".zst"].iter().any(|end| name.ends_with(end));
         let severity = if needed { Severity::Unknown } else { Severity::Info };
         let message = format!("{} was not read: {}", skipped.path, skipped.reason);
         let finding = context.finding("pkg-truncated-folder", message).code(Code::UnreadableFile);
         findings.push(finding.severity(severity).at(skipped.path.clone(), None, skipped.reason.clone()));
+    }
+    for (log, dropped) in &context.folder.runs.dropped {
+        let runs = if *dropped == 1 { "run was" } else { "runs were" };
+        let message = format!("{log} holds too many runs: {dropped} {runs} not read; give each run a log of its own");
+        let finding = context.finding("pkg-log", message).code(Code::MultiRunLog).severity(Severity::Unknown);
+        findings.push(finding.measured(*dropped).at(log.clone(), None, format!("{dropped} more")));
     }
     for log in &context.folder.runs.not_logs {
         let message = format!("{log} is no training log that is understood; nothing in it was compared");

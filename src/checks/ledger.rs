@@ -144,7 +144,8 @@ fn without_log(context: &Context<'_>, file: &LedgerFile) -> Option<Finding> {
         let same_digest = file.content.as_ref().is_ok_and(|ledger| Some(&ledger.sha256) == run.ledger_sha256.as_ref());
         run.ledger_sha256.is_some() && (same_seed || same_digest)
     };
-    if context.runs().iter().any(of_run) {
+    // A log that could not be read may be the one.
+    if context.runs().iter().any(of_run) || context.folder.unread_logs().next().is_some() {
         return None;
     }
     let message = format!("{} belongs to no log: none states its seed or its digest", file.file);

@@ -26,6 +26,7 @@ mod recipe;
 mod score;
 mod secrets;
 mod seeds;
+mod shown;
 mod significance;
 mod size;
 pub mod sizing;
@@ -40,7 +41,7 @@ pub use context::{Context, Track, finding_on};
 
 use crate::Result;
 use crate::folder::{Folder, RunLog, Submission};
-use crate::report::{Finding, FolderReport, RunFacts, Scores};
+use crate::report::{Code, Finding, FolderReport, RunFacts, Scores, Severity};
 use crate::rulebook::Rulebook;
 use crate::stats::{mean, sample_std};
 
@@ -125,7 +126,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     let asked = REGISTRY.iter().filter(|check| rulebook.names_check(check.name));
     let mut findings: Vec<Finding> = asked.flat_map(|check| (check.run)(&context)).collect();
     findings.retain(|finding| rulebook.rule(&finding.rule).is_some());
-    without_consequences(&mut findings);
+    without_consequences(folder, &mut findings);
     // Stable: findings of one severity stay in the registry's order.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     FolderReport {
@@ -141,9 +142,34 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     }
 }
 
-/// Where no log is in the folder, one finding says so; that scores and sizes are then unknown would only bury it.
-fn without_consequences(findings: &mut Vec<Finding>) {
-    use crate::report::{Code, Severity};
+/// Findings over all runs, which a run more may settle.
+const OVER_ALL_RUNS: &[Code] = &[
+    Code::FewerThan3SeedLogs,
+    Code::SeedWithoutLog,
+    Code::JsonScoreNotMean,
+    Code::StdMismatch,
+    Code::JsonBytesNeLog,
+    Code::JsonBytesNotMax,
+    Code::JsonModelBytesNeLog,
+    Code::JsonCodeBytesNeLog,
+    Code::JsonValLossNeLog,
+    Code::JsonStepsNeLog,
+    Code::JsonTimeNeLog,
+    Code::JsonMsPerStepNeLog,
+    Code::JsonDiagNeLog,
+    Code::LogIsOtherRun,
+];
+
+/// Where no log is in the folder, one finding says so; that scores and sizes are then unknown would only bury it. So
+/// with a log that could not be read: what the others do not state may stand there, and nobody is accused of it.
+fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
+    if folder.unread_logs().next().is_some() {
+        let over_all = |finding: &Finding| finding.code.is_some_and(|code| OVER_ALL_RUNS.contains(&code));
+        findings.retain(|finding| finding.severity >= Severity::Unknown || !over_all(finding));
+        for finding in findings.iter_mut().filter(|finding| over_all(finding)) {
+            finding.severity = Severity::Unknown;
+        }
+    }
     if findings.iter().any(|finding| finding.code == Some(Code::MissingLog)) {
         let consequence = [Some(Code::ScoreUnknown), Some(Code::SizeNotLogged)];
         findings.retain(|finding| finding.severity != Severity::Unknown || !consequence.contains(&finding.code));

@@ -175,7 +175,6 @@ fn code(context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = other_code(context, &script.path).into_iter().collect();
     findings.extend(other_size(context, script, executed));
     findings.extend(changed_after_count(context, script));
-    findings.extend(count_method(context));
     findings.extend(over_as_shipped(context, script));
     if let Some(executed) = executed {
         findings.extend(helpers(context, script, executed));
@@ -239,29 +238,6 @@ fn changed_after_count(context: &Context<'_>, script: &FileEntry) -> Option<Find
     let finding = finding.measured(script.bytes).claimed(*raw);
     Some(context.runs().iter().fold(finding, |finding, run| {
         finding.at(run.log.clone(), run.line("bytes_code_uncompressed"), format!("packed {packed} bytes"))
-    }))
-}
-
-/// One script, packed sizes that no edit explains: a minifier was there for one run and not for another.
-fn count_method(context: &Context<'_>) -> Option<Finding> {
-    let counts: Vec<_> =
-        context.runs().iter().filter_map(|run| Some((run, run.bytes_code_uncompressed?, run.bytes_code?))).collect();
-    let least = counts.iter().min_by_key(|(_, _, packed)| *packed)?;
-    let most = counts.iter().max_by_key(|(_, _, packed)| *packed)?;
-    let apart = most.2.abs_diff(least.2) > least.2 / 50;
-    if most.1.abs_diff(least.1) > SLIGHT_CHANGE / 4 || !apart {
-        return None;
-    }
-    let message = format!(
-        "one script is counted as {} bytes by {} and as {} by {}: the counted size depends on the machine",
-        thousands(least.2),
-        run_name(least.0),
-        thousands(most.2),
-        run_name(most.0)
-    );
-    let finding = context.finding("size-code-representation", message).code(Code::CodeCountMethod).measured(most.2);
-    Some([least, most].into_iter().fold(finding, |finding, (run, _, packed)| {
-        finding.at(run.log.clone(), run.line("bytes_code"), format!("code of {packed} bytes"))
     }))
 }
 

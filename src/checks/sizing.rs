@@ -8,6 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::find::{self, Found};
+use super::walk::{self, Failure};
 use crate::code::packings::Minify;
 use crate::folder::files;
 use crate::report::ClaimedAs;
@@ -127,41 +129,87 @@ fn headroom(limit: u64, total: u64) -> i64 {
     (i128::from(limit) - i128::from(total)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
+/// What one command sized, and what could not be.
+#[derive(Debug, Default)]
+pub struct Sizings {
+    pub sizings: Vec<Sizing>,
+    pub failures: Vec<Failure>,
+    /// A path was no records folder; those below it were sized.
+    pub searched: bool,
+}
+
+impl Sizings {
+    /// The exit code that the failures demand, if there are any.
+    pub fn exit_code(&self) -> Option<u8> {
+        walk::exit_code(&self.failures)
+    }
+}
+
 /// Sizes each folder and artifact alone, and all plain files together; `cap` replaces the rulebook's. `minify` says
-/// whether the user's minifier is run on a folder's script for the packed accounting.
-///
-/// # Errors
-/// When a path cannot be read, or its counted bytes cannot be determined.
-pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Result<Vec<Sizing>> {
+/// whether the user's minifier is run on a folder's script for the packed accounting. Of a path that holds records
+/// folders those are sized, and what cannot be sized stops nothing else.
+pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Sizings {
     let limit = cap.unwrap_or(rulebook.limits.artifact_bytes);
-    let mut sizings = Vec::new();
-    let mut files: Vec<Part> = Vec::new();
+    let mut all = Sizings::default();
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
     for path in paths {
+        match Counted::at(path) {
+            Ok(Counted::Folders(mut found)) => {
+                all.searched |= found.folders != [path.clone()];
+                folders.append(&mut found.folders);
+                all.failures.append(&mut found.failures);
+            }
+            Ok(Counted::Artifact) => folders.push(path.clone()),
+            Ok(Counted::File(bytes)) => files.push(Part { name: path.to_string(), bytes }),
+            Err(error) => all.failures.push(Failure::new(path, &error)),
+        }
+    }
+    let (sizings, mut failures) = walk::each(&folders, |path| match path.is_dir() {
+        true => folder::measure(path, rulebook, limit, minify),
+        false => artifact(path, limit),
+    });
+    all.sizings = sizings;
+    all.failures.append(&mut failures);
+    if let Some(first) = files.first() {
+        let path = if files.len() == 1 { first.name.clone() } else { format!("{} files", files.len()) };
+        match Sizing::new(&path, "sum of the files".to_owned(), files, None, limit) {
+            Ok(sum) => all.sizings.push(sum),
+            Err(error) => all.failures.push(Failure::new(Utf8Path::new(&path), &error)),
+        }
+    }
+    all
+}
+
+/// What a path holds that is counted.
+enum Counted {
+    /// The records folder itself, or those below it.
+    Folders(Found),
+    Artifact,
+    /// Bytes of a plain file.
+    File(u64),
+}
+
+impl Counted {
+    fn at(path: &Utf8Path) -> Result<Counted> {
         let metadata = files::metadata(
             path,
             "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
         )?;
         if metadata.is_dir() {
-            sizings.push(folder::measure(path, rulebook, limit, minify)?);
-        } else if !metadata.is_file() {
-            return Err(Error::unreadable(path, "neither a file nor a folder"));
-        } else if path.as_str().ends_with(".tar.zst") {
-            sizings.push(artifact(path, limit)?);
-        } else {
-            files.push(Part { name: path.to_string(), bytes: metadata.len() });
+            return Ok(Counted::Folders(find::find(&[path.to_owned()])));
+        }
+        match metadata.is_file() {
+            false => Err(Error::unreadable(path, "neither a file nor a folder")),
+            true if path.as_str().ends_with(".tar.zst") => Ok(Counted::Artifact),
+            true => Ok(Counted::File(metadata.len())),
         }
     }
-    if let Some(first) = files.first() {
-        let path = if files.len() == 1 { first.name.clone() } else { format!("{} files", files.len()) };
-        sizings.push(Sizing::new(&path, "sum of the files".to_owned(), files, None, limit)?);
-    }
-    Ok(sizings)
 }
 
 /// The part of an artifact's manifest.json that says what counts.
 #[derive(Debug, Deserialize)]
 struct Manifest {
-    counted: Counted,
+    counted: CountedRuns,
     #[serde(default)]
     members: Vec<Declared>,
 }
@@ -173,7 +221,7 @@ struct Declared {
 }
 
 #[derive(Debug, Deserialize)]
-struct Counted {
+struct CountedRuns {
     runs: Vec<CountedRun>,
 }
 

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::{VerifyOptions, verify_read};
+use crate::error::named;
 use crate::folder::Folder;
 use crate::report::FolderReport;
 use crate::rulebook::Rulebook;
@@ -33,9 +34,10 @@ pub struct Outcome {
 
 impl Failure {
     pub(super) fn new(path: &Utf8Path, error: &Error) -> Failure {
+        let path = named(path);
         let text = error.to_string();
         let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-        Failure { path: path.to_owned(), reason: reason.to_owned(), exit_code: error.exit_code() }
+        Failure { reason: reason.to_owned(), exit_code: error.exit_code(), path }
     }
 }
 
@@ -48,8 +50,13 @@ impl std::fmt::Display for Failure {
 impl Outcome {
     /// The exit code that the failures demand, if there are any.
     pub fn exit_code(&self) -> Option<u8> {
-        self.failures.iter().map(|failure| failure.exit_code).max()
+        exit_code(&self.failures)
     }
+}
+
+/// The gravest exit code of some failures.
+pub(super) fn exit_code(failures: &[Failure]) -> Option<u8> {
+    failures.iter().map(|failure| failure.exit_code).max()
 }
 
 /// Reads and checks `folders` on all cores. `done` is called after each, from any thread.
@@ -61,15 +68,19 @@ pub fn verify_all(
     options: &VerifyOptions,
     done: impl Fn() + Sync,
 ) -> Outcome {
-    each(folders, |folder| {
+    let (folders, failures) = each(folders, |folder| {
         let report = Folder::read(folder).map(|read| verify_read(&read, rulebook, options));
         done();
         report
-    })
+    });
+    Outcome { folders, failures }
 }
 
 /// Runs `work` on every folder in parallel and keeps their order.
-fn each(folders: &[Utf8PathBuf], work: impl Fn(&Utf8Path) -> Result<FolderReport> + Sync) -> Outcome {
+pub(super) fn each<T: Send>(
+    folders: &[Utf8PathBuf],
+    work: impl Fn(&Utf8Path) -> Result<T> + Sync,
+) -> (Vec<T>, Vec<Failure>) {
     let guarded = |folder: &Utf8PathBuf| {
         catch_unwind(AssertUnwindSafe(|| work(folder))).unwrap_or_else(|panic| Err(Error::Internal(said(&*panic))))
     };
@@ -80,14 +91,14 @@ fn each(folders: &[Utf8PathBuf], work: impl Fn(&Utf8Path) -> Result<FolderReport
         // No room for threads: one folder after the other.
         Err(_) => folders.iter().map(guarded).collect(),
     };
-    let mut outcome = Outcome::default();
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
     for (folder, result) in folders.iter().zip(results) {
         match result {
-            Ok(report) => outcome.folders.push(report),
-            Err(error) => outcome.failures.push(Failure::new(folder, &error)),
+            Ok(result) => done.push(result),
+            Err(error) => failures.push(Failure::new(folder, &error)),
         }
     }
-    outcome
+    (done, failures)
 }
 
 /// The message of a panic.
@@ -107,18 +118,18 @@ mod tests {
         let rulebook = Rulebook::builtin().expect("loads");
         let good = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/folders/good"));
         let good = Folder::read(&good).expect("reads");
-        let outcome = each(&folders, |folder| match folder.as_str() {
+        let (reports, failures) = each(&folders, |folder| match folder.as_str() {
             "b" => panic!("index {} out of range", 7),
             "c" => Err(Error::unreadable(folder, "no such folder")),
             _ => {
                 Ok(FolderReport { path: folder.to_owned(), ..verify_read(&good, &rulebook, &VerifyOptions::default()) })
             }
         });
-        let paths: Vec<&str> = outcome.folders.iter().map(|report| report.path.as_str()).collect();
+        let paths: Vec<&str> = reports.iter().map(|report| report.path.as_str()).collect();
         assert_eq!(paths, ["a", "d"]);
-        let failures: Vec<String> = outcome.failures.iter().map(ToString::to_string).collect();
+        let said: Vec<String> = failures.iter().map(ToString::to_string).collect();
         let internal = "b: internal error: index 7 out of range; please report it with the command that caused it";
-        assert_eq!(failures, [internal, "c: no such folder"]);
-        assert_eq!(outcome.exit_code(), Some(exit::INTERNAL));
+        assert_eq!(said, [internal, "c: no such folder"]);
+        assert_eq!(exit_code(&failures), Some(exit::INTERNAL));
     }
 }

@@ -38,7 +38,7 @@ pub struct PackArgs {
     #[arg(value_name = "SCRIPT")]
     pub script: Utf8PathBuf,
     /// Write the packed script to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, visible_alias = "output", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     /// Whether pyminify is run
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]

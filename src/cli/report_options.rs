@@ -18,7 +18,7 @@ pub struct ReportOptions {
     #[arg(long, value_enum, default_value = "plain")]
     pub format: Format,
     /// Write the report to a file instead of standard output
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, visible_alias = "out", value_name = "FILE")]
     pub output: Option<Utf8PathBuf>,
     /// A further report, e.g. sarif=caddie.sarif; may be repeated
     #[arg(long, value_name = "FORMAT=FILE")]

@@ -24,14 +24,15 @@ Examples:
   caddie size --cap 300000 demo.tar.zst
 
 A folder counts its script as shipped plus its largest model (as logged, else as
-a file, else as claimed). Several files are summed.
+a file, else as claimed). Several files are summed. Of a checkout, its records/ or
+a track, every records folder is a line.
 
 Exit codes:
   0  within the cap, as shipped or as logged
   1  over it
-  2  unreadable, or bytes that cannot be determined")]
+  2  unreadable, or bytes that cannot be determined; the others are reported")]
 pub struct SizeArgs {
-    /// A records folder, an artifact (.tar.zst), or the files that are counted
+    /// Records folders or what holds them, artifacts (.tar.zst), or the files that are counted
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<Utf8PathBuf>,
     /// Cap in decimal bytes instead of 16,000,000
@@ -54,31 +55,58 @@ pub enum SizeFormat {
     Json,
 }
 
-/// Counts, prints, and says whether everything is within the cap.
+/// Counts, prints, and says whether everything is within the cap; what cannot be counted does not stop the rest.
 ///
 /// # Errors
-/// When the rulebook or a path cannot be read, or its bytes cannot be determined.
+/// When the rulebook cannot be read, or standard output cannot be written.
 pub fn run(args: &SizeArgs) -> Result<u8> {
-    let sizings = sizing::measure(&args.paths, &args.rulebook.load()?, args.cap, args.minify.into())?;
+    let found = sizing::measure(&args.paths, &args.rulebook.load()?, args.cap, args.minify.into());
+    let sizings = &found.sizings;
     let text = match args.format {
+        SizeFormat::Plain if found.searched => overview(sizings),
         SizeFormat::Plain => sizings.iter().map(plain).collect::<Vec<_>>().join("\n"),
-        SizeFormat::Json => json(&sizings),
+        SizeFormat::Json => json(sizings),
     };
+    for failure in &found.failures {
+        eprintln!("error: {}", super::shown(&failure.to_string()));
+    }
     super::print(&text)?;
-    Ok(if sizings.iter().any(Sizing::is_over) { exit::FINDINGS } else { exit::OK })
+    let over = if sizings.iter().any(Sizing::is_over) { exit::FINDINGS } else { exit::OK };
+    Ok(found.exit_code().unwrap_or(over))
 }
 
-fn plain(sizing: &Sizing) -> String {
+fn verdict(sizing: &Sizing) -> &'static str {
     let helpers_over = sizing.accountings.iter().any(|row| row.helpers && row.headroom < 0);
-    let verdict = match (sizing.is_over(), sizing.counted > sizing.limit) {
+    match (sizing.is_over(), sizing.counted > sizing.limit) {
         (true, _) => "over the cap",
         (false, true) => "within the cap as logged, over it as shipped; which counts is contested",
         (false, false) if helpers_over => {
             "within the cap, over it with its helper files; whether they count is contested"
         }
         (false, false) => "within the cap",
-    };
-    let mut text = format!("{}: {verdict} ({})\n", one_line(&sizing.path), sizing.method);
+    }
+}
+
+/// A line for each of the folders that were found below a path.
+fn overview(sizings: &[Sizing]) -> String {
+    let mut rows = vec![["counted", "headroom", "folder"].map(str::to_owned)];
+    rows.extend(sizings.iter().map(|sizing| {
+        let folder = format!("{}: {}", one_line(&sizing.path), verdict(sizing));
+        [thousands(sizing.counted), thousands(sizing.headroom), folder]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths = [width(0), width(1)];
+    let line =
+        |[counted, room, folder]: &[String; 3]| format!("{counted:>0$}  {room:>1$}  {folder}\n", widths[0], widths[1]);
+    let table: String = rows.iter().map(line).collect();
+    let over = sizings.iter().filter(|sizing| sizing.is_over()).count();
+    let limit = sizings.first().map_or(0, |sizing| sizing.limit);
+    let limit = thousands(limit);
+    format!("{table}{} sized, {over} over {limit} bytes; caddie size FOLDER shows its accountings\n", sizings.len())
+}
+
+fn plain(sizing: &Sizing) -> String {
+    let mut text = format!("{}: {} ({})\n", one_line(&sizing.path), verdict(sizing), sizing.method);
     match &sizing.folder {
         Some(folder) => {
             text.push_str(&script(folder));

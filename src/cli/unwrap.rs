@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::checks::find;
 use crate::code::{InFolder, Unwrapped, unwrap};
 use crate::error::exit;
 use crate::folder::files;
@@ -36,7 +37,7 @@ pub struct UnwrapArgs {
     #[arg(long)]
     pub layers: bool,
     /// Write the source to this file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, visible_alias = "output", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
     /// How the layers are written
     #[arg(long, value_enum, default_value = "plain")]
@@ -77,6 +78,7 @@ pub fn run(args: &UnwrapArgs) -> Result<u8> {
 fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Unwrapped)> {
     let metadata = files::metadata(path, "no such file or folder; give a script or a records folder")?;
     let (root, listing, name) = if metadata.is_dir() {
+        one_folder(path)?;
         let folder = crate::folder::Folder::read(path)?;
         let Some(script) = folder.script else {
             return Err(Error::unreadable(path, "holds no Python script; give the script itself"));
@@ -92,6 +94,19 @@ fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Unwrapped)> {
     let source = files::read_bounded(&script)?;
     let unwrapped = unwrap(&source, name.as_str(), &InFolder { root: &root, files: &listing });
     Ok((if metadata.is_dir() { script } else { path.to_owned() }, unwrapped))
+}
+
+/// Refuses a checkout or a track: the script beside its records is none of theirs.
+fn one_folder(path: &Utf8Path) -> Result<()> {
+    let folders = find::find(&[path.to_owned()]).folders;
+    match folders.first() {
+        Some(first) if folders != [path.to_owned()] => {
+            let many = folders.len();
+            let reason = format!("not a records folder; it holds {many} of them, give one, e.g. {first}, or a script");
+            Err(Error::unreadable(path, reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn plain(path: &Utf8Path, unwrapped: &Unwrapped) -> String {

@@ -127,12 +127,12 @@ impl Folder {
             }
         });
         let submission = submission_file(path, &files);
-        let (logs, not_logs) = read_logs(path, &files, &mut note);
+        let Logs { runs: logs, not_logs, dropped } = read_logs(path, &files, &mut note);
         let (claims, seeds): (&[Claim], &[i64]) = match &submission {
             Some(SubmissionFile { content: Ok(submission), .. }) => (&submission.claims, &submission.seeds),
             _ => (&[], &[]),
         };
-        let runs = Runs { not_logs, ..runs::select(path, logs, claims, seeds) };
+        let runs = Runs { not_logs, dropped, ..runs::select(path, logs, claims, seeds) };
         let ledger_digests = find(&files, |name| name == "ledgers.json")
             .and_then(|file| files::read_text(&path.join(&file.path)).ok())
             .and_then(|text| json::parse(&text).ok())
@@ -176,6 +176,14 @@ impl Folder {
         self.submission.as_ref()?.content.as_ref().ok()
     }
 
+    /// Logs that lie in the folder and could not be read: what they state is unknown, not absent. A link is no file.
+    pub fn unread_logs(&self) -> impl Iterator<Item = &Skipped> {
+        let is_log = |path: &Utf8Path| may_be_a_log(path) && calls_itself_a_log(path);
+        self.skipped
+            .iter()
+            .filter(move |skipped| is_log(&skipped.path) && self.files.iter().any(|file| file.path == skipped.path))
+    }
+
     /// The Python scripts of the folder.
     pub fn scripts(&self) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(|file| file.path.extension() == Some("py"))
@@ -208,25 +216,32 @@ fn is_model(name: &str) -> bool {
     named && !name.ends_with(".pt") && !name.ends_with(".json") && !name.ends_with(".py")
 }
 
+/// A file that is looked through for a run.
+fn may_be_a_log(path: &Utf8Path) -> bool {
+    let name = path.file_name().unwrap_or("").to_ascii_lowercase();
+    let prose = ["requirements", "readme", "license"].iter().any(|prefix| name.starts_with(prefix));
+    name.ends_with(".log") || (name.ends_with(".txt") && !prose)
+}
+
 /// `train.log`, `seed1337.txt`, `logs/a.txt`, but not `commands.txt`.
 fn calls_itself_a_log(path: &Utf8Path) -> bool {
     let text = path.as_str().to_ascii_lowercase();
     text.ends_with(".log") || ["log", "train", "seed"].iter().any(|word| text.contains(word))
 }
 
-/// The runs' logs, and the files that call themselves logs and are none.
-fn read_logs(
-    root: &Utf8Path,
-    files: &[FileEntry],
-    note: &mut impl FnMut(&Utf8Path, String),
-) -> (Vec<RunLog>, Vec<Utf8PathBuf>) {
-    let is_text = |file: &&FileEntry| {
-        let name = file.path.file_name().unwrap_or("").to_ascii_lowercase();
-        let prose = ["requirements", "readme", "license"].iter().any(|prefix| name.starts_with(prefix));
-        name.ends_with(".log") || (name.ends_with(".txt") && !prose)
-    };
-    let (mut logs, mut not_logs) = (Vec::new(), Vec::new());
-    let mut texts: Vec<&FileEntry> = files.iter().filter(is_text).collect();
+/// What a folder's logs hold.
+#[derive(Default)]
+struct Logs {
+    runs: Vec<RunLog>,
+    /// Files that call themselves logs and are none.
+    not_logs: Vec<Utf8PathBuf>,
+    /// Runs that were not kept, of logs that hold too many.
+    dropped: Vec<(Utf8PathBuf, u64)>,
+}
+
+fn read_logs(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Path, String)) -> Logs {
+    let mut logs = Logs::default();
+    let mut texts: Vec<&FileEntry> = files.iter().filter(|file| may_be_a_log(&file.path)).collect();
     if texts.len() > MAX_LOGS {
         note(Utf8Path::new("."), format!("it holds {} logs and texts; {MAX_LOGS} of them were read", texts.len()));
     }
@@ -234,17 +249,20 @@ fn read_logs(
     for file in texts {
         match read_runs(&root.join(&file.path)) {
             Ok(log) if log.runs.iter().any(RunLog::is_a_run) => {
+                if log.dropped > 0 {
+                    logs.dropped.push((file.path.clone(), log.dropped));
+                }
                 let runs = log.runs.into_iter().filter(RunLog::is_a_run);
-                logs.extend(runs.map(|run| RunLog { log: file.path.clone(), ..run }));
+                logs.runs.extend(runs.map(|run| RunLog { log: file.path.clone(), ..run }));
             }
             // A text file that is no log is no business of a checker, nor is what a driver says of the logs.
             // An empty log is none.
             Ok(log) if log.of_a_driver || file.bytes == 0 || !calls_itself_a_log(&file.path) => {}
-            Ok(_) => not_logs.push(file.path.clone()),
+            Ok(_) => logs.not_logs.push(file.path.clone()),
             Err(error) => note(&file.path, inside(root, &error)),
         }
     }
-    (logs, not_logs)
+    logs
 }
 
 /// The Python scripts of the folder.

@@ -20,6 +20,8 @@ pub struct Runs {
     pub others: Vec<OtherLog>,
     /// Files named `*.log` in which nothing is understood as a run: driver summaries, set-up output.
     pub not_logs: Vec<Utf8PathBuf>,
+    /// Logs that hold more runs than are kept, and how many were left out.
+    pub dropped: Vec<(Utf8PathBuf, u64)>,
     /// Runs whose claim is another metric line than the official one: the log, the official name and its val_bpb.
     pub reread: Vec<(Utf8PathBuf, String, f64)>,
 }

@@ -9,7 +9,7 @@ mod runs;
 
 pub use canonical::canonical_track;
 
-use aliases::{BASE, BY_SEED, EACH_SEED, NESTED, TEXTS, flag, known, statistic};
+use aliases::{BASE, BY_SEED, EACH_SEED, NESTED, TEXTS, flag, known, seed_of_total, statistic};
 
 use super::claim::{Claim, Field, Scope};
 use super::json::{Json, JsonError, Node, number_value, parse};
@@ -198,6 +198,11 @@ impl Submission {
 
     /// Records a number of the whole submission; false when the key is not one that is known.
     fn whole(&mut self, spelling: &str, key: &str, node: &Node) -> bool {
+        if let Some((seed, stated)) = seed_of_total(spelling).zip(node.number()) {
+            self.seeds.push(seed);
+            self.claim_number(Field::BytesTotal, Scope::Seed(seed), key.to_owned(), stated, node.line);
+            return true;
+        }
         let Some((_, field, scope)) = known(spelling) else { return false };
         if let Some(stated) = node.number() {
             self.claim_number(*field, *scope, key.to_owned(), stated, node.line);
@@ -272,6 +277,25 @@ mod tests {
         assert_eq!(canonical["artifact"]["bytes_model"], 100);
         assert_eq!(canonical["extra"]["spice"], serde_json::json!([1]));
         assert_eq!(canonical["runs"][1]["val_bpb"], 1.073);
+    }
+
+    #[test]
+    fn bytes_by_any_name_are_claims() {
+        let whole = |key: &str, field: Field| {
+            let submission = Submission::parse(&format!(r#"{{"{key}": 9589715}}"#)).expect("valid");
+            submission.claim(field, Scope::Whole).map(|claim| claim.stated.value) == Some(9_589_715.0)
+        };
+        for key in ["total_artifact_bytes", "artifact_size", "submission_size_int8_zlib_bytes"] {
+            assert!(whole(key, Field::BytesTotal), "{key}");
+        }
+        assert!(whole("compressed_model_bytes", Field::BytesModel) && whole("counted_code_bytes", Field::BytesCode));
+        let text = r#"{"bytes_total_seed1337": 14976857, "bytes_total_seed_42": 14981529, "bytes_total_seeds": 2,
+            "artifact_size": {"code_bytes": 1}, "seed_results": {"7": {"compressed_model_bytes": 5}}}"#;
+        let submission = Submission::parse(text).expect("valid");
+        let of = |field, seed| submission.claim(field, Scope::Seed(seed)).map(|claim| claim.stated.value);
+        assert_eq!((of(Field::BytesTotal, 1337), of(Field::BytesTotal, 42)), (Some(14_976_857.0), Some(14_981_529.0)));
+        assert_eq!((of(Field::BytesModel, 7), submission.seeds.as_slice()), (Some(5.0), [7, 42, 1337].as_slice()));
+        assert!(submission.claim(Field::BytesTotal, Scope::Whole).is_none() && submission.extra.len() == 2);
     }
 
     #[test]

@@ -110,7 +110,7 @@ codes! {
     ExternalBinary => "EXTERNAL_BINARY", "The artifact needs a program of the system.";
     ExtraFiles => "EXTRA_FILES", "The folder holds files that are in no count.";
     Independence => "INDEPENDENCE", "The runs are not independent repeats of one script with distinct seeds.";
-    JsonBpbLossRatio => "JSON_BPB_LOSS_RATIO", "val_bpb over val_loss is not that of the logs, or of no known tokenizer.";
+    JsonBpbLossRatio => "JSON_BPB_LOSS_RATIO", "val_bpb over val_loss of submission.json is not that of the logs.";
     JsonBytesFormula => "JSON_BYTES_FORMULA", "The claimed total is a sum of parts of different accountings.";
     JsonBytesRounded => "JSON_BYTES_ROUNDED", "The claimed bytes are rounded.";
     JsonMsPerStepNeLog => "JSON_MS_PER_STEP_NE_LOG", "A claimed time a step is not that of the logs.";

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::rulebook::Rule;
+
 use super::text::{counted, thousands};
 use super::{Finding, FolderReport, Severity, Significance, Size, one_line, p_value};
 
@@ -98,6 +100,21 @@ pub(super) fn accountings(size: &Size) -> Vec<Row> {
     let of = if size.logged_max.is_some() { "of the largest total, as logged" } else { "of the script as shipped" };
     row("headroom", size.headroom.map(i128::from), of.to_owned());
     rows
+}
+
+/// How many rules no check decides, so that a report without findings promises no more than was looked at.
+pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
+    let of = |name: &str| rules.iter().filter(|rule| rule.disposition().is_some_and(|d| d.name() == name)).count();
+    let (open, beyond) = (of("undecided"), of("out-of-scope"));
+    let unanswered = rules.iter().filter(|rule| rule.unanswered.is_some()).count();
+    (open + beyond > 0).then(|| {
+        format!(
+            "{} of {} rules are not decided here: {open} not by this version, {beyond} by no file of a folder; \
+             {unanswered} have a question that nobody answered; caddie rules --coverage lists them",
+            open + beyond,
+            rules.len()
+        )
+    })
 }
 
 /// What a report calls its subject: a pull request as a whole has no folder of its own.

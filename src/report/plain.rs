@@ -45,6 +45,10 @@ pub(super) fn render(report: &Report, look: Look) -> String {
         text.push('\n');
         text.push_str(&wrapped("", &hint, 2, look.width));
     }
+    if let Some(line) = facts::undecided(&report.catalogue().1).filter(|_| look.details && !look.quiet) {
+        text.push('\n');
+        text.push_str(&wrapped("", &line, 2, look.width));
+    }
     if !look.quiet && look.details && report.folders.len() + report.failures.len() > 1 {
         text.push('\n');
         text.push_str(&report.render_table(look));
@@ -191,13 +195,30 @@ impl Page<'_> {
     }
 }
 
-/// The gravest groups; among equally grave ones, those of different rules or codes come first.
+/// Whether another finding says the same at least as gravely: the claimed number and the measured one are over the same
+/// limit, and of equally grave ones the measured one tells more.
+fn is_told_by(finding: &Finding, other: &Finding) -> bool {
+    let same = finding.code.is_some() && finding.code == other.code;
+    let same = same && finding.limit.is_some() && finding.limit == other.limit;
+    let only_claimed = |finding: &Finding| finding.claimed.is_some() && finding.measured.is_none();
+    match (only_claimed(finding), only_claimed(other)) {
+        (true, false) => same && other.severity >= finding.severity,
+        (false, true) => same && other.severity > finding.severity,
+        _ => false,
+    }
+}
+
+/// The gravest groups, each fact once; among equally grave ones, those of different rules or codes come first.
 fn worst(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
+    let heads: Vec<&Finding> = groups.iter().filter_map(Group::head).collect();
     let mut seen = HashMap::new();
     let mut ranked: Vec<((Reverse<Severity>, usize), Group<'_>)> = groups
         .into_iter()
         .filter_map(|group| {
             let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
+            if heads.iter().any(|other| is_told_by(head, other)) {
+                return None;
+            }
             let before: &mut usize = seen.entry((&head.rule, head.code)).or_default();
             *before += 1;
             Some(((Reverse(head.severity), *before), group))

@@ -5,8 +5,9 @@ use super::{not_logged, place};
 use crate::checks::Context;
 use crate::checks::context::{counted_bytes, run_name};
 use crate::checks::score::repeats;
+use crate::checks::shown::{apart, said, shown};
 use crate::folder::{Claim, Field, RunLog, Scope, Submission};
-use crate::report::{Code, Finding, Severity};
+use crate::report::{Code, Finding, Severity, thousands};
 use crate::stats::mean;
 
 /// A multiple of this is a rounded number, not a count.
@@ -33,6 +34,7 @@ fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Fin
     if agrees {
         return Vec::new();
     }
+    let bytes = |value: f64| shown(Field::BytesTotal, value);
     let (file, value) = (context.json_name(), claim.stated.value);
     let finding = |code, severity, message: String| {
         let finding = context.finding("size-claims-agree", message).code(code).severity(severity);
@@ -51,32 +53,37 @@ fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Fin
         if !repeats(runs) {
             return Vec::new();
         }
-        let message = format!("{file} claims bytes_total {value}, {which}; the largest run has {max}");
+        let message =
+            format!("{file} claims bytes_total {}, {which}; the largest run has {}", bytes(value), bytes(max));
         return vec![finding(Code::JsonBytesNotMax, Severity::Info, message)];
     }
     // Of a packing that no log shows: the claim's own parts add up, and the logs' do not.
     if let Some(parts) = own_parts(metadata, claim).filter(|_| claimed_score_is_elsewhere(runs, metadata)) {
         let message = format!(
-            "{file} claims bytes_total {value} = {parts}, a packing that no log shows; logged: {}",
-            list(&totals)
+            "{file} claims bytes_total {} = {parts}, a packing that no log shows; {}",
+            bytes(value),
+            said(Field::BytesTotal, &totals)
         );
         return vec![finding(Code::LogTotal, Severity::Info, message)];
     }
-    let logged = match claim.scope {
-        Scope::Mean => format!("the mean of the logs is {mean:.0}"),
-        _ => format!("the logs say {}", list(&totals)),
+    let (claimed, logged) = match claim.scope {
+        Scope::Mean => {
+            let (claimed, mean) = apart(Field::BytesTotal, value, mean);
+            (claimed, format!("the mean of the logs is {mean}"))
+        }
+        _ => (bytes(value), said(Field::BytesTotal, &totals)),
     };
     let mut findings = vec![finding(
         Code::JsonBytesNeLog,
         Severity::Warning,
-        format!("{file} claims {} {value}, {logged}", claim.key),
+        format!("{file} claims {} {claimed}, {logged}", claim.key),
     )];
     if let Some(formula) = formula(context, claim) {
-        let message = format!("{file}: {} {value} is {formula}", claim.key);
+        let message = format!("{file}: {} {} is {formula}", claim.key, bytes(value));
         findings.push(finding(Code::JsonBytesFormula, Severity::Info, message));
     } else if value % ROUND == 0.0 {
-        let below = if value < max { format!("and below the largest run's {max}") } else { "".to_owned() };
-        let message = format!("{file}: {} {value} is a rounded number {below}", claim.key);
+        let below = if value < max { format!("and below the largest run's {}", bytes(max)) } else { "".to_owned() };
+        let message = format!("{file}: {} {} is a rounded number {below}", claim.key, bytes(value));
         findings.push(finding(Code::JsonBytesRounded, Severity::Warning, message.trim_end().to_owned()));
     }
     findings
@@ -89,30 +96,28 @@ pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLo
     let total = |script: &&crate::folder::FileEntry| claim.stated.agrees(model.saturating_add(script.bytes) as f64);
     let script = context.folder.scripts().find(total)?;
     let message = format!(
-        "{}: {} claims bytes_total {}, its model with {} of {} bytes; the log says {logged}",
+        "{}: {} claims bytes_total {}, its model with {} of {} bytes; the log says {}",
         run_name(run),
         context.json_name(),
-        claim.stated.value,
+        shown(claim.field, claim.stated.value),
         script.path,
-        script.bytes
+        thousands(script.bytes),
+        thousands(logged)
     );
     let finding = context.finding("size-claims-agree", message).code(Code::JsonBytesFormula).severity(Severity::Info);
     let finding = place(context, finding, claim).measured(logged);
     Some(finding.at(run.log.clone(), run.line("bytes_total"), format!("{logged} bytes")))
 }
 
-fn list(totals: &[f64]) -> String {
-    totals.iter().take(5).map(f64::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// The sum of parts that the total is, where the log counts another sum: another script, or none.
 fn formula(context: &Context<'_>, claim: &Claim) -> Option<String> {
     let runs = context.runs();
     let mut codes: Vec<(String, u64)> = vec![("without code".to_owned(), 0)];
-    let script = context.folder.scripts().map(|file| (format!("{} of {} bytes", file.path, file.bytes), file.bytes));
+    let script =
+        context.folder.scripts().map(|file| (format!("{} of {} bytes", file.path, thousands(file.bytes)), file.bytes));
     codes.extend(script);
     for run in runs {
-        let of = |name: &str, bytes: u64| (format!("{name} of {}, {bytes} bytes", run.log), bytes);
+        let of = |name: &str, bytes: u64| (format!("{name} of {}, {} bytes", run.log, thousands(bytes)), bytes);
         codes.extend(run.bytes_code.map(|bytes| of("the code", bytes)));
         codes.extend(run.bytes_code_uncompressed.map(|bytes| of("the plain code", bytes)));
     }
@@ -121,20 +126,24 @@ fn formula(context: &Context<'_>, claim: &Claim) -> Option<String> {
         let found = codes.iter().find(|(_, code)| claim.stated.agrees(model.saturating_add(*code) as f64));
         if let Some((name, _)) = found {
             return Some(
-                format!("the model of {}, {model} bytes, with {name}", run.log).replace("with without", "without"),
+                format!("the model of {}, {} bytes, with {name}", run.log, thousands(model))
+                    .replace("with without", "without"),
             );
         }
     }
     let models: Vec<f64> = runs.iter().filter_map(|run| run.bytes_model).map(|bytes| bytes as f64).collect();
     let mean = mean(&models).filter(|mean| claim.stated.near(*mean))?;
-    Some(format!("the mean of the models, {mean:.0} bytes, without code"))
+    Some(format!("the mean of the models, {} bytes, without code", shown(Field::BytesModel, mean)))
 }
 
 /// `bytes_model + bytes_code` of the file itself, when they are the total.
 fn own_parts(metadata: &Submission, claim: &Claim) -> Option<String> {
     let part = |field| metadata.claim(field, Scope::Whole).map(|claim| claim.stated.value);
     let (model, code) = (part(Field::BytesModel)?, part(Field::BytesCode)?);
-    claim.stated.agrees(model + code).then(|| format!("{model} + {code}"))
+    claim.stated.agrees(model + code).then(|| {
+        let part = |bytes| shown(Field::BytesTotal, bytes);
+        format!("{} + {}", part(model), part(code))
+    })
 }
 
 fn claimed_score_is_elsewhere(runs: &[RunLog], metadata: &Submission) -> bool {

@@ -2,8 +2,9 @@
 
 use super::{not_logged, place};
 use crate::checks::Context;
+use crate::checks::shown::{apart, said, shown};
 use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
-use crate::report::{Code, Confidence, Finding, Severity};
+use crate::report::{Code, Confidence, Finding, Severity, thousands};
 use crate::stats::mean;
 
 /// Relative difference of val_bpb / val_loss that evaluations of one model have among themselves: the ratio of a
@@ -45,14 +46,15 @@ pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         }
         _ => (code, severity),
     };
+    let measured = if claim.scope == Scope::Max { max } else { mean };
+    let (claimed, other) = apart(claim.field, claim.stated.value, measured);
     let logged = match claim.scope {
         _ if code == Code::JsonValLossIsBpb => format!("which is the val_bpb; the logs' val_loss is {mean:.8}"),
-        Scope::Max => format!("the largest run has {max}"),
-        Scope::Mean => format!("the mean of the logs is {mean}"),
-        _ => format!("the logs say {}", values.iter().take(5).map(f64::to_string).collect::<Vec<_>>().join(", ")),
+        Scope::Max => format!("the largest run has {other}"),
+        Scope::Mean => format!("the mean of the logs is {other}"),
+        _ => said(claim.field, &values),
     };
-    let message = format!("{} claims {} {}, {logged}", context.json_name(), claim.key, claim.stated.value);
-    let measured = if claim.scope == Scope::Max { max } else { mean };
+    let message = format!("{} claims {} {claimed}, {logged}", context.json_name(), claim.key);
     let finding =
         place(context, context.finding(rule, message).code(code).severity(severity), claim).measured(measured);
     // A mean is shown by its first part, a maximum by the run that has it.
@@ -111,7 +113,12 @@ fn further(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if printed || other_means(runs, claim.field).into_iter().any(|mean| claim.stated.near(mean)) {
         return None;
     }
-    let message = format!("{} claims {} {}, which is in no log", context.json_name(), claim.key, claim.stated.value);
+    let message = format!(
+        "{} claims {} {}, which is in no log",
+        context.json_name(),
+        claim.key,
+        shown(claim.field, claim.stated.value)
+    );
     let finding = context.finding("repro", message).code(Code::JsonDiagNeLog).severity(Severity::Info);
     Some(place(context, finding, claim))
 }
@@ -141,9 +148,9 @@ fn unlogged(context: &Context<'_>, rule: &'static str, claim: &Claim) -> Option<
             "{} claims {} {}, {} is {} bytes, and no log states them",
             context.json_name(),
             claim.key,
-            claim.stated.value,
+            shown(claim.field, claim.stated.value),
             script.path,
-            script.bytes
+            thousands(script.bytes)
         );
         let finding = context.finding(rule, message).code(Code::JsonCodeBytesNeLog).severity(Severity::Warning);
         let finding = place(context, finding, claim).measured(script.bytes);

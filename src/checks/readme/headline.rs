@@ -6,6 +6,7 @@ use super::mismatch;
 use crate::checks::Context;
 use crate::checks::claims::{other_means, sample};
 use crate::checks::score::undecidable;
+use crate::checks::shown::{apart, shown};
 use crate::folder::{Claim, Field, Readme, RunLog, Scope};
 use crate::report::{Code, Confidence, Finding, Severity};
 use crate::stats::mean;
@@ -160,7 +161,8 @@ fn exact(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         return None;
     }
     let field = claim.field.name();
-    let message = format!("README.md says {field} {}, which is in no log (the first says {first})", claim.stated.value);
+    let (stated, logged) = apart(claim.field, claim.stated.value, first);
+    let message = format!("README.md says {field} {stated}, which is in no log (the first says {logged})");
     Some(mismatch(context, claim, message, first).severity(Severity::Info).confidence(Confidence::Medium))
 }
 
@@ -189,7 +191,8 @@ fn units(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         return None;
     }
     let binary = totals.iter().copied().find(|bytes| claim.is_mebibytes_of(*bytes))?;
-    let message = format!("README.md's {} MB are MiB: {binary} bytes", claim.stated.value / 1e6);
+    let message =
+        format!("README.md's {} MB are MiB: {} bytes", claim.stated.value / 1e6, shown(Field::BytesTotal, binary));
     let finding = context.finding("size-claims-agree", message).code(Code::Units).severity(Severity::Info);
     Some(finding.measured(binary).claimed(claim.stated.value).at("README.md", Some(claim.line), claim.text.clone()))
 }
@@ -228,9 +231,13 @@ fn sum(context: &Context<'_>, readme: &Readme) -> Option<Finding> {
     if sum == total.stated.value {
         return None;
     }
+    let bytes = |value: f64| shown(Field::BytesTotal, value);
     let message = format!(
-        "README.md says {} bytes in total, but {} of model and {} of code are {sum}",
-        total.stated.value, model.stated.value, code.stated.value
+        "README.md says {} bytes in total, but {} of model and {} of code are {}",
+        bytes(total.stated.value),
+        bytes(model.stated.value),
+        bytes(code.stated.value),
+        bytes(sum)
     );
     let finding = context.finding("size-claims-agree", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
     let finding = finding.measured(sum).claimed(total.stated.value);

@@ -1,6 +1,7 @@
 //! Rows of other tables that give the score of a log: what else they state is that log's.
 
 use crate::checks::Context;
+use crate::checks::shown::apart;
 use crate::folder::{Claim, Field, Readme, RunLog};
 use crate::report::{Code, Confidence, Finding, Severity};
 
@@ -34,9 +35,10 @@ fn judge(context: &Context<'_>, score: &Claim, claim: &Claim, run: &RunLog) -> O
         return None;
     }
     let field = claim.field.name();
+    let (stated, logged) = apart(claim.field, claim.stated.value, measured);
     let message = format!(
-        "README.md's row with val_bpb {} is {} and says {field} {}, the log {measured}",
-        score.stated.value, run.log, claim.stated.value
+        "README.md's row with val_bpb {} is {} and says {field} {stated}, the log {logged}",
+        score.stated.value, run.log
     );
     let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
     let finding = finding.confidence(Confidence::Medium).measured(measured).claimed(claim.stated.value);

@@ -6,6 +6,7 @@ use super::mismatch;
 use crate::checks::Context;
 use crate::checks::claims::other_means;
 use crate::checks::context::run_name;
+use crate::checks::shown::apart;
 use crate::folder::{Claim, Field, RunLog, Scope};
 use crate::report::{Code, Confidence, Finding, Severity};
 use crate::stats::mean;
@@ -99,7 +100,8 @@ fn differs<'a>(context: &Context<'a>, claim: &Claim, seed: i64) -> Option<(&'a R
 
 fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
     let field = claim.field.name();
-    let message = format!("{}: README.md says {field} {}, the log {measured}", run_name(run), claim.stated.value);
+    let (stated, logged) = apart(claim.field, claim.stated.value, measured);
+    let message = format!("{}: README.md says {field} {stated}, the log {logged}", run_name(run));
     let finding = mismatch(context, claim, message, measured);
     finding.at(run.log.clone(), run.line(field), format!("{field} {measured}"))
 }
@@ -108,7 +110,8 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) ->
 fn roughly(context: &Context<'_>, differing: &Differing<'_>) -> Option<Finding> {
     let (first, ..) = differing.first()?;
     let parts = differing.iter().take(SHOWN).map(|(claim, run, measured)| {
-        format!("{} {} ~{}, log {measured}", run_name(run), claim.field.name(), claim.stated.value)
+        let (stated, logged) = apart(claim.field, claim.stated.value, *measured);
+        format!("{} {} ~{stated}, log {logged}", run_name(run), claim.field.name())
     });
     let message = format!(
         "README.md's table holds approximate numbers that are not the logs': {}",
@@ -159,10 +162,10 @@ fn of_mean(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if claim.stated.near(measured) || matches!(claim.field, Field::ValBpb | Field::ValLoss) && other {
         return None;
     }
+    let (stated, logged) = apart(claim.field, claim.stated.value, measured);
     let message = format!(
-        "README.md says the mean {} is {}, over {} logs it is {measured:.8}",
+        "README.md says the mean {} is {stated}, over {} logs it is {logged}",
         claim.field.name(),
-        claim.stated.value,
         values.len()
     );
     Some(mismatch(context, claim, message, measured))

@@ -8,6 +8,9 @@ use crate::rulebook::{Ladder, Row};
 use crate::stats::{Sample, Score, mean};
 use crate::{Error, Result};
 
+/// Bits per byte that no trained model has: one that knows nothing starts at about 4.
+const MOST_BPB: f64 = 3.0;
+
 /// What `--against` names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Against {
@@ -33,8 +36,8 @@ impl Against {
             };
         }
         match text.parse::<f64>() {
-            Ok(value) if value > 0.0 && value.is_finite() => return Ok(Against::Value(value)),
-            Ok(_) => return refuse("a val_bpb is above 0".to_owned()),
+            Ok(value) if value > 0.0 && value < MOST_BPB => return Ok(Against::Value(value)),
+            Ok(_) => return refuse(format!("a val_bpb to test against is above 0 and below {MOST_BPB}")),
             Err(_) => {}
         }
         let path = Utf8Path::new(text);
@@ -151,6 +154,7 @@ mod tests {
             ("-1.5", "above 0"),
             ("NaN", "above 0"),
             ("inf", "above 0"),
+            ("5.5", "below 3"),
             ("nowhere", "neither a pull request"),
             ("", "neither a pull request"),
             ("#", "neither a pull request"),

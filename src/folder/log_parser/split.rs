@@ -6,6 +6,8 @@ use crate::folder::run_log::{LogFile, RunLog};
 
 /// Runs kept of one file; real ones hold up to three.
 const MAX_RUNS: usize = 50;
+/// A clock that reads less at step 0 has measured no training.
+const UNTRAINED_SECONDS: f64 = 1.0;
 /// What a log states before its first step: where only the step counter tells that a run began, it is the next run's too.
 const HEADER: [&str; 9] = [
     "seed",
@@ -48,6 +50,7 @@ impl Parser {
         self.settle_bare_total();
         self.settle_reserve();
         self.settle_score();
+        self.settle_untrained();
         self.settle_eval_wall();
         let begun = self.current.has_begun() || self.current.run.train_seconds.is_some();
         let mut ended = std::mem::take(&mut self.current);
@@ -97,6 +100,21 @@ impl Parser {
         if run.bytes_total.is_none() && parts == Some(bytes) {
             run.bytes_total = Some(bytes);
             run.lines.insert("bytes_total", line);
+        }
+    }
+
+    /// A score after step 0 alone is that of a model that was loaded: of its training this run states nothing, and what
+    /// was validated before the weights were loaded is no score of them.
+    fn settle_untrained(&mut self) {
+        let run = &mut self.current.run;
+        let clock = run.train_seconds.unwrap_or(0.0);
+        if run.steps != Some(0) || run.val_bpb.is_none() || clock >= UNTRAINED_SECONDS {
+            return;
+        }
+        (run.steps, run.train_seconds, run.step_avg_ms) = (None, None, None);
+        (run.pre_quant_val_loss, run.pre_quant_val_bpb) = (None, None);
+        for field in ["steps", "train_seconds", "step_avg_ms", "pre_quant_val_loss", "pre_quant_val_bpb"] {
+            run.lines.remove(field);
         }
     }
 

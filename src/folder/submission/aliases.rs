@@ -43,6 +43,9 @@ const WHOLE: &[(&str, Field, Scope)] = &[
     ("total_bytes", Field::BytesTotal, Scope::Whole),
     ("artifact_bytes", Field::BytesTotal, Scope::Whole),
     ("artifact_size_bytes", Field::BytesTotal, Scope::Whole),
+    ("artifact_size", Field::BytesTotal, Scope::Whole),
+    ("total_artifact_bytes", Field::BytesTotal, Scope::Whole),
+    ("submission_size_int8_zlib_bytes", Field::BytesTotal, Scope::Whole),
     ("artifact.bytes_reported", Field::BytesTotal, Scope::Whole),
     ("artifact_bytes_max", Field::BytesTotal, Scope::Max),
     ("artifact.bytes_max", Field::BytesTotal, Scope::Max),
@@ -50,9 +53,11 @@ const WHOLE: &[(&str, Field, Scope)] = &[
     ("artifact_bytes_mean", Field::BytesTotal, Scope::Mean),
     ("artifact.bytes_mean", Field::BytesTotal, Scope::Mean),
     ("bytes_model", Field::BytesModel, Scope::Whole),
+    ("compressed_model_bytes", Field::BytesModel, Scope::Whole),
     ("artifact.bytes_model", Field::BytesModel, Scope::Whole),
     ("bytes_code", Field::BytesCode, Scope::Whole),
     ("code_bytes", Field::BytesCode, Scope::Whole),
+    ("counted_code_bytes", Field::BytesCode, Scope::Whole),
     ("artifact.bytes_code", Field::BytesCode, Scope::Whole),
     ("wallclock_seconds", Field::TrainSeconds, Scope::Whole),
     ("train_time_seconds", Field::TrainSeconds, Scope::Whole),
@@ -95,6 +100,7 @@ pub(super) const PER_SEED: &[(&str, Field, i32)] = &[
     ("artifact_bytes", Field::BytesTotal, 0),
     ("bytes_total", Field::BytesTotal, 0),
     ("bytes_model", Field::BytesModel, 0),
+    ("compressed_model_bytes", Field::BytesModel, 0),
     ("bytes_code", Field::BytesCode, 0),
     ("steps", Field::Steps, 0),
     ("train_steps", Field::Steps, 0),
@@ -184,6 +190,12 @@ pub(super) fn known(spelling: &str) -> Option<&'static (&'static str, Field, Sco
     // `bytes_model_int8_zlib`, `bytes_model_int6_zstd`, …
     let spelling = if spelling.starts_with("bytes_model_") { "bytes_model" } else { spelling };
     WHOLE.iter().find(|(known, ..)| *known == spelling)
+}
+
+/// The seed of a total that has it in its name: `bytes_total_seed1337`.
+pub(super) fn seed_of_total(key: &str) -> Option<i64> {
+    let digits = key.strip_prefix("bytes_total_seed")?.trim_start_matches('_');
+    digits.chars().all(|c| c.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
 /// What `key` states of one run, and the decimal places by which its unit is smaller than ours.
