@@ -341,14 +341,14 @@ fn safetensors_and_caddies_own_models_are_accounted_for() {
 #[test]
 fn what_cannot_be_audited_says_why() {
     let folder = scratch();
-    write(folder.path(), "train_gpt.py", b"import torch\nprint(1)\n");
+    write(folder.path(), "script", b"import torch\nprint(1)\n");
     write(folder.path(), "short.bin", &[1; 600]);
     let fixture = fixtures().join("state.pt");
     let model = fixture.to_str().expect("UTF-8");
     for (arguments, words) in [
-        (vec!["train_gpt.py"], "a script, not a model file; `caddie unwrap`"),
+        (vec!["script"], "a script"),
         (vec!["missing.pt"], "no such file"),
-        (vec!["."], "not a regular file"),
+        (vec!["."], "no script in it; give a records folder, a .py file or a model file"),
         (vec![model, "--val", "short.bin"], "no token shard"),
         (vec![model, "--val", "missing.bin"], "no such shard"),
         (vec![model, "--cap", "0"], "--cap"),

@@ -66,7 +66,7 @@ pub fn read(path: &Utf8Path) -> Result<Checkpoint> {
     if is_script(&bytes) {
         return Err(Error::unreadable(
             path,
-            "a script, not a model file; `caddie unwrap` shows what a script carries, `caddie verify` reads its folder",
+            "a script, not a model file; `caddie audit` follows scripts whose names end in .py, `caddie verify` reads folders",
         ));
     }
     let sha256 = files::hex(&Sha256::digest(&bytes));
