@@ -284,7 +284,12 @@ impl<'a> Machine<'a, '_> {
             Some(init) => {
                 self.user(init, Some(id), arguments);
             }
-            None => self.fields(id, class, arguments),
+            None => {
+                self.fields(id, class, arguments);
+                if let Some(after) = self.method_of(class, "__post_init__") {
+                    self.user(after, Some(id), Arguments::default());
+                }
+            }
         }
         value
     }

@@ -52,7 +52,12 @@ impl<'a> Machine<'a, '_> {
             }
             Expr::Tuple(tuple) => {
                 let items: Vec<Value<'a>> = tuple.elts.iter().map(|item| self.value(item)).collect();
-                Value::of(Kind::Tuple(items.into()))
+                let value = Value::of(Kind::Tuple(items.into()));
+                // Tuples of themselves double with every line.
+                if members_within(&value, MAX_MEMBERS) < MAX_MEMBERS {
+                    return value;
+                }
+                Value::unknown(self.taint(&value))
             }
             Expr::List(list) => self.list(&list.elts),
             Expr::Set(set) => self.list(&set.elts),
@@ -366,6 +371,22 @@ impl<'a> Machine<'a, '_> {
             _ => None,
         }
     }
+}
+
+/// Members of tuples within tuples that are told apart at most.
+const MAX_MEMBERS: usize = 4096;
+
+/// How many members a tuple and the tuples in it have, counted up to `limit`.
+fn members_within(value: &Value<'_>, limit: usize) -> usize {
+    let Kind::Tuple(items) = &value.kind else { return 1 };
+    let mut count = 1;
+    for item in items.iter() {
+        if count >= limit {
+            break;
+        }
+        count += members_within(item, limit - count);
+    }
+    count
 }
 
 /// Whether a slice begins one later: `[1:]`, `[start + 1 : end + 1]`, `[:, 1:]`.

@@ -73,6 +73,12 @@ impl<'a> Machine<'a, '_> {
             "Path" | "abspath" | "expanduser" | "realpath" => {
                 first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE))
             }
+            // A field of a dataclass is made once: its instances share it.
+            "field" => match (arguments.named("default_factory"), arguments.named("default")) {
+                (Some(factory), _) => self.apply(factory.clone(), Arguments::default()),
+                (None, Some(default)) => default.clone(),
+                (None, None) => Value::unknown(TaintId::NONE),
+            },
             "join" => self.joined(arguments),
             "glob" | "iglob" => self.globbed(arguments),
             "open" if matches!(name, "open" | "io.open" | "gzip.open" | "lzma.open") => self.opened(arguments),

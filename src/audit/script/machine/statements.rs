@@ -389,9 +389,15 @@ impl<'a> Machine<'a, '_> {
     fn write_subscript(&mut self, subscript: &'a ast::ExprSubscript, value: &Value<'a>, added: bool) {
         let holder = self.value(&subscript.value);
         let index = self.value(&subscript.slice);
-        let Kind::Object(id) = holder.kind else { return };
         let (of_value, of_index) = (self.taint(value), self.taint(&index));
         let key = self.taints.flags(of_index);
+        let Kind::Object(id) = holder.kind else {
+            if matches!(holder.kind, Kind::Unknown) {
+                let of_value = if added { of_value } else { self.scored(of_value) };
+                self.write_into(&subscript.value, holder, of_value);
+            }
+            return;
+        };
         let by_slice = matches!(&*subscript.slice, Expr::Slice(_) | Expr::Tuple(_));
         if key.any(Flags::VAL.with(Flags::TRAIN)) && !by_slice && (added || key.has(Flags::HASHED)) {
             let data = self.taints.union(of_index, of_value);
@@ -404,6 +410,21 @@ impl<'a> Machine<'a, '_> {
             self.heap.get_mut(id).attributes.insert(text.into(), value.clone());
         } else if matches!(self.heap.get(id).role, Role::List | Role::Dict) {
             self.put(id, value.clone());
+        }
+    }
+
+    /// Writes into a value that is no object of its own, such as the copy of a tensor: its name then stands for both.
+    fn write_into(&mut self, place: &'a Expr, holder: Value<'a>, taint: TaintId) {
+        let taint = self.taints.union(holder.taint, taint);
+        let both = Value { kind: holder.kind, taint: self.taints.as_number(taint) };
+        match place {
+            Expr::Name(name) if self.call_mut().scope.contains_key(name.id.as_str()) => {
+                self.bind(name.id.as_str(), both)
+            }
+            Expr::Attribute(_) => self.assign(place, both),
+            // `rows[index][slice] = value`
+            Expr::Subscript(outer) => self.write_subscript(outer, &both, false),
+            _ => {}
         }
     }
 
