@@ -39,7 +39,14 @@ pub struct Audit {
 
 /// Follows `module` and lets every family judge what it would do.
 pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
-    let (trace, taints) = machine::follow(module, &subject.config);
+    let (mut trace, mut taints) = machine::follow(module, &subject.config, false);
+    // A claimed metric that the script would not report shows that a switch was on which the log does not state.
+    if let Some(metric) = subject.metric.filter(|metric| !families::reports(&trace, metric)) {
+        let (doubted, of_doubted) = machine::follow(module, &subject.config, true);
+        if families::reports(&doubted, metric) {
+            (trace, taints) = (doubted, of_doubted);
+        }
+    }
     let case = families::Case {
         trace: &trace,
         taints: &taints,

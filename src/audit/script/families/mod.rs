@@ -72,6 +72,14 @@ pub struct Scored<'a> {
     pub updates: Vec<u32>,
 }
 
+/// Whether a line of the trace reports this metric.
+pub fn reports(trace: &Trace, metric: &str) -> bool {
+    trace.events.iter().any(|event| match &event.action {
+        Action::Report { text, .. } => text.split([' ', ':']).next() == Some(metric),
+        _ => false,
+    })
+}
+
 impl Case<'_> {
     /// The reports of the score that counts: of the claimed metric where it is known, else every one after training.
     fn headlines(&self) -> Vec<(&Event, &str, super::taint::TaintId)> {

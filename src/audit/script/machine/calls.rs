@@ -10,7 +10,7 @@ use super::{Call, MAX_CALLS, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Expr};
 
 /// The arguments of a call.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Arguments<'a> {
     pub positional: Vec<Value<'a>>,
     pub named: Vec<(&'a str, Value<'a>)>,
@@ -370,6 +370,9 @@ impl<'a> Machine<'a, '_> {
                 Value { kind: Kind::Library(full), taint: holder.taint }
             }
             Kind::Class(class) => match self.class_attribute(*class, name, 0) {
+                Some(Value { kind: Kind::Function(function), .. }) if self.is_decorated(function, "classmethod") => {
+                    Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint: holder.taint }
+                }
                 Some(value) => value.clone(),
                 None => Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint: holder.taint },
             },
@@ -390,6 +393,10 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
+    fn is_decorated(&self, function: &ast::StmtFunctionDef, decorator: &str) -> bool {
+        function.decorator_list.iter().any(|found| self.module.text(&found.expression) == decorator)
+    }
+
     fn attribute_of(&mut self, id: ObjectId, holder: &Value<'a>, name: &'a str) -> Value<'a> {
         let object = self.heap.get(id);
         let (class, updates) = (object.class, object.updates);
@@ -405,9 +412,11 @@ impl<'a> Machine<'a, '_> {
         let of_class = class.and_then(|class| self.class_attribute(class, name, 0)).cloned();
         match of_class {
             Some(Value { kind: Kind::Function(function), taint }) => {
-                let is = |decorator: &str| {
-                    function.decorator_list.iter().any(|found| self.module.text(&found.expression) == decorator)
-                };
+                let is = |decorator: &str| self.is_decorated(function, decorator);
+                if let (true, Some(class)) = (is("classmethod"), class) {
+                    let class = Value { kind: Kind::Class(class), taint };
+                    return Value { kind: Kind::Method(Rc::new(class), name), taint };
+                }
                 if is("property") {
                     return self.user(function, Some(id), Arguments::default());
                 }

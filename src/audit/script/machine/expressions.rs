@@ -247,6 +247,11 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.union(taint, of_right);
         }
         let truth = match (&*compare.ops, rights.as_slice()) {
+            ([op @ (CmpOp::In | CmpOp::NotIn)], [Value { kind: Kind::Library(name), .. }])
+                if &**name == "os.environ" =>
+            {
+                self.stated(&left).map(|stated| stated == matches!(op, CmpOp::In))
+            }
             ([op], [right]) => compared(*op, &left, right),
             _ => None,
         };
@@ -261,6 +266,12 @@ impl<'a> Machine<'a, '_> {
         }
         let taint = self.taints.as_number(taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// Whether the configuration states an environment variable.
+    fn stated(&self, name: &Value<'a>) -> Option<bool> {
+        let stated = self.config.text(name.text()?).is_some();
+        (stated || !self.doubts).then_some(stated)
     }
 
     /// The value that decides, where the ones before it are known.

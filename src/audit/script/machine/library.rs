@@ -131,6 +131,15 @@ impl<'a> Machine<'a, '_> {
                 Value::unknown(self.taints.with(taint, Flags::COUNTED))
             }
             "minimum" | "maximum" | "min" | "max" | "fmin" | "fmax" => self.smaller(arguments),
+            // Where something holds: a position, whatever was compared to find it.
+            "nonzero" | "flatnonzero" | "argwhere" => {
+                let taint = self.given(arguments);
+                Value::unknown(self.found_at(taint))
+            }
+            "where" if arguments.positional.len() == 1 => {
+                let taint = self.given(arguments);
+                Value::unknown(self.found_at(taint))
+            }
             "where" => {
                 let taint = self.given(arguments);
                 Value::unknown(self.taints.as_number(taint))
@@ -164,6 +173,13 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
+    /// The positions of what holds: neither key nor loss, but still selected by what was compared.
+    pub(super) fn found_at(&mut self, taint: TaintId) -> TaintId {
+        let taint = self.taints.as_number(taint);
+        let content = Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET).with(Flags::LOSS).with(Flags::GOLD);
+        self.taints.without(taint, content.with(Flags::DISTRIBUTION))
+    }
+
     fn report(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let data = self.given(arguments);
         if !self.taints.get(data).scores.is_empty() {
@@ -180,6 +196,7 @@ impl<'a> Machine<'a, '_> {
         let default = arguments.positional.get(1).cloned();
         let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
+        let kind = if self.doubts && self.config.text(&name).is_none() && is_off(&kind) { Kind::Unknown } else { kind };
         let taint = default.map_or(TaintId::NONE, |value| value.taint);
         let taint = self.named_data(taint, &name);
         Value { kind, taint }
@@ -507,6 +524,15 @@ impl<'a> Machine<'a, '_> {
         } else {
             self.pour(id, data);
         }
+    }
+}
+
+/// Whether it is how a script writes a switch that is off.
+fn is_off(kind: &Kind<'_>) -> bool {
+    match kind {
+        Kind::Text(text) => matches!(text.trim().to_ascii_lowercase().as_str(), "" | "0" | "false" | "no" | "off"),
+        Kind::Int(0) | Kind::Bool(false) => true,
+        _ => false,
     }
 }
 

@@ -20,6 +20,13 @@ impl<'a> Machine<'a, '_> {
                 self.text_method(receiver, &text, name, arguments)
             }
             Kind::Object(id) => self.object_method(*id, receiver, name, arguments),
+            // A class method is given its class.
+            Kind::Class(class) if self.method_of(*class, name).is_some() => {
+                let function = self.method_of(*class, name).map_or(Kind::Unknown, Kind::Function);
+                let positional =
+                    std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
+                self.apply(Value::of(function), Arguments { positional, named: arguments.named.clone() })
+            }
             Kind::Class(class) if name == "apply" => {
                 let class = *class;
                 match self.method_of(class, "forward") {
@@ -345,6 +352,7 @@ impl<'a> Machine<'a, '_> {
                 return Value::unknown(self.taints.with(taint, Flags::DISTRIBUTION));
             }
             "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
+            "nonzero" => return Value::unknown(self.found_at(of_receiver)),
             "next_batch" | "get_batch" | "pop" | "popleft" | "read" => {
                 let given = self.given(arguments);
                 let taint = self.taints.union(given, of_receiver);

@@ -62,6 +62,8 @@ struct Call<'a> {
 pub struct Machine<'a, 'c> {
     module: &'a Module,
     config: &'c Config,
+    /// Whether switches that are off by default, and that the configuration does not state, may be on.
+    doubts: bool,
     pub taints: Taints,
     heap: Heap<'a>,
     classes: Vec<Class<'a>>,
@@ -84,9 +86,11 @@ pub struct Machine<'a, 'c> {
     line: u64,
 }
 
-/// Follows `module` and says what it would do.
-pub fn follow<'a>(module: &'a Module, config: &Config) -> (Trace, Taints) {
+/// Follows `module` and says what it would do. With `doubts`, switches that are off by default, and that the
+/// configuration does not state, may be on.
+pub fn follow<'a>(module: &'a Module, config: &Config, doubts: bool) -> (Trace, Taints) {
     let mut machine = Machine::new(module, config);
+    machine.doubts = doubts;
     machine.run();
     (machine.trace, machine.taints)
 }
@@ -97,6 +101,7 @@ impl<'a, 'c> Machine<'a, 'c> {
         Machine {
             module,
             config,
+            doubts: false,
             taints: Taints::default(),
             heap: Heap::default(),
             classes: Vec::new(),

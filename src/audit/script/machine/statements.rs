@@ -299,6 +299,13 @@ impl<'a> Machine<'a, '_> {
         };
         let added = Value { kind: added.kind, taint };
         if let Expr::Subscript(subscript) = &*stmt.target {
+            // `tables[order] += counts`
+            if self.counts_tokens(added.taint)
+                && let Kind::Object(id) = self.value(&stmt.target).kind
+            {
+                self.learn_table(id, added.taint);
+                return;
+            }
             self.write_subscript(subscript, &added, true);
             return;
         }
