@@ -375,7 +375,9 @@ impl<'a> Machine<'a, '_> {
                     return found;
                 }
                 let element = object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())?;
-                let (of_holder, of_index) = (self.taint(holder), self.taint(index));
+                // The members of a tuple in a list are told apart: one does not hold what another was made from.
+                let of_holder = if matches!(element.kind, Kind::Tuple(_)) { holder.taint } else { self.taint(holder) };
+                let of_index = self.taint(index);
                 let taint = self.taints.all([element.taint, of_holder, of_index]);
                 Some(Value { kind: element.kind, taint })
             }

@@ -196,7 +196,8 @@ impl<'a> Machine<'a, '_> {
         let default = arguments.positional.get(1).cloned();
         let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
-        let kind = if self.doubts && self.config.text(&name).is_none() && is_off(&kind) { Kind::Unknown } else { kind };
+        let doubtful = self.doubts && self.config.text(&name).is_none() && (default.is_none() || is_off(&kind));
+        let kind = if doubtful { Kind::Unknown } else { kind };
         let taint = default.map_or(TaintId::NONE, |value| value.taint);
         let taint = self.named_data(taint, &name);
         Value { kind, taint }

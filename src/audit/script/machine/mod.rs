@@ -281,6 +281,20 @@ impl<'a, 'c> Machine<'a, 'c> {
     /// `None` and the unknown, because a script that uses it later would otherwise fail.
     fn join(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
         let taint = self.taints.union(left.taint, right.taint);
+        match (&left.kind, &right.kind) {
+            // Tuples of one shape are joined member by member; `None` stands for one that is not there yet.
+            (Kind::Tuple(a), Kind::Tuple(b)) if a.len() == b.len() => {
+                if Rc::ptr_eq(a, b) {
+                    return Value { kind: left.kind, taint };
+                }
+                let pairs: Vec<_> = a.iter().cloned().zip(b.iter().cloned()).collect();
+                let items: Vec<Value<'a>> = pairs.into_iter().map(|(a, b)| self.join(a, b)).collect();
+                return Value { kind: Kind::Tuple(items.into()), taint };
+            }
+            (Kind::Tuple(_), Kind::None) => return Value { kind: left.kind, taint },
+            (Kind::None, Kind::Tuple(_)) => return Value { kind: right.kind, taint },
+            _ => {}
+        }
         let telling = |kind: &Kind<'a>| {
             matches!(
                 kind,

@@ -456,12 +456,33 @@ impl<'a> Machine<'a, '_> {
         object.element = Some(element);
     }
 
+    /// A value that is put away: a loss becomes a score.
+    fn kept(&mut self, value: Value<'a>) -> Value<'a> {
+        if matches!(value.kind, Kind::Object(_) | Kind::Tuple(_)) {
+            return value;
+        }
+        Value { taint: self.scored(value.taint), kind: value.kind }
+    }
+
     /// `list.append(value)`.
     pub(super) fn append(&mut self, id: super::ObjectId, value: Value<'a>) {
         let known = self.loops.is_empty() && self.uncertain == 0;
-        let taint = self.taint(&value);
-        let taint = self.scored(taint);
+        let (value, taint) = match &value.kind {
+            // Each member of a tuple is kept as what it is.
+            Kind::Tuple(items) => {
+                let items = items.to_vec();
+                let items: Vec<Value<'a>> = items.into_iter().map(|item| self.kept(item)).collect();
+                let value = Value { kind: Kind::Tuple(items.into()), taint: value.taint };
+                let taint = self.taint(&value);
+                (value, taint)
+            }
+            _ => {
+                let taint = self.taint(&value);
+                (value, self.scored(taint))
+            }
+        };
         self.pour(id, taint);
+        let taint = if matches!(value.kind, Kind::Tuple(_)) { value.taint } else { taint };
         let object = self.heap.get_mut(id);
         match &mut object.items {
             Some(items) if known && items.len() < 64 => items.push(value),
