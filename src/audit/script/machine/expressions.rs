@@ -270,7 +270,8 @@ impl<'a> Machine<'a, '_> {
 
     /// Whether the configuration states an environment variable.
     fn stated(&self, name: &Value<'a>) -> Option<bool> {
-        let stated = self.config.text(name.text()?).is_some();
+        let name = name.text()?;
+        let stated = self.config.text(name).is_some() || super::library::launched(name).is_some();
         (stated || !self.doubts).then_some(stated)
     }
 
