@@ -269,10 +269,10 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Whether the configuration states an environment variable.
-    fn stated(&self, name: &Value<'a>) -> Option<bool> {
+    fn stated(&mut self, name: &Value<'a>) -> Option<bool> {
         let name = name.text()?;
         let stated = self.config.text(name).is_some() || super::library::launched(name).is_some();
-        (stated || !self.doubts).then_some(stated)
+        (stated || !self.doubts(name)).then_some(stated)
     }
 
     /// The value that decides, where the ones before it are known.

@@ -196,10 +196,14 @@ impl<'a> Machine<'a, '_> {
         let default = arguments.positional.get(1).cloned();
         let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
-        let kind = if self.config.text(&name).is_some() { kind } else { launched(&name).map_or(kind, Kind::Int) };
-        let doubtful = self.doubts && self.config.text(&name).is_none() && (default.is_none() || is_off(&kind));
-        let doubtful = doubtful && launched(&name).is_none();
-        let kind = if doubtful { Kind::Unknown } else { kind };
+        let kind = match self.config.text(&name) {
+            Some(_) => kind,
+            None => match launched(&name) {
+                Some(number) => Kind::Int(number),
+                None if (default.is_none() || is_switch(&kind)) && self.doubts(&name) => Kind::Unknown,
+                None => kind,
+            },
+        };
         let taint = default.map_or(TaintId::NONE, |value| value.taint);
         let taint = self.named_data(taint, &name);
         Value { kind, taint }
@@ -539,10 +543,14 @@ pub(super) fn launched(name: &str) -> Option<i64> {
     }
 }
 
-/// Whether it is how a script writes a switch that is off.
-fn is_off(kind: &Kind<'_>) -> bool {
+/// Whether it is how a script writes a switch that is off, or one of several ways of doing something.
+fn is_switch(kind: &Kind<'_>) -> bool {
     match kind {
-        Kind::Text(text) => matches!(text.trim().to_ascii_lowercase().as_str(), "" | "0" | "false" | "no" | "off"),
+        Kind::Text(text) => {
+            let text = text.trim();
+            let word = text.chars().all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
+            (word && !matches!(text, "1" | "True" | "true" | "yes" | "on")) || text == "0"
+        }
         Kind::Int(0) | Kind::Bool(false) => true,
         _ => false,
     }

@@ -62,8 +62,9 @@ struct Call<'a> {
 pub struct Machine<'a, 'c> {
     module: &'a Module,
     config: &'c Config,
-    /// Whether switches that are off by default, and that the configuration does not state, may be on.
-    doubts: bool,
+    doubts: &'c Doubts,
+    /// Switches that were doubted.
+    doubted: Vec<String>,
     pub taints: Taints,
     heap: Heap<'a>,
     classes: Vec<Class<'a>>,
@@ -86,22 +87,42 @@ pub struct Machine<'a, 'c> {
     line: u64,
 }
 
-/// Follows `module` and says what it would do. With `doubts`, switches that are off by default, and that the
-/// configuration does not state, may be on.
-pub fn follow<'a>(module: &'a Module, config: &Config, doubts: bool) -> (Trace, Taints) {
-    let mut machine = Machine::new(module, config);
-    machine.doubts = doubts;
+/// Switches of the environment whose value is not known, because the configuration does not state them.
+#[derive(Debug, Clone, Default)]
+pub enum Doubts {
+    /// The script's defaults stand.
+    #[default]
+    None,
+    /// Any may have been set.
+    All,
+    /// These may have been set.
+    Some(Vec<String>),
+}
+
+/// What following a script gave.
+#[derive(Debug)]
+pub struct Followed {
+    pub trace: Trace,
+    pub taints: Taints,
+    /// The switches that were doubted, in order.
+    pub doubted: Vec<String>,
+}
+
+/// Follows `module` and says what it would do.
+pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
+    let mut machine = Machine::new(module, config, doubts);
     machine.run();
-    (machine.trace, machine.taints)
+    Followed { trace: machine.trace, taints: machine.taints, doubted: machine.doubted }
 }
 
 impl<'a, 'c> Machine<'a, 'c> {
-    fn new(module: &'a Module, config: &'c Config) -> Machine<'a, 'c> {
+    fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
         let scope = HashMap::from([("__name__", Value::of(Kind::Text("__main__".into())))]);
         Machine {
             module,
             config,
-            doubts: false,
+            doubts,
+            doubted: Vec::new(),
             taints: Taints::default(),
             heap: Heap::default(),
             classes: Vec::new(),
@@ -125,6 +146,19 @@ impl<'a, 'c> Machine<'a, 'c> {
         let body = self.module.body();
         self.block(body);
         self.trace.complete = !self.exhausted();
+    }
+
+    /// Whether the value of a switch that is not stated is to be doubted.
+    fn doubts(&mut self, name: &str) -> bool {
+        let doubted = match self.doubts {
+            Doubts::None => false,
+            Doubts::All => true,
+            Doubts::Some(names) => names.iter().any(|known| known == name),
+        };
+        if doubted && !self.doubted.iter().any(|known| known == name) {
+            self.doubted.push(name.to_owned());
+        }
+        doubted
     }
 
     /// Whether a bound was reached: nothing is followed from here on.
