@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use caddie::audit::script::{Audit, Examined, Subject, audit, examine};
 use caddie::code::Alone;
 use caddie::code::python::Module;
+use caddie::report::Confidence;
 use caddie::rulebook::Rulebook;
 use camino::Utf8Path;
 
@@ -17,7 +18,10 @@ const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
     ("chosen.bad.minimum", "c4-no-selection", "loss_sum +="),
+    ("chosen.bad.written_over", "c4-no-selection", "loss_sum +="),
+    ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
     ("target_key.bad.hashed_cache", "c2-target-key", "loss_sum +="),
+    ("target_key.bad.keys_in_tuples", "c2-target-key", "loss_sum +="),
 ];
 
 /// No script takes longer, in a debug build on a busy machine.
@@ -110,6 +114,30 @@ fn an_empty_script_has_nothing_to_say() {
         assert!(examined.problems.is_empty() && examined.findings.is_empty(), "{source:?}: {:?}", examined.problems);
         assert_eq!(examined.scores, 0);
     }
+}
+
+/// A log claims a metric that the script reports only with a switch on: the switch was on, whatever its default.
+#[test]
+fn the_claimed_metric_shows_which_switch_was_on() {
+    let trap = fixtures().into_iter().find(|(name, _)| name == "target_key.trap.switched_off");
+    let source = String::from_utf8(trap.expect("the fixture").1).expect("text");
+    let last = source.lines().find(|line| line.contains("final_int8_zlib_roundtrip")).expect("the report");
+    let report = [
+        last,
+        "    if int(os.environ.get('OTHER_THING', '0')):",
+        "        print('another thing')",
+        "    if int(os.environ.get('NGRAM', '0')):",
+        "        print(f'final_cache val_bpb:{val_loss / math.log(2.0):.4f}')",
+    ];
+    let script = source.replace(last, &report.join("\n"));
+    let module = Module::parse(&script).expect("a script");
+    let leads = |metric| audit(&module, &Subject { metric, ..Subject::default() }).leads;
+    assert!(leads(None).is_empty() && leads(Some("final_int8_zlib_roundtrip")).is_empty());
+    let found = leads(Some("final_cache"));
+    assert!(found.iter().any(|lead| lead.rule == "c2-target-key"), "{found:?}");
+    assert!(found.iter().all(|lead| lead.confidence < Confidence::High), "{found:?}");
+    // Nothing is doubted for a metric that the script never reports.
+    assert!(leads(Some("of_another_script")).is_empty());
 }
 
 /// Code that would run for ever, call itself, or grow without end is followed within bounds.

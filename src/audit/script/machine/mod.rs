@@ -78,6 +78,8 @@ pub struct Machine<'a, 'c> {
     shared_loops: Option<Rc<[Stamp]>>,
     /// How many conditions around the statement are not known.
     uncertain: usize,
+    /// How many of these compare losses on the token that came.
+    by_loss: usize,
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
@@ -134,6 +136,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             shared_path: None,
             shared_loops: None,
             uncertain: 0,
+            by_loss: 0,
             gradients: TaintId::NONE,
             files: HashMap::new(),
             steps: 0,

@@ -209,7 +209,7 @@ impl<'a> Machine<'a, '_> {
 
     /// One of several blocks, which one is not known: each from the same names, then joined. Blocks that leave are
     /// not joined with what follows.
-    fn either(&mut self, arms: &[&'a [Stmt]], _condition: TaintId) -> Flow {
+    fn either(&mut self, arms: &[&'a [Stmt]], condition: TaintId) -> Flow {
         match arms {
             [] => return Flow::Next,
             [only] => return self.block(only),
@@ -217,7 +217,9 @@ impl<'a> Machine<'a, '_> {
         }
         let before = self.call_mut().scope.clone();
         let (mut after, mut left) = (None, None);
+        let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
         self.uncertain += 1;
+        self.by_loss += usize::from(by_loss);
         for arm in arms {
             self.call_mut().scope = before.clone();
             let flow = self.block(arm);
@@ -236,6 +238,7 @@ impl<'a> Machine<'a, '_> {
             }
         }
         self.uncertain -= 1;
+        self.by_loss -= usize::from(by_loss);
         match (after, left) {
             (Some(scope), _) => {
                 self.call_mut().scope = scope;
@@ -397,6 +400,7 @@ impl<'a> Machine<'a, '_> {
         let holder = self.value(&subscript.value);
         let index = self.value(&subscript.slice);
         let (of_value, of_index) = (self.taint(value), self.taint(&index));
+        let of_value = self.chosen(of_value);
         let key = self.taints.flags(of_index);
         let Kind::Object(id) = holder.kind else {
             if matches!(holder.kind, Kind::Unknown) {
@@ -433,6 +437,13 @@ impl<'a> Machine<'a, '_> {
             Expr::Subscript(outer) => self.write_subscript(outer, &both, false),
             _ => {}
         }
+    }
+
+    /// A loss that is only kept where a comparison of losses says so.
+    fn chosen(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        let is_loss = flags.any(Flags::LOSS.with(Flags::GOLD)) && flags.has(Flags::VAL);
+        if self.by_loss > 0 && is_loss { self.taints.with(taint, Flags::CHOSEN_BY_LOSS) } else { taint }
     }
 
     /// A table takes up what its keys and counts are made of.
