@@ -19,6 +19,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
     ("chosen.bad.minimum", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c4-no-selection", "loss_sum +="),
+    ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
     ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
     ("target_key.bad.hashed_cache", "c2-target-key", "loss_sum +="),
     ("target_key.bad.keys_in_tuples", "c2-target-key", "loss_sum +="),

@@ -2,6 +2,7 @@
 
 mod adapt;
 mod chosen;
+mod gptq;
 mod target_key;
 
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub struct Family {
 }
 
 /// Every family.
-pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &chosen::FAMILY, &target_key::FAMILY];
+pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &chosen::FAMILY, &target_key::FAMILY, &gptq::FAMILY];
 
 /// A place in the script that shows a part of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Expressions: constants folded, everything else by what it was made from.
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, Object, Role, Value};
 use super::{MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, CmpOp, Expr, Operator};
@@ -255,6 +256,9 @@ impl<'a> Machine<'a, '_> {
             ([op], [right]) => compared(*op, &left, right),
             _ => None,
         };
+        if let [right] = rights.as_slice() {
+            self.clocked(&left, right);
+        }
         // A comparison of losses chooses by the token that came; its outcome is no loss.
         let flags = self.taints.flags(taint);
         let gold = Flags::LOSS.with(Flags::GOLD);
@@ -266,6 +270,31 @@ impl<'a> Machine<'a, '_> {
         }
         let taint = self.taints.as_number(taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// A time that is compared with a limit, which is in seconds or milliseconds; shorter ones are intervals.
+    fn clocked(&mut self, left: &Value<'a>, right: &Value<'a>) {
+        if self.loops.is_empty() {
+            return;
+        }
+        let is_time = |machine: &Self, value: &Value<'a>| machine.taints.flags(value.taint).has(Flags::CLOCK);
+        let limit = match (is_time(self, left), is_time(self, right)) {
+            (true, false) => right,
+            (false, true) => left,
+            _ => return,
+        };
+        match limit.number() {
+            Some(number) if number >= MILLISECONDS => {
+                self.event(Action::Clock { seconds: Some(number / 1000.0) });
+            }
+            Some(number) if number >= INTERVAL => {
+                self.event(Action::Clock { seconds: Some(number) });
+            }
+            None if matches!(limit.kind, Kind::Unknown) => {
+                self.event(Action::Clock { seconds: None });
+            }
+            _ => {}
+        }
     }
 
     /// Whether the configuration states an environment variable.
@@ -386,6 +415,11 @@ impl<'a> Machine<'a, '_> {
         }
     }
 }
+
+/// Limits from here on are in milliseconds: nobody trains for five hours.
+const MILLISECONDS: f64 = 20_000.0;
+/// Times below are no limit of a training run, seconds.
+const INTERVAL: f64 = 60.0;
 
 /// Members of tuples within tuples that are told apart at most.
 const MAX_MEMBERS: usize = 4096;
