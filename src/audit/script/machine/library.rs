@@ -51,7 +51,7 @@ impl<'a> Machine<'a, '_> {
                 self.list_of(each)
             }
             "getattr" => match (first, arguments.positional.get(1).and_then(Value::text)) {
-                (Some(holder), Some(name)) => self.attribute_named(&holder.clone(), &name.to_owned(), arguments),
+                (Some(holder), Some(name)) => self.attribute_named(holder, name, arguments),
                 _ => Value::unknown(TaintId::NONE),
             },
             "setattr" => {
@@ -60,7 +60,7 @@ impl<'a> Machine<'a, '_> {
                     arguments.positional.get(1).and_then(Value::text),
                     arguments.positional.get(2),
                 ) {
-                    self.write_attribute(id, &name.to_owned(), value.clone());
+                    self.write_attribute(id, name, value.clone());
                 }
                 Value::of(Kind::None)
             }

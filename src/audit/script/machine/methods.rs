@@ -334,10 +334,10 @@ impl<'a> Machine<'a, '_> {
             }
             // A gradient scaler steps the optimiser that it is given.
             "step" => {
-                if let Some(id) = arguments.positional.first().and_then(Value::object) {
-                    if self.heap.get(id).role == Role::Optimizer {
-                        self.optimizer_step(id);
-                    }
+                if let Some(id) = arguments.positional.first().and_then(Value::object)
+                    && self.heap.get(id).role == Role::Optimizer
+                {
+                    self.optimizer_step(id);
                 }
                 return Value::unknown(TaintId::NONE);
             }
