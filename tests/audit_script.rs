@@ -15,6 +15,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
+    ("adapt.bad.shadowed", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
     ("chosen.bad.minimum", "c4-no-selection", "loss_sum +="),

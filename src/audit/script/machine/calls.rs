@@ -154,7 +154,13 @@ impl<'a> Machine<'a, '_> {
             Some(parameters) => self.parameters(parameters, None, arguments),
             None => HashMap::new(),
         };
-        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: std::ptr::null() });
+        self.calls.push(Call {
+            scope,
+            outer: Vec::new(),
+            returned: None,
+            function: std::ptr::null(),
+            outermost: false,
+        });
         let value = self.value(&lambda.body);
         self.calls.pop();
         value
@@ -170,6 +176,7 @@ impl<'a> Machine<'a, '_> {
         let given = self.given(&arguments);
         let name = definition.name.as_str();
         let pointer: *const ast::StmtFunctionDef = definition;
+        let outermost = self.outermost.contains(&pointer);
         let nested = self.calls.iter().filter(|call| std::ptr::eq(call.function, pointer)).count();
         if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
             return Value::unknown(given);
@@ -178,7 +185,7 @@ impl<'a> Machine<'a, '_> {
         let scope = self.parameters(&definition.parameters, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
-        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: pointer });
+        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: pointer, outermost });
         self.block(&definition.body);
         let returned = self.calls.pop().and_then(|call| call.returned);
         self.path.pop();
@@ -330,7 +337,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    fn class_attribute(&self, class: ClassId, name: &str, depth: usize) -> Option<&Value<'a>> {
+    pub(super) fn class_attribute(&self, class: ClassId, name: &str, depth: usize) -> Option<&Value<'a>> {
         let class = self.classes.get(class.0 as usize)?;
         class.attributes.get(name).or_else(|| {
             let bases = class.bases.iter().filter_map(|base| match base.kind {
@@ -339,6 +346,11 @@ impl<'a> Machine<'a, '_> {
             });
             bases.into_iter().find_map(|base| self.class_attribute(base, name, depth + 1))
         })
+    }
+
+    /// Whether everything that its instances have is written in the script: it has no base.
+    pub(super) fn is_plain(&self, class: ClassId) -> bool {
+        self.classes.get(class.0 as usize).is_some_and(|class| class.bases.is_empty())
     }
 
     /// Whether a base of the class, of whatever library, has this last name.

@@ -415,15 +415,25 @@ impl<'a> Machine<'a, '_> {
 
     /// `getattr(holder, "name", default)`.
     pub(super) fn attribute_named(&mut self, holder: &Value<'a>, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        let found = match &holder.kind {
+        let own = match &holder.kind {
             Kind::Object(id) => self.heap.get(*id).attributes.get(name).cloned(),
             _ => None,
         };
+        let class = match &holder.kind {
+            Kind::Object(id) => self.heap.get(*id).class,
+            Kind::Class(class) => Some(*class),
+            _ => None,
+        };
+        let of_class = class.and_then(|class| self.class_attribute(class, name, 0));
+        let of_class = of_class.filter(|value| !matches!(value.kind, Kind::Function(_))).cloned();
+        let found = own.or(of_class);
         let method = holder.object().and_then(|id| Some((id, self.heap.get(id).class?)));
         let method = method.and_then(|(id, class)| Some(Kind::Bound(self.method_of(class, name)?, id)));
         found.or_else(|| method.map(Value::of)).unwrap_or_else(|| {
             let taint = self.taint(holder);
             match arguments.positional.get(2) {
+                // What neither the object nor its class has is the default; other classes are not known to the end.
+                Some(default) if class.is_some_and(|class| self.is_plain(class)) => default.clone(),
                 Some(default) => Value { taint: self.taints.union(taint, default.taint), kind: Kind::Unknown },
                 None => Value::unknown(taint),
             }

@@ -10,7 +10,7 @@ mod loops;
 mod methods;
 mod statements;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::config::Config;
@@ -56,6 +56,8 @@ struct Call<'a> {
     outer: Vec<&'a str>,
     returned: Option<Value<'a>>,
     function: *const ast::StmtFunctionDef,
+    /// Whether it sees the names of the script alone beside its own: a function that lies in no other.
+    outermost: bool,
 }
 
 /// The follower.
@@ -69,6 +71,8 @@ pub struct Machine<'a, 'c> {
     heap: Heap<'a>,
     classes: Vec<Class<'a>>,
     calls: Vec<Call<'a>>,
+    /// Functions that lie in no other function.
+    outermost: HashSet<*const ast::StmtFunctionDef>,
     pub trace: Trace,
     loops: Vec<Stamp>,
     entered: u32,
@@ -117,6 +121,33 @@ pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
     Followed { trace: machine.trace, taints: machine.taints, doubted: machine.doubted }
 }
 
+/// The functions of a script and the methods of its classes that lie in no other function.
+fn outermost(body: &[ast::Stmt]) -> HashSet<*const ast::StmtFunctionDef> {
+    let mut found = HashSet::new();
+    let mut open: Vec<&ast::Stmt> = body.iter().collect();
+    while let Some(stmt) = open.pop() {
+        match stmt {
+            ast::Stmt::FunctionDef(function) => {
+                found.insert(std::ptr::from_ref(function));
+            }
+            ast::Stmt::ClassDef(class) => open.extend(&class.body),
+            ast::Stmt::If(stmt) => {
+                open.extend(&stmt.body);
+                open.extend(stmt.elif_else_clauses.iter().flat_map(|clause| &clause.body));
+            }
+            ast::Stmt::Try(stmt) => {
+                open.extend(stmt.body.iter().chain(&stmt.orelse).chain(&stmt.finalbody));
+                open.extend(stmt.handlers.iter().flat_map(|handler| match handler {
+                    ast::ExceptHandler::ExceptHandler(handler) => &handler.body,
+                }));
+            }
+            ast::Stmt::With(stmt) => open.extend(&stmt.body),
+            _ => {}
+        }
+    }
+    found
+}
+
 impl<'a, 'c> Machine<'a, 'c> {
     fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
         let scope = HashMap::from([("__name__", Value::of(Kind::Text("__main__".into())))]);
@@ -128,7 +159,14 @@ impl<'a, 'c> Machine<'a, 'c> {
             taints: Taints::default(),
             heap: Heap::default(),
             classes: Vec::new(),
-            calls: vec![Call { scope, outer: Vec::new(), returned: None, function: std::ptr::null() }],
+            calls: vec![Call {
+                scope,
+                outer: Vec::new(),
+                returned: None,
+                function: std::ptr::null(),
+                outermost: false,
+            }],
+            outermost: outermost(module.body()),
             trace: Trace::default(),
             loops: Vec::new(),
             entered: 0,
@@ -184,6 +222,7 @@ impl<'a, 'c> Machine<'a, 'c> {
                 outer: Vec::new(),
                 returned: None,
                 function: std::ptr::null(),
+                outermost: false,
             });
         }
         let last = self.calls.len() - 1;
@@ -204,9 +243,13 @@ impl<'a, 'c> Machine<'a, 'c> {
         }
     }
 
-    /// The value of a name. Functions within functions see the names of those who call them: near enough to the
+    /// The value of a name. A function that lies in no other sees its own names and those of the script. Functions within functions see the names of those who call them: near enough to the
     /// names of those that surround them.
     fn lookup(&self, name: &str) -> Option<&Value<'a>> {
+        let last = self.calls.last()?;
+        if last.outermost {
+            return last.scope.get(name).or_else(|| self.calls.first()?.scope.get(name));
+        }
         self.calls.iter().rev().find_map(|call| call.scope.get(name))
     }
 

@@ -145,7 +145,13 @@ impl<'a> Machine<'a, '_> {
     fn class(&mut self, definition: &'a ast::StmtClassDef) {
         let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
-        let call = super::Call { scope: HashMap::new(), outer: Vec::new(), returned: None, function: std::ptr::null() };
+        let call = super::Call {
+            scope: HashMap::new(),
+            outer: Vec::new(),
+            returned: None,
+            function: std::ptr::null(),
+            outermost: false,
+        };
         self.calls.push(call);
         self.block(&definition.body);
         let attributes = self.calls.pop().map(|call| call.scope).unwrap_or_default();
