@@ -17,6 +17,7 @@ pub use families::{FAMILIES, Family, Lead, Step};
 pub use trace::Frame;
 
 use crate::code::python::Module;
+use machine::{Doubts, Followed};
 
 /// What is known about a script beside its source.
 #[derive(Debug, Clone, Default)]
@@ -37,9 +38,31 @@ pub struct Audit {
     pub scores: usize,
 }
 
+/// Follows a script to the metric that is claimed. Where it would not report that metric, a switch was set that the log
+/// does not state: the fewest switches are doubted with which the metric is reported.
+fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
+    let plain = machine::follow(module, &subject.config, &Doubts::None);
+    let Some(metric) = subject.metric.filter(|metric| !families::reports(&plain.trace, metric)) else { return plain };
+    let with = |doubts: Doubts| {
+        let followed = machine::follow(module, &subject.config, &doubts);
+        families::reports(&followed.trace, metric).then_some(followed)
+    };
+    let Some(mut found) = with(Doubts::All) else { return plain };
+    while found.doubted.len() > 1 {
+        let (left, right) = found.doubted.split_at(found.doubted.len() / 2);
+        let fewer = with(Doubts::Some(left.to_vec())).or_else(|| with(Doubts::Some(right.to_vec())));
+        // A switch that is read only when another is set comes to light late: no progress ends the search.
+        match fewer.filter(|fewer| fewer.doubted.len() < found.doubted.len()) {
+            Some(fewer) => found = fewer,
+            None => break,
+        }
+    }
+    found
+}
+
 /// Follows `module` and lets every family judge what it would do.
 pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
-    let (trace, taints) = machine::follow(module, &subject.config);
+    let Followed { trace, taints, .. } = follow_to(module, subject);
     let case = families::Case {
         trace: &trace,
         taints: &taints,

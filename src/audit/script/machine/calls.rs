@@ -10,7 +10,7 @@ use super::{Call, MAX_CALLS, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Expr};
 
 /// The arguments of a call.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Arguments<'a> {
     pub positional: Vec<Value<'a>>,
     pub named: Vec<(&'a str, Value<'a>)>,
@@ -154,7 +154,13 @@ impl<'a> Machine<'a, '_> {
             Some(parameters) => self.parameters(parameters, None, arguments),
             None => HashMap::new(),
         };
-        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: std::ptr::null() });
+        self.calls.push(Call {
+            scope,
+            outer: Vec::new(),
+            returned: None,
+            function: std::ptr::null(),
+            outermost: false,
+        });
         let value = self.value(&lambda.body);
         self.calls.pop();
         value
@@ -170,6 +176,7 @@ impl<'a> Machine<'a, '_> {
         let given = self.given(&arguments);
         let name = definition.name.as_str();
         let pointer: *const ast::StmtFunctionDef = definition;
+        let outermost = self.outermost.contains(&pointer);
         let nested = self.calls.iter().filter(|call| std::ptr::eq(call.function, pointer)).count();
         if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
             return Value::unknown(given);
@@ -178,7 +185,7 @@ impl<'a> Machine<'a, '_> {
         let scope = self.parameters(&definition.parameters, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
-        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: pointer });
+        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: pointer, outermost });
         self.block(&definition.body);
         let returned = self.calls.pop().and_then(|call| call.returned);
         self.path.pop();
@@ -284,7 +291,12 @@ impl<'a> Machine<'a, '_> {
             Some(init) => {
                 self.user(init, Some(id), arguments);
             }
-            None => self.fields(id, class, arguments),
+            None => {
+                self.fields(id, class, arguments);
+                if let Some(after) = self.method_of(class, "__post_init__") {
+                    self.user(after, Some(id), Arguments::default());
+                }
+            }
         }
         value
     }
@@ -325,7 +337,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    fn class_attribute(&self, class: ClassId, name: &str, depth: usize) -> Option<&Value<'a>> {
+    pub(super) fn class_attribute(&self, class: ClassId, name: &str, depth: usize) -> Option<&Value<'a>> {
         let class = self.classes.get(class.0 as usize)?;
         class.attributes.get(name).or_else(|| {
             let bases = class.bases.iter().filter_map(|base| match base.kind {
@@ -334,6 +346,11 @@ impl<'a> Machine<'a, '_> {
             });
             bases.into_iter().find_map(|base| self.class_attribute(base, name, depth + 1))
         })
+    }
+
+    /// Whether everything that its instances have is written in the script: it has no base.
+    pub(super) fn is_plain(&self, class: ClassId) -> bool {
+        self.classes.get(class.0 as usize).is_some_and(|class| class.bases.is_empty())
     }
 
     /// Whether a base of the class, of whatever library, has this last name.
@@ -365,6 +382,9 @@ impl<'a> Machine<'a, '_> {
                 Value { kind: Kind::Library(full), taint: holder.taint }
             }
             Kind::Class(class) => match self.class_attribute(*class, name, 0) {
+                Some(Value { kind: Kind::Function(function), .. }) if self.is_decorated(function, "classmethod") => {
+                    Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint: holder.taint }
+                }
                 Some(value) => value.clone(),
                 None => Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint: holder.taint },
             },
@@ -385,6 +405,10 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
+    fn is_decorated(&self, function: &ast::StmtFunctionDef, decorator: &str) -> bool {
+        function.decorator_list.iter().any(|found| self.module.text(&found.expression) == decorator)
+    }
+
     fn attribute_of(&mut self, id: ObjectId, holder: &Value<'a>, name: &'a str) -> Value<'a> {
         let object = self.heap.get(id);
         let (class, updates) = (object.class, object.updates);
@@ -400,9 +424,11 @@ impl<'a> Machine<'a, '_> {
         let of_class = class.and_then(|class| self.class_attribute(class, name, 0)).cloned();
         match of_class {
             Some(Value { kind: Kind::Function(function), taint }) => {
-                let is = |decorator: &str| {
-                    function.decorator_list.iter().any(|found| self.module.text(&found.expression) == decorator)
-                };
+                let is = |decorator: &str| self.is_decorated(function, decorator);
+                if let (true, Some(class)) = (is("classmethod"), class) {
+                    let class = Value { kind: Kind::Class(class), taint };
+                    return Value { kind: Kind::Method(Rc::new(class), name), taint };
+                }
                 if is("property") {
                     return self.user(function, Some(id), Arguments::default());
                 }

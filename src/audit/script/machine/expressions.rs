@@ -1,6 +1,7 @@
 //! Expressions: constants folded, everything else by what it was made from.
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, Object, Role, Value};
 use super::{MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, CmpOp, Expr, Operator};
@@ -52,7 +53,12 @@ impl<'a> Machine<'a, '_> {
             }
             Expr::Tuple(tuple) => {
                 let items: Vec<Value<'a>> = tuple.elts.iter().map(|item| self.value(item)).collect();
-                Value::of(Kind::Tuple(items.into()))
+                let value = Value::of(Kind::Tuple(items.into()));
+                // Tuples of themselves double with every line.
+                if members_within(&value, MAX_MEMBERS) < MAX_MEMBERS {
+                    return value;
+                }
+                Value::unknown(self.taint(&value))
             }
             Expr::List(list) => self.list(&list.elts),
             Expr::Set(set) => self.list(&set.elts),
@@ -242,9 +248,17 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.union(taint, of_right);
         }
         let truth = match (&*compare.ops, rights.as_slice()) {
+            ([op @ (CmpOp::In | CmpOp::NotIn)], [Value { kind: Kind::Library(name), .. }])
+                if &**name == "os.environ" =>
+            {
+                self.stated(&left).map(|stated| stated == matches!(op, CmpOp::In))
+            }
             ([op], [right]) => compared(*op, &left, right),
             _ => None,
         };
+        if let [right] = rights.as_slice() {
+            self.clocked(&left, right);
+        }
         // A comparison of losses chooses by the token that came; its outcome is no loss.
         let flags = self.taints.flags(taint);
         let gold = Flags::LOSS.with(Flags::GOLD);
@@ -256,6 +270,38 @@ impl<'a> Machine<'a, '_> {
         }
         let taint = self.taints.as_number(taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// A time that is compared with a limit, which is in seconds or milliseconds; shorter ones are intervals.
+    fn clocked(&mut self, left: &Value<'a>, right: &Value<'a>) {
+        if self.loops.is_empty() {
+            return;
+        }
+        let is_time = |machine: &Self, value: &Value<'a>| machine.taints.flags(value.taint).has(Flags::CLOCK);
+        let limit = match (is_time(self, left), is_time(self, right)) {
+            (true, false) => right,
+            (false, true) => left,
+            _ => return,
+        };
+        match limit.number() {
+            Some(number) if number >= MILLISECONDS => {
+                self.event(Action::Clock { seconds: Some(number / 1000.0) });
+            }
+            Some(number) if number >= INTERVAL => {
+                self.event(Action::Clock { seconds: Some(number) });
+            }
+            None if matches!(limit.kind, Kind::Unknown) => {
+                self.event(Action::Clock { seconds: None });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the configuration states an environment variable.
+    fn stated(&mut self, name: &Value<'a>) -> Option<bool> {
+        let name = name.text()?;
+        let stated = self.config.text(name).is_some() || super::library::launched(name).is_some();
+        (stated || !self.doubts(name)).then_some(stated)
     }
 
     /// The value that decides, where the ones before it are known.
@@ -359,13 +405,36 @@ impl<'a> Machine<'a, '_> {
                     return found;
                 }
                 let element = object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())?;
-                let (of_holder, of_index) = (self.taint(holder), self.taint(index));
+                // The members of a tuple in a list are told apart: one does not hold what another was made from.
+                let of_holder = if matches!(element.kind, Kind::Tuple(_)) { holder.taint } else { self.taint(holder) };
+                let of_index = self.taint(index);
                 let taint = self.taints.all([element.taint, of_holder, of_index]);
                 Some(Value { kind: element.kind, taint })
             }
             _ => None,
         }
     }
+}
+
+/// Limits from here on are in milliseconds: nobody trains for five hours.
+const MILLISECONDS: f64 = 20_000.0;
+/// Times below are no limit of a training run, seconds.
+const INTERVAL: f64 = 60.0;
+
+/// Members of tuples within tuples that are told apart at most.
+const MAX_MEMBERS: usize = 4096;
+
+/// How many members a tuple and the tuples in it have, counted up to `limit`.
+fn members_within(value: &Value<'_>, limit: usize) -> usize {
+    let Kind::Tuple(items) = &value.kind else { return 1 };
+    let mut count = 1;
+    for item in items.iter() {
+        if count >= limit {
+            break;
+        }
+        count += members_within(item, limit - count);
+    }
+    count
 }
 
 /// Whether a slice begins one later: `[1:]`, `[start + 1 : end + 1]`, `[:, 1:]`.

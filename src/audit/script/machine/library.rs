@@ -51,7 +51,7 @@ impl<'a> Machine<'a, '_> {
                 self.list_of(each)
             }
             "getattr" => match (first, arguments.positional.get(1).and_then(Value::text)) {
-                (Some(holder), Some(name)) => self.attribute_named(&holder.clone(), name, arguments),
+                (Some(holder), Some(name)) => self.attribute_named(holder, name, arguments),
                 _ => Value::unknown(TaintId::NONE),
             },
             "setattr" => {
@@ -73,6 +73,12 @@ impl<'a> Machine<'a, '_> {
             "Path" | "abspath" | "expanduser" | "realpath" => {
                 first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE))
             }
+            // A field of a dataclass is made once: its instances share it.
+            "field" => match (arguments.named("default_factory"), arguments.named("default")) {
+                (Some(factory), _) => self.apply(factory.clone(), Arguments::default()),
+                (None, Some(default)) => default.clone(),
+                (None, None) => Value::unknown(TaintId::NONE),
+            },
             "join" => self.joined(arguments),
             "glob" | "iglob" => self.globbed(arguments),
             "open" if matches!(name, "open" | "io.open" | "gzip.open" | "lzma.open") => self.opened(arguments),
@@ -125,6 +131,15 @@ impl<'a> Machine<'a, '_> {
                 Value::unknown(self.taints.with(taint, Flags::COUNTED))
             }
             "minimum" | "maximum" | "min" | "max" | "fmin" | "fmax" => self.smaller(arguments),
+            // Where something holds: a position, whatever was compared to find it.
+            "nonzero" | "flatnonzero" | "argwhere" => {
+                let taint = self.given(arguments);
+                Value::unknown(self.found_at(taint))
+            }
+            "where" if arguments.positional.len() == 1 => {
+                let taint = self.given(arguments);
+                Value::unknown(self.found_at(taint))
+            }
             "where" => {
                 let taint = self.given(arguments);
                 Value::unknown(self.taints.as_number(taint))
@@ -158,6 +173,13 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
+    /// The positions of what holds: neither key nor loss, but still selected by what was compared.
+    pub(super) fn found_at(&mut self, taint: TaintId) -> TaintId {
+        let taint = self.taints.as_number(taint);
+        let content = Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET).with(Flags::LOSS).with(Flags::GOLD);
+        self.taints.without(taint, content.with(Flags::DISTRIBUTION))
+    }
+
     fn report(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let data = self.given(arguments);
         if !self.taints.get(data).scores.is_empty() {
@@ -174,6 +196,14 @@ impl<'a> Machine<'a, '_> {
         let default = arguments.positional.get(1).cloned();
         let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
+        let kind = match self.config.text(&name) {
+            Some(_) => kind,
+            None => match launched(&name) {
+                Some(number) => Kind::Int(number),
+                None if (default.is_none() || is_switch(&kind)) && self.doubts(&name) => Kind::Unknown,
+                None => kind,
+            },
+        };
         let taint = default.map_or(TaintId::NONE, |value| value.taint);
         let taint = self.named_data(taint, &name);
         Value { kind, taint }
@@ -501,6 +531,28 @@ impl<'a> Machine<'a, '_> {
         } else {
             self.pour(id, data);
         }
+    }
+}
+
+/// What `torchrun` states on the contest's machine, eight GPUs, to the process that reports.
+pub(super) fn launched(name: &str) -> Option<i64> {
+    match name {
+        "RANK" | "LOCAL_RANK" => Some(0),
+        "WORLD_SIZE" | "LOCAL_WORLD_SIZE" => Some(8),
+        _ => None,
+    }
+}
+
+/// Whether it is how a script writes a switch that is off, or one of several ways of doing something.
+fn is_switch(kind: &Kind<'_>) -> bool {
+    match kind {
+        Kind::Text(text) => {
+            let text = text.trim();
+            let word = text.chars().all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
+            (word && !matches!(text, "1" | "True" | "true" | "yes" | "on")) || text == "0"
+        }
+        Kind::Int(0) | Kind::Bool(false) => true,
+        _ => false,
     }
 }
 

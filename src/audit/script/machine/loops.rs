@@ -53,6 +53,8 @@ impl<'a> Machine<'a, '_> {
         };
         let one = match element {
             Some(element) => {
+                // The members of a tuple in a list are told apart: one does not hold what another was made from.
+                let taint = if matches!(element.kind, Kind::Tuple(_)) { iterable.taint } else { taint };
                 let taint = self.taints.union(element.taint, taint);
                 Value { kind: element.kind, taint }
             }

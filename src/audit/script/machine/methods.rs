@@ -20,6 +20,13 @@ impl<'a> Machine<'a, '_> {
                 self.text_method(receiver, &text, name, arguments)
             }
             Kind::Object(id) => self.object_method(*id, receiver, name, arguments),
+            // A class method is given its class.
+            Kind::Class(class) if self.method_of(*class, name).is_some() => {
+                let function = self.method_of(*class, name).map_or(Kind::Unknown, Kind::Function);
+                let positional =
+                    std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
+                self.apply(Value::of(function), Arguments { positional, named: arguments.named.clone() })
+            }
             Kind::Class(class) if name == "apply" => {
                 let class = *class;
                 match self.method_of(class, "forward") {
@@ -327,8 +334,9 @@ impl<'a> Machine<'a, '_> {
             }
             // A gradient scaler steps the optimiser that it is given.
             "step" => {
-                let optimizer = arguments.positional.first().and_then(Value::object);
-                if let Some(id) = optimizer.filter(|id| self.heap.get(*id).role == Role::Optimizer) {
+                if let Some(id) = arguments.positional.first().and_then(Value::object)
+                    && self.heap.get(id).role == Role::Optimizer
+                {
                     self.optimizer_step(id);
                 }
                 return Value::unknown(TaintId::NONE);
@@ -344,6 +352,7 @@ impl<'a> Machine<'a, '_> {
                 return Value::unknown(self.taints.with(taint, Flags::DISTRIBUTION));
             }
             "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
+            "nonzero" => return Value::unknown(self.found_at(of_receiver)),
             "next_batch" | "get_batch" | "pop" | "popleft" | "read" => {
                 let given = self.given(arguments);
                 let taint = self.taints.union(given, of_receiver);
@@ -406,15 +415,25 @@ impl<'a> Machine<'a, '_> {
 
     /// `getattr(holder, "name", default)`.
     pub(super) fn attribute_named(&mut self, holder: &Value<'a>, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        let found = match &holder.kind {
+        let own = match &holder.kind {
             Kind::Object(id) => self.heap.get(*id).attributes.get(name).cloned(),
             _ => None,
         };
+        let class = match &holder.kind {
+            Kind::Object(id) => self.heap.get(*id).class,
+            Kind::Class(class) => Some(*class),
+            _ => None,
+        };
+        let of_class = class.and_then(|class| self.class_attribute(class, name, 0));
+        let of_class = of_class.filter(|value| !matches!(value.kind, Kind::Function(_))).cloned();
+        let found = own.or(of_class);
         let method = holder.object().and_then(|id| Some((id, self.heap.get(id).class?)));
         let method = method.and_then(|(id, class)| Some(Kind::Bound(self.method_of(class, name)?, id)));
         found.or_else(|| method.map(Value::of)).unwrap_or_else(|| {
             let taint = self.taint(holder);
             match arguments.positional.get(2) {
+                // What neither the object nor its class has is the default; other classes are not known to the end.
+                Some(default) if class.is_some_and(|class| self.is_plain(class)) => default.clone(),
                 Some(default) => Value { taint: self.taints.union(taint, default.taint), kind: Kind::Unknown },
                 None => Value::unknown(taint),
             }

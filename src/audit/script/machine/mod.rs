@@ -10,7 +10,7 @@ mod loops;
 mod methods;
 mod statements;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::config::Config;
@@ -56,16 +56,23 @@ struct Call<'a> {
     outer: Vec<&'a str>,
     returned: Option<Value<'a>>,
     function: *const ast::StmtFunctionDef,
+    /// Whether it sees the names of the script alone beside its own: a function that lies in no other.
+    outermost: bool,
 }
 
 /// The follower.
 pub struct Machine<'a, 'c> {
     module: &'a Module,
     config: &'c Config,
+    doubts: &'c Doubts,
+    /// Switches that were doubted.
+    doubted: Vec<String>,
     pub taints: Taints,
     heap: Heap<'a>,
     classes: Vec<Class<'a>>,
     calls: Vec<Call<'a>>,
+    /// Functions that lie in no other function.
+    outermost: HashSet<*const ast::StmtFunctionDef>,
     pub trace: Trace,
     loops: Vec<Stamp>,
     entered: u32,
@@ -75,6 +82,8 @@ pub struct Machine<'a, 'c> {
     shared_loops: Option<Rc<[Stamp]>>,
     /// How many conditions around the statement are not known.
     uncertain: usize,
+    /// How many of these compare losses on the token that came.
+    by_loss: usize,
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
@@ -84,23 +93,80 @@ pub struct Machine<'a, 'c> {
     line: u64,
 }
 
+/// Switches of the environment whose value is not known, because the configuration does not state them.
+#[derive(Debug, Clone, Default)]
+pub enum Doubts {
+    /// The script's defaults stand.
+    #[default]
+    None,
+    /// Any may have been set.
+    All,
+    /// These may have been set.
+    Some(Vec<String>),
+}
+
+/// What following a script gave.
+#[derive(Debug)]
+pub struct Followed {
+    pub trace: Trace,
+    pub taints: Taints,
+    /// The switches that were doubted, in order.
+    pub doubted: Vec<String>,
+}
+
 /// Follows `module` and says what it would do.
-pub fn follow(module: &Module, config: &Config) -> (Trace, Taints) {
-    let mut machine = Machine::new(module, config);
+pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
+    let mut machine = Machine::new(module, config, doubts);
     machine.run();
-    (machine.trace, machine.taints)
+    Followed { trace: machine.trace, taints: machine.taints, doubted: machine.doubted }
+}
+
+/// The functions of a script and the methods of its classes that lie in no other function.
+fn outermost(body: &[ast::Stmt]) -> HashSet<*const ast::StmtFunctionDef> {
+    let mut found = HashSet::new();
+    let mut open: Vec<&ast::Stmt> = body.iter().collect();
+    while let Some(stmt) = open.pop() {
+        match stmt {
+            ast::Stmt::FunctionDef(function) => {
+                found.insert(std::ptr::from_ref(function));
+            }
+            ast::Stmt::ClassDef(class) => open.extend(&class.body),
+            ast::Stmt::If(stmt) => {
+                open.extend(&stmt.body);
+                open.extend(stmt.elif_else_clauses.iter().flat_map(|clause| &clause.body));
+            }
+            ast::Stmt::Try(stmt) => {
+                open.extend(stmt.body.iter().chain(&stmt.orelse).chain(&stmt.finalbody));
+                open.extend(stmt.handlers.iter().flat_map(|handler| match handler {
+                    ast::ExceptHandler::ExceptHandler(handler) => &handler.body,
+                }));
+            }
+            ast::Stmt::With(stmt) => open.extend(&stmt.body),
+            _ => {}
+        }
+    }
+    found
 }
 
 impl<'a, 'c> Machine<'a, 'c> {
-    fn new(module: &'a Module, config: &'c Config) -> Machine<'a, 'c> {
+    fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
         let scope = HashMap::from([("__name__", Value::of(Kind::Text("__main__".into())))]);
         Machine {
             module,
             config,
+            doubts,
+            doubted: Vec::new(),
             taints: Taints::default(),
             heap: Heap::default(),
             classes: Vec::new(),
-            calls: vec![Call { scope, outer: Vec::new(), returned: None, function: std::ptr::null() }],
+            calls: vec![Call {
+                scope,
+                outer: Vec::new(),
+                returned: None,
+                function: std::ptr::null(),
+                outermost: false,
+            }],
+            outermost: outermost(module.body()),
             trace: Trace::default(),
             loops: Vec::new(),
             entered: 0,
@@ -108,6 +174,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             shared_path: None,
             shared_loops: None,
             uncertain: 0,
+            by_loss: 0,
             gradients: TaintId::NONE,
             files: HashMap::new(),
             steps: 0,
@@ -120,6 +187,19 @@ impl<'a, 'c> Machine<'a, 'c> {
         let body = self.module.body();
         self.block(body);
         self.trace.complete = !self.exhausted();
+    }
+
+    /// Whether the value of a switch that is not stated is to be doubted.
+    fn doubts(&mut self, name: &str) -> bool {
+        let doubted = match self.doubts {
+            Doubts::None => false,
+            Doubts::All => true,
+            Doubts::Some(names) => names.iter().any(|known| known == name),
+        };
+        if doubted && !self.doubted.iter().any(|known| known == name) {
+            self.doubted.push(name.to_owned());
+        }
+        doubted
     }
 
     /// Whether a bound was reached: nothing is followed from here on.
@@ -142,6 +222,7 @@ impl<'a, 'c> Machine<'a, 'c> {
                 outer: Vec::new(),
                 returned: None,
                 function: std::ptr::null(),
+                outermost: false,
             });
         }
         let last = self.calls.len() - 1;
@@ -162,9 +243,13 @@ impl<'a, 'c> Machine<'a, 'c> {
         }
     }
 
-    /// The value of a name. Functions within functions see the names of those who call them: near enough to the
+    /// The value of a name. A function that lies in no other sees its own names and those of the script. Functions within functions see the names of those who call them: near enough to the
     /// names of those that surround them.
     fn lookup(&self, name: &str) -> Option<&Value<'a>> {
+        let last = self.calls.last()?;
+        if last.outermost {
+            return last.scope.get(name).or_else(|| self.calls.first()?.scope.get(name));
+        }
         self.calls.iter().rev().find_map(|call| call.scope.get(name))
     }
 
@@ -276,6 +361,20 @@ impl<'a, 'c> Machine<'a, 'c> {
     /// `None` and the unknown, because a script that uses it later would otherwise fail.
     fn join(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
         let taint = self.taints.union(left.taint, right.taint);
+        match (&left.kind, &right.kind) {
+            // Tuples of one shape are joined member by member; `None` stands for one that is not there yet.
+            (Kind::Tuple(a), Kind::Tuple(b)) if a.len() == b.len() => {
+                if Rc::ptr_eq(a, b) {
+                    return Value { kind: left.kind, taint };
+                }
+                let pairs: Vec<_> = a.iter().cloned().zip(b.iter().cloned()).collect();
+                let items: Vec<Value<'a>> = pairs.into_iter().map(|(a, b)| self.join(a, b)).collect();
+                return Value { kind: Kind::Tuple(items.into()), taint };
+            }
+            (Kind::Tuple(_), Kind::None) => return Value { kind: left.kind, taint },
+            (Kind::None, Kind::Tuple(_)) => return Value { kind: right.kind, taint },
+            _ => {}
+        }
         let telling = |kind: &Kind<'a>| {
             matches!(
                 kind,

@@ -145,7 +145,13 @@ impl<'a> Machine<'a, '_> {
     fn class(&mut self, definition: &'a ast::StmtClassDef) {
         let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
-        let call = super::Call { scope: HashMap::new(), outer: Vec::new(), returned: None, function: std::ptr::null() };
+        let call = super::Call {
+            scope: HashMap::new(),
+            outer: Vec::new(),
+            returned: None,
+            function: std::ptr::null(),
+            outermost: false,
+        };
         self.calls.push(call);
         self.block(&definition.body);
         let attributes = self.calls.pop().map(|call| call.scope).unwrap_or_default();
@@ -209,7 +215,7 @@ impl<'a> Machine<'a, '_> {
 
     /// One of several blocks, which one is not known: each from the same names, then joined. Blocks that leave are
     /// not joined with what follows.
-    fn either(&mut self, arms: &[&'a [Stmt]], _condition: TaintId) -> Flow {
+    fn either(&mut self, arms: &[&'a [Stmt]], condition: TaintId) -> Flow {
         match arms {
             [] => return Flow::Next,
             [only] => return self.block(only),
@@ -217,7 +223,9 @@ impl<'a> Machine<'a, '_> {
         }
         let before = self.call_mut().scope.clone();
         let (mut after, mut left) = (None, None);
+        let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
         self.uncertain += 1;
+        self.by_loss += usize::from(by_loss);
         for arm in arms {
             self.call_mut().scope = before.clone();
             let flow = self.block(arm);
@@ -236,6 +244,7 @@ impl<'a> Machine<'a, '_> {
             }
         }
         self.uncertain -= 1;
+        self.by_loss -= usize::from(by_loss);
         match (after, left) {
             (Some(scope), _) => {
                 self.call_mut().scope = scope;
@@ -299,6 +308,13 @@ impl<'a> Machine<'a, '_> {
         };
         let added = Value { kind: added.kind, taint };
         if let Expr::Subscript(subscript) = &*stmt.target {
+            // `tables[order] += counts`
+            if self.counts_tokens(added.taint)
+                && let Kind::Object(id) = self.value(&stmt.target).kind
+            {
+                self.learn_table(id, added.taint);
+                return;
+            }
             self.write_subscript(subscript, &added, true);
             return;
         }
@@ -389,9 +405,16 @@ impl<'a> Machine<'a, '_> {
     fn write_subscript(&mut self, subscript: &'a ast::ExprSubscript, value: &Value<'a>, added: bool) {
         let holder = self.value(&subscript.value);
         let index = self.value(&subscript.slice);
-        let Kind::Object(id) = holder.kind else { return };
         let (of_value, of_index) = (self.taint(value), self.taint(&index));
+        let of_value = self.chosen(of_value);
         let key = self.taints.flags(of_index);
+        let Kind::Object(id) = holder.kind else {
+            if matches!(holder.kind, Kind::Unknown) {
+                let of_value = if added { of_value } else { self.scored(of_value) };
+                self.write_into(&subscript.value, holder, of_value);
+            }
+            return;
+        };
         let by_slice = matches!(&*subscript.slice, Expr::Slice(_) | Expr::Tuple(_));
         if key.any(Flags::VAL.with(Flags::TRAIN)) && !by_slice && (added || key.has(Flags::HASHED)) {
             let data = self.taints.union(of_index, of_value);
@@ -405,6 +428,28 @@ impl<'a> Machine<'a, '_> {
         } else if matches!(self.heap.get(id).role, Role::List | Role::Dict) {
             self.put(id, value.clone());
         }
+    }
+
+    /// Writes into a value that is no object of its own, such as the copy of a tensor: its name then stands for both.
+    fn write_into(&mut self, place: &'a Expr, holder: Value<'a>, taint: TaintId) {
+        let taint = self.taints.union(holder.taint, taint);
+        let both = Value { kind: holder.kind, taint: self.taints.as_number(taint) };
+        match place {
+            Expr::Name(name) if self.call_mut().scope.contains_key(name.id.as_str()) => {
+                self.bind(name.id.as_str(), both)
+            }
+            Expr::Attribute(_) => self.assign(place, both),
+            // `rows[index][slice] = value`
+            Expr::Subscript(outer) => self.write_subscript(outer, &both, false),
+            _ => {}
+        }
+    }
+
+    /// A loss that is only kept where a comparison of losses says so.
+    fn chosen(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        let is_loss = flags.any(Flags::LOSS.with(Flags::GOLD)) && flags.has(Flags::VAL);
+        if self.by_loss > 0 && is_loss { self.taints.with(taint, Flags::CHOSEN_BY_LOSS) } else { taint }
     }
 
     /// A table takes up what its keys and counts are made of.
@@ -428,12 +473,33 @@ impl<'a> Machine<'a, '_> {
         object.element = Some(element);
     }
 
+    /// A value that is put away: a loss becomes a score.
+    fn kept(&mut self, value: Value<'a>) -> Value<'a> {
+        if matches!(value.kind, Kind::Object(_) | Kind::Tuple(_)) {
+            return value;
+        }
+        Value { taint: self.scored(value.taint), kind: value.kind }
+    }
+
     /// `list.append(value)`.
     pub(super) fn append(&mut self, id: super::ObjectId, value: Value<'a>) {
         let known = self.loops.is_empty() && self.uncertain == 0;
-        let taint = self.taint(&value);
-        let taint = self.scored(taint);
+        let (value, taint) = match &value.kind {
+            // Each member of a tuple is kept as what it is.
+            Kind::Tuple(items) => {
+                let items = items.to_vec();
+                let items: Vec<Value<'a>> = items.into_iter().map(|item| self.kept(item)).collect();
+                let value = Value { kind: Kind::Tuple(items.into()), taint: value.taint };
+                let taint = self.taint(&value);
+                (value, taint)
+            }
+            _ => {
+                let taint = self.taint(&value);
+                (value, self.scored(taint))
+            }
+        };
         self.pour(id, taint);
+        let taint = if matches!(value.kind, Kind::Tuple(_)) { value.taint } else { taint };
         let object = self.heap.get_mut(id);
         match &mut object.items {
             Some(items) if known && items.len() < 64 => items.push(value),

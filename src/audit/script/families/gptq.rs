@@ -1,0 +1,70 @@
+//! Calibration on training tokens after the training clock has stopped (GPTQ): it is training time, unless the clock
+//! stopped early enough to leave room for it.
+
+use super::super::taint::Flags;
+use super::super::trace::{Action, Event, Learner};
+use super::{Case, Family, Lead, step};
+use crate::report::Confidence;
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "calibration-after-training",
+    about: "Nothing reads training tokens once the training clock has run out.",
+    rules: &["time-gptq-train-data"],
+    run,
+};
+
+/// Seconds of training on the contest's machine (README of the contest).
+const TRAINING_SECONDS: f64 = 600.0;
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    let events = &case.trace.events;
+    let Some(last) = events.iter().rposition(|event| trains(case, event)) else { return Vec::new() };
+    // Where the clock is not known to run to the end, time may be left for the calibration.
+    let Some(stop) = clock(events.get(..last).unwrap_or_default(), events.get(last)) else { return Vec::new() };
+    let read = |event: &&Event| match &event.action {
+        Action::Forward { data } => {
+            let flags = case.taints.flags(*data);
+            flags.has(Flags::TRAIN) && !flags.any(Flags::VAL.with(Flags::GENERATED))
+        }
+        _ => false,
+    };
+    // The call of the model itself, not those of its layers.
+    let after = events.iter().skip(last + 1).filter(read);
+    let Some(event) = after.min_by_key(|event| event.place.path.len()) else { return Vec::new() };
+    let (confidence, because) = case.confidence(event);
+    vec![Lead {
+        rule: "time-gptq-train-data",
+        confidence: confidence.min(Confidence::Medium),
+        message: "the model is run on training tokens after the training loop, whose clock allows the full 600 s"
+            .to_owned(),
+        because: format!("{because}; how long it takes is not known"),
+        steps: vec![
+            step(event, "the model is run on training tokens"),
+            step(stop, "the training loop stops by this limit"),
+        ],
+        clears: "stop training early by the time that calibration takes, or calibrate on text the model generates",
+    }]
+}
+
+/// Whether the event is a step on training tokens.
+fn trains(case: &Case<'_>, event: &Event) -> bool {
+    let Action::Update { learner: Learner::Gradient, data } = &event.action else { return false };
+    let flags = case.taints.flags(*data);
+    flags.has(Flags::TRAIN) && !flags.has(Flags::VAL)
+}
+
+/// The comparison with the clock in the training loop, where every one there is known and allows the whole time.
+fn clock<'a>(before: &'a [Event], last: Option<&'a Event>) -> Option<&'a Event> {
+    let training = last?.place.loops.first()?.entered;
+    let within = before.iter().filter(|event| event.place.loops.first().is_some_and(|stamp| stamp.entered == training));
+    let mut stop = None;
+    for event in within {
+        match event.action {
+            Action::Clock { seconds: Some(seconds) } if seconds >= TRAINING_SECONDS => stop = Some(event),
+            Action::Clock { .. } => return None,
+            _ => {}
+        }
+    }
+    stop
+}

@@ -1,0 +1,178 @@
+//! The audit of a script, over made-up ones: what a bad one does is found at the line that does it, and neither a good
+//! one nor one that only looks bad has a lead. Nothing that a script says, or is, makes the audit fail.
+
+use std::time::{Duration, Instant};
+
+use caddie::audit::script::{Audit, Examined, Subject, audit, examine};
+use caddie::code::Alone;
+use caddie::code::python::Module;
+use caddie::report::Confidence;
+use caddie::rulebook::Rulebook;
+use camino::Utf8Path;
+
+/// Which rule each bad script is about, and what stands in a line of the steps.
+const BAD: &[(&str, &str, &str)] = &[
+    ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
+    ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
+    ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
+    ("adapt.bad.shadowed", "val-prequant-ttt", "optimizer.step()"),
+    ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
+    ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
+    ("chosen.bad.minimum", "c4-no-selection", "loss_sum +="),
+    ("chosen.bad.written_over", "c4-no-selection", "loss_sum +="),
+    ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
+    ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
+    ("target_key.bad.hashed_cache", "c2-target-key", "loss_sum +="),
+    ("target_key.bad.keys_in_tuples", "c2-target-key", "loss_sum +="),
+];
+
+/// No script takes longer, in a debug build on a busy machine.
+const BOUND: Duration = Duration::from_secs(60);
+
+fn examined(name: &str, source: &[u8]) -> Examined {
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    examine(Utf8Path::new(name), source, &Alone { file: name, source }, None, &rulebook)
+}
+
+/// The made-up scripts with their names without `.py`.
+fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit");
+    let mut found: Vec<(String, Vec<u8>)> = root
+        .read_dir_utf8()
+        .expect("the fixtures")
+        .filter_map(|entry| {
+            let path = entry.expect("an entry").into_path();
+            let name = path.file_name()?.strip_suffix(".py")?.to_owned();
+            Some((name, std::fs::read(&path).expect("a script")))
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+#[test]
+fn bad_scripts_have_a_lead_at_the_line_that_does_it() {
+    let bad = fixtures().into_iter().filter(|(name, _)| name.contains(".bad."));
+    let mut seen = Vec::new();
+    for (name, source) in bad {
+        let (_, rule, text) = BAD.iter().find(|(file, ..)| *file == name).unwrap_or_else(|| panic!("{name}: no row"));
+        let examined = examined(&name, &source);
+        assert!(examined.complete && examined.problems.is_empty(), "{name}: {:?}", examined.problems);
+        let index = examined.findings.iter().position(|finding| finding.rule == *rule);
+        let index = index.unwrap_or_else(|| panic!("{name}: no {rule} among {:?}", examined.findings));
+        let steps = &examined.paths[index];
+        assert!(steps.iter().any(|step| step.text.contains(text)), "{name}: {steps:?}");
+        let lines: Vec<&str> = std::str::from_utf8(&source).expect("text").lines().collect();
+        for step in steps {
+            let line = usize::try_from(step.line).expect("a line");
+            assert_eq!(lines[line - 1].trim(), step.text, "{name}");
+        }
+        seen.push(name);
+    }
+    assert_eq!(seen.len(), BAD.len(), "a row without a script: {seen:?}");
+}
+
+#[test]
+fn good_scripts_and_such_as_only_look_bad_have_none() {
+    let clean = fixtures().into_iter().filter(|(name, _)| !name.contains(".bad."));
+    for (name, source) in clean {
+        let examined = examined(&name, &source);
+        assert!(examined.complete && examined.problems.is_empty(), "{name}: {:?}", examined.problems);
+        // Only what was followed to a reported score can be called clean.
+        assert!(examined.scores > 0, "{name}: no score was recognised");
+        assert!(examined.findings.is_empty(), "{name}: {:?}", examined.findings);
+    }
+}
+
+#[test]
+fn what_is_no_script_is_a_problem_with_its_line() {
+    let deep = format!("x = 1\ny = {}1{}\n", "(".repeat(100_000), ")".repeat(100_000));
+    let minus = format!("x = 1\ny = {}1\n", "-".repeat(100_000));
+    let long = "x = 1 + 2  # a line\n".repeat(2_500_000);
+    let cases: &[(&str, &[u8], u64)] = &[
+        ("broken.py", b"x = 1\n\ndef f(:\n    pass\n", 3),
+        ("python2.py", b"import sys\nprint 'hello'\n", 2),
+        ("unfinished.py", b"x = 1\nif x:\n", 2),
+        ("binary.py", b"\x00\xff\xfe\x80 = \x01(\n", 1),
+        ("deep.py", deep.as_bytes(), 2),
+        ("minus.py", minus.as_bytes(), 2),
+        ("long.py", long.as_bytes(), 1),
+    ];
+    for (name, source, line) in cases {
+        let started = Instant::now();
+        let examined = examined(name, source);
+        let problem = examined.problems.first().unwrap_or_else(|| panic!("{name}: no problem"));
+        assert!(problem.line.abs_diff(*line) <= 1 && !problem.reason.is_empty(), "{name}: {problem}");
+        assert!(!examined.complete && examined.findings.is_empty(), "{name}: called followed");
+        assert!(started.elapsed() < BOUND, "{name}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn an_empty_script_has_nothing_to_say() {
+    for source in ["", "\n", "# nothing\n", "\u{feff}"] {
+        let examined = examined("empty.py", source.as_bytes());
+        assert!(examined.problems.is_empty() && examined.findings.is_empty(), "{source:?}: {:?}", examined.problems);
+        assert_eq!(examined.scores, 0);
+    }
+}
+
+/// A log claims a metric that the script reports only with a switch on: the switch was on, whatever its default.
+#[test]
+fn the_claimed_metric_shows_which_switch_was_on() {
+    let trap = fixtures().into_iter().find(|(name, _)| name == "target_key.trap.switched_off");
+    let source = String::from_utf8(trap.expect("the fixture").1).expect("text");
+    let last = source.lines().find(|line| line.contains("final_int8_zlib_roundtrip")).expect("the report");
+    let report = [
+        last,
+        "    if int(os.environ.get('OTHER_THING', '0')):",
+        "        print('another thing')",
+        "    if int(os.environ.get('NGRAM', '0')):",
+        "        print(f'final_cache val_bpb:{val_loss / math.log(2.0):.4f}')",
+    ];
+    let script = source.replace(last, &report.join("\n"));
+    let module = Module::parse(&script).expect("a script");
+    let leads = |metric| audit(&module, &Subject { metric, ..Subject::default() }).leads;
+    assert!(leads(None).is_empty() && leads(Some("final_int8_zlib_roundtrip")).is_empty());
+    let found = leads(Some("final_cache"));
+    assert!(found.iter().any(|lead| lead.rule == "c2-target-key"), "{found:?}");
+    assert!(found.iter().all(|lead| lead.confidence < Confidence::High), "{found:?}");
+    // Nothing is doubted for a metric that the script never reports.
+    assert!(leads(Some("of_another_script")).is_empty());
+}
+
+/// Code that would run for ever, call itself, or grow without end is followed within bounds.
+#[test]
+fn scripts_made_to_be_slow_are_given_up_within_bounds() {
+    let nest = |levels: usize, head: &str, last: &str| {
+        let mut text = String::new();
+        for level in 0..levels {
+            text.push_str(&format!("{}{head}\n", " ".repeat(level)));
+        }
+        text.push_str(&format!("{}{last}\n", " ".repeat(levels)));
+        text
+    };
+    let doubling: String =
+        (1..60).map(|n| format!("def f{n}(x):\n    return f{0}(x) + f{0}(x)\n", n - 1)).collect::<String>();
+    let long_sum = format!("x = {}1\n", "1 + ".repeat(200_000));
+    let cases = [
+        ("loops.py", nest(90, "for i in range(10):", "x = [i]")),
+        ("whiles.py", nest(90, "while unknown():", "x = 1")),
+        ("ifs.py", nest(90, "if unknown():", "x = 1")),
+        ("calls.py", format!("def f0(x):\n    return x\n{doubling}f59(1)\n")),
+        ("itself.py", "def f(x):\n    return f(f(x))\nf(1)\nclass A(A):\n    a = A\nA()\n".to_owned()),
+        ("lists.py", "x = []\nfor i in range(9):\n    x = [x, x]\n    x.append(x)\nprint(x)\n".to_owned()),
+        ("text.py", format!("x = 'ab'\n{}", "x = x + x\n".repeat(5_000))),
+        ("tuples.py", format!("x = (1, 2)\n{}print(x)\n", "x = (x, x)\n".repeat(60))),
+        ("sum.py", long_sum),
+        ("numbers.py", "x = 9223372036854775807 + 1\ny = -9223372036854775808 // -1\nz = 1 % 0\nw = 2 ** 9 ** 9\nfor i in range(-9223372036854775808, 9223372036854775807): pass\n".to_owned()),
+    ];
+    for (name, source) in &cases {
+        let started = Instant::now();
+        let Ok(module) = Module::parse(source) else { continue };
+        let Audit { leads, .. } = audit(&module, &Subject::default());
+        assert!(leads.is_empty(), "{name}: {leads:?}");
+        assert!(started.elapsed() < BOUND, "{name}: {:?}", started.elapsed());
+    }
+}
