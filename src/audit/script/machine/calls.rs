@@ -141,7 +141,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Whether a method of a model is being followed.
-    fn within_module(&self) -> bool {
+    pub(super) fn within_module(&self) -> bool {
         self.path.iter().any(|frame| frame.function.ends_with(".forward"))
     }
 

@@ -454,6 +454,11 @@ impl<'a> Machine<'a, '_> {
 
     /// A table takes up what its keys and counts are made of.
     pub(super) fn learn_table(&mut self, id: super::ObjectId, data: TaintId) {
+        // What a model scatters on its way (a router of experts) is an activation.
+        if self.within_module() {
+            self.pour(id, data);
+            return;
+        }
         let event = self.event(Action::Update { learner: Learner::Table, data });
         let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
         let before = self.heap.get(id).updates;
