@@ -28,7 +28,7 @@ fn a_script_that_learns_before_it_scores_is_shown_with_lines_calls_and_what_woul
     let (_, json) = audit(&[script, "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let text = std::fs::read_to_string(format!("{}/{script}", env!("CARGO_MANIFEST_DIR"))).expect("committed");
-    let step = &json["paths"][0][0];
+    let step = &json["scripts"][0]["paths"][0][0];
     let line = usize::try_from(step["line"].as_u64().expect("a line")).expect("fits");
     assert_eq!(text.lines().nth(line - 1).map(str::trim), step["text"].as_str(), "the excerpt is the line");
 }

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use caddie::audit::script::{Audit, Examined, Subject, audit, examine};
-use caddie::code::Alone;
+use caddie::audit::script::{Audit, Config, Examined, Subject, audit, examine};
 use caddie::code::python::Module;
+use caddie::code::{Alone, unwrap};
 use caddie::report::Confidence;
 use caddie::rulebook::Rulebook;
 use camino::Utf8Path;
@@ -31,7 +31,12 @@ const BOUND: Duration = Duration::from_secs(60);
 
 fn examined(name: &str, source: &[u8]) -> Examined {
     let rulebook = Rulebook::builtin().expect("the rulebook");
-    examine(Utf8Path::new(name), source, &Alone { file: name, source }, None, &rulebook)
+    examine(Utf8Path::new(name), &unwrap(source, name, &Alone { file: name, source }), None, &rulebook)
+}
+
+/// A script without a folder or a log.
+fn subject<'a>(rulebook: &'a Rulebook, metric: Option<&'a str>) -> Subject<'a> {
+    Subject { config: Config::default(), metric, rulebook, folder: None }
 }
 
 /// The made-up scripts with their names without `.py`.
@@ -133,7 +138,8 @@ fn the_claimed_metric_shows_which_switch_was_on() {
     ];
     let script = source.replace(last, &report.join("\n"));
     let module = Module::parse(&script).expect("a script");
-    let leads = |metric| audit(&module, &Subject { metric, ..Subject::default() }).leads;
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    let leads = |metric| audit(&module, &subject(&rulebook, metric)).leads;
     assert!(leads(None).is_empty() && leads(Some("final_int8_zlib_roundtrip")).is_empty());
     let found = leads(Some("final_cache"));
     assert!(found.iter().any(|lead| lead.rule == "c2-target-key"), "{found:?}");
@@ -168,10 +174,11 @@ fn scripts_made_to_be_slow_are_given_up_within_bounds() {
         ("sum.py", long_sum),
         ("numbers.py", "x = 9223372036854775807 + 1\ny = -9223372036854775808 // -1\nz = 1 % 0\nw = 2 ** 9 ** 9\nfor i in range(-9223372036854775808, 9223372036854775807): pass\n".to_owned()),
     ];
+    let rulebook = Rulebook::builtin().expect("the rulebook");
     for (name, source) in &cases {
         let started = Instant::now();
         let Ok(module) = Module::parse(source) else { continue };
-        let Audit { leads, .. } = audit(&module, &Subject::default());
+        let Audit { leads, .. } = audit(&module, &subject(&rulebook, None));
         assert!(leads.is_empty(), "{name}: {leads:?}");
         assert!(started.elapsed() < BOUND, "{name}: {:?}", started.elapsed());
     }

@@ -55,7 +55,7 @@ impl Outcome {
 }
 
 /// The gravest exit code of some failures.
-pub(super) fn exit_code(failures: &[Failure]) -> Option<u8> {
+pub(crate) fn exit_code(failures: &[Failure]) -> Option<u8> {
     failures.iter().map(|failure| failure.exit_code).max()
 }
 
@@ -77,7 +77,7 @@ pub fn verify_all(
 }
 
 /// Runs `work` on every folder in parallel and keeps their order.
-pub(super) fn each<T: Send>(
+pub(crate) fn each<T: Send>(
     folders: &[Utf8PathBuf],
     work: impl Fn(&Utf8Path) -> Result<T> + Sync,
 ) -> (Vec<T>, Vec<Failure>) {

@@ -6,10 +6,10 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::verify::FailOn;
-use crate::Result;
 use crate::audit::model::{self as audit, Audit, AuditOptions, SHORTEST, Search, TensorReport};
 use crate::error::exit;
 use crate::report::{Finding, one_line, thousands};
+use crate::{Error, Result};
 
 /// Tensors that plain output lists; JSON has every one.
 const MAX_TENSORS: usize = 60;
@@ -28,6 +28,7 @@ Examples:
   caddie audit checkpoint.pt --train data/fineweb_train_000001.bin --format json
   caddie audit records/track_10min_16mb/2026-05-01_Mine --explain-path
   caddie audit train_gpt.py
+  caddie audit records --format json
 
 --val and --train look for the longest run of a shard's tokens in the unpacked
 payload, read as integers of 8 to 64 bits and as floats. Tokens that are
@@ -42,9 +43,10 @@ Exit codes:
   1  findings
   2  a file that cannot be read")]
 pub struct AuditArgs {
-    /// A model file, a script (.py), or a records folder, whose script is followed as its log configured it
-    #[arg(value_name = "PATH")]
-    pub path: Utf8PathBuf,
+    /// A model file; or scripts (.py), records folders, whose scripts are followed as their logs configured them, or
+    /// folders of records folders
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<Utf8PathBuf>,
     /// A shard of the validation split whose tokens must not be in the file; may be repeated
     #[arg(long, value_name = "SHARD")]
     pub val: Vec<Utf8PathBuf>,
@@ -77,11 +79,14 @@ pub enum AuditFormat {
 /// # Errors
 /// When the file or a shard cannot be read.
 pub fn run(args: &AuditArgs) -> Result<u8> {
-    if super::audit_script::is_for_a_script(&args.path) {
+    if args.paths.iter().all(|path| super::audit_script::is_for_a_script(path)) {
         return super::audit_script::run(args);
     }
+    let [path] = args.paths.as_slice() else {
+        return Err(Error::Usage("give one model file at a time, or any number of scripts and folders".to_owned()));
+    };
     let options = AuditOptions { cap: args.cap, val: args.val.clone(), train: args.train.clone() };
-    let audit = audit::audit(&args.path, &options)?;
+    let audit = audit::audit(path, &options)?;
     match args.format {
         AuditFormat::Plain => super::print(&plain(&audit))?,
         // Plain structs with string keys always serialise.

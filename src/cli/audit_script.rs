@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
 
 use super::audit::{AuditArgs, AuditFormat};
 use crate::audit::script::{Examined, FAMILIES, Frame, examine};
-use crate::code::{Alone, InFolder, Script};
+use crate::checks::{find, walk};
+use crate::code::helpers::executed;
+use crate::code::{Alone, Script, unwrap};
 use crate::error::exit;
 use crate::folder::Folder;
 use crate::report::{one_line, thousands};
@@ -27,16 +30,35 @@ pub(super) fn run(args: &AuditArgs) -> Result<u8> {
         return Err(Error::Usage("--val and --train search a model file; a script holds no weights".to_owned()));
     }
     let rulebook = Rulebook::builtin()?;
-    let examined = if args.path.is_dir() { of_folder(&args.path, &rulebook)? } else { of_file(&args.path, &rulebook)? };
+    let (files, folders): (Vec<_>, Vec<_>) = args.paths.iter().cloned().partition(|path| path.is_file());
+    let mut found = find::find(&folders);
+    let paths: Vec<Utf8PathBuf> = files.into_iter().chain(found.folders).collect();
+    let one = |path: &Utf8Path| if path.is_dir() { of_folder(path, &rulebook) } else { of_file(path, &rulebook) };
+    let (scripts, mut failures) = walk::each(&paths, one);
+    failures.append(&mut found.failures);
+    for failure in &failures {
+        eprintln!("error: {}", super::shown(&failure.to_string()));
+    }
     match args.format {
-        AuditFormat::Plain => super::print(&plain(&examined, args.explain_path))?,
+        AuditFormat::Plain => {
+            let texts: Vec<String> = scripts.iter().map(|examined| plain(examined, args.explain_path)).collect();
+            super::print(&texts.join("\n"))?;
+        }
         // Plain structs with string keys always serialise.
         AuditFormat::Json => {
-            let text = serde_json::to_string_pretty(&examined).unwrap_or_else(|_| "{}".to_owned());
+            let text = serde_json::to_string_pretty(&Scripts { scripts: &scripts }).unwrap_or_else(|_| "{}".to_owned());
             super::print(&format!("{text}\n"))?;
         }
     }
-    Ok(if args.fail_on.reached(examined.worst()) { exit::FINDINGS } else { exit::OK })
+    let worst = scripts.iter().filter_map(Examined::worst).max();
+    let findings = if args.fail_on.reached(worst) { exit::FINDINGS } else { exit::OK };
+    Ok(walk::exit_code(&failures).unwrap_or(findings))
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Scripts<'a> {
+    scripts: &'a [Examined],
 }
 
 fn of_file(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
@@ -44,19 +66,17 @@ fn of_file(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
     let name = path.file_name().unwrap_or_default();
     let script = Script::read(folder, Utf8Path::new(name))?;
     let source = script.text.as_bytes();
-    Ok(examine(path, source, &Alone { file: name, source }, None, rulebook))
+    let unwrapped = unwrap(source, name, &Alone { file: name, source });
+    Ok(examine(path, &unwrapped, None, rulebook))
 }
 
 fn of_folder(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
     let folder = Folder::read(path)?;
-    let counted = folder.script.as_ref().map(|script| &script.path);
-    let script = folder.code.iter().find(|code| Some(&code.path) == counted);
-    let Some(script) = script else {
+    let (Some(script), Some(executed)) = (&folder.script, executed(&folder)) else {
         return Err(Error::unreadable(path, "no script in it; give a records folder, a .py file or a model file"));
     };
-    let siblings = InFolder { root: &folder.path, files: &folder.files };
-    let shown: Utf8PathBuf = folder.path.join(&script.path);
-    Ok(examine(&shown, script.text.as_bytes(), &siblings, folder.runs.official.first(), rulebook))
+    let shown = folder.path.join(&script.path);
+    Ok(examine(&shown, &executed.unwrapped, Some(&folder), rulebook))
 }
 
 fn plain(examined: &Examined, explain_path: bool) -> String {

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{Config, Frame, Lead, Subject, audit};
 use crate::checks::finding_on;
+use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
-use crate::code::{Siblings, unwrap};
-use crate::folder::RunLog;
+use crate::folder::Folder;
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::Rulebook;
 
@@ -54,15 +54,10 @@ impl Examined {
     }
 }
 
-/// Audits the script `source`, called `path`, as `run` configured it. Nothing is executed.
-pub fn examine(
-    path: &Utf8Path,
-    source: &[u8],
-    siblings: &dyn Siblings,
-    run: Option<&RunLog>,
-    rulebook: &Rulebook,
-) -> Examined {
-    let unwrapped = unwrap(source, path.as_str(), siblings);
+/// Audits the script at `path`, unwrapped; as the first of the folder's runs configured it, where it came in a folder.
+/// Nothing is executed.
+pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
+    let run = folder.and_then(|folder| folder.runs.official.first());
     let text = String::from_utf8_lossy(&unwrapped.source);
     let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
     let mut examined = Examined {
@@ -78,7 +73,8 @@ pub fn examine(
     };
     match Module::parse(&text) {
         Ok(module) => {
-            let subject = Subject { config, metric: run.and_then(|run| run.metric.as_deref()) };
+            let metric = run.and_then(|run| run.metric.as_deref());
+            let subject = Subject { config, metric, rulebook, folder };
             let found = audit(&module, &subject);
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {

@@ -17,15 +17,21 @@ pub use families::{FAMILIES, Family, Lead, Step};
 pub use trace::Frame;
 
 use crate::code::python::Module;
+use crate::folder::Folder;
+use crate::rulebook::Rulebook;
 use machine::{Doubts, Followed};
 
 /// What is known about a script beside its source.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Subject<'a> {
     /// The configuration of the run whose score is claimed; empty where no log states it.
     pub config: Config,
     /// The claimed metric as the log names it.
     pub metric: Option<&'a str>,
+    /// Limits and lists that the families compare with.
+    pub rulebook: &'a Rulebook,
+    /// The folder that the script was shipped in, where it came in one.
+    pub folder: Option<&'a Folder>,
 }
 
 /// What an audit found.
@@ -63,12 +69,7 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
 /// Follows `module` and lets every family judge what it would do.
 pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
     let Followed { trace, taints, .. } = follow_to(module, subject);
-    let case = families::Case {
-        trace: &trace,
-        taints: &taints,
-        metric: subject.metric,
-        configured: !subject.config.is_empty(),
-    };
+    let case = families::Case { module, trace: &trace, taints: &taints, subject };
     let leads = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
     Audit { leads, complete: trace.complete, scores: case.scores().len() }
 }

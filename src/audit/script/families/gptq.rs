@@ -14,14 +14,11 @@ pub const FAMILY: Family = Family {
     run,
 };
 
-/// Seconds of training on the contest's machine (README of the contest).
-const TRAINING_SECONDS: f64 = 600.0;
-
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let events = &case.trace.events;
     let Some(last) = events.iter().rposition(|event| trains(case, event)) else { return Vec::new() };
     // Where the clock is not known to run to the end, time may be left for the calibration.
-    let Some(stop) = clock(events.get(..last).unwrap_or_default(), events.get(last)) else { return Vec::new() };
+    let Some(stop) = clock(case, events.get(..last).unwrap_or_default(), events.get(last)) else { return Vec::new() };
     let read = |event: &&Event| match &event.action {
         Action::Forward { data } => {
             let flags = case.taints.flags(*data);
@@ -36,8 +33,10 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     vec![Lead {
         rule: "time-gptq-train-data",
         confidence: confidence.min(Confidence::Medium),
-        message: "the model is run on training tokens after the training loop, whose clock allows the full 600 s"
-            .to_owned(),
+        message: format!(
+            "the model is run on training tokens after the training loop, whose clock allows the full {} s",
+            case.subject.rulebook.limits.train_seconds
+        ),
         because: format!("{because}; how long it takes is not known"),
         steps: vec![
             step(event, "the model is run on training tokens"),
@@ -55,13 +54,14 @@ fn trains(case: &Case<'_>, event: &Event) -> bool {
 }
 
 /// The comparison with the clock in the training loop, where every one there is known and allows the whole time.
-fn clock<'a>(before: &'a [Event], last: Option<&'a Event>) -> Option<&'a Event> {
+fn clock<'a>(case: &Case<'_>, before: &'a [Event], last: Option<&'a Event>) -> Option<&'a Event> {
+    let limit = case.subject.rulebook.limits.train_seconds;
     let training = last?.place.loops.first()?.entered;
     let within = before.iter().filter(|event| event.place.loops.first().is_some_and(|stamp| stamp.entered == training));
     let mut stop = None;
     for event in within {
         match event.action {
-            Action::Clock { seconds: Some(seconds) } if seconds >= TRAINING_SECONDS => stop = Some(event),
+            Action::Clock { seconds: Some(seconds) } if seconds >= limit => stop = Some(event),
             Action::Clock { .. } => return None,
             _ => {}
         }

@@ -7,19 +7,19 @@ mod target_key;
 
 use std::collections::BTreeMap;
 
+use super::Subject;
 use super::taint::{Flags, Taints};
 use super::trace::{Action, Event, Frame, Trace};
+use crate::code::python::Module;
 use crate::report::Confidence;
 
 /// What a family is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
+    pub module: &'a Module,
     pub trace: &'a Trace,
     pub taints: &'a Taints,
-    /// The metric that is claimed, as the log names it: `final_int8_ttt_lora_exact`.
-    pub metric: Option<&'a str>,
-    /// Whether the configuration is that of a run; else the script's defaults stand.
-    pub configured: bool,
+    pub subject: &'a Subject<'a>,
 }
 
 /// One family.
@@ -95,7 +95,7 @@ impl Case<'_> {
         let claimed = |metric: &str| -> Vec<_> {
             all.iter().filter(|(_, text, _)| text.split([' ', ':']).next() == Some(metric)).copied().collect()
         };
-        match self.metric.map(claimed) {
+        match self.subject.metric.map(claimed) {
             Some(claimed) if !claimed.is_empty() => claimed,
             // Bits per byte under another name than the contest's are those of a diagnostic.
             _ if all.iter().any(|(_, text, _)| text.contains("val_bpb")) => {
@@ -133,7 +133,7 @@ impl Case<'_> {
             (Confidence::Low, "the script was not followed to its end".to_owned())
         } else if event.place.uncertain {
             (Confidence::Medium, "it lies under a condition whose value is not known".to_owned())
-        } else if !self.configured {
+        } else if self.subject.config.is_empty() {
             (Confidence::Medium, "no log states the configuration: the script's defaults are supposed".to_owned())
         } else {
             (Confidence::High, "it is reached with the configuration of the run".to_owned())

@@ -1,12 +1,10 @@
 //! What functions of libraries do to what is followed. What is not listed here returns a number made of its arguments.
 
-use std::rc::Rc;
-
 use super::super::taint::{Flags, TaintId};
-use super::super::trace::{Action, Learner, Outside};
-use super::super::value::{HOLE, Kind, Object, ObjectId, Role, Value};
+use super::super::trace::{Action, Outside};
+use super::super::value::{Kind, Object, ObjectId, Role, Value};
 use super::Machine;
-use super::calls::{Arguments, PARAMETERS};
+use super::calls::Arguments;
 
 impl<'a> Machine<'a, '_> {
     /// Calls the library function of this full name.
@@ -209,32 +207,6 @@ impl<'a> Machine<'a, '_> {
         Value { kind, taint }
     }
 
-    /// Data that a text names.
-    pub(super) fn named_data(&mut self, taint: TaintId, text: &str) -> TaintId {
-        let text = text.to_ascii_lowercase();
-        let mut flags = Flags::default();
-        if ["fineweb_val", "val_files", "val_pattern", "_val_*", "val_data"].iter().any(|name| text.contains(name)) {
-            flags = flags.with(Flags::VAL);
-        }
-        if ["fineweb_train", "train_files", "train_pattern", "_train_*"].iter().any(|name| text.contains(name)) {
-            flags = flags.with(Flags::TRAIN);
-        }
-        self.taints.with(taint, flags)
-    }
-
-    /// The data that a path leads to.
-    pub(super) fn at_path(&mut self, path: &Value<'a>) -> TaintId {
-        let mut taint = self.taint(path);
-        if let Some(text) = path.text() {
-            let text: Rc<str> = text.into();
-            if let Some(written) = self.files.get(&text).copied() {
-                taint = self.taints.union(taint, written);
-            }
-            taint = self.named_data(taint, &text);
-        }
-        taint
-    }
-
     fn converted(&mut self, to: &str, arguments: &Arguments<'a>) -> Value<'a> {
         let Some(value) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
         let taint = self.taint(value);
@@ -260,169 +232,6 @@ impl<'a> Machine<'a, '_> {
             },
         };
         Value { kind: kind.unwrap_or(Kind::Unknown), taint }
-    }
-
-    fn range(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let taint = self.given(arguments);
-        let taint = self.as_position(taint);
-        let int = |index: usize| match arguments.positional.get(index).map(|value| &value.kind) {
-            Some(Kind::Int(int)) => Some(*int),
-            _ => None,
-        };
-        let (start, stop, step) = match arguments.positional.len() {
-            0 | 1 => (Some(0), int(0), Some(1)),
-            2 => (int(0), int(1), Some(1)),
-            _ => (int(0), int(1), int(2)),
-        };
-        let len = match (start, stop, step) {
-            (Some(start), Some(stop), Some(step)) if step > 0 => {
-                u64::try_from(stop.saturating_sub(start).max(0)).ok().map(|span| span.div_ceil(step.unsigned_abs()))
-            }
-            _ => None,
-        };
-        Value { kind: Kind::Range { start, len }, taint }
-    }
-
-    /// A list in which one value stands for all.
-    pub(super) fn list_of(&mut self, element: Value<'a>) -> Value<'a> {
-        let taint = self.taint(&element);
-        let list = self.new_object(Role::List, taint);
-        if let Some(id) = list.object() {
-            self.heap.get_mut(id).element = Some(element);
-        }
-        list
-    }
-
-    fn enumerated(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let Some(iterable) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
-        let members = self.members(iterable).each;
-        let known = iterable.object().is_some_and(|id| self.heap.get(id).items.is_some());
-        let pairs: Vec<Value<'a>> = members
-            .into_iter()
-            .enumerate()
-            .map(|(index, member)| {
-                let index = if known { i64::try_from(index).map_or(Kind::Unknown, Kind::Int) } else { Kind::Unknown };
-                Value::of(Kind::Tuple(Rc::from(vec![Value::of(index), member])))
-            })
-            .collect();
-        self.list_from(pairs, known)
-    }
-
-    fn zipped(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let columns: Vec<Vec<Value<'a>>> = arguments.positional.iter().map(|value| self.members(value).each).collect();
-        let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
-        let pairs = (0..rows).map(|row| {
-            let items: Vec<Value<'a>> = columns.iter().map(|column| column[row].clone()).collect();
-            Value::of(Kind::Tuple(items.into()))
-        });
-        let pairs = pairs.collect();
-        self.list_from(pairs, false)
-    }
-
-    fn list_from(&mut self, items: Vec<Value<'a>>, known: bool) -> Value<'a> {
-        let taints: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
-        let content = self.taints.all(taints);
-        let list = self.new_object(Role::List, content);
-        if let Some(id) = list.object() {
-            let object = self.heap.get_mut(id);
-            if known {
-                object.items = Some(items);
-            } else {
-                object.element = items.into_iter().next_back();
-            }
-        }
-        list
-    }
-
-    fn copied(&mut self, how: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        let Some(value) = arguments.positional.first() else { return self.list_from(Vec::new(), true) };
-        match &value.kind {
-            Kind::Object(id) if matches!(self.heap.get(*id).role, Role::List) => {
-                let mut object = self.heap.get(*id).clone();
-                if matches!(how, "sorted" | "reversed" | "set") {
-                    object.element = object.element.or_else(|| object.items.as_ref()?.last().cloned());
-                    object.items = None;
-                }
-                self.allocate(object)
-            }
-            Kind::Tuple(items) => self.list_from(items.to_vec(), true),
-            Kind::Range { .. } => value.clone(),
-            _ => {
-                let members = self.members(value).each;
-                self.list_from(members, false)
-            }
-        }
-    }
-
-    fn joined(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let taint = self.given(arguments);
-        let parts = arguments.positional.iter().map(|part| match &part.kind {
-            Kind::Text(text) => text.to_string(),
-            _ => HOLE.to_string(),
-        });
-        let text = parts.collect::<Vec<_>>().join("/");
-        let taint = self.named_data(taint, &text);
-        Value { kind: Kind::Text(text.into()), taint }
-    }
-
-    fn globbed(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let Some(pattern) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
-        let taint = self.at_path(pattern);
-        let member = Value { kind: pattern.kind.clone(), taint };
-        self.list_of(member)
-    }
-
-    fn opened(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let Some(path) = arguments.get(0, "file") else { return Value::unknown(TaintId::NONE) };
-        let content = self.at_path(path);
-        let file = self.new_object(Role::File, content);
-        if let Some(id) = file.object() {
-            self.heap.get_mut(id).attributes.insert("name".into(), path.clone());
-        }
-        file
-    }
-
-    /// Something read from a file.
-    fn loaded(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let content = match arguments.positional.first() {
-            Some(source) => self.at_path(source),
-            None => self.given(arguments),
-        };
-        self.new_object(Role::Tensor, content)
-    }
-
-    /// `torch.save(value, where)`.
-    fn saved(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        if let (Some(value), Some(place)) = (arguments.positional.first(), arguments.positional.get(1)) {
-            let mut taint = self.taint(value);
-            if let Some(id) = value.object() {
-                let within = self.updates_within(id);
-                taint = self.taints.union(taint, within);
-            }
-            self.write_to(&place.clone(), taint);
-        }
-        Value::of(Kind::None)
-    }
-
-    /// Content that goes to a file or a path.
-    pub(super) fn write_to(&mut self, place: &Value<'a>, taint: TaintId) {
-        let taint = self.taints.as_number(taint);
-        match &place.kind {
-            Kind::Object(id) => {
-                self.pour(*id, taint);
-                if let Some(path) = self.heap.get(*id).attributes.get("name").and_then(Value::text) {
-                    self.write_path(path.into(), taint);
-                }
-            }
-            Kind::Text(path) => self.write_path(path.clone(), taint),
-            _ => {}
-        }
-    }
-
-    fn write_path(&mut self, path: Rc<str>, taint: TaintId) {
-        let before = self.files.get(&path).copied().unwrap_or(TaintId::NONE);
-        let after = if self.uncertain > 0 { self.taints.union(before, taint) } else { taint };
-        self.files.insert(path, after);
     }
 
     /// A copy is another object with the same state.
@@ -481,56 +290,6 @@ impl<'a> Machine<'a, '_> {
             _ => TaintId::NONE,
         };
         self.new_object(Role::Tensor, content)
-    }
-
-    /// `torch.autograd.grad(loss, parameters)`: a gradient, and what it is taken for will be changed by it.
-    fn gradient(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        let Some(loss) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
-        let data = self.taint(loss);
-        let data = self.taints.as_number(data);
-        if let Some(parameters) = arguments.get(1, "inputs") {
-            let objects = self.objects_of(&parameters.clone());
-            self.update_objects(&objects, data);
-        }
-        let taint = self.taints.with(data, Flags::GRADIENT);
-        Value::unknown(taint)
-    }
-
-    /// An update of these objects with the help of `data`.
-    pub(super) fn update_objects(&mut self, objects: &[u32], data: TaintId) {
-        let event = self.event(Action::Update { learner: Learner::Gradient, data });
-        let update = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
-        for object in objects {
-            let id = ObjectId(*object);
-            let before = self.heap.get(id).updates;
-            let after = self.taints.union(before, update);
-            self.heap.get_mut(id).updates = after;
-        }
-    }
-
-    /// A step of an optimiser.
-    pub(super) fn optimizer_step(&mut self, id: ObjectId) {
-        let owned = self.heap.get(id).attributes.get(PARAMETERS).map(|value| value.taint);
-        let objects = owned.map(|taint| self.taints.get(taint).objects.clone()).unwrap_or_default();
-        let data = self.gradients;
-        self.update_objects(&objects, data);
-    }
-
-    /// Counts that are added under keys made of tokens.
-    pub(super) fn table_update(
-        &mut self,
-        table: Option<&Value<'a>>,
-        key: Option<&Value<'a>>,
-        arguments: &Arguments<'a>,
-    ) {
-        let Some(id) = table.and_then(Value::object) else { return };
-        let of_key = key.map_or(TaintId::NONE, |key| key.taint);
-        let data = self.given(arguments);
-        if self.taints.flags(of_key).any(Flags::VAL.with(Flags::TRAIN)) {
-            self.learn_table(id, data);
-        } else {
-            self.pour(id, data);
-        }
     }
 }
 

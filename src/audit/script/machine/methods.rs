@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
-use super::super::value::{HOLE, Kind, ObjectId, Role, Value};
+use super::super::value::{Kind, ObjectId, Role, Value};
 use super::Machine;
 use super::calls::{Arguments, POSITIONS};
 
@@ -40,65 +40,6 @@ impl<'a> Machine<'a, '_> {
                 }
             }
             _ => self.value_method(receiver, name, arguments),
-        }
-    }
-
-    fn text_method(&mut self, receiver: &Value<'a>, text: &str, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        match name {
-            "glob" | "rglob" => {
-                let pattern = arguments.positional.first().and_then(Value::text).unwrap_or("*");
-                let path: Rc<str> = format!("{text}/{pattern}").into();
-                let path = Value { kind: Kind::Text(path), taint: receiver.taint };
-                let taint = self.at_path(&path);
-                self.list_of(Value { kind: path.kind, taint })
-            }
-            "read_bytes" | "read_text" => {
-                let taint = self.at_path(receiver);
-                Value::unknown(taint)
-            }
-            "write_bytes" | "write_text" => {
-                let taint = self.given(arguments);
-                self.write_to(receiver, taint);
-                Value::of(Kind::None)
-            }
-            "open" => {
-                let positional =
-                    std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
-                self.library("open", &Arguments { positional, named: Vec::new() })
-            }
-            "lower" => Value { kind: Kind::Text(text.to_lowercase().into()), taint: receiver.taint },
-            "upper" => Value { kind: Kind::Text(text.to_uppercase().into()), taint: receiver.taint },
-            "strip" => Value { kind: Kind::Text(text.trim().into()), taint: receiver.taint },
-            "resolve" | "expanduser" | "absolute" | "rstrip" | "lstrip" => receiver.clone(),
-            "split" if !text.contains(HOLE) => {
-                let separator = arguments.positional.first().and_then(Value::text);
-                let parts: Vec<Value<'a>> = match separator {
-                    Some(separator) if !separator.is_empty() => {
-                        text.split(separator).map(|part| Value::of(Kind::Text(part.into()))).collect()
-                    }
-                    _ => text.split_whitespace().map(|part| Value::of(Kind::Text(part.into()))).collect(),
-                };
-                let list = self.new_object(Role::List, receiver.taint);
-                if let Some(id) = list.object() {
-                    self.heap.get_mut(id).items = Some(parts);
-                }
-                list
-            }
-            "startswith" | "endswith" if !text.contains(HOLE) => {
-                let part = arguments.positional.first().and_then(Value::text);
-                let found =
-                    part.map(|part| if name == "endswith" { text.ends_with(part) } else { text.starts_with(part) });
-                Value { kind: found.map_or(Kind::Unknown, Kind::Bool), taint: receiver.taint }
-            }
-            "format" | "replace" | "join" => {
-                let given = self.given(arguments);
-                let taint = self.taints.union(given, receiver.taint);
-                Value { kind: Kind::Text(format!("{text}{HOLE}").into()), taint }
-            }
-            _ => {
-                let given = self.given(arguments);
-                Value::unknown(self.taints.union(given, receiver.taint))
-            }
         }
     }
 
@@ -212,58 +153,6 @@ impl<'a> Machine<'a, '_> {
                 receiver.clone()
             }
             _ => self.value_method(receiver, name, arguments),
-        }
-    }
-
-    fn dict_view(&mut self, id: ObjectId, receiver: &Value<'a>, name: &str) -> Value<'a> {
-        let object = self.heap.get(id);
-        let known: Vec<(Rc<str>, Value<'a>)> =
-            object.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        let element = object.element.clone();
-        let held = self.taint(receiver);
-        let mut members: Vec<(Kind<'a>, Value<'a>)> =
-            known.into_iter().map(|(key, value)| (Kind::Text(key), value)).collect();
-        members.sort_by(|(a, _), (b, _)| match (a, b) {
-            (Kind::Text(a), Kind::Text(b)) => a.cmp(b),
-            _ => std::cmp::Ordering::Equal,
-        });
-        if members.is_empty() || element.is_some() {
-            members.push((Kind::Unknown, element.unwrap_or_else(|| Value::unknown(held))));
-        }
-        let members = members.into_iter().map(|(key, value)| match name {
-            "keys" => Value::of(key),
-            "values" => value,
-            _ => Value::of(Kind::Tuple(Rc::from(vec![Value::of(key), value]))),
-        });
-        let members: Vec<Value<'a>> = members.collect();
-        let list = self.new_object(Role::List, held);
-        if let Some(list) = list.object() {
-            let object = self.heap.get_mut(list);
-            if members.len() > 1 {
-                object.items = Some(members);
-            } else {
-                object.element = members.into_iter().next();
-            }
-        }
-        list
-    }
-
-    fn dict_get(&mut self, id: ObjectId, receiver: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
-        let key = arguments.positional.first();
-        let found = key.and_then(Value::text).and_then(|key| self.heap.get(id).attributes.get(key).cloned());
-        if let Some(value) = found {
-            return value;
-        }
-        let (held, of_key) = (self.taint(receiver), key.map_or(TaintId::NONE, |key| key.taint));
-        let mut taint = self.taints.union(held, of_key);
-        let key = self.taints.flags(of_key);
-        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
-            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
-        }
-        let element = self.heap.get(id).element.clone();
-        match element.or_else(|| arguments.positional.get(1).cloned()) {
-            Some(element) => Value { taint: self.taints.union(taint, element.taint), kind: element.kind },
-            None => Value::unknown(taint),
         }
     }
 

@@ -1,0 +1,237 @@
+//! Operators: arithmetic folded, hashes of tokens, comparisons of losses and of the clock.
+
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
+use super::super::value::{HOLE, Kind, Value};
+use super::Machine;
+use crate::code::python::ast::{self, CmpOp, Expr, Operator};
+
+impl<'a> Machine<'a, '_> {
+    /// Chains of operators are walked from the left, not recursed into.
+    pub(super) fn operators(&mut self, expr: &'a Expr) -> Value<'a> {
+        let mut rights = Vec::new();
+        let mut left = expr;
+        while let Expr::BinOp(binary) = left {
+            rights.push((binary.op, &*binary.right));
+            left = &binary.left;
+        }
+        let mut value = self.value(left);
+        while let Some((op, right)) = rights.pop() {
+            let right = self.value(right);
+            value = self.arithmetic(op, &value, &right);
+        }
+        value
+    }
+
+    /// `left op right`.
+    pub(super) fn arithmetic(&mut self, op: Operator, left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
+        let (of_left, of_right) = (self.taint(left), self.taint(right));
+        let taint = self.taints.union(of_left, of_right);
+        let taint = self.taints.as_number(taint);
+        if let Some(kind) = folded(op, &left.kind, &right.kind) {
+            return Value { kind, taint };
+        }
+        // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
+        if matches!(op, Operator::BitXor) {
+            let hashed = self.hashed(taint);
+            // The hash of a context, and one token more: an entry of the table for that token alone.
+            let of_hash =
+                self.taints.flags(of_left).has(Flags::HASHED) && !self.taints.flags(of_right).has(Flags::HASHED);
+            let token = self.taints.flags(of_right).any(Flags::VAL.with(Flags::TRAIN));
+            return Value::unknown(if of_hash && token { self.taints.with(hashed, Flags::EXTENDED) } else { hashed });
+        }
+        Value::unknown(taint)
+    }
+
+    /// An exclusive or of tokens is a hash.
+    pub(super) fn hashed(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        let tokens = flags.any(Flags::VAL.with(Flags::TRAIN)) && !flags.any(Flags::LOSS.with(Flags::DISTRIBUTION));
+        if tokens { self.taints.with(taint, Flags::HASHED) } else { taint }
+    }
+
+    pub(super) fn unary(&mut self, unary: &'a ast::ExprUnaryOp) -> Value<'a> {
+        let operand = self.value(&unary.operand);
+        let taint = self.taint(&operand);
+        let taint = self.taints.as_number(taint);
+        let kind = match (unary.op, &operand.kind) {
+            (ast::UnaryOp::USub, Kind::Int(int)) => Kind::Int(int.saturating_neg()),
+            (ast::UnaryOp::USub, Kind::Float(float)) => Kind::Float(-float),
+            (ast::UnaryOp::Not, _) => operand.truth().map_or(Kind::Unknown, |truth| Kind::Bool(!truth)),
+            _ => Kind::Unknown,
+        };
+        Value { kind, taint }
+    }
+
+    pub(super) fn compare(&mut self, compare: &'a ast::ExprCompare) -> Value<'a> {
+        let left = self.value(&compare.left);
+        let rights: Vec<Value<'a>> = compare.comparators.iter().map(|right| self.value(right)).collect();
+        let mut taint = self.taint(&left);
+        for right in &rights {
+            let of_right = self.taint(right);
+            taint = self.taints.union(taint, of_right);
+        }
+        let truth = match (&*compare.ops, rights.as_slice()) {
+            ([op @ (CmpOp::In | CmpOp::NotIn)], [Value { kind: Kind::Library(name), .. }])
+                if &**name == "os.environ" =>
+            {
+                self.stated(&left).map(|stated| stated == matches!(op, CmpOp::In))
+            }
+            ([op], [right]) => compared(*op, &left, right),
+            _ => None,
+        };
+        if let [right] = rights.as_slice() {
+            self.clocked(&left, right);
+        }
+        // A comparison of losses chooses by the token that came; its outcome is no loss.
+        let flags = self.taints.flags(taint);
+        let gold = Flags::LOSS.with(Flags::GOLD);
+        let both = rights.iter().all(|right| self.taints.flags(right.taint).any(gold));
+        let chosen = self.taints.flags(left.taint).any(gold) && both;
+        let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::EXTENDED).with(Flags::TARGET));
+        if chosen && flags.has(Flags::VAL) {
+            taint = self.taints.with(taint, Flags::CHOSEN_BY_LOSS);
+        }
+        let taint = self.taints.as_number(taint);
+        Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// A time that is compared with a limit, which is in seconds or milliseconds; shorter ones are intervals.
+    fn clocked(&mut self, left: &Value<'a>, right: &Value<'a>) {
+        if self.loops.is_empty() {
+            return;
+        }
+        let is_time = |machine: &Self, value: &Value<'a>| machine.taints.flags(value.taint).has(Flags::CLOCK);
+        let limit = match (is_time(self, left), is_time(self, right)) {
+            (true, false) => right,
+            (false, true) => left,
+            _ => return,
+        };
+        match limit.number() {
+            Some(number) if number >= MILLISECONDS => {
+                self.event(Action::Clock { seconds: Some(number / 1000.0) });
+            }
+            Some(number) if number >= INTERVAL => {
+                self.event(Action::Clock { seconds: Some(number) });
+            }
+            None if matches!(limit.kind, Kind::Unknown) => {
+                self.event(Action::Clock { seconds: None });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the configuration states an environment variable.
+    fn stated(&mut self, name: &Value<'a>) -> Option<bool> {
+        let name = name.text()?;
+        let stated = self.config.text(name).is_some() || super::library::launched(name).is_some();
+        (stated || !self.doubts(name)).then_some(stated)
+    }
+
+    /// The value that decides, where the ones before it are known.
+    pub(super) fn bool_op(&mut self, expr: &'a ast::ExprBoolOp) -> Value<'a> {
+        let decides = matches!(expr.op, ast::BoolOp::Or);
+        let mut left: Option<Value<'a>> = None;
+        let mut unknown = false;
+        for part in &expr.values {
+            let value = self.value(part);
+            match value.truth() {
+                Some(truth) if truth == decides => {
+                    if unknown && !decides {
+                        return Value { kind: Kind::Bool(false), taint: value.taint };
+                    }
+                    if !unknown {
+                        return value;
+                    }
+                }
+                None => unknown = true,
+                Some(_) => {}
+            }
+            left = Some(match left {
+                Some(left) if unknown => self.join(left, value),
+                _ => value,
+            });
+        }
+        match left {
+            Some(value) if unknown && value.truth().is_some() => Value::unknown(value.taint),
+            Some(value) => value,
+            None => Value::unknown(TaintId::NONE),
+        }
+    }
+}
+
+/// Limits from here on are in milliseconds: nobody trains for five hours.
+const MILLISECONDS: f64 = 20_000.0;
+
+/// Times below are no limit of a training run, seconds.
+const INTERVAL: f64 = 60.0;
+
+/// Constants and texts.
+fn folded<'a>(op: Operator, left: &Kind<'a>, right: &Kind<'a>) -> Option<Kind<'a>> {
+    Some(match (op, left, right) {
+        (Operator::Add, Kind::Text(left), Kind::Text(right)) if left.len() + right.len() < 4096 => {
+            Kind::Text(format!("{left}{right}").into())
+        }
+        (Operator::Add, Kind::Text(left), _) if left.len() < 4096 => Kind::Text(format!("{left}{HOLE}").into()),
+        // `Path("data") / "fineweb_val_*.bin"`
+        (Operator::Div, Kind::Text(left), Kind::Text(right)) if left.len() + right.len() < 4096 => {
+            Kind::Text(format!("{left}/{right}").into())
+        }
+        (Operator::Div, _, Kind::Text(right)) => Kind::Text(format!("{HOLE}/{right}").into()),
+        (op, Kind::Int(left), Kind::Int(right)) => Kind::Int(match op {
+            Operator::Add => left.checked_add(*right)?,
+            Operator::Sub => left.checked_sub(*right)?,
+            Operator::Mult => left.checked_mul(*right)?,
+            Operator::FloorDiv => left.checked_div_euclid(*right)?,
+            Operator::Mod => left.checked_rem_euclid(*right)?,
+            Operator::Div if *right != 0 => return Some(Kind::Float(*left as f64 / *right as f64)),
+            _ => return None,
+        }),
+        (op, left, right) => {
+            let number = |kind: &Kind<'_>| match kind {
+                Kind::Int(int) => Some(*int as f64),
+                Kind::Float(float) => Some(*float),
+                _ => None,
+            };
+            let (left, right) = (number(left)?, number(right)?);
+            Kind::Float(match op {
+                Operator::Add => left + right,
+                Operator::Sub => left - right,
+                Operator::Mult => left * right,
+                Operator::Div if right != 0.0 => left / right,
+                _ => return None,
+            })
+        }
+    })
+}
+
+fn compared(op: CmpOp, left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
+    let is_none = |value: &Value<'_>| match value.kind {
+        Kind::None => Some(true),
+        Kind::Unknown | Kind::Library(_) => None,
+        _ => Some(false),
+    };
+    match op {
+        CmpOp::Is | CmpOp::IsNot if matches!(right.kind, Kind::None) => {
+            is_none(left).map(|none| none == matches!(op, CmpOp::Is))
+        }
+        CmpOp::Eq | CmpOp::NotEq => {
+            let same = match (left.text(), right.text()) {
+                (Some(a), Some(b)) if !a.contains(HOLE) && !b.contains(HOLE) => a == b,
+                _ => left.number()? == right.number()?,
+            };
+            Some(same == matches!(op, CmpOp::Eq))
+        }
+        CmpOp::Lt => Some(left.number()? < right.number()?),
+        CmpOp::LtE => Some(left.number()? <= right.number()?),
+        CmpOp::Gt => Some(left.number()? > right.number()?),
+        CmpOp::GtE => Some(left.number()? >= right.number()?),
+        CmpOp::In | CmpOp::NotIn => {
+            let Kind::Tuple(items) = &right.kind else { return None };
+            let text = left.text()?;
+            let found = items.iter().map(Value::text).collect::<Option<Vec<_>>>()?.contains(&text);
+            Some(found == matches!(op, CmpOp::In))
+        }
+        _ => None,
+    }
+}

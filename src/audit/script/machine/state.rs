@@ -1,0 +1,202 @@
+//! What values and objects hold, and the events that they meet.
+
+use std::rc::Rc;
+
+use super::super::taint::{Flags, Stamp, TaintId};
+use super::super::trace::{Action, Frame, Place};
+use super::super::value::{Kind, Object, ObjectId, Role, Value};
+use super::Machine;
+
+impl<'a> Machine<'a, '_> {
+    /// What a value was made from, the contents and updates of an object included.
+    pub(super) fn taint(&mut self, value: &Value<'a>) -> TaintId {
+        match &value.kind {
+            Kind::Object(id) => {
+                let object = self.heap.get(*id);
+                let (content, updates) = (object.content, object.updates);
+                let element = object.element.as_ref().map_or(TaintId::NONE, |element| element.taint);
+                self.taints.all([value.taint, content, updates, element])
+            }
+            Kind::Tuple(items) => {
+                let items = items.clone();
+                let each: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
+                let inner = self.taints.all(each);
+                self.taints.union(value.taint, inner)
+            }
+            Kind::Method(receiver, _) => {
+                let receiver = receiver.clone();
+                self.taint(&receiver)
+            }
+            Kind::Bound(_, id) => {
+                let updates = self.heap.get(*id).updates;
+                self.taints.union(value.taint, updates)
+            }
+            _ => value.taint,
+        }
+    }
+
+    /// The updates that reached an object or anything it holds.
+    pub(super) fn updates_within(&mut self, id: ObjectId) -> TaintId {
+        let mut seen = Vec::new();
+        let mut open = vec![id];
+        let mut sum = TaintId::NONE;
+        while let Some(id) = open.pop() {
+            if seen.contains(&id) || seen.len() > 400 {
+                continue;
+            }
+            seen.push(id);
+            let object = self.heap.get(id);
+            let held = object.attributes.values().chain(object.items.iter().flatten()).chain(object.element.iter());
+            open.extend(held.filter_map(Value::object));
+            let updates = object.updates;
+            sum = self.taints.union(sum, updates);
+        }
+        sum
+    }
+
+    /// The objects that a value is the parameters of, or holds.
+    pub(super) fn objects_of(&mut self, value: &Value<'a>) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut open = vec![value.clone()];
+        let mut seen = 0;
+        while let Some(value) = open.pop() {
+            seen += 1;
+            if seen > 2_000 {
+                break;
+            }
+            found.extend_from_slice(&self.taints.get(value.taint).objects);
+            match &value.kind {
+                Kind::Tuple(items) => open.extend(items.iter().cloned()),
+                Kind::Object(id) => {
+                    let object = self.heap.get(*id);
+                    match object.role {
+                        Role::List | Role::Dict => {
+                            found.extend_from_slice(&self.taints.get(object.content).objects);
+                            open.extend(object.items.iter().flatten().chain(object.element.iter()).cloned());
+                            open.extend(object.attributes.values().cloned());
+                        }
+                        _ => found.push(id.0),
+                    }
+                }
+                _ => {}
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    pub(super) fn allocate(&mut self, object: Object<'a>) -> Value<'a> {
+        let id = self.heap.add(object);
+        Value::of(Kind::Object(id))
+    }
+
+    /// Sets or joins: under a condition that is not known, what was there may still be.
+    pub(super) fn write_attribute(&mut self, id: ObjectId, name: &str, value: Value<'a>) {
+        let before = self.heap.get(id).attributes.get(name).cloned();
+        let value = match before {
+            Some(before) if self.uncertain > 0 => self.join(before, value),
+            _ => value,
+        };
+        self.heap.get_mut(id).attributes.insert(name.into(), value);
+    }
+
+    /// Adds to what an object holds.
+    pub(super) fn pour(&mut self, id: ObjectId, taint: TaintId) {
+        let content = self.heap.get(id).content;
+        let content = self.taints.union(content, taint);
+        self.heap.get_mut(id).content = content;
+    }
+
+    /// One of two values: the same where they are, else what both were made from. An object or function outlives
+    /// `None` and the unknown, because a script that uses it later would otherwise fail.
+    pub(super) fn join(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
+        let taint = self.taints.union(left.taint, right.taint);
+        match (&left.kind, &right.kind) {
+            // Tuples of one shape are joined member by member; `None` stands for one that is not there yet.
+            (Kind::Tuple(a), Kind::Tuple(b)) if a.len() == b.len() => {
+                if Rc::ptr_eq(a, b) {
+                    return Value { kind: left.kind, taint };
+                }
+                let pairs: Vec<_> = a.iter().cloned().zip(b.iter().cloned()).collect();
+                let items: Vec<Value<'a>> = pairs.into_iter().map(|(a, b)| self.join(a, b)).collect();
+                return Value { kind: Kind::Tuple(items.into()), taint };
+            }
+            (Kind::Tuple(_), Kind::None) => return Value { kind: left.kind, taint },
+            (Kind::None, Kind::Tuple(_)) => return Value { kind: right.kind, taint },
+            _ => {}
+        }
+        let telling = |kind: &Kind<'a>| {
+            matches!(
+                kind,
+                Kind::Object(_)
+                    | Kind::Class(_)
+                    | Kind::Function(_)
+                    | Kind::Lambda(_)
+                    | Kind::Bound(..)
+                    | Kind::Library(_)
+            )
+        };
+        let kind = match (left.kind, right.kind) {
+            (Kind::Int(a), Kind::Int(b)) if a == b => Kind::Int(a),
+            (Kind::Bool(a), Kind::Bool(b)) if a == b => Kind::Bool(a),
+            (Kind::Float(a), Kind::Float(b)) if a.to_bits() == b.to_bits() => Kind::Float(a),
+            (Kind::Text(a), Kind::Text(b)) if a == b => Kind::Text(a),
+            (Kind::None, Kind::None) => Kind::None,
+            (a, b) if telling(&a) && !telling(&b) => a,
+            (_, b) if telling(&b) => b,
+            _ => Kind::Unknown,
+        };
+        Value { kind, taint }
+    }
+
+    fn place(&mut self) -> Place {
+        let path = match &self.shared_path {
+            Some(path) => path.clone(),
+            None => {
+                let path: Rc<[Frame]> = self.path.clone().into();
+                self.shared_path = Some(path.clone());
+                path
+            }
+        };
+        let loops = match &self.shared_loops {
+            Some(loops) => loops.clone(),
+            None => {
+                let loops: Rc<[Stamp]> = self.loops.clone().into();
+                self.shared_loops = Some(loops.clone());
+                loops
+            }
+        };
+        Place { line: self.line, loops, path, uncertain: self.uncertain > 0 }
+    }
+
+    pub(super) fn event(&mut self, action: Action) -> u32 {
+        let place = self.place();
+        self.trace.add(place, action)
+    }
+
+    /// A loss that is added to something becomes a score of its own.
+    pub(super) fn scored(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        if !(flags.any(Flags::LOSS.with(Flags::GOLD)) && flags.has(Flags::VAL)) {
+            return taint;
+        }
+        let id = self.event(Action::Score { data: taint });
+        self.taints.change(taint, |taint| taint.scores = vec![id])
+    }
+
+    /// Selected by the innermost loop.
+    pub(super) fn varying(&mut self, taint: TaintId) -> TaintId {
+        match self.loops.last() {
+            Some(stamp) => {
+                let stamp = *stamp;
+                let active = &self.loops;
+                let taint = self.taints.change(taint, |taint| {
+                    taint.stamps.retain(|stamp| active.iter().any(|active| active.entered == stamp.entered));
+                });
+                self.taints.stamped(taint, stamp)
+            }
+            None => taint,
+        }
+    }
+}

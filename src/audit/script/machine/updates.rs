@@ -1,0 +1,59 @@
+//! Updates: gradients, steps of optimisers, counts.
+
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::{Action, Learner};
+use super::super::value::{ObjectId, Value};
+use super::Machine;
+use super::calls::{Arguments, PARAMETERS};
+
+impl<'a> Machine<'a, '_> {
+    /// `torch.autograd.grad(loss, parameters)`: a gradient, and what it is taken for will be changed by it.
+    pub(super) fn gradient(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(loss) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
+        let data = self.taint(loss);
+        let data = self.taints.as_number(data);
+        if let Some(parameters) = arguments.get(1, "inputs") {
+            let objects = self.objects_of(&parameters.clone());
+            self.update_objects(&objects, data);
+        }
+        let taint = self.taints.with(data, Flags::GRADIENT);
+        Value::unknown(taint)
+    }
+
+    /// An update of these objects with the help of `data`.
+    pub(super) fn update_objects(&mut self, objects: &[u32], data: TaintId) {
+        let event = self.event(Action::Update { learner: Learner::Gradient, data });
+        let update = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
+        for object in objects {
+            let id = ObjectId(*object);
+            let before = self.heap.get(id).updates;
+            let after = self.taints.union(before, update);
+            self.heap.get_mut(id).updates = after;
+        }
+    }
+
+    /// A step of an optimiser.
+    pub(super) fn optimizer_step(&mut self, id: ObjectId) {
+        let owned = self.heap.get(id).attributes.get(PARAMETERS).map(|value| value.taint);
+        let objects = owned.map(|taint| self.taints.get(taint).objects.clone()).unwrap_or_default();
+        let data = self.gradients;
+        self.update_objects(&objects, data);
+    }
+
+    /// Counts that are added under keys made of tokens.
+    pub(super) fn table_update(
+        &mut self,
+        table: Option<&Value<'a>>,
+        key: Option<&Value<'a>>,
+        arguments: &Arguments<'a>,
+    ) {
+        let Some(id) = table.and_then(Value::object) else { return };
+        let of_key = key.map_or(TaintId::NONE, |key| key.taint);
+        let data = self.given(arguments);
+        if self.taints.flags(of_key).any(Flags::VAL.with(Flags::TRAIN)) {
+            self.learn_table(id, data);
+        } else {
+            self.pour(id, data);
+        }
+    }
+}
