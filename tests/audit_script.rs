@@ -13,8 +13,10 @@ use camino::Utf8Path;
 /// Which rule each bad script is about, and what stands in a line of the steps.
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
+    ("adapt.bad.closure", "c3-score-first", "optimizer.step(closure)"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
+    ("adapt.bad.running_loss", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.shadowed", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
@@ -24,6 +26,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
     ("target_key.bad.hashed_cache", "c2-target-key", "loss_sum +="),
     ("target_key.bad.keys_in_tuples", "c2-target-key", "loss_sum +="),
+    ("target_key.bad.product_hash", "c2-target-key", "pairs[pair]"),
 ];
 
 /// No script takes longer, in a debug build on a busy machine.
