@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::super::taint::{Flags, Stamp, Taint, TaintId};
+use super::super::taint::{Stamp, TaintId};
 use super::super::value::{Kind, Role, Value};
 use super::{Flow, Machine};
 use crate::code::python::ast::{self, Expr};
@@ -175,12 +175,6 @@ impl<'a> Machine<'a, '_> {
 
     /// Lengths and positions are no content.
     pub(super) fn as_position(&mut self, taint: TaintId) -> TaintId {
-        self.taints.change(taint, |taint| {
-            *taint = Taint {
-                flags: taint.flags.without(Flags::CONTENT),
-                stamps: std::mem::take(&mut taint.stamps),
-                ..Taint::default()
-            };
-        })
+        self.taints.as_position(taint)
     }
 }

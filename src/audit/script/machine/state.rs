@@ -187,16 +187,6 @@ impl<'a> Machine<'a, '_> {
 
     /// Selected by the innermost loop.
     pub(super) fn varying(&mut self, taint: TaintId) -> TaintId {
-        match self.loops.last() {
-            Some(stamp) => {
-                let stamp = *stamp;
-                let active = &self.loops;
-                let taint = self.taints.change(taint, |taint| {
-                    taint.stamps.retain(|stamp| active.iter().any(|active| active.entered == stamp.entered));
-                });
-                self.taints.stamped(taint, stamp)
-            }
-            None => taint,
-        }
+        self.taints.varying(taint, &self.loops)
     }
 }
