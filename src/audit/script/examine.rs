@@ -32,8 +32,6 @@ pub struct Examined {
     pub findings: Vec<Finding>,
     /// For each finding, the steps with the calls that lead to them.
     pub paths: Vec<Vec<ExaminedStep>>,
-    /// For each finding, what would clear it.
-    pub clears: Vec<&'static str>,
 }
 
 /// One step of a finding.
@@ -73,7 +71,6 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         problems: unwrapped.problems.clone(),
         findings: Vec::new(),
         paths: Vec::new(),
-        clears: Vec::new(),
     };
     match Module::parse(&text) {
         Ok(module) => {
@@ -82,9 +79,8 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             let found = audit(&module, &subject);
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
-                examined.findings.push(finding(path, &text, lead, rulebook));
+                examined.findings.push(finding(path, !unwrapped.layers.is_empty(), &text, lead, rulebook));
                 examined.paths.push(steps(&text, lead));
-                examined.clears.push(lead.clears);
             }
         }
         Err(problem) if !examined.problems.contains(&problem) => examined.problems.push(problem),
@@ -105,16 +101,17 @@ fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
 }
 
 /// A lead with the severity and citations of its rule. What is less than highly probable is no error.
-fn finding(path: &Utf8Path, source: &str, lead: &Lead, rulebook: &Rulebook) -> Finding {
+fn finding(path: &Utf8Path, wrapped: bool, source: &str, lead: &Lead, rulebook: &Rulebook) -> Finding {
     let finding = finding_on(rulebook, lead.rule, format!("{}; {}", lead.message, lead.because));
     let severity = match lead.confidence {
         Confidence::High => finding.severity,
         Confidence::Medium => finding.severity.min(Severity::Warning),
         Confidence::Low => Severity::Unknown,
     };
-    let finding = finding.severity(severity).confidence(lead.confidence);
+    let finding = finding.severity(severity).confidence(lead.confidence).clear(lead.clears);
     lead.steps.iter().fold(finding, |finding, step| {
-        finding.at(path.to_owned(), Some(step.line), format!("{}: {}", step.what, line_of(source, step.line)))
+        let text = format!("{}: {}", step.what, line_of(source, step.line));
+        if wrapped { finding.at_inner(path, step.line, text) } else { finding.at(path, Some(step.line), text) }
     })
 }
 
