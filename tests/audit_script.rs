@@ -162,9 +162,12 @@ fn the_log_shows_which_branches_were_taken() {
     assert!(source.contains(call));
     let script = |default: &str| {
         let switch = [
-            format!("    if int(os.environ.get('ADAPT', '{default}')):"),
+            format!("    adapting = bool(int(os.environ.get('ADAPT', '{default}')))"),
+            "    if adapting:".to_owned(),
             "        if rank == 0:".to_owned(),
             "            print(f'adapt:start lr={1e-4}')".to_owned(),
+            // What was shown of the switch holds where it is asked again.
+            "    if adapting:".to_owned(),
             format!("    {call}"),
         ];
         source.replace(call, &[plain.join("\n"), switch.join("\n")].join("\n"))

@@ -103,6 +103,33 @@ pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
             );
         }
     }
+    if std::env::var_os("CADDIE_DUMP").is_some() {
+        for (n, e) in trace.events.iter().enumerate() {
+            use trace::Action::*;
+            let (k, d) = match &e.action {
+                Update { learner, data } => (format!("U{learner:?}"), Some(*data)),
+                Loss { data } => ("Loss".into(), Some(*data)),
+                Score { data } => ("Score".into(), Some(*data)),
+                Report { text, data } => (format!("Report {text:?}"), Some(*data)),
+                Forward { data } => ("Fwd".into(), Some(*data)),
+                o => (format!("{o:?}"), None),
+            };
+            let d = d.map(|d| taints.get(d));
+            eprintln!(
+                "{n} L{} {k} loops{:?} {} path{:?} {:?}",
+                e.place.line,
+                e.place.loops.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>(),
+                if e.place.uncertain { "?" } else { "" },
+                e.place.path.iter().map(|f| format!("{}@{}", f.function, f.line)).collect::<Vec<_>>(),
+                d.map(|d| (
+                    d.flags,
+                    d.stamps.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>(),
+                    &d.updates,
+                    &d.scores
+                ))
+            );
+        }
+    }
     let case = families::Case { module, trace: &trace, taints: &taints, subject };
     let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
     // Another challenge need not have every rule.

@@ -193,7 +193,13 @@ impl<'a> Machine<'a, '_> {
                     let value = self.value(test);
                     let of_test = self.taint(&value);
                     taint = self.taints.union(taint, of_test);
-                    self.witnessed(test, body).or(value.truth())
+                    match self.witnessed(test, body) {
+                        Some(truth) => {
+                            self.switched(test, truth);
+                            Some(truth)
+                        }
+                        None => value.truth(),
+                    }
                 }
                 None => Some(true),
             };
