@@ -15,6 +15,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
     ("adapt.bad.closure", "c3-score-first", "optimizer.step(closure)"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
+    ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.running_loss", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.shadowed", "val-prequant-ttt", "optimizer.step()"),
