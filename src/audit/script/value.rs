@@ -135,6 +135,8 @@ pub struct Object<'a> {
     pub content: TaintId,
     /// Updates that reached its parameters.
     pub updates: TaintId,
+    /// Whether it is an attribute of a model.
+    pub of_model: bool,
 }
 
 impl<'a> Object<'a> {
@@ -148,6 +150,7 @@ impl<'a> Object<'a> {
             element: None,
             content: TaintId::NONE,
             updates: TaintId::NONE,
+            of_model: false,
         }
     }
 }

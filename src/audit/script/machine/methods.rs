@@ -53,6 +53,10 @@ impl<'a> Machine<'a, '_> {
         let role = self.heap.get(id).role;
         match (role, name) {
             (Role::Optimizer, "step") => {
+                // A closure computes the loss whose gradient the step takes.
+                if let Some(closure) = arguments.positional.first().filter(|value| value.truth() == Some(true)) {
+                    self.apply(closure.clone(), Arguments::default());
+                }
                 self.optimizer_step(id);
                 Value::of(Kind::None)
             }
@@ -120,7 +124,12 @@ impl<'a> Machine<'a, '_> {
                 _,
                 "to" | "cuda" | "cpu" | "eval" | "train" | "requires_grad_" | "bfloat16" | "half" | "double" | "float"
                 | "compile" | "contiguous" | "pin_memory" | "__enter__" | "module" | "share_memory_" | "no_sync",
-            ) if role != Role::Dict => receiver.clone(),
+            ) if role != Role::Dict => {
+                if (role, name) == (Role::Tensor, "requires_grad_") {
+                    self.as_offset(id);
+                }
+                receiver.clone()
+            }
             (Role::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
                 let given = self.given(arguments);
                 let given = self.scored(given);
@@ -254,6 +263,9 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.union(given, of_receiver);
         // Parameters stay parameters when they are only viewed or moved.
         let viewed = ["detach", "clone", "data", "to", "float", "view", "flatten", "requires_grad_", "contiguous"];
+        if name == "requires_grad_" && self.taints.get(taint).objects.is_empty() {
+            return self.offset_of(taint);
+        }
         if viewed.contains(&name) {
             return Value { kind: Kind::Unknown, taint };
         }

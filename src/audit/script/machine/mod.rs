@@ -15,6 +15,7 @@ mod methods;
 mod operators;
 mod state;
 mod statements;
+mod symbols;
 mod texts;
 mod updates;
 
@@ -22,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::config::Config;
-use super::taint::{Stamp, TaintId, Taints};
+use super::taint::{Bound, Stamp, TaintId, Taints};
 use super::trace::{Frame, Trace};
 use super::value::{ClassId, Heap, Kind, ObjectId, Value};
 use crate::code::python::{Module, ast};
@@ -96,6 +97,8 @@ pub struct Machine<'a, 'c> {
     gradients: TaintId,
     /// What was written, by path.
     files: HashMap<Rc<str>, TaintId>,
+    /// What names stand for, by function.
+    symbols: HashMap<(usize, &'a str), Bound>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -185,6 +188,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             by_loss: 0,
             gradients: TaintId::NONE,
             files: HashMap::new(),
+            symbols: HashMap::new(),
             steps: 0,
             depth: 0,
             line: 1,
