@@ -3,7 +3,7 @@
 //! For every score that reaches the headline, every update that reached the score is placed: did it use an earlier
 //! slice of the validation data, the same one, or the whole?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::taint::{Bound, Flags, Region, Taint};
 use super::super::trace::{Action, Event, Learner};
@@ -181,11 +181,35 @@ fn trained_before(case: &Case<'_>, number: u32) -> bool {
     })
 }
 
-/// Whether scores are taken in the loops around the update.
+/// Whether scores are taken in the loops around the update: losses that are reported as bits per byte, or that no step
+/// is taken with. The running loss of a training loop is none.
 fn scored_in_pass(case: &Case<'_>, update: &Event) -> bool {
     let Some(outermost) = update.place.loops.first() else { return false };
-    case.trace.events.iter().any(|event| {
-        let scores = matches!(event.action, Action::Score { .. });
-        scores && event.place.loops.iter().any(|stamp| stamp.entered == outermost.entered)
+    let within = |event: &Event| event.place.loops.iter().any(|stamp| stamp.entered == outermost.entered);
+    let events = &case.trace.events;
+    let scores = events.iter().enumerate().filter_map(|(number, event)| match &event.action {
+        Action::Score { data } if within(event) => Some((u32::try_from(number).ok()?, *data)),
+        _ => None,
+    });
+    let losses: BTreeSet<u32> = events
+        .iter()
+        .filter(|event| within(event))
+        .flat_map(|event| match &event.action {
+            Action::Update { data, .. } => case.taints.get(*data).scores.as_slice(),
+            _ => &[],
+        })
+        .copied()
+        .collect();
+    let reported: BTreeSet<u32> = events
+        .iter()
+        .flat_map(|event| match &event.action {
+            Action::Report { text, data } if text.contains("bpb") => case.taints.get(*data).scores.as_slice(),
+            _ => &[],
+        })
+        .copied()
+        .collect();
+    scores.into_iter().any(|(number, data)| {
+        let own = &case.taints.get(data).scores;
+        reported.contains(&number) || own.is_empty() || own.iter().any(|loss| !losses.contains(loss))
     })
 }
