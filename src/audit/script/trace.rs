@@ -31,6 +31,8 @@ pub struct Place {
 pub enum Learner {
     /// A step of an optimiser.
     Gradient,
+    /// A step on a tensor of its own, which belongs to no model: an offset, a bias, a temperature.
+    Offset,
     /// Counts or a cache, keyed by tokens.
     Table,
 }

@@ -3,6 +3,7 @@
 mod adapt;
 mod chosen;
 mod gptq;
+mod slot;
 mod target_key;
 
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub struct Family {
 }
 
 /// Every family.
-pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &chosen::FAMILY, &target_key::FAMILY, &gptq::FAMILY];
+pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &slot::FAMILY, &chosen::FAMILY, &target_key::FAMILY, &gptq::FAMILY];
 
 /// A place in the script that shows a part of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -123,6 +123,7 @@ impl<'a> Machine<'a, '_> {
             let taint = self.given(&arguments);
             let own = self.taint(&callee);
             let taint = self.taints.union(taint, own);
+            let taint = self.taints.without(taint, Flags::ADDED);
             return Value::unknown(self.taints.as_number(taint));
         };
         let method = ["forward", "__call__"].iter().find_map(|name| self.method_of(class, name));

@@ -209,6 +209,7 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
+        let taint = self.narrowed(taint, &subscript.slice);
         Value::unknown(taint)
     }
 

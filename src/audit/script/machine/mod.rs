@@ -15,6 +15,7 @@ mod methods;
 mod operators;
 mod state;
 mod statements;
+mod symbols;
 mod texts;
 mod updates;
 mod witness;
@@ -24,7 +25,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::config::Config;
-use super::taint::{Stamp, TaintId, Taints};
+use super::taint::{Bound, Stamp, TaintId, Taints};
 use super::trace::{Frame, Trace};
 use super::value::{ClassId, Heap, Kind, ObjectId, Value};
 use crate::code::python::{Module, ast};
@@ -100,6 +101,8 @@ pub struct Machine<'a, 'c> {
     files: FxHashMap<Rc<str>, TaintId>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
+    /// What names stand for, by function.
+    symbols: FxHashMap<(usize, &'a str), Bound>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -190,6 +193,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
             marks: None,
+            symbols: FxHashMap::default(),
             steps: 0,
             depth: 0,
             line: 1,

@@ -40,6 +40,7 @@ impl<'a> Machine<'a, '_> {
                 let value = self.value(&stmt.value);
                 for target in &stmt.targets {
                     let value = self.carried(target, &stmt.value, value.clone());
+                    self.assign_symbols(target, &stmt.value, &value);
                     self.assign(target, value);
                 }
             }
