@@ -13,7 +13,7 @@ use camino::Utf8Path;
 /// Which rule each bad script is about, and what stands in a line of the steps.
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
-    ("adapt.bad.closure", "c3-score-first", "optimizer.step(closure)"),
+    ("slot.bad.closure", "slot-standard", "optimizer.step(closure)"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
