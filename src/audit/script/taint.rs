@@ -38,6 +38,22 @@ impl Flags {
     pub const EXTENDED: Flags = Flags(1 << 12);
     /// How often tokens or hashes of them came.
     pub const COUNTED: Flags = Flags(1 << 13);
+    /// Bytes of a token, from a table that was made of the tokenizer's pieces.
+    pub const BYTES: Flags = Flags(1 << 24);
+    /// The same, the space before a word included.
+    pub const BYTES_WITH_SPACE: Flags = Flags(1 << 25);
+    /// Whether a space comes before the token's text.
+    pub const SPACE: Flags = Flags(1 << 26);
+    /// Read from a file that the script did not write: a table, weights.
+    pub const FOREIGN: Flags = Flags(1 << 27);
+    /// A loss times or by a constant that is near to the bytes of a token.
+    pub const CONSTANT_BYTES: Flags = Flags(1 << 28);
+    /// Validation tokens, up to a constant number of them.
+    pub const CUT: Flags = Flags(1 << 29);
+    /// The seed that the run was given.
+    pub const SEED: Flags = Flags(1 << 30);
+    /// Read from a file of numbers such as .npz.
+    pub const TABLE_FILE: Flags = Flags(1 << 31);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
     pub const CONTENT: Flags = Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13));
 

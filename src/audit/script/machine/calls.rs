@@ -190,6 +190,7 @@ impl<'a> Machine<'a, '_> {
         self.path.pop();
         self.shared_path = None;
         let value = returned.unwrap_or_else(|| Value::of(Kind::None));
+        let value = self.counted(definition, value);
         if names_a_loss(name) && !self.taints.flags(value.taint).has(Flags::LOSS) {
             return self.loss(given);
         }

@@ -208,7 +208,7 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
-        Value::unknown(taint)
+        Value::unknown(self.cut(subscript, of_holder, taint))
     }
 
     /// A slice of a list: another list of such members.

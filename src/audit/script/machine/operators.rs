@@ -40,6 +40,7 @@ impl<'a> Machine<'a, '_> {
             let token = self.taints.flags(of_right).any(Flags::VAL.with(Flags::TRAIN));
             return Value::unknown(if of_hash && token { self.taints.with(hashed, Flags::EXTENDED) } else { hashed });
         }
+        let taint = self.by_constant(op, left, right, taint);
         Value::unknown(taint)
     }
 
