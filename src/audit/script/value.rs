@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::taint::TaintId;
+use super::taint::{Stamp, TaintId};
 use crate::code::python::ast;
 
 /// An object of the [`Heap`].
@@ -135,6 +135,8 @@ pub struct Object<'a> {
     pub content: TaintId,
     /// Updates that reached its parameters.
     pub updates: TaintId,
+    /// The passage of the innermost loop in which it was made.
+    pub born: Option<Stamp>,
 }
 
 impl<'a> Object<'a> {
@@ -148,6 +150,7 @@ impl<'a> Object<'a> {
             element: None,
             content: TaintId::NONE,
             updates: TaintId::NONE,
+            born: None,
         }
     }
 }

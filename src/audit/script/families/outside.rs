@@ -151,7 +151,10 @@ fn native(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> O
     let missing =
         files.into_iter().find(|word| !declared.has_file(word) && !word.contains("/usr/") && !is_system(word))?;
     let name = missing.rsplit('/').next().unwrap_or(missing);
-    // What the script writes or compiles under this name is its own.
+    // What the script writes or compiles itself is its own.
+    if name.contains(HOLE) || compiles(case) {
+        return None;
+    }
     if case.module.source().matches(name.trim_start_matches(HOLE)).count() > 1 {
         return None;
     }
@@ -163,6 +166,19 @@ fn native(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> O
         because,
         steps: vec![step(event, "native code is loaded")],
         clears: "ship the source of the native code, or build it from text in the script, and count it",
+    })
+}
+
+/// Whether a compiler is called.
+fn compiles(case: &Case<'_>) -> bool {
+    case.trace.events.iter().any(|event| match &event.action {
+        Action::Outside { what: Outside::Process, given, .. } => {
+            let program = given.split_whitespace().next().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
+            ["gcc", "g++", "cc", "c++", "clang", "clang++", "nvcc", "make", "cmake", "cargo", "rustc"]
+                .contains(&program)
+                || program.contains(HOLE)
+        }
+        _ => false,
     })
 }
 

@@ -50,7 +50,9 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             "the script imports {}, which {is} neither in the folder nor a package that README.md or requirements name",
             names.join(", ")
         ),
-        because: format!("{because}; without {it} the script does not run, and nobody can see what {it} brings in"),
+        because: format!(
+            "{because}; without {it} the script does not run, and what {it} would bring in cannot be seen"
+        ),
         steps: missing.iter().map(|(name, event)| step(event, format!("{name} is imported"))).collect(),
         clears: "ship the module in the folder, or name the package in requirements.txt",
     }]

@@ -21,6 +21,12 @@ pub(super) struct Members<'a> {
 impl<'a> Machine<'a, '_> {
     /// The members of an iterable.
     pub(super) fn members(&mut self, iterable: &Value<'a>) -> Members<'a> {
+        if let Kind::Object(id) = &iterable.kind
+            && self.heap.get(*id).role == Role::Dict
+        {
+            let keys = self.dict_view(*id, iterable, "keys");
+            return self.members(&keys);
+        }
         let taint = self.taint(iterable);
         let known = match &iterable.kind {
             Kind::Tuple(items) if items.len() <= MAX_MEMBERS => Some(items.to_vec()),

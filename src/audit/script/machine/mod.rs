@@ -18,6 +18,7 @@ mod statements;
 mod surface;
 mod texts;
 mod updates;
+mod witness;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -101,6 +102,8 @@ pub struct Machine<'a, 'c> {
     gradients: TaintId,
     /// What was written, by path.
     files: HashMap<Rc<str>, TaintId>,
+    /// What the script prints, once that was asked for.
+    marks: Option<Vec<witness::Mark>>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -192,6 +195,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             by_loss: 0,
             gradients: TaintId::NONE,
             files: HashMap::new(),
+            marks: None,
             steps: 0,
             depth: 0,
             line: 1,
