@@ -40,8 +40,6 @@ impl Flags {
     pub const COUNTED: Flags = Flags(1 << 13);
     /// Bytes of a token, from a table that was made of the tokenizer's pieces.
     pub const BYTES: Flags = Flags(1 << 24);
-    /// The same, the space before a word included.
-    pub const BYTES_WITH_SPACE: Flags = Flags(1 << 25);
     /// Whether a space comes before the token's text.
     pub const SPACE: Flags = Flags(1 << 26);
     /// Read from a file that the script did not write: a table, weights.
@@ -97,6 +95,8 @@ pub struct Taint {
     pub scores: Vec<u32>,
     /// Objects whose parameters the value is; sorted.
     pub objects: Vec<u32>,
+    /// Tables of bytes (of the trace) that went in, one bit each.
+    pub tables: u32,
 }
 
 impl Taint {
@@ -179,6 +179,7 @@ impl Taints {
             updates: merged(&a.updates, &b.updates),
             scores: merged(&a.scores, &b.scores),
             objects: merged(&a.objects, &b.objects),
+            tables: a.tables | b.tables,
         };
         let id = self.intern(union);
         self.unions.insert(key, id);

@@ -19,9 +19,15 @@ pub const FAMILY: Family = Family {
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut leads = BTreeMap::new();
-    let counted: Vec<(&Event, &Table)> = tables(case);
+    let made = tables(case);
     for (report, text, data) in case.headlines() {
-        let flags = case.taints.flags(data);
+        let from = case.taints.get(data);
+        let flags = from.flags;
+        let counted: Vec<(&Event, &Table)> = made
+            .iter()
+            .filter(|(number, ..)| from.tables >> number & 1 == 1)
+            .map(|(_, event, table)| (*event, *table))
+            .collect();
         let mut found: Vec<Lead> = Vec::new();
         if flags.has(Flags::BYTES) {
             found.extend(
@@ -41,14 +47,14 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
 }
 
 /// The tables that were made, each with the first call.
-fn tables<'a>(case: &Case<'a>) -> Vec<(&'a Event, &'a Table)> {
+fn tables<'a>(case: &Case<'a>) -> Vec<(usize, &'a Event, &'a Table)> {
     let mut found: BTreeMap<usize, &Event> = BTreeMap::new();
     for event in &case.trace.events {
         if let Action::ByteTable { number } = event.action {
             found.entry(number).or_insert(event);
         }
     }
-    found.into_iter().filter_map(|(number, event)| Some((event, case.trace.tables.get(number)?))).collect()
+    found.into_iter().filter_map(|(number, event)| Some((number, event, case.trace.tables.get(number)?))).collect()
 }
 
 /// The space is a byte of the token in the table, and added once more where the bytes are summed up.
@@ -61,7 +67,7 @@ fn space_twice(
     flags: Flags,
 ) -> Option<Lead> {
     let within = table.departures.contains(&Departure::SpaceWithin);
-    let twice = flags.has(Flags::BYTES_WITH_SPACE.with(Flags::SPACE));
+    let twice = flags.has(Flags::SPACE);
     if !within || !twice {
         return None;
     }

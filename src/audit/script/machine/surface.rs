@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::super::pieces::{self, Departure};
+use super::super::pieces;
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Outside};
 use super::super::value::{HOLE, Kind, Value};
@@ -94,11 +94,8 @@ impl<'a> Machine<'a, '_> {
         };
         let Some(number) = number else { return value };
         self.event(Action::ByteTable { number });
-        let table = &self.trace.tables[number];
-        let within =
-            table.departures.iter().any(|departure| matches!(departure, Departure::SpaceWithin | Departure::MarkKept));
-        let (bytes_at, space_at) = (table.bytes_at, table.space_at);
-        let bytes = if within { Flags::BYTES.with(Flags::BYTES_WITH_SPACE) } else { Flags::BYTES };
+        let (bytes_at, space_at) = self.trace.tables.get(number).map_or((None, None), |t| (t.bytes_at, t.space_at));
+        let bit = 1_u32.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(0);
         match (bytes_at, &value.kind) {
             (Some(bytes_at), Kind::Tuple(items)) => {
                 let items: Vec<Value<'a>> = items.to_vec();
@@ -106,21 +103,24 @@ impl<'a> Machine<'a, '_> {
                     .into_iter()
                     .enumerate()
                     .map(|(index, item)| match index {
-                        index if index == bytes_at => self.flagged(item, bytes),
-                        index if Some(index) == space_at => self.flagged(item, Flags::SPACE),
+                        index if index == bytes_at => self.flagged(item, Flags::BYTES, bit),
+                        index if Some(index) == space_at => self.flagged(item, Flags::SPACE, 0),
                         _ => item,
                     })
                     .collect();
                 Value { kind: Kind::Tuple(items.into()), taint: value.taint }
             }
-            (None, _) => self.flagged(value, bytes),
+            (None, _) => self.flagged(value, Flags::BYTES, bit),
             _ => value,
         }
     }
 
-    /// The value, and what an object of it holds, with these flags.
-    fn flagged(&mut self, value: Value<'a>, flags: Flags) -> Value<'a> {
-        let taint = self.taints.with(value.taint, flags);
+    /// The value, and what an object of it holds, with these flags and from these tables.
+    fn flagged(&mut self, value: Value<'a>, flags: Flags, tables: u32) -> Value<'a> {
+        let taint = self.taints.change(value.taint, |taint| {
+            taint.flags = taint.flags.with(flags);
+            taint.tables |= tables;
+        });
         if let Some(id) = value.object() {
             self.pour(id, taint);
         }
