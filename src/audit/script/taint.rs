@@ -2,7 +2,9 @@
 //!
 //! Sets are interned, so that a value carries four bytes and the union of two sets is computed once.
 
-use std::collections::HashMap;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 /// Facts about a value's origin, one bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -118,19 +120,32 @@ impl TaintId {
 /// Most members of one list of a set; what is beyond is left out, largest first.
 const MAX_MEMBERS: usize = 96;
 
+/// How one set is made from another, so that it is made once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Derived {
+    With(Flags),
+    Without(Flags),
+    AsNumber,
+    AsPosition,
+    OfObject(u32),
+    Stamped(Stamp),
+    Varying(Stamp),
+}
+
 /// The interner.
 #[derive(Debug)]
 pub struct Taints {
-    sets: Vec<Taint>,
-    ids: HashMap<Taint, TaintId>,
-    unions: HashMap<(TaintId, TaintId), TaintId>,
+    sets: Vec<Rc<Taint>>,
+    ids: FxHashMap<Rc<Taint>, TaintId>,
+    unions: FxHashMap<(TaintId, TaintId), TaintId>,
+    derived: FxHashMap<(TaintId, Derived), TaintId>,
 }
 
 impl Default for Taints {
     fn default() -> Taints {
-        let empty = Taint::default();
-        let ids = HashMap::from([(empty.clone(), TaintId::NONE)]);
-        Taints { sets: vec![empty], ids, unions: HashMap::new() }
+        let empty = Rc::new(Taint::default());
+        let ids = FxHashMap::from_iter([(empty.clone(), TaintId::NONE)]);
+        Taints { sets: vec![empty], ids, unions: FxHashMap::default(), derived: FxHashMap::default() }
     }
 }
 
@@ -155,6 +170,7 @@ impl Taints {
             return *id;
         }
         let id = TaintId(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
+        let taint = Rc::new(taint);
         self.sets.push(taint.clone());
         self.ids.insert(taint, id);
         id
@@ -198,31 +214,86 @@ impl Taints {
         self.intern(taint)
     }
 
+    /// The same set, changed in a way that `how` says completely.
+    fn derive(&mut self, id: TaintId, how: Derived, change: impl FnOnce(&mut Taint)) -> TaintId {
+        if let Some(known) = self.derived.get(&(id, how)) {
+            return *known;
+        }
+        let made = self.change(id, change);
+        self.derived.insert((id, how), made);
+        made
+    }
+
     /// With `flags` set.
     pub fn with(&mut self, id: TaintId, flags: Flags) -> TaintId {
-        if self.flags(id).has(flags) { id } else { self.change(id, |taint| taint.flags = taint.flags.with(flags)) }
+        if self.flags(id).has(flags) {
+            return id;
+        }
+        self.derive(id, Derived::With(flags), |taint| taint.flags = taint.flags.with(flags))
     }
 
     /// Without `flags`.
     pub fn without(&mut self, id: TaintId, flags: Flags) -> TaintId {
-        if self.flags(id).any(flags) { self.change(id, |taint| taint.flags = taint.flags.without(flags)) } else { id }
+        if !self.flags(id).any(flags) {
+            return id;
+        }
+        self.derive(id, Derived::Without(flags), |taint| taint.flags = taint.flags.without(flags))
     }
 
     /// Without objects: a number made from parameters is no parameter.
     pub fn as_number(&mut self, id: TaintId) -> TaintId {
-        if self.get(id).objects.is_empty() { id } else { self.change(id, |taint| taint.objects.clear()) }
+        if self.get(id).objects.is_empty() {
+            return id;
+        }
+        self.derive(id, Derived::AsNumber, |taint| taint.objects.clear())
+    }
+
+    /// A length or position: it is selected as the value is, but holds nothing of it.
+    pub fn as_position(&mut self, id: TaintId) -> TaintId {
+        self.derive(id, Derived::AsPosition, |taint| {
+            *taint = Taint {
+                flags: taint.flags.without(Flags::CONTENT),
+                stamps: std::mem::take(&mut taint.stamps),
+                ..Taint::default()
+            };
+        })
+    }
+
+    /// As the parameters of `object` and of no other.
+    pub fn of_object(&mut self, id: TaintId, object: u32) -> TaintId {
+        self.derive(id, Derived::OfObject(object), |taint| taint.objects = vec![object])
     }
 
     /// Selected by `stamp` as well.
     pub fn stamped(&mut self, id: TaintId, stamp: Stamp) -> TaintId {
-        self.change(id, |taint| taint.stamps = merged_stamps(&taint.stamps, &[stamp]))
+        self.derive(id, Derived::Stamped(stamp), |taint| taint.stamps = merged_stamps(&taint.stamps, &[stamp]))
+    }
+
+    /// Selected by the innermost of the loops that are being followed, and no more by those that were left.
+    pub fn varying(&mut self, id: TaintId, loops: &[Stamp]) -> TaintId {
+        let Some(innermost) = loops.last() else { return id };
+        // The number of the innermost loop says which ones are around it.
+        self.derive(id, Derived::Varying(*innermost), |taint| {
+            taint.stamps.retain(|stamp| loops.iter().any(|active| active.entered == stamp.entered));
+            taint.stamps = merged_stamps(&taint.stamps, &[*innermost]);
+        })
     }
 }
 
+/// Both of two sorted lists, sorted.
 fn merged(left: &[u32], right: &[u32]) -> Vec<u32> {
-    let mut both: Vec<u32> = left.iter().chain(right).copied().collect();
-    both.sort_unstable();
-    both.dedup();
+    if left.is_empty() || right.is_empty() {
+        return [left, right].concat();
+    }
+    let mut both = Vec::with_capacity(left.len() + right.len());
+    let (mut a, mut b) = (left.iter().peekable(), right.iter().peekable());
+    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+        let least = **x.min(y);
+        both.push(least);
+        a.next_if(|next| **next == least);
+        b.next_if(|next| **next == least);
+    }
+    both.extend(a.chain(b));
     both
 }
 

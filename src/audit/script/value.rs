@@ -1,8 +1,9 @@
 //! Abstract values: constants where they are known, objects with identity where they can be changed, and what
 //! everything was made from.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use super::taint::{Stamp, TaintId};
 use crate::code::python::ast;
@@ -126,7 +127,7 @@ pub enum Role {
 pub struct Object<'a> {
     pub role: Role,
     pub class: Option<ClassId>,
-    pub attributes: HashMap<Rc<str>, Value<'a>>,
+    pub attributes: FxHashMap<Rc<str>, Value<'a>>,
     /// The members of a list, while they are known one by one.
     pub items: Option<Vec<Value<'a>>>,
     /// What stands for any member.
@@ -145,7 +146,7 @@ impl<'a> Object<'a> {
         Object {
             role,
             class: None,
-            attributes: HashMap::new(),
+            attributes: FxHashMap::default(),
             items: None,
             element: None,
             content: TaintId::NONE,

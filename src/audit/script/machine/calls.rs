@@ -1,6 +1,6 @@
 //! Calls into the script itself: functions, classes, objects.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Frame};
@@ -151,7 +151,7 @@ impl<'a> Machine<'a, '_> {
         }
         let scope = match &lambda.parameters {
             Some(parameters) => self.parameters(parameters, None, arguments),
-            None => HashMap::new(),
+            None => FxHashMap::default(),
         };
         self.calls.push(Call {
             scope,
@@ -214,8 +214,8 @@ impl<'a> Machine<'a, '_> {
         receiver: Option<ObjectId>,
         arguments: Arguments<'a>,
     ) -> super::Scope<'a> {
-        let mut scope = HashMap::new();
-        let mut named: HashMap<&'a str, Value<'a>> = arguments.named.into_iter().collect();
+        let mut scope = FxHashMap::default();
+        let mut named: FxHashMap<&'a str, Value<'a>> = arguments.named.into_iter().collect();
         let receiver = receiver.map(|id| Value::of(Kind::Object(id)));
         let mut positional = receiver.into_iter().chain(arguments.positional);
         // `f(**settings)`: any parameter that is not given may come from there.

@@ -145,7 +145,7 @@ impl<'a> Machine<'a, '_> {
         if let Some(mut value) = found {
             value.taint = self.taints.union(value.taint, updates);
             if is_module && !matches!(value.kind, Kind::Object(_)) {
-                value.taint = self.taints.change(value.taint, |taint| taint.objects = vec![id.0]);
+                value.taint = self.taints.of_object(value.taint, id.0);
             }
             return value;
         }
@@ -175,7 +175,7 @@ impl<'a> Machine<'a, '_> {
                 let taint = if name == "grad" {
                     self.taints.with(self.gradients, Flags::GRADIENT)
                 } else {
-                    self.taints.change(taint, |taint| taint.objects = vec![id.0])
+                    self.taints.of_object(taint, id.0)
                 };
                 Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint }
             }

@@ -20,8 +20,9 @@ mod texts;
 mod updates;
 mod witness;
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::config::Config;
 use super::taint::{Stamp, TaintId, Taints};
@@ -43,11 +44,11 @@ const MAX_OBJECTS: usize = 60_000;
 struct Class<'a> {
     definition: &'a ast::StmtClassDef,
     bases: Vec<Value<'a>>,
-    attributes: HashMap<&'a str, Value<'a>>,
+    attributes: FxHashMap<&'a str, Value<'a>>,
 }
 
 /// Names and their values.
-type Scope<'a> = HashMap<&'a str, Value<'a>>;
+type Scope<'a> = FxHashMap<&'a str, Value<'a>>;
 
 /// What ends a block early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub struct Machine<'a, 'c> {
     classes: Vec<Class<'a>>,
     calls: Vec<Call<'a>>,
     /// Functions that lie in no other function.
-    outermost: HashSet<*const ast::StmtFunctionDef>,
+    outermost: FxHashSet<*const ast::StmtFunctionDef>,
     pub trace: Trace,
     loops: Vec<Stamp>,
     entered: u32,
@@ -101,7 +102,7 @@ pub struct Machine<'a, 'c> {
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
-    files: HashMap<Rc<str>, TaintId>,
+    files: FxHashMap<Rc<str>, TaintId>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
     steps: usize,
@@ -138,8 +139,8 @@ pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
 }
 
 /// The functions of a script and the methods of its classes that lie in no other function.
-fn outermost(body: &[ast::Stmt]) -> HashSet<*const ast::StmtFunctionDef> {
-    let mut found = HashSet::new();
+fn outermost(body: &[ast::Stmt]) -> FxHashSet<*const ast::StmtFunctionDef> {
+    let mut found = FxHashSet::default();
     let mut open: Vec<&ast::Stmt> = body.iter().collect();
     while let Some(stmt) = open.pop() {
         match stmt {
@@ -166,7 +167,7 @@ fn outermost(body: &[ast::Stmt]) -> HashSet<*const ast::StmtFunctionDef> {
 
 impl<'a, 'c> Machine<'a, 'c> {
     fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
-        let scope = HashMap::from([("__name__", Value::of(Kind::Text("__main__".into())))]);
+        let scope = FxHashMap::from_iter([("__name__", Value::of(Kind::Text("__main__".into())))]);
         Machine {
             module,
             config,
@@ -194,7 +195,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             uncertain: 0,
             by_loss: 0,
             gradients: TaintId::NONE,
-            files: HashMap::new(),
+            files: FxHashMap::default(),
             marks: None,
             steps: 0,
             depth: 0,
@@ -237,7 +238,7 @@ impl<'a, 'c> Machine<'a, 'c> {
     fn call_mut(&mut self) -> &mut Call<'a> {
         if self.calls.is_empty() {
             self.calls.push(Call {
-                scope: HashMap::new(),
+                scope: FxHashMap::default(),
                 outer: Vec::new(),
                 returned: None,
                 function: std::ptr::null(),

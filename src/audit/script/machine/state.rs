@@ -187,17 +187,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Selected by the innermost loop.
     pub(super) fn varying(&mut self, taint: TaintId) -> TaintId {
-        match self.loops.last() {
-            Some(stamp) => {
-                let stamp = *stamp;
-                let active = &self.loops;
-                let taint = self.taints.change(taint, |taint| {
-                    taint.stamps.retain(|stamp| active.iter().any(|active| active.entered == stamp.entered));
-                });
-                self.taints.stamped(taint, stamp)
-            }
-            None => taint,
-        }
+        self.taints.varying(taint, &self.loops)
     }
 
     /// A counter that goes on: selected by the innermost loop, and by those outside of it in whose earlier passages it

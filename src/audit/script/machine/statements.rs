@@ -1,6 +1,8 @@
 //! Statements: names bound, branches taken, objects written into.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
@@ -156,7 +158,7 @@ impl<'a> Machine<'a, '_> {
         let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
         let call = super::Call {
-            scope: HashMap::new(),
+            scope: FxHashMap::default(),
             outer: Vec::new(),
             returned: None,
             function: std::ptr::null(),
@@ -234,13 +236,16 @@ impl<'a> Machine<'a, '_> {
             [only] => return self.block(only),
             _ => {}
         }
-        let before = self.call_mut().scope.clone();
+        let before = std::mem::take(&mut self.call_mut().scope);
+        let mut before = Some(before);
         let (mut after, mut left) = (None, None);
         let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
         self.uncertain += 1;
         self.by_loss += usize::from(by_loss);
-        for arm in arms {
-            self.call_mut().scope = before.clone();
+        for (index, arm) in arms.iter().enumerate() {
+            // The last one may have the names themselves.
+            let names = if index + 1 < arms.len() { before.clone() } else { before.take() };
+            self.call_mut().scope = names.unwrap_or_default();
             let flow = self.block(arm);
             let scope = std::mem::take(&mut self.call_mut().scope);
             if flow == Flow::Next {
@@ -273,11 +278,15 @@ impl<'a> Machine<'a, '_> {
 
     fn join_scopes(&mut self, mut left: super::Scope<'a>, right: super::Scope<'a>) -> super::Scope<'a> {
         for (name, value) in right {
-            let joined = match left.remove(name) {
-                Some(other) => self.join_branches(other, value),
-                None => value,
-            };
-            left.insert(name, joined);
+            match left.entry(name) {
+                Entry::Occupied(mut held) => {
+                    let other = std::mem::replace(held.get_mut(), Value::of(Kind::None));
+                    *held.get_mut() = self.join_branches(other, value);
+                }
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+            }
         }
         left
     }

@@ -93,15 +93,21 @@ fn extend(parts: &mut [String], text: &str) {
 }
 
 impl<'a> Machine<'a, '_> {
-    /// Whether the run took a branch, where its log tells: it has one of the lines that the branch prints, or none.
+    /// Whether the run took a branch, where its log tells: it has the lines that the branch prints, or none.
     pub(super) fn witnessed(&mut self, test: &'a Expr, body: &'a [Stmt]) -> Option<bool> {
         let said = self.config.said()?;
         let module = self.module;
         // Which process it is was not switched: where the first one prints other lines, another script did.
-        if ["rank", "master", "main_process"].iter().any(|word| module.text(test).contains(word)) {
+        let which_process =
+            |test| ["rank", "master", "main_process"].iter().any(|word| module.text(test).contains(word));
+        if which_process(test) {
             return None;
         }
-        let lines = body.iter().filter_map(|stmt| Some((module.line(stmt), printed(stmt)?)));
+        let body = body.iter().flat_map(|stmt| match stmt {
+            Stmt::If(inner) if which_process(&*inner.test) => inner.body.as_slice(),
+            _ => std::slice::from_ref(stmt),
+        });
+        let lines = body.filter_map(|stmt| Some((module.line(stmt), printed(stmt)?)));
         let lines: Vec<(u64, String)> = lines.collect();
         if lines.is_empty() {
             return None;
@@ -118,7 +124,8 @@ impl<'a> Machine<'a, '_> {
         if marks.iter().filter(own).any(|mark| mark.said) {
             // The same words may come from elsewhere.
             let alone = |text: &str| marks.iter().filter(|mark| mark.text.contains(text)).count() == 1;
-            let told = marks.iter().filter(own).any(|mark| mark.said && alone(&mark.text));
+            let told = marks.iter().filter(own).any(|mark| alone(&mark.text))
+                && marks.iter().filter(own).all(|mark| mark.said);
             return (told && self.loops.is_empty()).then_some(true);
         }
         let first = marks.iter().find(own)?;
