@@ -48,6 +48,20 @@ impl Flags {
     pub const SHIFTED: Flags = Flags(1 << 16);
     /// Such a tensor that is made anew in every passage of a loop.
     pub const ANEW: Flags = Flags(1 << 17);
+    /// Bytes of a token, from a table that was made of the tokenizer's pieces.
+    pub const BYTES: Flags = Flags(1 << 24);
+    /// Whether a space comes before the token's text.
+    pub const SPACE: Flags = Flags(1 << 26);
+    /// Read from a file that the script did not write: a table, weights.
+    pub const FOREIGN: Flags = Flags(1 << 27);
+    /// A loss times or by a constant that is near to the bytes of a token.
+    pub const CONSTANT_BYTES: Flags = Flags(1 << 28);
+    /// Validation tokens, up to a constant number of them.
+    pub const CUT: Flags = Flags(1 << 29);
+    /// The seed that the run was given.
+    pub const SEED: Flags = Flags(1 << 30);
+    /// Read from a file of numbers such as .npz.
+    pub const TABLE_FILE: Flags = Flags(1 << 31);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
     pub const CONTENT: Flags =
         Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17));
@@ -118,6 +132,8 @@ pub struct Taint {
     pub objects: Vec<u32>,
     /// Positions that were selected, by slices and masks; none: all of them. Sorted.
     pub regions: Vec<Region>,
+    /// Tables of bytes (of the trace) that went in, one bit each.
+    pub tables: u32,
 }
 
 impl Taint {
@@ -216,6 +232,7 @@ impl Taints {
             scores: merged(&a.scores, &b.scores),
             objects: merged(&a.objects, &b.objects),
             regions: merged(&a.regions, &b.regions),
+            tables: a.tables | b.tables,
         };
         let id = self.intern(union);
         self.unions.insert(key, id);

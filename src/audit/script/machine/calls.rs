@@ -181,7 +181,8 @@ impl<'a> Machine<'a, '_> {
         if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
             return Value::unknown(given);
         }
-        let frame = Frame { function: self.qualified(name, receiver), line: self.line };
+        let line = self.line;
+        let frame = Frame { function: self.qualified(name, receiver), line };
         let scope = self.parameters(&definition.parameters, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
@@ -191,6 +192,8 @@ impl<'a> Machine<'a, '_> {
         self.path.pop();
         self.shared_path = None;
         let value = returned.unwrap_or_else(|| Value::of(Kind::None));
+        self.line = line;
+        let value = self.counted(definition, value);
         if names_a_loss(name) && !self.taints.flags(value.taint).has(Flags::LOSS) {
             return self.loss(given);
         }

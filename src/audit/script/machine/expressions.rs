@@ -210,7 +210,7 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, Flags::TARGET);
         }
         let taint = self.narrowed(taint, &subscript.slice);
-        Value::unknown(taint)
+        Value::unknown(self.cut(subscript, of_holder, taint))
     }
 
     /// An entry found under a hash that holds the target.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{Kind, ObjectId, Role, Value};
 use super::Machine;
 use super::calls::{Arguments, POSITIONS};
@@ -121,6 +122,7 @@ impl<'a> Machine<'a, '_> {
             }
             (_, "load_state_dict") => {
                 let given = self.given(arguments);
+                self.event(Action::Restore { data: given });
                 self.restore(id, given);
                 Value::of(Kind::None)
             }

@@ -15,6 +15,7 @@ mod methods;
 mod operators;
 mod state;
 mod statements;
+mod surface;
 mod symbols;
 mod texts;
 mod updates;
@@ -91,6 +92,10 @@ pub struct Machine<'a, 'c> {
     /// The same as `path` and `loops`, shared by the events.
     shared_path: Option<Rc<[Frame]>>,
     shared_loops: Option<Rc<[Stamp]>>,
+    /// How many blocks around the statement go on after a failure.
+    attempts: usize,
+    /// Functions that say how many bytes a token has, by definition: their number among the tables of the trace.
+    builders: FxHashMap<*const ast::StmtFunctionDef, Option<usize>>,
     /// How many conditions around the statement are not known.
     uncertain: usize,
     /// How many of these compare losses on the token that came.
@@ -188,6 +193,8 @@ impl<'a, 'c> Machine<'a, 'c> {
             path: Vec::new(),
             shared_path: None,
             shared_loops: None,
+            attempts: 0,
+            builders: FxHashMap::default(),
             uncertain: 0,
             by_loss: 0,
             gradients: TaintId::NONE,

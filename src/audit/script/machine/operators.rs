@@ -55,6 +55,7 @@ impl<'a> Machine<'a, '_> {
         if matches!(op, Operator::Mod) {
             return Value::unknown(self.hashed(taint));
         }
+        let taint = self.by_constant(op, left, right, taint);
         Value::unknown(self.offset(op, taint, of_left, of_right))
     }
 
