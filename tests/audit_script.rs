@@ -24,6 +24,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.minimum", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c4-no-selection", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
+    ("gptq.bad.logits_after_the_clock", "time-gptq-train-data", "model.forward_logits(tokens["),
     ("slot.bad.closure", "slot-standard", "optimizer.step(closure)"),
     ("slot.bad.context", "slot-causal", "optimizer.step()"),
     ("slot.bad.logit_bias", "etlb", "optimizer.step()"),
