@@ -14,6 +14,7 @@ use camino::Utf8Path;
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
     ("slot.bad.bias_closure", "slot-standard", "optimizer.step(closure)"),
+    ("adapt.bad.counted_layers", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
