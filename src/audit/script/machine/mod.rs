@@ -97,6 +97,8 @@ pub struct Machine<'a, 'c> {
     gradients: TaintId,
     /// What was written, by path.
     files: FxHashMap<Rc<str>, TaintId>,
+    /// Full names of what lies in libraries, made once.
+    libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -186,6 +188,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             by_loss: 0,
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
+            libraries: FxHashMap::default(),
             steps: 0,
             depth: 0,
             line: 1,

@@ -1,6 +1,5 @@
 //! Statements: names bound, branches taken, objects written into.
 
-
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
