@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use caddie::audit::script::{Audit, Config, Examined, Subject, audit, examine};
+use caddie::audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
 use caddie::code::python::Module;
 use caddie::code::{Alone, unwrap};
 use caddie::report::Confidence;
@@ -13,8 +13,11 @@ use camino::Utf8Path;
 /// Which rule each bad script is about, and what stands in a line of the steps.
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
+    ("adapt.bad.closure", "c3-score-first", "optimizer.step(closure)"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
+    ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
+    ("adapt.bad.running_loss", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.shadowed", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
@@ -24,6 +27,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
     ("target_key.bad.hashed_cache", "c2-target-key", "loss_sum +="),
     ("target_key.bad.keys_in_tuples", "c2-target-key", "loss_sum +="),
+    ("target_key.bad.product_hash", "c2-target-key", "pairs[pair]"),
 ];
 
 /// No script takes longer, in a debug build on a busy machine.
@@ -146,6 +150,57 @@ fn the_claimed_metric_shows_which_switch_was_on() {
     assert!(found.iter().all(|lead| lead.confidence < Confidence::High), "{found:?}");
     // Nothing is doubted for a metric that the script never reports.
     assert!(leads(Some("of_another_script")).is_empty());
+}
+
+/// A pass over the validation tokens that a switch turns on or off, and what the log says of it, decides; not the
+/// script's default.
+#[test]
+fn the_log_shows_which_branches_were_taken() {
+    let bad = fixtures().into_iter().find(|(name, _)| name == "adapt.bad.running_loss");
+    let source = String::from_utf8(bad.expect("the fixture").1).expect("text");
+    let plain: Vec<String> = (0..8).map(|line| format!("    print('line {line} of the run')")).collect();
+    let call = "    adapt(args, model, tokens)";
+    assert!(source.contains(call));
+    let script = |default: &str| {
+        let switch = [
+            format!("    if int(os.environ.get('ADAPT', '{default}')):"),
+            "        if rank == 0:".to_owned(),
+            "            print(f'adapt:start lr={1e-4}')".to_owned(),
+            format!("    {call}"),
+        ];
+        source.replace(call, &[plain.join("\n"), switch.join("\n")].join("\n"))
+    };
+    let printed: String = plain.iter().map(|line| line.trim_start_matches("    print('").replace("')", "\n")).collect();
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    let rules = |script: &str, log: &str| {
+        let module = Module::parse(script).expect("a script");
+        let config = Config::new([("seed", "42")]).with_log(Said::new(log.lines()));
+        let subject = Subject { config, ..subject(&rulebook, None) };
+        let leads = audit(&module, &subject).leads;
+        leads.into_iter().map(|lead| (lead.rule, lead.confidence)).collect::<Vec<_>>()
+    };
+    let adapted = format!("{printed}adapt:start lr=0.0001\n");
+    let found = [("val-prequant-ttt", Confidence::High)];
+    // The default is on: the log says so, says otherwise, or is an excerpt that says nothing.
+    assert_eq!(rules(&script("1"), &adapted), found);
+    assert_eq!(rules(&script("1"), &printed), []);
+    assert_eq!(rules(&script("1"), "line 1 of the run\n"), found);
+    // The default is off.
+    assert_eq!(rules(&script("0"), &printed), []);
+    assert_eq!(rules(&script("0"), &adapted), found);
+    // A script that is dumped into the log prints nothing.
+    let dumped = format!("{printed}            print(f'adapt:start lr={{1e-4}}')\n");
+    assert_eq!(rules(&script("0"), &dumped), []);
+}
+
+/// The running loss of what is trained on validation tokens is no score that was taken before.
+#[test]
+fn a_pass_that_only_trains_is_not_called_a_pass_that_scores() {
+    for (name, rule) in [("adapt.bad.running_loss", "val-prequant-ttt"), ("adapt.bad.two_pass", "c4-single-pass")] {
+        let (_, source) = fixtures().into_iter().find(|(found, _)| found == name).expect("the fixture");
+        let found = examined(name, &source).findings;
+        assert!(found.iter().all(|finding| finding.rule == rule), "{name}: {found:?}");
+    }
 }
 
 /// Code that would run for ever, call itself, or grow without end is followed within bounds.

@@ -47,7 +47,7 @@ impl Track {
     }
 
     /// Where the folder lies decides; what submission.json says comes second.
-    fn of(folder: &Folder) -> Track {
+    pub fn of(folder: &Folder) -> Track {
         let placed = Track::placed(folder);
         let placed = placed.and_then(|track| crate::folder::submission::canonical_track(&track));
         match placed.or_else(|| folder.metadata()?.track) {

@@ -21,6 +21,7 @@ mod ledger;
 mod logs;
 mod metadata;
 mod package;
+mod plausible;
 mod readme;
 mod recipe;
 mod score;
@@ -77,6 +78,7 @@ pub const REGISTRY: &[&Check] = &[
     &logs::SHARDS,
     &source::CHECK,
     &score::CHECK,
+    &plausible::CHECK,
     &claims::CHECK,
     &readme::CHECK,
     &ledger::CHECK,

@@ -118,7 +118,7 @@ mod tests {
     fn a_file_that_is_no_model_is_unknown_with_its_reason() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::from_path_buf(folder.path().join("model.int8.zlib")).expect("UTF-8");
-        let payload = Payload::read(&[path.clone()], None);
+        let payload = Payload::read(std::slice::from_ref(&path), None);
         assert_eq!(payload.clean(), None);
         assert!(payload.basis().contains(": model.int8.zlib: "), "{}", payload.basis());
     }

@@ -2,26 +2,46 @@
 
 use std::collections::HashMap;
 
+use super::said::Said;
 use super::value::Kind;
 
-/// Hyperparameters by name, in lower case: `ttt_epochs`.
+/// Hyperparameters by name, in lower case: `ttt_epochs`; and what else the log says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Config(HashMap<String, String>);
+pub struct Config {
+    stated: HashMap<String, String>,
+    said: Option<Said>,
+}
 
 impl Config {
     /// From names and values as a log or a command line states them.
     pub fn new<N: AsRef<str>, V: Into<String>>(stated: impl IntoIterator<Item = (N, V)>) -> Config {
-        Config(stated.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into())).collect())
+        let stated = stated.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()));
+        Config { stated: stated.collect(), said: None }
+    }
+
+    /// With the log that states it.
+    pub fn with_log(self, said: Said) -> Config {
+        Config { said: Some(said), ..self }
+    }
+
+    /// Without the log that states it.
+    pub fn without_log(self) -> Config {
+        Config { said: None, ..self }
+    }
+
+    /// The log of the run, where there is one.
+    pub fn said(&self) -> Option<&Said> {
+        self.said.as_ref()
     }
 
     /// Whether nothing is stated.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.stated.is_empty()
     }
 
     /// The stated text of a hyperparameter or of the environment variable of its name.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
+        self.stated.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
 
     /// The stated value, read as Python prints it.

@@ -4,11 +4,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Config, Frame, Lead, Subject, audit};
+use super::{Config, Frame, Lead, Said, Subject, audit};
 use crate::checks::finding_on;
 use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
-use crate::folder::Folder;
+use crate::folder::{Folder, RunLog, files};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::Rulebook;
 
@@ -58,6 +58,10 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
     let run = folder.and_then(|folder| folder.runs.official.first());
     let text = String::from_utf8_lossy(&unwrapped.source);
     let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
+    let config = match run.zip(folder).and_then(|(run, folder)| said(run, folder)) {
+        Some(said) => config.with_log(said),
+        None => config,
+    };
     let mut examined = Examined {
         path: path.to_owned(),
         layers: unwrapped.layers.iter().map(crate::code::Layer::kind).collect(),
@@ -83,6 +87,17 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         Err(_) => {}
     }
     examined
+}
+
+/// The lines of the run in its log, and of the log that gives the score, the script that is dumped there left out.
+fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
+    let text = files::read_text(&folder.path.join(&run.log)).ok()?;
+    let score =
+        run.score_log.as_ref().and_then(|log| files::read_text(&folder.path.join(log)).ok()).unwrap_or_default();
+    let (first, last) = run.span;
+    let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
+    let own = text.lines().zip(1_u64..).filter(|(_, line)| (first..=last).contains(line) && !dumped(*line));
+    Some(Said::new(own.map(|(line, _)| line).chain(score.lines())))
 }
 
 /// A lead with the severity and citations of its rule. What is less than highly probable is no error.

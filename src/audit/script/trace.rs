@@ -48,6 +48,8 @@ pub enum Action {
     Report { text: Rc<str>, data: TaintId },
     /// The model is run on `data` without a loss: calibration, generation.
     Forward { data: TaintId },
+    /// An entry of a table is looked up under a hash that holds the token that came.
+    Lookup { data: TaintId },
     /// The time is compared with a limit; `None`: one that is not known.
     Clock { seconds: Option<f64> },
     /// The program reaches outside: network, another process, code built at run time.

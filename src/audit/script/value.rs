@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::taint::TaintId;
+use super::taint::{Stamp, TaintId};
 use crate::code::python::ast;
 
 /// An object of the [`Heap`].
@@ -136,6 +136,8 @@ pub struct Object<'a> {
     pub content: TaintId,
     /// Updates that reached its parameters.
     pub updates: TaintId,
+    /// The passage of the innermost loop in which it was made.
+    pub born: Option<Stamp>,
 }
 
 impl<'a> Object<'a> {
@@ -149,6 +151,7 @@ impl<'a> Object<'a> {
             element: None,
             content: TaintId::NONE,
             updates: TaintId::NONE,
+            born: None,
         }
     }
 }

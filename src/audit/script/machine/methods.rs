@@ -53,6 +53,14 @@ impl<'a> Machine<'a, '_> {
         let role = self.heap.get(id).role;
         match (role, name) {
             (Role::Optimizer, "step") => {
+                // `step(closure)` takes the loss and its gradient by itself.
+                if let Some(closure) = arguments.get(0, "closure").cloned()
+                    && matches!(closure.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
+                {
+                    let line = self.line;
+                    self.apply(closure, Arguments::default());
+                    self.line = line;
+                }
                 self.optimizer_step(id);
                 Value::of(Kind::None)
             }
@@ -145,6 +153,12 @@ impl<'a> Machine<'a, '_> {
                 receiver.clone()
             }
             (Role::Tensor, "scatter_add_" | "index_add_" | "index_put_" | "scatter_") => {
+                // Setting entries makes one-hot vectors; only a hash makes them the entries of a table.
+                let given = self.given(arguments);
+                if name == "scatter_" && !self.taints.flags(given).has(Flags::HASHED) {
+                    self.pour(id, given);
+                    return receiver.clone();
+                }
                 let key = arguments
                     .positional
                     .iter()
@@ -230,6 +244,16 @@ impl<'a> Machine<'a, '_> {
                 }
                 return Value::unknown(TaintId::NONE);
             }
+            // An executor calls what it is given, and its result is what that returns.
+            "submit" => {
+                if let Some((function, rest)) = arguments.positional.split_first()
+                    && matches!(function.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
+                {
+                    let arguments = Arguments { positional: rest.to_vec(), named: arguments.named.clone() };
+                    return self.apply(function.clone(), arguments);
+                }
+            }
+            "result" if arguments.positional.is_empty() => return receiver.clone(),
             "scale" => {
                 return arguments.positional.first().cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE));
             }
@@ -297,7 +321,7 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, Flags::GOLD);
         }
         if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
-            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
+            taint = self.looked_up(taint);
         }
         Value::unknown(taint)
     }

@@ -17,6 +17,7 @@ mod state;
 mod statements;
 mod texts;
 mod updates;
+mod witness;
 
 use std::rc::Rc;
 
@@ -99,6 +100,8 @@ pub struct Machine<'a, 'c> {
     files: FxHashMap<Rc<str>, TaintId>,
     /// Full names of what lies in libraries, made once.
     libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
+    /// What the script prints, once that was asked for.
+    marks: Option<Vec<witness::Mark>>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -189,6 +192,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
             libraries: FxHashMap::default(),
+            marks: None,
             steps: 0,
             depth: 0,
             line: 1,

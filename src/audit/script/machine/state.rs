@@ -93,7 +93,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     pub(super) fn allocate(&mut self, object: Object<'a>) -> Value<'a> {
-        let id = self.heap.add(object);
+        let id = self.heap.add(Object { born: self.loops.last().copied(), ..object });
         Value::of(Kind::Object(id))
     }
 
@@ -194,5 +194,20 @@ impl<'a> Machine<'a, '_> {
     /// Selected by the innermost loop.
     pub(super) fn varying(&mut self, taint: TaintId) -> TaintId {
         self.taints.varying(taint, &self.loops)
+    }
+
+    /// A counter that goes on: selected by the innermost loop, and by those outside of it in whose earlier passages it
+    /// went on already, since none of them set it back.
+    pub(super) fn advanced(&mut self, taint: TaintId) -> TaintId {
+        let Some((_, outer)) = self.loops.split_last() else { return taint };
+        if self.taints.flags(taint).any(Flags::CONTENT) {
+            return self.varying(taint);
+        }
+        let over = self.taints.get(taint).stamps.iter().map(|stamp| stamp.entered);
+        let over = over.filter(|entered| self.loops.iter().all(|active| active.entered != *entered)).max();
+        let since = outer.iter().filter(|stamp| stamp.iteration > 0 && over.is_some_and(|over| over > stamp.entered));
+        let since: Vec<Stamp> = since.copied().collect();
+        let taint = self.varying(taint);
+        since.into_iter().fold(taint, |taint, stamp| self.taints.stamped(taint, stamp))
     }
 }

@@ -193,7 +193,7 @@ impl<'a> Machine<'a, '_> {
                     let value = self.value(test);
                     let of_test = self.taint(&value);
                     taint = self.taints.union(taint, of_test);
-                    value.truth()
+                    self.witnessed(test, body).or(value.truth())
                 }
                 None => Some(true),
             };
