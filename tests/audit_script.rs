@@ -13,7 +13,7 @@ use camino::Utf8Path;
 /// Which rule each bad script is about, and what stands in a line of the steps.
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
-    ("adapt.bad.closure", "c3-score-first", "optimizer.step(closure)"),
+    ("slot.bad.bias_closure", "slot-standard", "optimizer.step(closure)"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
@@ -24,6 +24,25 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.minimum", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c4-no-selection", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
+    ("slot.bad.closure", "slot-standard", "optimizer.step(closure)"),
+    ("slot.bad.context", "slot-causal", "optimizer.step()"),
+    ("slot.bad.logit_bias", "etlb", "optimizer.step()"),
+    ("slot.bad.logit_bias_after", "etlb", "optimizer.step()"),
+    ("slot.bad.scored_positions", "slot-standard", "optimizer.step()"),
+    ("byte_table.bad.by_name", "bpb-byte-lut", "build_luts("),
+    ("byte_table.bad.constant", "bpb-no-constant", "val_bpb:"),
+    ("byte_table.bad.from_file", "bpb-byte-lut", "val_bpb:"),
+    ("byte_table.bad.space_twice", "bpb-leading-space", "luts = build_luts("),
+    ("doc_boundary.bad.no_mask", "doc-boundary", "x[:, 1:] + g * x[:, :-1]"),
+    ("outside.bad.download", "eval-no-network", "urlretrieve("),
+    ("outside.bad.git_in_eval", "eval-no-network", "git clone"),
+    ("outside.bad.pip_install", "size-external-binary", "\"pip\", \"install\""),
+    ("outside.bad.trained_before", "time-no-hidden-compute", "pretrained.pt"),
+    ("preparation.bad.cut", "val-full", "val_bpb:"),
+    ("runs.bad.nested_quotes", "pkg-script-runs", "names[\"a\"]"),
+    ("runs.bad.unbound", "pkg-script-runs", "average_weights("),
+    ("seeds.bad.constant", "stat-seeds", "torch.manual_seed(42)"),
+    ("seeds.bad.search", "stat-seed-choice", "torch.manual_seed(seed)"),
     ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
     ("target_key.bad.hashed_cache", "c2-target-key", "loss_sum +="),
     ("target_key.bad.keys_in_tuples", "c2-target-key", "loss_sum +="),
@@ -163,6 +182,7 @@ fn the_log_shows_which_branches_were_taken() {
     assert!(source.contains(call));
     let script = |default: &str| {
         let switch = [
+            "    rank = int(os.environ.get('RANK', '0'))".to_owned(),
             format!("    if int(os.environ.get('ADAPT', '{default}')):"),
             "        if rank == 0:".to_owned(),
             "            print(f'adapt:start lr={1e-4}')".to_owned(),
@@ -219,8 +239,8 @@ fn scripts_made_to_be_slow_are_given_up_within_bounds() {
     let long_sum = format!("x = {}1\n", "1 + ".repeat(200_000));
     let cases = [
         ("loops.py", nest(90, "for i in range(10):", "x = [i]")),
-        ("whiles.py", nest(90, "while unknown():", "x = 1")),
-        ("ifs.py", nest(90, "if unknown():", "x = 1")),
+        ("whiles.py", nest(90, "while input():", "x = 1")),
+        ("ifs.py", nest(90, "if input():", "x = 1")),
         ("calls.py", format!("def f0(x):\n    return x\n{doubling}f59(1)\n")),
         ("itself.py", "def f(x):\n    return f(f(x))\nf(1)\nclass A(A):\n    a = A\nA()\n".to_owned()),
         ("lists.py", "x = []\nfor i in range(9):\n    x = [x, x]\n    x.append(x)\nprint(x)\n".to_owned()),

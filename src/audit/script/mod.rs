@@ -7,6 +7,7 @@ pub mod config;
 mod examine;
 mod families;
 mod machine;
+mod pieces;
 mod said;
 mod taint;
 mod trace;

@@ -1,8 +1,18 @@
 //! The families of rules: each judges the trace, one file each, its metadata on top.
 
 mod adapt;
+mod byte_table;
 mod chosen;
+mod declared;
+mod doc_boundary;
 mod gptq;
+mod outside;
+mod packages;
+mod phase;
+mod preparation;
+mod runs;
+mod seeds;
+mod slot;
 mod target_key;
 
 use std::collections::BTreeMap;
@@ -36,7 +46,20 @@ pub struct Family {
 }
 
 /// Every family.
-pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &chosen::FAMILY, &target_key::FAMILY, &gptq::FAMILY];
+pub const FAMILIES: &[&Family] = &[
+    &adapt::FAMILY,
+    &slot::FAMILY,
+    &chosen::FAMILY,
+    &target_key::FAMILY,
+    &gptq::FAMILY,
+    &outside::FAMILY,
+    &packages::FAMILY,
+    &byte_table::FAMILY,
+    &seeds::FAMILY,
+    &doc_boundary::FAMILY,
+    &preparation::FAMILY,
+    &runs::FAMILY,
+];
 
 /// A place in the script that shows a part of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]

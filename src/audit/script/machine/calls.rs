@@ -127,6 +127,7 @@ impl<'a> Machine<'a, '_> {
             let taint = self.given(&arguments);
             let own = self.taint(&callee);
             let taint = self.taints.union(taint, own);
+            let taint = self.taints.without(taint, Flags::ADDED);
             return Value::unknown(self.taints.as_number(taint));
         };
         let method = ["forward", "__call__"].iter().find_map(|name| self.method_of(class, name));
@@ -184,7 +185,8 @@ impl<'a> Machine<'a, '_> {
         if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
             return Value::unknown(given);
         }
-        let frame = Frame { function: self.qualified(name, receiver), line: self.line };
+        let line = self.line;
+        let frame = Frame { function: self.qualified(name, receiver), line };
         let scope = self.parameters(&definition.parameters, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
@@ -194,6 +196,8 @@ impl<'a> Machine<'a, '_> {
         self.path.pop();
         self.shared_path = None;
         let value = returned.unwrap_or_else(|| Value::of(Kind::None));
+        self.line = line;
+        let value = self.counted(definition, value);
         if names_a_loss(name) && !self.taints.flags(value.taint).has(Flags::LOSS) {
             return self.loss(given);
         }

@@ -209,7 +209,8 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
-        Value::unknown(taint)
+        let taint = self.narrowed(taint, &subscript.slice);
+        Value::unknown(self.cut(subscript, of_holder, taint))
     }
 
     /// An entry found under a hash that holds the target.

@@ -1,7 +1,7 @@
 //! What functions of libraries do to what is followed. What is not listed here returns a number made of its arguments.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::trace::{Action, Outside};
+use super::super::trace::Action;
 use super::super::value::{Kind, Object, ObjectId, Role, Value};
 use super::Machine;
 use super::calls::Arguments;
@@ -9,9 +9,7 @@ use super::calls::Arguments;
 impl<'a> Machine<'a, '_> {
     /// Calls the library function of this full name.
     pub(super) fn library(&mut self, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        if let Some(what) = outside(name) {
-            self.event(Action::Outside { what, name: name.into() });
-        }
+        self.surface(name, arguments);
         let last = name.rsplit('.').next().unwrap_or(name);
         let first = arguments.positional.first();
         match last {
@@ -84,7 +82,7 @@ impl<'a> Machine<'a, '_> {
                 let content = self.given(arguments);
                 self.new_object(Role::File, content)
             }
-            "load" | "fromfile" | "memmap" | "from_file" | "load_file" | "safe_open" => self.loaded(arguments),
+            "load" | "fromfile" | "memmap" | "from_file" | "load_file" | "safe_open" => self.loaded(name, arguments),
             "save" | "save_file" | "savez" => self.saved(arguments),
             "deepcopy" | "copy" => self.duplicate(arguments),
             "compile"
@@ -141,6 +139,14 @@ impl<'a> Machine<'a, '_> {
             "where" => {
                 let taint = self.given(arguments);
                 Value::unknown(self.taints.as_number(taint))
+            }
+            "tensor" if arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true)) => {
+                self.allocated(last, arguments)
+            }
+            "linear" | "matmul" | "mm" | "bmm" | "einsum" | "addmm" | "baddbmm" => {
+                let taint = self.given(arguments);
+                let taint = self.taints.as_number(taint);
+                Value::unknown(self.taints.without(taint, Flags::ADDED))
             }
             "zeros" | "empty" | "full" | "ones" | "zeros_like" | "empty_like" | "full_like" | "ones_like"
             | "Parameter" | "rand" | "randn" | "Tensor" => self.allocated(last, arguments),
@@ -204,6 +210,7 @@ impl<'a> Machine<'a, '_> {
         };
         let taint = default.map_or(TaintId::NONE, |value| value.taint);
         let taint = self.named_data(taint, &name);
+        let taint = if name == "SEED" { self.taints.with(taint, Flags::SEED) } else { taint };
         Value { kind, taint }
     }
 
@@ -286,10 +293,20 @@ impl<'a> Machine<'a, '_> {
     fn allocated(&mut self, how: &str, arguments: &Arguments<'a>) -> Value<'a> {
         let content = match how {
             "full" => arguments.positional.get(1).map_or(TaintId::NONE, |value| value.taint),
-            "Parameter" | "Tensor" => self.given(arguments),
+            "Parameter" | "Tensor" | "tensor" => self.given(arguments),
             _ => TaintId::NONE,
         };
-        self.new_object(Role::Tensor, content)
+        let tensor = self.new_object(Role::Tensor, content);
+        let learns = arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true));
+        if let Some(id) = tensor.object().filter(|_| learns || how == "Parameter") {
+            self.as_offset(id);
+            let anew = how != "Parameter" && !self.loops.is_empty();
+            if anew {
+                let anew = self.taints.with(TaintId::NONE, Flags::ANEW);
+                self.pour(id, anew);
+            }
+        }
+        tensor
     }
 }
 
@@ -318,20 +335,4 @@ fn is_switch(kind: &Kind<'_>) -> bool {
 fn is_optimizer(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     name.contains("optim") && last.starts_with(char::is_uppercase) && !last.contains("Sched") && !last.ends_with("LR")
-}
-
-/// Whether a library function reaches outside of the process, and how.
-fn outside(name: &str) -> Option<Outside> {
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    if starts(&["requests.", "urllib.", "http.client", "huggingface_hub.", "torch.hub.", "socket.", "wget."])
-        || name.ends_with(".from_pretrained")
-        || name.ends_with("hf_hub_download")
-        || name.ends_with("snapshot_download")
-    {
-        return Some(Outside::Network);
-    }
-    if name.contains("cpp_extension.load") || starts(&["ctypes.CDLL", "ctypes.cdll", "load_inline"]) {
-        return Some(Outside::Build);
-    }
-    starts(&["subprocess.", "os.system", "os.popen", "os.exec", "os.spawn"]).then_some(Outside::Process)
 }

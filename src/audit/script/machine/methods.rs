@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{Kind, ObjectId, Role, Value};
 use super::Machine;
 use super::calls::{Arguments, POSITIONS};
@@ -121,6 +122,7 @@ impl<'a> Machine<'a, '_> {
             }
             (_, "load_state_dict") => {
                 let given = self.given(arguments);
+                self.event(Action::Restore { data: given });
                 self.restore(id, given);
                 Value::of(Kind::None)
             }
@@ -128,7 +130,12 @@ impl<'a> Machine<'a, '_> {
                 _,
                 "to" | "cuda" | "cpu" | "eval" | "train" | "requires_grad_" | "bfloat16" | "half" | "double" | "float"
                 | "compile" | "contiguous" | "pin_memory" | "__enter__" | "module" | "share_memory_" | "no_sync",
-            ) if role != Role::Dict => receiver.clone(),
+            ) if role != Role::Dict => {
+                if (role, name) == (Role::Tensor, "requires_grad_") {
+                    self.as_offset(id);
+                }
+                receiver.clone()
+            }
             (Role::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
                 let given = self.given(arguments);
                 let given = self.scored(given);
@@ -278,6 +285,9 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.union(given, of_receiver);
         // Parameters stay parameters when they are only viewed or moved.
         let viewed = ["detach", "clone", "data", "to", "float", "view", "flatten", "requires_grad_", "contiguous"];
+        if name == "requires_grad_" && self.taints.get(taint).objects.is_empty() {
+            return self.offset_of(taint);
+        }
         if viewed.contains(&name) {
             return Value { kind: Kind::Unknown, taint };
         }

@@ -15,6 +15,8 @@ mod methods;
 mod operators;
 mod state;
 mod statements;
+mod surface;
+mod symbols;
 mod texts;
 mod updates;
 mod witness;
@@ -24,7 +26,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::config::Config;
-use super::taint::{Stamp, TaintId, Taints};
+use super::taint::{Bound, Stamp, TaintId, Taints};
 use super::trace::{Frame, Trace};
 use super::value::{ClassId, Heap, Kind, ObjectId, Value};
 use crate::code::python::{Module, ast};
@@ -90,6 +92,10 @@ pub struct Machine<'a, 'c> {
     /// The same as `path` and `loops`, shared by the events.
     shared_path: Option<Rc<[Frame]>>,
     shared_loops: Option<Rc<[Stamp]>>,
+    /// How many blocks around the statement go on after a failure.
+    attempts: usize,
+    /// Functions that say how many bytes a token has, by definition: their number among the tables of the trace.
+    builders: FxHashMap<*const ast::StmtFunctionDef, Option<usize>>,
     /// How many conditions around the statement are not known.
     uncertain: usize,
     /// How many of these compare losses on the token that came.
@@ -102,6 +108,8 @@ pub struct Machine<'a, 'c> {
     libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
+    /// What names stand for, by function.
+    symbols: FxHashMap<(usize, &'a str), Bound>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -187,12 +195,15 @@ impl<'a, 'c> Machine<'a, 'c> {
             path: Vec::new(),
             shared_path: None,
             shared_loops: None,
+            attempts: 0,
+            builders: FxHashMap::default(),
             uncertain: 0,
             by_loss: 0,
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
             libraries: FxHashMap::default(),
             marks: None,
+            symbols: FxHashMap::default(),
             steps: 0,
             depth: 0,
             line: 1,

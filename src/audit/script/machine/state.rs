@@ -99,6 +99,17 @@ impl<'a> Machine<'a, '_> {
 
     /// Sets or joins: under a condition that is not known, what was there may still be.
     pub(super) fn write_attribute(&mut self, id: ObjectId, name: &str, value: Value<'a>) {
+        if name == "requires_grad" && self.heap.get(id).role == Role::Tensor && value.truth() == Some(true) {
+            self.as_offset(id);
+        }
+        if let Some(tensor) = value.object().filter(|tensor| self.heap.get(*tensor).role == Role::Tensor)
+            && self.heap.get(id).class.is_some_and(|class| self.is_module(class))
+        {
+            let content = self.heap.get(tensor).content;
+            let content = self.taints.without(content, Flags::OFFSET.with(Flags::ANEW));
+            let tensor = self.heap.get_mut(tensor);
+            (tensor.of_model, tensor.content) = (true, content);
+        }
         let before = self.heap.get(id).attributes.get(name).cloned();
         let value = match before {
             Some(before) if self.uncertain > 0 => self.join(before, value),

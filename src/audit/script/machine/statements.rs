@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use rustc_hash::FxHashMap;
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{Kind, Value};
 use super::{Class, Flow, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Stmt};
@@ -22,6 +23,7 @@ impl<'a> Machine<'a, '_> {
                 break;
             }
             self.line = self.module.line(stmt);
+            self.trace.reach(self.line);
             flow = self.statement(stmt);
             if flow != Flow::Next {
                 break;
@@ -40,6 +42,7 @@ impl<'a> Machine<'a, '_> {
                 let value = self.value(&stmt.value);
                 for target in &stmt.targets {
                     let value = self.carried(target, &stmt.value, value.clone());
+                    self.assign_symbols(target, &stmt.value, &value);
                     self.assign(target, value);
                 }
             }
@@ -93,6 +96,9 @@ impl<'a> Machine<'a, '_> {
             Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => {
                 let module = import.module.as_ref().map_or("", |module| module.as_str());
+                if import.level == 0 {
+                    self.imported(module);
+                }
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name);
                     let full = format!("{module}.{}", alias.name);
@@ -126,6 +132,7 @@ impl<'a> Machine<'a, '_> {
     fn import(&mut self, import: &'a ast::StmtImport) {
         for alias in &import.names {
             let full = alias.name.as_str();
+            self.imported(full);
             let (name, full) = match &alias.asname {
                 Some(name) => (name.as_str(), full),
                 None => {
@@ -135,6 +142,12 @@ impl<'a> Machine<'a, '_> {
             };
             self.bind(name, Value::of(Kind::Library(full.into())));
         }
+    }
+
+    /// Notes the import of a module by its full name.
+    fn imported(&mut self, name: &str) {
+        let attempted = self.attempts > 0;
+        self.event(Action::Import { name: name.into(), attempted });
     }
 
     /// Decorators of a library change how fast a function is, not what it does.
@@ -169,7 +182,10 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn attempt(&mut self, stmt: &'a ast::StmtTry) -> Flow {
+        let attempts = self.attempts;
+        self.attempts += usize::from(!stmt.handlers.is_empty());
         let mut flow = self.block(&stmt.body);
+        self.attempts = attempts;
         // A handler runs where the body failed; most are another way of doing the same.
         if flow == Flow::Next {
             let handlers = stmt.handlers.iter().map(|handler| match handler {
