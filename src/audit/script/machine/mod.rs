@@ -104,6 +104,8 @@ pub struct Machine<'a, 'c> {
     gradients: TaintId,
     /// What was written, by path.
     files: FxHashMap<Rc<str>, TaintId>,
+    /// Full names of what lies in libraries, made once.
+    libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
     /// What names stand for, by function.
@@ -199,6 +201,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             by_loss: 0,
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
+            libraries: FxHashMap::default(),
             marks: None,
             symbols: FxHashMap::default(),
             steps: 0,
