@@ -46,8 +46,10 @@ impl Flags {
     pub const SHIFTED: Flags = Flags(1 << 16);
     /// Such a tensor that is made anew in every passage of a loop.
     pub const ANEW: Flags = Flags(1 << 17);
+    /// Chosen by comparing losses of one passage: experts, not passes.
+    pub const HINDSIGHT: Flags = Flags(1 << 18);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
-    pub const CONTENT: Flags = Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17));
+    pub const CONTENT: Flags = Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (1 << 18));
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {

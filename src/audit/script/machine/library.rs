@@ -283,9 +283,11 @@ impl<'a> Machine<'a, '_> {
             };
         }
         let gold = Flags::LOSS.with(Flags::GOLD);
-        let losses = arguments.positional.iter().filter(|value| self.taints.flags(value.taint).any(gold)).count();
-        if losses >= 2 && self.taints.flags(taint).has(Flags::VAL) {
-            return Value::unknown(self.taints.with(taint, Flags::CHOSEN_BY_LOSS));
+        let losses = arguments.positional.iter().map(|value| value.taint);
+        let losses: Vec<TaintId> = losses.filter(|taint| self.taints.flags(*taint).any(gold)).collect();
+        if losses.len() >= 2 && self.taints.flags(taint).has(Flags::VAL) {
+            let chosen = self.by_comparing(&losses);
+            return Value::unknown(self.taints.with(taint, chosen));
         }
         Value::unknown(taint)
     }

@@ -93,6 +93,8 @@ pub struct Machine<'a, 'c> {
     uncertain: usize,
     /// How many of these compare losses on the token that came.
     by_loss: usize,
+    /// How many of these compare losses of one passage.
+    by_hindsight: usize,
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
@@ -186,6 +188,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             shared_loops: None,
             uncertain: 0,
             by_loss: 0,
+            by_hindsight: 0,
             gradients: TaintId::NONE,
             files: HashMap::new(),
             symbols: HashMap::new(),

@@ -1,7 +1,7 @@
 //! Operators: arithmetic folded, hashes of tokens, comparisons of losses and of the clock.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::trace::Action;
+use super::super::trace::{Action, Learner};
 use super::super::value::{HOLE, Kind, Value};
 use super::Machine;
 use crate::code::python::ast::{self, CmpOp, Expr, Operator};
@@ -103,11 +103,38 @@ impl<'a> Machine<'a, '_> {
         let chosen = self.taints.flags(left.taint).any(gold) && both;
         let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::EXTENDED).with(Flags::TARGET));
         if chosen && flags.has(Flags::VAL) {
-            taint = self.taints.with(taint, Flags::CHOSEN_BY_LOSS);
+            let of_rights = rights.iter().map(|right| right.taint);
+            let each: Vec<TaintId> = std::iter::once(left.taint).chain(of_rights).collect();
+            taint = self.taints.with(taint, self.by_comparing(&each));
         }
         let taint = self.taints.as_number(taint);
         let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// What comparing these losses means: of one passage they are those of experts, else those of passes.
+    pub(super) fn by_comparing(&self, losses: &[TaintId]) -> Flags {
+        let events = &self.trace.events;
+        let learnt = |taint: &TaintId| -> Vec<u32> {
+            let gradient = |update: &&u32| {
+                events.get(**update as usize).is_some_and(|event| {
+                    matches!(event.action, Action::Update { learner: Learner::Gradient | Learner::Offset, .. })
+                })
+            };
+            self.taints.get(*taint).updates.iter().filter(gradient).copied().collect()
+        };
+        // A loss that was summed up in a loop that is over is the result of a pass.
+        let summed = |taint: &TaintId| {
+            self.taints.get(*taint).scores.iter().filter_map(|score| events.get(*score as usize)).any(|event| {
+                matches!(event.action, Action::Score { .. })
+                    && !event.place.loops.iter().all(|of_score| {
+                        self.loops.iter().any(|active| active.entered == of_score.entered)
+                    })
+            })
+        };
+        let first = losses.first().map(learnt).unwrap_or_default();
+        let one_passage = losses.iter().all(|loss| learnt(loss) == first && !summed(loss));
+        if one_passage { Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT) } else { Flags::CHOSEN_BY_LOSS }
     }
 
     /// A time that is compared with a limit, which is in seconds or milliseconds; shorter ones are intervals.

@@ -223,8 +223,10 @@ impl<'a> Machine<'a, '_> {
         let before = self.call_mut().scope.clone();
         let (mut after, mut left) = (None, None);
         let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
+        let by_hindsight = self.taints.flags(condition).has(Flags::HINDSIGHT);
         self.uncertain += 1;
         self.by_loss += usize::from(by_loss);
+        self.by_hindsight += usize::from(by_hindsight);
         for arm in arms {
             self.call_mut().scope = before.clone();
             let flow = self.block(arm);
@@ -244,6 +246,7 @@ impl<'a> Machine<'a, '_> {
         }
         self.uncertain -= 1;
         self.by_loss -= usize::from(by_loss);
+        self.by_hindsight -= usize::from(by_hindsight);
         match (after, left) {
             (Some(scope), _) => {
                 self.call_mut().scope = scope;
