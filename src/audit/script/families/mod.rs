@@ -2,8 +2,10 @@
 
 mod adapt;
 mod chosen;
+mod byte_mixture;
 mod gptq;
 mod slot;
+mod target_gate;
 mod target_key;
 
 use std::collections::BTreeMap;
@@ -36,7 +38,7 @@ pub struct Family {
 }
 
 /// Every family.
-pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &slot::FAMILY, &chosen::FAMILY, &target_key::FAMILY, &gptq::FAMILY];
+pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &slot::FAMILY, &chosen::FAMILY, &target_gate::FAMILY, &target_key::FAMILY, &byte_mixture::FAMILY, &gptq::FAMILY];
 
 /// A place in the script that shows a part of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,6 +53,7 @@ impl<'a> Machine<'a, '_> {
         if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
             taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
         }
+        taint = self.looked_up(taint, held, of_key);
         let element = self.heap.get(id).element.clone();
         match element.or_else(|| arguments.positional.get(1).cloned()) {
             Some(element) => Value { taint: self.taints.union(taint, element.taint), kind: element.kind },
@@ -117,7 +118,7 @@ impl<'a> Machine<'a, '_> {
         self.list_from(pairs, false)
     }
 
-    fn list_from(&mut self, items: Vec<Value<'a>>, known: bool) -> Value<'a> {
+    pub(super) fn list_from(&mut self, items: Vec<Value<'a>>, known: bool) -> Value<'a> {
         let taints: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
         let content = self.taints.all(taints);
         let list = self.new_object(Role::List, content);

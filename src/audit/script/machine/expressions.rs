@@ -188,7 +188,9 @@ impl<'a> Machine<'a, '_> {
         let sliced = matches!(&*subscript.slice, Expr::Slice(_));
         let found = if sliced { self.part(&holder, &index) } else { self.member(&holder, &index) };
         if let Some(found) = found {
-            return found;
+            let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
+            let taint = if sliced { found.taint } else { self.looked_up(found.taint, of_holder, of_index) };
+            return Value { kind: found.kind, taint };
         }
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
@@ -208,8 +210,27 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
+        let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index) };
         let taint = self.narrowed(taint, &subscript.slice);
         Value::unknown(taint)
+    }
+
+    /// What is found under the target in a table of the script, and what is counted under parts of it.
+    pub(super) fn looked_up(&mut self, found: TaintId, holder: TaintId, key: TaintId) -> TaintId {
+        let of_key = self.taints.flags(key);
+        let held = self.taints.get(holder);
+        let data = Flags::VAL.with(Flags::TRAIN).with(Flags::LOSS).with(Flags::DISTRIBUTION);
+        let plain = held.objects.is_empty() && held.updates.is_empty() && !held.flags.any(data);
+        let counts = held.flags.has(Flags::BY_TARGET) && of_key.has(Flags::BY_TARGET);
+        if plain && of_key.has(Flags::TARGET.with(Flags::VAL)) && !of_key.has(Flags::HASHED) {
+            self.taints.with(found, Flags::BY_TARGET)
+        } else if plain && of_key.has(Flags::BY_TARGET) {
+            self.taints.with(found, Flags::BY_TARGET.with(Flags::TARGET_GATE))
+        } else if counts && !self.within_module() {
+            self.taints.with(found, Flags::OF_PARTS)
+        } else {
+            found
+        }
     }
 
     /// A slice of a list: another list of such members.

@@ -30,6 +30,7 @@ impl<'a> Machine<'a, '_> {
             "range" => self.range(arguments),
             "enumerate" => self.enumerated(arguments),
             "zip" => self.zipped(arguments),
+            "bytearray" if arguments.positional.is_empty() => self.list_from(Vec::new(), false),
             "list" | "tuple" | "sorted" | "reversed" | "set" | "deque" | "iter" | "tqdm" => {
                 self.copied(last, arguments)
             }
@@ -140,6 +141,8 @@ impl<'a> Machine<'a, '_> {
             }
             "where" => {
                 let taint = self.given(arguments);
+                let condition = first.map_or(Flags::default(), |first| self.taints.flags(first.taint));
+                let taint = if condition.has(Flags::BY_TARGET) { self.selecting(taint) } else { taint };
                 Value::unknown(self.taints.as_number(taint))
             }
             "tensor" if arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true)) => {

@@ -31,6 +31,10 @@ impl<'a> Machine<'a, '_> {
         if let Some(kind) = folded(op, &left.kind, &right.kind) {
             return Value { kind, taint };
         }
+        // A factor of nothing removes what it multiplies.
+        if op == Operator::Mult && (left.number() == Some(0.0) || right.number() == Some(0.0)) {
+            return Value::unknown(TaintId::NONE);
+        }
         // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
         if matches!(op, Operator::BitXor) {
             let hashed = self.hashed(taint);
@@ -40,7 +44,33 @@ impl<'a> Machine<'a, '_> {
             let token = self.taints.flags(of_right).any(Flags::VAL.with(Flags::TRAIN));
             return Value::unknown(if of_hash && token { self.taints.with(hashed, Flags::EXTENDED) } else { hashed });
         }
+        let taint = self.gated(op, taint, of_left, of_right);
         Value::unknown(self.offset(op, taint, of_left, of_right))
+    }
+
+    /// `starts_word[target] & ~boundary[before]`: a class of the target selects. A loss that is only weighed by a class,
+    /// or divided by the bytes of a token, is that of another unit.
+    fn gated(&mut self, op: Operator, taint: TaintId, left: TaintId, right: TaintId) -> TaintId {
+        let (left, right) = (self.taints.flags(left), self.taints.flags(right));
+        let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+        let weighs = |loss: Flags, class_of: Flags| {
+            loss.has(Flags::LOSS) && !loss.any(class) && class_of.any(class) && !class_of.has(Flags::LOSS)
+        };
+        match op {
+            Operator::BitAnd | Operator::BitOr => self.selecting(taint),
+            Operator::Mult if weighs(left, right) || weighs(right, left) => self.taints.without(taint, class),
+            Operator::Div | Operator::FloorDiv if weighs(left, right) => self.taints.without(taint, class),
+            _ => taint,
+        }
+    }
+
+    /// What selects by a class of the target.
+    pub(super) fn selecting(&mut self, taint: TaintId) -> TaintId {
+        if self.taints.flags(taint).has(Flags::BY_TARGET) {
+            self.taints.with(taint, Flags::TARGET_GATE)
+        } else {
+            taint
+        }
     }
 
     /// `logits + delta`: a tensor of its own is added; what is projected after that is no sum any more.
@@ -67,6 +97,7 @@ impl<'a> Machine<'a, '_> {
         let operand = self.value(&unary.operand);
         let taint = self.taint(&operand);
         let taint = self.taints.as_number(taint);
+        let taint = if unary.op == ast::UnaryOp::Invert { self.selecting(taint) } else { taint };
         let kind = match (unary.op, &operand.kind) {
             (ast::UnaryOp::USub, Kind::Int(int)) => Kind::Int(int.saturating_neg()),
             (ast::UnaryOp::USub, Kind::Float(float)) => Kind::Float(-float),
@@ -109,6 +140,7 @@ impl<'a> Machine<'a, '_> {
         }
         let taint = self.taints.as_number(taint);
         let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
+        let taint = self.selecting(taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
     }
 
@@ -118,7 +150,11 @@ impl<'a> Machine<'a, '_> {
         let learnt = |taint: &TaintId| -> Vec<u32> {
             let gradient = |update: &&u32| {
                 events.get(**update as usize).is_some_and(|event| {
-                    matches!(event.action, Action::Update { learner: Learner::Gradient | Learner::Offset, .. })
+                    matches!(
+                    event.action,
+                    Action::Update { learner: Learner::Gradient | Learner::Offset, data }
+                        if self.taints.flags(data).has(Flags::VAL)
+                )
                 })
             };
             self.taints.get(*taint).updates.iter().filter(gradient).copied().collect()
