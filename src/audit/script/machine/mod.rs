@@ -94,7 +94,7 @@ pub struct Machine<'a, 'c> {
     /// How many blocks around the statement go on after a failure.
     attempts: usize,
     /// Functions that say how many bytes a token has, by definition: their number among the tables of the trace.
-    builders: HashMap<*const ast::StmtFunctionDef, Option<usize>>,
+    builders: FxHashMap<*const ast::StmtFunctionDef, Option<usize>>,
     /// How many conditions around the statement are not known.
     uncertain: usize,
     /// How many of these compare losses on the token that came.
@@ -191,7 +191,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             shared_path: None,
             shared_loops: None,
             attempts: 0,
-            builders: HashMap::new(),
+            builders: FxHashMap::default(),
             uncertain: 0,
             by_loss: 0,
             gradients: TaintId::NONE,
