@@ -94,10 +94,26 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
                 examined.paths.push(steps(&text, lead));
             }
         }
-        Err(problem) if !examined.problems.contains(&problem) => examined.problems.push(problem),
-        Err(_) => {}
+        Err(problem) => {
+            if problem.is_syntax() && examined.layers.is_empty() {
+                examined.findings.push(unreadable(path, &text, &problem, rulebook));
+                examined.paths.push(Vec::new());
+            }
+            if !examined.problems.contains(&problem) {
+                examined.problems.push(problem);
+            }
+        }
     }
     examined
+}
+
+/// A script that no Python reads.
+fn unreadable(path: &Utf8Path, source: &str, problem: &Problem, rulebook: &Rulebook) -> Finding {
+    let message = format!("no Python reads the script: {problem}");
+    finding_on(rulebook, "pkg-script-runs", message)
+        .confidence(Confidence::High)
+        .clear("ship the script that made the logs")
+        .at(path, Some(problem.line), line_of(source, problem.line))
 }
 
 /// The module of the folder that a script which reports nothing itself imports and leaves everything to.

@@ -209,6 +209,7 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
+        taint = self.kept_under(of_holder, &index, taint);
         Value::unknown(self.cut(subscript, of_holder, taint))
     }
 
