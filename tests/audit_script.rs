@@ -13,7 +13,7 @@ use camino::Utf8Path;
 /// Which rule each bad script is about, and what stands in a line of the steps.
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
-    ("adapt.bad.closure", "c3-score-first", "optimizer.step(closure)"),
+    ("slot.bad.bias_closure", "slot-standard", "optimizer.step(closure)"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
@@ -24,6 +24,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.minimum", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c4-no-selection", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
+    ("slot.bad.closure", "slot-standard", "optimizer.step(closure)"),
+    ("slot.bad.context", "slot-causal", "optimizer.step()"),
+    ("slot.bad.logit_bias", "etlb", "optimizer.step()"),
+    ("slot.bad.logit_bias_after", "etlb", "optimizer.step()"),
+    ("slot.bad.scored_positions", "slot-standard", "optimizer.step()"),
     ("byte_table.bad.by_name", "bpb-byte-lut", "build_luts("),
     ("byte_table.bad.constant", "bpb-no-constant", "val_bpb:"),
     ("byte_table.bad.from_file", "bpb-byte-lut", "val_bpb:"),
@@ -181,9 +186,13 @@ fn the_log_shows_which_branches_were_taken() {
     assert!(source.contains(call));
     let script = |default: &str| {
         let switch = [
-            format!("    if int(os.environ.get('ADAPT', '{default}')):"),
+            "    rank = int(os.environ.get('RANK', '0'))".to_owned(),
+            format!("    adapting = bool(int(os.environ.get('ADAPT', '{default}')))"),
+            "    if adapting:".to_owned(),
             "        if rank == 0:".to_owned(),
             "            print(f'adapt:start lr={1e-4}')".to_owned(),
+            // What was shown of the switch holds where it is asked again.
+            "    if adapting:".to_owned(),
             format!("    {call}"),
         ];
         source.replace(call, &[plain.join("\n"), switch.join("\n")].join("\n"))

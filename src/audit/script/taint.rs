@@ -40,6 +40,14 @@ impl Flags {
     pub const EXTENDED: Flags = Flags(1 << 12);
     /// How often tokens or hashes of them came.
     pub const COUNTED: Flags = Flags(1 << 13);
+    /// A tensor of its own that gradients are taken for: it belongs to no model.
+    pub const OFFSET: Flags = Flags(1 << 14);
+    /// Such a tensor was added, and nothing was projected since: to logits, where a loss is taken of it.
+    pub const ADDED: Flags = Flags(1 << 15);
+    /// Such a tensor was added on the way.
+    pub const SHIFTED: Flags = Flags(1 << 16);
+    /// Such a tensor that is made anew in every passage of a loop.
+    pub const ANEW: Flags = Flags(1 << 17);
     /// Bytes of a token, from a table that was made of the tokenizer's pieces.
     pub const BYTES: Flags = Flags(1 << 24);
     /// Whether a space comes before the token's text.
@@ -55,7 +63,8 @@ impl Flags {
     /// Read from a file of numbers such as .npz.
     pub const TABLE_FILE: Flags = Flags(1 << 31);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
-    pub const CONTENT: Flags = Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13));
+    pub const CONTENT: Flags =
+        Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17));
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {
@@ -85,6 +94,30 @@ pub struct Stamp {
     pub iteration: u8,
 }
 
+/// A bound of a slice, as it is written: two that are written alike stand for the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bound {
+    /// Of the expression, with names replaced by what they were assigned.
+    pub symbol: u64,
+    /// Of what is subtracted in it, zero for nothing: `length - stride` and `window - stride` end at the same place
+    /// of windows that are full.
+    pub less: u64,
+}
+
+impl Bound {
+    /// Whether both stand for the same place.
+    pub fn meets(self, other: Bound) -> bool {
+        self.symbol == other.symbol || (self.less != 0 && self.less == other.less)
+    }
+}
+
+/// The positions of a window that a value holds, `None` where a side is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region {
+    pub lower: Option<Bound>,
+    pub upper: Option<Bound>,
+}
+
 /// Everything known about a value's origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Taint {
@@ -97,6 +130,8 @@ pub struct Taint {
     pub scores: Vec<u32>,
     /// Objects whose parameters the value is; sorted.
     pub objects: Vec<u32>,
+    /// Positions that were selected, by slices and masks; none: all of them. Sorted.
+    pub regions: Vec<Region>,
     /// Tables of bytes (of the trace) that went in, one bit each.
     pub tables: u32,
 }
@@ -166,6 +201,7 @@ impl Taints {
             members.truncate(MAX_MEMBERS);
         }
         taint.stamps.truncate(MAX_MEMBERS);
+        taint.regions.truncate(MAX_MEMBERS);
         if let Some(id) = self.ids.get(&taint) {
             return *id;
         }
@@ -195,6 +231,7 @@ impl Taints {
             updates: merged(&a.updates, &b.updates),
             scores: merged(&a.scores, &b.scores),
             objects: merged(&a.objects, &b.objects),
+            regions: merged(&a.regions, &b.regions),
             tables: a.tables | b.tables,
         };
         let id = self.intern(union);
@@ -264,6 +301,11 @@ impl Taints {
         self.derive(id, Derived::OfObject(object), |taint| taint.objects = vec![object])
     }
 
+    /// Of these positions alone.
+    pub fn within(&mut self, id: TaintId, region: Region) -> TaintId {
+        self.change(id, |taint| taint.regions = merged(&taint.regions, &[region]))
+    }
+
     /// Selected by `stamp` as well.
     pub fn stamped(&mut self, id: TaintId, stamp: Stamp) -> TaintId {
         self.derive(id, Derived::Stamped(stamp), |taint| taint.stamps = merged_stamps(&taint.stamps, &[stamp]))
@@ -281,7 +323,7 @@ impl Taints {
 }
 
 /// Both of two sorted lists, sorted.
-fn merged(left: &[u32], right: &[u32]) -> Vec<u32> {
+fn merged<T: Copy + Ord>(left: &[T], right: &[T]) -> Vec<T> {
     if left.is_empty() || right.is_empty() {
         return [left, right].concat();
     }

@@ -138,6 +138,8 @@ pub struct Object<'a> {
     pub updates: TaintId,
     /// The passage of the innermost loop in which it was made.
     pub born: Option<Stamp>,
+    /// Whether it is an attribute of a model.
+    pub of_model: bool,
 }
 
 impl<'a> Object<'a> {
@@ -152,6 +154,7 @@ impl<'a> Object<'a> {
             content: TaintId::NONE,
             updates: TaintId::NONE,
             born: None,
+            of_model: false,
         }
     }
 }

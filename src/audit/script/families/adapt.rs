@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::super::taint::{Flags, TaintId};
+use super::super::taint::{Bound, Flags, Region, Taint, TaintId};
 use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, Scored, metric_of, step};
+use super::{Case, Family, Lead, Scored, metric_of, slot, step};
 use crate::report::Confidence;
 
 /// Metadata of the family.
@@ -20,9 +20,11 @@ pub const FAMILY: Family = Family {
 
 /// How an update stands to a score that it reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Order {
+pub(super) enum Order {
     /// It used slices that were scored before.
     Earlier,
+    /// It used positions of the same window, but of those before the scored ones.
+    Context,
     /// It lies in the loop of the scores, but what it used is not tied to the loop's slices.
     Unclear,
     /// It used the slice that is scored after it.
@@ -62,17 +64,37 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
     if summed && update.place.loops.iter().any(|stamp| scored.iteration(stamp.entered).is_some()) {
         return Order::Unclear;
     }
-    if shared { Order::SameSlice } else { Order::PassBefore }
+    if shared { positions(used, scored) } else { Order::PassBefore }
+}
+
+/// How the positions of a window that an update used stand to those that are scored in the same window.
+fn positions(used: &Taint, scored: &Taint) -> Order {
+    let only = |of: &Taint, without: &Taint| -> Vec<Region> {
+        of.regions.iter().filter(|region| !without.regions.contains(region)).copied().collect()
+    };
+    let (used, scored) = (only(used, scored), only(scored, used));
+    if used.is_empty() {
+        return Order::SameSlice;
+    }
+    let meet = |one: Option<Bound>, other: Option<Bound>| matches!((one, other), (Some(a), Some(b)) if a.meets(b));
+    let any = |how: &dyn Fn(&Region, &Region) -> bool| used.iter().any(|u| scored.iter().any(|s| how(u, s)));
+    if any(&|used, scored| used.lower != scored.lower && meet(used.upper, scored.lower)) {
+        return Order::Context;
+    }
+    let same = |used: &Region, scored: &Region| {
+        meet(used.lower, scored.lower) || meet(used.upper, scored.upper) || used.upper.is_none()
+    };
+    if any(&same) { Order::SameSlice } else { Order::Unclear }
 }
 
 /// One update and one score that it reached.
-struct Pair<'a> {
-    order: Order,
-    learner: Learner,
-    update: &'a Event,
-    number: u32,
-    score: &'a Event,
-    text: &'a str,
+pub(super) struct Pair<'a> {
+    pub order: Order,
+    pub learner: Learner,
+    pub update: &'a Event,
+    pub number: u32,
+    pub score: &'a Event,
+    pub text: &'a str,
 }
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
@@ -80,7 +102,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
     let scores = case.scores();
     for pair in pairs(case, &scores) {
-        if pair.order <= Order::Earlier {
+        if pair.order <= Order::Context || slot::is_slot(case, &pair) {
             continue;
         }
         let line = pair.update.place.line;
@@ -91,7 +113,8 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     gravest.values().map(|pair| lead(case, pair)).collect()
 }
 
-fn pairs<'a>(case: &Case<'a>, scores: &[Scored<'a>]) -> Vec<Pair<'a>> {
+/// Every update with validation tokens, with every score that it reached.
+pub(super) fn pairs<'a>(case: &Case<'a>, scores: &[Scored<'a>]) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for score in scores {
         for number in &score.updates {
@@ -115,6 +138,7 @@ fn pairs<'a>(case: &Case<'a>, scores: &[Scored<'a>]) -> Vec<Pair<'a>> {
 
 fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
     let learns = match pair.learner {
+        Learner::Offset => "a tensor is fitted to validation tokens",
         Learner::Gradient => "the weights are updated on validation tokens",
         Learner::Table => "counts of validation tokens are taken up",
     };

@@ -12,6 +12,7 @@ mod phase;
 mod preparation;
 mod runs;
 mod seeds;
+mod slot;
 mod target_key;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub struct Family {
 /// Every family.
 pub const FAMILIES: &[&Family] = &[
     &adapt::FAMILY,
+    &slot::FAMILY,
     &chosen::FAMILY,
     &target_key::FAMILY,
     &gptq::FAMILY,

@@ -143,6 +143,7 @@ impl<'a> Machine<'a, '_> {
             return;
         }
         let of_value = if added { of_value } else { self.scored(of_value) };
+        self.mask_region(&holder, &subscript.slice, value);
         self.pour(id, of_value);
         if let (Role::Dict, Some(text)) = (self.heap.get(id).role, index.text()) {
             self.heap.get_mut(id).attributes.insert(text.into(), value.clone());

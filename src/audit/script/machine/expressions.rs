@@ -210,6 +210,7 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, Flags::TARGET);
         }
         taint = self.kept_under(of_holder, &index, taint);
+        let taint = self.narrowed(taint, &subscript.slice);
         Value::unknown(self.cut(subscript, of_holder, taint))
     }
 

@@ -140,6 +140,14 @@ impl<'a> Machine<'a, '_> {
                 let taint = self.given(arguments);
                 Value::unknown(self.taints.as_number(taint))
             }
+            "tensor" if arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true)) => {
+                self.allocated(last, arguments)
+            }
+            "linear" | "matmul" | "mm" | "bmm" | "einsum" | "addmm" | "baddbmm" => {
+                let taint = self.given(arguments);
+                let taint = self.taints.as_number(taint);
+                Value::unknown(self.taints.without(taint, Flags::ADDED))
+            }
             "zeros" | "empty" | "full" | "ones" | "zeros_like" | "empty_like" | "full_like" | "ones_like"
             | "Parameter" | "rand" | "randn" | "Tensor" => self.allocated(last, arguments),
             "ModuleList" | "ModuleDict" | "ParameterList" | "ParameterDict" => match first {
@@ -285,10 +293,20 @@ impl<'a> Machine<'a, '_> {
     fn allocated(&mut self, how: &str, arguments: &Arguments<'a>) -> Value<'a> {
         let content = match how {
             "full" => arguments.positional.get(1).map_or(TaintId::NONE, |value| value.taint),
-            "Parameter" | "Tensor" => self.given(arguments),
+            "Parameter" | "Tensor" | "tensor" => self.given(arguments),
             _ => TaintId::NONE,
         };
-        self.new_object(Role::Tensor, content)
+        let tensor = self.new_object(Role::Tensor, content);
+        let learns = arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true));
+        if let Some(id) = tensor.object().filter(|_| learns || how == "Parameter") {
+            self.as_offset(id);
+            let anew = how != "Parameter" && !self.loops.is_empty();
+            if anew {
+                let anew = self.taints.with(TaintId::NONE, Flags::ANEW);
+                self.pour(id, anew);
+            }
+        }
+        tensor
     }
 }
 

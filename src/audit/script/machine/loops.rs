@@ -75,6 +75,7 @@ impl<'a> Machine<'a, '_> {
         if self.loops.len() >= MAX_TWICE {
             members.truncate(1);
         }
+        self.loop_symbols(&stmt.target, &stmt.iter);
         let outer = self.enter();
         let mut flow = Flow::Next;
         for (iteration, member) in members.into_iter().enumerate() {

@@ -130,7 +130,12 @@ impl<'a> Machine<'a, '_> {
                 _,
                 "to" | "cuda" | "cpu" | "eval" | "train" | "requires_grad_" | "bfloat16" | "half" | "double" | "float"
                 | "compile" | "contiguous" | "pin_memory" | "__enter__" | "module" | "share_memory_" | "no_sync",
-            ) if role != Role::Dict => receiver.clone(),
+            ) if role != Role::Dict => {
+                if (role, name) == (Role::Tensor, "requires_grad_") {
+                    self.as_offset(id);
+                }
+                receiver.clone()
+            }
             (Role::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
                 let given = self.given(arguments);
                 let given = self.scored(given);
@@ -280,6 +285,9 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.union(given, of_receiver);
         // Parameters stay parameters when they are only viewed or moved.
         let viewed = ["detach", "clone", "data", "to", "float", "view", "flatten", "requires_grad_", "contiguous"];
+        if name == "requires_grad_" && self.taints.get(taint).objects.is_empty() {
+            return self.offset_of(taint);
+        }
         if viewed.contains(&name) {
             return Value { kind: Kind::Unknown, taint };
         }

@@ -16,6 +16,7 @@ mod operators;
 mod state;
 mod statements;
 mod surface;
+mod symbols;
 mod texts;
 mod updates;
 mod witness;
@@ -25,7 +26,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::config::Config;
-use super::taint::{Stamp, TaintId, Taints};
+use super::taint::{Bound, Stamp, TaintId, Taints};
 use super::trace::{Frame, Trace};
 use super::value::{ClassId, Heap, Kind, ObjectId, Value};
 use crate::code::python::{Module, ast};
@@ -103,8 +104,12 @@ pub struct Machine<'a, 'c> {
     gradients: TaintId,
     /// What was written, by path.
     files: FxHashMap<Rc<str>, TaintId>,
+    /// Full names of what lies in libraries, made once.
+    libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
+    /// What names stand for, by function.
+    symbols: FxHashMap<(usize, &'a str), Bound>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -196,7 +201,9 @@ impl<'a, 'c> Machine<'a, 'c> {
             by_loss: 0,
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
+            libraries: FxHashMap::default(),
             marks: None,
+            symbols: FxHashMap::default(),
             steps: 0,
             depth: 0,
             line: 1,

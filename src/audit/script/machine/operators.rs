@@ -56,7 +56,20 @@ impl<'a> Machine<'a, '_> {
             return Value::unknown(self.hashed(taint));
         }
         let taint = self.by_constant(op, left, right, taint);
-        Value::unknown(taint)
+        Value::unknown(self.offset(op, taint, of_left, of_right))
+    }
+
+    /// `logits + delta`: a tensor of its own is added; what is projected after that is no sum any more.
+    fn offset(&mut self, op: Operator, taint: TaintId, left: TaintId, right: TaintId) -> TaintId {
+        let (left, right) = (self.taints.flags(left), self.taints.flags(right));
+        let adds = |offset: Flags, other: Flags| offset.has(Flags::OFFSET) && other.has(Flags::VAL);
+        match op {
+            Operator::Add | Operator::Sub if adds(left, right) || adds(right, left) => {
+                self.taints.with(taint, Flags::ADDED.with(Flags::SHIFTED))
+            }
+            Operator::MatMult => self.taints.without(taint, Flags::ADDED),
+            _ => taint,
+        }
     }
 
     /// Whether one is a hash and the other tokens.
@@ -116,6 +129,7 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, Flags::CHOSEN_BY_LOSS);
         }
         let taint = self.taints.as_number(taint);
+        let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
     }
 

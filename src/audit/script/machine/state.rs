@@ -18,21 +18,27 @@ impl<'a> Machine<'a, '_> {
                 self.taints.all([value.taint, content, updates, element])
             }
             Kind::Tuple(items) => {
-                let items = items.clone();
-                let each: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
-                let inner = self.taints.all(each);
+                let inner = self.together(items.iter());
                 self.taints.union(value.taint, inner)
             }
-            Kind::Method(receiver, _) => {
-                let receiver = receiver.clone();
-                self.taint(&receiver)
-            }
+            Kind::Method(receiver, _) => self.taint(receiver),
             Kind::Bound(_, id) => {
                 let updates = self.heap.get(*id).updates;
                 self.taints.union(value.taint, updates)
             }
             _ => value.taint,
         }
+    }
+
+    /// What any of these values was made from.
+    pub(super) fn together<'v>(&mut self, values: impl Iterator<Item = &'v Value<'a>>) -> TaintId
+    where
+        'a: 'v,
+    {
+        values.fold(TaintId::NONE, |sum, value| {
+            let taint = self.taint(value);
+            self.taints.union(sum, taint)
+        })
     }
 
     /// The updates that reached an object or anything it holds.
@@ -93,6 +99,17 @@ impl<'a> Machine<'a, '_> {
 
     /// Sets or joins: under a condition that is not known, what was there may still be.
     pub(super) fn write_attribute(&mut self, id: ObjectId, name: &str, value: Value<'a>) {
+        if name == "requires_grad" && self.heap.get(id).role == Role::Tensor && value.truth() == Some(true) {
+            self.as_offset(id);
+        }
+        if let Some(tensor) = value.object().filter(|tensor| self.heap.get(*tensor).role == Role::Tensor)
+            && self.heap.get(id).class.is_some_and(|class| self.is_module(class))
+        {
+            let content = self.heap.get(tensor).content;
+            let content = self.taints.without(content, Flags::OFFSET.with(Flags::ANEW));
+            let tensor = self.heap.get_mut(tensor);
+            (tensor.of_model, tensor.content) = (true, content);
+        }
         let before = self.heap.get(id).attributes.get(name).cloned();
         let value = match before {
             Some(before) if self.uncertain > 0 => self.join(before, value),

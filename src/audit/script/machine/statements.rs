@@ -23,7 +23,7 @@ impl<'a> Machine<'a, '_> {
                 break;
             }
             self.line = self.module.line(stmt);
-            self.trace.reach(self.line);
+            self.trace.reach(self.line, self.uncertain == 0);
             flow = self.statement(stmt);
             if flow != Flow::Next {
                 break;
@@ -42,6 +42,7 @@ impl<'a> Machine<'a, '_> {
                 let value = self.value(&stmt.value);
                 for target in &stmt.targets {
                     let value = self.carried(target, &stmt.value, value.clone());
+                    self.assign_symbols(target, &stmt.value, &value);
                     self.assign(target, value);
                 }
             }
@@ -208,7 +209,13 @@ impl<'a> Machine<'a, '_> {
                     let value = self.value(test);
                     let of_test = self.taint(&value);
                     taint = self.taints.union(taint, of_test);
-                    self.witnessed(test, body).or(value.truth())
+                    match self.witnessed(test, body) {
+                        Some(truth) => {
+                            self.switched(test, truth);
+                            Some(truth)
+                        }
+                        None => value.truth(),
+                    }
                 }
                 None => Some(true),
             };

@@ -2,7 +2,7 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
-use super::super::value::{ObjectId, Value};
+use super::super::value::{ObjectId, Role, Value};
 use super::Machine;
 use super::calls::{Arguments, PARAMETERS};
 
@@ -22,7 +22,12 @@ impl<'a> Machine<'a, '_> {
 
     /// An update of these objects with the help of `data`.
     pub(super) fn update_objects(&mut self, objects: &[u32], data: TaintId) {
-        let event = self.event(Action::Update { learner: Learner::Gradient, data });
+        let own = |object: &u32| {
+            let object = self.heap.get(ObjectId(*object));
+            object.role == Role::Tensor && !object.of_model
+        };
+        let learner = if !objects.is_empty() && objects.iter().all(own) { Learner::Offset } else { Learner::Gradient };
+        let event = self.event(Action::Update { learner, data });
         let update = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
         for object in objects {
             let id = ObjectId(*object);
@@ -55,5 +60,32 @@ impl<'a> Machine<'a, '_> {
         } else {
             self.pour(id, data);
         }
+    }
+
+    /// Whether a method of a model is followed, its making included.
+    fn within_model(&self) -> bool {
+        let receivers = self.calls.iter().filter_map(|call| call.scope.get("self")?.object());
+        let mut classes = receivers.filter_map(|id| self.heap.get(id).class);
+        classes.any(|class| self.is_module(class))
+    }
+
+    /// A tensor that gradients are taken for.
+    pub(super) fn as_offset(&mut self, id: ObjectId) {
+        if self.within_model() {
+            self.heap.get_mut(id).of_model = true;
+        }
+        if !self.heap.get(id).of_model {
+            let offset = self.taints.with(TaintId::NONE, Flags::OFFSET);
+            self.pour(id, offset);
+        }
+    }
+
+    /// A tensor of its own, made of something else: `bias.clone().requires_grad_()`.
+    pub(super) fn offset_of(&mut self, made_from: TaintId) -> Value<'a> {
+        let tensor = self.new_object(Role::Tensor, made_from);
+        if let Some(id) = tensor.object() {
+            self.as_offset(id);
+        }
+        tensor
     }
 }
