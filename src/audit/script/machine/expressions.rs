@@ -211,6 +211,7 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
+        taint = self.kept_under(of_holder, &index, taint);
         let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index) };
         let taint = self.narrowed(taint, &subscript.slice);
         Value::unknown(self.cut(subscript, of_holder, taint))
