@@ -36,7 +36,8 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             found.extend(counted.iter().filter_map(|(event, table)| other(case, event, table, report, text)));
         } else if flags.has(Flags::CONSTANT_BYTES) {
             found.push(constant(case, report, text));
-        } else if flags.has(Flags::TABLE_FILE) {
+        }
+        if flags.has(Flags::TABLE_FILE) {
             found.push(from_file(report, text));
         }
         for lead in found {
@@ -151,7 +152,7 @@ fn constant(case: &Case<'_>, report: &Event, text: &str) -> Lead {
 fn from_file(report: &Event, text: &str) -> Lead {
     Lead {
         rule: "bpb-byte-lut",
-        confidence: Confidence::Low,
+        confidence: Confidence::Medium,
         message: format!("the bytes that `{}` divides by come from a file of numbers", metric_of(text)),
         because: "what the file says of each token cannot be seen (#1184 was reverted for such a table)".to_owned(),
         steps: vec![step(report, "the score is reported")],

@@ -13,7 +13,7 @@ use crate::report::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
-    name: "outside",
+    name: "network-and-programs",
     about: "The run downloads nothing while it evaluates, calls only declared programs and begins without trained weights.",
     rules: &[
         "eval-no-network",

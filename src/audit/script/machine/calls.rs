@@ -34,15 +34,20 @@ impl<'a> Arguments<'a> {
 
 /// Functions of a script that compute the loss by a kernel of their own.
 fn names_a_loss(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["cross_entropy", "crossentropy", "softcapped_ce", "fused_ce", "nll"].iter().any(|part| name.contains(part))
+    let parts = ["cross_entropy", "crossentropy", "softcapped_ce", "fused_ce", "nll"];
+    let holds =
+        |part: &str| name.as_bytes().windows(part.len()).any(|found| found.eq_ignore_ascii_case(part.as_bytes()));
+    parts.into_iter().any(holds)
 }
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn call(&mut self, call: &'a ast::ExprCall) -> Value<'a> {
         let line = self.module.line(call);
         let function = self.value(&call.func);
-        let mut arguments = Arguments::default();
+        let mut arguments = Arguments {
+            positional: Vec::with_capacity(call.arguments.args.len()),
+            named: Vec::with_capacity(call.arguments.keywords.len()),
+        };
         for argument in &call.arguments.args {
             let value = self.value(argument);
             match (argument, &value.kind) {
@@ -111,8 +116,7 @@ impl<'a> Machine<'a, '_> {
 
     /// What all arguments were made from.
     pub(super) fn given(&mut self, arguments: &Arguments<'a>) -> TaintId {
-        let taints: Vec<TaintId> = arguments.all().map(|value| self.taint(value)).collect();
-        self.taints.all(taints)
+        self.together(arguments.all())
     }
 
     fn call_object(&mut self, id: ObjectId, arguments: Arguments<'a>) -> Value<'a> {

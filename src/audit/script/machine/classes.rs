@@ -106,7 +106,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn attribute(&mut self, holder: &Value<'a>, name: &'a str) -> Value<'a> {
         match &holder.kind {
             Kind::Library(full) => {
-                let full: Rc<str> = format!("{full}.{name}").into();
+                let full = self.within_library(full, name);
                 Value { kind: Kind::Library(full), taint: holder.taint }
             }
             Kind::Class(class) => match self.class_attribute(*class, name, 0) {
@@ -131,6 +131,12 @@ impl<'a> Machine<'a, '_> {
                 Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint }
             }
         }
+    }
+
+    /// `torch.nn` of `torch` and `nn`.
+    fn within_library(&mut self, full: &Rc<str>, name: &'a str) -> Rc<str> {
+        let known = self.libraries.entry((full.clone(), name));
+        known.or_insert_with(|| format!("{full}.{name}").into()).clone()
     }
 
     fn is_decorated(&self, function: &ast::StmtFunctionDef, decorator: &str) -> bool {

@@ -102,10 +102,14 @@ pub struct Machine<'a, 'c> {
     uncertain: usize,
     /// How many of these compare losses on the token that came.
     by_loss: usize,
+    /// How many of these compare losses of one passage.
+    by_hindsight: usize,
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
     files: FxHashMap<Rc<str>, TaintId>,
+    /// Full names of what lies in libraries, made once.
+    libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
     /// What names stand for, by function.
@@ -200,8 +204,10 @@ impl<'a, 'c> Machine<'a, 'c> {
             builders: FxHashMap::default(),
             uncertain: 0,
             by_loss: 0,
+            by_hindsight: 0,
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
+            libraries: FxHashMap::default(),
             marks: None,
             symbols: FxHashMap::default(),
             steps: 0,

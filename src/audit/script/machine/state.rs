@@ -18,21 +18,27 @@ impl<'a> Machine<'a, '_> {
                 self.taints.all([value.taint, content, updates, element])
             }
             Kind::Tuple(items) => {
-                let items = items.clone();
-                let each: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
-                let inner = self.taints.all(each);
+                let inner = self.together(items.iter());
                 self.taints.union(value.taint, inner)
             }
-            Kind::Method(receiver, _) => {
-                let receiver = receiver.clone();
-                self.taint(&receiver)
-            }
+            Kind::Method(receiver, _) => self.taint(receiver),
             Kind::Bound(_, id) => {
                 let updates = self.heap.get(*id).updates;
                 self.taints.union(value.taint, updates)
             }
             _ => value.taint,
         }
+    }
+
+    /// What any of these values was made from.
+    pub(super) fn together<'v>(&mut self, values: impl Iterator<Item = &'v Value<'a>>) -> TaintId
+    where
+        'a: 'v,
+    {
+        values.fold(TaintId::NONE, |sum, value| {
+            let taint = self.taint(value);
+            self.taints.union(sum, taint)
+        })
     }
 
     /// The updates that reached an object or anything it holds.
