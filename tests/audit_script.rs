@@ -14,6 +14,7 @@ use camino::Utf8Path;
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
     ("slot.bad.bias_closure", "slot-standard", "optimizer.step(closure)"),
+    ("adapt.bad.counted_layers", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
     ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
@@ -26,6 +27,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.passes", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
+    ("gptq.bad.logits_after_the_clock", "time-gptq-train-data", "model.forward_logits(tokens["),
     ("slot.bad.closure", "slot-standard", "optimizer.step(closure)"),
     ("slot.bad.context", "slot-causal", "optimizer.step()"),
     ("slot.bad.logit_bias", "etlb", "optimizer.step()"),
