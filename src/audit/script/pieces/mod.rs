@@ -121,6 +121,7 @@ fn bytes_of(item: &Item) -> Option<Vec<i64>> {
 fn number(item: &Item) -> Option<i64> {
     match item {
         Item::Int(int) => Some(*int),
+        Item::Bytes(bytes) => i64::try_from(bytes.len()).ok(),
         Item::Float(float) if float.fract() == 0.0 && float.abs() < 1e6 => Some(*float as i64),
         _ => None,
     }
