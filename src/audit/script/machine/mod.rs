@@ -100,6 +100,8 @@ pub struct Machine<'a, 'c> {
     uncertain: usize,
     /// How many of these compare losses on the token that came.
     by_loss: usize,
+    /// How many of these compare losses of one passage.
+    by_hindsight: usize,
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
@@ -199,6 +201,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             builders: FxHashMap::default(),
             uncertain: 0,
             by_loss: 0,
+            by_hindsight: 0,
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
             libraries: FxHashMap::default(),

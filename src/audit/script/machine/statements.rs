@@ -247,8 +247,10 @@ impl<'a> Machine<'a, '_> {
         let mut before = Some(before);
         let (mut after, mut left) = (None, None);
         let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
+        let by_hindsight = self.taints.flags(condition).has(Flags::HINDSIGHT);
         self.uncertain += 1;
         self.by_loss += usize::from(by_loss);
+        self.by_hindsight += usize::from(by_hindsight);
         for (index, arm) in arms.iter().enumerate() {
             // The last one may have the names themselves.
             let names = if index + 1 < arms.len() { before.clone() } else { before.take() };
@@ -270,6 +272,7 @@ impl<'a> Machine<'a, '_> {
         }
         self.uncertain -= 1;
         self.by_loss -= usize::from(by_loss);
+        self.by_hindsight -= usize::from(by_hindsight);
         match (after, left) {
             (Some(scope), _) => {
                 self.call_mut().scope = scope;

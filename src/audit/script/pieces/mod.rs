@@ -85,7 +85,7 @@ pub fn table(function: &ast::StmtFunctionDef, line: u64, globals: &[ast::Stmt]) 
         Item::Tuple(items) => {
             let bytes_at = items.iter().position(|item| bytes_of(item).is_some())?;
             let departures = departures(&bytes_of(items.get(bytes_at)?)?)?;
-            let space_at = items.iter().position(|item| marks_spaces(item));
+            let space_at = items.iter().position(marks_spaces);
             Some(Table { name, line, bytes_at: Some(bytes_at), space_at, departures })
         }
         _ => None,
