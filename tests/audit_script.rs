@@ -271,3 +271,24 @@ fn scripts_made_to_be_slow_are_given_up_within_bounds() {
         assert!(started.elapsed() < BOUND, "{name}: {:?}", started.elapsed());
     }
 }
+
+/// The pieces of a tokenizer with case marks hold the marks; only the table that comes with the shards leaves them out.
+#[test]
+fn case_marks_are_no_bytes_of_the_text() {
+    let script = |name: &str| {
+        let found = fixtures().into_iter().find(|(known, _)| known == name);
+        String::from_utf8(found.expect("the fixture").1).expect("text")
+    };
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    let rules = |source: &str, tokenizer: &str| {
+        let module = Module::parse(source).expect("a script");
+        let config = Config::new([("tokenizer_path", tokenizer)]);
+        let leads = audit(&module, &Subject { config, ..subject(&rulebook, None) }).leads;
+        leads.into_iter().map(|lead| lead.rule).collect::<Vec<_>>()
+    };
+    let (by_pieces, by_table) = (script("byte_table.good.challenge"), script("plain.good"));
+    let marks = "./tokenizers/fineweb_8192_bpe_lossless_caps_caseops_v1_reserved.model";
+    assert_eq!(rules(&by_pieces, marks), ["bpb-sidecar"]);
+    assert_eq!(rules(&by_pieces, "./tokenizers/fineweb_8192_bpe.model"), [""; 0]);
+    assert_eq!(rules(&by_table, marks), [""; 0]);
+}

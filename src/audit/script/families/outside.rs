@@ -138,7 +138,7 @@ fn fetches(words: &[&str]) -> Option<&'static str> {
         "huggingface-cli" | "hf" if has("download") => Some("downloads"),
         "apt" | "apt-get" | "conda" | "mamba" | "uv" if has("install") => Some("installs packages"),
         "pip" | "pip3" if has("install") => Some("installs packages"),
-        _ if words.iter().any(|word| *word == "pip") && has("install") => Some("installs packages"),
+        _ if has("pip") && has("install") => Some("installs packages"),
         _ => None,
     }
 }
