@@ -23,6 +23,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
     ("byte_mixture.bad.counts", "c2-byte-mixture", "bits -= math.log("),
+    ("adapt.bad.watched_epochs", "val-prequant-ttt", "optimizer.step()"),
     ("chosen.bad.minimum", "c2-no-hindsight", "loss_sum +="),
     ("chosen.bad.passes", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
@@ -229,7 +230,12 @@ fn the_log_shows_which_branches_were_taken() {
 /// The running loss of what is trained on validation tokens is no score that was taken before.
 #[test]
 fn a_pass_that_only_trains_is_not_called_a_pass_that_scores() {
-    for (name, rule) in [("adapt.bad.running_loss", "val-prequant-ttt"), ("adapt.bad.two_pass", "c4-single-pass")] {
+    let cases = [
+        ("adapt.bad.running_loss", "val-prequant-ttt"),
+        ("adapt.bad.watched_epochs", "val-prequant-ttt"),
+        ("adapt.bad.two_pass", "c4-single-pass"),
+    ];
+    for (name, rule) in cases {
         let (_, source) = fixtures().into_iter().find(|(found, _)| found == name).expect("the fixture");
         let found = examined(name, &source).findings;
         assert!(found.iter().all(|finding| finding.rule == rule), "{name}: {found:?}");

@@ -202,6 +202,11 @@ impl Case<'_> {
             (Confidence::Low, "the script was not followed to its end".to_owned())
         } else if event.place.uncertain {
             (Confidence::Medium, "it lies under a condition whose value is not known".to_owned())
+        } else if self.subject.metric.is_some_and(|metric| !reports(self.trace, metric)) {
+            (
+                Confidence::Medium,
+                "the script does not print the metric that the log claims: another one may have".to_owned(),
+            )
         } else if self.subject.config.is_empty() {
             (Confidence::Medium, "no log states the configuration: the script's defaults are supposed".to_owned())
         } else {
