@@ -54,8 +54,14 @@ impl Flags {
     pub const TARGET_GATE: Flags = Flags(1 << 20);
     /// Counts kept under parts of the target, such as its bytes.
     pub const OF_PARTS: Flags = Flags(1 << 21);
+    /// Read from a file that is neither of the data sets.
+    pub const SHIPPED: Flags = Flags(1 << 22);
+    /// Whether such a file holds the token that came.
+    pub const FORETOLD: Flags = Flags(1 << 23);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
-    pub const CONTENT: Flags = Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b1111 << 18));
+    pub const CONTENT: Flags = Flags(
+        ((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b11_1111 << 18),
+    );
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {

@@ -48,8 +48,12 @@ pub enum Action {
     Score { data: TaintId },
     /// A number is printed, in a line of this text.
     Report { text: Rc<str>, data: TaintId },
-    /// The model is run on `data` without a loss: calibration, generation.
-    Forward { data: TaintId },
+    /// The model is run on `data`; `discarded` where nothing takes what it returns: calibration, warm-up.
+    Forward { data: TaintId, discarded: bool },
+    /// A function is registered that a layer calls with what goes through it.
+    Hook,
+    /// Content made from `data` is written to a file.
+    Written { data: TaintId },
     /// The time is compared with a limit; `None`: one that is not known.
     Clock { seconds: Option<f64> },
     /// The program reaches outside: network, another process, code built at run time.
@@ -83,6 +87,15 @@ pub struct Trace {
 const MAX_EVENTS: usize = 50_000;
 
 impl Trace {
+    /// Nothing takes what the model returned, where it was run since the event `from` with so many calls around it.
+    pub fn discard(&mut self, from: usize, depth: usize) {
+        for event in self.events.iter_mut().skip(from).filter(|event| event.place.path.len() == depth) {
+            if let Action::Forward { discarded, .. } = &mut event.action {
+                *discarded = true;
+            }
+        }
+    }
+
     /// Adds an event; its number.
     pub fn add(&mut self, place: Place, action: Action) -> u32 {
         let id = u32::try_from(self.events.len()).unwrap_or(u32::MAX);

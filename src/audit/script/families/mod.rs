@@ -1,12 +1,15 @@
 //! The families of rules: each judges the trace, one file each, its metadata on top.
 
 mod adapt;
-mod chosen;
 mod byte_mixture;
+mod chosen;
 mod gptq;
+mod payload;
 mod slot;
 mod target_gate;
 mod target_key;
+mod val_calibration;
+mod warmup;
 
 use std::collections::BTreeMap;
 
@@ -38,7 +41,18 @@ pub struct Family {
 }
 
 /// Every family.
-pub const FAMILIES: &[&Family] = &[&adapt::FAMILY, &slot::FAMILY, &chosen::FAMILY, &target_gate::FAMILY, &target_key::FAMILY, &byte_mixture::FAMILY, &gptq::FAMILY];
+pub const FAMILIES: &[&Family] = &[
+    &adapt::FAMILY,
+    &slot::FAMILY,
+    &chosen::FAMILY,
+    &target_gate::FAMILY,
+    &target_key::FAMILY,
+    &byte_mixture::FAMILY,
+    &gptq::FAMILY,
+    &val_calibration::FAMILY,
+    &payload::FAMILY,
+    &warmup::FAMILY,
+];
 
 /// A place in the script that shows a part of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -62,14 +62,19 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>, kept: bool) -> Option<Lead> {
     let fitted = flags(case, pair);
     let bias = kept && fitted.has(Flags::ADDED) && !fitted.has(Flags::ANEW);
     let (rule, how) = match pair.order {
-        Order::SameSlice | Order::Unclear => {
-            ("slot-standard", "an offset is fitted to the loss of a window and then lowers the loss of the same positions")
-        }
+        Order::SameSlice | Order::Unclear => (
+            "slot-standard",
+            "an offset is fitted to the loss of a window and then lowers the loss of the same positions",
+        ),
         _ if bias => ("etlb", "a bias of the logits is fitted to validation tokens and kept for those that follow"),
-        Order::Context => {
-            ("slot-causal", "an offset is fitted to the positions before the scored ones of each window, which nobody has ruled on")
-        }
-        Order::Earlier => ("slot-causal", "an offset is fitted to scored tokens and kept for those that follow, which nobody has ruled on"),
+        Order::Context => (
+            "slot-causal",
+            "an offset is fitted to the positions before the scored ones of each window, which nobody has ruled on",
+        ),
+        Order::Earlier => (
+            "slot-causal",
+            "an offset is fitted to scored tokens and kept for those that follow, which nobody has ruled on",
+        ),
         // Any other tensor that is fitted before the scores is the business of `adapt-before-score`.
         Order::EarlierPassage | Order::PassBefore => return None,
     };

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{Kind, ObjectId, Role, Value};
 use super::Machine;
 use super::calls::{Arguments, POSITIONS};
@@ -225,6 +226,10 @@ impl<'a> Machine<'a, '_> {
                 let loss = self.taints.as_number(of_receiver);
                 self.gradients = self.taints.union(self.gradients, loss);
                 return Value::of(Kind::None);
+            }
+            "register_forward_hook" | "register_forward_pre_hook" => {
+                self.event(Action::Hook);
+                return Value::unknown(TaintId::NONE);
             }
             "zero_grad" => {
                 self.gradients = TaintId::NONE;

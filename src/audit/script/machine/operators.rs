@@ -66,11 +66,7 @@ impl<'a> Machine<'a, '_> {
 
     /// What selects by a class of the target.
     pub(super) fn selecting(&mut self, taint: TaintId) -> TaintId {
-        if self.taints.flags(taint).has(Flags::BY_TARGET) {
-            self.taints.with(taint, Flags::TARGET_GATE)
-        } else {
-            taint
-        }
+        if self.taints.flags(taint).has(Flags::BY_TARGET) { self.taints.with(taint, Flags::TARGET_GATE) } else { taint }
     }
 
     /// `logits + delta`: a tensor of its own is added; what is projected after that is no sum any more.
@@ -141,7 +137,25 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.as_number(taint);
         let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
         let taint = self.selecting(taint);
+        let taint = self.foretold(compare, &left, &rights, taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// `shipped[start:end] == targets`: where a file that came with the script holds the token.
+    fn foretold(
+        &mut self,
+        compare: &ast::ExprCompare,
+        left: &Value<'a>,
+        rights: &[Value<'a>],
+        taint: TaintId,
+    ) -> TaintId {
+        let ([CmpOp::Eq | CmpOp::NotEq], [right]) = (&*compare.ops, rights) else { return taint };
+        let (of_left, of_right) = (self.taint(left), self.taint(right));
+        let (a, b) = (self.taints.flags(of_left), self.taints.flags(of_right));
+        let holds = |file: Flags, token: Flags| {
+            file.has(Flags::SHIPPED) && !file.has(Flags::VAL) && token.has(Flags::VAL) && !token.has(Flags::SHIPPED)
+        };
+        if holds(a, b) || holds(b, a) { self.taints.with(taint, Flags::FORETOLD) } else { taint }
     }
 
     /// What comparing these losses means: of one passage they are those of experts, else those of passes.
@@ -151,10 +165,10 @@ impl<'a> Machine<'a, '_> {
             let gradient = |update: &&u32| {
                 events.get(**update as usize).is_some_and(|event| {
                     matches!(
-                    event.action,
-                    Action::Update { learner: Learner::Gradient | Learner::Offset, data }
-                        if self.taints.flags(data).has(Flags::VAL)
-                )
+                        event.action,
+                        Action::Update { learner: Learner::Gradient | Learner::Offset, data }
+                            if self.taints.flags(data).has(Flags::VAL)
+                    )
                 })
             };
             self.taints.get(*taint).updates.iter().filter(gradient).copied().collect()
@@ -163,9 +177,11 @@ impl<'a> Machine<'a, '_> {
         let summed = |taint: &TaintId| {
             self.taints.get(*taint).scores.iter().filter_map(|score| events.get(*score as usize)).any(|event| {
                 matches!(event.action, Action::Score { .. })
-                    && !event.place.loops.iter().all(|of_score| {
-                        self.loops.iter().any(|active| active.entered == of_score.entered)
-                    })
+                    && !event
+                        .place
+                        .loops
+                        .iter()
+                        .all(|of_score| self.loops.iter().any(|active| active.entered == of_score.entered))
             })
         };
         let first = losses.first().map(learnt).unwrap_or_default();

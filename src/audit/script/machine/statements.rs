@@ -32,7 +32,11 @@ impl<'a> Machine<'a, '_> {
     fn statement(&mut self, stmt: &'a Stmt) -> Flow {
         match stmt {
             Stmt::Expr(stmt) => {
+                let (before, depth) = (self.trace.events.len(), self.path.len());
                 self.value(&stmt.value);
+                if matches!(&*stmt.value, ast::Expr::Call(_)) {
+                    self.trace.discard(before, depth);
+                }
             }
             Stmt::Assign(stmt) => {
                 let value = self.value(&stmt.value);

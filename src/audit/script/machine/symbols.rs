@@ -99,9 +99,7 @@ impl<'a> Machine<'a, '_> {
             Expr::Subscript(subscript) => {
                 Bound { less: 0, ..joined("at", &[of(&subscript.value), of(&subscript.slice)]) }
             }
-            Expr::Attribute(attribute) => {
-                Bound { less: 0, ..joined(attribute.attr.as_str(), &[of(&attribute.value)]) }
-            }
+            Expr::Attribute(attribute) => Bound { less: 0, ..joined(attribute.attr.as_str(), &[of(&attribute.value)]) },
             _ => Bound { symbol: hash(self.module.text(expr)), less: 0 },
         }
     }

@@ -26,8 +26,7 @@ impl<'a> Machine<'a, '_> {
             let object = self.heap.get(ObjectId(*object));
             object.role == Role::Tensor && !object.of_model
         };
-        let learner =
-            if !objects.is_empty() && objects.iter().all(own) { Learner::Offset } else { Learner::Gradient };
+        let learner = if !objects.is_empty() && objects.iter().all(own) { Learner::Offset } else { Learner::Gradient };
         let event = self.event(Action::Update { learner, data });
         let update = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
         for object in objects {
