@@ -9,6 +9,7 @@ use crate::checks::finding_on;
 use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
 use crate::folder::Folder;
+use crate::folder::files::read_text;
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::Rulebook;
 
@@ -60,6 +61,12 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
     let run = folder.and_then(|folder| folder.runs.official.first());
     let text = String::from_utf8_lossy(&unwrapped.source);
     let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
+    let config = match (folder, run) {
+        (Some(folder), Some(run)) if has_empty_default(&text) => {
+            config.with_log(&read_text(&folder.path.join(&run.log)).unwrap_or_default())
+        }
+        _ => config,
+    };
     let mut examined = Examined {
         path: path.to_owned(),
         layers: unwrapped.layers.iter().map(crate::code::Layer::kind).collect(),
@@ -87,6 +94,11 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         Err(_) => {}
     }
     examined
+}
+
+/// Whether the script may read a name that is empty by default, which the log then has to say.
+fn has_empty_default(source: &str) -> bool {
+    [", \"\")", ", '')", ",\"\")", ",'')"].iter().any(|default| source.contains(default))
 }
 
 /// A lead with the severity and citations of its rule. What is less than highly probable is no error.

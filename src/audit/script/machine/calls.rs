@@ -78,7 +78,7 @@ impl<'a> Machine<'a, '_> {
         match &function.kind {
             Kind::Function(definition) => self.user(definition, None, arguments),
             Kind::Bound(definition, id) => {
-                self.run_on_validation(definition, *id, &arguments);
+                self.run_on_validation(*id, &arguments);
                 self.user(definition, Some(*id), arguments)
             }
             Kind::Lambda(lambda) => self.lambda(lambda, arguments),
@@ -144,9 +144,9 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `model.forward_logits(tokens)` runs the model as well.
-    fn run_on_validation(&mut self, method: &ast::StmtFunctionDef, id: ObjectId, arguments: &Arguments<'a>) {
+    fn run_on_validation(&mut self, id: ObjectId, arguments: &Arguments<'a>) {
         let class = self.heap.get(id).class.filter(|class| self.is_module(*class));
-        if class.is_none() || !method.name.as_str().starts_with("forward") || self.within_module() {
+        if class.is_none() || self.within_module() {
             return;
         }
         let data = self.given(arguments);
