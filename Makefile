@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-verify corpus heads fuzz libtorch engine-lock clean
+.PHONY: help build demo test bench bench-verify corpus heads verdicts fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -61,6 +61,12 @@ heads: ## verify what pull requests propose: make heads HEADS=DIR, with DIR/<num
 	$(call given,HEADS,a folder of pull requests' folders)
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" scripts/heads "$(HEADS)" --caddie $(CADDIE)
+
+verdicts: ## compare the audit with the verdicts on pull requests: make verdicts HEADS=DIR UPSTREAM=DIR [WRITE=docs/verdicts.md]
+	$(call given,HEADS,a folder of pull requests' folders)
+	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
+	$(CARGO) build --release $(TOOLKIT)
+	"$(PYTHON)" scripts/verdicts "$(HEADS)" --upstream "$(UPSTREAM)" --caddie $(CADDIE) $(if $(WRITE),--write "$(WRITE)")
 
 bench-verify: ## time verify over a checkout beside CPython's ast.parse: make bench-verify UPSTREAM=DIR
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)

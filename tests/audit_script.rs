@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use caddie::audit::script::{Audit, Config, Examined, Subject, audit, examine};
+use caddie::audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
 use caddie::code::python::Module;
 use caddie::code::{Alone, unwrap};
 use caddie::report::Confidence;
@@ -13,12 +13,15 @@ use camino::Utf8Path;
 /// Which rule each bad script is about, and what stands in a line of the steps.
 const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.adapt_first", "c3-score-first", "optimizer.step()"),
+    ("slot.bad.bias_closure", "slot-standard", "optimizer.step(closure)"),
     ("adapt.bad.last_epoch", "c3-no-adapt-then-score", "optimizer.step()"),
+    ("adapt.bad.minified", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.prequant", "val-prequant-ttt", "optimizer.step()"),
+    ("adapt.bad.running_loss", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.shadowed", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
-    ("byte_mixture.bad.counts", "c2-byte-mixture", "print("),
+    ("byte_mixture.bad.counts", "c2-byte-mixture", "bits -= math.log("),
     ("chosen.bad.minimum", "c2-no-hindsight", "loss_sum +="),
     ("chosen.bad.passes", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
@@ -29,6 +32,20 @@ const BAD: &[(&str, &str, &str)] = &[
     ("slot.bad.logit_bias", "etlb", "optimizer.step()"),
     ("slot.bad.logit_bias_after", "etlb", "optimizer.step()"),
     ("slot.bad.scored_positions", "slot-standard", "optimizer.step()"),
+    ("byte_table.bad.by_name", "bpb-byte-lut", "build_luts("),
+    ("byte_table.bad.constant", "bpb-no-constant", "val_bpb:"),
+    ("byte_table.bad.from_file", "bpb-byte-lut", "val_bpb:"),
+    ("byte_table.bad.space_twice", "bpb-leading-space", "luts = build_luts("),
+    ("doc_boundary.bad.no_mask", "doc-boundary", "x[:, 1:] + g * x[:, :-1]"),
+    ("outside.bad.download", "eval-no-network", "urlretrieve("),
+    ("outside.bad.git_in_eval", "eval-no-network", "git clone"),
+    ("outside.bad.pip_install", "size-external-binary", "\"pip\", \"install\""),
+    ("outside.bad.trained_before", "time-no-hidden-compute", "pretrained.pt"),
+    ("preparation.bad.cut", "val-full", "val_bpb:"),
+    ("runs.bad.nested_quotes", "pkg-script-runs", "names[\"a\"]"),
+    ("runs.bad.unbound", "pkg-script-runs", "average_weights("),
+    ("seeds.bad.constant", "stat-seeds", "torch.manual_seed(42)"),
+    ("seeds.bad.search", "stat-seed-choice", "torch.manual_seed(seed)"),
     ("target_gate.bad.by_class", "c1-no-target-gate", "loss_sum +="),
     ("target_gate.bad.within_word", "c1-no-target-gate", "loss_sum +="),
     ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
@@ -37,6 +54,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("val_calibration.bad.hooks", "time-gptq-no-val", "model.forward_logits("),
     ("warmup.bad.before_the_clock", "time-clock-scope-train", "optimizer.step()"),
     ("warmup.bad.validation_tokens", "c3-ttt-warmup", "optimizer.step()"),
+    ("target_key.bad.product_hash", "c2-target-key", "pairs[pair]"),
 ];
 
 /// No script takes longer, in a debug build on a busy machine.
@@ -161,6 +179,61 @@ fn the_claimed_metric_shows_which_switch_was_on() {
     assert!(leads(Some("of_another_script")).is_empty());
 }
 
+/// A pass over the validation tokens that a switch turns on or off, and what the log says of it, decides; not the
+/// script's default.
+#[test]
+fn the_log_shows_which_branches_were_taken() {
+    let bad = fixtures().into_iter().find(|(name, _)| name == "adapt.bad.running_loss");
+    let source = String::from_utf8(bad.expect("the fixture").1).expect("text");
+    let plain: Vec<String> = (0..8).map(|line| format!("    print('line {line} of the run')")).collect();
+    let call = "    adapt(args, model, tokens)";
+    assert!(source.contains(call));
+    let script = |default: &str| {
+        let switch = [
+            "    rank = int(os.environ.get('RANK', '0'))".to_owned(),
+            format!("    adapting = bool(int(os.environ.get('ADAPT', '{default}')))"),
+            "    if adapting:".to_owned(),
+            "        if rank == 0:".to_owned(),
+            "            print(f'adapt:start lr={1e-4}')".to_owned(),
+            // What was shown of the switch holds where it is asked again.
+            "    if adapting:".to_owned(),
+            format!("    {call}"),
+        ];
+        source.replace(call, &[plain.join("\n"), switch.join("\n")].join("\n"))
+    };
+    let printed: String = plain.iter().map(|line| line.trim_start_matches("    print('").replace("')", "\n")).collect();
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    let rules = |script: &str, log: &str| {
+        let module = Module::parse(script).expect("a script");
+        let config = Config::new([("seed", "42")]).with_log(Said::new(log.lines()));
+        let subject = Subject { config, ..subject(&rulebook, None) };
+        let leads = audit(&module, &subject).leads;
+        leads.into_iter().map(|lead| (lead.rule, lead.confidence)).collect::<Vec<_>>()
+    };
+    let adapted = format!("{printed}adapt:start lr=0.0001\n");
+    let found = [("val-prequant-ttt", Confidence::High)];
+    // The default is on: the log says so, says otherwise, or is an excerpt that says nothing.
+    assert_eq!(rules(&script("1"), &adapted), found);
+    assert_eq!(rules(&script("1"), &printed), []);
+    assert_eq!(rules(&script("1"), "line 1 of the run\n"), found);
+    // The default is off.
+    assert_eq!(rules(&script("0"), &printed), []);
+    assert_eq!(rules(&script("0"), &adapted), found);
+    // A script that is dumped into the log prints nothing.
+    let dumped = format!("{printed}            print(f'adapt:start lr={{1e-4}}')\n");
+    assert_eq!(rules(&script("0"), &dumped), []);
+}
+
+/// The running loss of what is trained on validation tokens is no score that was taken before.
+#[test]
+fn a_pass_that_only_trains_is_not_called_a_pass_that_scores() {
+    for (name, rule) in [("adapt.bad.running_loss", "val-prequant-ttt"), ("adapt.bad.two_pass", "c4-single-pass")] {
+        let (_, source) = fixtures().into_iter().find(|(found, _)| found == name).expect("the fixture");
+        let found = examined(name, &source).findings;
+        assert!(found.iter().all(|finding| finding.rule == rule), "{name}: {found:?}");
+    }
+}
+
 /// Code that would run for ever, call itself, or grow without end is followed within bounds.
 #[test]
 fn scripts_made_to_be_slow_are_given_up_within_bounds() {
@@ -177,8 +250,8 @@ fn scripts_made_to_be_slow_are_given_up_within_bounds() {
     let long_sum = format!("x = {}1\n", "1 + ".repeat(200_000));
     let cases = [
         ("loops.py", nest(90, "for i in range(10):", "x = [i]")),
-        ("whiles.py", nest(90, "while unknown():", "x = 1")),
-        ("ifs.py", nest(90, "if unknown():", "x = 1")),
+        ("whiles.py", nest(90, "while input():", "x = 1")),
+        ("ifs.py", nest(90, "if input():", "x = 1")),
         ("calls.py", format!("def f0(x):\n    return x\n{doubling}f59(1)\n")),
         ("itself.py", "def f(x):\n    return f(f(x))\nf(1)\nclass A(A):\n    a = A\nA()\n".to_owned()),
         ("lists.py", "x = []\nfor i in range(9):\n    x = [x, x]\n    x.append(x)\nprint(x)\n".to_owned()),

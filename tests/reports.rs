@@ -84,6 +84,7 @@ fn hostile() -> Report {
             limit: None,
             evidence: Vec::new(),
             citations: vec![HOSTILE.to_owned()],
+            clear: Some(HOSTILE.to_owned()),
         };
         finding.at(HOSTILE, Some(3), HOSTILE.repeat(size)).at("b", None, HOSTILE)
     };
@@ -132,7 +133,7 @@ fn a_total_over_the_cap_that_is_claimed_as_well_is_one_of_the_worst_findings_onc
     let over = report.findings.iter().filter(|finding| finding.code == Some(Code::SizeOverCapLogged));
     assert_eq!(over.count(), 2, "both stay in the report");
     let plain = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(Format::Plain, Look::default());
-    let worst: Vec<&str> = plain.lines().skip(4).take_while(|line| !line.is_empty()).collect();
+    let worst: Vec<&str> = plain.lines().skip(5).take_while(|line| !line.is_empty()).collect();
     let over = worst.iter().filter(|line| line.contains("over the cap")).count();
     assert_eq!((worst.len(), over), (3, 1), "{worst:#?}");
 }
@@ -614,7 +615,7 @@ fn the_report_in_the_readme_is_a_real_one() {
     let readme = include_str!("../README.md");
     let shown = readme.split("```text\n").find(|block| block.starts_with("fail  records/")).expect("a report");
     let shown = shown.split("```").next().expect("a block");
-    assert_eq!(printed.lines().take(12).collect::<Vec<_>>(), shown.lines().take(12).collect::<Vec<_>>());
-    let finding = shown.lines().skip(13).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    assert_eq!(printed.lines().take(13).collect::<Vec<_>>(), shown.lines().take(13).collect::<Vec<_>>());
+    let finding = shown.lines().skip(14).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     assert!(finding.starts_with("error[time-train-600]") && printed.contains(&finding), "{finding}");
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::significance::{self, Comparison};
+use crate::audit::script::{Examined, examine};
 use crate::code::helpers::{Executed, executed};
 use crate::code::pack;
 use crate::folder::{Folder, RunLog, Scope, Stated};
@@ -46,7 +47,7 @@ impl Track {
     }
 
     /// Where the folder lies decides; what submission.json says comes second.
-    fn of(folder: &Folder) -> Track {
+    pub fn of(folder: &Folder) -> Track {
         let placed = Track::placed(folder);
         let placed = placed.and_then(|track| crate::folder::submission::canonical_track(&track));
         match placed.or_else(|| folder.metadata()?.track) {
@@ -71,6 +72,7 @@ pub struct Context<'a> {
     unlogged_seeds: OnceLock<Vec<i64>>,
     search_bytes: AtomicU64,
     executed: OnceLock<Option<Executed>>,
+    audited: OnceLock<Option<Examined>>,
     packed: OnceLock<Option<u64>>,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Context<'a> {
             unlogged_seeds: OnceLock::new(),
             search_bytes: AtomicU64::new(SEARCHED_BYTES),
             executed: OnceLock::new(),
+            audited: OnceLock::new(),
             packed: OnceLock::new(),
         }
     }
@@ -101,6 +104,15 @@ impl<'a> Context<'a> {
     /// What the counted script executes; read once.
     pub fn executed(&self) -> Option<&Executed> {
         self.executed.get_or_init(|| executed(self.folder)).as_ref()
+    }
+
+    /// What the audit of the counted script found, as the first of the runs configured it; followed once.
+    pub fn audited(&self) -> Option<&Examined> {
+        let examined = || {
+            let (script, executed) = (self.folder.script.as_ref()?, self.executed()?);
+            Some(examine(&script.path, &executed.unwrapped, Some(self.folder), self.rulebook))
+        };
+        self.audited.get_or_init(examined).as_ref()
     }
 
     /// The source that the counted script runs: inside its wrapper, where it has one.
@@ -215,6 +227,7 @@ pub fn finding_on(rulebook: &Rulebook, rule: &str, message: impl Into<String>) -
         limit: None,
         evidence: Vec::new(),
         citations: known.map(|rule| rule.citations.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        clear: None,
     }
 }
 

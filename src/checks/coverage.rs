@@ -2,7 +2,8 @@
 
 use camino::Utf8Path;
 
-use super::{Check, REGISTRY};
+use super::REGISTRY;
+use crate::audit::script::FAMILIES;
 use crate::rulebook::{Disposition, Flaw, Rule, Rulebook};
 use crate::{Error, Result};
 
@@ -34,19 +35,35 @@ pub fn flaws(book: &Rulebook) -> Vec<Flaw> {
 
 /// Why a check cannot decide a rule that names it.
 fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
-    let Some(check) = check(name) else {
-        let known: Vec<&str> = REGISTRY.iter().map(|check| check.name).collect();
+    let Some(Named { rules, .. }) = named(name) else {
+        let known: Vec<&str> = every().map(|check| check.name).collect();
         return Some(format!("checks: {name:?} is no check; the checks are {}", known.join(", ")));
     };
     // A check of files speaks to whatever rule a file's entry names.
-    let of_a_file = check.name == super::files::CHECK.name && book.files.iter().any(|file| file.rule == rule.id);
-    let speaks = of_a_file || check.rules.contains(&rule.id.as_str());
-    (!speaks).then(|| format!("checks: {name} speaks only to the rules {}", check.rules.join(", ")))
+    let of_a_file = name == super::files::CHECK.name && book.files.iter().any(|file| file.rule == rule.id);
+    let speaks = of_a_file || rules.contains(&rule.id.as_str());
+    (!speaks).then(|| format!("checks: {name} speaks only to the rules {}", rules.join(", ")))
 }
 
-/// The check of this name.
-pub fn check(name: &str) -> Option<&'static Check> {
-    REGISTRY.iter().copied().find(|check| check.name == name)
+/// What a rulebook can name as deciding a rule: a check of a folder's files, or a family of the script's audit.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    pub name: &'static str,
+    /// What it looks at, in one sentence.
+    pub about: &'static str,
+    /// Rules that it speaks to.
+    pub rules: &'static [&'static str],
+}
+
+/// Everything that a rulebook can name.
+pub fn every() -> impl Iterator<Item = Named> {
+    let checks = REGISTRY.iter().map(|check| Named { name: check.name, about: check.about, rules: check.rules });
+    checks.chain(FAMILIES.iter().map(|family| Named { name: family.name, about: family.about, rules: family.rules }))
+}
+
+/// The check or family of this name.
+pub fn named(name: &str) -> Option<Named> {
+    every().find(|known| known.name == name)
 }
 
 /// How many rules each disposition has.
@@ -89,15 +106,15 @@ mod tests {
     fn every_rule_has_one_disposition_and_every_check_is_named_by_its_rules() {
         let book = Rulebook::builtin().expect("loads");
         assert_eq!(flaws(&book), Vec::new());
-        for check in REGISTRY {
+        for check in every() {
             assert!(!check.rules.is_empty() && check.about.ends_with('.'), "{} lacks metadata", check.name);
             for id in check.rules {
                 let rule = book.rule(id).unwrap_or_else(|| panic!("{} lists {id}, no such rule", check.name));
                 assert!(rule.checks.iter().any(|name| name == check.name), "rule {id} does not name {}", check.name);
             }
         }
-        let names: HashSet<&str> = REGISTRY.iter().map(|check| check.name).collect();
-        assert_eq!(names.len(), REGISTRY.len(), "names are unique");
+        let names: HashSet<&str> = every().map(|check| check.name).collect();
+        assert_eq!(names.len(), every().count(), "names are unique");
         let counts = Counts::of(&book);
         assert_eq!((counts.missing, counts.checks + counts.undecided + counts.out_of_scope), (0, counts.rules));
     }

@@ -21,6 +21,7 @@ mod ledger;
 mod logs;
 mod metadata;
 mod package;
+mod plausible;
 mod readme;
 mod recipe;
 mod score;
@@ -40,9 +41,10 @@ pub use accountings::size_of;
 pub use context::{Context, Track, finding_on};
 
 use crate::Result;
+use crate::audit::script::FAMILIES;
 use crate::folder::{Folder, RunLog, Submission};
-use crate::report::{Code, Finding, FolderReport, RunFacts, Scores, Severity};
-use crate::rulebook::Rulebook;
+use crate::report::{AuditFacts, Code, Finding, FolderReport, RunFacts, Scores, Severity};
+use crate::rulebook::{Rule, Rulebook};
 use crate::stats::{mean, sample_std};
 
 /// One check with its metadata.
@@ -76,6 +78,7 @@ pub const REGISTRY: &[&Check] = &[
     &logs::SHARDS,
     &source::CHECK,
     &score::CHECK,
+    &plausible::CHECK,
     &claims::CHECK,
     &readme::CHECK,
     &ledger::CHECK,
@@ -125,6 +128,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     // rule that is not there.
     let asked = REGISTRY.iter().filter(|check| rulebook.names_check(check.name));
     let mut findings: Vec<Finding> = asked.flat_map(|check| (check.run)(&context)).collect();
+    findings.extend(context.audited().into_iter().flat_map(|examined| examined.findings.iter().cloned()));
     findings.retain(|finding| rulebook.rule(&finding.rule).is_some());
     without_consequences(folder, &mut findings);
     // Stable: findings of one severity stay in the registry's order.
@@ -138,7 +142,27 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
         size: size_of(&context),
         claimed: folder.metadata().map(|metadata| claimed(&context, metadata)),
         significance: context.comparison().tests.clone(),
+        audit: audit_facts(&context),
         findings,
+    }
+}
+
+/// What the audit of the script could judge.
+fn audit_facts(context: &Context<'_>) -> AuditFacts {
+    let examined = context.audited();
+    let judged = examined.is_some_and(|examined| examined.complete && examined.scores > 0);
+    let of_the_audit = |name: &String| FAMILIES.iter().any(|family| family.name == name);
+    let undecided = |rule: &&Rule| !judged && !rule.checks.is_empty() && rule.checks.iter().all(of_the_audit);
+    let undecided = context.rulebook.rules.iter().filter(undecided).map(|rule| rule.id.clone()).collect();
+    let Some(examined) = examined else { return AuditFacts { undecided, ..AuditFacts::default() } };
+    AuditFacts {
+        script: Some(examined.path.clone()),
+        configuration: examined.configuration.clone(),
+        complete: examined.complete,
+        scores: examined.scores,
+        problems: examined.problems.iter().map(ToString::to_string).collect(),
+        findings: examined.findings.len(),
+        undecided,
     }
 }
 

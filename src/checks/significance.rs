@@ -88,6 +88,13 @@ pub(super) fn compare(context: &Context<'_>) -> Comparison {
     Comparison { tests, versus: Some(Versus { baseline, samples }), missing: None }
 }
 
+/// The record that stood when the folder was proposed: its mean in bits per byte, and its name. `None` before the first,
+/// or where the folder has no date.
+pub(super) fn standing_record(context: &Context<'_>) -> Option<(f64, String)> {
+    let baseline = Baseline::standing(context.folder, &context.rulebook.records).ok()??;
+    Some((baseline.val_bpb, baseline.name))
+}
+
 /// Two sets of runs are one when they are the same scores, in whatever order.
 fn same_scores(a: &Sample, b: &Sample) -> bool {
     let scores = |sample: &Sample| {

@@ -131,8 +131,8 @@ fn finding(text: &mut String, examined: &Examined, index: usize, explain_path: b
             writeln!(text, "      {}", way(&step.path))?;
         }
     }
-    if let Some(clears) = examined.clears.get(index) {
-        writeln!(text, "  to clear it: {clears}")?;
+    if let Some(clear) = &finding.clear {
+        writeln!(text, "  to clear it: {}", super::shown(clear))?;
     }
     if !finding.citations.is_empty() {
         writeln!(text, "  rule: {}", finding.citations.join("; "))?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 
 use super::rulebook_option::RulebookOption;
-use crate::checks::coverage::check;
+use crate::checks::coverage;
 use crate::error::exit;
 use crate::report::{Code, Explanation, Topic};
 use crate::rulebook::Rulebook;
@@ -41,7 +41,7 @@ pub fn run(args: &ExplainArgs) -> Result<u8> {
 }
 
 fn explain(names: &[String], book: &Rulebook) -> Result<String> {
-    let about = |name: &str| check(name).map(|check| check.about);
+    let about = |name: &str| coverage::named(name).map(|check| check.about);
     let width = width();
     let pages: Vec<String> = names
         .iter()

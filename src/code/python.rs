@@ -6,7 +6,7 @@ use std::fmt;
 
 pub use ruff_python_ast as ast;
 use ruff_python_ast::token::TokenKind;
-use ruff_python_parser::Mode;
+use ruff_python_parser::{Mode, ParseOptions, UnsupportedSyntaxError};
 use ruff_text_size::Ranged;
 use serde::Serialize;
 
@@ -43,7 +43,21 @@ pub struct Module {
     source: String,
     tree: ast::ModModule,
     lines: Lines,
+    newer: Vec<Newer>,
 }
+
+/// Syntax that the oldest supported Python does not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    /// 1-based.
+    pub line: u64,
+    pub reason: String,
+    /// The first Python that reads it: 12 of 3.12.
+    pub minor: u8,
+}
+
+/// The oldest Python that current versions of torch support: 3.10.
+const OLDEST: ast::PythonVersion = ast::PythonVersion::PY310;
 
 impl Module {
     /// Parses a whole script in the grammar of the newest Python that the parser knows (3.12's f-strings included).
@@ -59,8 +73,20 @@ impl Module {
         if let Some(line) = too_deep(source) {
             return Err(Problem::new(line, format!("nested deeper than {MAX_DEPTH} levels")));
         }
-        match ruff_python_parser::parse_module(source) {
-            Ok(parsed) => Ok(Module { source: source.to_owned(), tree: parsed.into_syntax(), lines }),
+        let options = ParseOptions::from(Mode::Module).with_target_version(OLDEST);
+        match ruff_python_parser::parse(source, options) {
+            Ok(parsed) => {
+                let newer = parsed.unsupported_syntax_errors().iter().map(|error| Newer {
+                    line: lines.line(error.range.start().to_usize()),
+                    reason: error.to_string(),
+                    minor: first_to_read(source, error),
+                });
+                let newer = newer.take(MAX_NEWER).collect();
+                // A module is what was asked for.
+                let tree = parsed.try_into_module().map(ruff_python_parser::Parsed::into_syntax);
+                let tree = tree.ok_or_else(|| Problem::new(1, "not a module"))?;
+                Ok(Module { source: source.to_owned(), tree, lines, newer })
+            }
             Err(error) => {
                 let line = lines.line(error.location.start().to_usize());
                 Err(Problem::new(line, format!("not valid Python: {}", error.error)))
@@ -71,6 +97,11 @@ impl Module {
     /// The top-level statements.
     pub fn body(&self) -> &[ast::Stmt] {
         &self.tree.body
+    }
+
+    /// What Python 3.10 would not read, in order.
+    pub fn newer(&self) -> &[Newer] {
+        &self.newer
     }
 
     /// The text that was parsed.
@@ -88,6 +119,21 @@ impl Module {
         let range = node.range();
         self.source.get(range.start().to_usize()..range.end().to_usize()).unwrap_or("")
     }
+}
+
+/// Places with newer syntax that are listed.
+const MAX_NEWER: usize = 20;
+
+/// The minor version of the first Python that reads what the oldest does not.
+fn first_to_read(source: &str, error: &UnsupportedSyntaxError) -> u8 {
+    let newer = ast::PythonVersion::iter().filter(|version| *version > OLDEST);
+    let reads = |version: &ast::PythonVersion| {
+        let options = ParseOptions::from(Mode::Module).with_target_version(*version);
+        let parsed = ruff_python_parser::parse_unchecked(source, options);
+        !parsed.unsupported_syntax_errors().iter().any(|other| other.range == error.range)
+    };
+    let first = newer.into_iter().find(reads).unwrap_or(ast::PythonVersion::latest());
+    first.minor
 }
 
 /// Offsets at which lines begin.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 
 use super::ledgers::LedgerSummary;
+use super::payload::Payload;
 use super::recipe::RecipeText;
 use super::results::Results;
 use super::runs::FinishedRun;
@@ -51,6 +52,8 @@ pub struct Facts {
     /// SHA-256 of that file, in lower-case hexadecimal.
     pub code_sha256: String,
     pub versions: Versions,
+    /// What lies in the model files; nothing where they were not looked into.
+    pub payload: Payload,
 }
 
 impl Facts {
@@ -91,6 +94,7 @@ impl Facts {
                 },
             },
             results,
+            payload: Payload::default(),
         })
     }
 

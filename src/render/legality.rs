@@ -109,7 +109,7 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
     ]
 }
 
-fn isolation(facts: &Facts) -> [Statement; 4] {
+fn isolation(facts: &Facts) -> [Statement; 5] {
     let calibration = match facts.recipe.text("quant.scheme") {
         Some("int8_per_row") => "quantisation reads the weights alone",
         _ => "quantisation reads no validation data",
@@ -129,6 +129,12 @@ fn isolation(facts: &Facts) -> [Statement; 4] {
                  decide nothing; {calibration}."
             ),
         ),
+        Statement {
+            rule: "val-no-payload",
+            demand: "the model file holds no validation tokens".to_owned(),
+            basis: facts.payload.basis(),
+            answer: Answer::measured(facts.payload.clean()),
+        },
         built(
             "train-data-eval",
             "evaluation reads no training data and no network",

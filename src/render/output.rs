@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::facts::{Facts, Meta, Track};
+use super::payload::Payload;
 use super::recipe::RecipeText;
 use super::runs::{self, FinishedRun};
 use super::submission::{ledger_file, ledgers_json, log_file, submission_json};
@@ -98,7 +99,9 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
         return Err(Error::Usage(format!("--name {:?} has no letter or digit to name a folder by", meta.name)));
     }
     let script = launcher::train_gpt_py(&recipe.toml);
-    let facts = Facts::of_runs(runs, meta, options.limits.clone(), &script)?;
+    let mut facts = Facts::of_runs(runs, meta, options.limits.clone(), &script)?;
+    let models: Vec<Utf8PathBuf> = runs.iter().map(|run| run.model.clone()).collect();
+    facts.payload = Payload::read(&models, options.tokenizer.as_deref().filter(|place| place.is_dir()));
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
     let mtime = tarball::source_date_epoch()?;
 

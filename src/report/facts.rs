@@ -51,6 +51,27 @@ pub(super) fn track(folder: &FolderReport) -> String {
     folder.track.as_deref().map_or_else(|| "not stated; checked as a record".to_owned(), one_line)
 }
 
+/// What the audit of the script came to, or why it came to nothing.
+pub(super) fn audit(folder: &FolderReport) -> String {
+    let audit = &folder.audit;
+    let Some(script) = audit.script.as_ref().map(|script| one_line(script.as_str())) else {
+        return "not judged: there is no script to follow".to_owned();
+    };
+    if let Some(problem) = audit.problems.first().filter(|_| audit.scores == 0) {
+        return format!("not judged: {script}, {}", one_line(problem));
+    }
+    if audit.scores == 0 {
+        return format!("not judged: no reported score was recognised in {script}");
+    }
+    let how = audit.configuration.as_ref().map_or_else(
+        || "with its defaults, for no log states a configuration".to_owned(),
+        |log| format!("as {} configured it", one_line(log.as_str())),
+    );
+    let found = if audit.findings == 0 { "nothing found".to_owned() } else { counted(audit.findings, "finding") };
+    let part = if audit.complete { "" } else { ", not to its end" };
+    format!("{script} followed {how}{part}: {found}")
+}
+
 /// `2 errors, 1 unknown, 3 warnings`.
 pub(super) fn tally(folder: &FolderReport) -> String {
     let counts: Vec<String> = [Severity::Error, Severity::Unknown, Severity::Warning, Severity::Info]

@@ -56,6 +56,8 @@ pub struct Evidence {
     pub file: Utf8PathBuf,
     /// 1-based; `None` for a whole file.
     pub line: Option<u64>,
+    /// 1-based, in the source inside the file's wrapper (`caddie unwrap` prints it); `None` outside of wrappers.
+    pub inner_line: Option<u64>,
     /// The line, or what is to be seen in the file.
     pub text: String,
 }
@@ -79,6 +81,8 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Where the rule is written.
     pub citations: Vec<String>,
+    /// What would clear this finding, where more can be said than of its rule.
+    pub clear: Option<String>,
 }
 
 impl Finding {
@@ -123,9 +127,21 @@ impl Finding {
         self
     }
 
+    /// Says what would clear it.
+    pub fn clear(mut self, clear: impl Into<String>) -> Finding {
+        self.clear = Some(clear.into());
+        self
+    }
+
+    /// Adds a line of the source inside a file's wrapper.
+    pub fn at_inner(mut self, file: impl Into<Utf8PathBuf>, line: u64, text: impl Into<String>) -> Finding {
+        self.evidence.push(Evidence { file: file.into(), line: None, inner_line: Some(line), text: text.into() });
+        self
+    }
+
     /// Adds a place that shows it.
     pub fn at(mut self, file: impl Into<Utf8PathBuf>, line: Option<u64>, text: impl Into<String>) -> Finding {
-        self.evidence.push(Evidence { file: file.into(), line, text: text.into() });
+        self.evidence.push(Evidence { file: file.into(), line, inner_line: None, text: text.into() });
         self
     }
 }

@@ -11,7 +11,7 @@ use crate::folder::RunLog;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every check decided, and nothing above information was found.
+    /// Nothing above information was found; [`FolderReport::audit`] says whether the script could be judged.
     Pass,
     /// Warnings.
     Warn,
@@ -46,6 +46,7 @@ pub struct FolderReport {
     /// submission.json in the canonical schema; null when it cannot be read.
     pub claimed: Option<Value>,
     pub significance: Vec<Significance>,
+    pub audit: AuditFacts,
     /// Gravest first.
     pub findings: Vec<Finding>,
 }
@@ -63,6 +64,7 @@ impl FolderReport {
             size: Size { limit, ..Size::default() },
             claimed: None,
             significance: Vec::new(),
+            audit: AuditFacts::default(),
             findings,
         }
     }
@@ -83,6 +85,25 @@ impl FolderReport {
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
+}
+
+/// What the audit of the script could judge.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct AuditFacts {
+    /// The script that was followed, relative to the folder; `None` where there is none that could be read.
+    pub script: Option<Utf8PathBuf>,
+    /// The log whose configuration was followed; `None`: the script's defaults.
+    pub configuration: Option<Utf8PathBuf>,
+    /// Whether the script was followed to its end.
+    pub complete: bool,
+    /// Reported scores that were recognised: without one, nothing about scoring was judged.
+    pub scores: usize,
+    /// What could not be read, with its line.
+    pub problems: Vec<String>,
+    /// Findings of the audit, among the folder's.
+    pub findings: usize,
+    /// Rules that the audit alone decides, and did not: without a finding they are unknown, and not kept.
+    pub undecided: Vec<String>,
 }
 
 /// What one run's log states.

@@ -60,6 +60,9 @@ fn annotation(report: &Report, folder: &FolderReport, finding: &Finding, level: 
     for place in finding.evidence.iter().skip(1).take(FURTHER) {
         message += &further(place);
     }
+    if let Some(clear) = &finding.clear {
+        let _ = write!(message, "\nTo clear it: {}", cut(&printable(clear), 400));
+    }
     format!("::{level} {properties},title={title}::{}\n", data_lines(&message))
 }
 

@@ -76,6 +76,7 @@ mod tests {
             limit: None,
             evidence: Vec::new(),
             citations: Vec::new(),
+            clear: None,
         }
     }
 

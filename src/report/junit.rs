@@ -4,7 +4,7 @@
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use super::text::printable;
-use super::{Failure, Finding, FolderReport, Report, Severity, place};
+use super::{Failure, Finding, FolderReport, Report, Severity, facts, place};
 use crate::rulebook::Rule;
 
 pub(super) fn render(report: &Report) -> String {
@@ -37,8 +37,12 @@ fn suite(folder: &FolderReport, rules: &[Rule]) -> TestSuite {
     let mut suite = TestSuite::new(name.clone());
     let mut add = |id: &str, rule: Option<&Rule>| {
         let findings: Vec<&Finding> = folder.findings.iter().filter(|finding| finding.rule == id).collect();
-        let open = rule.and_then(|rule| rule.unanswered.as_deref());
-        let mut case = case(id, &findings, open);
+        let unjudged = folder.audit.undecided.iter().any(|undecided| undecided == id);
+        let open = match rule.and_then(|rule| rule.unanswered.as_deref()) {
+            Some(question) => Some(format!("nobody answered {question}")),
+            None => unjudged.then(|| format!("audit {}", facts::audit(folder))),
+        };
+        let mut case = case(id, &findings, open.as_deref());
         case.set_classname(name.clone());
         if let Some(rule) = rule {
             case.add_property(("statement", rule.statement.as_str()));
@@ -58,7 +62,8 @@ fn suite(folder: &FolderReport, rules: &[Rule]) -> TestSuite {
 }
 
 /// An error fails the case, what could not be determined skips it, and the rest is its output. A rule with an `open`
-/// question is skipped as well where nothing was found: that it is kept would be an answer nobody gave.
+/// question is skipped as well where nothing was found: that it is kept would be an answer nobody gave. So is one that
+/// the audit of the script decides, where the script could not be followed.
 fn case(rule: &str, findings: &[&Finding], open: Option<&str>) -> TestCase {
     let worst = findings.iter().map(|finding| finding.severity).max();
     let (deciding, rest): (Vec<&Finding>, Vec<&Finding>) =
@@ -66,7 +71,7 @@ fn case(rule: &str, findings: &[&Finding], open: Option<&str>) -> TestCase {
     let status = match (deciding.first(), open) {
         (None, Some(open)) => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(printable(&format!("unknown: nobody answered {open}"))).set_type("UNANSWERED");
+            status.set_message(printable(&format!("unknown: {open}"))).set_type("UNANSWERED");
             status
         }
         (None, None) => TestCaseStatus::success(),
@@ -97,6 +102,9 @@ fn paragraph(finding: &Finding) -> String {
     let mut text = format!("{}: {}\n", kind(finding), printable(&finding.message));
     for evidence in &finding.evidence {
         text += &format!("  {}: {}\n", printable(&place::short(evidence)), printable(&evidence.text));
+    }
+    if let Some(clear) = &finding.clear {
+        text += &format!("  to clear it: {}\n", printable(clear));
     }
     text
 }

@@ -124,6 +124,7 @@ fn scores(folder: &FolderReport) -> String {
         ("val_bpb", facts::score(folder).unwrap_or_else(|| "unknown".to_owned())),
         ("size", facts::size(&folder.size)),
         ("track", facts::track(folder)),
+        ("audit", facts::audit(folder)),
     ];
     // The tests by which the policies are decided; the other readings are in the plain report and in JSON.
     let deciding = folder.significance.iter().filter(|test| test.decides);
@@ -207,6 +208,9 @@ fn details(group: &Group<'_>) -> String {
     let more = group.findings.len().saturating_sub(LIKE);
     if more > 0 {
         let _ = writeln!(text, "- {more} more like these");
+    }
+    if let Some(clear) = &head.clear {
+        let _ = writeln!(text, "\nTo clear it: {}", prose(clear));
     }
     if !head.citations.is_empty() {
         let _ = writeln!(text, "\nRule: {}", prose(&head.citations.join("; ")));

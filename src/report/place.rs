@@ -67,11 +67,12 @@ pub(super) fn file_of(folder: &FolderReport, evidence: Option<&Evidence>) -> Utf
     named.cloned().unwrap_or_else(|| landmark(folder))
 }
 
-/// The evidence's file and line as `train.log:21`.
+/// The evidence's file and line as `train.log:21`, or `train_gpt.py, unwrapped, line 21`.
 pub(super) fn short(place: &Evidence) -> String {
-    match place.line {
-        Some(line) => format!("{}:{line}", place.file),
-        None => place.file.to_string(),
+    match (place.line, place.inner_line) {
+        (Some(line), _) => format!("{}:{line}", place.file),
+        (None, Some(line)) => format!("{}, unwrapped, line {line}", place.file),
+        (None, None) => place.file.to_string(),
     }
 }
 

@@ -85,7 +85,12 @@ impl Page<'_> {
             (Some(score), None) => format!("val_bpb {score}"),
             (None, _) => "unknown".to_owned(),
         };
-        let rows = [("score", score), ("size", facts::size(&self.folder.size)), ("track", facts::track(self.folder))];
+        let rows = [
+            ("score", score),
+            ("size", facts::size(&self.folder.size)),
+            ("track", facts::track(self.folder)),
+            ("audit", facts::audit(self.folder)),
+        ];
         for (name, value) in rows.iter().filter(|_| facts::is_a_folder(self.folder)) {
             let _ = writeln!(text, "  {name:5}  {}", self.fit(value, 9));
         }
@@ -187,6 +192,9 @@ impl Page<'_> {
         let more = group.findings.len().saturating_sub(LIKE);
         if more > 0 {
             let _ = writeln!(text, "  {more} more like these; --format json lists all");
+        }
+        if let Some(clear) = &head.clear {
+            text.push_str(&wrapped("  to clear it: ", &printable(clear), 4, self.look.width));
         }
         if !head.citations.is_empty() {
             let citations = printable(&head.citations.join("; "));

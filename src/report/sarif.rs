@@ -144,6 +144,9 @@ impl Results<'_> {
         for (id, place) in (1..=related.len()).zip(finding.evidence.iter().skip(1)) {
             text += &format!("{} [{}]({id})", if id == 1 { ". See" } else { "," }, escaped(&place::short(place)));
         }
+        if let Some(clear) = &finding.clear {
+            text += &format!(". To clear it: {}", escaped(clear));
+        }
         let location = match finding.evidence.first() {
             Some(place) => self.location(folder, place, None),
             None => {

@@ -26,6 +26,8 @@ pub struct Limits {
     pub thin_headroom_bytes: u64,
     /// Difference of a headline score that is more than a slip of rounding, bits per byte.
     pub headline_tolerance_bpb: f64,
+    /// What no record gained over the one that stood, bits per byte.
+    pub plausible_gain_bpb: f64,
     /// Share of the split's bytes that a script may leave unscored at its end.
     pub split_truncation: f64,
 }

@@ -2,45 +2,36 @@
 
 use std::collections::HashMap;
 
+use super::said::Said;
 use super::value::Kind;
 
-/// Hyperparameters by name, in lower case: `ttt_epochs`.
+/// Hyperparameters by name, in lower case: `ttt_epochs`; and what else the log says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     stated: HashMap<String, String>,
-    /// What the log prints as `name:value` in a line of its own or beside others: good enough for a name that is empty by default.
-    printed: HashMap<String, String>,
+    said: Option<Said>,
 }
-
-/// Lines of a log whose `name:value` words are kept.
-const HEAD: usize = 20_000;
 
 impl Config {
     /// From names and values as a log or a command line states them.
     pub fn new<N: AsRef<str>, V: Into<String>>(stated: impl IntoIterator<Item = (N, V)>) -> Config {
         let stated = stated.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()));
-        Config { stated: stated.collect(), printed: HashMap::new() }
+        Config { stated: stated.collect(), said: None }
     }
 
-    /// With what the lines of a log print: `prefix_file:prefix.xz`.
-    #[must_use]
-    pub fn with_log(mut self, text: &str) -> Config {
-        for word in text.lines().take(HEAD).flat_map(str::split_whitespace) {
-            let Some((name, value)) = word.split_once(':').filter(|(name, value)| {
-                let named = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                named && !name.is_empty() && !value.is_empty()
-            })
-            else {
-                continue;
-            };
-            self.printed.entry(name.to_ascii_lowercase()).or_insert_with(|| value.to_owned());
-        }
-        self
+    /// With the log that states it.
+    pub fn with_log(self, said: Said) -> Config {
+        Config { said: Some(said), ..self }
     }
 
-    /// What the log prints for a name that is empty by default.
-    pub fn printed(&self, name: &str) -> Option<&str> {
-        self.printed.get(&name.to_ascii_lowercase()).map(String::as_str)
+    /// Without the log that states it.
+    pub fn without_log(self) -> Config {
+        Config { said: None, ..self }
+    }
+
+    /// The log of the run, where there is one.
+    pub fn said(&self) -> Option<&Said> {
+        self.said.as_ref()
     }
 
     /// Whether nothing is stated.
@@ -72,14 +63,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_log_says_what_is_empty_by_default() {
-        let config = Config::new([("beta", "0.5")]).with_log("loading\nprefix_file:prefix.xz tokens:12\nprefix_file:b.xz\n");
-        assert_eq!(config.printed("PREFIX_FILE"), Some("prefix.xz"));
-        assert_eq!(config.text("PREFIX_FILE"), None);
-        assert_eq!(config.printed("beta"), None);
-    }
 
     #[test]
     fn values_are_read_as_python_prints_them() {

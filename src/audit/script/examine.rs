@@ -4,12 +4,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Config, Frame, Lead, Subject, audit};
+use super::{Config, Frame, Lead, Said, Subject, audit};
 use crate::checks::finding_on;
 use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
-use crate::folder::Folder;
-use crate::folder::files::read_text;
+use crate::folder::{Folder, RunLog, files};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::Rulebook;
 
@@ -33,8 +32,6 @@ pub struct Examined {
     pub findings: Vec<Finding>,
     /// For each finding, the steps with the calls that lead to them.
     pub paths: Vec<Vec<ExaminedStep>>,
-    /// For each finding, what would clear it.
-    pub clears: Vec<&'static str>,
 }
 
 /// One step of a finding.
@@ -61,11 +58,9 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
     let run = folder.and_then(|folder| folder.runs.official.first());
     let text = String::from_utf8_lossy(&unwrapped.source);
     let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
-    let config = match (folder, run) {
-        (Some(folder), Some(run)) if has_empty_default(&text) => {
-            config.with_log(&read_text(&folder.path.join(&run.log)).unwrap_or_default())
-        }
-        _ => config,
+    let config = match run.zip(folder).and_then(|(run, folder)| said(run, folder)) {
+        Some(said) => config.with_log(said),
+        None => config,
     };
     let mut examined = Examined {
         path: path.to_owned(),
@@ -76,7 +71,6 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         problems: unwrapped.problems.clone(),
         findings: Vec::new(),
         paths: Vec::new(),
-        clears: Vec::new(),
     };
     match Module::parse(&text) {
         Ok(module) => {
@@ -85,9 +79,8 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             let found = audit(&module, &subject);
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
-                examined.findings.push(finding(path, &text, lead, rulebook));
+                examined.findings.push(finding(path, !unwrapped.layers.is_empty(), &text, lead, rulebook));
                 examined.paths.push(steps(&text, lead));
-                examined.clears.push(lead.clears);
             }
         }
         Err(problem) if !examined.problems.contains(&problem) => examined.problems.push(problem),
@@ -96,22 +89,29 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
     examined
 }
 
-/// Whether the script may read a name that is empty by default, which the log then has to say.
-fn has_empty_default(source: &str) -> bool {
-    [", \"\")", ", '')", ",\"\")", ",'')"].iter().any(|default| source.contains(default))
+/// The lines of the run in its log, and of the log that gives the score, the script that is dumped there left out.
+fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
+    let text = files::read_text(&folder.path.join(&run.log)).ok()?;
+    let score =
+        run.score_log.as_ref().and_then(|log| files::read_text(&folder.path.join(log)).ok()).unwrap_or_default();
+    let (first, last) = run.span;
+    let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
+    let own = text.lines().zip(1_u64..).filter(|(_, line)| (first..=last).contains(line) && !dumped(*line));
+    Some(Said::new(own.map(|(line, _)| line).chain(score.lines())))
 }
 
 /// A lead with the severity and citations of its rule. What is less than highly probable is no error.
-fn finding(path: &Utf8Path, source: &str, lead: &Lead, rulebook: &Rulebook) -> Finding {
+fn finding(path: &Utf8Path, wrapped: bool, source: &str, lead: &Lead, rulebook: &Rulebook) -> Finding {
     let finding = finding_on(rulebook, lead.rule, format!("{}; {}", lead.message, lead.because));
     let severity = match lead.confidence {
         Confidence::High => finding.severity,
         Confidence::Medium => finding.severity.min(Severity::Warning),
         Confidence::Low => Severity::Unknown,
     };
-    let finding = finding.severity(severity).confidence(lead.confidence);
+    let finding = finding.severity(severity).confidence(lead.confidence).clear(lead.clears);
     lead.steps.iter().fold(finding, |finding, step| {
-        finding.at(path.to_owned(), Some(step.line), format!("{}: {}", step.what, line_of(source, step.line)))
+        let text = format!("{}: {}", step.what, line_of(source, step.line));
+        if wrapped { finding.at_inner(path, step.line, text) } else { finding.at(path, Some(step.line), text) }
     })
 }
 

@@ -7,6 +7,8 @@ pub mod config;
 mod examine;
 mod families;
 mod machine;
+mod pieces;
+mod said;
 mod taint;
 mod trace;
 mod value;
@@ -14,6 +16,7 @@ mod value;
 pub use config::Config;
 pub use examine::{Examined, ExaminedStep, examine};
 pub use families::{FAMILIES, Family, Lead, Step};
+pub use said::Said;
 pub use trace::Frame;
 
 use crate::code::python::Module;
@@ -49,6 +52,11 @@ pub struct Audit {
 fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
     let plain = machine::follow(module, &subject.config, &Doubts::None);
     let Some(metric) = subject.metric.filter(|metric| !families::reports(&plain.trace, metric)) else { return plain };
+    if subject.config.said().is_some() {
+        // The lines that its branches print may have been written anew since the run.
+        let subject = Subject { config: subject.config.clone().without_log(), ..subject.clone() };
+        return follow_to(module, &subject);
+    }
     let with = |doubts: Doubts| {
         let followed = machine::follow(module, &subject.config, &doubts);
         families::reports(&followed.trace, metric).then_some(followed)
@@ -70,6 +78,8 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
 pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
     let Followed { trace, taints, .. } = follow_to(module, subject);
     let case = families::Case { module, trace: &trace, taints: &taints, subject };
-    let leads = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
+    let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
+    // Another challenge need not have every rule.
+    leads.retain(|lead| subject.rulebook.rule(lead.rule).is_some());
     Audit { leads, complete: trace.complete, scores: case.scores().len() }
 }

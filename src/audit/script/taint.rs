@@ -2,7 +2,9 @@
 //!
 //! Sets are interned, so that a value carries four bytes and the union of two sets is computed once.
 
-use std::collections::HashMap;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 /// Facts about a value's origin, one bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -58,10 +60,23 @@ impl Flags {
     pub const SHIPPED: Flags = Flags(1 << 22);
     /// Whether such a file holds the token that came.
     pub const FORETOLD: Flags = Flags(1 << 23);
+    /// Bytes of a token, from a table that was made of the tokenizer's pieces.
+    pub const BYTES: Flags = Flags(1 << 24);
+    /// Whether a space comes before the token's text.
+    pub const SPACE: Flags = Flags(1 << 26);
+    /// Read from a file that the script did not write: a table, weights.
+    pub const FOREIGN: Flags = Flags(1 << 27);
+    /// A loss times or by a constant that is near to the bytes of a token.
+    pub const CONSTANT_BYTES: Flags = Flags(1 << 28);
+    /// Validation tokens, up to a constant number of them.
+    pub const CUT: Flags = Flags(1 << 29);
+    /// The seed that the run was given.
+    pub const SEED: Flags = Flags(1 << 30);
+    /// Read from a file of numbers such as .npz.
+    pub const TABLE_FILE: Flags = Flags(1 << 31);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
-    pub const CONTENT: Flags = Flags(
-        ((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b11_1111 << 18),
-    );
+    pub const CONTENT: Flags =
+        Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b11_1111 << 18));
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {
@@ -129,6 +144,8 @@ pub struct Taint {
     pub objects: Vec<u32>,
     /// Positions that were selected, by slices and masks; none: all of them. Sorted.
     pub regions: Vec<Region>,
+    /// Tables of bytes (of the trace) that went in, one bit each.
+    pub tables: u32,
 }
 
 impl Taint {
@@ -150,19 +167,32 @@ impl TaintId {
 /// Most members of one list of a set; what is beyond is left out, largest first.
 const MAX_MEMBERS: usize = 96;
 
+/// How one set is made from another, so that it is made once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Derived {
+    With(Flags),
+    Without(Flags),
+    AsNumber,
+    AsPosition,
+    OfObject(u32),
+    Stamped(Stamp),
+    Varying(Stamp),
+}
+
 /// The interner.
 #[derive(Debug)]
 pub struct Taints {
-    sets: Vec<Taint>,
-    ids: HashMap<Taint, TaintId>,
-    unions: HashMap<(TaintId, TaintId), TaintId>,
+    sets: Vec<Rc<Taint>>,
+    ids: FxHashMap<Rc<Taint>, TaintId>,
+    unions: FxHashMap<(TaintId, TaintId), TaintId>,
+    derived: FxHashMap<(TaintId, Derived), TaintId>,
 }
 
 impl Default for Taints {
     fn default() -> Taints {
-        let empty = Taint::default();
-        let ids = HashMap::from([(empty.clone(), TaintId::NONE)]);
-        Taints { sets: vec![empty], ids, unions: HashMap::new() }
+        let empty = Rc::new(Taint::default());
+        let ids = FxHashMap::from_iter([(empty.clone(), TaintId::NONE)]);
+        Taints { sets: vec![empty], ids, unions: FxHashMap::default(), derived: FxHashMap::default() }
     }
 }
 
@@ -188,6 +218,7 @@ impl Taints {
             return *id;
         }
         let id = TaintId(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
+        let taint = Rc::new(taint);
         self.sets.push(taint.clone());
         self.ids.insert(taint, id);
         id
@@ -213,6 +244,7 @@ impl Taints {
             scores: merged(&a.scores, &b.scores),
             objects: merged(&a.objects, &b.objects),
             regions: merged(&a.regions, &b.regions),
+            tables: a.tables | b.tables,
         };
         let id = self.intern(union);
         self.unions.insert(key, id);
@@ -231,19 +263,54 @@ impl Taints {
         self.intern(taint)
     }
 
+    /// The same set, changed in a way that `how` says completely.
+    fn derive(&mut self, id: TaintId, how: Derived, change: impl FnOnce(&mut Taint)) -> TaintId {
+        if let Some(known) = self.derived.get(&(id, how)) {
+            return *known;
+        }
+        let made = self.change(id, change);
+        self.derived.insert((id, how), made);
+        made
+    }
+
     /// With `flags` set.
     pub fn with(&mut self, id: TaintId, flags: Flags) -> TaintId {
-        if self.flags(id).has(flags) { id } else { self.change(id, |taint| taint.flags = taint.flags.with(flags)) }
+        if self.flags(id).has(flags) {
+            return id;
+        }
+        self.derive(id, Derived::With(flags), |taint| taint.flags = taint.flags.with(flags))
     }
 
     /// Without `flags`.
     pub fn without(&mut self, id: TaintId, flags: Flags) -> TaintId {
-        if self.flags(id).any(flags) { self.change(id, |taint| taint.flags = taint.flags.without(flags)) } else { id }
+        if !self.flags(id).any(flags) {
+            return id;
+        }
+        self.derive(id, Derived::Without(flags), |taint| taint.flags = taint.flags.without(flags))
     }
 
     /// Without objects: a number made from parameters is no parameter.
     pub fn as_number(&mut self, id: TaintId) -> TaintId {
-        if self.get(id).objects.is_empty() { id } else { self.change(id, |taint| taint.objects.clear()) }
+        if self.get(id).objects.is_empty() {
+            return id;
+        }
+        self.derive(id, Derived::AsNumber, |taint| taint.objects.clear())
+    }
+
+    /// A length or position: it is selected as the value is, but holds nothing of it.
+    pub fn as_position(&mut self, id: TaintId) -> TaintId {
+        self.derive(id, Derived::AsPosition, |taint| {
+            *taint = Taint {
+                flags: taint.flags.without(Flags::CONTENT),
+                stamps: std::mem::take(&mut taint.stamps),
+                ..Taint::default()
+            };
+        })
+    }
+
+    /// As the parameters of `object` and of no other.
+    pub fn of_object(&mut self, id: TaintId, object: u32) -> TaintId {
+        self.derive(id, Derived::OfObject(object), |taint| taint.objects = vec![object])
     }
 
     /// Of these positions alone.
@@ -253,14 +320,34 @@ impl Taints {
 
     /// Selected by `stamp` as well.
     pub fn stamped(&mut self, id: TaintId, stamp: Stamp) -> TaintId {
-        self.change(id, |taint| taint.stamps = merged_stamps(&taint.stamps, &[stamp]))
+        self.derive(id, Derived::Stamped(stamp), |taint| taint.stamps = merged_stamps(&taint.stamps, &[stamp]))
+    }
+
+    /// Selected by the innermost of the loops that are being followed, and no more by those that were left.
+    pub fn varying(&mut self, id: TaintId, loops: &[Stamp]) -> TaintId {
+        let Some(innermost) = loops.last() else { return id };
+        // The number of the innermost loop says which ones are around it.
+        self.derive(id, Derived::Varying(*innermost), |taint| {
+            taint.stamps.retain(|stamp| loops.iter().any(|active| active.entered == stamp.entered));
+            taint.stamps = merged_stamps(&taint.stamps, &[*innermost]);
+        })
     }
 }
 
+/// Both of two sorted lists, sorted.
 fn merged<T: Copy + Ord>(left: &[T], right: &[T]) -> Vec<T> {
-    let mut both: Vec<T> = left.iter().chain(right).copied().collect();
-    both.sort_unstable();
-    both.dedup();
+    if left.is_empty() || right.is_empty() {
+        return [left, right].concat();
+    }
+    let mut both = Vec::with_capacity(left.len() + right.len());
+    let (mut a, mut b) = (left.iter().peekable(), right.iter().peekable());
+    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+        let least = **x.min(y);
+        both.push(least);
+        a.next_if(|next| **next == least);
+        b.next_if(|next| **next == least);
+    }
+    both.extend(a.chain(b));
     both
 }
 

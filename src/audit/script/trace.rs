@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::pieces::Table;
 use super::taint::{Stamp, TaintId};
 
 /// One call on the way from the entry point.
@@ -54,10 +55,29 @@ pub enum Action {
     Hook,
     /// Content made from `data` is written to a file.
     Written { data: TaintId },
+    /// An entry of a table is looked up under a hash that holds the token that came.
+    Lookup { data: TaintId },
     /// The time is compared with a limit; `None`: one that is not known.
     Clock { seconds: Option<f64> },
     /// The program reaches outside: network, another process, code built at run time.
-    Outside { what: Outside, name: Rc<str> },
+    Outside {
+        what: Outside,
+        name: Rc<str>,
+        /// What it is given: the words of a command, a path or address; parts that are not known are holes.
+        given: Rc<str>,
+    },
+    /// A module is imported.
+    Import {
+        name: Rc<str>,
+        /// Whether the script goes on where it is missing.
+        attempted: bool,
+    },
+    /// Random numbers begin anew from a seed.
+    Seed { library: Rc<str>, value: Option<i64>, data: TaintId },
+    /// A model takes up the state that is kept in a file.
+    Restore { data: TaintId },
+    /// A function is called that says how many bytes a token has; its number in [`Trace::tables`].
+    ByteTable { number: usize },
 }
 
 /// What lies outside of the script.
@@ -65,7 +85,10 @@ pub enum Action {
 pub enum Outside {
     Network,
     Process,
+    /// Native code that is loaded or compiled.
     Build,
+    /// A Python file that is run.
+    Code,
 }
 
 /// One event.
@@ -79,6 +102,10 @@ pub struct Event {
 #[derive(Debug, Default)]
 pub struct Trace {
     pub events: Vec<Event>,
+    /// Lines of the statements that were reached, one bit each.
+    lines: Vec<u64>,
+    /// What functions make of the pieces of a tokenizer, once each.
+    pub tables: Vec<Table>,
     /// Whether the end was reached within the bounds.
     pub complete: bool,
 }
@@ -94,6 +121,22 @@ impl Trace {
                 *discarded = true;
             }
         }
+    }
+
+    /// Notes that the statement in `line` was reached.
+    pub fn reach(&mut self, line: u64) {
+        let Ok(line) = usize::try_from(line) else { return };
+        let word = line / 64;
+        if word >= self.lines.len() {
+            self.lines.resize(word + 1, 0);
+        }
+        self.lines[word] |= 1 << (line % 64);
+    }
+
+    /// Whether a statement that begins in `line` was reached.
+    pub fn reached(&self, line: u64) -> bool {
+        let Ok(line) = usize::try_from(line) else { return false };
+        self.lines.get(line / 64).is_some_and(|word| word >> (line % 64) & 1 == 1)
     }
 
     /// Adds an event; its number.

@@ -1,10 +1,11 @@
 //! Abstract values: constants where they are known, objects with identity where they can be changed, and what
 //! everything was made from.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::taint::TaintId;
+use rustc_hash::FxHashMap;
+
+use super::taint::{Stamp, TaintId};
 use crate::code::python::ast;
 
 /// An object of the [`Heap`].
@@ -126,7 +127,7 @@ pub enum Role {
 pub struct Object<'a> {
     pub role: Role,
     pub class: Option<ClassId>,
-    pub attributes: HashMap<Rc<str>, Value<'a>>,
+    pub attributes: FxHashMap<Rc<str>, Value<'a>>,
     /// The members of a list, while they are known one by one.
     pub items: Option<Vec<Value<'a>>>,
     /// What stands for any member.
@@ -135,6 +136,8 @@ pub struct Object<'a> {
     pub content: TaintId,
     /// Updates that reached its parameters.
     pub updates: TaintId,
+    /// The passage of the innermost loop in which it was made.
+    pub born: Option<Stamp>,
     /// Whether it is an attribute of a model.
     pub of_model: bool,
 }
@@ -145,11 +148,12 @@ impl<'a> Object<'a> {
         Object {
             role,
             class: None,
-            attributes: HashMap::new(),
+            attributes: FxHashMap::default(),
             items: None,
             element: None,
             content: TaintId::NONE,
             updates: TaintId::NONE,
+            born: None,
             of_model: false,
         }
     }

@@ -3,9 +3,9 @@
 //! For every score that reaches the headline, every update that reached the score is placed: did it use an earlier
 //! slice of the validation data, the same one, or the whole?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
-use super::super::taint::{Bound, Flags, Region, Taint};
+use super::super::taint::{Bound, Flags, Region, Taint, TaintId};
 use super::super::trace::{Action, Event, Learner};
 use super::{Case, Family, Lead, Scored, metric_of, slot, step};
 use crate::report::Confidence;
@@ -65,6 +65,11 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
             (_, None) if earlier => return Order::EarlierPassage,
             _ => {}
         }
+    }
+    // A sum whose single scores were not recognised: it was taken up in the loop, in which order is not known.
+    let summed = matches!(score.action, Action::Report { .. });
+    if summed && update.place.loops.iter().any(|stamp| scored.iteration(stamp.entered).is_some()) {
+        return Order::Unclear;
     }
     if shared { positions(used, scored) } else { Order::PassBefore }
 }
@@ -202,35 +207,26 @@ fn trained_before(case: &Case<'_>, number: u32) -> bool {
     })
 }
 
-/// Whether scores are taken in the loops around the update: losses that are reported as bits per byte, or that no step
-/// is taken with. The running loss of a training loop is none.
+/// Whether scores are taken in the loops around the update: losses that no gradient is taken of, or that are reported
+/// in bits per byte. The running loss of the training itself is no score.
 fn scored_in_pass(case: &Case<'_>, update: &Event) -> bool {
     let Some(outermost) = update.place.loops.first() else { return false };
-    let within = |event: &Event| event.place.loops.iter().any(|stamp| stamp.entered == outermost.entered);
-    let events = &case.trace.events;
-    let scores = events.iter().enumerate().filter_map(|(number, event)| match &event.action {
-        Action::Score { data } if within(event) => Some((u32::try_from(number).ok()?, *data)),
-        _ => None,
-    });
-    let losses: BTreeSet<u32> = events
-        .iter()
-        .filter(|event| within(event))
-        .flat_map(|event| match &event.action {
-            Action::Update { data, .. } => case.taints.get(*data).scores.as_slice(),
-            _ => &[],
-        })
-        .copied()
-        .collect();
-    let reported: BTreeSet<u32> = events
-        .iter()
-        .flat_map(|event| match &event.action {
-            Action::Report { text, data } if text.contains("bpb") => case.taints.get(*data).scores.as_slice(),
-            _ => &[],
-        })
-        .copied()
-        .collect();
-    scores.into_iter().any(|(number, data)| {
-        let own = &case.taints.get(data).scores;
-        reported.contains(&number) || own.is_empty() || own.iter().any(|loss| !losses.contains(loss))
+    let scores_of = |data: &TaintId| case.taints.get(*data).scores.iter().copied();
+    let (mut trained_on, mut reported) = (HashSet::new(), HashSet::new());
+    for event in &case.trace.events {
+        match &event.action {
+            Action::Update { learner: Learner::Gradient, data } => trained_on.extend(scores_of(data)),
+            Action::Report { text, data }
+                if event.place.loops.is_empty() && text.to_ascii_lowercase().contains("bpb") =>
+            {
+                reported.extend(scores_of(data));
+            }
+            _ => {}
+        }
+    }
+    case.trace.events.iter().zip(0..).any(|(event, number)| {
+        let Action::Score { data } = &event.action else { return false };
+        let within = event.place.loops.iter().any(|stamp| stamp.entered == outermost.entered);
+        within && (reported.contains(&number) || !scores_of(data).all(|loss| trained_on.contains(&loss)))
     })
 }

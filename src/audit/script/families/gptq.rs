@@ -4,6 +4,8 @@
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, Learner};
 use super::{Case, Family, Lead, step};
+use crate::checks::Track;
+use crate::folder::{Folder, RunLog};
 use crate::report::Confidence;
 
 /// Metadata of the family.
@@ -15,6 +17,9 @@ pub const FAMILY: Family = Family {
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
+    if case.subject.folder.is_some_and(|folder| is_unlimited(folder) || left_room(case, folder)) {
+        return Vec::new();
+    }
     let events = &case.trace.events;
     let Some(last) = events.iter().rposition(|event| trains(case, event)) else { return Vec::new() };
     // Where the clock is not known to run to the end, time may be left for the calibration.
@@ -45,6 +50,24 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         clears: "stop training early by the time that calibration takes, or calibrate on text the model generates",
     }]
 }
+
+/// Whether the folder's track has no limit on training time.
+fn is_unlimited(folder: &Folder) -> bool {
+    Track::of(folder) == Track::NonRecord
+}
+
+/// Whether every run stopped training early enough for its calibration, by what its log states.
+fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
+    let limit = case.subject.rulebook.limits.train_seconds;
+    let room = |run: &RunLog| {
+        let needed = run.gptq_hessian_seconds.unwrap_or(USUAL_CALIBRATION);
+        run.train_seconds.is_some_and(|seconds| seconds + needed <= limit)
+    };
+    !folder.runs.official.is_empty() && folder.runs.official.iter().all(room)
+}
+
+/// Seconds that a calibration takes where its log does not say: most take less (spec section 1B).
+const USUAL_CALIBRATION: f64 = 10.0;
 
 /// Whether the event is a step on training tokens.
 fn trains(case: &Case<'_>, event: &Event) -> bool {

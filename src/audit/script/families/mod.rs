@@ -2,9 +2,18 @@
 
 mod adapt;
 mod byte_mixture;
+mod byte_table;
 mod chosen;
+mod declared;
+mod doc_boundary;
 mod gptq;
+mod outside;
+mod packages;
 mod payload;
+mod phase;
+mod preparation;
+mod runs;
+mod seeds;
 mod slot;
 mod target_gate;
 mod target_key;
@@ -16,6 +25,7 @@ use std::collections::BTreeMap;
 use super::Subject;
 use super::taint::{Flags, Taints};
 use super::trace::{Action, Event, Frame, Trace};
+use super::value::HOLE;
 use crate::code::python::Module;
 use crate::report::Confidence;
 
@@ -52,6 +62,13 @@ pub const FAMILIES: &[&Family] = &[
     &val_calibration::FAMILY,
     &payload::FAMILY,
     &warmup::FAMILY,
+    &outside::FAMILY,
+    &packages::FAMILY,
+    &byte_table::FAMILY,
+    &seeds::FAMILY,
+    &doc_boundary::FAMILY,
+    &preparation::FAMILY,
+    &runs::FAMILY,
 ];
 
 /// A place in the script that shows a part of a lead.
@@ -93,10 +110,25 @@ pub struct Scored<'a> {
 /// Whether a line of the trace reports this metric.
 pub fn reports(trace: &Trace, metric: &str) -> bool {
     trace.events.iter().any(|event| match &event.action {
-        Action::Report { text, .. } => text.split([' ', ':']).next() == Some(metric),
+        Action::Report { text, .. } => names(text, metric),
         _ => false,
     })
 }
+
+/// Whether a line that begins so is that of `metric`. What is not known of it, as in `final_{format}_roundtrip`, may
+/// stand for anything.
+fn names(text: &str, metric: &str) -> bool {
+    let word = text.split([' ', ':']).next().unwrap_or_default();
+    let (Some(start), Some(end)) = (word.split(HOLE).next(), word.rsplit(HOLE).next()) else { return false };
+    if !word.contains(HOLE) {
+        return word == metric;
+    }
+    let known = start.len() + end.len();
+    known >= KNOWN_OF_A_NAME && known <= metric.len() && metric.starts_with(start) && metric.ends_with(end)
+}
+
+/// Bytes of a metric's name that have to be known at least.
+const KNOWN_OF_A_NAME: usize = 8;
 
 impl Case<'_> {
     /// The reports of the score that counts: of the claimed metric where it is known, else every one after training.
@@ -109,9 +141,8 @@ impl Case<'_> {
             _ => None,
         });
         let all: Vec<_> = all.collect();
-        let claimed = |metric: &str| -> Vec<_> {
-            all.iter().filter(|(_, text, _)| text.split([' ', ':']).next() == Some(metric)).copied().collect()
-        };
+        let claimed =
+            |metric: &str| -> Vec<_> { all.iter().filter(|(_, text, _)| names(text, metric)).copied().collect() };
         match self.subject.metric.map(claimed) {
             Some(claimed) if !claimed.is_empty() => claimed,
             // Bits per byte under another name than the contest's are those of a diagnostic.

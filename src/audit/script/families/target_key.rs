@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
+use super::super::trace::{Action, Event};
 use super::{Case, Family, Lead, metric_of, step};
 
 /// Metadata of the family.
@@ -29,9 +30,23 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
                 metric_of(score.text)
             ),
             because,
-            steps: vec![step(score.event, "the loss made from that entry is added to the score")],
+            steps: {
+                let looked_up = looked_up(case, score.event).map(|event| step(event, "the entry is looked up"));
+                let kept = step(score.event, "the loss made from that entry is added to the score");
+                looked_up.into_iter().chain([kept]).collect()
+            },
             clears: "look up every token of the vocabulary under the context and normalise before the token is read",
         });
     }
     leads.into_values().collect()
+}
+
+/// The last such look-up before the score: what it found is what is scored.
+fn looked_up<'a>(case: &Case<'a>, score: &Event) -> Option<&'a Event> {
+    let events = &case.trace.events;
+    let until = events.iter().position(|event| std::ptr::eq(event, score))?;
+    events.iter().take(until).rev().find(|event| match &event.action {
+        Action::Lookup { data } => case.taints.flags(*data).has(Flags::VAL),
+        _ => false,
+    })
 }

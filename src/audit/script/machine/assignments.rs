@@ -14,14 +14,15 @@ impl<'a> Machine<'a, '_> {
         if self.loops.is_empty() || !mentions(source, name.id.as_str()) || matches!(value.kind, Kind::Object(_)) {
             return value;
         }
-        Value { taint: self.varying(value.taint), kind: value.kind }
+        Value { taint: self.advanced(value.taint), kind: value.kind }
     }
 
     pub(super) fn augmented(&mut self, stmt: &'a ast::StmtAugAssign) {
         let added = self.value(&stmt.value);
         let taint = self.taint(&added);
         let taint = match stmt.op {
-            ast::Operator::Add => self.scored(taint),
+            // `sum -= log(probability)`
+            ast::Operator::Add | ast::Operator::Sub => self.scored(taint),
             ast::Operator::BitXor => self.hashed(taint),
             _ => taint,
         };
@@ -46,7 +47,7 @@ impl<'a> Machine<'a, '_> {
             },
             _ => {
                 let value = self.arithmetic(stmt.op, &before, &added);
-                let taint = self.varying(value.taint);
+                let taint = self.advanced(value.taint);
                 self.assign(&stmt.target, Value { kind: value.kind, taint });
             }
         }
@@ -134,7 +135,8 @@ impl<'a> Machine<'a, '_> {
             }
             return;
         };
-        let by_slice = matches!(&*subscript.slice, Expr::Slice(_) | Expr::Tuple(_));
+        // A name is no token.
+        let by_slice = matches!(&*subscript.slice, Expr::Slice(_) | Expr::Tuple(_)) || index.text().is_some();
         if key.any(Flags::VAL.with(Flags::TRAIN)) && !by_slice && (added || key.has(Flags::HASHED)) {
             let data = self.taints.union(of_index, of_value);
             self.learn_table(id, data);
@@ -178,8 +180,10 @@ impl<'a> Machine<'a, '_> {
 
     /// A table takes up what its keys and counts are made of.
     pub(super) fn learn_table(&mut self, id: super::ObjectId, data: TaintId) {
-        // What a model scatters on its way (a router of experts) is an activation.
-        if self.within_module() {
+        // What a model scatters on its way (a router of experts) is an activation, and what was made in this very
+        // passage of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbours.
+        let born = self.heap.get(id).born;
+        if self.within_module() || (born.is_some() && born == self.loops.last().copied()) {
             self.pour(id, data);
             return;
         }

@@ -1,6 +1,6 @@
 //! Calls into the script itself: functions, classes, objects.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Frame};
@@ -34,15 +34,20 @@ impl<'a> Arguments<'a> {
 
 /// Functions of a script that compute the loss by a kernel of their own.
 fn names_a_loss(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["cross_entropy", "crossentropy", "softcapped_ce", "fused_ce", "nll"].iter().any(|part| name.contains(part))
+    let parts = ["cross_entropy", "crossentropy", "softcapped_ce", "fused_ce", "nll"];
+    let holds =
+        |part: &str| name.as_bytes().windows(part.len()).any(|found| found.eq_ignore_ascii_case(part.as_bytes()));
+    parts.into_iter().any(holds)
 }
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn call(&mut self, call: &'a ast::ExprCall) -> Value<'a> {
         let line = self.module.line(call);
         let function = self.value(&call.func);
-        let mut arguments = Arguments::default();
+        let mut arguments = Arguments {
+            positional: Vec::with_capacity(call.arguments.args.len()),
+            named: Vec::with_capacity(call.arguments.keywords.len()),
+        };
         for argument in &call.arguments.args {
             let value = self.value(argument);
             match (argument, &value.kind) {
@@ -114,8 +119,7 @@ impl<'a> Machine<'a, '_> {
 
     /// What all arguments were made from.
     pub(super) fn given(&mut self, arguments: &Arguments<'a>) -> TaintId {
-        let taints: Vec<TaintId> = arguments.all().map(|value| self.taint(value)).collect();
-        self.taints.all(taints)
+        self.together(arguments.all())
     }
 
     fn call_object(&mut self, id: ObjectId, arguments: Arguments<'a>) -> Value<'a> {
@@ -168,7 +172,7 @@ impl<'a> Machine<'a, '_> {
         }
         let scope = match &lambda.parameters {
             Some(parameters) => self.parameters(parameters, None, arguments),
-            None => HashMap::new(),
+            None => FxHashMap::default(),
         };
         self.calls.push(Call {
             scope,
@@ -197,7 +201,8 @@ impl<'a> Machine<'a, '_> {
         if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
             return Value::unknown(given);
         }
-        let frame = Frame { function: self.qualified(name, receiver), line: self.line };
+        let line = self.line;
+        let frame = Frame { function: self.qualified(name, receiver), line };
         let scope = self.parameters(&definition.parameters, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
@@ -207,6 +212,8 @@ impl<'a> Machine<'a, '_> {
         self.path.pop();
         self.shared_path = None;
         let value = returned.unwrap_or_else(|| Value::of(Kind::None));
+        self.line = line;
+        let value = self.counted(definition, value);
         if names_a_loss(name) && !self.taints.flags(value.taint).has(Flags::LOSS) {
             return self.loss(given);
         }
@@ -228,8 +235,8 @@ impl<'a> Machine<'a, '_> {
         receiver: Option<ObjectId>,
         arguments: Arguments<'a>,
     ) -> super::Scope<'a> {
-        let mut scope = HashMap::new();
-        let mut named: HashMap<&'a str, Value<'a>> = arguments.named.into_iter().collect();
+        let mut scope = FxHashMap::default();
+        let mut named: FxHashMap<&'a str, Value<'a>> = arguments.named.into_iter().collect();
         let receiver = receiver.map(|id| Value::of(Kind::Object(id)));
         let mut positional = receiver.into_iter().chain(arguments.positional);
         // `f(**settings)`: any parameter that is not given may come from there.

@@ -106,7 +106,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn attribute(&mut self, holder: &Value<'a>, name: &'a str) -> Value<'a> {
         match &holder.kind {
             Kind::Library(full) => {
-                let full: Rc<str> = format!("{full}.{name}").into();
+                let full = self.within_library(full, name);
                 Value { kind: Kind::Library(full), taint: holder.taint }
             }
             Kind::Class(class) => match self.class_attribute(*class, name, 0) {
@@ -133,6 +133,12 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
+    /// `torch.nn` of `torch` and `nn`.
+    fn within_library(&mut self, full: &Rc<str>, name: &'a str) -> Rc<str> {
+        let known = self.libraries.entry((full.clone(), name));
+        known.or_insert_with(|| format!("{full}.{name}").into()).clone()
+    }
+
     fn is_decorated(&self, function: &ast::StmtFunctionDef, decorator: &str) -> bool {
         function.decorator_list.iter().any(|found| self.module.text(&found.expression) == decorator)
     }
@@ -145,7 +151,7 @@ impl<'a> Machine<'a, '_> {
         if let Some(mut value) = found {
             value.taint = self.taints.union(value.taint, updates);
             if is_module && !matches!(value.kind, Kind::Object(_)) {
-                value.taint = self.taints.change(value.taint, |taint| taint.objects = vec![id.0]);
+                value.taint = self.taints.of_object(value.taint, id.0);
             }
             return value;
         }
@@ -175,7 +181,7 @@ impl<'a> Machine<'a, '_> {
                 let taint = if name == "grad" {
                     self.taints.with(self.gradients, Flags::GRADIENT)
                 } else {
-                    self.taints.change(taint, |taint| taint.objects = vec![id.0])
+                    self.taints.of_object(taint, id.0)
                 };
                 Value { kind: Kind::Method(Rc::new(holder.clone()), name), taint }
             }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::super::taint::{Flags, TaintId};
-use super::super::value::{Kind, ObjectId, Role, Value};
+use super::super::taint::TaintId;
+use super::super::value::{HOLE, Kind, ObjectId, Role, Value};
 use super::Machine;
 use super::calls::Arguments;
 
@@ -29,6 +29,8 @@ impl<'a> Machine<'a, '_> {
             _ => Value::of(Kind::Tuple(Rc::from(vec![Value::of(key), value]))),
         });
         let members: Vec<Value<'a>> = members.collect();
+        // What is found under a key is not in the key.
+        let held = if name == "keys" { self.as_position(held) } else { held };
         let list = self.new_object(Role::List, held);
         if let Some(list) = list.object() {
             let object = self.heap.get_mut(list);
@@ -47,11 +49,16 @@ impl<'a> Machine<'a, '_> {
         if let Some(value) = found {
             return value;
         }
+        // A cache by path: what is kept under another name is not found under this one.
+        let object = self.heap.get(id);
+        let named = object.element.is_none() && !object.attributes.is_empty();
+        if named && key.and_then(Value::text).is_some_and(|key| !key.contains(HOLE)) {
+            return arguments.positional.get(1).cloned().unwrap_or_else(|| Value::of(Kind::None));
+        }
         let (held, of_key) = (self.taint(receiver), key.map_or(TaintId::NONE, |key| key.taint));
         let mut taint = self.taints.union(held, of_key);
-        let key = self.taints.flags(of_key);
-        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
-            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
+        if key.cloned().is_some_and(|key| self.holds_target(&key)) {
+            taint = self.looked_up_by_hash(taint);
         }
         taint = self.looked_up(taint, held, of_key);
         let element = self.heap.get(id).element.clone();

@@ -1,6 +1,7 @@
 //! Expressions: constants folded, everything else by what it was made from.
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, Object, Role, Value};
 use super::{MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Expr, Operator};
@@ -197,8 +198,8 @@ impl<'a> Machine<'a, '_> {
         // What is found under a key is no key.
         let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
         let mut taint = self.taints.union(of_holder, by_key);
-        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
-            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
+        if self.holds_target(&index) {
+            taint = self.looked_up_by_hash(taint);
         }
         if held.has(Flags::DISTRIBUTION) && key.has(Flags::TARGET) {
             taint = self.taints.with(taint, Flags::GOLD);
@@ -212,7 +213,29 @@ impl<'a> Machine<'a, '_> {
         }
         let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index) };
         let taint = self.narrowed(taint, &subscript.slice);
-        Value::unknown(taint)
+        Value::unknown(self.cut(subscript, of_holder, taint))
+    }
+
+    /// An entry found under a hash that holds the target.
+    pub(super) fn looked_up_by_hash(&mut self, taint: TaintId) -> TaintId {
+        self.event(Action::Lookup { data: taint });
+        self.taints.with(taint, Flags::TARGET_LOOKUP)
+    }
+
+    /// Whether a key is a hash that holds the target. In `table[hash, target]` they are two: the entry is one of a row
+    /// that the whole vocabulary shares.
+    pub(super) fn holds_target(&mut self, key: &Value<'a>) -> bool {
+        match &key.kind {
+            Kind::Tuple(parts) => {
+                let parts = parts.clone();
+                parts.iter().any(|part| self.holds_target(part))
+            }
+            _ => {
+                let taint = self.taint(key);
+                let flags = self.taints.flags(taint);
+                flags.has(Flags::HASHED) && flags.any(Flags::TARGET.with(Flags::EXTENDED))
+            }
+        }
     }
 
     /// What is found under the target in a table of the script, and what is counted under parts of it.

@@ -65,12 +65,13 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Something read from a file.
-    pub(super) fn loaded(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+    pub(super) fn loaded(&mut self, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
         let content = match arguments.positional.first() {
             Some(source) => self.at_path(source),
             None => self.given(arguments),
         };
         let content = self.shipped(content);
+        let content = self.foreign(name, arguments, content);
         self.new_object(Role::Tensor, content)
     }
 

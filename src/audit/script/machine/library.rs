@@ -1,7 +1,7 @@
 //! What functions of libraries do to what is followed. What is not listed here returns a number made of its arguments.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::trace::{Action, Outside};
+use super::super::trace::Action;
 use super::super::value::{Kind, Object, ObjectId, Role, Value};
 use super::Machine;
 use super::calls::Arguments;
@@ -9,9 +9,7 @@ use super::calls::Arguments;
 impl<'a> Machine<'a, '_> {
     /// Calls the library function of this full name.
     pub(super) fn library(&mut self, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        if let Some(what) = outside(name) {
-            self.event(Action::Outside { what, name: name.into() });
-        }
+        self.surface(name, arguments);
         let last = name.rsplit('.').next().unwrap_or(name);
         let first = arguments.positional.first();
         match last {
@@ -85,7 +83,7 @@ impl<'a> Machine<'a, '_> {
                 let content = self.given(arguments);
                 self.new_object(Role::File, content)
             }
-            "load" | "fromfile" | "memmap" | "from_file" | "load_file" | "safe_open" => self.loaded(arguments),
+            "load" | "fromfile" | "memmap" | "from_file" | "load_file" | "safe_open" => self.loaded(name, arguments),
             "save" | "save_file" | "savez" => self.saved(arguments),
             "deepcopy" | "copy" => self.duplicate(arguments),
             "compile"
@@ -206,7 +204,7 @@ impl<'a> Machine<'a, '_> {
         let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
         // A name that is empty by default is what the log prints for it.
         let empty = default.as_ref().and_then(Value::text).is_some_and(str::is_empty);
-        let printed = self.config.printed(&name).filter(|_| empty).map(|text| Kind::Text(text.into()));
+        let printed = self.config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(|text| Kind::Text(text.into()));
         let stated = stated.or(printed);
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
         let kind = match self.config.text(&name) {
@@ -219,6 +217,7 @@ impl<'a> Machine<'a, '_> {
         };
         let taint = default.map_or(TaintId::NONE, |value| value.taint);
         let taint = self.named_data(taint, &name);
+        let taint = if name == "SEED" { self.taints.with(taint, Flags::SEED) } else { taint };
         Value { kind, taint }
     }
 
@@ -345,20 +344,4 @@ fn is_switch(kind: &Kind<'_>) -> bool {
 fn is_optimizer(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     name.contains("optim") && last.starts_with(char::is_uppercase) && !last.contains("Sched") && !last.ends_with("LR")
-}
-
-/// Whether a library function reaches outside of the process, and how.
-fn outside(name: &str) -> Option<Outside> {
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    if starts(&["requests.", "urllib.", "http.client", "huggingface_hub.", "torch.hub.", "socket.", "wget."])
-        || name.ends_with(".from_pretrained")
-        || name.ends_with("hf_hub_download")
-        || name.ends_with("snapshot_download")
-    {
-        return Some(Outside::Network);
-    }
-    if name.contains("cpp_extension.load") || starts(&["ctypes.CDLL", "ctypes.cdll", "load_inline"]) {
-        return Some(Outside::Build);
-    }
-    starts(&["subprocess.", "os.system", "os.popen", "os.exec", "os.spawn"]).then_some(Outside::Process)
 }

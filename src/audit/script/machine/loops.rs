@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::super::taint::{Flags, Stamp, Taint, TaintId};
+use super::super::taint::{Stamp, TaintId};
 use super::super::value::{Kind, Role, Value};
 use super::{Flow, Machine};
 use crate::code::python::ast::{self, Expr};
@@ -21,6 +21,12 @@ pub(super) struct Members<'a> {
 impl<'a> Machine<'a, '_> {
     /// The members of an iterable.
     pub(super) fn members(&mut self, iterable: &Value<'a>) -> Members<'a> {
+        if let Kind::Object(id) = &iterable.kind
+            && self.heap.get(*id).role == Role::Dict
+        {
+            let keys = self.dict_view(*id, iterable, "keys");
+            return self.members(&keys);
+        }
         let taint = self.taint(iterable);
         let known = match &iterable.kind {
             Kind::Tuple(items) if items.len() <= MAX_MEMBERS => Some(items.to_vec()),
@@ -110,6 +116,11 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn comprehension(&mut self, element: &'a Expr, generators: &'a [ast::Comprehension]) -> Value<'a> {
         let mut opened = Vec::new();
         let mut empty = false;
+        // A comprehension's names are its own: minified scripts use one letter inside and outside of it.
+        let mut names = Vec::new();
+        generators.iter().for_each(|generator| named(&generator.target, &mut names));
+        let before: Vec<Option<Value<'a>>> =
+            names.iter().map(|name| self.call_mut().scope.get(name).cloned()).collect();
         for generator in generators {
             let iterable = self.value(&generator.iter);
             let member = self.members(&iterable).each.into_iter().next_back();
@@ -128,6 +139,12 @@ impl<'a> Machine<'a, '_> {
             self.loops[self.loops.len() - opened.len()..].iter().map(|stamp| stamp.entered).collect();
         for outer in opened.into_iter().rev() {
             self.leave(outer);
+        }
+        for (name, before) in names.into_iter().zip(before) {
+            match before {
+                Some(value) => self.call_mut().scope.insert(name, value),
+                None => self.call_mut().scope.remove(name),
+            };
         }
         // A list holds every slice: which one the comprehension was at says nothing about it.
         let kind = element.kind.clone();
@@ -176,12 +193,17 @@ impl<'a> Machine<'a, '_> {
 
     /// Lengths and positions are no content.
     pub(super) fn as_position(&mut self, taint: TaintId) -> TaintId {
-        self.taints.change(taint, |taint| {
-            *taint = Taint {
-                flags: taint.flags.without(Flags::CONTENT),
-                stamps: std::mem::take(&mut taint.stamps),
-                ..Taint::default()
-            };
-        })
+        self.taints.as_position(taint)
+    }
+}
+
+/// The names that a target binds.
+fn named<'a>(target: &'a Expr, names: &mut Vec<&'a str>) {
+    match target {
+        Expr::Name(name) => names.push(name.id.as_str()),
+        Expr::Tuple(tuple) => tuple.elts.iter().for_each(|target| named(target, names)),
+        Expr::List(list) => list.elts.iter().for_each(|target| named(target, names)),
+        Expr::Starred(starred) => named(&starred.value, names),
+        _ => {}
     }
 }

@@ -54,9 +54,13 @@ impl<'a> Machine<'a, '_> {
         let role = self.heap.get(id).role;
         match (role, name) {
             (Role::Optimizer, "step") => {
-                // A closure computes the loss whose gradient the step takes.
-                if let Some(closure) = arguments.positional.first().filter(|value| value.truth() == Some(true)) {
-                    self.apply(closure.clone(), Arguments::default());
+                // `step(closure)` takes the loss and its gradient by itself.
+                if let Some(closure) = arguments.get(0, "closure").cloned()
+                    && matches!(closure.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
+                {
+                    let line = self.line;
+                    self.apply(closure, Arguments::default());
+                    self.line = line;
                 }
                 self.optimizer_step(id);
                 Value::of(Kind::None)
@@ -118,6 +122,7 @@ impl<'a> Machine<'a, '_> {
             }
             (_, "load_state_dict") => {
                 let given = self.given(arguments);
+                self.event(Action::Restore { data: given });
                 self.restore(id, given);
                 Value::of(Kind::None)
             }
@@ -155,6 +160,12 @@ impl<'a> Machine<'a, '_> {
                 receiver.clone()
             }
             (Role::Tensor, "scatter_add_" | "index_add_" | "index_put_" | "scatter_") => {
+                // Setting entries makes one-hot vectors; only a hash makes them the entries of a table.
+                let given = self.given(arguments);
+                if name == "scatter_" && !self.taints.flags(given).has(Flags::HASHED) {
+                    self.pour(id, given);
+                    return receiver.clone();
+                }
                 let key = arguments
                     .positional
                     .iter()
@@ -244,6 +255,16 @@ impl<'a> Machine<'a, '_> {
                 }
                 return Value::unknown(TaintId::NONE);
             }
+            // An executor calls what it is given, and its result is what that returns.
+            "submit" => {
+                if let Some((function, rest)) = arguments.positional.split_first()
+                    && matches!(function.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
+                {
+                    let arguments = Arguments { positional: rest.to_vec(), named: arguments.named.clone() };
+                    return self.apply(function.clone(), arguments);
+                }
+            }
+            "result" if arguments.positional.is_empty() => return receiver.clone(),
             "scale" => {
                 return arguments.positional.first().cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE));
             }
@@ -314,7 +335,7 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, Flags::GOLD);
         }
         if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
-            taint = self.taints.with(taint, Flags::TARGET_LOOKUP);
+            taint = self.looked_up_by_hash(taint);
         }
         Value::unknown(taint)
     }

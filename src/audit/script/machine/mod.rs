@@ -15,12 +15,15 @@ mod methods;
 mod operators;
 mod state;
 mod statements;
+mod surface;
 mod symbols;
 mod texts;
 mod updates;
+mod witness;
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::config::Config;
 use super::taint::{Bound, Stamp, TaintId, Taints};
@@ -42,11 +45,11 @@ const MAX_OBJECTS: usize = 60_000;
 struct Class<'a> {
     definition: &'a ast::StmtClassDef,
     bases: Vec<Value<'a>>,
-    attributes: HashMap<&'a str, Value<'a>>,
+    attributes: FxHashMap<&'a str, Value<'a>>,
 }
 
 /// Names and their values.
-type Scope<'a> = HashMap<&'a str, Value<'a>>;
+type Scope<'a> = FxHashMap<&'a str, Value<'a>>;
 
 /// What ends a block early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +84,7 @@ pub struct Machine<'a, 'c> {
     classes: Vec<Class<'a>>,
     calls: Vec<Call<'a>>,
     /// Functions that lie in no other function.
-    outermost: HashSet<*const ast::StmtFunctionDef>,
+    outermost: FxHashSet<*const ast::StmtFunctionDef>,
     pub trace: Trace,
     loops: Vec<Stamp>,
     entered: u32,
@@ -89,6 +92,10 @@ pub struct Machine<'a, 'c> {
     /// The same as `path` and `loops`, shared by the events.
     shared_path: Option<Rc<[Frame]>>,
     shared_loops: Option<Rc<[Stamp]>>,
+    /// How many blocks around the statement go on after a failure.
+    attempts: usize,
+    /// Functions that say how many bytes a token has, by definition: their number among the tables of the trace.
+    builders: FxHashMap<*const ast::StmtFunctionDef, Option<usize>>,
     /// How many conditions around the statement are not known.
     uncertain: usize,
     /// How many of these compare losses on the token that came.
@@ -98,9 +105,13 @@ pub struct Machine<'a, 'c> {
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
-    files: HashMap<Rc<str>, TaintId>,
+    files: FxHashMap<Rc<str>, TaintId>,
+    /// Full names of what lies in libraries, made once.
+    libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
+    /// What the script prints, once that was asked for.
+    marks: Option<Vec<witness::Mark>>,
     /// What names stand for, by function.
-    symbols: HashMap<(usize, &'a str), Bound>,
+    symbols: FxHashMap<(usize, &'a str), Bound>,
     steps: usize,
     depth: usize,
     line: u64,
@@ -135,8 +146,8 @@ pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
 }
 
 /// The functions of a script and the methods of its classes that lie in no other function.
-fn outermost(body: &[ast::Stmt]) -> HashSet<*const ast::StmtFunctionDef> {
-    let mut found = HashSet::new();
+fn outermost(body: &[ast::Stmt]) -> FxHashSet<*const ast::StmtFunctionDef> {
+    let mut found = FxHashSet::default();
     let mut open: Vec<&ast::Stmt> = body.iter().collect();
     while let Some(stmt) = open.pop() {
         match stmt {
@@ -163,7 +174,7 @@ fn outermost(body: &[ast::Stmt]) -> HashSet<*const ast::StmtFunctionDef> {
 
 impl<'a, 'c> Machine<'a, 'c> {
     fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
-        let scope = HashMap::from([("__name__", Value::of(Kind::Text("__main__".into())))]);
+        let scope = FxHashMap::from_iter([("__name__", Value::of(Kind::Text("__main__".into())))]);
         Machine {
             module,
             config,
@@ -186,12 +197,16 @@ impl<'a, 'c> Machine<'a, 'c> {
             path: Vec::new(),
             shared_path: None,
             shared_loops: None,
+            attempts: 0,
+            builders: FxHashMap::default(),
             uncertain: 0,
             by_loss: 0,
             by_hindsight: 0,
             gradients: TaintId::NONE,
-            files: HashMap::new(),
-            symbols: HashMap::new(),
+            files: FxHashMap::default(),
+            libraries: FxHashMap::default(),
+            marks: None,
+            symbols: FxHashMap::default(),
             steps: 0,
             depth: 0,
             line: 1,
@@ -233,7 +248,7 @@ impl<'a, 'c> Machine<'a, 'c> {
     fn call_mut(&mut self) -> &mut Call<'a> {
         if self.calls.is_empty() {
             self.calls.push(Call {
-                scope: HashMap::new(),
+                scope: FxHashMap::default(),
                 outer: Vec::new(),
                 returned: None,
                 function: std::ptr::null(),

@@ -16,9 +16,20 @@ impl<'a> Machine<'a, '_> {
             left = &binary.left;
         }
         let mut value = self.value(left);
+        // `hash * prime + token`: the entry of a row, until a remainder makes a hash of it.
+        let mut paired = false;
         while let Some((op, right)) = rights.pop() {
+            let of_exponentials = matches!(op, Operator::Add) && is_log_of_exponentials(right);
             let right = self.value(right);
+            paired |= matches!(op, Operator::Add) && (self.pairs(&value, &right) || self.pairs(&right, &value));
             value = self.arithmetic(op, &value, &right);
+            if paired && matches!(op, Operator::Mod | Operator::BitAnd) {
+                let hashed = self.hashed(value.taint);
+                value.taint = self.taints.with(hashed, Flags::EXTENDED);
+            }
+            if of_exponentials {
+                value.taint = self.taints.without(value.taint, Flags::CHOSEN_BY_LOSS);
+            }
         }
         value
     }
@@ -44,6 +55,11 @@ impl<'a> Machine<'a, '_> {
             let token = self.taints.flags(of_right).any(Flags::VAL.with(Flags::TRAIN));
             return Value::unknown(if of_hash && token { self.taints.with(hashed, Flags::EXTENDED) } else { hashed });
         }
+        // `(context * prime + token) % buckets`
+        if matches!(op, Operator::Mod) {
+            return Value::unknown(self.hashed(taint));
+        }
+        let taint = self.by_constant(op, left, right, taint);
         let taint = self.gated(op, taint, of_left, of_right);
         Value::unknown(self.offset(op, taint, of_left, of_right))
     }
@@ -82,7 +98,14 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// An exclusive or of tokens is a hash.
+    /// Whether one is a hash and the other tokens.
+    fn pairs(&self, hash: &Value<'a>, token: &Value<'a>) -> bool {
+        let (hash, token) = (self.taints.flags(hash.taint), self.taints.flags(token.taint));
+        let tokens = token.any(Flags::VAL.with(Flags::TRAIN)) && !token.any(Flags::HASHED.with(Flags::COUNTED));
+        hash.has(Flags::HASHED) && !hash.any(Flags::LOSS) && tokens && !token.any(Flags::LOSS.with(Flags::DISTRIBUTION))
+    }
+
+    /// An exclusive or of tokens is a hash, and so is a remainder of them.
     pub(super) fn hashed(&mut self, taint: TaintId) -> TaintId {
         let flags = self.taints.flags(taint);
         let tokens = flags.any(Flags::VAL.with(Flags::TRAIN)) && !flags.any(Flags::LOSS.with(Flags::DISTRIBUTION));
@@ -251,6 +274,46 @@ impl<'a> Machine<'a, '_> {
             None => Value::unknown(TaintId::NONE),
         }
     }
+}
+
+/// `log(exp(a - m) + exp(b - m))`, `log1p(exp(-abs(a - b)))`: with the larger of both added, the logarithm of the sum of
+/// two probabilities, of which none is chosen.
+fn is_log_of_exponentials(expr: &Expr) -> bool {
+    fn named<'e>(expr: &'e Expr, names: &[&str]) -> Option<&'e ast::ExprCall> {
+        let Expr::Call(call) = expr else { return None };
+        let name = match &*call.func {
+            Expr::Name(name) => name.id.as_str(),
+            Expr::Attribute(attribute) => attribute.attr.as_str(),
+            _ => return None,
+        };
+        names.contains(&name).then_some(call)
+    }
+    fn has_exponential(expr: &Expr) -> bool {
+        let mut open = vec![expr];
+        while let Some(expr) = open.pop() {
+            if named(expr, &["exp"]).is_some() {
+                return true;
+            }
+            match expr {
+                Expr::BinOp(binary) => open.extend([&*binary.left, &*binary.right]),
+                Expr::UnaryOp(unary) => open.push(&unary.operand),
+                Expr::Call(call) => {
+                    open.extend(&call.arguments.args);
+                    if let Expr::Attribute(attribute) = &*call.func {
+                        open.push(&attribute.value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+    let Some(call) = named(expr, &["log", "log1p"]) else { return false };
+    let receiver = match &*call.func {
+        Expr::Attribute(attribute) => Some(&*attribute.value),
+        _ => None,
+    };
+    receiver.into_iter().chain(&call.arguments.args).any(has_exponential)
 }
 
 /// Limits from here on are in milliseconds: nobody trains for five hours.

@@ -18,21 +18,27 @@ impl<'a> Machine<'a, '_> {
                 self.taints.all([value.taint, content, updates, element])
             }
             Kind::Tuple(items) => {
-                let items = items.clone();
-                let each: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
-                let inner = self.taints.all(each);
+                let inner = self.together(items.iter());
                 self.taints.union(value.taint, inner)
             }
-            Kind::Method(receiver, _) => {
-                let receiver = receiver.clone();
-                self.taint(&receiver)
-            }
+            Kind::Method(receiver, _) => self.taint(receiver),
             Kind::Bound(_, id) => {
                 let updates = self.heap.get(*id).updates;
                 self.taints.union(value.taint, updates)
             }
             _ => value.taint,
         }
+    }
+
+    /// What any of these values was made from.
+    pub(super) fn together<'v>(&mut self, values: impl Iterator<Item = &'v Value<'a>>) -> TaintId
+    where
+        'a: 'v,
+    {
+        values.fold(TaintId::NONE, |sum, value| {
+            let taint = self.taint(value);
+            self.taints.union(sum, taint)
+        })
     }
 
     /// The updates that reached an object or anything it holds.
@@ -87,7 +93,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     pub(super) fn allocate(&mut self, object: Object<'a>) -> Value<'a> {
-        let id = self.heap.add(object);
+        let id = self.heap.add(Object { born: self.loops.last().copied(), ..object });
         Value::of(Kind::Object(id))
     }
 
@@ -198,16 +204,21 @@ impl<'a> Machine<'a, '_> {
 
     /// Selected by the innermost loop.
     pub(super) fn varying(&mut self, taint: TaintId) -> TaintId {
-        match self.loops.last() {
-            Some(stamp) => {
-                let stamp = *stamp;
-                let active = &self.loops;
-                let taint = self.taints.change(taint, |taint| {
-                    taint.stamps.retain(|stamp| active.iter().any(|active| active.entered == stamp.entered));
-                });
-                self.taints.stamped(taint, stamp)
-            }
-            None => taint,
+        self.taints.varying(taint, &self.loops)
+    }
+
+    /// A counter that goes on: selected by the innermost loop, and by those outside of it in whose earlier passages it
+    /// went on already, since none of them set it back.
+    pub(super) fn advanced(&mut self, taint: TaintId) -> TaintId {
+        let Some((_, outer)) = self.loops.split_last() else { return taint };
+        if self.taints.flags(taint).any(Flags::CONTENT) {
+            return self.varying(taint);
         }
+        let over = self.taints.get(taint).stamps.iter().map(|stamp| stamp.entered);
+        let over = over.filter(|entered| self.loops.iter().all(|active| active.entered != *entered)).max();
+        let since = outer.iter().filter(|stamp| stamp.iteration > 0 && over.is_some_and(|over| over > stamp.entered));
+        let since: Vec<Stamp> = since.copied().collect();
+        let taint = self.varying(taint);
+        since.into_iter().fold(taint, |taint, stamp| self.taints.stamped(taint, stamp))
     }
 }

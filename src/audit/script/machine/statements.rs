@@ -1,8 +1,11 @@
 //! Statements: names bound, branches taken, objects written into.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{Kind, Value};
 use super::{Class, Flow, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Stmt};
@@ -20,6 +23,7 @@ impl<'a> Machine<'a, '_> {
                 break;
             }
             self.line = self.module.line(stmt);
+            self.trace.reach(self.line);
             flow = self.statement(stmt);
             if flow != Flow::Next {
                 break;
@@ -100,6 +104,9 @@ impl<'a> Machine<'a, '_> {
             Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => {
                 let module = import.module.as_ref().map_or("", |module| module.as_str());
+                if import.level == 0 {
+                    self.imported(module);
+                }
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name);
                     let full = format!("{module}.{}", alias.name);
@@ -133,6 +140,7 @@ impl<'a> Machine<'a, '_> {
     fn import(&mut self, import: &'a ast::StmtImport) {
         for alias in &import.names {
             let full = alias.name.as_str();
+            self.imported(full);
             let (name, full) = match &alias.asname {
                 Some(name) => (name.as_str(), full),
                 None => {
@@ -144,6 +152,12 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
+    /// Notes the import of a module by its full name.
+    fn imported(&mut self, name: &str) {
+        let attempted = self.attempts > 0;
+        self.event(Action::Import { name: name.into(), attempted });
+    }
+
     /// Decorators of a library change how fast a function is, not what it does.
     fn decorated(&mut self, function: &'a ast::StmtFunctionDef) -> Value<'a> {
         Value::of(Kind::Function(function))
@@ -153,7 +167,7 @@ impl<'a> Machine<'a, '_> {
         let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
         let call = super::Call {
-            scope: HashMap::new(),
+            scope: FxHashMap::default(),
             outer: Vec::new(),
             returned: None,
             function: std::ptr::null(),
@@ -176,7 +190,10 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn attempt(&mut self, stmt: &'a ast::StmtTry) -> Flow {
+        let attempts = self.attempts;
+        self.attempts += usize::from(!stmt.handlers.is_empty());
         let mut flow = self.block(&stmt.body);
+        self.attempts = attempts;
         // A handler runs where the body failed; most are another way of doing the same.
         if flow == Flow::Next {
             let handlers = stmt.handlers.iter().map(|handler| match handler {
@@ -200,7 +217,13 @@ impl<'a> Machine<'a, '_> {
                     let value = self.value(test);
                     let of_test = self.taint(&value);
                     taint = self.taints.union(taint, of_test);
-                    value.truth()
+                    match self.witnessed(test, body) {
+                        Some(truth) => {
+                            self.switched(test, truth);
+                            Some(truth)
+                        }
+                        None => value.truth(),
+                    }
                 }
                 None => Some(true),
             };
@@ -228,15 +251,18 @@ impl<'a> Machine<'a, '_> {
             [only] => return self.block(only),
             _ => {}
         }
-        let before = self.call_mut().scope.clone();
+        let before = std::mem::take(&mut self.call_mut().scope);
+        let mut before = Some(before);
         let (mut after, mut left) = (None, None);
         let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
         let by_hindsight = self.taints.flags(condition).has(Flags::HINDSIGHT);
         self.uncertain += 1;
         self.by_loss += usize::from(by_loss);
         self.by_hindsight += usize::from(by_hindsight);
-        for arm in arms {
-            self.call_mut().scope = before.clone();
+        for (index, arm) in arms.iter().enumerate() {
+            // The last one may have the names themselves.
+            let names = if index + 1 < arms.len() { before.clone() } else { before.take() };
+            self.call_mut().scope = names.unwrap_or_default();
             let flow = self.block(arm);
             let scope = std::mem::take(&mut self.call_mut().scope);
             if flow == Flow::Next {
@@ -270,11 +296,15 @@ impl<'a> Machine<'a, '_> {
 
     fn join_scopes(&mut self, mut left: super::Scope<'a>, right: super::Scope<'a>) -> super::Scope<'a> {
         for (name, value) in right {
-            let joined = match left.remove(name) {
-                Some(other) => self.join_branches(other, value),
-                None => value,
-            };
-            left.insert(name, joined);
+            match left.entry(name) {
+                Entry::Occupied(mut held) => {
+                    let other = std::mem::replace(held.get_mut(), Value::of(Kind::None));
+                    *held.get_mut() = self.join_branches(other, value);
+                }
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+            }
         }
         left
     }

@@ -1,0 +1,160 @@
+//! What val_bpb divides by: the bytes that a table gives each token, the space before a word counted once, and no
+//! constant in their place.
+
+use std::collections::BTreeMap;
+
+use super::super::pieces::{Departure, Table};
+use super::super::taint::Flags;
+use super::super::trace::{Action, Event};
+use super::{Case, Family, Lead, metric_of, step};
+use crate::report::Confidence;
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "byte-table",
+    about: "val_bpb divides by the bytes of the validation text, each byte counted once.",
+    rules: &["bpb-byte-lut", "bpb-leading-space", "bpb-no-constant"],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    let mut leads = BTreeMap::new();
+    let made = tables(case);
+    for (report, text, data) in case.headlines() {
+        let from = case.taints.get(data);
+        let flags = from.flags;
+        let counted: Vec<(&Event, &Table)> = made
+            .iter()
+            .filter(|(number, ..)| from.tables >> number & 1 == 1)
+            .map(|(_, event, table)| (*event, *table))
+            .collect();
+        let mut found: Vec<Lead> = Vec::new();
+        if flags.has(Flags::BYTES) {
+            found.extend(
+                counted.iter().filter_map(|(event, table)| space_twice(case, event, table, report, text, flags)),
+            );
+            found.extend(counted.iter().filter_map(|(event, table)| other(case, event, table, report, text)));
+        } else if flags.has(Flags::CONSTANT_BYTES) {
+            found.push(constant(case, report, text));
+        } else if flags.has(Flags::TABLE_FILE) {
+            found.push(from_file(report, text));
+        }
+        for lead in found {
+            leads.entry(lead.rule).or_insert(lead);
+        }
+    }
+    leads.into_values().collect()
+}
+
+/// The tables that were made, each with the first call.
+fn tables<'a>(case: &Case<'a>) -> Vec<(usize, &'a Event, &'a Table)> {
+    let mut found: BTreeMap<usize, &Event> = BTreeMap::new();
+    for event in &case.trace.events {
+        if let Action::ByteTable { number } = event.action {
+            found.entry(number).or_insert(event);
+        }
+    }
+    found.into_iter().filter_map(|(number, event)| Some((number, event, case.trace.tables.get(number)?))).collect()
+}
+
+/// The space is a byte of the token in the table, and added once more where the bytes are summed up.
+fn space_twice(
+    case: &Case<'_>,
+    event: &Event,
+    table: &Table,
+    report: &Event,
+    text: &str,
+    flags: Flags,
+) -> Option<Lead> {
+    let within = table.departures.contains(&Departure::SpaceWithin);
+    let twice = flags.has(Flags::SPACE);
+    if !within || !twice {
+        return None;
+    }
+    let (confidence, because) = case.confidence(event);
+    Some(Lead {
+        rule: "bpb-leading-space",
+        confidence,
+        message: format!(
+            "{} counts the space before a word among the token's bytes, and the sum adds it again: the split of 8,192 tokens has \
+             176,332,748 bytes this way instead of 151,078,222, and `{}` is 14.3 % too low",
+            table.name,
+            metric_of(text)
+        ),
+        because,
+        steps: vec![
+            at(table, "the table of bytes, its spaces counted"),
+            step(event, "the table is made"),
+            step(report, "the score that divides by it is reported"),
+        ],
+        clears: "leave the space out of the table, or do not add it where the bytes are summed up",
+    })
+}
+
+/// Whatever else the table counts otherwise.
+fn other(case: &Case<'_>, event: &Event, table: &Table, report: &Event, text: &str) -> Option<Lead> {
+    let told: Vec<&str> = table.departures.iter().filter_map(|departure| in_words(*departure)).collect();
+    if told.is_empty() {
+        return None;
+    }
+    let (confidence, because) = case.confidence(event);
+    // Tokens that hardly come change hardly anything.
+    let rare = table.departures.iter().all(|departure| {
+        matches!(departure, Departure::ControlCounted | Departure::UnusedCounted | Departure::SpaceWithin)
+    });
+    let confidence = confidence.min(if rare { Confidence::Low } else { Confidence::Medium });
+    Some(Lead {
+        rule: "bpb-byte-lut",
+        confidence,
+        message: format!("{} counts otherwise than the challenge: {}", table.name, told.join("; ")),
+        because: format!("{because}; how much `{}` changes depends on how often such tokens come", metric_of(text)),
+        steps: vec![
+            at(table, "the table of bytes"),
+            step(event, "the table is made"),
+            step(report, "the score that divides by it is reported"),
+        ],
+        clears: "count as build_sentencepiece_luts of the challenge's train_gpt.py does",
+    })
+}
+
+fn in_words(departure: Departure) -> Option<&'static str> {
+    Some(match departure {
+        Departure::SpaceWithin => return None,
+        Departure::MarkKept => "the mark of a space counts with its three bytes instead of one",
+        Departure::ByteByName => "a token of a single byte counts with the six characters of its name, such as <0x0A>",
+        Departure::ControlCounted => "control tokens such as <s> have bytes",
+        Departure::UnusedCounted => return None,
+        Departure::Characters => "characters are counted instead of bytes",
+        Departure::Text => "the bytes of text that is not ASCII come out otherwise",
+    })
+}
+
+fn at(table: &Table, what: &str) -> super::Step {
+    super::Step { line: table.line, what: what.to_owned(), path: Vec::new() }
+}
+
+fn constant(case: &Case<'_>, report: &Event, text: &str) -> Lead {
+    let (confidence, because) = case.confidence(report);
+    Lead {
+        rule: "bpb-no-constant",
+        confidence: confidence.min(Confidence::Medium),
+        message: format!(
+            "`{}` is a loss times a constant: no bytes of the validation text are counted",
+            metric_of(text)
+        ),
+        because,
+        steps: vec![step(report, "the score is reported")],
+        clears: "count the bytes of the tokens that are scored, and divide by them",
+    }
+}
+
+fn from_file(report: &Event, text: &str) -> Lead {
+    Lead {
+        rule: "bpb-byte-lut",
+        confidence: Confidence::Low,
+        message: format!("the bytes that `{}` divides by come from a file of numbers", metric_of(text)),
+        because: "what the file says of each token cannot be seen (#1184 was reverted for such a table)".to_owned(),
+        steps: vec![step(report, "the score is reported")],
+        clears: "make the table of the tokenizer in the script, or show in README.md how its numbers were made",
+    }
+}

@@ -1,0 +1,103 @@
+//! The validation split: all of it is scored, and what prepares the training shards leaves it out.
+
+use super::super::taint::Flags;
+use super::declared::Declared;
+use super::{Case, Family, Lead, Step, metric_of, step};
+use crate::code::python::ast::visitor::{Visitor, walk_expr};
+use crate::code::python::{Module, ast};
+use crate::report::Confidence;
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "data-preparation",
+    about: "The whole validation split is scored, and the preparation that ships keeps it out of the training shards.",
+    rules: &["val-full", "val-train-disjoint"],
+    run,
+};
+
+/// Documents of the challenge's validation split.
+const SPLIT: i64 = 50_000;
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    cut(case).into_iter().chain(preparation(case)).collect()
+}
+
+/// A score of a constant number of validation tokens.
+fn cut(case: &Case<'_>) -> Option<Lead> {
+    let (report, text, _) =
+        case.headlines().into_iter().find(|(_, _, data)| case.taints.flags(*data).has(Flags::CUT))?;
+    let (confidence, because) = case.confidence(report);
+    Some(Lead {
+        rule: "val-full",
+        confidence: confidence.min(Confidence::Medium),
+        message: format!("`{}` is of a constant number of validation tokens, not of the whole split", metric_of(text)),
+        because,
+        steps: vec![step(report, "the score is reported")],
+        clears: "score every token of fineweb_val_*.bin",
+    })
+}
+
+/// A script of the folder that prepares shards with another split than the challenge's.
+fn preparation(case: &Case<'_>) -> Option<Lead> {
+    let folder = case.subject.folder?;
+    let declared = Declared::of(case);
+    let says_so = ["--val-docs 50000", "--val-docs=50000", "--val-docs 50_000", "--val-docs=50_000"];
+    if says_so.iter().any(|words| declared.contains(words)) {
+        return None;
+    }
+    for script in &folder.code {
+        if folder.script.as_ref().is_some_and(|counted| counted.path == script.path) {
+            continue;
+        }
+        let Ok(module) = Module::parse(&script.text) else { continue };
+        let mut options = Options { module: &module, found: None };
+        module.body().iter().for_each(|stmt| options.visit_stmt(stmt));
+        let Some((line, documents)) = options.found else { continue };
+        return Some(Lead {
+            rule: "val-train-disjoint",
+            confidence: Confidence::Medium,
+            message: format!(
+                "{} line {line} takes {} documents for validation unless told otherwise, and the challenge's split has {}: the \
+                 shards that it makes train on {} documents of the split",
+                script.path,
+                crate::report::thousands(documents.unsigned_abs()),
+                crate::report::thousands(SPLIT.unsigned_abs()),
+                crate::report::thousands((SPLIT - documents).unsigned_abs())
+            ),
+            because: "whether these runs used such shards cannot be seen; #2127 found several that did".to_owned(),
+            steps: Vec::<Step>::new(),
+            clears: "prepare with --val-docs 50000, say so in README.md, and show that the first training shard begins after the split",
+        });
+    }
+    None
+}
+
+/// Looks for the default of an option that says how many documents are for validation.
+struct Options<'m> {
+    module: &'m Module,
+    found: Option<(u64, i64)>,
+}
+
+impl<'a> Visitor<'a> for Options<'_> {
+    fn visit_expr(&mut self, expr: &'a ast::Expr) {
+        if let ast::Expr::Call(call) = expr {
+            let option = call.arguments.args.iter().any(|argument| {
+                matches!(argument, ast::Expr::StringLiteral(text)
+                    if matches!(text.value.to_str(), "--val-docs" | "--val_docs" | "--num-val-docs" | "--docs-val"))
+            });
+            let default = call
+                .arguments
+                .keywords
+                .iter()
+                .find(|keyword| keyword.arg.as_ref().is_some_and(|name| name.as_str() == "default"));
+            if let (true, Some(default)) = (option, default)
+                && let ast::Expr::NumberLiteral(literal) = &default.value
+                && let ast::Number::Int(int) = &literal.value
+                && let Some(documents) = int.as_i64().filter(|documents| (1..SPLIT).contains(documents))
+            {
+                self.found.get_or_insert((self.module.line(expr), documents));
+            }
+        }
+        walk_expr(self, expr);
+    }
+}

@@ -1,0 +1,125 @@
+//! What lies in the model files of a submission, as `caddie audit` finds it, for the legality statement.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::audit::model::{AuditOptions, audit};
+use crate::report::{Severity, thousands};
+
+/// Most shards that are searched for; the challenge's validation split is one.
+const MAX_SHARDS: usize = 16;
+
+/// What was found in the model files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Payload {
+    /// Model files that were read.
+    pub models: usize,
+    /// Tensors of the file that has most.
+    pub tensors: usize,
+    /// Validation tokens of the shards that were searched for; 0 where none was at hand.
+    pub searched_tokens: u64,
+    /// What a state dict of the model would not hold, and tokens that stand in the file.
+    pub found: Vec<String>,
+    /// Why a file could not be looked into.
+    pub unread: Option<String>,
+}
+
+impl Payload {
+    /// Looks into the models, and for the tokens of the validation shards that lie in the folder `data`.
+    pub fn read(models: &[Utf8PathBuf], data: Option<&Utf8Path>) -> Payload {
+        let options = AuditOptions { val: data.map(shards).unwrap_or_default(), ..AuditOptions::default() };
+        let mut payload = Payload::default();
+        // A records folder names no path of the machine that made it.
+        for model in models {
+            match audit(model, &options) {
+                Ok(audit) => {
+                    payload.models += 1;
+                    payload.tensors = payload.tensors.max(audit.tensors.len());
+                    payload.searched_tokens = audit.searches.iter().map(|search| search.shard_tokens).sum();
+                    let grave = audit.findings.iter().filter(|finding| finding.severity > Severity::Info);
+                    let named = |message: &str| {
+                        let shards = audit.searches.iter().map(|search| &search.shard);
+                        shards.fold(message.to_owned(), |message, shard| {
+                            message.replace(shard.as_str(), shard.file_name().unwrap_or("a shard"))
+                        })
+                    };
+                    payload.found.extend(grave.map(|finding| named(&finding.message)));
+                }
+                Err(error) => {
+                    let file = model.file_name().unwrap_or("the model");
+                    payload.unread = Some(error.to_string().replace(model.as_str(), file));
+                }
+            }
+        }
+        payload
+    }
+
+    /// Whether the files hold nothing but tensors, and no validation tokens; `None` where that was not looked for.
+    pub fn clean(&self) -> Option<bool> {
+        if !self.found.is_empty() {
+            return Some(false);
+        }
+        (self.models > 0 && self.unread.is_none() && self.searched_tokens > 0).then_some(true)
+    }
+
+    /// How that was looked for, and what came of it.
+    pub fn basis(&self) -> String {
+        if let Some(reason) = &self.unread {
+            return format!("A model file could not be looked into: {reason}.");
+        }
+        if self.models == 0 {
+            return "The model files were not looked into; `caddie audit MODEL --val SHARD` does.".to_owned();
+        }
+        let read = format!("Every model file was read tensor by tensor ({} tensors)", self.tensors);
+        match (self.found.first(), self.searched_tokens) {
+            (Some(first), _) => format!("{read}: {first}."),
+            (None, 0) => format!(
+                "{read} and holds nothing beside them. For validation tokens inside tensors `caddie audit MODEL --val \
+                 SHARD` looks."
+            ),
+            (None, tokens) => format!(
+                "{read} and holds nothing beside them; the {} validation tokens were searched for in all of it, and no \
+                 run longer than chance gives was found.",
+                thousands(tokens)
+            ),
+        }
+    }
+}
+
+/// The validation shards in a data folder.
+fn shards(data: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let entries = data.read_dir_utf8().into_iter().flatten().flatten();
+    let mut found: Vec<Utf8PathBuf> = entries
+        .map(|entry| entry.path().to_owned())
+        .filter(|path| path.file_name().is_some_and(|name| name.starts_with("fineweb_val_") && name.ends_with(".bin")))
+        .collect();
+    found.sort();
+    found.truncate(MAX_SHARDS);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_for_is_not_said_to_be_absent() {
+        assert_eq!(Payload::default().clean(), None);
+        let read = Payload { models: 3, tensors: 40, ..Payload::default() };
+        assert_eq!(read.clean(), None, "tokens were not searched for");
+        assert!(read.basis().contains("40 tensors") && read.basis().contains("caddie audit"));
+        let searched = Payload { searched_tokens: 1_000, ..read.clone() };
+        assert_eq!(searched.clean(), Some(true));
+        let found = Payload { found: vec!["a run of 99 tokens".to_owned()], ..searched };
+        assert_eq!(found.clean(), Some(false));
+        assert!(found.basis().contains("a run of 99 tokens"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_model_is_unknown_with_its_reason() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("model.int8.zlib")).expect("UTF-8");
+        let payload = Payload::read(std::slice::from_ref(&path), None);
+        assert_eq!(payload.clean(), None);
+        assert!(payload.basis().contains(": model.int8.zlib: "), "{}", payload.basis());
+    }
+}
