@@ -51,8 +51,8 @@ pub enum Action {
     Report { text: Rc<str>, data: TaintId },
     /// The model is run on `data`; `discarded` where nothing takes what it returns: calibration, warm-up.
     Forward { data: TaintId, discarded: bool },
-    /// A function is registered that a layer calls with what goes through it.
-    Hook,
+    /// A function is registered that a layer calls with what goes through it; `products`: it multiplies matrices.
+    Hook { products: bool },
     /// Content made from `data` is written to a file.
     Written { data: TaintId },
     /// An entry of a table is looked up under a hash that holds the token that came.

@@ -19,12 +19,12 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     let calibrates = |(number, event): (usize, &'_ Event)| -> Option<usize> {
         let Action::Forward { data, discarded: true } = &event.action else { return None };
         let flags = case.taints.flags(*data);
-        if !flags.has(Flags::VAL) || flags.has(Flags::TRAIN) {
+        if !flags.has(Flags::VAL) || flags.any(Flags::TRAIN.with(Flags::GENERATED)) {
             return None;
         }
         // The functions were registered by the function that runs the model, or by one that called it.
         let hook = events.iter().take(number).rposition(|earlier| {
-            matches!(earlier.action, Action::Hook) && event.place.path.starts_with(&earlier.place.path)
+            matches!(earlier.action, Action::Hook { .. }) && event.place.path.starts_with(&earlier.place.path)
         });
         hook
     };
@@ -32,11 +32,16 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     let Some((event, hook)) = found else { return Vec::new() };
     let Some(hook) = events.get(hook) else { return Vec::new() };
     let (confidence, because) = case.confidence(event);
+    let products = matches!(hook.action, Action::Hook { products: true });
+    let most = if products { Confidence::Medium } else { Confidence::Low };
     vec![Lead {
         rule: "time-gptq-no-val",
-        confidence: confidence.min(Confidence::Medium),
+        confidence: confidence.min(most),
         message: "the model is run on validation tokens for what functions on its layers collect".to_owned(),
-        because: format!("{because}; that the quantisation uses it is supposed"),
+        because: match products {
+            true => format!("{because}; that the quantisation uses it is supposed"),
+            false => "what is collected may only be looked at".to_owned(),
+        },
         steps: vec![
             step(event, "the model is run on validation tokens, and nothing takes what it returns"),
             step(hook, "the function that collects is registered"),

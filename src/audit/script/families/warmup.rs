@@ -37,7 +37,8 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         return Vec::new();
     };
     let before = reached.iter().take_while(|number| **number < last).find_map(trains);
-    let Some(event) = before.filter(|event| !event.place.loops.is_empty()) else { return Vec::new() };
+    // What an unknown condition does, another may put back.
+    let Some(event) = before.filter(|event| !event.place.loops.is_empty() && !event.place.uncertain) else { return Vec::new() };
     let (confidence, because) = case.confidence(event);
     vec![Lead {
         rule: "time-clock-scope-train",
