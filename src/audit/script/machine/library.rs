@@ -198,7 +198,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn environment(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let name = arguments.positional.first().and_then(Value::text).unwrap_or_default().to_owned();
         let default = arguments.positional.get(1).cloned();
-        let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
+        let stated = self.config.text(&name).map(|text| Kind::text(text));
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
         let kind = match self.config.text(&name) {
             Some(_) => kind,
@@ -254,6 +254,11 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn clone_object(&mut self, id: ObjectId, depth: usize) -> ObjectId {
+        if !self.step() {
+            return id;
+        }
+        let object = self.heap.get(id);
+        self.spend(object.attributes.len() + object.items.as_ref().map_or(0, Vec::len));
         let mut object = self.heap.get(id).clone();
         if depth < 4 {
             for value in
