@@ -19,6 +19,8 @@ pub use families::{FAMILIES, Family, Lead, Step};
 pub use said::Said;
 pub use trace::Frame;
 
+use std::collections::BTreeSet;
+
 use crate::code::python::Module;
 use crate::folder::Folder;
 use crate::rulebook::Rulebook;
@@ -45,6 +47,8 @@ pub struct Audit {
     pub complete: bool,
     /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognised.
     pub scores: usize,
+    /// Modules that it imports, by the first part of their names.
+    pub imports: BTreeSet<String>,
 }
 
 /// Follows a script to the metric that is claimed. Where it would not report that metric, a switch was set that the log
@@ -77,36 +81,13 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
 /// Follows `module` and lets every family judge what it would do.
 pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
     let Followed { trace, taints, .. } = follow_to(module, subject);
-    if std::env::var_os("CADDIE_DUMP").is_some() {
-        for (n, e) in trace.events.iter().enumerate() {
-            use trace::Action::*;
-            let (k, d) = match &e.action {
-                Update { learner, data } => (format!("U{learner:?}"), Some(*data)),
-                Loss { data } => ("Loss".into(), Some(*data)),
-                Score { data } => ("Score".into(), Some(*data)),
-                Report { text, data } => (format!("Report {text:?}"), Some(*data)),
-                Forward { data } => ("Fwd".into(), Some(*data)),
-                o => (format!("{o:?}"), None),
-            };
-            let d = d.map(|d| taints.get(d));
-            eprintln!(
-                "{n} L{} {k} loops{:?} {} path{:?} {:?}",
-                e.place.line,
-                e.place.loops.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>(),
-                if e.place.uncertain { "?" } else { "" },
-                e.place.path.iter().map(|f| format!("{}@{}", f.function, f.line)).collect::<Vec<_>>(),
-                d.map(|d| (
-                    d.flags,
-                    d.stamps.iter().map(|s| (s.entered, s.iteration)).collect::<Vec<_>>(),
-                    &d.updates,
-                    &d.scores
-                ))
-            );
-        }
-    }
     let case = families::Case { module, trace: &trace, taints: &taints, subject };
     let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
     // Another challenge need not have every rule.
     leads.retain(|lead| subject.rulebook.rule(lead.rule).is_some());
-    Audit { leads, complete: trace.complete, scores: case.scores().len() }
+    let imports = trace.events.iter().filter_map(|event| match &event.action {
+        trace::Action::Import { name, .. } => Some(name.split('.').next().unwrap_or(name).to_owned()),
+        _ => None,
+    });
+    Audit { leads, complete: trace.complete, scores: case.scores().len(), imports: imports.collect() }
 }

@@ -48,8 +48,18 @@ impl Flags {
     pub const SHIFTED: Flags = Flags(1 << 16);
     /// Such a tensor that is made anew in every passage of a loop.
     pub const ANEW: Flags = Flags(1 << 17);
+    /// Chosen by comparing losses of one passage: experts, not passes.
+    pub const HINDSIGHT: Flags = Flags(1 << 18);
+    /// Looked up under the target in a table that is neither data nor model: a class, the bytes of its piece.
+    pub const BY_TARGET: Flags = Flags(1 << 19);
+    /// Such a class was used to select: as a condition, in a logical operation, as an index.
+    pub const TARGET_GATE: Flags = Flags(1 << 20);
+    /// Counts kept under parts of the target, such as its bytes.
+    pub const OF_PARTS: Flags = Flags(1 << 21);
     /// Bytes of a token, from a table that was made of the tokenizer's pieces.
     pub const BYTES: Flags = Flags(1 << 24);
+    /// Read from the table of bytes that comes with shards of a transformed text.
+    pub const SIDECAR: Flags = Flags(1 << 25);
     /// Whether a space comes before the token's text.
     pub const SPACE: Flags = Flags(1 << 26);
     /// Read from a file that the script did not write: a table, weights.
@@ -64,7 +74,7 @@ impl Flags {
     pub const TABLE_FILE: Flags = Flags(1 << 31);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
     pub const CONTENT: Flags =
-        Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17));
+        Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b1111 << 18));
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {

@@ -9,7 +9,7 @@ use super::{Case, Family, Lead, metric_of, step};
 pub const FAMILY: Family = Family {
     name: "chosen-by-loss",
     about: "No loss is chosen among several by comparing them on the token that came.",
-    rules: &["c4-no-selection"],
+    rules: &["c4-no-selection", "c2-no-hindsight"],
     run,
 };
 
@@ -21,11 +21,12 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         }
         let (confidence, because) = case.confidence(score.event);
         leads.entry(score.event.place.line).or_insert_with(|| Lead {
-            rule: "c4-no-selection",
+            rule: if score.flags.has(Flags::HINDSIGHT) { "c2-no-hindsight" } else { "c4-no-selection" },
             confidence,
             message: format!(
-                "the loss that `{}` sums up is the smaller of several, or chosen by comparing them on the token that came",
-                metric_of(score.text)
+                "the loss that `{}` sums up is the smaller of several{}, or chosen by comparing them on the token that came",
+                metric_of(score.text),
+                if score.flags.has(Flags::HINDSIGHT) { "" } else { " passes" },
             ),
             because,
             steps: vec![step(score.event, "the chosen loss is added to the score")],

@@ -1,6 +1,7 @@
 //! The families of rules: each judges the trace, one file each, its metadata on top.
 
 mod adapt;
+mod byte_mixture;
 mod byte_table;
 mod chosen;
 mod declared;
@@ -13,6 +14,7 @@ mod preparation;
 mod runs;
 mod seeds;
 mod slot;
+mod target_gate;
 mod target_key;
 
 use std::collections::BTreeMap;
@@ -50,7 +52,9 @@ pub const FAMILIES: &[&Family] = &[
     &adapt::FAMILY,
     &slot::FAMILY,
     &chosen::FAMILY,
+    &target_gate::FAMILY,
     &target_key::FAMILY,
+    &byte_mixture::FAMILY,
     &gptq::FAMILY,
     &outside::FAMILY,
     &packages::FAMILY,

@@ -171,7 +171,11 @@ impl<'a> Machine<'a, '_> {
     fn chosen(&mut self, taint: TaintId) -> TaintId {
         let flags = self.taints.flags(taint);
         let is_loss = flags.any(Flags::LOSS.with(Flags::GOLD)) && flags.has(Flags::VAL);
-        if self.by_loss > 0 && is_loss { self.taints.with(taint, Flags::CHOSEN_BY_LOSS) } else { taint }
+        if self.by_loss == 0 || !is_loss {
+            return taint;
+        }
+        let hindsight = if self.by_hindsight > 0 { Flags::HINDSIGHT } else { Flags::default() };
+        self.taints.with(taint, Flags::CHOSEN_BY_LOSS.with(hindsight))
     }
 
     /// A table takes up what its keys and counts are made of.

@@ -59,8 +59,9 @@ impl<'a> Machine<'a, '_> {
         let (held, of_key) = (self.taint(receiver), key.map_or(TaintId::NONE, |key| key.taint));
         let mut taint = self.taints.union(held, of_key);
         if key.cloned().is_some_and(|key| self.holds_target(&key)) {
-            taint = self.looked_up(taint);
+            taint = self.looked_up_by_hash(taint);
         }
+        taint = self.looked_up(taint, held, of_key);
         let element = self.heap.get(id).element.clone();
         match element.or_else(|| arguments.positional.get(1).cloned()) {
             Some(element) => Value { taint: self.taints.union(taint, element.taint), kind: element.kind },
@@ -125,7 +126,7 @@ impl<'a> Machine<'a, '_> {
         self.list_from(pairs, false)
     }
 
-    fn list_from(&mut self, items: Vec<Value<'a>>, known: bool) -> Value<'a> {
+    pub(super) fn list_from(&mut self, items: Vec<Value<'a>>, known: bool) -> Value<'a> {
         let taints: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
         let content = self.taints.all(taints);
         let list = self.new_object(Role::List, content);

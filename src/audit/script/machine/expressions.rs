@@ -189,7 +189,9 @@ impl<'a> Machine<'a, '_> {
         let sliced = matches!(&*subscript.slice, Expr::Slice(_));
         let found = if sliced { self.part(&holder, &index) } else { self.member(&holder, &index) };
         if let Some(found) = found {
-            return found;
+            let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
+            let taint = if sliced { found.taint } else { self.looked_up(found.taint, of_holder, of_index) };
+            return Value { kind: found.kind, taint };
         }
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
@@ -197,7 +199,7 @@ impl<'a> Machine<'a, '_> {
         let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
         let mut taint = self.taints.union(of_holder, by_key);
         if self.holds_target(&index) {
-            taint = self.looked_up(taint);
+            taint = self.looked_up_by_hash(taint);
         }
         if held.has(Flags::DISTRIBUTION) && key.has(Flags::TARGET) {
             taint = self.taints.with(taint, Flags::GOLD);
@@ -209,12 +211,14 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
+        taint = self.kept_under(of_holder, &index, taint);
+        let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index) };
         let taint = self.narrowed(taint, &subscript.slice);
         Value::unknown(self.cut(subscript, of_holder, taint))
     }
 
     /// An entry found under a hash that holds the target.
-    pub(super) fn looked_up(&mut self, taint: TaintId) -> TaintId {
+    pub(super) fn looked_up_by_hash(&mut self, taint: TaintId) -> TaintId {
         self.event(Action::Lookup { data: taint });
         self.taints.with(taint, Flags::TARGET_LOOKUP)
     }
@@ -232,6 +236,24 @@ impl<'a> Machine<'a, '_> {
                 let flags = self.taints.flags(taint);
                 flags.has(Flags::HASHED) && flags.any(Flags::TARGET.with(Flags::EXTENDED))
             }
+        }
+    }
+
+    /// What is found under the target in a table of the script, and what is counted under parts of it.
+    pub(super) fn looked_up(&mut self, found: TaintId, holder: TaintId, key: TaintId) -> TaintId {
+        let of_key = self.taints.flags(key);
+        let held = self.taints.get(holder);
+        let data = Flags::VAL.with(Flags::TRAIN).with(Flags::LOSS).with(Flags::DISTRIBUTION);
+        let plain = held.objects.is_empty() && held.updates.is_empty() && !held.flags.any(data);
+        let counts = held.flags.has(Flags::BY_TARGET) && of_key.has(Flags::BY_TARGET);
+        if plain && of_key.has(Flags::TARGET.with(Flags::VAL)) && !of_key.has(Flags::HASHED) {
+            self.taints.with(found, Flags::BY_TARGET)
+        } else if plain && of_key.has(Flags::BY_TARGET) {
+            self.taints.with(found, Flags::BY_TARGET.with(Flags::TARGET_GATE))
+        } else if counts && !self.within_module() {
+            self.taints.with(found, Flags::OF_PARTS)
+        } else {
+            found
         }
     }
 

@@ -28,6 +28,7 @@ impl<'a> Machine<'a, '_> {
             "range" => self.range(arguments),
             "enumerate" => self.enumerated(arguments),
             "zip" => self.zipped(arguments),
+            "bytearray" if arguments.positional.is_empty() => self.list_from(Vec::new(), false),
             "list" | "tuple" | "sorted" | "reversed" | "set" | "deque" | "iter" | "tqdm" => {
                 self.copied(last, arguments)
             }
@@ -138,6 +139,8 @@ impl<'a> Machine<'a, '_> {
             }
             "where" => {
                 let taint = self.given(arguments);
+                let condition = first.map_or(Flags::default(), |first| self.taints.flags(first.taint));
+                let taint = if condition.has(Flags::BY_TARGET) { self.selecting(taint) } else { taint };
                 Value::unknown(self.taints.as_number(taint))
             }
             "tensor" if arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true)) => {
@@ -287,9 +290,11 @@ impl<'a> Machine<'a, '_> {
             };
         }
         let gold = Flags::LOSS.with(Flags::GOLD);
-        let losses = arguments.positional.iter().filter(|value| self.taints.flags(value.taint).any(gold)).count();
-        if losses >= 2 && self.taints.flags(taint).has(Flags::VAL) {
-            return Value::unknown(self.taints.with(taint, Flags::CHOSEN_BY_LOSS));
+        let losses = arguments.positional.iter().map(|value| value.taint);
+        let losses: Vec<TaintId> = losses.filter(|taint| self.taints.flags(*taint).any(gold)).collect();
+        if losses.len() >= 2 && self.taints.flags(taint).has(Flags::VAL) {
+            let chosen = self.by_comparing(&losses);
+            return Value::unknown(self.taints.with(taint, chosen));
         }
         Value::unknown(taint)
     }

@@ -331,7 +331,7 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, Flags::GOLD);
         }
         if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
-            taint = self.looked_up(taint);
+            taint = self.looked_up_by_hash(taint);
         }
         Value::unknown(taint)
     }

@@ -93,6 +93,8 @@ pub struct Machine<'a, 'c> {
     outermost: FxHashSet<*const ast::StmtFunctionDef>,
     pub trace: Trace,
     loops: Vec<Stamp>,
+    /// For each of them, how many loops had been entered when its present passage began.
+    begun: Vec<u32>,
     entered: u32,
     path: Vec<Frame>,
     /// The same as `path` and `loops`, shared by the events.
@@ -106,6 +108,8 @@ pub struct Machine<'a, 'c> {
     uncertain: usize,
     /// How many of these compare losses on the token that came.
     by_loss: usize,
+    /// How many of these compare losses of one passage.
+    by_hindsight: usize,
     /// Gradients since they were last cleared.
     gradients: TaintId,
     /// What was written, by path.
@@ -197,6 +201,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             outermost: outermost(module.body()),
             trace: Trace::default(),
             loops: Vec::new(),
+            begun: Vec::new(),
             entered: 0,
             path: Vec::new(),
             shared_path: None,
@@ -205,6 +210,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             builders: FxHashMap::default(),
             uncertain: 0,
             by_loss: 0,
+            by_hindsight: 0,
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
             libraries: FxHashMap::default(),

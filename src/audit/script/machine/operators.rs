@@ -1,7 +1,7 @@
 //! Operators: arithmetic folded, hashes of tokens, comparisons of losses and of the clock.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::trace::Action;
+use super::super::trace::{Action, Learner};
 use super::super::value::{HOLE, Kind, Value};
 use super::Machine;
 use crate::code::python::ast::{self, CmpOp, Expr, Operator};
@@ -42,6 +42,10 @@ impl<'a> Machine<'a, '_> {
         if let Some(kind) = folded(op, &left.kind, &right.kind) {
             return Value { kind, taint };
         }
+        // A factor of nothing removes what it multiplies.
+        if op == Operator::Mult && (left.number() == Some(0.0) || right.number() == Some(0.0)) {
+            return Value::unknown(TaintId::NONE);
+        }
         // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
         if matches!(op, Operator::BitXor) {
             let hashed = self.hashed(taint);
@@ -56,7 +60,29 @@ impl<'a> Machine<'a, '_> {
             return Value::unknown(self.hashed(taint));
         }
         let taint = self.by_constant(op, left, right, taint);
+        let taint = self.gated(op, taint, of_left, of_right);
         Value::unknown(self.offset(op, taint, of_left, of_right))
+    }
+
+    /// `starts_word[target] & ~boundary[before]`: a class of the target selects. A loss that is only weighed by a class,
+    /// or divided by the bytes of a token, is that of another unit.
+    fn gated(&mut self, op: Operator, taint: TaintId, left: TaintId, right: TaintId) -> TaintId {
+        let (left, right) = (self.taints.flags(left), self.taints.flags(right));
+        let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+        let weighs = |loss: Flags, class_of: Flags| {
+            loss.has(Flags::LOSS) && !loss.any(class) && class_of.any(class) && !class_of.has(Flags::LOSS)
+        };
+        match op {
+            Operator::BitAnd | Operator::BitOr => self.selecting(taint),
+            Operator::Mult if weighs(left, right) || weighs(right, left) => self.taints.without(taint, class),
+            Operator::Div | Operator::FloorDiv if weighs(left, right) => self.taints.without(taint, class),
+            _ => taint,
+        }
+    }
+
+    /// What selects by a class of the target.
+    pub(super) fn selecting(&mut self, taint: TaintId) -> TaintId {
+        if self.taints.flags(taint).has(Flags::BY_TARGET) { self.taints.with(taint, Flags::TARGET_GATE) } else { taint }
     }
 
     /// `logits + delta`: a tensor of its own is added; what is projected after that is no sum any more.
@@ -90,6 +116,7 @@ impl<'a> Machine<'a, '_> {
         let operand = self.value(&unary.operand);
         let taint = self.taint(&operand);
         let taint = self.taints.as_number(taint);
+        let taint = if unary.op == ast::UnaryOp::Invert { self.selecting(taint) } else { taint };
         let kind = match (unary.op, &operand.kind) {
             (ast::UnaryOp::USub, Kind::Int(int)) => Kind::Int(int.saturating_neg()),
             (ast::UnaryOp::USub, Kind::Float(float)) => Kind::Float(-float),
@@ -126,11 +153,45 @@ impl<'a> Machine<'a, '_> {
         let chosen = self.taints.flags(left.taint).any(gold) && both;
         let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::EXTENDED).with(Flags::TARGET));
         if chosen && flags.has(Flags::VAL) {
-            taint = self.taints.with(taint, Flags::CHOSEN_BY_LOSS);
+            let of_rights = rights.iter().map(|right| right.taint);
+            let each: Vec<TaintId> = std::iter::once(left.taint).chain(of_rights).collect();
+            taint = self.taints.with(taint, self.by_comparing(&each));
         }
         let taint = self.taints.as_number(taint);
         let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
+        let taint = self.selecting(taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// What comparing these losses means: of one passage they are those of experts, else those of passes.
+    pub(super) fn by_comparing(&self, losses: &[TaintId]) -> Flags {
+        let events = &self.trace.events;
+        let learnt = |taint: &TaintId| -> Vec<u32> {
+            let gradient = |update: &&u32| {
+                events.get(**update as usize).is_some_and(|event| {
+                    matches!(
+                        event.action,
+                        Action::Update { learner: Learner::Gradient | Learner::Offset, data }
+                            if self.taints.flags(data).has(Flags::VAL)
+                    )
+                })
+            };
+            self.taints.get(*taint).updates.iter().filter(gradient).copied().collect()
+        };
+        // A loss that was summed up in a loop that is over is the result of a pass.
+        let summed = |taint: &TaintId| {
+            self.taints.get(*taint).scores.iter().filter_map(|score| events.get(*score as usize)).any(|event| {
+                matches!(event.action, Action::Score { .. })
+                    && !event
+                        .place
+                        .loops
+                        .iter()
+                        .all(|of_score| self.loops.iter().any(|active| active.entered == of_score.entered))
+            })
+        };
+        let first = losses.first().map(learnt).unwrap_or_default();
+        let one_passage = losses.iter().all(|loss| learnt(loss) == first && !summed(loss));
+        if one_passage { Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT) } else { Flags::CHOSEN_BY_LOSS }
     }
 
     /// A time that is compared with a limit, which is in seconds or milliseconds; shorter ones are intervals.

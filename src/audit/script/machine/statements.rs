@@ -23,7 +23,7 @@ impl<'a> Machine<'a, '_> {
                 break;
             }
             self.line = self.module.line(stmt);
-            self.trace.reach(self.line);
+            self.trace.reach(self.line, self.uncertain == 0);
             flow = self.statement(stmt);
             if flow != Flow::Next {
                 break;
@@ -209,7 +209,13 @@ impl<'a> Machine<'a, '_> {
                     let value = self.value(test);
                     let of_test = self.taint(&value);
                     taint = self.taints.union(taint, of_test);
-                    self.witnessed(test, body).or(value.truth())
+                    match self.witnessed(test, body) {
+                        Some(truth) => {
+                            self.switched(test, truth);
+                            Some(truth)
+                        }
+                        None => value.truth(),
+                    }
                 }
                 None => Some(true),
             };
@@ -242,8 +248,10 @@ impl<'a> Machine<'a, '_> {
         let mut before = Some(before);
         let (mut after, mut left) = (None, None);
         let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
+        let by_hindsight = self.taints.flags(condition).has(Flags::HINDSIGHT);
         self.uncertain += 1;
         self.by_loss += usize::from(by_loss);
+        self.by_hindsight += usize::from(by_hindsight);
         for (index, arm) in arms.iter().enumerate() {
             // The last one may have the names themselves.
             let names = if index + 1 < arms.len() { before.clone() } else { before.take() };
@@ -265,6 +273,7 @@ impl<'a> Machine<'a, '_> {
         }
         self.uncertain -= 1;
         self.by_loss -= usize::from(by_loss);
+        self.by_hindsight -= usize::from(by_hindsight);
         match (after, left) {
             (Some(scope), _) => {
                 self.call_mut().scope = scope;

@@ -2,6 +2,7 @@
 //! taken, whatever the script's defaults are.
 
 use super::super::said::telling;
+use super::super::value::{Kind, Value};
 use super::Machine;
 use crate::code::python::ast::visitor::{Visitor, walk_stmt};
 use crate::code::python::ast::{self, Expr, Stmt};
@@ -132,5 +133,24 @@ impl<'a> Machine<'a, '_> {
         let before = marks.iter().any(|mark| mark.said && mark.function == first.function && mark.line < first.line);
         let enough = marks.iter().filter(|mark| mark.said).count() >= ENOUGH;
         (before && enough).then_some(false)
+    }
+
+    /// What the log showed of a condition holds for the switches that it is made of, wherever they are asked again.
+    pub(super) fn switched(&mut self, test: &'a Expr, truth: bool) {
+        match test {
+            Expr::BoolOp(both) if truth && matches!(both.op, ast::BoolOp::And) => {
+                for part in &both.values {
+                    self.switched(part, true);
+                }
+            }
+            Expr::UnaryOp(unary) if matches!(unary.op, ast::UnaryOp::Not) => self.switched(&unary.operand, !truth),
+            Expr::Name(_) | Expr::Attribute(_) => {
+                let value = self.value(test);
+                if matches!(value.kind, Kind::Bool(known) if known != truth) {
+                    self.assign(test, Value { kind: Kind::Bool(truth), taint: value.taint });
+                }
+            }
+            _ => {}
+        }
     }
 }
