@@ -261,7 +261,7 @@ impl<'a> Machine<'a, '_> {
             return id;
         }
         let object = self.heap.get(id);
-        self.spend(object.attributes.len() + object.items.as_ref().map_or(0, Vec::len));
+        self.keep(object.attributes.len() + object.items.as_ref().map_or(0, Vec::len));
         let mut object = self.heap.get(id).clone();
         if depth < 4 {
             for value in

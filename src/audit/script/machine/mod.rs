@@ -251,6 +251,11 @@ impl<'a, 'c> Machine<'a, 'c> {
         self.steps = self.steps.saturating_add(members / MEMBERS_A_STEP);
     }
 
+    /// Counts members that are made and kept.
+    fn keep(&mut self, members: usize) {
+        self.steps = self.steps.saturating_add(members);
+    }
+
     /// Counts one step; false when it is one too many.
     fn step(&mut self) -> bool {
         self.steps += 1;
