@@ -201,11 +201,10 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn environment(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let name = arguments.positional.first().and_then(Value::text).unwrap_or_default().to_owned();
         let default = arguments.positional.get(1).cloned();
-        let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
+        let stated = self.config.text(&name).map(Kind::text);
         // A name that is empty by default is what the log prints for it.
         let empty = default.as_ref().and_then(Value::text).is_some_and(str::is_empty);
-        let printed =
-            self.config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(|text| Kind::Text(text.into()));
+        let printed = self.config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(Kind::text);
         let stated = stated.or(printed);
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
         let kind = match self.config.text(&name) {
@@ -262,6 +261,11 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn clone_object(&mut self, id: ObjectId, depth: usize) -> ObjectId {
+        if !self.step() {
+            return id;
+        }
+        let object = self.heap.get(id);
+        self.keep(object.attributes.len() + object.items.as_ref().map_or(0, Vec::len));
         let mut object = self.heap.get(id).clone();
         if depth < 4 {
             for value in
