@@ -28,6 +28,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
     ("gptq.bad.logits_after_the_clock", "time-gptq-train-data", "model.forward_logits(tokens["),
+    ("payload.bad.prefix", "val-no-payload", "loss_sum +="),
     ("slot.bad.closure", "slot-standard", "optimizer.step(closure)"),
     ("slot.bad.context", "slot-causal", "optimizer.step()"),
     ("slot.bad.logit_bias", "etlb", "optimizer.step()"),
@@ -52,6 +53,9 @@ const BAD: &[(&str, &str, &str)] = &[
     ("target_key.bad.bincount_tables", "c2-target-key", "chunks.append("),
     ("target_key.bad.hashed_cache", "c2-target-key", "loss_sum +="),
     ("target_key.bad.keys_in_tuples", "c2-target-key", "loss_sum +="),
+    ("val_calibration.bad.hooks", "time-gptq-no-val", "model.forward_logits("),
+    ("warmup.bad.before_the_clock", "time-clock-scope-train", "optimizer.step()"),
+    ("warmup.bad.validation_tokens", "c3-ttt-warmup", "optimizer.step()"),
     ("target_key.bad.product_hash", "c2-target-key", "pairs[pair]"),
 ];
 

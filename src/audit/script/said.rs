@@ -18,6 +18,13 @@ impl Said {
         Said(text)
     }
 
+    /// What the log prints for a name: `prefix.xz` in `prefix_file:prefix.xz`.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let start = format!("{}:", name.to_ascii_lowercase());
+
+        self.0.split_whitespace().find_map(|word| word.strip_prefix(start.as_str()).filter(|value| !value.is_empty()))
+    }
+
     /// Whether the log has this part of a line.
     pub fn holds(&self, part: &str) -> bool {
         self.0.contains(part)
@@ -45,6 +52,13 @@ mod tests {
         let said = Said::new(["    log0(f\"ttt:start lr={args.lr}\")", "step:1/20 train_loss:6.9", "print(x)"]);
         assert!(!said.holds("ttt:start lr="));
         assert!(said.holds("train_loss:"));
+    }
+
+    #[test]
+    fn a_name_has_the_value_that_is_printed_for_it() {
+        let said = Said::new(["loading", "prefix_file:prefix.xz tokens:12", "prefix_file:other.xz"]);
+        assert_eq!(said.value("PREFIX_FILE"), Some("prefix.xz"));
+        assert_eq!(said.value("FILE"), None);
     }
 
     #[test]

@@ -56,6 +56,10 @@ impl Flags {
     pub const TARGET_GATE: Flags = Flags(1 << 20);
     /// Counts kept under parts of the target, such as its bytes.
     pub const OF_PARTS: Flags = Flags(1 << 21);
+    /// Read from a file that is neither of the data sets.
+    pub const SHIPPED: Flags = Flags(1 << 22);
+    /// Whether such a file holds the token that came.
+    pub const FORETOLD: Flags = Flags(1 << 23);
     /// Bytes of a token, from a table that was made of the tokenizer's pieces.
     pub const BYTES: Flags = Flags(1 << 24);
     /// Read from the table of bytes that comes with shards of a transformed text.
@@ -73,8 +77,9 @@ impl Flags {
     /// Read from a file of numbers such as .npz.
     pub const TABLE_FILE: Flags = Flags(1 << 31);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
-    pub const CONTENT: Flags =
-        Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b1111 << 18));
+    pub const CONTENT: Flags = Flags(
+        ((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b11_1111 << 18),
+    );
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {

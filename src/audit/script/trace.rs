@@ -49,8 +49,12 @@ pub enum Action {
     Score { data: TaintId },
     /// A number is printed, in a line of this text.
     Report { text: Rc<str>, data: TaintId },
-    /// The model is run on `data` without a loss: calibration, generation.
-    Forward { data: TaintId },
+    /// The model is run on `data`; `discarded` where nothing takes what it returns: calibration, warm-up.
+    Forward { data: TaintId, discarded: bool },
+    /// A function is registered that a layer calls with what goes through it; `products`: it multiplies matrices.
+    Hook { products: bool },
+    /// Content made from `data` is written to a file.
+    Written { data: TaintId },
     /// An entry of a table is looked up under a hash that holds the token that came.
     Lookup { data: TaintId },
     /// The time is compared with a limit; `None`: one that is not known.
@@ -110,6 +114,15 @@ pub struct Trace {
 const MAX_EVENTS: usize = 50_000;
 
 impl Trace {
+    /// Nothing takes what the model returned, where it was run since the event `from` with so many calls around it.
+    pub fn discard(&mut self, from: usize, depth: usize) {
+        for event in self.events.iter_mut().skip(from).filter(|event| event.place.path.len() == depth) {
+            if let Action::Forward { discarded, .. } = &mut event.action {
+                *discarded = true;
+            }
+        }
+    }
+
     /// Notes that the statement in `line` was reached, under conditions that are all known or not.
     pub fn reach(&mut self, line: u64, certainly: bool) {
         let Ok(line) = usize::try_from(line) else { return };

@@ -14,7 +14,14 @@ use crate::report::Confidence;
 pub const FAMILY: Family = Family {
     name: "adapt-before-score",
     about: "The loss of every token is fixed before anything learns from that token, in one pass.",
-    rules: &["c3-score-first", "c3-no-adapt-then-score", "c4-single-pass", "val-prequant-ttt", "val-no-train"],
+    rules: &[
+        "c3-score-first",
+        "c3-no-adapt-then-score",
+        "c4-single-pass",
+        "val-prequant-ttt",
+        "val-no-train",
+        "c3-ttt-warmup",
+    ],
     run,
 };
 
@@ -152,6 +159,9 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
         Order::PassBefore if trained_before(case, pair.number) && scored_in_pass(case, pair.update) => {
             ("c4-single-pass", "in a pass that scores them, and they are scored again with what it learnt")
         }
+        Order::PassBefore if trained_before(case, pair.number) && warms_up(case, pair) => {
+            ("c3-ttt-warmup", "the same few of them at every step, before the scores begin, and what they taught stays")
+        }
         Order::PassBefore if trained_before(case, pair.number) => {
             ("val-prequant-ttt", "in a pass of its own, before the scores begin")
         }
@@ -166,6 +176,9 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
         confidence = Confidence::Low;
         because = "which tokens the update uses could not be tied to the loop that scores".to_owned();
     }
+    if rule == "c3-ttt-warmup" {
+        confidence = confidence.min(Confidence::Medium);
+    }
     // One of several processes may take up what comes before its own share of the tokens, which is allowed.
     if rule == "val-prequant-ttt" && pair.learner == Learner::Table && pair.update.place.uncertain {
         confidence = Confidence::Low;
@@ -179,6 +192,14 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
         steps: vec![step(pair.update, learns), step(pair.score, "the loss that is reported is taken")],
         clears: "take the loss of a slice before any update that uses it, and report that loss",
     }
+}
+
+/// Whether it uses one slice that no loop around it selects: a warm-up, not a pass over the data.
+fn warms_up(case: &Case<'_>, pair: &Pair<'_>) -> bool {
+    let Action::Update { data, .. } = &pair.update.action else { return false };
+    let data = case.taints.get(*data);
+    let selected = pair.update.place.loops.iter().any(|stamp| data.iteration(stamp.entered).is_some());
+    pair.learner != Learner::Table && !selected && !data.regions.is_empty()
 }
 
 /// Whether the model was trained on training data before this event: else it is the training itself.

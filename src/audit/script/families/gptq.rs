@@ -25,7 +25,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     // Where the clock is not known to run to the end, time may be left for the calibration.
     let Some(stop) = clock(case, events.get(..last).unwrap_or_default(), events.get(last)) else { return Vec::new() };
     let read = |event: &&Event| match &event.action {
-        Action::Forward { data } => {
+        Action::Forward { data, .. } => {
             let flags = case.taints.flags(*data);
             flags.has(Flags::TRAIN) && !flags.any(Flags::VAL.with(Flags::GENERATED))
         }

@@ -9,6 +9,7 @@ mod doc_boundary;
 mod gptq;
 mod outside;
 mod packages;
+mod payload;
 mod phase;
 mod preparation;
 mod runs;
@@ -16,6 +17,8 @@ mod seeds;
 mod slot;
 mod target_gate;
 mod target_key;
+mod val_calibration;
+mod warmup;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +59,9 @@ pub const FAMILIES: &[&Family] = &[
     &target_key::FAMILY,
     &byte_mixture::FAMILY,
     &gptq::FAMILY,
+    &val_calibration::FAMILY,
+    &payload::FAMILY,
+    &warmup::FAMILY,
     &outside::FAMILY,
     &packages::FAMILY,
     &byte_table::FAMILY,

@@ -82,7 +82,10 @@ impl<'a> Machine<'a, '_> {
     fn dispatch(&mut self, function: Value<'a>, arguments: Arguments<'a>) -> Value<'a> {
         match &function.kind {
             Kind::Function(definition) => self.user(definition, None, arguments),
-            Kind::Bound(definition, id) => self.user(definition, Some(*id), arguments),
+            Kind::Bound(definition, id) => {
+                self.run_on_validation(*id, &arguments);
+                self.user(definition, Some(*id), arguments)
+            }
             Kind::Lambda(lambda) => self.lambda(lambda, arguments),
             Kind::Class(class) => self.instantiate(*class, arguments),
             Kind::Library(name) => {
@@ -138,12 +141,25 @@ impl<'a> Machine<'a, '_> {
             let data = self.given(&arguments);
             let flags = self.taints.flags(data);
             if flags.any(Flags::VAL.with(Flags::TRAIN).with(Flags::GENERATED)) && !self.within_module() {
-                self.event(Action::Forward { data });
+                self.event(Action::Forward { data, discarded: false });
             }
         }
         let mut value = self.user(method, Some(id), arguments);
         value.taint = self.taints.union(value.taint, updates);
         value
+    }
+
+    /// `model.forward_logits(tokens)` runs the model as well.
+    fn run_on_validation(&mut self, id: ObjectId, arguments: &Arguments<'a>) {
+        let class = self.heap.get(id).class.filter(|class| self.is_module(*class));
+        if class.is_none() || self.within_module() {
+            return;
+        }
+        let data = self.given(arguments);
+        let flags = self.taints.flags(data);
+        if flags.has(Flags::VAL) && !flags.has(Flags::TRAIN) {
+            self.event(Action::Forward { data, discarded: false });
+        }
     }
 
     /// Whether a method of a model is being followed.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, Role, Value};
 use super::Machine;
 use super::calls::Arguments;
@@ -58,6 +59,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn opened(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let Some(path) = arguments.get(0, "file") else { return Value::unknown(TaintId::NONE) };
         let content = self.at_path(path);
+        let content = self.shipped(content);
         let file = self.new_object(Role::File, content);
         if let Some(id) = file.object() {
             self.heap.get_mut(id).attributes.insert("name".into(), path.clone());
@@ -71,8 +73,17 @@ impl<'a> Machine<'a, '_> {
             Some(source) => self.at_path(source),
             None => self.given(arguments),
         };
+        let content = self.shipped(content);
         let content = self.foreign(name, arguments, content);
         self.new_object(Role::Tensor, content)
+    }
+
+    /// What is read from a file that the script did not write and that belongs to neither data set came with it.
+    pub(super) fn shipped(&mut self, content: TaintId) -> TaintId {
+        if self.taints.flags(content).any(Flags::VAL.with(Flags::TRAIN)) {
+            return content;
+        }
+        self.taints.with(content, Flags::SHIPPED)
     }
 
     /// `torch.save(value, where)`.
@@ -91,6 +102,11 @@ impl<'a> Machine<'a, '_> {
     /// Content that goes to a file or a path.
     pub(super) fn write_to(&mut self, place: &Value<'a>, taint: TaintId) {
         let taint = self.taints.as_number(taint);
+        let made = Flags::LOSS.with(Flags::GOLD).with(Flags::DISTRIBUTION).with(Flags::COUNTED).with(Flags::CLOCK);
+        let flags = self.taints.flags(taint);
+        if flags.has(Flags::VAL) && !flags.any(made) {
+            self.event(Action::Written { data: taint });
+        }
         match &place.kind {
             Kind::Object(id) => {
                 self.pour(*id, taint);

@@ -238,6 +238,15 @@ impl<'a> Machine<'a, '_> {
                 self.gradients = self.taints.union(self.gradients, loss);
                 return Value::of(Kind::None);
             }
+            "register_forward_hook" | "register_forward_pre_hook" => {
+                let function = arguments.positional.first().map(|function| function.kind.clone());
+                let products = match function {
+                    Some(Kind::Function(function) | Kind::Bound(function, _)) => self.multiplies(function),
+                    _ => false,
+                };
+                self.event(Action::Hook { products });
+                return Value::unknown(TaintId::NONE);
+            }
             "zero_grad" => {
                 self.gradients = TaintId::NONE;
                 return Value::of(Kind::None);
@@ -292,6 +301,12 @@ impl<'a> Machine<'a, '_> {
             return Value { kind: Kind::Unknown, taint };
         }
         Value::unknown(self.taints.as_number(taint))
+    }
+
+    /// Whether a function multiplies matrices: second moments, which quantisation needs, and no statistic to look at.
+    fn multiplies(&self, function: &'a crate::code::python::ast::StmtFunctionDef) -> bool {
+        let text = self.module.text(function);
+        [" @ ", "@=", "addmm", "matmul(", ".mm(", "einsum(", "baddbmm"].iter().any(|product| text.contains(product))
     }
 
     /// `parameter.data.add_(…)`: the parameters themselves are changed.

@@ -160,7 +160,25 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.as_number(taint);
         let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
         let taint = self.selecting(taint);
+        let taint = self.foretold(compare, &left, &rights, taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// `shipped[start:end] == targets`: where a file that came with the script holds the token.
+    fn foretold(
+        &mut self,
+        compare: &ast::ExprCompare,
+        left: &Value<'a>,
+        rights: &[Value<'a>],
+        taint: TaintId,
+    ) -> TaintId {
+        let ([CmpOp::Eq | CmpOp::NotEq], [right]) = (&*compare.ops, rights) else { return taint };
+        let (of_left, of_right) = (self.taint(left), self.taint(right));
+        let (a, b) = (self.taints.flags(of_left), self.taints.flags(of_right));
+        let holds = |file: Flags, token: Flags| {
+            file.has(Flags::SHIPPED) && !file.has(Flags::VAL) && token.has(Flags::VAL) && !token.has(Flags::SHIPPED)
+        };
+        if holds(a, b) || holds(b, a) { self.taints.with(taint, Flags::FORETOLD) } else { taint }
     }
 
     /// What comparing these losses means: of one passage they are those of experts, else those of passes.

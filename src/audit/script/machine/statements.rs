@@ -36,10 +36,19 @@ impl<'a> Machine<'a, '_> {
     fn statement(&mut self, stmt: &'a Stmt) -> Flow {
         match stmt {
             Stmt::Expr(stmt) => {
+                let (before, depth) = (self.trace.events.len(), self.path.len());
                 self.value(&stmt.value);
+                if matches!(&*stmt.value, ast::Expr::Call(_)) {
+                    self.trace.discard(before, depth);
+                }
             }
             Stmt::Assign(stmt) => {
+                let (before, depth) = (self.trace.events.len(), self.path.len());
                 let value = self.value(&stmt.value);
+                if stmt.targets.iter().all(|target| matches!(target, ast::Expr::Name(name) if name.id.as_str() == "_"))
+                {
+                    self.trace.discard(before, depth);
+                }
                 for target in &stmt.targets {
                     let value = self.carried(target, &stmt.value, value.clone());
                     self.assign_symbols(target, &stmt.value, &value);

@@ -24,7 +24,7 @@ impl<'a> Machine<'a, '_> {
             }
             "read_bytes" | "read_text" => {
                 let taint = self.at_path(receiver);
-                Value::unknown(taint)
+                Value::unknown(self.shipped(taint))
             }
             "write_bytes" | "write_text" => {
                 let taint = self.given(arguments);

@@ -1,0 +1,54 @@
+//! Steps on training data before the clocked training begins, whose effect stays: training that the clock does not see.
+
+use super::super::taint::Flags;
+use super::super::trace::{Action, Event, Learner};
+use super::{Case, Family, Lead, step};
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "unclocked-training",
+    about: "What steps before the clocked training loop taught is put back.",
+    rules: &["time-clock-scope-train"],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    let events = &case.trace.events;
+    let clocked = |event: &Event| {
+        let Some(outermost) = event.place.loops.first() else { return false };
+        events.iter().any(|other| {
+            matches!(other.action, Action::Clock { .. })
+                && other.place.loops.first().is_some_and(|stamp| stamp.entered == outermost.entered)
+        })
+    };
+    let trains = |number: &u32| -> Option<&Event> {
+        let event = events.get(*number as usize)?;
+        let Action::Update { learner: Learner::Gradient, data } = &event.action else { return None };
+        let flags = case.taints.flags(*data);
+        (flags.has(Flags::TRAIN) && !flags.has(Flags::VAL)).then_some(event)
+    };
+    let scores = case.scores();
+    let mut reached: Vec<u32> = scores.iter().flat_map(|score| score.updates.iter().copied()).collect();
+    reached.sort_unstable();
+    reached.dedup();
+    let Some((last, training)) =
+        reached.iter().filter_map(|number| Some((*number, trains(number)?))).find(|(_, event)| clocked(event))
+    else {
+        return Vec::new();
+    };
+    let before = reached.iter().take_while(|number| **number < last).find_map(trains);
+    // What an unknown condition does, another may put back.
+    let Some(event) = before.filter(|event| !event.place.loops.is_empty() && !event.place.uncertain) else {
+        return Vec::new();
+    };
+    let (confidence, because) = case.confidence(event);
+    vec![Lead {
+        rule: "time-clock-scope-train",
+        confidence,
+        message: "steps on training tokens come before the loop that watches the clock, and what they taught stays"
+            .to_owned(),
+        because,
+        steps: vec![step(event, "a step before the clocked loop"), step(training, "the clocked training")],
+        clears: "put back weights and optimiser state after the warm-up, or start the clock before it",
+    }]
+}
