@@ -75,8 +75,9 @@ impl Flags {
     /// Read from a file of numbers such as .npz.
     pub const TABLE_FILE: Flags = Flags(1 << 31);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
-    pub const CONTENT: Flags =
-        Flags(((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b11_1111 << 18));
+    pub const CONTENT: Flags = Flags(
+        ((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b11_1111 << 18),
+    );
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {

@@ -23,10 +23,9 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             return None;
         }
         // The functions were registered by the function that runs the model, or by one that called it.
-        let hook = events.iter().take(number).rposition(|earlier| {
+        events.iter().take(number).rposition(|earlier| {
             matches!(earlier.action, Action::Hook { .. }) && event.place.path.starts_with(&earlier.place.path)
-        });
-        hook
+        })
     };
     let found = events.iter().enumerate().find_map(|(number, event)| Some((event, calibrates((number, event))?)));
     let Some((event, hook)) = found else { return Vec::new() };

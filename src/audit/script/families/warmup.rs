@@ -38,7 +38,9 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     };
     let before = reached.iter().take_while(|number| **number < last).find_map(trains);
     // What an unknown condition does, another may put back.
-    let Some(event) = before.filter(|event| !event.place.loops.is_empty() && !event.place.uncertain) else { return Vec::new() };
+    let Some(event) = before.filter(|event| !event.place.loops.is_empty() && !event.place.uncertain) else {
+        return Vec::new();
+    };
     let (confidence, because) = case.confidence(event);
     vec![Lead {
         rule: "time-clock-scope-train",

@@ -204,7 +204,8 @@ impl<'a> Machine<'a, '_> {
         let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
         // A name that is empty by default is what the log prints for it.
         let empty = default.as_ref().and_then(Value::text).is_some_and(str::is_empty);
-        let printed = self.config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(|text| Kind::Text(text.into()));
+        let printed =
+            self.config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(|text| Kind::Text(text.into()));
         let stated = stated.or(printed);
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
         let kind = match self.config.text(&name) {

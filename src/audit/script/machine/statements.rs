@@ -45,7 +45,8 @@ impl<'a> Machine<'a, '_> {
             Stmt::Assign(stmt) => {
                 let (before, depth) = (self.trace.events.len(), self.path.len());
                 let value = self.value(&stmt.value);
-                if stmt.targets.iter().all(|target| matches!(target, ast::Expr::Name(name) if name.id.as_str() == "_")) {
+                if stmt.targets.iter().all(|target| matches!(target, ast::Expr::Name(name) if name.id.as_str() == "_"))
+                {
                     self.trace.discard(before, depth);
                 }
                 for target in &stmt.targets {
