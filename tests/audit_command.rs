@@ -68,6 +68,7 @@ fn what_cannot_be_followed_says_where() {
     let path = folder.path().join("train_gpt.py");
     std::fs::write(&path, "import torch\nprint 'Python 2'\n").expect("writes");
     let (code, out) = audit(&[path.to_str().expect("UTF-8")]);
-    assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("line 2: not valid Python") && out.contains("nothing could be judged"), "{out}");
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("error[pkg-script-runs]") && out.contains("line 2: not valid Python"), "{out}");
+    assert!(out.contains("nothing could be judged"), "{out}");
 }

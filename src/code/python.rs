@@ -29,6 +29,11 @@ impl Problem {
     pub fn new(line: u64, reason: impl Into<String>) -> Problem {
         Problem { line, reason: reason.into() }
     }
+
+    /// Whether it is no Python, rather than too much of it.
+    pub fn is_syntax(&self) -> bool {
+        self.reason.starts_with(NOT_PYTHON)
+    }
 }
 
 impl fmt::Display for Problem {
@@ -36,6 +41,9 @@ impl fmt::Display for Problem {
         write!(f, "line {}: {}", self.line, self.reason)
     }
 }
+
+/// How the reason begins where the grammar is broken.
+const NOT_PYTHON: &str = "not valid Python";
 
 /// A parsed script.
 #[derive(Debug)]
@@ -89,7 +97,7 @@ impl Module {
             }
             Err(error) => {
                 let line = lines.line(error.location.start().to_usize());
-                Err(Problem::new(line, format!("not valid Python: {}", error.error)))
+                Err(Problem::new(line, format!("{NOT_PYTHON}: {}", error.error)))
             }
         }
     }

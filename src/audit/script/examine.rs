@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Config, Frame, Lead, Said, Subject, audit};
+use super::{Audit, Config, Frame, Lead, Said, Subject, audit};
 use crate::checks::finding_on;
 use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
@@ -14,6 +14,8 @@ use crate::rulebook::Rulebook;
 
 /// Characters of a line that a finding shows.
 const EXCERPT: usize = 160;
+/// Modules of the folder that are tried in place of a script that reports nothing.
+const MAX_BESIDE: usize = 6;
 
 /// What the audit of one script found.
 #[derive(Debug, Serialize)]
@@ -77,16 +79,57 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             let metric = run.and_then(|run| run.metric.as_deref());
             let subject = Subject { config, metric, rulebook, folder };
             let found = audit(&module, &subject);
+            if let Some((path, text, other)) = handed_over(path, &found, &subject) {
+                (examined.complete, examined.scores) = (other.complete, other.scores);
+                for lead in &other.leads {
+                    examined.findings.push(finding(&path, false, text, lead, rulebook));
+                    examined.paths.push(steps(text, lead));
+                }
+                examined.path = path;
+                return examined;
+            }
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
                 examined.findings.push(finding(path, !unwrapped.layers.is_empty(), &text, lead, rulebook));
                 examined.paths.push(steps(&text, lead));
             }
         }
-        Err(problem) if !examined.problems.contains(&problem) => examined.problems.push(problem),
-        Err(_) => {}
+        Err(problem) => {
+            if problem.is_syntax() && examined.layers.is_empty() {
+                examined.findings.push(unreadable(path, &text, &problem, rulebook));
+                examined.paths.push(Vec::new());
+            }
+            if !examined.problems.contains(&problem) {
+                examined.problems.push(problem);
+            }
+        }
     }
     examined
+}
+
+/// A script that no Python reads.
+fn unreadable(path: &Utf8Path, source: &str, problem: &Problem, rulebook: &Rulebook) -> Finding {
+    let message = format!("no Python reads the script: {problem}");
+    finding_on(rulebook, "pkg-script-runs", message)
+        .confidence(Confidence::High)
+        .clear("ship the script that made the logs")
+        .at(path, Some(problem.line), line_of(source, problem.line))
+}
+
+/// The module of the folder that a script which reports nothing itself imports and leaves everything to.
+fn handed_over<'a>(path: &Utf8Path, found: &Audit, subject: &Subject<'a>) -> Option<(Utf8PathBuf, &'a str, Audit)> {
+    let folder = subject.folder.filter(|_| found.scores == 0 && found.complete)?;
+    let beside = |name: &&crate::code::Script| {
+        let stem = name.path.file_stem().unwrap_or_default();
+        name.path.components().count() == 1 && found.imports.contains(stem) && Some(stem) != path.file_stem()
+    };
+    let scripts = folder.code.iter().filter(beside).take(MAX_BESIDE);
+    let audited = scripts.filter_map(|script| {
+        let module = Module::parse(&script.text).ok()?;
+        let audit = audit(&module, subject);
+        (audit.scores > 0).then(|| (path.with_file_name(&script.path), script.text.as_str(), audit))
+    });
+    audited.max_by_key(|(.., audit)| audit.scores)
 }
 
 /// The lines of the run in its log, and of the log that gives the score, the script that is dumped there left out.

@@ -62,6 +62,8 @@ impl Flags {
     pub const FORETOLD: Flags = Flags(1 << 23);
     /// Bytes of a token, from a table that was made of the tokenizer's pieces.
     pub const BYTES: Flags = Flags(1 << 24);
+    /// Read from the table of bytes that comes with shards of a transformed text.
+    pub const SIDECAR: Flags = Flags(1 << 25);
     /// Whether a space comes before the token's text.
     pub const SPACE: Flags = Flags(1 << 26);
     /// Read from a file that the script did not write: a table, weights.

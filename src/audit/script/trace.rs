@@ -102,8 +102,8 @@ pub struct Event {
 #[derive(Debug, Default)]
 pub struct Trace {
     pub events: Vec<Event>,
-    /// Lines of the statements that were reached, one bit each.
-    lines: Vec<u64>,
+    /// Lines of the statements that were reached, and of those that certainly were, one bit each.
+    lines: Vec<(u64, u64)>,
     /// What functions make of the pieces of a tokenizer, once each.
     pub tables: Vec<Table>,
     /// Whether the end was reached within the bounds.
@@ -123,20 +123,35 @@ impl Trace {
         }
     }
 
-    /// Notes that the statement in `line` was reached.
-    pub fn reach(&mut self, line: u64) {
+    /// Notes that the statement in `line` was reached, under conditions that are all known or not.
+    pub fn reach(&mut self, line: u64, certainly: bool) {
         let Ok(line) = usize::try_from(line) else { return };
         let word = line / 64;
         if word >= self.lines.len() {
-            self.lines.resize(word + 1, 0);
+            self.lines.resize(word + 1, (0, 0));
         }
-        self.lines[word] |= 1 << (line % 64);
+        let bit = 1 << (line % 64);
+        if let Some((reached, certain)) = self.lines.get_mut(word) {
+            *reached |= bit;
+            *certain |= if certainly { bit } else { 0 };
+        }
     }
 
     /// Whether a statement that begins in `line` was reached.
     pub fn reached(&self, line: u64) -> bool {
-        let Ok(line) = usize::try_from(line) else { return false };
-        self.lines.get(line / 64).is_some_and(|word| word >> (line % 64) & 1 == 1)
+        self.bits(line).is_some_and(|(reached, _)| reached)
+    }
+
+    /// Whether it was reached under conditions that are known.
+    pub fn certainly_reached(&self, line: u64) -> bool {
+        self.bits(line).is_some_and(|(_, certain)| certain)
+    }
+
+    fn bits(&self, line: u64) -> Option<(bool, bool)> {
+        let line = usize::try_from(line).ok()?;
+        let (reached, certain) = self.lines.get(line / 64)?;
+        let bit = |word: u64| word >> (line % 64) & 1 == 1;
+        Some((bit(*reached), bit(*certain)))
     }
 
     /// Adds an event; its number.

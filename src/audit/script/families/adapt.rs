@@ -45,7 +45,7 @@ pub(super) enum Order {
 /// How `update` stands to `score`, which it reached.
 fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
     let (
-        Action::Update { data: used, .. },
+        Action::Update { data: used, learner },
         Action::Score { data: scored } | Action::Loss { data: scored } | Action::Report { data: scored, .. },
     ) = (&update.action, &score.action)
     else {
@@ -71,7 +71,13 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
     if summed && update.place.loops.iter().any(|stamp| scored.iteration(stamp.entered).is_some()) {
         return Order::Unclear;
     }
-    if shared { positions(used, scored) } else { Order::PassBefore }
+    match (shared, learner) {
+        (true, Learner::Offset) => positions(used, scored),
+        // What the weights or a table learnt reaches every position after it, unless it was the context alone.
+        (true, _) if positions(used, scored) == Order::Context => Order::Context,
+        (true, _) => Order::SameSlice,
+        (false, _) => Order::PassBefore,
+    }
 }
 
 /// How the positions of a window that an update used stand to those that are scored in the same window.

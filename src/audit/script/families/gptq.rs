@@ -3,7 +3,7 @@
 
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, step};
+use super::{Case, Family, Lead, Step, step};
 use crate::checks::Track;
 use crate::folder::{Folder, RunLog};
 use crate::report::Confidence;
@@ -43,10 +43,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             case.subject.rulebook.limits.train_seconds
         ),
         because: format!("{because}; how long it takes is not known"),
-        steps: vec![
-            step(event, "the model is run on training tokens"),
-            step(stop, "the training loop stops by this limit"),
-        ],
+        steps: vec![model_run(event), step(stop, "the training loop stops by this limit")],
         clears: "stop training early by the time that calibration takes, or calibrate on text the model generates",
     }]
 }
@@ -68,6 +65,19 @@ fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
 
 /// Seconds that a calibration takes where its log does not say: most take less (spec section 1B).
 const USUAL_CALIBRATION: f64 = 10.0;
+
+/// The line that runs the model, where the event lies in a layer of it: `model.forward_logits(x)`.
+fn model_run(event: &Event) -> Step {
+    let what = "the model is run on training tokens";
+    match event.place.path.iter().position(|frame| frame.function.contains(".forward")) {
+        Some(at) => Step {
+            line: event.place.path.get(at).map_or(event.place.line, |frame| frame.line),
+            what: what.to_owned(),
+            path: event.place.path.iter().take(at).cloned().collect(),
+        },
+        None => step(event, what),
+    }
+}
 
 /// Whether the event is a step on training tokens.
 fn trains(case: &Case<'_>, event: &Event) -> bool {

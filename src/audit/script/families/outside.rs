@@ -13,7 +13,7 @@ use crate::report::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
-    name: "outside",
+    name: "network-and-programs",
     about: "The run downloads nothing while it evaluates, calls only declared programs and begins without trained weights.",
     rules: &[
         "eval-no-network",
@@ -138,7 +138,7 @@ fn fetches(words: &[&str]) -> Option<&'static str> {
         "huggingface-cli" | "hf" if has("download") => Some("downloads"),
         "apt" | "apt-get" | "conda" | "mamba" | "uv" if has("install") => Some("installs packages"),
         "pip" | "pip3" if has("install") => Some("installs packages"),
-        _ if words.iter().any(|word| *word == "pip") && has("install") => Some("installs packages"),
+        _ if has("pip") && has("install") => Some("installs packages"),
         _ => None,
     }
 }

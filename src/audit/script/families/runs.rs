@@ -191,7 +191,7 @@ impl<'a> Visitor<'a> for Used<'a, '_> {
             ast::Expr::Name(name) if matches!(name.ctx, ast::ExprContext::Load) => {
                 let id = name.id.as_str();
                 let known = self.bound.contains(id) || BUILTINS.binary_search(&id).is_ok();
-                if !known && self.guarded == 0 && self.found.len() < 8 && self.case.trace.reached(self.line) {
+                if !known && self.guarded == 0 && self.found.len() < 8 && self.case.trace.certainly_reached(self.line) {
                     self.found.entry(id).or_insert(self.line);
                 }
             }

@@ -9,7 +9,7 @@ use crate::report::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
-    name: "seeds",
+    name: "script-seeds",
     about: "A run begins from the seed that it states, and does not try several.",
     rules: &["stat-seed-choice", "stat-seeds"],
     run,

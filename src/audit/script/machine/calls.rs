@@ -129,6 +129,8 @@ impl<'a> Machine<'a, '_> {
             let callee = Value::of(Kind::Object(id));
             let taint = self.given(&arguments);
             let own = self.taint(&callee);
+            // What a layer makes of a hash is no key.
+            let taint = self.taints.without(taint, Flags::HASHED.with(Flags::EXTENDED));
             let taint = self.taints.union(taint, own);
             let taint = self.taints.without(taint, Flags::ADDED);
             return Value::unknown(self.taints.as_number(taint));

@@ -197,6 +197,10 @@ impl<'a> Machine<'a, '_> {
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
         // What is found under a key is no key.
         let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
+        // Losses of tokens of a class are those of other tokens, no gate.
+        let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+        let by_key =
+            if held.has(Flags::LOSS) && !held.any(class) { self.taints.without(by_key, class) } else { by_key };
         let mut taint = self.taints.union(of_holder, by_key);
         if self.holds_target(&index) {
             taint = self.looked_up_by_hash(taint);
@@ -211,6 +215,7 @@ impl<'a> Machine<'a, '_> {
         if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
             taint = self.taints.with(taint, Flags::TARGET);
         }
+        taint = self.kept_under(of_holder, &index, taint);
         let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index) };
         let taint = self.narrowed(taint, &subscript.slice);
         Value::unknown(self.cut(subscript, of_holder, taint))

@@ -19,6 +19,9 @@ impl<'a> Machine<'a, '_> {
         if ["fineweb_train", "train_files", "train_pattern", "_train_*"].iter().any(|name| text.contains(name)) {
             flags = flags.with(Flags::TRAIN);
         }
+        if text.contains("val_bytes") || text.contains("_bytes_*") {
+            flags = flags.with(Flags::SIDECAR);
+        }
         self.taints.with(taint, flags)
     }
 

@@ -175,6 +175,7 @@ impl<'a> Machine<'a, '_> {
     fn enter(&mut self) -> usize {
         self.entered += 1;
         self.loops.push(Stamp { entered: self.entered, iteration: 0 });
+        self.begun.push(self.entered);
         self.shared_loops = None;
         self.loops.len() - 1
     }
@@ -183,11 +184,15 @@ impl<'a> Machine<'a, '_> {
         if let Some(last) = self.loops.last_mut() {
             last.iteration = u8::try_from(iteration).unwrap_or(u8::MAX);
         }
+        if let Some(begun) = self.begun.last_mut() {
+            *begun = self.entered;
+        }
         self.shared_loops = None;
     }
 
     fn leave(&mut self, depth: usize) {
         self.loops.truncate(depth);
+        self.begun.truncate(depth);
         self.shared_loops = None;
     }
 

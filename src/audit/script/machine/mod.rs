@@ -87,6 +87,8 @@ pub struct Machine<'a, 'c> {
     outermost: FxHashSet<*const ast::StmtFunctionDef>,
     pub trace: Trace,
     loops: Vec<Stamp>,
+    /// For each of them, how many loops had been entered when its present passage began.
+    begun: Vec<u32>,
     entered: u32,
     path: Vec<Frame>,
     /// The same as `path` and `loops`, shared by the events.
@@ -193,6 +195,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             outermost: outermost(module.body()),
             trace: Trace::default(),
             loops: Vec::new(),
+            begun: Vec::new(),
             entered: 0,
             path: Vec::new(),
             shared_path: None,

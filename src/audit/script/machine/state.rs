@@ -215,9 +215,11 @@ impl<'a> Machine<'a, '_> {
             return self.varying(taint);
         }
         let over = self.taints.get(taint).stamps.iter().map(|stamp| stamp.entered);
-        let over = over.filter(|entered| self.loops.iter().all(|active| active.entered != *entered)).max();
-        let since = outer.iter().filter(|stamp| stamp.iteration > 0 && over.is_some_and(|over| over > stamp.entered));
-        let since: Vec<Stamp> = since.copied().collect();
+        let over = over.filter(|entered| self.loops.iter().all(|active| active.entered != *entered));
+        let over: Vec<u32> = over.collect();
+        let went_on = |stamp: &Stamp, begun: u32| over.iter().any(|over| (stamp.entered + 1..=begun).contains(over));
+        let since = outer.iter().zip(&self.begun).filter(|(stamp, begun)| went_on(stamp, **begun));
+        let since: Vec<Stamp> = since.map(|(stamp, _)| *stamp).collect();
         let taint = self.varying(taint);
         since.into_iter().fold(taint, |taint, stamp| self.taints.stamped(taint, stamp))
     }

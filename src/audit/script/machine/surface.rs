@@ -61,18 +61,31 @@ impl<'a> Machine<'a, '_> {
         words.into()
     }
 
-    /// Whether the path was written by the script itself, as far as that is known.
+    /// What is read from a file that the script did not write, as far as that is known.
     pub(super) fn foreign(&mut self, name: &str, arguments: &Arguments<'a>, content: TaintId) -> TaintId {
         let Some(path) = arguments.positional.first() else { return content };
-        let flags = self.taints.flags(content);
-        let Some(text) = path.text() else { return content };
-        if flags.any(Flags::VAL.with(Flags::TRAIN)) || self.files.contains_key(text) {
+        if self.taints.flags(content).any(Flags::VAL.with(Flags::TRAIN)) {
             return content;
         }
-        let content = self.taints.with(content, Flags::FOREIGN);
-        let table = [".npz", ".npy"].iter().any(|end| text.ends_with(end));
-        let by_numpy = name.starts_with("numpy.") || name.starts_with("np.");
-        if table && by_numpy { self.taints.with(content, Flags::TABLE_FILE) } else { content }
+        let by_numpy = name.starts_with("numpy.");
+        match path.text() {
+            Some(text) if self.files.contains_key(text) => content,
+            Some(text) if by_numpy && speaks_of_bytes(text) => {
+                self.taints.with(content, Flags::FOREIGN.with(Flags::TABLE_FILE))
+            }
+            None if !by_numpy => content,
+            _ => self.taints.with(content, Flags::FOREIGN),
+        }
+    }
+
+    /// `arrays["base_bytes"]` of a file that the script did not write.
+    pub(super) fn kept_under(&mut self, holder: TaintId, index: &Value<'a>, taint: TaintId) -> TaintId {
+        let bytes = index.text().is_some_and(speaks_of_bytes);
+        if bytes && self.taints.flags(holder).has(Flags::FOREIGN) {
+            self.taints.with(taint, Flags::TABLE_FILE)
+        } else {
+            taint
+        }
     }
 
     /// A function that gives each token its bytes: what it returns is known to be that.
@@ -171,6 +184,11 @@ impl<'a> Machine<'a, '_> {
             _ => taint,
         }
     }
+}
+
+/// Whether a file or an array in it is called after the bytes of tokens.
+fn speaks_of_bytes(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("byte")
 }
 
 /// Bytes that a token of the challenge's tokenizers has on average lie between these.

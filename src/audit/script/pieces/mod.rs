@@ -85,7 +85,7 @@ pub fn table(function: &ast::StmtFunctionDef, line: u64, globals: &[ast::Stmt]) 
         Item::Tuple(items) => {
             let bytes_at = items.iter().position(|item| bytes_of(item).is_some())?;
             let departures = departures(&bytes_of(items.get(bytes_at)?)?)?;
-            let space_at = items.iter().position(|item| marks_spaces(item));
+            let space_at = items.iter().position(marks_spaces);
             Some(Table { name, line, bytes_at: Some(bytes_at), space_at, departures })
         }
         _ => None,
@@ -121,6 +121,7 @@ fn bytes_of(item: &Item) -> Option<Vec<i64>> {
 fn number(item: &Item) -> Option<i64> {
     match item {
         Item::Int(int) => Some(*int),
+        Item::Bytes(bytes) => i64::try_from(bytes.len()).ok(),
         Item::Float(float) if float.fract() == 0.0 && float.abs() < 1e6 => Some(*float as i64),
         _ => None,
     }

@@ -1,0 +1,125 @@
+//! The audit of a script that comes in a folder: what the folder's files say of it counts.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use caddie::audit::script::{Examined, examine};
+use caddie::code::helpers::executed;
+use caddie::folder::Folder;
+use caddie::report::Severity;
+use caddie::rulebook::Rulebook;
+use camino::Utf8Path;
+
+/// A made-up script that is clean.
+fn plain() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/byte_table.good.challenge.py");
+    std::fs::read_to_string(path).expect("the fixture")
+}
+
+/// The same with lines before it.
+fn with(lines: &str) -> String {
+    let plain = plain();
+    let (doc, rest) = plain.split_once("\n\n").expect("a docstring");
+    format!("{doc}\n\n{lines}\n{rest}")
+}
+
+/// What the audit finds in a folder of these files.
+fn audited(files: &[(&str, &str)]) -> Examined {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let folder = Utf8Path::from_path(root.path()).expect("UTF-8").join("2026-04-01_Folder");
+    for (name, content) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("creates");
+        std::fs::write(path, content).expect("writes");
+    }
+    let folder = Folder::read(&folder).expect("a folder");
+    let script = folder.script.as_ref().expect("a script");
+    let unwrapped = executed(&folder).expect("a script").unwrapped;
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    examine(&folder.path.join(&script.path), &unwrapped, Some(&folder), &rulebook)
+}
+
+fn rules(examined: &Examined) -> Vec<&str> {
+    examined.findings.iter().map(|finding| finding.rule.as_str()).collect()
+}
+
+/// Each rule with its messages, for a test that fails.
+fn told(examined: &Examined) -> String {
+    examined.findings.iter().fold(String::new(), |mut text, finding| {
+        let _ = writeln!(text, "{}: {}", finding.rule, finding.message);
+        text
+    })
+}
+
+#[test]
+fn a_module_that_nothing_brings_is_named() {
+    let script = with("import secret_layers\nimport einops, json.decoder\nfrom packed import table\n");
+    let found = audited(&[("train_gpt.py", &script), ("README.md", "Run it.")]);
+    assert_eq!(rules(&found), ["size-no-smuggling"], "{}", told(&found));
+    assert_eq!(found.findings[0].severity, Severity::Warning);
+    assert!(found.findings[0].message.contains("packed, secret_layers"), "{}", told(&found));
+}
+
+#[test]
+fn modules_of_the_folder_and_declared_ones_are_fine() {
+    let script = with(
+        "import secret_layers\nfrom packed.inner import table\nfrom . import near\nimport my_codec\ntry:\n    import rare\n\
+         except ImportError:\n    rare = None\n",
+    );
+    let found = audited(&[
+        ("train_gpt.py", &script),
+        ("secret_layers.py", "x = 1\n"),
+        ("packed/inner.py", "table = [1]\n"),
+        ("requirements.txt", "my-codec==1.2\n"),
+        ("README.md", "Run it."),
+    ]);
+    assert!(found.findings.is_empty(), "{}", told(&found));
+}
+
+#[test]
+fn a_program_is_fine_once_the_readme_names_it() {
+    let script = with("import subprocess\nsubprocess.run([\"packall\", \"-9\", \"model.bin\"], check=True)\n");
+    let silent = audited(&[("train_gpt.py", &script), ("README.md", "Run it.")]);
+    assert_eq!(rules(&silent), ["size-external-binary"], "{}", told(&silent));
+    let told_of = audited(&[("train_gpt.py", &script), ("README.md", "Needs `packall` of the system.")]);
+    assert!(told_of.findings.is_empty(), "{}", told(&told_of));
+}
+
+#[test]
+fn a_preparation_that_leaves_out_too_few_documents_is_told_of() {
+    let prepare = "import argparse\nparser = argparse.ArgumentParser()\n\
+                   parser.add_argument(\"--val-docs\", type=int, default=10_000)\n";
+    let found = audited(&[("train_gpt.py", &plain()), ("prepare.py", prepare), ("README.md", "Run prepare.py first.")]);
+    assert_eq!(rules(&found), ["val-train-disjoint"], "{}", told(&found));
+    assert!(found.findings[0].message.contains("prepare.py line 3"), "{}", told(&found));
+    assert!(found.findings[0].severity <= Severity::Warning);
+    // With the right number on the command line, or as the default, there is nothing to say.
+    let command = "python prepare.py --val-docs 50000";
+    let given = audited(&[("train_gpt.py", &plain()), ("prepare.py", prepare), ("README.md", command)]);
+    assert!(given.findings.is_empty(), "{}", told(&given));
+    let right = prepare.replace("10_000", "50_000");
+    let right = audited(&[("train_gpt.py", &plain()), ("prepare.py", &right), ("README.md", "Run it.")]);
+    assert!(right.findings.is_empty(), "{}", told(&right));
+}
+
+#[test]
+fn newer_syntax_is_fine_once_the_version_is_named() {
+    let script = with("names = {\"a\": \"b\"}\nprint(f\"{\", \".join(names[\"a\"])}\")\n");
+    let silent = audited(&[("train_gpt.py", &script), ("README.md", "Run it.")]);
+    assert_eq!(rules(&silent), ["pkg-script-runs"], "{}", told(&silent));
+    assert!(silent.findings[0].message.contains("Python 3.12"), "{}", told(&silent));
+    assert_eq!(silent.findings[0].severity, Severity::Warning);
+    let named = audited(&[("train_gpt.py", &script), ("README.md", "Run it with Python 3.12.")]);
+    assert!(named.findings.is_empty(), "{}", told(&named));
+}
+
+#[test]
+fn a_script_that_leaves_everything_to_its_neighbour_is_audited_there() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/byte_table.bad.space_twice.py");
+    let neighbour = std::fs::read_to_string(path).expect("the fixture");
+    let wrapper = "import os\nos.environ.setdefault(\"SEED\", \"1\")\n\n\ndef main():\n    from trainer import main as train\n    \
+                   train()\n\n\nif __name__ == \"__main__\":\n    main()\n";
+    let found = audited(&[("train_gpt.py", wrapper), ("trainer.py", &neighbour), ("README.md", "Run train_gpt.py.")]);
+    assert_eq!(found.path.file_name(), Some("trainer.py"));
+    assert!(found.scores > 0 && rules(&found).contains(&"bpb-leading-space"), "{}", told(&found));
+}
