@@ -7,6 +7,7 @@ use super::super::pieces::{Departure, Table};
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event};
 use super::{Case, Family, Lead, metric_of, step};
+use crate::checks::denominator::is_right;
 use crate::report::Confidence;
 
 /// Metadata of the family.
@@ -18,6 +19,11 @@ pub const FAMILY: Family = Family {
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
+    // What the logs' own numbers show to be counted right is not doubted for how the script looks.
+    let runs = case.subject.folder.map(|folder| folder.runs.official.as_slice()).unwrap_or_default();
+    if !runs.is_empty() && runs.iter().all(|run| is_right(run, case.subject.rulebook)) {
+        return Vec::new();
+    }
     let mut leads = BTreeMap::new();
     let made = tables(case);
     for (report, text, data) in case.headlines() {
