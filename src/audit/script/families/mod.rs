@@ -202,13 +202,18 @@ impl Case<'_> {
         })
     }
 
+    /// Whether the script prints a metric, with all its digits or with few.
+    fn prints(&self, metric: &str) -> bool {
+        [metric, metric.trim_end_matches("_exact")].iter().any(|name| reports(self.trace, name))
+    }
+
     /// High, unless something had to be supposed.
     fn confidence(&self, event: &Event) -> (Confidence, String) {
         if !self.trace.complete {
             (Confidence::Low, "the script was not followed to its end".to_owned())
         } else if event.place.uncertain {
             (Confidence::Medium, "it lies under a condition whose value is not known".to_owned())
-        } else if self.subject.metric.is_some_and(|metric| !reports(self.trace, metric)) {
+        } else if self.subject.metric.is_some_and(|metric| !self.prints(metric)) {
             (
                 Confidence::Medium,
                 "the script does not print the metric that the log claims: another one may have".to_owned(),
