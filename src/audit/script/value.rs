@@ -53,7 +53,8 @@ impl Kind<'_> {
         if text.len() <= MAX_TEXT {
             return Kind::Text(text.into());
         }
-        Kind::Text(format!("{}{HOLE}", &text[..text.floor_char_boundary(MAX_TEXT)]).into())
+        let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end));
+        Kind::Text(format!("{}{HOLE}", &text[..end.unwrap_or(0)]).into())
     }
 }
 
