@@ -92,7 +92,7 @@ fn a_preparation_that_leaves_out_too_few_documents_is_told_of() {
     let found = audited(&[("train_gpt.py", &plain()), ("prepare.py", prepare), ("README.md", "Run prepare.py first.")]);
     assert_eq!(rules(&found), ["val-train-disjoint"], "{}", told(&found));
     assert!(found.findings[0].message.contains("prepare.py line 3"), "{}", told(&found));
-    assert!(found.findings[0].severity <= Severity::Warning);
+    assert_eq!(found.findings[0].severity, Severity::Unknown);
     // With the right number on the command line, or as the default, there is nothing to say.
     let command = "python prepare.py --val-docs 50000";
     let given = audited(&[("train_gpt.py", &plain()), ("prepare.py", prepare), ("README.md", command)]);
@@ -122,4 +122,17 @@ fn a_script_that_leaves_everything_to_its_neighbour_is_audited_there() {
     let found = audited(&[("train_gpt.py", wrapper), ("trainer.py", &neighbour), ("README.md", "Run train_gpt.py.")]);
     assert_eq!(found.path.file_name(), Some("trainer.py"));
     assert!(found.scores > 0 && rules(&found).contains(&"bpb-leading-space"), "{}", told(&found));
+}
+
+#[test]
+fn a_file_that_the_script_wrote_is_the_scripts_own() {
+    let runs = "import runpy\nrunpy.run_path(os.path.join(\"parts\", \"_inner.py\"))\n";
+    let script = |before: &str| plain().replace("\n\nclass Hyper", &format!("\n{before}{runs}\n\nclass Hyper"));
+    let missing = audited(&[("train_gpt.py", &script("")), ("README.md", "Run it.")]);
+    assert_eq!(rules(&missing), ["size-no-stub"], "{}", told(&missing));
+    let writes = "with open(os.path.join(\"parts\", \"_inner.py\"), \"w\") as f:\n    f.write(\"x = 1\")\n";
+    let own = audited(&[("train_gpt.py", &script(writes)), ("README.md", "Run it.")]);
+    assert!(own.findings.is_empty(), "{}", told(&own));
+    let beside = audited(&[("train_gpt.py", &script("")), ("_inner.py", "x = 1\n"), ("README.md", "Run it.")]);
+    assert!(beside.findings.is_empty(), "{}", told(&beside));
 }

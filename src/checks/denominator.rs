@@ -6,7 +6,7 @@ use super::time::of_runs;
 use super::{Check, Context, Track};
 use crate::folder::{RunLog, Stated};
 use crate::report::{Code, Confidence, Finding, Severity, thousands};
-use crate::rulebook::{Fingerprint, FingerprintKind};
+use crate::rulebook::{Fingerprint, FingerprintKind, Rulebook};
 use crate::stats::mean;
 
 /// Metadata of the check.
@@ -62,6 +62,11 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     }
     findings.extend(groups.into_iter().map(|(verdict, runs)| finding(context, verdict, &runs)));
     findings
+}
+
+/// Whether the run's numbers show that it divided by the bytes of the split.
+pub(crate) fn is_right(run: &RunLog, rulebook: &Rulebook) -> bool {
+    judge(run, &rulebook.fingerprints, rulebook.limits.split_truncation) == Some(Verdict::Right)
 }
 
 /// The run's score over the bytes of the split, where its log divides by a known wrong count of them.

@@ -7,7 +7,7 @@ mod calibration;
 mod claims;
 mod context;
 pub mod coverage;
-mod denominator;
+pub(crate) mod denominator;
 pub mod diff;
 mod drift;
 mod extra;

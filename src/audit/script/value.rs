@@ -53,8 +53,8 @@ impl Kind<'_> {
         if text.len() <= MAX_TEXT {
             return Kind::Text(text.into());
         }
-        let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end));
-        Kind::Text(format!("{}{HOLE}", &text[..end.unwrap_or(0)]).into())
+        let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        Kind::Text(format!("{}{HOLE}", &text[..end]).into())
     }
 }
 

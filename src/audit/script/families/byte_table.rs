@@ -7,6 +7,7 @@ use super::super::pieces::{Departure, Table};
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event};
 use super::{Case, Family, Lead, metric_of, step};
+use crate::checks::denominator::is_right;
 use crate::report::Confidence;
 
 /// Metadata of the family.
@@ -18,6 +19,11 @@ pub const FAMILY: Family = Family {
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
+    // What the logs' own numbers show to be counted right is not doubted for how the script looks.
+    let runs = case.subject.folder.map(|folder| folder.runs.official.as_slice()).unwrap_or_default();
+    if !runs.is_empty() && runs.iter().all(|run| is_right(run, case.subject.rulebook)) {
+        return Vec::new();
+    }
     let mut leads = BTreeMap::new();
     let made = tables(case);
     for (report, text, data) in case.headlines() {
@@ -145,9 +151,11 @@ fn transformed(case: &Case<'_>) -> Option<String> {
 
 fn marks_counted(case: &Case<'_>, name: &str, report: &Event, text: &str) -> Lead {
     let (confidence, because) = case.confidence(report);
+    // A script that knows the other table may use it where it was not followed.
+    let knows = ["val_bytes", "sidecar"].iter().any(|name| case.module.source().contains(name));
     Lead {
         rule: "bpb-sidecar",
-        confidence: confidence.min(Confidence::Medium),
+        confidence: confidence.min(if knows { Confidence::Low } else { Confidence::Medium }),
         message: format!(
             "`{}` divides by the bytes of the pieces of {name}, its case marks among them: the split has 164,594,398 bytes \
              this way instead of 151,078,222, and the score is 8.2 % too low",

@@ -27,7 +27,7 @@ pub const FAMILY: Family = Family {
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let declared = Declared::of(case);
-    let mut leads = BTreeMap::new();
+    let mut leads: BTreeMap<&str, Lead> = BTreeMap::new();
     for (number, event) in case.trace.events.iter().enumerate() {
         let lead = match &event.action {
             Action::Outside { what, name, given } => match what {
@@ -39,12 +39,35 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             Action::Restore { data } => weights(case, number, event, case.taints.flags(*data)),
             _ => None,
         };
-        if let Some(lead) = lead {
-            leads.entry((lead.rule, event.place.line)).or_insert(lead);
+        let Some(lead) = lead else { continue };
+        match leads.get_mut(lead.rule) {
+            // One lead a rule: the first, or the surest, with the places of the others.
+            Some(known) if known.confidence >= lead.confidence => known.join(lead),
+            _ => {
+                let mut lead = lead;
+                if let Some(known) = leads.remove(lead.rule) {
+                    lead.join(known);
+                }
+                leads.insert(lead.rule, lead);
+            }
         }
     }
     leads.into_values().collect()
 }
+
+impl Lead {
+    /// Takes over the places of another lead of the same rule.
+    fn join(&mut self, other: Lead) {
+        for step in other.steps {
+            if self.steps.len() < MAX_PLACES && !self.steps.iter().any(|known| known.line == step.line) {
+                self.steps.push(step);
+            }
+        }
+    }
+}
+
+/// Places that one lead names.
+const MAX_PLACES: usize = 6;
 
 /// A function that fetches something by itself.
 fn network(case: &Case<'_>, number: usize, event: &Event, name: &str, given: &str) -> Option<Lead> {

@@ -42,7 +42,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     let Some((_, first)) = missing.iter().next() else { return Vec::new() };
     let names: Vec<&str> = missing.keys().copied().collect();
     let (confidence, because) = case.confidence(first);
-    let (is, it) = if names.len() == 1 { ("is", "it") } else { ("are", "them") };
+    let (is, it, they) = if names.len() == 1 { ("is", "it", "it") } else { ("are", "them", "they") };
     vec![Lead {
         rule: "size-no-smuggling",
         confidence: confidence.min(Confidence::Medium),
@@ -51,7 +51,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             names.join(", ")
         ),
         because: format!(
-            "{because}; without {it} the script does not run, and what {it} would bring in cannot be seen"
+            "{because}; without {it} the script does not run, and what {they} would bring in cannot be seen"
         ),
         steps: missing.iter().map(|(name, event)| step(event, format!("{name} is imported"))).collect(),
         clears: "ship the module in the folder, or name the package in requirements.txt",

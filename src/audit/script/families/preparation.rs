@@ -55,7 +55,7 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
         let Some((line, documents)) = options.found else { continue };
         return Some(Lead {
             rule: "val-train-disjoint",
-            confidence: Confidence::Medium,
+            confidence: Confidence::Low,
             message: format!(
                 "{} line {line} takes {} documents for validation unless told otherwise, and the challenge's split has {}: the \
                  shards that it makes train on {} documents of the split",

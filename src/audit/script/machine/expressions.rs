@@ -197,6 +197,10 @@ impl<'a> Machine<'a, '_> {
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
         // What is found under a key is no key.
         let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
+        // Losses of tokens of a class are those of other tokens, no gate.
+        let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+        let by_key =
+            if held.has(Flags::LOSS) && !held.any(class) { self.taints.without(by_key, class) } else { by_key };
         let mut taint = self.taints.union(of_holder, by_key);
         if self.holds_target(&index) {
             taint = self.looked_up_by_hash(taint);

@@ -140,7 +140,17 @@ impl<'a> Machine<'a, '_> {
             "where" => {
                 let taint = self.given(arguments);
                 let condition = first.map_or(Flags::default(), |first| self.taints.flags(first.taint));
-                let taint = if condition.has(Flags::BY_TARGET) { self.selecting(taint) } else { taint };
+                // Only what chooses between two losses or probabilities is a gate: a loss or nothing leaves tokens out.
+                let losses = arguments.positional.iter().skip(1);
+                let losses = losses.filter(|value| self.taints.flags(value.taint).has(Flags::LOSS)).count();
+                let constants = arguments.positional.iter().skip(1).filter(|value| value.number().is_some()).count();
+                let leaves_out = losses == 1 && constants == 1;
+                let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+                let taint = match condition.has(Flags::BY_TARGET) {
+                    true if leaves_out => self.taints.without(taint, class),
+                    true => self.selecting(taint),
+                    false => taint,
+                };
                 Value::unknown(self.taints.as_number(taint))
             }
             "tensor" if arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true)) => {

@@ -20,6 +20,9 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn surface(&mut self, name: &str, arguments: &Arguments<'a>) {
         if let Some(what) = outside(name) {
             let given = self.words(arguments);
+            if matches!(what, Outside::Code | Outside::Build) && self.wrote(&given) {
+                return;
+            }
             self.event(Action::Outside { what, name: name.into(), given });
         }
         if let Some(library) = seeds(name) {
@@ -31,6 +34,13 @@ impl<'a> Machine<'a, '_> {
             let data = self.given(arguments);
             self.event(Action::Seed { library: library.into(), value: number, data });
         }
+    }
+
+    /// Whether one of the words is a file that the script wrote: what is in it comes from the script.
+    fn wrote(&self, words: &str) -> bool {
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let written: Vec<String> = self.files.keys().map(|path| name(path)).collect();
+        words.split_whitespace().map(name).any(|word| word.contains('.') && written.contains(&word))
     }
 
     /// Texts among the arguments, lists of them word by word.

@@ -57,6 +57,16 @@ impl<'a> Machine<'a, '_> {
                     part.map(|part| if name == "endswith" { text.ends_with(part) } else { text.starts_with(part) });
                 Value { kind: found.map_or(Kind::Unknown, Kind::Bool), taint: receiver.taint }
             }
+            "replace" if arguments.positional.iter().filter_map(Value::text).count() == 2 => {
+                let mut parts = arguments.positional.iter().filter_map(Value::text);
+                let (from, to) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                let bounded = !from.is_empty() && text.len() < 4096 && to.len() < 256;
+                let replaced = if bounded { text.replace(from, to) } else { format!("{text}{HOLE}") };
+                let given = self.given(arguments);
+                let taint = self.taints.union(given, receiver.taint);
+                let taint = self.named_data(taint, &replaced);
+                Value { kind: Kind::Text(replaced.into()), taint }
+            }
             "format" | "replace" | "join" => {
                 let given = self.given(arguments);
                 let taint = self.taints.union(given, receiver.taint);
