@@ -22,8 +22,15 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     cut(case).into_iter().chain(preparation(case)).collect()
 }
 
-/// A score of a constant number of validation tokens.
+/// Fewer tokens are not the whole split, of whatever tokenizer the challenge has seen.
+const WHOLE: u64 = 40_000_000;
+
+/// A score of a constant number of validation tokens, where no log says that the run scored more.
 fn cut(case: &Case<'_>) -> Option<Lead> {
+    let runs = case.subject.folder.map(|folder| folder.runs.official.as_slice()).unwrap_or_default();
+    if runs.iter().any(|run| run.val_tokens.is_some_and(|tokens| tokens >= WHOLE)) {
+        return None;
+    }
     let (report, text, _) =
         case.headlines().into_iter().find(|(_, _, data)| case.taints.flags(*data).has(Flags::CUT))?;
     let (confidence, because) = case.confidence(report);
