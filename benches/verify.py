@@ -1,4 +1,5 @@
-"""`caddie verify` over every merged folder of a checkout, beside the time that CPython takes merely to parse the scripts.
+"""`caddie verify` and `caddie audit` over every merged folder of a checkout, beside the time that CPython takes merely to
+parse the scripts.
 
     python3 benches/verify.py --caddie target/release/caddie --upstream ../parameter-golf
 
@@ -9,6 +10,7 @@ import argparse
 import datetime
 import os
 import platform
+import statistics
 import sys
 from pathlib import Path
 
@@ -40,15 +42,22 @@ def forget(folder: Path) -> None:
             os.close(handle)
 
 
-def times(command: list, repetitions: int, before=lambda: None) -> tuple:
+def times(command: list, repetitions: int, before=lambda: None, accept=(0, 1)) -> tuple:
     """Wall seconds of whole commands, start-up included, and the largest resident memory in MiB."""
     seconds, resident = [], 0.0
     for _ in range(repetitions):
         before()
-        ran = run(command, dict(os.environ), accept=(0, 1))
+        ran = run(command, dict(os.environ), accept=accept)
         seconds.append(ran.seconds)
         resident = max(resident, ran.peak_rss_mib)
     return Sample(seconds), resident
+
+
+def each(caddie: Path, folders: list, repetitions: int) -> list:
+    """Seconds of an audit of each folder alone, start-up included: the medians, with the folders, slowest first."""
+    audit = [caddie, "audit", "--fail-on", "never"]
+    medians = [(statistics.median(times([*audit, folder], repetitions, accept=(0, 2))[0].values), folder.name) for folder in folders]
+    return sorted(medians, reverse=True)
 
 
 def bench(args: argparse.Namespace) -> str:
@@ -65,6 +74,9 @@ def bench(args: argparse.Namespace) -> str:
     scripts, lines = run(parse, dict(os.environ)).stdout.split()
     python, python_resident = times(parse, args.repetitions)
     cold = times(verify, args.repetitions, lambda: forget(records))[0] if hasattr(os, "posix_fadvise") else None
+    # One folder holds no script: exit code 2.
+    audit, audit_resident = times([args.caddie, "audit", "--fail-on", "never", records], args.repetitions, accept=(0, 2))
+    alone = each(args.caddie, folders, min(args.repetitions, 5))
     busy = neighbours.cores()
     quiet = max(load, busy or 0.0) <= BUSY
     floor = smallest_rss_mib(dict(os.environ))
@@ -82,6 +94,9 @@ def bench(args: argparse.Namespace) -> str:
         "|---|---:|---:|",
         f"| `caddie verify records/` | {warm.text()} | {shown(resident)} |",
         *([f"| the same, files not in memory | {cold.text()} | |"] if cold else []),
+        f"| `caddie audit records/` | {audit.text()} | {shown(audit_resident)} |",
+        f"| `caddie audit` of one folder, median over the folders | {statistics.median(value for value, _ in alone):.4f} | |",
+        f"| the same, slowest folder ({alone[0][1]}) | {alone[0][0]:.4f} | |",
         f"| CPython, `ast.parse` of the scripts alone | {python.text()} | {shown(python_resident)} |",
         "",
         "Median (smallest–largest), start-up included.",

@@ -23,6 +23,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
     ("byte_mixture.bad.counts", "c2-byte-mixture", "bits -= math.log("),
+    ("adapt.bad.watched_epochs", "val-prequant-ttt", "optimizer.step()"),
     ("chosen.bad.minimum", "c2-no-hindsight", "loss_sum +="),
     ("chosen.bad.passes", "c4-no-selection", "loss_sum +="),
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
@@ -230,10 +231,50 @@ fn the_log_shows_which_branches_were_taken() {
     assert_eq!(rules(&script("0"), &dumped), []);
 }
 
+/// A file of known tokens whose name is empty by default: the log prints the name, or what only a run with the file
+/// prints.
+#[test]
+fn the_log_shows_that_a_file_was_given() {
+    let trap = fixtures().into_iter().find(|(name, _)| name == "payload.trap.no_file");
+    let source = String::from_utf8(trap.expect("the fixture").1).expect("text");
+    let replaced = |source: &str, from: &str, to: &str| {
+        assert!(source.contains(from), "{from}");
+        source.replace(from, to)
+    };
+    let leaves = "def shipped_tokens(path):\n    if not path:\n        return None\n";
+    let script = replaced(&source, "def shipped_tokens(path):\n", leaves);
+    let script = replaced(
+        &script,
+        "    return torch.frombuffer(",
+        "    print(f'known tokens read from {path}')\n    return torch.frombuffer(",
+    );
+    let script = replaced(
+        &script,
+        "shipped_tokens(args.known_file) if args.known_file else None",
+        "shipped_tokens(args.known_file)",
+    );
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    let rules = |script: &str, log: &str| {
+        let module = Module::parse(script).expect("a script");
+        let config = Config::new([("seed", "42")]).with_log(Said::new(log.lines()));
+        let subject = Subject { config, ..subject(&rulebook, None) };
+        audit(&module, &subject).leads.into_iter().map(|lead| lead.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(&source, "step:1 train_loss:6.9\n"), [""; 0]);
+    assert_eq!(rules(&source, "known_file:known.xz tokens:12\n"), ["val-no-payload"]);
+    assert_eq!(rules(&script, "step:1 train_loss:6.9\n"), [""; 0]);
+    assert_eq!(rules(&script, "known tokens read from known.xz\n"), ["val-no-payload"]);
+}
+
 /// The running loss of what is trained on validation tokens is no score that was taken before.
 #[test]
 fn a_pass_that_only_trains_is_not_called_a_pass_that_scores() {
-    for (name, rule) in [("adapt.bad.running_loss", "val-prequant-ttt"), ("adapt.bad.two_pass", "c4-single-pass")] {
+    let cases = [
+        ("adapt.bad.running_loss", "val-prequant-ttt"),
+        ("adapt.bad.watched_epochs", "val-prequant-ttt"),
+        ("adapt.bad.two_pass", "c4-single-pass"),
+    ];
+    for (name, rule) in cases {
         let (_, source) = fixtures().into_iter().find(|(found, _)| found == name).expect("the fixture");
         let found = examined(name, &source).findings;
         assert!(found.iter().all(|finding| finding.rule == rule), "{name}: {found:?}");

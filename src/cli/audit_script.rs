@@ -62,7 +62,7 @@ struct Scripts<'a> {
 }
 
 fn of_file(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
-    let folder = path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    let folder = path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new(""));
     let name = path.file_name().unwrap_or_default();
     let script = Script::read(folder, Utf8Path::new(name))?;
     let source = script.text.as_bytes();

@@ -205,6 +205,11 @@ impl Taints {
         &self.sets[id.0 as usize]
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.sets.len()
+    }
+
     /// The flags of an id.
     pub fn flags(&self, id: TaintId) -> Flags {
         self.get(id).flags

@@ -44,6 +44,19 @@ pub enum Kind<'a> {
     Method(Rc<Value<'a>>, &'a str),
 }
 
+/// Bytes of a text that are kept: paths, names and lines of a log are shorter.
+pub const MAX_TEXT: usize = 4096;
+
+impl Kind<'_> {
+    /// A text; what is beyond [`MAX_TEXT`] is not known, so that texts made of themselves do not grow for ever.
+    pub fn text(text: &str) -> Kind<'static> {
+        if text.len() <= MAX_TEXT {
+            return Kind::Text(text.into());
+        }
+        Kind::Text(format!("{}{HOLE}", &text[..text.floor_char_boundary(MAX_TEXT)]).into())
+    }
+}
+
 /// Stands for an unknown part of a text.
 pub const HOLE: char = '\u{fffc}';
 

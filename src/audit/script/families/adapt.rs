@@ -214,9 +214,11 @@ fn trained_before(case: &Case<'_>, number: u32) -> bool {
 }
 
 /// Whether scores are taken in the loops around the update: losses that no gradient is taken of, or that are reported
-/// in bits per byte. The running loss of the training itself is no score.
+/// in bits per byte, of the slices that these loops select. The running loss of the training itself is no score, nor is
+/// an evaluation between two epochs.
 fn scored_in_pass(case: &Case<'_>, update: &Event) -> bool {
-    let Some(outermost) = update.place.loops.first() else { return false };
+    let Action::Update { data: used, .. } = &update.action else { return false };
+    let used = case.taints.get(*used);
     let scores_of = |data: &TaintId| case.taints.get(*data).scores.iter().copied();
     let (mut trained_on, mut reported) = (HashSet::new(), HashSet::new());
     for event in &case.trace.events {
@@ -232,7 +234,11 @@ fn scored_in_pass(case: &Case<'_>, update: &Event) -> bool {
     }
     case.trace.events.iter().zip(0..).any(|(event, number)| {
         let Action::Score { data } = &event.action else { return false };
-        let within = event.place.loops.iter().any(|stamp| stamp.entered == outermost.entered);
+        let scored = case.taints.get(*data);
+        let selects = |entered| used.iteration(entered).is_some() && scored.iteration(entered).is_some();
+        let mut shared = update.place.loops.iter().map(|stamp| stamp.entered);
+        let within =
+            shared.any(|entered| selects(entered) && event.place.loops.iter().any(|stamp| stamp.entered == entered));
         within && (reported.contains(&number) || !scores_of(data).all(|loss| trained_on.contains(&loss)))
     })
 }

@@ -23,7 +23,7 @@ mod warmup;
 use std::collections::BTreeMap;
 
 use super::Subject;
-use super::taint::{Flags, Taints};
+use super::taint::{Flags, Taint, Taints};
 use super::trace::{Action, Event, Frame, Trace};
 use super::value::HOLE;
 use crate::code::python::Module;
@@ -160,19 +160,46 @@ impl Case<'_> {
         for (report, text, data) in self.headlines() {
             let reported = self.taints.get(data);
             let (mut flags, mut updates) = (reported.flags, reported.updates.clone());
+            let mut open = reported.scores.clone();
             for number in &reported.scores {
-                let Some(event) = self.trace.events.get(*number as usize) else { continue };
-                let (Action::Score { data } | Action::Loss { data }) = &event.action else { continue };
-                let of_score = self.taints.get(*data);
+                let Some((_, of_score)) = self.score(*number) else { continue };
                 flags = flags.without(of_score.flags);
                 updates.retain(|update| !of_score.updates.contains(update));
-                let scored = Scored { event, text, flags: of_score.flags, updates: of_score.updates.clone() };
-                scores.entry(*number).or_insert(scored);
+            }
+            while let Some(number) = open.pop() {
+                let Some((event, of_score)) = self.score(number) else { continue };
+                let mut updates = of_score.updates.clone();
+                for kept in of_score.scores.iter().filter(|kept| self.kept_before(**kept, event)) {
+                    // What was kept in an earlier loop was scored there: only what came after it was mixed in here.
+                    let Some((_, of_kept)) = self.score(*kept) else { continue };
+                    updates.retain(|update| !of_kept.updates.contains(update));
+                    if !scores.contains_key(kept) {
+                        open.push(*kept);
+                    }
+                }
+                scores.entry(number).or_insert(Scored { event, text, flags: of_score.flags, updates });
             }
             // What was mixed in after the scores were kept, for all tokens at once.
             whole.push(Scored { event: report, text, flags, updates });
         }
         scores.into_values().chain(whole).collect()
+    }
+
+    /// A score or a loss by its number, and what it was made from.
+    fn score(&self, number: u32) -> Option<(&Event, &Taint)> {
+        let event = self.trace.events.get(number as usize)?;
+        let (Action::Score { data } | Action::Loss { data }) = &event.action else { return None };
+        Some((event, self.taints.get(*data)))
+    }
+
+    /// Whether `kept` is a score that another loop than that of `score` put away.
+    fn kept_before(&self, kept: u32, score: &Event) -> bool {
+        let outermost = |event: &Event| event.place.loops.first().map(|stamp| stamp.entered);
+        self.trace.events.get(kept as usize).is_some_and(|event| {
+            matches!(event.action, Action::Score { .. })
+                && outermost(event).is_some()
+                && outermost(event) != outermost(score)
+        })
     }
 
     /// High, unless something had to be supposed.
@@ -181,6 +208,11 @@ impl Case<'_> {
             (Confidence::Low, "the script was not followed to its end".to_owned())
         } else if event.place.uncertain {
             (Confidence::Medium, "it lies under a condition whose value is not known".to_owned())
+        } else if self.subject.metric.is_some_and(|metric| !reports(self.trace, metric)) {
+            (
+                Confidence::Medium,
+                "the script does not print the metric that the log claims: another one may have".to_owned(),
+            )
         } else if self.subject.config.is_empty() {
             (Confidence::Medium, "no log states the configuration: the script's defaults are supposed".to_owned())
         } else {

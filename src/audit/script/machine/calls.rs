@@ -1,12 +1,15 @@
 //! Calls into the script itself: functions, classes, objects.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Frame};
 use super::super::value::{Kind, ObjectId, Role, Value};
 use super::{Call, MAX_CALLS, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Expr};
+
+/// Arguments from which on no further `*rest` is spread.
+const MAX_ARGUMENTS: usize = 1000;
 
 /// The arguments of a call.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +54,8 @@ impl<'a> Machine<'a, '_> {
         for argument in &call.arguments.args {
             let value = self.value(argument);
             match (argument, &value.kind) {
+                // Each may be as long as all the others; beyond so many nobody tells them apart.
+                (Expr::Starred(_), _) if arguments.positional.len() > MAX_ARGUMENTS => {}
                 (Expr::Starred(_), Kind::Tuple(items)) => arguments.positional.extend(items.iter().cloned()),
                 (Expr::Starred(_), Kind::Object(id)) => {
                     let items = self.heap.get(*id).items.clone();
@@ -65,6 +70,7 @@ impl<'a> Machine<'a, '_> {
             arguments.named.push((name, value));
         }
         self.line = line;
+        self.spend(arguments.positional.len());
         let value = self.apply(function, arguments);
         self.line = line;
         value
@@ -178,7 +184,7 @@ impl<'a> Machine<'a, '_> {
         };
         self.calls.push(Call {
             scope,
-            outer: Vec::new(),
+            outer: FxHashSet::default(),
             returned: None,
             function: std::ptr::null(),
             outermost: false,
@@ -208,7 +214,7 @@ impl<'a> Machine<'a, '_> {
         let scope = self.parameters(&definition.parameters, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
-        self.calls.push(Call { scope, outer: Vec::new(), returned: None, function: pointer, outermost });
+        self.calls.push(Call { scope, outer: FxHashSet::default(), returned: None, function: pointer, outermost });
         self.block(&definition.body);
         let returned = self.calls.pop().and_then(|call| call.returned);
         self.path.pop();

@@ -8,6 +8,9 @@ use super::Machine;
 use super::calls::{Arguments, PARAMETERS, POSITIONS};
 use crate::code::python::ast::{self, Expr};
 
+/// Bytes of the full name of something in a library.
+const MAX_NAME: usize = 256;
+
 impl<'a> Machine<'a, '_> {
     pub(super) fn instantiate(&mut self, class: ClassId, arguments: Arguments<'a>) -> Value<'a> {
         let optimizer = self.has_base(class, "Optimizer");
@@ -135,6 +138,10 @@ impl<'a> Machine<'a, '_> {
 
     /// `torch.nn` of `torch` and `nn`.
     fn within_library(&mut self, full: &Rc<str>, name: &'a str) -> Rc<str> {
+        // Nothing in a library lies deeper; attributes of attributes would grow for ever.
+        if full.len() > MAX_NAME {
+            return full.clone();
+        }
         let known = self.libraries.entry((full.clone(), name));
         known.or_insert_with(|| format!("{full}.{name}").into()).clone()
     }

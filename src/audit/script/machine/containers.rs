@@ -9,6 +9,7 @@ use super::calls::Arguments;
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn dict_view(&mut self, id: ObjectId, receiver: &Value<'a>, name: &str) -> Value<'a> {
+        self.keep(self.heap.get(id).attributes.len());
         let object = self.heap.get(id);
         let known: Vec<(Rc<str>, Value<'a>)> =
             object.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -144,6 +145,7 @@ impl<'a> Machine<'a, '_> {
         let Some(value) = arguments.positional.first() else { return self.list_from(Vec::new(), true) };
         match &value.kind {
             Kind::Object(id) if matches!(self.heap.get(*id).role, Role::List) => {
+                self.keep(self.heap.get(*id).items.as_ref().map_or(0, Vec::len));
                 let mut object = self.heap.get(*id).clone();
                 if matches!(how, "sorted" | "reversed" | "set") {
                     object.element = object.element.or_else(|| object.items.as_ref()?.last().cloned());

@@ -2,7 +2,7 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
-use super::super::value::{HOLE, Kind, Object, Role, Value};
+use super::super::value::{HOLE, Kind, MAX_TEXT, Object, Role, Value};
 use super::{MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Expr, Operator};
 
@@ -20,7 +20,7 @@ impl<'a> Machine<'a, '_> {
 
     fn evaluate(&mut self, expr: &'a Expr) -> Value<'a> {
         match expr {
-            Expr::StringLiteral(literal) => Value::of(Kind::Text(literal.value.to_str().into())),
+            Expr::StringLiteral(literal) => Value::of(Kind::text(literal.value.to_str())),
             Expr::NumberLiteral(literal) => Value::of(match &literal.value {
                 ast::Number::Int(int) => int.as_i64().map_or(Kind::Unknown, Kind::Int),
                 ast::Number::Float(float) => Kind::Float(*float),
@@ -172,7 +172,7 @@ impl<'a> Machine<'a, '_> {
                         let of_value = self.taint(&value);
                         taint = self.taints.union(taint, of_value);
                         match &value.kind {
-                            Kind::Text(text) => known.push_str(text),
+                            Kind::Text(text) if known.len() <= MAX_TEXT => known.push_str(text),
                             Kind::Int(int) => known.push_str(&int.to_string()),
                             _ => known.push(HOLE),
                         }
@@ -180,7 +180,7 @@ impl<'a> Machine<'a, '_> {
                 }
             }
         }
-        Value { kind: Kind::Text(known.into()), taint }
+        Value { kind: Kind::text(&known), taint }
     }
 
     fn subscript(&mut self, subscript: &'a ast::ExprSubscript) -> Value<'a> {
@@ -197,6 +197,10 @@ impl<'a> Machine<'a, '_> {
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
         // What is found under a key is no key.
         let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
+        // Losses of tokens of a class are those of other tokens, no gate.
+        let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+        let by_key =
+            if held.has(Flags::LOSS) && !held.any(class) { self.taints.without(by_key, class) } else { by_key };
         let mut taint = self.taints.union(of_holder, by_key);
         if self.holds_target(&index) {
             taint = self.looked_up_by_hash(taint);

@@ -46,7 +46,7 @@ impl<'a> Machine<'a, '_> {
         });
         let text = parts.collect::<Vec<_>>().join("/");
         let taint = self.named_data(taint, &text);
-        Value { kind: Kind::Text(text.into()), taint }
+        Value { kind: Kind::text(&text), taint }
     }
 
     pub(super) fn globbed(&mut self, arguments: &Arguments<'a>) -> Value<'a> {

@@ -140,7 +140,17 @@ impl<'a> Machine<'a, '_> {
             "where" => {
                 let taint = self.given(arguments);
                 let condition = first.map_or(Flags::default(), |first| self.taints.flags(first.taint));
-                let taint = if condition.has(Flags::BY_TARGET) { self.selecting(taint) } else { taint };
+                // Only what chooses between two losses or probabilities is a gate: a loss or nothing leaves tokens out.
+                let losses = arguments.positional.iter().skip(1);
+                let losses = losses.filter(|value| self.taints.flags(value.taint).has(Flags::LOSS)).count();
+                let constants = arguments.positional.iter().skip(1).filter(|value| value.number().is_some()).count();
+                let leaves_out = losses == 1 && constants == 1;
+                let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+                let taint = match condition.has(Flags::BY_TARGET) {
+                    true if leaves_out => self.taints.without(taint, class),
+                    true => self.selecting(taint),
+                    false => taint,
+                };
                 Value::unknown(self.taints.as_number(taint))
             }
             "tensor" if arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true)) => {
@@ -201,11 +211,10 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn environment(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let name = arguments.positional.first().and_then(Value::text).unwrap_or_default().to_owned();
         let default = arguments.positional.get(1).cloned();
-        let stated = self.config.text(&name).map(|text| Kind::Text(text.into()));
+        let stated = self.config.text(&name).map(Kind::text);
         // A name that is empty by default is what the log prints for it.
         let empty = default.as_ref().and_then(Value::text).is_some_and(str::is_empty);
-        let printed =
-            self.config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(|text| Kind::Text(text.into()));
+        let printed = self.config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(Kind::text);
         let stated = stated.or(printed);
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
         let kind = match self.config.text(&name) {
@@ -262,6 +271,11 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn clone_object(&mut self, id: ObjectId, depth: usize) -> ObjectId {
+        if !self.step() {
+            return id;
+        }
+        let object = self.heap.get(id);
+        self.keep(object.attributes.len() + object.items.as_ref().map_or(0, Vec::len));
         let mut object = self.heap.get(id).clone();
         if depth < 4 {
             for value in

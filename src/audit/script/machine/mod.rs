@@ -33,6 +33,12 @@ use crate::code::python::{Module, ast};
 
 /// Statements and expressions that are followed at most.
 const MAX_STEPS: usize = 600_000;
+/// Names or members that count as one step when they are copied or looked through.
+const MEMBERS_A_STEP: usize = 16;
+/// Switches that are doubted at most.
+const MAX_DOUBTED: usize = 500;
+/// Sets of origins that are told apart at most.
+const MAX_SETS: usize = 100_000;
 /// Depth of expressions and of calls together.
 const MAX_DEPTH: usize = 150;
 /// Calls within calls.
@@ -65,7 +71,7 @@ enum Flow {
 struct Call<'a> {
     scope: Scope<'a>,
     /// Names that `global` or `nonlocal` gave away.
-    outer: Vec<&'a str>,
+    outer: FxHashSet<&'a str>,
     returned: Option<Value<'a>>,
     function: *const ast::StmtFunctionDef,
     /// Whether it sees the names of the script alone beside its own: a function that lies in no other.
@@ -187,7 +193,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             classes: Vec::new(),
             calls: vec![Call {
                 scope,
-                outer: Vec::new(),
+                outer: FxHashSet::default(),
                 returned: None,
                 function: std::ptr::null(),
                 outermost: false,
@@ -226,7 +232,7 @@ impl<'a, 'c> Machine<'a, 'c> {
     fn doubts(&mut self, name: &str) -> bool {
         let doubted = match self.doubts {
             Doubts::None => false,
-            Doubts::All => true,
+            Doubts::All => self.doubted.len() < MAX_DOUBTED,
             Doubts::Some(names) => names.iter().any(|known| known == name),
         };
         if doubted && !self.doubted.iter().any(|known| known == name) {
@@ -237,7 +243,17 @@ impl<'a, 'c> Machine<'a, 'c> {
 
     /// Whether a bound was reached: nothing is followed from here on.
     fn exhausted(&self) -> bool {
-        self.steps >= MAX_STEPS || self.heap.len() >= MAX_OBJECTS
+        self.steps >= MAX_STEPS || self.heap.len() >= MAX_OBJECTS || self.taints.count() >= MAX_SETS
+    }
+
+    /// Counts what is copied or looked through at once, so that much of it is not done often.
+    fn spend(&mut self, members: usize) {
+        self.steps = self.steps.saturating_add(members / MEMBERS_A_STEP);
+    }
+
+    /// Counts members that are made and kept.
+    fn keep(&mut self, members: usize) {
+        self.steps = self.steps.saturating_add(members);
     }
 
     /// Counts one step; false when it is one too many.
@@ -252,7 +268,7 @@ impl<'a, 'c> Machine<'a, 'c> {
         if self.calls.is_empty() {
             self.calls.push(Call {
                 scope: FxHashMap::default(),
-                outer: Vec::new(),
+                outer: FxHashSet::default(),
                 returned: None,
                 function: std::ptr::null(),
                 outermost: false,
@@ -264,7 +280,7 @@ impl<'a, 'c> Machine<'a, 'c> {
 
     fn bind(&mut self, name: &'a str, value: Value<'a>) {
         let call = self.call_mut();
-        if call.outer.contains(&name) {
+        if call.outer.contains(name) {
             let depth = self.calls.len() - 1;
             let holder = self.calls[..depth].iter_mut().rev().find(|call| call.scope.contains_key(name));
             match holder {

@@ -325,15 +325,11 @@ const INTERVAL: f64 = 60.0;
 /// Constants and texts.
 fn folded<'a>(op: Operator, left: &Kind<'a>, right: &Kind<'a>) -> Option<Kind<'a>> {
     Some(match (op, left, right) {
-        (Operator::Add, Kind::Text(left), Kind::Text(right)) if left.len() + right.len() < 4096 => {
-            Kind::Text(format!("{left}{right}").into())
-        }
-        (Operator::Add, Kind::Text(left), _) if left.len() < 4096 => Kind::Text(format!("{left}{HOLE}").into()),
+        (Operator::Add, Kind::Text(left), Kind::Text(right)) => Kind::text(&format!("{left}{right}")),
+        (Operator::Add, Kind::Text(left), _) => Kind::text(&format!("{left}{HOLE}")),
         // `Path("data") / "fineweb_val_*.bin"`
-        (Operator::Div, Kind::Text(left), Kind::Text(right)) if left.len() + right.len() < 4096 => {
-            Kind::Text(format!("{left}/{right}").into())
-        }
-        (Operator::Div, _, Kind::Text(right)) => Kind::Text(format!("{HOLE}/{right}").into()),
+        (Operator::Div, Kind::Text(left), Kind::Text(right)) => Kind::text(&format!("{left}/{right}")),
+        (Operator::Div, _, Kind::Text(right)) => Kind::text(&format!("{HOLE}/{right}")),
         (op, Kind::Int(left), Kind::Int(right)) => Kind::Int(match op {
             Operator::Add => left.checked_add(*right)?,
             Operator::Sub => left.checked_sub(*right)?,

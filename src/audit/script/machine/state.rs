@@ -18,6 +18,7 @@ impl<'a> Machine<'a, '_> {
                 self.taints.all([value.taint, content, updates, element])
             }
             Kind::Tuple(items) => {
+                self.spend(items.len());
                 let inner = self.together(items.iter());
                 self.taints.union(value.taint, inner)
             }

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
@@ -169,7 +169,7 @@ impl<'a> Machine<'a, '_> {
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
         let call = super::Call {
             scope: FxHashMap::default(),
-            outer: Vec::new(),
+            outer: FxHashSet::default(),
             returned: None,
             function: std::ptr::null(),
             outermost: false,
@@ -253,6 +253,7 @@ impl<'a> Machine<'a, '_> {
             _ => {}
         }
         let before = std::mem::take(&mut self.call_mut().scope);
+        self.spend(before.len() * arms.len());
         let mut before = Some(before);
         let (mut after, mut left) = (None, None);
         let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);

@@ -1,7 +1,5 @@
 //! Methods of texts.
 
-use std::rc::Rc;
-
 use super::super::value::{HOLE, Kind, Role, Value};
 use super::Machine;
 use super::calls::Arguments;
@@ -17,8 +15,7 @@ impl<'a> Machine<'a, '_> {
         match name {
             "glob" | "rglob" => {
                 let pattern = arguments.positional.first().and_then(Value::text).unwrap_or("*");
-                let path: Rc<str> = format!("{text}/{pattern}").into();
-                let path = Value { kind: Kind::Text(path), taint: receiver.taint };
+                let path = Value { kind: Kind::text(&format!("{text}/{pattern}")), taint: receiver.taint };
                 let taint = self.at_path(&path);
                 self.list_of(Value { kind: path.kind, taint })
             }
@@ -36,8 +33,8 @@ impl<'a> Machine<'a, '_> {
                     std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
                 self.library("open", &Arguments { positional, named: Vec::new() })
             }
-            "lower" => Value { kind: Kind::Text(text.to_lowercase().into()), taint: receiver.taint },
-            "upper" => Value { kind: Kind::Text(text.to_uppercase().into()), taint: receiver.taint },
+            "lower" => Value { kind: Kind::text(&text.to_lowercase()), taint: receiver.taint },
+            "upper" => Value { kind: Kind::text(&text.to_uppercase()), taint: receiver.taint },
             "strip" => Value { kind: Kind::Text(text.trim().into()), taint: receiver.taint },
             "resolve" | "expanduser" | "absolute" | "rstrip" | "lstrip" => receiver.clone(),
             "split" if !text.contains(HOLE) => {
@@ -73,7 +70,7 @@ impl<'a> Machine<'a, '_> {
             "format" | "replace" | "join" => {
                 let given = self.given(arguments);
                 let taint = self.taints.union(given, receiver.taint);
-                Value { kind: Kind::Text(format!("{text}{HOLE}").into()), taint }
+                Value { kind: Kind::text(&format!("{text}{HOLE}")), taint }
             }
             _ => {
                 let given = self.given(arguments);

@@ -104,15 +104,18 @@ impl<'a> Machine<'a, '_> {
         if which_process(test) {
             return None;
         }
+        let body_last = body.last();
         let body = body.iter().flat_map(|stmt| match stmt {
             Stmt::If(inner) if which_process(&*inner.test) => inner.body.as_slice(),
             _ => std::slice::from_ref(stmt),
         });
         let lines = body.filter_map(|stmt| Some((module.line(stmt), printed(stmt)?)));
         let lines: Vec<(u64, String)> = lines.collect();
-        if lines.is_empty() {
+        let leaves = matches!(body_last, Some(Stmt::Return(_))) && self.calls.last().is_some_and(|call| call.outermost);
+        if lines.is_empty() && !leaves {
             return None;
         }
+        let at = module.line(test);
         let marks = self.marks.get_or_insert_with(|| {
             let mut printed = Printed { module, function: 0, found: Vec::new() };
             module.body().iter().for_each(|stmt| printed.visit_stmt(stmt));
@@ -121,6 +124,12 @@ impl<'a> Machine<'a, '_> {
             }
             printed.found
         });
+        if lines.is_empty() {
+            // A function that printed a line of the log did not leave before it.
+            let after = |mark: &&Mark| mark.said && mark.function != 0 && mark.function < at && at < mark.line;
+            let alone = |text: &str| marks.iter().filter(|mark| mark.text.contains(text)).count() == 1;
+            return marks.iter().filter(after).any(|mark| alone(&mark.text)).then_some(false);
+        }
         let own = |mark: &&Mark| lines.iter().any(|(line, text)| mark.line == *line && mark.text == *text);
         if marks.iter().filter(own).any(|mark| mark.said) {
             // The same words may come from elsewhere.
