@@ -5,6 +5,7 @@ use super::declared::Declared;
 use super::{Case, Family, Lead, Step, metric_of, step};
 use crate::code::python::ast::visitor::{Visitor, walk_expr};
 use crate::code::python::{Module, ast};
+use crate::folder::{Folder, RunLog, files};
 use crate::report::Confidence;
 
 /// Metadata of the family.
@@ -22,8 +23,15 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     cut(case).into_iter().chain(preparation(case)).collect()
 }
 
-/// A score of a constant number of validation tokens.
+/// Fewer tokens are not the whole split, of whatever tokenizer the challenge has seen.
+const WHOLE: u64 = 40_000_000;
+
+/// A score of a constant number of validation tokens, where no log says that the run scored more.
 fn cut(case: &Case<'_>) -> Option<Lead> {
+    let scored_all = |folder: &Folder| folder.runs.official.iter().take(1).any(|run| counts_whole(folder, run));
+    if case.subject.folder.is_some_and(scored_all) {
+        return None;
+    }
     let (report, text, _) =
         case.headlines().into_iter().find(|(_, _, data)| case.taints.flags(*data).has(Flags::CUT))?;
     let (confidence, because) = case.confidence(report);
@@ -35,6 +43,16 @@ fn cut(case: &Case<'_>) -> Option<Lead> {
         steps: vec![step(report, "the score is reported")],
         clears: "score every token of fineweb_val_*.bin",
     })
+}
+
+/// Whether a run's log says that so many validation tokens were scored as the whole split has.
+fn counts_whole(folder: &Folder, run: &RunLog) -> bool {
+    let log = files::read_text(&folder.path.join(&run.log)).unwrap_or_default();
+    let counts = log.match_indices("val_tokens:").filter_map(|(at, found)| {
+        let rest = log.get(at + found.len()..)?.trim_start();
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+    });
+    counts.chain(run.val_tokens).any(|tokens| tokens >= WHOLE)
 }
 
 /// A script of the folder that prepares shards with another split than the challenge's.
