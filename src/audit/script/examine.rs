@@ -151,6 +151,7 @@ fn finding(path: &Utf8Path, wrapped: bool, source: &str, lead: &Lead, rulebook: 
         Confidence::Medium => finding.severity.min(Severity::Warning),
         Confidence::Low => Severity::Unknown,
     };
+    let severity = lead.at_most.map_or(severity, |most| severity.min(most));
     let finding = finding.severity(severity).confidence(lead.confidence).clear(lead.clears);
     lead.steps.iter().fold(finding, |finding, step| {
         let text = format!("{}: {}", step.what, line_of(source, step.line));

@@ -191,6 +191,7 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
         because,
         steps: vec![step(pair.update, learns), step(pair.score, "the loss that is reported is taken")],
         clears: "take the loss of a slice before any update that uses it, and report that loss",
+        at_most: None,
     }
 }
 

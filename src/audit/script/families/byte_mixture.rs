@@ -45,5 +45,6 @@ fn lead(event: &Event, text: &str, (confidence, because): (Confidence, String)) 
         because,
         steps: vec![step(event, "the mixture is reported")],
         clears: "mix distributions over the whole vocabulary before the token is looked at",
+        at_most: None,
     }
 }

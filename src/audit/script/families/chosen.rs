@@ -31,6 +31,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             because,
             steps: vec![step(score.event, "the chosen loss is added to the score")],
             clears: "mix the distributions before looking at the token, with weights that do not depend on its loss",
+            at_most: None,
         });
     }
     leads.into_values().collect()

@@ -36,6 +36,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
                 .to_owned(),
         steps: vec![Step { line, what: "the token before is mixed in".to_owned(), path: Vec::new() }],
         clears: "multiply the gate with `input_ids[:, 1:] != BOS_ID`",
+        at_most: None,
     }]
 }
 

@@ -45,6 +45,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         because: format!("{because}; how long it takes is not known"),
         steps: vec![model_run(event), step(stop, "the training loop stops by this limit")],
         clears: "stop training early by the time that calibration takes, or calibrate on text the model generates",
+        at_most: None,
     }]
 }
 

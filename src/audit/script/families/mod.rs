@@ -27,7 +27,7 @@ use super::taint::{Flags, Taint, Taints};
 use super::trace::{Action, Event, Frame, Trace};
 use super::value::HOLE;
 use crate::code::python::Module;
-use crate::report::Confidence;
+use crate::report::{Confidence, Severity};
 
 /// What a family is given.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +94,8 @@ pub struct Lead {
     pub steps: Vec<Step>,
     /// What would clear it.
     pub clears: &'static str,
+    /// The severity that the case deserves at most, where it is milder than the rule.
+    pub at_most: Option<Severity>,
 }
 
 /// A score that is reported, with what reached it.

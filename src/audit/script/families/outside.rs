@@ -84,6 +84,7 @@ fn network(case: &Case<'_>, number: usize, event: &Event, name: &str, given: &st
                 because: format!("{because}; what it is used for is not known"),
                 steps: vec![step(event, "something trained before is loaded")],
                 clears: "begin from weights that the run itself initialises",
+                at_most: None,
             })
         }
         // A kernel that a package fetches when it is imported: asked, not answered.
@@ -94,6 +95,7 @@ fn network(case: &Case<'_>, number: usize, event: &Event, name: &str, given: &st
             because: "nobody ruled on kernels that are fetched at import (#466)".to_owned(),
             steps: vec![step(event, "the kernel is fetched")],
             clears: "install the kernel beforehand and say so in README.md",
+            at_most: None,
         }),
         _ => None,
     }
@@ -108,6 +110,7 @@ fn fetched_late(case: &Case<'_>, event: &Event, what: &str) -> Lead {
         because,
         steps: vec![step(event, "the network is called during evaluation")],
         clears: "fetch everything before the run starts, and evaluate from the artifact alone",
+        at_most: None,
     }
 }
 
@@ -132,6 +135,7 @@ fn process(case: &Case<'_>, number: usize, event: &Event, given: &str, declared:
             because,
             steps: vec![step(event, fetches)],
             clears: "name it in README.md and requirements.txt as a step of the setup, and leave it out of the script",
+            at_most: None,
         });
     }
     if HARMLESS.contains(&program) || COMPRESSORS.contains(&program) || program.contains(HOLE) || program.len() < 2 {
@@ -148,6 +152,7 @@ fn process(case: &Case<'_>, number: usize, event: &Event, given: &str, declared:
         because,
         steps: vec![step(event, format!("`{}` is run", shown(given)))],
         clears: "name the program in README.md as a prerequisite",
+        at_most: None,
     })
 }
 
@@ -189,6 +194,7 @@ fn native(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> O
         because,
         steps: vec![step(event, "native code is loaded")],
         clears: "ship the source of the native code, or build it from text in the script, and count it",
+        at_most: None,
     })
 }
 
@@ -229,6 +235,7 @@ fn code(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> Opt
         because,
         steps: vec![step(event, format!("{name} is run"))],
         clears: "put the code into train_gpt.py",
+        at_most: None,
     })
 }
 
@@ -245,6 +252,7 @@ fn weights(case: &Case<'_>, number: usize, event: &Event, flags: Flags) -> Optio
         because,
         steps: vec![step(event, "weights from before the run are taken up")],
         clears: "begin from weights that the run itself initialises, or say in README.md what the file holds",
+        at_most: None,
     })
 }
 

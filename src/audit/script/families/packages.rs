@@ -55,6 +55,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         ),
         steps: missing.iter().map(|(name, event)| step(event, format!("{name} is imported"))).collect(),
         clears: "ship the module in the folder, or name the package in requirements.txt",
+        at_most: None,
     }]
 }
 

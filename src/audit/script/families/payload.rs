@@ -36,6 +36,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
                 "the loss that is changed where the file holds the token is added to the score",
             )],
             clears: "score every token with the model's probability",
+            at_most: None,
         });
     }
     let events = &case.trace.events;
@@ -51,6 +52,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
                 because: "whether the file belongs to the artifact is not known".to_owned(),
                 steps: vec![step(event, "it is written")],
                 clears: "write nothing that is made of validation tokens, or delete it before the artifact is packed",
+                at_most: None,
             });
         }
     }

@@ -6,7 +6,7 @@ use super::{Case, Family, Lead, Step, metric_of, step};
 use crate::code::python::ast::visitor::{Visitor, walk_expr};
 use crate::code::python::{Module, ast};
 use crate::folder::{Folder, RunLog, files};
-use crate::report::Confidence;
+use crate::report::{Confidence, Severity};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
@@ -42,6 +42,7 @@ fn cut(case: &Case<'_>) -> Option<Lead> {
         because,
         steps: vec![step(report, "the score is reported")],
         clears: "score every token of fineweb_val_*.bin",
+        at_most: None,
     })
 }
 
@@ -85,6 +86,7 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
             because: "whether these runs used such shards cannot be seen; #2127 found several that did".to_owned(),
             steps: Vec::<Step>::new(),
             clears: "prepare with --val-docs 50000, say so in README.md, and show that the first training shard begins after the split",
+            at_most: Some(Severity::Info),
         });
     }
     None

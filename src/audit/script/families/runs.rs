@@ -9,7 +9,7 @@ use crate::code::python::ast::visitor::{
 };
 use crate::code::python::{Module, ast};
 use crate::folder::files;
-use crate::report::Confidence;
+use crate::report::{Confidence, Severity};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
@@ -32,7 +32,8 @@ fn newer_syntax(case: &Case<'_>) -> Option<Lead> {
     let steps: Vec<Step> = case.module.newer().iter().take(4).map(|newer| at(newer.line, &newer.reason)).collect();
     Some(Lead {
         rule: "pkg-script-runs",
-        confidence: Confidence::Medium,
+        // Several merged scripts are of this kind: the maintainers' Python reads them.
+        confidence: Confidence::Low,
         message: format!(
             "only Python 3.{} and newer read the script: {} places hold syntax that 3.10 does not know",
             newest.minor,
@@ -41,6 +42,7 @@ fn newer_syntax(case: &Case<'_>) -> Option<Lead> {
         because: "no log and no README says that it was run with such a Python".to_owned(),
         steps,
         clears: "write it so that Python 3.10 reads it, or name the version in README.md",
+        at_most: Some(Severity::Info),
     })
 }
 
@@ -86,6 +88,7 @@ fn unbound(case: &Case<'_>) -> Option<Lead> {
         because: format!("the line was reached when the script was followed, {uncertain}"),
         steps: used.found.iter().map(|(name, line)| at(*line, &format!("{name} is used"))).collect(),
         clears: "bind the name, or leave out what uses it",
+        at_most: None,
     })
 }
 

@@ -54,6 +54,7 @@ fn searched(case: &Case<'_>) -> Option<Lead> {
         because: format!("{because}; what is done with the losses was not followed"),
         steps: vec![step(event, "a seed is tried")],
         clears: "report every seed that was run, in README.md and submission.json",
+        at_most: None,
     })
 }
 
@@ -80,5 +81,6 @@ fn ignored(case: &Case<'_>) -> Option<Lead> {
         because,
         steps: vec![step(event, "the seed is a constant")],
         clears: "give torch.manual_seed the seed that the log states",
+        at_most: None,
     })
 }

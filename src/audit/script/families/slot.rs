@@ -94,5 +94,6 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>, kept: bool) -> Option<Lead> {
         because,
         steps: vec![step(pair.update, "the tensor is fitted"), step(pair.score, scored)],
         clears: "fit it to positions whose loss is already fixed, and ask the maintainers: no such record was merged",
+        at_most: None,
     })
 }

@@ -35,6 +35,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             because,
             steps: vec![step(score.event, "the loss made under that condition is added to the score")],
             clears: "take the class of the token before, or of every token of the vocabulary, and normalise",
+            at_most: None,
         });
     }
     leads.into_values().collect()

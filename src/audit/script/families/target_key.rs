@@ -36,6 +36,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
                 looked_up.into_iter().chain([kept]).collect()
             },
             clears: "look up every token of the vocabulary under the context and normalise before the token is read",
+            at_most: None,
         });
     }
     leads.into_values().collect()

@@ -46,5 +46,6 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             step(hook, "the function that collects is registered"),
         ],
         clears: "calibrate on training tokens within the training time, or on text that the model generates",
+        at_most: None,
     }]
 }

@@ -50,5 +50,6 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         because,
         steps: vec![step(event, "a step before the clocked loop"), step(training, "the clocked training")],
         clears: "put back weights and optimiser state after the warm-up, or start the clock before it",
+        at_most: None,
     }]
 }
