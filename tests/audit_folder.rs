@@ -92,7 +92,7 @@ fn a_preparation_that_leaves_out_too_few_documents_is_told_of() {
     let found = audited(&[("train_gpt.py", &plain()), ("prepare.py", prepare), ("README.md", "Run prepare.py first.")]);
     assert_eq!(rules(&found), ["val-train-disjoint"], "{}", told(&found));
     assert!(found.findings[0].message.contains("prepare.py line 3"), "{}", told(&found));
-    assert_eq!(found.findings[0].severity, Severity::Unknown);
+    assert_eq!(found.findings[0].severity, Severity::Info);
     // With the right number on the command line, or as the default, there is nothing to say.
     let command = "python prepare.py --val-docs 50000";
     let given = audited(&[("train_gpt.py", &plain()), ("prepare.py", prepare), ("README.md", command)]);
@@ -108,7 +108,7 @@ fn newer_syntax_is_fine_once_the_version_is_named() {
     let silent = audited(&[("train_gpt.py", &script), ("README.md", "Run it.")]);
     assert_eq!(rules(&silent), ["pkg-script-runs"], "{}", told(&silent));
     assert!(silent.findings[0].message.contains("Python 3.12"), "{}", told(&silent));
-    assert_eq!(silent.findings[0].severity, Severity::Warning);
+    assert_eq!(silent.findings[0].severity, Severity::Info);
     let named = audited(&[("train_gpt.py", &script), ("README.md", "Run it with Python 3.12.")]);
     assert!(named.findings.is_empty(), "{}", told(&named));
 }
