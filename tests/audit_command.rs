@@ -58,7 +58,7 @@ fn the_configuration_of_the_run_decides_and_not_the_scripts_default() {
     log("False");
     let (code, out) = audit(&[path]);
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("nothing found") && out.contains("is not thereby legal"), "{out}");
+    assert!(out.contains("nothing found") && out.contains("not thereby legal"), "{out}");
 }
 
 #[test]
@@ -70,4 +70,15 @@ fn what_cannot_be_followed_says_where() {
     assert_eq!(code, Some(1), "{out}");
     assert!(out.contains("error[pkg-script-runs]") && out.contains("line 2: not valid Python"), "{out}");
     assert!(out.contains("nothing could be judged"), "{out}");
+}
+
+/// The reference of the audit names every family with its sentence and its rules.
+#[test]
+fn the_reference_lists_every_family() {
+    let page = include_str!("../docs/audit.md");
+    for family in caddie::audit::script::FAMILIES {
+        let rules: Vec<String> = family.rules.iter().map(|rule| format!("`{rule}`")).collect();
+        let row = format!("| `{}` | {} | {} |", family.name, family.about, rules.join(", "));
+        assert!(page.contains(&row), "docs/audit.md lacks\n{row}");
+    }
 }

@@ -152,6 +152,6 @@ fn footer(text: &mut String, examined: &Examined) -> std::fmt::Result {
     if examined.scores == 0 {
         writeln!(text, "no reported score was recognised, so nothing could be judged")
     } else {
-        writeln!(text, "a script in which nothing was found is not thereby legal: other rules are not looked for yet")
+        writeln!(text, "what is not found is not thereby legal; docs/audit.md says what is not seen")
     }
 }

@@ -12,7 +12,7 @@ use crate::report::Confidence;
 pub const FAMILY: Family = Family {
     name: "packages",
     about: "Every module that the run imports comes with Python, the challenge, the folder or a declared package.",
-    rules: &["size-no-smuggling", "pkg-script-runs"],
+    rules: &["size-no-smuggling"],
     run,
 };
 
