@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::group::{Group, groups};
 use super::pen::Pen;
 use super::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
-use super::{Finding, FolderReport, Look, Report, RunFacts, Severity, facts, one_line, place};
+use super::{Confidence, Finding, FolderReport, Look, Report, RunFacts, Severity, facts, one_line, place};
 
 /// Findings that are shown in short before the runs.
 const WORST: usize = 3;
@@ -177,7 +177,11 @@ impl Page<'_> {
         let code = head.code.map_or_else(String::new, |code| format!(" {}", code.name()));
         let times = group.times();
         let rule = one_line(&head.rule);
-        let _ = writeln!(text, "{}[{rule}]{code}{times}", self.pen.severity(head.severity));
+        let sure = match head.confidence {
+            Confidence::High => String::new(),
+            confidence => format!(" ({} confidence)", confidence.name()),
+        };
+        let _ = writeln!(text, "{}[{rule}]{code}{times}{sure}", self.pen.severity(head.severity));
         for finding in group.findings.iter().take(LIKE) {
             text.push_str(&wrapped("  ", &printable(&finding.message), 2, self.look.width));
             for place in finding.evidence.iter().take(PLACES) {
