@@ -19,7 +19,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let file = "train_gpt.py";
     let examined = examine(Utf8Path::new(file), &unwrap(bytes, file, &Alone { file, source: bytes }), None, rulebook());
     assert!(examined.findings.len() == examined.paths.len());
-    assert!(examined.complete || examined.findings.iter().all(|finding| finding.confidence.name() == "low"));
     let text = String::from_utf8_lossy(bytes);
     let stated: Vec<(&str, &str)> =
         text.lines().filter_map(|line| line.strip_prefix("# ")?.split_once('=')).take(16).collect();

@@ -66,6 +66,12 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
         families::reports(&followed.trace, metric).then_some(followed)
     };
     let Some(mut found) = with(Doubts::All) else { return plain };
+    // `TTT_ENABLED` is likely to be what `legal_ttt_exact` hangs on: one look may spare most of the search.
+    let alike: Vec<String> = found.doubted.iter().filter(|switch| shares_a_word(switch, metric)).cloned().collect();
+    if !alike.is_empty() && alike.len() * 2 < found.doubted.len() {
+        let fewer = with(Doubts::Some(alike)).filter(|fewer| fewer.doubted.len() < found.doubted.len());
+        found = fewer.unwrap_or(found);
+    }
     while found.doubted.len() > 1 {
         let (left, right) = found.doubted.split_at(found.doubted.len() / 2);
         let fewer = with(Doubts::Some(left.to_vec())).or_else(|| with(Doubts::Some(right.to_vec())));
@@ -76,6 +82,15 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
         }
     }
     found
+}
+
+/// Whether a switch is named after the metric.
+fn shares_a_word(switch: &str, metric: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase).filter(|w| w.len() > 2).collect()
+    };
+    let metric = words(metric);
+    words(switch).iter().any(|word| metric.contains(word))
 }
 
 /// Follows `module` and lets every family judge what it would do.
