@@ -101,7 +101,7 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
     let script = launcher::train_gpt_py(&recipe.toml);
     let mut facts = Facts::of_runs(runs, meta, options.limits.clone(), &script)?;
     let models: Vec<Utf8PathBuf> = runs.iter().map(|run| run.model.clone()).collect();
-    facts.payload = Payload::read(&models, options.tokenizer.as_deref().filter(|place| place.is_dir()));
+    facts.payload = Payload::read(&models, &data_folders(options, &facts));
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
     let mtime = tarball::source_date_epoch()?;
 
@@ -122,6 +122,13 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
     folder_staging.commit()?;
     request_staging.commit()?;
     Ok(Rendered { folder, pull_request, artifact, facts })
+}
+
+/// Where the runs' validation shards may lie: in the data folder, or where the official layout has the data set.
+fn data_folders(options: &Options, facts: &Facts) -> Vec<Utf8PathBuf> {
+    let Some(data) = options.tokenizer.as_ref().filter(|place| place.is_dir()) else { return Vec::new() };
+    let sets = facts.results.datasets.iter();
+    std::iter::once(data.clone()).chain(sets.map(|set| data.join("datasets").join(set))).collect()
 }
 
 /// Writes the files of the folder and returns the text of the pull request.

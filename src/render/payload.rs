@@ -24,9 +24,10 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Looks into the models, and for the tokens of the validation shards that lie in the folder `data`.
-    pub fn read(models: &[Utf8PathBuf], data: Option<&Utf8Path>) -> Payload {
-        let options = AuditOptions { val: data.map(shards).unwrap_or_default(), ..AuditOptions::default() };
+    /// Looks into the models, and for the tokens of the validation shards that lie in one of the folders.
+    pub fn read(models: &[Utf8PathBuf], folders: &[Utf8PathBuf]) -> Payload {
+        let val = folders.iter().map(|folder| shards(folder)).find(|found| !found.is_empty());
+        let options = AuditOptions { val: val.unwrap_or_default(), ..AuditOptions::default() };
         let mut payload = Payload::default();
         // A records folder names no path of the machine that made it.
         for model in models {
@@ -118,8 +119,24 @@ mod tests {
     fn a_file_that_is_no_model_is_unknown_with_its_reason() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::from_path_buf(folder.path().join("model.int8.zlib")).expect("UTF-8");
-        let payload = Payload::read(std::slice::from_ref(&path), None);
+        let payload = Payload::read(std::slice::from_ref(&path), &[]);
         assert_eq!(payload.clean(), None);
         assert!(payload.basis().contains(": model.int8.zlib: "), "{}", payload.basis());
+    }
+
+    #[test]
+    fn the_models_and_the_shards_are_really_read() {
+        let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/checkpoints");
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+        let header: Vec<u8> = [20_240_520_i32, 1, 100].into_iter().chain([0; 253]).flat_map(i32::to_le_bytes).collect();
+        let tokens = (0..100_u16).flat_map(|token| (token * 7 % 100).to_le_bytes());
+        std::fs::write(data.join("fineweb_val_000000.bin"), header.into_iter().chain(tokens).collect::<Vec<u8>>())
+            .expect("writes");
+        let clean = Payload::read(&[root.join("int8.zlib.ptz")], &[root.clone(), data.clone()]);
+        assert_eq!((clean.clean(), clean.searched_tokens), (Some(true), 100), "{clean:?}");
+        let prefix = Payload::read(&[root.join("prefix.zlib.ptz")], &[data]);
+        assert_eq!(prefix.clean(), Some(false), "{prefix:?}");
+        assert!(!prefix.basis().contains(folder.path().to_str().expect("UTF-8")), "{}", prefix.basis());
     }
 }
