@@ -8,7 +8,8 @@ use super::super::taint::Flags;
 use super::super::trace::{Action, Event};
 use super::{Case, Family, Lead, metric_of, step};
 use crate::checks::denominator::is_right;
-use crate::report::Confidence;
+use crate::report::{Confidence, thousands};
+use crate::rulebook::{Fingerprint, FingerprintKind};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
@@ -85,9 +86,9 @@ fn space_twice(
         rule: "bpb-leading-space",
         confidence,
         message: format!(
-            "{} counts the space before a word among the token's bytes, and the sum adds it again: the split of 8,192 tokens has \
-             176,332,748 bytes this way instead of 151,078,222, and `{}` is 14.3 % too low",
+            "{} counts the space before a word among the token's bytes, and the sum adds it again{} (`{}`)",
             table.name,
+            miscount(case, "bpb-leading-space"),
             metric_of(text)
         ),
         because,
@@ -99,6 +100,27 @@ fn space_twice(
         clears: "leave the space out of the table, or do not add it where the bytes are summed up",
         at_most: None,
     })
+}
+
+/// What a known mistake of this rule makes of the split's bytes and of the score, as the rulebook has measured it.
+///
+/// The score divides by the bytes, so it is `1 - right / wrong` too low.
+fn miscount(case: &Case<'_>, rule: &str) -> String {
+    let known = &case.subject.rulebook.fingerprints;
+    let wrong = known.iter().find(|print| print.kind == FingerprintKind::Wrong && print.rule == rule);
+    let of_kind = |print: &Fingerprint, alphabet: &str| {
+        print.kind == FingerprintKind::Canonical && print.alphabet == alphabet && print.bytes.is_some()
+    };
+    let right = wrong.and_then(|wrong| known.iter().find(|print| of_kind(print, &wrong.alphabet)));
+    let (Some(wrong), Some(right)) = (wrong, right) else { return String::new() };
+    let (Some(miscounted), Some(bytes)) = (wrong.bytes, right.bytes) else { return String::new() };
+    format!(
+        ": the split of {} has {} bytes this way instead of {}, and the score is {:.1} % too low",
+        wrong.alphabet,
+        thousands(miscounted),
+        thousands(bytes),
+        100.0 * (1.0 - bytes as f64 / miscounted as f64)
+    )
 }
 
 /// Whatever else the table counts otherwise.
@@ -159,9 +181,9 @@ fn marks_counted(case: &Case<'_>, name: &str, report: &Event, text: &str) -> Lea
         rule: "bpb-sidecar",
         confidence: confidence.min(if knows { Confidence::Low } else { Confidence::Medium }),
         message: format!(
-            "`{}` divides by the bytes of the pieces of {name}, its case marks among them: the split has 164,594,398 bytes \
-             this way instead of 151,078,222, and the score is 8.2 % too low",
-            metric_of(text)
+            "`{}` divides by the bytes of the pieces of {name}, its case marks among them{}",
+            metric_of(text),
+            miscount(case, "bpb-sidecar")
         ),
         because,
         steps: vec![step(report, "the score is reported")],

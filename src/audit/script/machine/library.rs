@@ -293,15 +293,9 @@ impl<'a> Machine<'a, '_> {
     fn smaller(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let taint = self.given(arguments);
         let taint = self.taints.as_number(taint);
-        let numbers: Option<Vec<f64>> = arguments.positional.iter().map(Value::number).collect();
-        if let Some(numbers) = numbers.filter(|numbers| numbers.len() > 1 && self.steps > 0) {
-            return Value {
-                kind: Kind::Unknown,
-                taint: {
-                    let _ = numbers;
-                    taint
-                },
-            };
+        // Of numbers that are all known, none is chosen by the token that came.
+        if arguments.positional.len() > 1 && arguments.positional.iter().all(|value| value.number().is_some()) {
+            return Value::unknown(taint);
         }
         let gold = Flags::LOSS.with(Flags::GOLD);
         let losses = arguments.positional.iter().map(|value| value.taint);
