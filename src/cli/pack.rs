@@ -115,7 +115,7 @@ fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
     let unwrapped = unwrap(source, name, &InFolder { root, files: &listing });
     match unwrapped.problems.first() {
         // A wrapper that is not understood is packed as it stands, once more.
-        Some(_) => Unwrapped { layers: Vec::new(), source: source.to_vec(), problems: Vec::new() },
+        Some(_) => Unwrapped::plain(source),
         None => unwrapped,
     }
 }

@@ -20,7 +20,7 @@ pub struct Helper {
 }
 
 /// What running a folder's script brings in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Executed {
     pub unwrapped: Unwrapped,
     /// Files of the folder beside the script, in sorted order.
@@ -44,24 +44,20 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
     let redirect = found.unwrapped.redirect().and_then(|name| siblings.find(name));
     let redirect = redirect.filter(|file| file.path != script.path);
     found.helpers.extend(redirect.map(|file| Helper { path: file.path.clone(), bytes: file.bytes }));
-    let candidates = folder.files.iter().any(|file| is_code(&file.path) && file.path != script.path);
-    let text = String::from_utf8_lossy(&found.unwrapped.source).into_owned();
-    let mut open = vec![text];
-    while let Some(text) = open.pop() {
-        if !candidates {
-            break;
-        }
-        let Ok(module) = Module::parse(&text) else { continue };
-        let mut names = Names::default();
-        module.body().iter().for_each(|stmt| names.visit_stmt(stmt));
+    if !folder.files.iter().any(|file| is_code(&file.path) && file.path != script.path) {
+        return Some(found);
+    }
+    let mut open: Vec<Names> = found.unwrapped.module().map(Names::of).into_iter().collect();
+    while let Some(Names { names }) = open.pop() {
         for file in folder.files.iter().filter(|file| is_code(&file.path) && file.path != script.path) {
             let known = found.helpers.iter().any(|helper| helper.path == file.path);
-            if known || found.helpers.len() >= MAX_HELPERS || !names.names.iter().any(|name| means(name, &file.path)) {
+            if known || found.helpers.len() >= MAX_HELPERS || !names.iter().any(|name| means(name, &file.path)) {
                 continue;
             }
             found.helpers.push(Helper { path: file.path.clone(), bytes: file.bytes });
             if file.path.extension() == Some("py") {
-                open.extend(files::read_text(&folder.path.join(&file.path)));
+                let text = files::read_text(&folder.path.join(&file.path)).unwrap_or_default();
+                open.extend(Module::parse(&text).map(|module| Names::of(&module)));
             }
         }
     }
@@ -128,6 +124,12 @@ impl<'a> Visitor<'a> for Names {
 }
 
 impl Names {
+    fn of(module: &Module) -> Names {
+        let mut names = Names::default();
+        module.body().iter().for_each(|stmt| names.visit_stmt(stmt));
+        names
+    }
+
     /// `import_module("x")` names a module.
     fn call(&mut self, call: &ast::ExprCall) {
         let function = match &*call.func {

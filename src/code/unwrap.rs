@@ -1,5 +1,7 @@
 //! What a script executes of what it carries: every layer of a wrapper is undone, none is executed.
 
+use std::cell::OnceCell;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
@@ -42,7 +44,7 @@ impl Layer {
 }
 
 /// A script without its wrappers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Unwrapped {
     /// Outermost first; none when the script is no wrapper.
     pub layers: Vec<Layer>,
@@ -51,9 +53,25 @@ pub struct Unwrapped {
     pub source: Vec<u8>,
     /// What could not be followed. Lines are those of the source that the layers above revealed.
     pub problems: Vec<Problem>,
+    /// The innermost source as a tree, once somebody asked for it.
+    #[serde(skip)]
+    parsed: OnceCell<Result<Module, Problem>>,
 }
 
 impl Unwrapped {
+    /// A source that is taken as it stands.
+    pub fn plain(source: &[u8]) -> Unwrapped {
+        Unwrapped { layers: Vec::new(), source: source.to_vec(), problems: Vec::new(), parsed: OnceCell::new() }
+    }
+
+    /// The innermost source, parsed once.
+    ///
+    /// # Errors
+    /// As [`Module::parse`].
+    pub fn module(&self) -> Result<&Module, &Problem> {
+        self.parsed.get_or_init(|| Module::parse(&String::from_utf8_lossy(&self.source))).as_ref()
+    }
+
     /// The file beside the script that the innermost source was read from.
     pub fn redirect(&self) -> Option<&str> {
         self.layers.iter().rev().find_map(|layer| layer.file.as_deref())
@@ -65,7 +83,7 @@ impl Unwrapped {
 /// A call of `exec` or the like is a wrapper when what it executes is the larger part of the program. What cannot be
 /// evaluated, decoded or parsed ends the search and is a problem, never an error.
 pub fn unwrap(source: &[u8], file: &str, siblings: &dyn Siblings) -> Unwrapped {
-    let mut unwrapped = Unwrapped { layers: Vec::new(), source: source.to_vec(), problems: Vec::new() };
+    let mut unwrapped = Unwrapped::plain(source);
     let mut budget = Budget::default();
     while may_execute(&unwrapped.source) {
         if unwrapped.layers.len() == MAX_LAYERS {
@@ -74,12 +92,10 @@ pub fn unwrap(source: &[u8], file: &str, siblings: &dyn Siblings) -> Unwrapped {
                 .push(Problem::new(1, format!("more than {MAX_LAYERS} layers; the rest is not unwrapped")));
             break;
         }
-        let text = String::from_utf8_lossy(&unwrapped.source);
-        let found = Module::parse(&text).map(|module| search(&module, file, siblings, &mut budget));
-        drop(text);
-        match found {
+        let found = unwrapped.module().map(|module| search(module, file, siblings, &mut budget));
+        match found.map_err(Clone::clone) {
             Ok(Found { inner: Some((layer, inner)), .. }) => {
-                unwrapped.source = inner.bytes.to_vec();
+                (unwrapped.source, unwrapped.parsed) = (inner.bytes.to_vec(), OnceCell::new());
                 unwrapped.layers.push(layer);
             }
             Ok(Found { problems, .. }) => {

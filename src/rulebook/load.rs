@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use camino::Utf8Path;
 use serde::Deserialize;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::{Authority, Ladder, Rulebook};
 use crate::folder::files::read_text;
@@ -39,18 +40,6 @@ impl std::fmt::Display for Flaw {
         }
         f.write_str(&self.reason)
     }
-}
-
-/// Where each rule stands; whatever else the file holds.
-#[derive(Deserialize)]
-struct Places {
-    #[serde(default, rename = "rule")]
-    rules: Vec<Place>,
-}
-
-#[derive(Deserialize)]
-struct Place {
-    id: Spanned<String>,
 }
 
 impl Rulebook {
@@ -94,11 +83,16 @@ impl Rulebook {
     /// # Errors
     /// The first place that is not of the form of a rulebook.
     pub fn parse(text: &str) -> std::result::Result<Rulebook, Flaw> {
-        let mut book: Rulebook = toml::from_str(text).map_err(|error| flaw_of(text, &error))?;
-        // What the rulebook itself could be read from has these as well.
-        let places = toml::from_str::<Places>(text).map(|places| places.rules).unwrap_or_default();
-        for (rule, place) in book.rules.iter_mut().zip(places) {
-            rule.line = line_at(text, place.id.span().start);
+        let table = DeTable::parse(text).map_err(|error| flaw_of(text, &error))?;
+        let starts = rule_starts(table.get_ref());
+        let mut book = Rulebook::deserialize(toml::Deserializer::from(table)).map_err(|error| flaw_of(text, &error))?;
+        // In the order of the text: each line is counted on from the one before.
+        let (mut line, mut counted) = (1, 0);
+        for (rule, start) in book.rules.iter_mut().zip(starts) {
+            let between = text.as_bytes().get(counted..start).unwrap_or_default();
+            line += between.iter().filter(|byte| **byte == b'\n').count();
+            counted = start;
+            rule.line = line;
         }
         Ok(book)
     }
@@ -161,6 +155,13 @@ impl Rulebook {
         let from = from.map(|(key, value)| format!("[limits] {key} = {value}: give 0 or a number above 0"));
         above.chain(from).collect()
     }
+}
+
+/// Where the id of each rule stands, in bytes.
+fn rule_starts(table: &DeTable<'_>) -> Vec<usize> {
+    let rules = table.get("rule").and_then(|rules| rules.get_ref().as_array()).into_iter().flatten();
+    let id = |rule: &Spanned<DeValue<'_>>| Some(rule.get_ref().as_table()?.get("id")?.span().start);
+    rules.map(|rule| id(rule).unwrap_or_else(|| rule.span().start)).collect()
 }
 
 /// What the TOML reader says, with the line and the key that it stumbled on.

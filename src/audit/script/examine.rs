@@ -58,7 +58,6 @@ impl Examined {
 /// Nothing is executed.
 pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
     let run = folder.and_then(|folder| folder.runs.official.first());
-    let text = String::from_utf8_lossy(&unwrapped.source);
     let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
     let config = match run.zip(folder).and_then(|(run, folder)| said(run, folder)) {
         Some(said) => config.with_log(said),
@@ -74,11 +73,12 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         findings: Vec::new(),
         paths: Vec::new(),
     };
-    match Module::parse(&text) {
+    match unwrapped.module() {
         Ok(module) => {
+            let text = module.source();
             let metric = run.and_then(|run| run.metric.as_deref());
             let subject = Subject { config, metric, rulebook, folder };
-            let found = audit(&module, &subject);
+            let found = audit(module, &subject);
             if let Some((path, text, other)) = handed_over(path, &found, &subject) {
                 (examined.complete, examined.scores) = (other.complete, other.scores);
                 for lead in &other.leads {
@@ -90,17 +90,18 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             }
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
-                examined.findings.push(finding(path, !unwrapped.layers.is_empty(), &text, lead, rulebook));
-                examined.paths.push(steps(&text, lead));
+                examined.findings.push(finding(path, !unwrapped.layers.is_empty(), text, lead, rulebook));
+                examined.paths.push(steps(text, lead));
             }
         }
         Err(problem) => {
             if problem.is_syntax() && examined.layers.is_empty() {
-                examined.findings.push(unreadable(path, &text, &problem, rulebook));
+                let text = String::from_utf8_lossy(&unwrapped.source);
+                examined.findings.push(unreadable(path, &text, problem, rulebook));
                 examined.paths.push(Vec::new());
             }
-            if !examined.problems.contains(&problem) {
-                examined.problems.push(problem);
+            if !examined.problems.contains(problem) {
+                examined.problems.push(problem.clone());
             }
         }
     }

@@ -152,6 +152,18 @@ pub struct Taint {
 }
 
 impl Taint {
+    /// Whether the union with `other` is this set itself.
+    fn holds(&self, other: &Taint) -> bool {
+        let newest = |stamp: &Stamp| self.iteration(stamp.entered).is_some_and(|newest| newest >= stamp.iteration);
+        self.flags.has(other.flags)
+            && self.tables | other.tables == self.tables
+            && other.stamps.iter().all(newest)
+            && contains(&self.updates, &other.updates)
+            && contains(&self.scores, &other.scores)
+            && contains(&self.objects, &other.objects)
+            && contains(&self.regions, &other.regions)
+    }
+
     /// The latest iteration of the loop `entered` that selected the value.
     pub fn iteration(&self, entered: u32) -> Option<u8> {
         self.stamps.iter().find(|stamp| stamp.entered == entered).map(|stamp| stamp.iteration)
@@ -180,6 +192,7 @@ enum Derived {
     OfObject(u32),
     Stamped(Stamp),
     Varying(Stamp),
+    Within(Region),
 }
 
 /// The interner.
@@ -245,6 +258,12 @@ impl Taints {
             return *id;
         }
         let (a, b) = (self.get(left), self.get(right));
+        // Most often what is added was in it already.
+        let larger = if a.holds(b) { Some(left) } else { b.holds(a).then_some(right) };
+        if let Some(larger) = larger {
+            self.unions.insert(key, larger);
+            return larger;
+        }
         let union = Taint {
             flags: a.flags.with(b.flags),
             stamps: merged_stamps(&a.stamps, &b.stamps),
@@ -323,7 +342,7 @@ impl Taints {
 
     /// Of these positions alone.
     pub fn within(&mut self, id: TaintId, region: Region) -> TaintId {
-        self.change(id, |taint| taint.regions = merged(&taint.regions, &[region]))
+        self.derive(id, Derived::Within(region), |taint| taint.regions = merged(&taint.regions, &[region]))
     }
 
     /// Selected by `stamp` as well.
@@ -340,6 +359,12 @@ impl Taints {
             taint.stamps = merged_stamps(&taint.stamps, &[*innermost]);
         })
     }
+}
+
+/// Whether a sorted list holds every member of another.
+fn contains<T: Ord>(all: &[T], some: &[T]) -> bool {
+    let mut rest = all.iter();
+    some.len() <= all.len() && some.iter().all(|wanted| rest.any(|found| found == wanted))
 }
 
 /// Both of two sorted lists, sorted.

@@ -157,9 +157,7 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.union(holder.taint, taint);
         let both = Value { kind: holder.kind, taint: self.taints.as_number(taint) };
         match place {
-            Expr::Name(name) if self.call_mut().scope.contains_key(name.id.as_str()) => {
-                self.bind(name.id.as_str(), both)
-            }
+            Expr::Name(name) if self.call_mut().names.contains(name.id.as_str()) => self.bind(name.id.as_str(), both),
             Expr::Attribute(_) => self.assign(place, both),
             // `rows[index][slice] = value`
             Expr::Subscript(outer) => self.write_subscript(outer, &both, false),

@@ -5,6 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Frame};
 use super::super::value::{Kind, ObjectId, Role, Value};
+use super::names::Names;
 use super::{Call, MAX_CALLS, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Expr};
 
@@ -178,17 +179,11 @@ impl<'a> Machine<'a, '_> {
             let given = self.given(&arguments);
             return Value::unknown(given);
         }
-        let scope = match &lambda.parameters {
-            Some(parameters) => self.parameters(parameters, None, arguments),
-            None => FxHashMap::default(),
+        let names = match &lambda.parameters {
+            Some(parameters) => self.parameters(parameters, &[], None, arguments),
+            None => Names::default(),
         };
-        self.calls.push(Call {
-            scope,
-            outer: FxHashSet::default(),
-            returned: None,
-            function: std::ptr::null(),
-            outermost: false,
-        });
+        self.calls.push(Call::of_no_function(names));
         let value = self.value(&lambda.body);
         self.calls.pop();
         value
@@ -211,10 +206,10 @@ impl<'a> Machine<'a, '_> {
         }
         let line = self.line;
         let frame = Frame { function: self.qualified(name, receiver), line };
-        let scope = self.parameters(&definition.parameters, receiver, arguments);
+        let names = self.parameters(&definition.parameters, &definition.body, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
-        self.calls.push(Call { scope, outer: FxHashSet::default(), returned: None, function: pointer, outermost });
+        self.calls.push(Call { names, outer: FxHashSet::default(), returned: None, function: pointer, outermost });
         self.block(&definition.body);
         let returned = self.calls.pop().and_then(|call| call.returned);
         self.path.pop();
@@ -240,10 +235,11 @@ impl<'a> Machine<'a, '_> {
     fn parameters(
         &mut self,
         parameters: &'a ast::Parameters,
+        body: &'a [ast::Stmt],
         receiver: Option<ObjectId>,
         arguments: Arguments<'a>,
-    ) -> super::Scope<'a> {
-        let mut scope = FxHashMap::default();
+    ) -> Names<'a> {
+        let mut names = Names::with_capacity(parameters.len() + body.len());
         let mut named: FxHashMap<&'a str, Value<'a>> = arguments.named.into_iter().collect();
         let receiver = receiver.map(|id| Value::of(Kind::Object(id)));
         let mut positional = receiver.into_iter().chain(arguments.positional);
@@ -254,17 +250,17 @@ impl<'a> Machine<'a, '_> {
             let given = positional.next().or_else(|| named.remove(name));
             let value = self.argument(given, parameter, rest.as_ref());
             let value = if is_target(name) && index > 0 { self.as_target(value) } else { value };
-            scope.insert(name, value);
+            names.set(name, Some(value));
         }
         for parameter in &parameters.kwonlyargs {
             let name = parameter.parameter.name.as_str();
             let given = named.remove(name);
             let value = self.argument(given, parameter, rest.as_ref());
-            scope.insert(name, value);
+            names.set(name, Some(value));
         }
         if let Some(vararg) = &parameters.vararg {
             let items: Vec<Value<'a>> = positional.collect();
-            scope.insert(vararg.name.as_str(), Value::of(Kind::Tuple(items.into())));
+            names.set(vararg.name.as_str(), Some(Value::of(Kind::Tuple(items.into()))));
         }
         if let Some(kwarg) = &parameters.kwarg {
             let dict = self.new_object(Role::Dict, TaintId::NONE);
@@ -273,9 +269,9 @@ impl<'a> Machine<'a, '_> {
                     self.heap.get_mut(id).attributes.insert(name.into(), value);
                 }
             }
-            scope.insert(kwarg.name.as_str(), dict);
+            names.set(kwarg.name.as_str(), Some(dict));
         }
-        scope
+        names
     }
 
     fn argument(

@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
+
 use super::super::taint::{Flags, TaintId};
 use super::super::value::{ClassId, Kind, Object, ObjectId, Role, Value};
-use super::Machine;
 use super::calls::{Arguments, PARAMETERS, POSITIONS};
+use super::{Class, Machine};
 use crate::code::python::ast::{self, Expr};
 
 /// Bytes of the full name of something in a library.
@@ -102,7 +104,24 @@ impl<'a> Machine<'a, '_> {
 
     /// Whether the class is a `torch.nn.Module`, a layer of it included.
     pub(super) fn is_module(&self, class: ClassId) -> bool {
-        ["Module", "Linear", "Embedding", "RMSNorm", "LayerNorm"].iter().any(|base| self.has_base(class, base))
+        self.classes.get(class.0 as usize).is_some_and(|class| class.is_module)
+    }
+
+    /// Adds a class of the script.
+    pub(super) fn add_class(
+        &mut self,
+        definition: &'a ast::StmtClassDef,
+        bases: Vec<Value<'a>>,
+        attributes: FxHashMap<&'a str, Value<'a>>,
+    ) -> ClassId {
+        let id = ClassId(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
+        self.classes.push(Class { definition, bases, attributes, is_module: false });
+        let layers = ["Module", "Linear", "Embedding", "RMSNorm", "LayerNorm"];
+        let is_module = layers.iter().any(|base| self.has_base(id, base));
+        if let Some(class) = self.classes.last_mut() {
+            class.is_module = is_module;
+        }
+        id
     }
 
     /// `holder.name`.

@@ -99,7 +99,7 @@ impl<'a> Machine<'a, '_> {
     fn name(&mut self, name: &'a str) -> Value<'a> {
         match self.lookup(name) {
             Some(value) => value.clone(),
-            None => Value::of(Kind::Library(name.into())),
+            None => Value::of(Kind::Library(self.builtins.entry(name).or_insert_with(|| name.into()).clone())),
         }
     }
 

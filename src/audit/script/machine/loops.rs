@@ -9,13 +9,16 @@ use crate::code::python::ast::{self, Expr};
 
 /// Members that are followed one by one.
 const MAX_MEMBERS: usize = 6;
-/// Loops deeper than this are entered once: two passages of each would double the work with every level.
+/// Loops deeper than this are entered once: two passages of each would double the work with every level. So are the
+/// loops of a model over its layers: what comes out of one layer is made of what comes out of the next as well.
 const MAX_TWICE: usize = 6;
 
 /// What a loop runs over.
 pub(super) struct Members<'a> {
     /// One by one, or two that stand for all.
     pub each: Vec<Value<'a>>,
+    /// Whether they stand for all.
+    alike: bool,
 }
 
 impl<'a> Machine<'a, '_> {
@@ -46,7 +49,7 @@ impl<'a> Machine<'a, '_> {
                 let taint = self.taints.union(item.taint, iterable.taint);
                 Value { kind: item.kind, taint }
             });
-            return Members { each: each.collect() };
+            return Members { each: each.collect(), alike: false };
         }
         let element = match &iterable.kind {
             Kind::Object(id) => {
@@ -66,13 +69,13 @@ impl<'a> Machine<'a, '_> {
             }
             None => Value::unknown(taint),
         };
-        Members { each: vec![one.clone(), one] }
+        Members { each: vec![one.clone(), one], alike: true }
     }
 
     pub(super) fn for_loop(&mut self, stmt: &'a ast::StmtFor) -> Flow {
         let iterable = self.value(&stmt.iter);
-        let mut members = self.members(&iterable).each;
-        if self.loops.len() >= MAX_TWICE {
+        let Members { each: mut members, alike } = self.members(&iterable);
+        if self.loops.len() >= MAX_TWICE || (alike && self.within_module()) {
             members.truncate(1);
         }
         self.loop_symbols(&stmt.target, &stmt.iter);
@@ -95,7 +98,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     pub(super) fn while_loop(&mut self, stmt: &'a ast::StmtWhile) -> Flow {
-        let passages = if self.loops.len() >= MAX_TWICE { 1 } else { 2 };
+        let passages = if self.loops.len() >= MAX_TWICE || self.within_module() { 1 } else { 2 };
         let outer = self.enter();
         let mut flow = Flow::Next;
         for iteration in 0..passages {
@@ -120,7 +123,7 @@ impl<'a> Machine<'a, '_> {
         let mut names = Vec::new();
         generators.iter().for_each(|generator| named(&generator.target, &mut names));
         let before: Vec<Option<Value<'a>>> =
-            names.iter().map(|name| self.call_mut().scope.get(name).cloned()).collect();
+            names.iter().map(|name| self.call_mut().names.get(name).cloned()).collect();
         for generator in generators {
             let iterable = self.value(&generator.iter);
             let member = self.members(&iterable).each.into_iter().next_back();
@@ -141,10 +144,7 @@ impl<'a> Machine<'a, '_> {
             self.leave(outer);
         }
         for (name, before) in names.into_iter().zip(before) {
-            match before {
-                Some(value) => self.call_mut().scope.insert(name, value),
-                None => self.call_mut().scope.remove(name),
-            };
+            self.call_mut().names.set(name, before);
         }
         // A list holds every slice: which one the comprehension was at says nothing about it.
         let kind = element.kind.clone();

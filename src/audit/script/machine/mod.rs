@@ -12,6 +12,7 @@ mod files;
 mod library;
 mod loops;
 mod methods;
+mod names;
 mod operators;
 mod state;
 mod statements;
@@ -28,8 +29,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::config::Config;
 use super::taint::{Bound, Stamp, TaintId, Taints};
 use super::trace::{Frame, Trace};
-use super::value::{ClassId, Heap, Kind, ObjectId, Value};
+use super::value::{Heap, Kind, ObjectId, Value};
 use crate::code::python::{Module, ast};
+use names::Names;
 
 /// Statements and expressions that are followed at most.
 const MAX_STEPS: usize = 600_000;
@@ -52,10 +54,9 @@ struct Class<'a> {
     definition: &'a ast::StmtClassDef,
     bases: Vec<Value<'a>>,
     attributes: FxHashMap<&'a str, Value<'a>>,
+    /// Whether it is a `torch.nn.Module`, a layer of it included.
+    is_module: bool,
 }
-
-/// Names and their values.
-type Scope<'a> = FxHashMap<&'a str, Value<'a>>;
 
 /// What ends a block early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +70,20 @@ enum Flow {
 /// One call that is being followed.
 #[derive(Debug)]
 struct Call<'a> {
-    scope: Scope<'a>,
+    names: Names<'a>,
     /// Names that `global` or `nonlocal` gave away.
     outer: FxHashSet<&'a str>,
     returned: Option<Value<'a>>,
     function: *const ast::StmtFunctionDef,
     /// Whether it sees the names of the script alone beside its own: a function that lies in no other.
     outermost: bool,
+}
+
+impl<'a> Call<'a> {
+    /// What is no function of the script: its top level, a class, a lambda.
+    fn of_no_function(names: Names<'a>) -> Call<'a> {
+        Call { names, outer: FxHashSet::default(), returned: None, function: std::ptr::null(), outermost: false }
+    }
 }
 
 /// The follower.
@@ -116,6 +124,9 @@ pub struct Machine<'a, 'c> {
     files: FxHashMap<Rc<str>, TaintId>,
     /// Full names of what lies in libraries, made once.
     libraries: FxHashMap<(Rc<str>, &'a str), Rc<str>>,
+    builtins: FxHashMap<&'a str, Rc<str>>,
+    /// What functions of libraries reach, by their full names.
+    surfaces: FxHashMap<Rc<str>, surface::Surface>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
     /// What names stand for, by function.
@@ -182,7 +193,7 @@ fn outermost(body: &[ast::Stmt]) -> FxHashSet<*const ast::StmtFunctionDef> {
 
 impl<'a, 'c> Machine<'a, 'c> {
     fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
-        let scope = FxHashMap::from_iter([("__name__", Value::of(Kind::Text("__main__".into())))]);
+        let names = [("__name__", Value::of(Kind::Text("__main__".into())))].into_iter().collect();
         Machine {
             module,
             config,
@@ -191,13 +202,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             taints: Taints::default(),
             heap: Heap::default(),
             classes: Vec::new(),
-            calls: vec![Call {
-                scope,
-                outer: FxHashSet::default(),
-                returned: None,
-                function: std::ptr::null(),
-                outermost: false,
-            }],
+            calls: vec![Call::of_no_function(names)],
             outermost: outermost(module.body()),
             trace: Trace::default(),
             loops: Vec::new(),
@@ -214,6 +219,8 @@ impl<'a, 'c> Machine<'a, 'c> {
             gradients: TaintId::NONE,
             files: FxHashMap::default(),
             libraries: FxHashMap::default(),
+            builtins: FxHashMap::default(),
+            surfaces: FxHashMap::default(),
             marks: None,
             symbols: FxHashMap::default(),
             steps: 0,
@@ -266,13 +273,7 @@ impl<'a, 'c> Machine<'a, 'c> {
 
     fn call_mut(&mut self) -> &mut Call<'a> {
         if self.calls.is_empty() {
-            self.calls.push(Call {
-                scope: FxHashMap::default(),
-                outer: FxHashSet::default(),
-                returned: None,
-                function: std::ptr::null(),
-                outermost: false,
-            });
+            self.calls.push(Call::of_no_function(Names::default()));
         }
         let last = self.calls.len() - 1;
         &mut self.calls[last]
@@ -282,13 +283,13 @@ impl<'a, 'c> Machine<'a, 'c> {
         let call = self.call_mut();
         if call.outer.contains(name) {
             let depth = self.calls.len() - 1;
-            let holder = self.calls[..depth].iter_mut().rev().find(|call| call.scope.contains_key(name));
+            let holder = self.calls[..depth].iter_mut().rev().find(|call| call.names.contains(name));
             match holder {
-                Some(call) => call.scope.insert(name, value),
-                None => self.calls[0].scope.insert(name, value),
-            };
+                Some(call) => call.names.set(name, Some(value)),
+                None => self.calls[0].names.set(name, Some(value)),
+            }
         } else {
-            call.scope.insert(name, value);
+            call.names.set(name, Some(value));
         }
     }
 
@@ -297,8 +298,8 @@ impl<'a, 'c> Machine<'a, 'c> {
     fn lookup(&self, name: &str) -> Option<&Value<'a>> {
         let last = self.calls.last()?;
         if last.outermost {
-            return last.scope.get(name).or_else(|| self.calls.first()?.scope.get(name));
+            return last.names.get(name).or_else(|| self.calls.first()?.names.get(name));
         }
-        self.calls.iter().rev().find_map(|call| call.scope.get(name))
+        self.calls.iter().rev().find_map(|call| call.names.get(name))
     }
 }

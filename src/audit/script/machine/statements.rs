@@ -1,13 +1,10 @@
 //! Statements: names bound, branches taken, objects written into.
 
-use std::collections::hash_map::Entry;
-
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
 use super::super::value::{Kind, Value};
-use super::{Class, Flow, MAX_DEPTH, Machine};
+use super::names::{Changes, Names};
+use super::{Call, Flow, MAX_DEPTH, Machine};
 use crate::code::python::ast::{self, Stmt};
 
 impl<'a> Machine<'a, '_> {
@@ -167,16 +164,9 @@ impl<'a> Machine<'a, '_> {
     fn class(&mut self, definition: &'a ast::StmtClassDef) {
         let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
-        let call = super::Call {
-            scope: FxHashMap::default(),
-            outer: FxHashSet::default(),
-            returned: None,
-            function: std::ptr::null(),
-            outermost: false,
-        };
-        self.calls.push(call);
+        self.calls.push(Call::of_no_function(Names::default()));
         self.block(&definition.body);
-        let attributes = self.calls.pop().map(|call| call.scope).unwrap_or_default();
+        let attributes = self.calls.pop().map(|call| call.names.into_values()).unwrap_or_default();
         let attributes = attributes
             .into_iter()
             .map(|(name, value)| {
@@ -185,8 +175,7 @@ impl<'a> Machine<'a, '_> {
                 (name, value)
             })
             .collect();
-        let id = super::ClassId(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
-        self.classes.push(Class { definition, bases, attributes });
+        let id = self.add_class(definition, bases, attributes);
         self.bind(definition.name.as_str(), Value::of(Kind::Class(id)));
     }
 
@@ -252,66 +241,67 @@ impl<'a> Machine<'a, '_> {
             [only] => return self.block(only),
             _ => {}
         }
-        let before = std::mem::take(&mut self.call_mut().scope);
-        self.spend(before.len() * arms.len());
-        let mut before = Some(before);
         let (mut after, mut left) = (None, None);
         let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
         let by_hindsight = self.taints.flags(condition).has(Flags::HINDSIGHT);
         self.uncertain += 1;
         self.by_loss += usize::from(by_loss);
         self.by_hindsight += usize::from(by_hindsight);
-        for (index, arm) in arms.iter().enumerate() {
-            // The last one may have the names themselves.
-            let names = if index + 1 < arms.len() { before.clone() } else { before.take() };
-            self.call_mut().scope = names.unwrap_or_default();
+        for arm in arms {
+            self.call_mut().names.begin();
             let flow = self.block(arm);
-            let scope = std::mem::take(&mut self.call_mut().scope);
+            let changes = self.call_mut().names.end();
+            self.spend(changes.len());
             if flow == Flow::Next {
                 after = Some(match after.take() {
-                    Some(other) => self.join_scopes(other, scope),
-                    None => scope,
+                    Some(other) => self.join_changes(other, changes),
+                    None => changes,
                 });
             } else {
                 left = Some(match left.take() {
                     Some((Flow::Continue, kept)) => (flow, kept),
                     Some(found) => found,
-                    None => (flow, scope),
+                    None => (flow, changes),
                 });
             }
         }
         self.uncertain -= 1;
         self.by_loss -= usize::from(by_loss);
         self.by_hindsight -= usize::from(by_hindsight);
-        match (after, left) {
-            (Some(scope), _) => {
-                self.call_mut().scope = scope;
-                Flow::Next
-            }
-            (None, Some((flow, scope))) => {
-                self.call_mut().scope = scope;
-                flow
-            }
-            (None, None) => Flow::Next,
+        let (flow, changes) = match (after, left) {
+            (Some(changes), _) => (Flow::Next, changes),
+            (None, Some(left)) => left,
+            (None, None) => return Flow::Next,
+        };
+        for (name, value) in changes {
+            self.call_mut().names.set(name, value);
         }
+        flow
     }
 
-    fn join_scopes(&mut self, mut left: super::Scope<'a>, right: super::Scope<'a>) -> super::Scope<'a> {
+    /// What the names stand for after one of two branches: what one of them did not bind is there as it was before.
+    fn join_changes(&mut self, mut left: Changes<'a>, right: Changes<'a>) -> Changes<'a> {
+        let mut both = Changes::default();
         for (name, value) in right {
-            match left.entry(name) {
-                Entry::Occupied(mut held) => {
-                    let other = std::mem::replace(held.get_mut(), Value::of(Kind::None));
-                    *held.get_mut() = self.join_branches(other, value);
-                }
-                Entry::Vacant(free) => {
-                    free.insert(value);
-                }
-            }
+            let other = left.remove(name).unwrap_or_else(|| self.call_mut().names.get(name).cloned());
+            both.insert(name, self.join_bound(other, value));
         }
-        left
+        for (name, value) in left {
+            let other = self.call_mut().names.get(name).cloned();
+            both.insert(name, self.join_bound(value, other));
+        }
+        both
     }
 
-    /// Joins what two branches left, most of which neither touched.
+    /// A name that only one branch knows is what it is there.
+    fn join_bound(&mut self, left: Option<Value<'a>>, right: Option<Value<'a>>) -> Option<Value<'a>> {
+        match (left, right) {
+            (Some(left), Some(right)) => Some(self.join_branches(left, right)),
+            (left, right) => left.or(right),
+        }
+    }
+
+    /// Joins what two branches left.
     fn join_branches(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
         let same = match (&left.kind, &right.kind) {
             (Kind::Object(a), Kind::Object(b)) => a == b,

@@ -15,17 +15,33 @@ const MAX_GIVEN: usize = 400;
 /// Functions that are worked out as tables of bytes at most.
 const MAX_TABLES: usize = 32;
 
+/// What a function of a library touches beside its arguments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surface {
+    outside: Option<Outside>,
+    /// The library whose random numbers begin anew.
+    seeds: Option<&'static str>,
+}
+
 impl<'a> Machine<'a, '_> {
     /// Notes what a library function of this full name reaches, or which seed it sets.
     pub(super) fn surface(&mut self, name: &str, arguments: &Arguments<'a>) {
-        if let Some(what) = outside(name) {
+        let Surface { outside, seeds } = match self.surfaces.get(name) {
+            Some(known) => *known,
+            None => {
+                let found = Surface { outside: outside(name), seeds: seeds(name) };
+                self.surfaces.insert(name.into(), found);
+                found
+            }
+        };
+        if let Some(what) = outside {
             let given = self.words(arguments);
             if matches!(what, Outside::Code | Outside::Build) && self.wrote(&given) {
                 return;
             }
             self.event(Action::Outside { what, name: name.into(), given });
         }
-        if let Some(library) = seeds(name) {
+        if let Some(library) = seeds {
             let value = arguments.positional.first();
             let number = match value.map(|value| &value.kind) {
                 Some(Kind::Int(int)) => Some(*int),

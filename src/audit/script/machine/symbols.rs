@@ -2,7 +2,9 @@
 //!
 //! Names stand for the expression they were last assigned, so that spelling does not matter.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
 
 use super::super::taint::{Bound, Flags, Region, TaintId};
 use super::super::value::{Kind, Role, Value};
@@ -13,9 +15,17 @@ use crate::code::python::ast::{self, Expr, Operator};
 const MAX_DEPTH: usize = 12;
 
 fn hash(parts: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FxHasher::default();
     parts.hash(&mut hasher);
     hasher.finish()
+}
+
+/// What an operation on `parts` stands for.
+fn joined(operation: &str, parts: impl IntoIterator<Item = Bound>) -> Bound {
+    let start = Bound { symbol: hash(operation), less: 0 };
+    parts
+        .into_iter()
+        .fold(start, |sum, part| Bound { symbol: hash((sum.symbol, part.symbol)), less: sum.less.max(part.less) })
 }
 
 impl<'a> Machine<'a, '_> {
@@ -66,11 +76,6 @@ impl<'a> Machine<'a, '_> {
             return Bound { symbol: hash(self.module.text(expr)), less: 0 };
         }
         let of = |expr: &Expr| self.symbol(expr, depth + 1);
-        let joined = |tag: &str, parts: &[Bound]| {
-            let symbols: Vec<u64> = parts.iter().map(|part| part.symbol).collect();
-            let less = parts.iter().map(|part| part.less).max().unwrap_or(0);
-            Bound { symbol: hash((tag, symbols)), less }
-        };
         match expr {
             Expr::Name(name) => {
                 let name = name.id.as_str();
@@ -79,27 +84,23 @@ impl<'a> Machine<'a, '_> {
             }
             Expr::BinOp(binary) => {
                 let (left, right) = (of(&binary.left), of(&binary.right));
-                let mut both = joined(binary.op.as_str(), &[left, right]);
+                let mut both = joined(binary.op.as_str(), [left, right]);
                 if binary.op == Operator::Sub && !matches!(&*binary.right, Expr::NumberLiteral(_)) {
                     both.less = both.less.max(right.symbol);
                 }
                 both
             }
-            Expr::UnaryOp(unary) => joined(unary.op.as_str(), &[of(&unary.operand)]),
-            Expr::If(choice) => joined("if", &[of(&choice.test), of(&choice.body), of(&choice.orelse)]),
+            Expr::UnaryOp(unary) => joined(unary.op.as_str(), [of(&unary.operand)]),
+            Expr::If(choice) => joined("if", [of(&choice.test), of(&choice.body), of(&choice.orelse)]),
             Expr::Compare(compare) => {
-                let parts: Vec<Bound> =
-                    std::iter::once(&*compare.left).chain(compare.comparators.iter()).map(of).collect();
-                Bound { less: 0, ..joined("compare", &parts) }
+                let parts = std::iter::once(&*compare.left).chain(compare.comparators.iter());
+                Bound { less: 0, ..joined("compare", parts.map(of)) }
             }
-            Expr::Call(call) => {
-                let parts: Vec<Bound> = call.arguments.args.iter().map(of).collect();
-                joined(self.module.text(&*call.func), &parts)
-            }
+            Expr::Call(call) => joined(self.module.text(&*call.func), call.arguments.args.iter().map(of)),
             Expr::Subscript(subscript) => {
-                Bound { less: 0, ..joined("at", &[of(&subscript.value), of(&subscript.slice)]) }
+                Bound { less: 0, ..joined("at", [of(&subscript.value), of(&subscript.slice)]) }
             }
-            Expr::Attribute(attribute) => Bound { less: 0, ..joined(attribute.attr.as_str(), &[of(&attribute.value)]) },
+            Expr::Attribute(attribute) => Bound { less: 0, ..joined(attribute.attr.as_str(), [of(&attribute.value)]) },
             _ => Bound { symbol: hash(self.module.text(expr)), less: 0 },
         }
     }

@@ -64,7 +64,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Whether a method of a model is followed, its making included.
     fn within_model(&self) -> bool {
-        let receivers = self.calls.iter().filter_map(|call| call.scope.get("self")?.object());
+        let receivers = self.calls.iter().filter_map(|call| call.names.get("self")?.object());
         let mut classes = receivers.filter_map(|id| self.heap.get(id).class);
         classes.any(|class| self.is_module(class))
     }

@@ -1,0 +1,109 @@
+//! The names of one call, and what the branches of a condition make of them.
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use super::super::value::Value;
+
+/// Names that a branch bound, with what they stand for after it; `None`: nothing any more.
+pub(super) type Changes<'a> = FxHashMap<&'a str, Option<Value<'a>>>;
+
+/// Names and their values. While branches are followed, what they change is written down: a branch costs as much as
+/// it binds, however many names there are.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    values: FxHashMap<&'a str, Value<'a>>,
+    /// For each branch that is followed, innermost last: the names it bound, in order, with what they were before.
+    branches: Vec<Vec<(&'a str, Option<Value<'a>>)>>,
+}
+
+impl<'a> Names<'a> {
+    /// No names, with room for about so many.
+    pub fn with_capacity(names: usize) -> Names<'a> {
+        let values = FxHashMap::with_capacity_and_hasher(names.min(64), FxBuildHasher);
+        Names { values, branches: Vec::new() }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.values.get(name)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Binds `name`, or with `None` takes it away.
+    pub fn set(&mut self, name: &'a str, value: Option<Value<'a>>) {
+        let before = match value {
+            Some(value) => self.values.insert(name, value),
+            None => self.values.remove(name),
+        };
+        if let Some(branch) = self.branches.last_mut() {
+            branch.push((name, before));
+        }
+    }
+
+    /// A branch begins.
+    pub fn begin(&mut self) {
+        self.branches.push(Vec::new());
+    }
+
+    /// The innermost branch ends: the names are what they were before it. What it made of them.
+    pub fn end(&mut self) -> Changes<'a> {
+        let mut changes = Changes::default();
+        for (name, before) in self.branches.pop().unwrap_or_default().into_iter().rev() {
+            let after = match before {
+                Some(value) => self.values.insert(name, value),
+                None => self.values.remove(name),
+            };
+            // Backwards: the first that is met is the last that was bound.
+            changes.entry(name).or_insert(after);
+        }
+        changes
+    }
+
+    /// The names alone.
+    pub fn into_values(self) -> FxHashMap<&'a str, Value<'a>> {
+        self.values
+    }
+}
+
+impl<'a> FromIterator<(&'a str, Value<'a>)> for Names<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, Value<'a>)>>(values: I) -> Names<'a> {
+        Names { values: values.into_iter().collect(), branches: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::value::Kind;
+    use super::*;
+
+    fn int(value: Option<&Value<'_>>) -> Option<i64> {
+        value.and_then(|value| match value.kind {
+            Kind::Int(int) => Some(int),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_branch_leaves_the_names_as_they_were_and_says_what_it_made_of_them() {
+        let of = |number| Some(Value::of(Kind::Int(number)));
+        let mut names: Names<'_> =
+            [("kept", Value::of(Kind::Int(1))), ("gone", Value::of(Kind::Int(2)))].into_iter().collect();
+        names.begin();
+        names.set("new", of(3));
+        names.set("kept", of(4));
+        names.begin();
+        names.set("kept", of(5));
+        names.set("gone", None);
+        let inner = names.end();
+        assert_eq!((int(names.get("kept")), int(names.get("gone"))), (Some(4), Some(2)));
+        for (name, value) in inner {
+            names.set(name, value);
+        }
+        let outer = names.end();
+        assert_eq!((int(names.get("kept")), int(names.get("gone")), names.contains("new")), (Some(1), Some(2), false));
+        let after = |name| outer.get(name).map(|value| int(value.as_ref()));
+        assert_eq!((after("kept"), after("gone"), after("new")), (Some(Some(5)), Some(None), Some(Some(3))));
+    }
+}
