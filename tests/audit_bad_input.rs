@@ -218,7 +218,7 @@ fn much_that_is_copied_often_is_counted() {
     says("import sys\n".to_owned() + &names(50_000) + &"if sys.argv:\n    pass\n".repeat(25_000), &[UNJUDGED]);
     let deep = (0..60).fold("import sys\n".to_owned(), |text, depth| text + &" ".repeat(depth) + "if sys.argv:\n");
     let bound = (0..50_000).fold(deep, |text, number| text + &" ".repeat(60) + &format!("a{number} = 1\n"));
-    says(bound, &[UNJUDGED]);
+    says(bound, &["not followed to the end"]);
     let keys = (0..50_000).fold("d = {}\n".to_owned(), |text, number| text + &format!("d['{number}'] = 1\n"));
     says(keys + &"for k in d.items():\n    pass\n".repeat(20_000), &["not followed to the end"]);
     let thousand = |made: &str, of: &str| format!("{made} = [{}]\n", vec![of; 1000].join(","));

@@ -258,7 +258,7 @@ impl<'a, 'c> Machine<'a, 'c> {
         self.steps = self.steps.saturating_add(members / MEMBERS_A_STEP);
     }
 
-    /// Counts members that are made and kept.
+    /// Counts members that are made and kept, or names that are joined.
     fn keep(&mut self, members: usize) {
         self.steps = self.steps.saturating_add(members);
     }

@@ -251,7 +251,7 @@ impl<'a> Machine<'a, '_> {
             self.call_mut().names.begin();
             let flow = self.block(arm);
             let changes = self.call_mut().names.end();
-            self.spend(changes.len());
+            self.keep(changes.len());
             if flow == Flow::Next {
                 after = Some(match after.take() {
                     Some(other) => self.join_changes(other, changes),
