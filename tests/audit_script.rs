@@ -29,6 +29,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
     ("gptq.bad.logits_after_the_clock", "time-gptq-train-data", "model.forward_logits(tokens["),
+    ("order.bad.shuffled", "val-order", "loss_sum +="),
+    ("order.bad.sorted", "val-order", "loss_sum +="),
     ("payload.bad.prefix", "val-no-payload", "loss_sum +="),
     ("slot.bad.closure", "slot-standard", "optimizer.step(closure)"),
     ("slot.bad.context", "slot-causal", "optimizer.step()"),

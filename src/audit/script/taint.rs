@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 /// Facts about a value's origin, one bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Flags(u32);
+pub struct Flags(u64);
 
 impl Flags {
     /// Read from validation shards.
@@ -76,9 +76,21 @@ impl Flags {
     pub const SEED: Flags = Flags(1 << 30);
     /// Read from a file of numbers such as .npz.
     pub const TABLE_FILE: Flags = Flags(1 << 31);
+    /// Put into another order: sorted, or permuted at random.
+    pub const REORDERED: Flags = Flags(1 << 32);
+    /// Put into an order that is drawn at random.
+    pub const SHUFFLED: Flags = Flags(1 << 33);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
     pub const CONTENT: Flags = Flags(
-        ((1 << 10) - 1) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 17) | (0b11_1111 << 18),
+        ((1 << 10) - 1)
+            | (1 << 12)
+            | (1 << 13)
+            | (1 << 14)
+            | (1 << 15)
+            | (1 << 16)
+            | (1 << 17)
+            | (0b11_1111 << 18)
+            | (0b11 << 32),
     );
 
     /// Whether every bit of `other` is set.

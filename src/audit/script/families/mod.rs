@@ -7,6 +7,7 @@ mod chosen;
 mod declared;
 mod doc_boundary;
 mod gptq;
+mod order;
 mod outside;
 mod packages;
 mod payload;
@@ -53,6 +54,7 @@ pub struct Family {
 /// Every family.
 pub const FAMILIES: &[&Family] = &[
     &adapt::FAMILY,
+    &order::FAMILY,
     &slot::FAMILY,
     &chosen::FAMILY,
     &target_gate::FAMILY,

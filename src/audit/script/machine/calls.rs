@@ -91,7 +91,12 @@ impl<'a> Machine<'a, '_> {
             Kind::Function(definition) => self.user(definition, None, arguments),
             Kind::Bound(definition, id) => {
                 self.run_on_validation(*id, &arguments);
-                self.user(definition, Some(*id), arguments)
+                let value = self.user(definition, Some(*id), arguments);
+                // Adapters that are begun anew where a batch has the shape for it, and made anew where not (#77).
+                if definition.name.starts_with("reset") && self.heap.get(*id).class.is_some_and(|c| self.is_module(c)) {
+                    self.forget(*id);
+                }
+                value
             }
             Kind::Lambda(lambda) => self.lambda(lambda, arguments),
             Kind::Class(class) => self.instantiate(*class, arguments),

@@ -151,7 +151,11 @@ impl<'a> Machine<'a, '_> {
                     object.element = object.element.or_else(|| object.items.as_ref()?.last().cloned());
                     object.items = None;
                 }
-                self.allocate(object)
+                let list = self.allocate(object);
+                if let (Some(id), "sorted") = (list.object(), how) {
+                    self.sort(id);
+                }
+                list
             }
             Kind::Tuple(items) => self.list_from(items.to_vec(), true),
             Kind::Range { .. } => value.clone(),

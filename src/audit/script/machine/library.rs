@@ -62,6 +62,11 @@ impl<'a> Machine<'a, '_> {
                 Value::of(Kind::None)
             }
             "isinstance" | "hasattr" | "callable" | "issubclass" | "super" => Value::unknown(TaintId::NONE),
+            "shuffle" => self.shuffled(arguments),
+            "randperm" | "permutation" | "argsort" => {
+                let given = self.given(arguments);
+                self.order(given, super::order::draws(name))
+            }
             "dict" | "defaultdict" | "Counter" | "OrderedDict" => {
                 let content = self.given(arguments);
                 self.new_object(Role::Dict, content)

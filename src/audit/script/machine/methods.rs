@@ -83,6 +83,10 @@ impl<'a> Machine<'a, '_> {
                 }
                 Value::of(Kind::None)
             }
+            (Role::List, "sort") => {
+                self.sort(id);
+                Value::of(Kind::None)
+            }
             (Role::List, "pop" | "popleft") => {
                 let member = self.members(receiver).each.into_iter().next_back();
                 let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
@@ -214,18 +218,7 @@ impl<'a> Machine<'a, '_> {
             self.heap.get_mut(id).updates = both;
             return;
         }
-        let mut open = vec![id];
-        let mut seen = Vec::new();
-        while let Some(id) = open.pop() {
-            if seen.contains(&id) || seen.len() > 400 {
-                continue;
-            }
-            seen.push(id);
-            let object = self.heap.get_mut(id);
-            object.updates = TaintId::NONE;
-            let held = object.attributes.values().chain(object.items.iter().flatten()).chain(object.element.iter());
-            open.extend(held.filter_map(Value::object));
-        }
+        self.forget(id);
         self.heap.get_mut(id).updates = updates;
     }
 
@@ -282,6 +275,7 @@ impl<'a> Machine<'a, '_> {
             }
             "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
             "nonzero" => return Value::unknown(self.found_at(of_receiver)),
+            "argsort" | "permutation" => return self.order(of_receiver, super::order::draws(name)),
             "next_batch" | "get_batch" | "pop" | "popleft" | "read" => {
                 let given = self.given(arguments);
                 let taint = self.taints.union(given, of_receiver);

@@ -14,6 +14,7 @@ mod loops;
 mod methods;
 mod names;
 mod operators;
+mod order;
 mod state;
 mod statements;
 mod surface;

@@ -45,6 +45,22 @@ impl<'a> Machine<'a, '_> {
         self.update_objects(&objects, data);
     }
 
+    /// What an object and all it holds had learnt is gone.
+    pub(super) fn forget(&mut self, id: ObjectId) {
+        let mut open = vec![id];
+        let mut seen = Vec::new();
+        while let Some(id) = open.pop() {
+            if seen.contains(&id) || seen.len() > 400 {
+                continue;
+            }
+            seen.push(id);
+            let object = self.heap.get_mut(id);
+            object.updates = TaintId::NONE;
+            let held = object.attributes.values().chain(object.items.iter().flatten()).chain(object.element.iter());
+            open.extend(held.filter_map(Value::object));
+        }
+    }
+
     /// Counts that are added under keys made of tokens.
     pub(super) fn table_update(
         &mut self,
@@ -63,7 +79,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Whether a method of a model is followed, its making included.
-    fn within_model(&self) -> bool {
+    pub(super) fn within_model(&self) -> bool {
         let receivers = self.calls.iter().filter_map(|call| call.names.get("self")?.object());
         let mut classes = receivers.filter_map(|id| self.heap.get(id).class);
         classes.any(|class| self.is_module(class))
