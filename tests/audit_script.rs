@@ -75,6 +75,27 @@ fn subject<'a>(rulebook: &'a Rulebook, metric: Option<&'a str>) -> Subject<'a> {
     Subject { config: Config::default(), metric, rulebook, folder: None }
 }
 
+/// The text of one made-up script.
+fn fixture(name: &str) -> String {
+    let found = fixtures().into_iter().find(|(known, _)| known == name);
+    String::from_utf8(found.expect("the fixture").1).expect("text")
+}
+
+/// With something else in place of a part that is there.
+fn replaced(source: &str, from: &str, to: &str) -> String {
+    assert!(source.contains(from), "{from}");
+    source.replace(from, to)
+}
+
+/// The rules that a script touches whose run printed this log.
+fn rules_with_log(script: &str, log: &str) -> Vec<&'static str> {
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    let module = Module::parse(script).expect("a script");
+    let config = Config::new([("seed", "42")]).with_log(Said::new(log.lines()));
+    let subject = Subject { config, ..subject(&rulebook, None) };
+    audit(&module, &subject).leads.into_iter().map(|lead| lead.rule).collect()
+}
+
 /// The made-up scripts with their names without `.py`.
 fn fixtures() -> Vec<(String, Vec<u8>)> {
     let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit");
@@ -192,8 +213,7 @@ fn the_claimed_metric_shows_which_switch_was_on() {
 /// script's default.
 #[test]
 fn the_log_shows_which_branches_were_taken() {
-    let bad = fixtures().into_iter().find(|(name, _)| name == "adapt.bad.running_loss");
-    let source = String::from_utf8(bad.expect("the fixture").1).expect("text");
+    let source = fixture("adapt.bad.running_loss");
     let plain: Vec<String> = (0..8).map(|line| format!("    print('line {line} of the run')")).collect();
     let call = "    adapt(args, model, tokens)";
     assert!(source.contains(call));
@@ -237,12 +257,7 @@ fn the_log_shows_which_branches_were_taken() {
 /// prints.
 #[test]
 fn the_log_shows_that_a_file_was_given() {
-    let trap = fixtures().into_iter().find(|(name, _)| name == "payload.trap.no_file");
-    let source = String::from_utf8(trap.expect("the fixture").1).expect("text");
-    let replaced = |source: &str, from: &str, to: &str| {
-        assert!(source.contains(from), "{from}");
-        source.replace(from, to)
-    };
+    let source = fixture("payload.trap.no_file");
     let leaves = "def shipped_tokens(path):\n    if not path:\n        return None\n";
     let script = replaced(&source, "def shipped_tokens(path):\n", leaves);
     let script = replaced(
@@ -255,17 +270,25 @@ fn the_log_shows_that_a_file_was_given() {
         "shipped_tokens(args.known_file) if args.known_file else None",
         "shipped_tokens(args.known_file)",
     );
-    let rulebook = Rulebook::builtin().expect("the rulebook");
-    let rules = |script: &str, log: &str| {
-        let module = Module::parse(script).expect("a script");
-        let config = Config::new([("seed", "42")]).with_log(Said::new(log.lines()));
-        let subject = Subject { config, ..subject(&rulebook, None) };
-        audit(&module, &subject).leads.into_iter().map(|lead| lead.rule).collect::<Vec<_>>()
-    };
-    assert_eq!(rules(&source, "step:1 train_loss:6.9\n"), [""; 0]);
-    assert_eq!(rules(&source, "known_file:known.xz tokens:12\n"), ["val-no-payload"]);
-    assert_eq!(rules(&script, "step:1 train_loss:6.9\n"), [""; 0]);
-    assert_eq!(rules(&script, "known tokens read from known.xz\n"), ["val-no-payload"]);
+    assert_eq!(rules_with_log(&source, "step:1 train_loss:6.9\n"), [""; 0]);
+    assert_eq!(rules_with_log(&source, "known_file:known.xz tokens:12\n"), ["val-no-payload"]);
+    assert_eq!(rules_with_log(&script, "step:1 train_loss:6.9\n"), [""; 0]);
+    assert_eq!(rules_with_log(&script, "known tokens read from known.xz\n"), ["val-no-payload"]);
+}
+
+/// A switch that is off by default and was read before the line in which the log shows that it was on: the script is
+/// followed as if it had been set from the beginning.
+#[test]
+fn the_log_shows_a_switch_in_the_words_of_a_line() {
+    let source = fixture("adapt.bad.prequant");
+    let script = replaced(&source, "\"TTT_ENABLED\", \"1\"", "\"TTT_ENABLED\", \"0\"");
+    let script = replaced(
+        &script,
+        "    val_loss = eval_val(",
+        "    adapted = args.ttt_enabled\n    print(f\"model:gpt{' adapted_epochs:3' if adapted else ''}\")\n    val_loss = eval_val(",
+    );
+    assert_eq!(rules_with_log(&script, "model:gpt\n"), [""; 0]);
+    assert_eq!(rules_with_log(&script, "model:gpt adapted_epochs:3\n"), ["val-prequant-ttt"]);
 }
 
 /// The running loss of what is trained on validation tokens is no score that was taken before.

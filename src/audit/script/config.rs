@@ -24,6 +24,13 @@ impl Config {
         Config { said: Some(said), ..self }
     }
 
+    /// With a switch that the log shows to have been on or off, without stating it.
+    pub fn with(mut self, name: &str, truth: bool) -> Config {
+        let text = if truth { "True" } else { "False" };
+        self.stated.entry(name.to_ascii_lowercase()).or_insert_with(|| text.to_owned());
+        self
+    }
+
     /// Without the log that states it.
     pub fn without_log(self) -> Config {
         Config { said: None, ..self }

@@ -40,7 +40,14 @@ impl<'a> Machine<'a, '_> {
             Expr::BoolOp(bool_op) => self.bool_op(bool_op),
             Expr::If(choice) => {
                 let test = self.value(&choice.test);
-                match test.truth() {
+                let truth = match self.witnessed_choice(choice) {
+                    Some(truth) => {
+                        self.switched(&choice.test, truth);
+                        Some(truth)
+                    }
+                    None => test.truth(),
+                };
+                match truth {
                     Some(true) => self.value(&choice.body),
                     Some(false) => self.value(&choice.orelse),
                     None => {

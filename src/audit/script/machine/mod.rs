@@ -130,6 +130,10 @@ pub struct Machine<'a, 'c> {
     surfaces: FxHashMap<Rc<str>, surface::Surface>,
     /// What the script prints, once that was asked for.
     marks: Option<Vec<witness::Mark>>,
+    /// Settings that the log shows to have been otherwise than supposed.
+    contradicted: Vec<(&'a str, bool)>,
+    /// Settings that names were made the same as, by function.
+    aliases: FxHashMap<(usize, &'a str), &'a str>,
     /// What names stand for, by function.
     symbols: FxHashMap<(usize, &'a str), Bound>,
     steps: usize,
@@ -158,11 +162,18 @@ pub struct Followed {
     pub doubted: Vec<String>,
 }
 
-/// Follows `module` and says what it would do.
+/// Follows `module` and says what it would do. Where the log shows that a setting was not what was supposed, it is
+/// followed once more from the beginning with that setting.
 pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
     let mut machine = Machine::new(module, config, doubts);
     machine.run();
-    Followed { trace: machine.trace, taints: machine.taints, doubted: machine.doubted }
+    if machine.contradicted.is_empty() {
+        return machine.followed();
+    }
+    let config = machine.contradicted.iter().fold(config.clone(), |config, (name, truth)| config.with(name, *truth));
+    let mut machine = Machine::new(module, &config, doubts);
+    machine.run();
+    machine.followed()
 }
 
 /// The functions of a script and the methods of its classes that lie in no other function.
@@ -223,6 +234,8 @@ impl<'a, 'c> Machine<'a, 'c> {
             builtins: FxHashMap::default(),
             surfaces: FxHashMap::default(),
             marks: None,
+            contradicted: Vec::new(),
+            aliases: FxHashMap::default(),
             symbols: FxHashMap::default(),
             steps: 0,
             depth: 0,
@@ -234,6 +247,10 @@ impl<'a, 'c> Machine<'a, 'c> {
         let body = self.module.body();
         self.block(body);
         self.trace.complete = !self.exhausted();
+    }
+
+    fn followed(self) -> Followed {
+        Followed { trace: self.trace, taints: self.taints, doubted: self.doubted }
     }
 
     /// Whether the value of a switch that is not stated is to be doubted.

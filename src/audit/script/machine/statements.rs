@@ -46,6 +46,7 @@ impl<'a> Machine<'a, '_> {
                 {
                     self.trace.discard(before, depth);
                 }
+                self.alias(stmt, &value);
                 for target in &stmt.targets {
                     let value = self.carried(target, &stmt.value, value.clone());
                     self.assign_symbols(target, &stmt.value, &value);
@@ -119,6 +120,15 @@ impl<'a> Machine<'a, '_> {
             Stmt::Delete(_) | Stmt::Pass(_) | Stmt::TypeAlias(_) | Stmt::IpyEscapeCommand(_) => {}
         }
         Flow::Next
+    }
+
+    /// `use_slot = args.slot_enabled`: what the log shows of one holds for the other.
+    fn alias(&mut self, stmt: &'a ast::StmtAssign, value: &Value<'a>) {
+        if let ([ast::Expr::Name(name)], ast::Expr::Attribute(attribute)) = (&*stmt.targets, &*stmt.value)
+            && matches!(value.kind, Kind::Bool(_))
+        {
+            self.aliases.insert((self.function(), name.id.as_str()), attribute.attr.as_str());
+        }
     }
 
     /// Tuples are joined member by member: a function returns its numbers in one order.

@@ -66,7 +66,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// The function that is followed, as a number.
-    fn function(&self) -> usize {
+    pub(super) fn function(&self) -> usize {
         self.calls.last().map_or(0, |call| call.function as usize)
     }
 

@@ -64,7 +64,12 @@ fn printed(stmt: &Stmt) -> Option<String> {
     if !prints || quiet {
         return None;
     }
-    match call.arguments.args.first()? {
+    text_of(call.arguments.args.first()?)
+}
+
+/// What is known of a text that tells it from others.
+fn text_of(expr: &Expr) -> Option<String> {
+    match expr {
         Expr::StringLiteral(text) => telling([text.value.to_str().to_owned()]),
         Expr::FString(text) => {
             let mut parts = vec![String::new()];
@@ -144,6 +149,28 @@ impl<'a> Machine<'a, '_> {
         (before && enough).then_some(false)
     }
 
+    /// `{f" slot_lr={lr}" if use_slot else ""}` in what is printed: the log has the words or not. Only words that it
+    /// has mean something: a line may have been printed by an earlier version.
+    pub(super) fn witnessed_choice(&mut self, choice: &'a ast::ExprIf) -> Option<bool> {
+        let said = self.config.said()?;
+        let text = text_of(&choice.body)?;
+        let alone = self.module.source().matches(text.as_str()).count() == 1;
+        (alone && said.holds(&text)).then_some(true)
+    }
+
+    /// Notes the setting that a condition is, or is a copy of.
+    fn contradict(&mut self, test: &'a Expr, truth: bool) {
+        let setting = match test {
+            Expr::Attribute(attribute) => Some(attribute.attr.as_str()),
+            Expr::Name(name) => self.aliases.get(&(self.function(), name.id.as_str())).copied(),
+            _ => None,
+        };
+        let known = |name: &str| self.contradicted.iter().any(|(known, _)| *known == name);
+        if let Some(setting) = setting.filter(|setting| !known(setting)) {
+            self.contradicted.push((setting, truth));
+        }
+    }
+
     /// What the log showed of a condition holds for the switches that it is made of, wherever they are asked again.
     pub(super) fn switched(&mut self, test: &'a Expr, truth: bool) {
         match test {
@@ -156,6 +183,7 @@ impl<'a> Machine<'a, '_> {
             Expr::Name(_) | Expr::Attribute(_) => {
                 let value = self.value(test);
                 if matches!(value.kind, Kind::Bool(known) if known != truth) {
+                    self.contradict(test, truth);
                     self.assign(test, Value { kind: Kind::Bool(truth), taint: value.taint });
                 }
             }
