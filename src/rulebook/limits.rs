@@ -93,6 +93,8 @@ pub struct TrainingData {
     /// Numbers of shards that a preparation makes which trains on the validation split.
     #[serde(default)]
     pub overlap_shards: Vec<u64>,
+    /// Documents of the validation split: a preparation that keeps fewer of them out trains on the rest.
+    pub val_documents: Option<u64>,
 }
 
 /// A file that a submission consists of.

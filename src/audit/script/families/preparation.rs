@@ -7,6 +7,7 @@ use crate::code::python::ast::visitor::{Visitor, walk_expr};
 use crate::code::python::{Module, ast};
 use crate::folder::{Folder, RunLog, files};
 use crate::report::{Confidence, Severity};
+use crate::rulebook::{FingerprintKind, Rulebook};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
@@ -16,19 +17,14 @@ pub const FAMILY: Family = Family {
     run,
 };
 
-/// Documents of the challenge's validation split.
-const SPLIT: i64 = 50_000;
-
 fn run(case: &Case<'_>) -> Vec<Lead> {
     cut(case).into_iter().chain(preparation(case)).collect()
 }
 
-/// Fewer tokens are not the whole split, of whatever tokenizer the challenge has seen.
-const WHOLE: u64 = 40_000_000;
-
 /// A score of a constant number of validation tokens, where no log says that the run scored more.
 fn cut(case: &Case<'_>) -> Option<Lead> {
-    let scored_all = |folder: &Folder| folder.runs.official.iter().take(1).any(|run| counts_whole(folder, run));
+    let whole = smallest_split(case.subject.rulebook)?;
+    let scored_all = |folder: &Folder| folder.runs.official.iter().take(1).any(|run| counts(folder, run, whole));
     if case.subject.folder.is_some_and(scored_all) {
         return None;
     }
@@ -46,22 +42,32 @@ fn cut(case: &Case<'_>) -> Option<Lead> {
     })
 }
 
-/// Whether a run's log says that so many validation tokens were scored as the whole split has.
-fn counts_whole(folder: &Folder, run: &RunLog) -> bool {
+/// Tokens of the whole split, of the tokenizer that makes the fewest of it.
+fn smallest_split(rulebook: &Rulebook) -> Option<u64> {
+    let whole = rulebook.fingerprints.iter().filter(|print| print.kind == FingerprintKind::Canonical);
+    whole.filter_map(|print| print.tokens).min()
+}
+
+/// Whether a run's log says that it scored so many validation tokens, a hundredth less among them: scripts cut the end.
+fn counts(folder: &Folder, run: &RunLog, whole: u64) -> bool {
     let log = files::read_text(&folder.path.join(&run.log)).unwrap_or_default();
     let counts = log.match_indices("val_tokens:").filter_map(|(at, found)| {
         let rest = log.get(at + found.len()..)?.trim_start();
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
     });
-    counts.chain(run.val_tokens).any(|tokens| tokens >= WHOLE)
+    counts.chain(run.val_tokens).any(|tokens| tokens >= whole - whole / 100)
 }
 
 /// A script of the folder that prepares shards with another split than the challenge's.
 fn preparation(case: &Case<'_>) -> Option<Lead> {
     let folder = case.subject.folder?;
+    let split = case.subject.rulebook.training_data.val_documents?;
     let declared = Declared::of(case);
-    let says_so = ["--val-docs 50000", "--val-docs=50000", "--val-docs 50_000", "--val-docs=50_000"];
-    if says_so.iter().any(|words| declared.contains(words)) {
+    let says_so = |between: &str| {
+        let written = [split.to_string(), crate::report::thousands(split).replace(',', "_")];
+        written.iter().any(|number| declared.contains(&format!("--val-docs{between}{number}")))
+    };
+    if says_so(" ") || says_so("=") {
         return None;
     }
     for script in &folder.code {
@@ -69,7 +75,7 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
             continue;
         }
         let Ok(module) = Module::parse(&script.text) else { continue };
-        let mut options = Options { module: &module, found: None };
+        let mut options = Options { module: &module, split, found: None };
         module.body().iter().for_each(|stmt| options.visit_stmt(stmt));
         let Some((line, documents)) = options.found else { continue };
         return Some(Lead {
@@ -79,9 +85,9 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
                 "{} line {line} takes {} documents for validation unless told otherwise, and the challenge's split has {}: the \
                  shards that it makes train on {} documents of the split",
                 script.path,
-                crate::report::thousands(documents.unsigned_abs()),
-                crate::report::thousands(SPLIT.unsigned_abs()),
-                crate::report::thousands((SPLIT - documents).unsigned_abs())
+                crate::report::thousands(documents),
+                crate::report::thousands(split),
+                crate::report::thousands(split - documents)
             ),
             because: "whether these runs used such shards cannot be seen; #2127 found several that did".to_owned(),
             steps: Vec::<Step>::new(),
@@ -95,7 +101,9 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
 /// Looks for the default of an option that says how many documents are for validation.
 struct Options<'m> {
     module: &'m Module,
-    found: Option<(u64, i64)>,
+    /// Documents of the challenge's split.
+    split: u64,
+    found: Option<(u64, u64)>,
 }
 
 impl<'a> Visitor<'a> for Options<'_> {
@@ -113,7 +121,7 @@ impl<'a> Visitor<'a> for Options<'_> {
             if let (true, Some(default)) = (option, default)
                 && let ast::Expr::NumberLiteral(literal) = &default.value
                 && let ast::Number::Int(int) = &literal.value
-                && let Some(documents) = int.as_i64().filter(|documents| (1..SPLIT).contains(documents))
+                && let Some(documents) = int.as_u64().filter(|documents| (1..self.split).contains(documents))
             {
                 self.found.get_or_insert((self.module.line(expr), documents));
             }
