@@ -136,3 +136,17 @@ fn a_file_that_the_script_wrote_is_the_scripts_own() {
     let beside = audited(&[("train_gpt.py", &script("")), ("_inner.py", "x = 1\n"), ("README.md", "Run it.")]);
     assert!(beside.findings.is_empty(), "{}", told(&beside));
 }
+
+#[test]
+fn code_from_elsewhere_matters_in_an_entry_and_not_where_it_is_a_package() {
+    let runs = |file: &str| {
+        format!("import importlib.util\nspec = importlib.util.spec_from_file_location('extra', '/opt/code/{file}')\n")
+    };
+    let entry = audited(&[("train_gpt.py", &with(&runs("hidden_layers.py"))), ("README.md", "Run it.")]);
+    assert_eq!(rules(&entry), ["size-no-stub"], "{}", told(&entry));
+    // An installed package that is looked for by hand; figures that load models neither train nor score.
+    let package = audited(&[("train_gpt.py", &with(&runs("flash_attn_interface.py"))), ("README.md", "Run it.")]);
+    assert_eq!(rules(&package), [""; 0], "{}", told(&package));
+    let figures = audited(&[("train_gpt.py", &runs("hidden_layers.py")), ("README.md", "Figures.")]);
+    assert_eq!(rules(&figures), [""; 0], "{}", told(&figures));
+}

@@ -89,9 +89,13 @@ fn replaced(source: &str, from: &str, to: &str) -> String {
 
 /// The rules that a script touches whose run printed this log.
 fn rules_with_log(script: &str, log: &str) -> Vec<&'static str> {
+    rules_with(script, Config::new([("seed", "42")]).with_log(Said::new(log.lines())))
+}
+
+/// The rules that a script touches whose run was configured so.
+fn rules_with(script: &str, config: Config) -> Vec<&'static str> {
     let rulebook = Rulebook::builtin().expect("the rulebook");
     let module = Module::parse(script).expect("a script");
-    let config = Config::new([("seed", "42")]).with_log(Said::new(log.lines()));
     let subject = Subject { config, ..subject(&rulebook, None) };
     audit(&module, &subject).leads.into_iter().map(|lead| lead.rule).collect()
 }
@@ -289,6 +293,14 @@ fn the_log_shows_a_switch_in_the_words_of_a_line() {
     );
     assert_eq!(rules_with_log(&script, "model:gpt\n"), [""; 0]);
     assert_eq!(rules_with_log(&script, "model:gpt adapted_epochs:3\n"), ["val-prequant-ttt"]);
+}
+
+/// A script that is made for each seed sets another constant than the seed that the log of another run states.
+#[test]
+fn a_constant_seed_is_held_against_the_one_that_the_log_states() {
+    let source = fixture("seeds.bad.constant");
+    assert_eq!(rules_with(&source, Config::new([("seed", "42")])), ["stat-seeds"]);
+    assert_eq!(rules_with(&source, Config::new([("seed", "7")])), [""; 0]);
 }
 
 /// The running loss of what is trained on validation tokens is no score that was taken before.

@@ -122,6 +122,11 @@ impl Module {
         self.lines.line(node.start().to_usize())
     }
 
+    /// Where `node` begins, in bytes of the source: what tells two statements of one line apart.
+    pub fn start(&self, node: &impl Ranged) -> usize {
+        node.start().to_usize()
+    }
+
     /// The source text of `node`.
     pub fn text(&self, node: &impl Ranged) -> &str {
         let range = node.range();

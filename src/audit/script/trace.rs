@@ -102,8 +102,8 @@ pub struct Event {
 #[derive(Debug, Default)]
 pub struct Trace {
     pub events: Vec<Event>,
-    /// Lines of the statements that were reached, and of those that certainly were, one bit each.
-    lines: Vec<(u64, u64)>,
+    /// Where the statements begin that were reached, and those that certainly were, one bit each.
+    statements: Vec<(u64, u64)>,
     /// What functions make of the pieces of a tokenizer, once each.
     pub tables: Vec<Table>,
     /// Whether the end was reached within the bounds.
@@ -123,34 +123,32 @@ impl Trace {
         }
     }
 
-    /// Notes that the statement in `line` was reached, under conditions that are all known or not.
-    pub fn reach(&mut self, line: u64, certainly: bool) {
-        let Ok(line) = usize::try_from(line) else { return };
-        let word = line / 64;
-        if word >= self.lines.len() {
-            self.lines.resize(word + 1, (0, 0));
+    /// Notes that the statement that begins at `start` was reached, under conditions that are all known or not.
+    pub fn reach(&mut self, start: usize, certainly: bool) {
+        let word = start / 64;
+        if word >= self.statements.len() {
+            self.statements.resize(word + 1, (0, 0));
         }
-        let bit = 1 << (line % 64);
-        if let Some((reached, certain)) = self.lines.get_mut(word) {
+        let bit = 1 << (start % 64);
+        if let Some((reached, certain)) = self.statements.get_mut(word) {
             *reached |= bit;
             *certain |= if certainly { bit } else { 0 };
         }
     }
 
-    /// Whether a statement that begins in `line` was reached.
-    pub fn reached(&self, line: u64) -> bool {
-        self.bits(line).is_some_and(|(reached, _)| reached)
+    /// Whether the statement that begins at `start` was reached.
+    pub fn reached(&self, start: usize) -> bool {
+        self.bits(start).is_some_and(|(reached, _)| reached)
     }
 
     /// Whether it was reached under conditions that are known.
-    pub fn certainly_reached(&self, line: u64) -> bool {
-        self.bits(line).is_some_and(|(_, certain)| certain)
+    pub fn certainly_reached(&self, start: usize) -> bool {
+        self.bits(start).is_some_and(|(_, certain)| certain)
     }
 
-    fn bits(&self, line: u64) -> Option<(bool, bool)> {
-        let line = usize::try_from(line).ok()?;
-        let (reached, certain) = self.lines.get(line / 64)?;
-        let bit = |word: u64| word >> (line % 64) & 1 == 1;
+    fn bits(&self, start: usize) -> Option<(bool, bool)> {
+        let (reached, certain) = self.statements.get(start / 64)?;
+        let bit = |word: u64| word >> (start % 64) & 1 == 1;
         Some((bit(*reached), bit(*certain)))
     }
 

@@ -17,7 +17,8 @@ pub const FAMILY: Family = Family {
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
-    let mut gates = Gates { module: case.module, case, assigned: Vec::new(), found: BTreeMap::new(), apart: false };
+    let mut gates =
+        Gates { module: case.module, case, assigned: Vec::new(), reached: false, found: BTreeMap::new(), apart: false };
     case.module.body().iter().for_each(|stmt| gates.visit_stmt(stmt));
     // Where attention itself reads over the boundary, a gate adds nothing to it.
     if !gates.apart {
@@ -46,6 +47,8 @@ struct Gates<'a, 'c> {
     case: &'c Case<'c>,
     /// What the functions around assign to each name.
     assigned: Vec<HashMap<&'a str, Vec<&'a ast::Expr>>>,
+    /// Whether the statement that is looked at was reached.
+    reached: bool,
     /// Lines of gates without a mask, with what they mix.
     found: BTreeMap<u64, &'a str>,
     /// Whether attention is given where documents begin.
@@ -54,6 +57,7 @@ struct Gates<'a, 'c> {
 
 impl<'a> Visitor<'a> for Gates<'a, '_> {
     fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
+        let around = std::mem::replace(&mut self.reached, self.case.trace.reached(self.module.start(stmt)));
         if let ast::Stmt::FunctionDef(function) = stmt {
             let mut assigned = Assigned::default();
             function.body.iter().for_each(|stmt| assigned.visit_stmt(stmt));
@@ -63,24 +67,24 @@ impl<'a> Visitor<'a> for Gates<'a, '_> {
         } else {
             walk_stmt(self, stmt);
         }
+        self.reached = around;
     }
 
     fn visit_expr(&mut self, expr: &'a ast::Expr) {
-        let line = self.module.line(expr);
         match expr {
             ast::Expr::BinOp(sum) if matches!(sum.op, ast::Operator::Add) => {
                 let mixed = self.mixed(&sum.left, &sum.right).or_else(|| self.mixed(&sum.right, &sum.left));
                 if let Some((name, gate)) = mixed
-                    && self.was_reached(expr)
+                    && self.reached
                     && !self.masked(gate)
                 {
-                    self.found.entry(line).or_insert(name);
+                    self.found.entry(self.module.line(expr)).or_insert(name);
                 }
             }
             ast::Expr::Call(call) => {
                 let given = call.arguments.keywords.iter().filter_map(|keyword| keyword.arg.as_ref());
                 let by_name = given.map(|name| name.as_str()).any(is_boundaries);
-                self.apart |= by_name && self.was_reached(expr);
+                self.apart |= by_name && self.reached;
             }
             _ => {}
         }
@@ -94,12 +98,6 @@ fn is_boundaries(name: &str) -> bool {
 }
 
 impl<'a> Gates<'a, '_> {
-    /// Whether the statement around was reached; an expression may begin some lines after it.
-    fn was_reached(&self, expr: &'a ast::Expr) -> bool {
-        let line = self.module.line(expr);
-        (line.saturating_sub(6)..=line).any(|line| self.case.trace.reached(line))
-    }
-
     /// `x[:, 1:] + g * x[:, :-1]`: what is mixed, and the gated part.
     fn mixed(&self, whole: &'a ast::Expr, part: &'a ast::Expr) -> Option<(&'a str, &'a ast::Expr)> {
         let later = sliced(whole, |slice| is_int(slice.lower.as_deref(), 1) && slice.upper.is_none());

@@ -235,7 +235,9 @@ fn step(event: &Event, what: impl Into<String>) -> Step {
     Step { line: event.place.line, what: what.into(), path: event.place.path.to_vec() }
 }
 
-/// The name that a report begins with: `final_int8_zlib_roundtrip`.
-fn metric_of(text: &str) -> &str {
-    text.split([' ', ':']).find(|word| !word.is_empty()).unwrap_or("the score")
+/// The name that a report begins with: `final_int8_zlib_roundtrip`; dots for what is not known of it.
+fn metric_of(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || [':', '=', '[', ']', '|'].contains(&c));
+    let name = words.into_iter().find(|word| word.contains(char::is_alphanumeric)).unwrap_or("the score");
+    name.replace(HOLE, "…")
 }

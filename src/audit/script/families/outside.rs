@@ -224,7 +224,12 @@ fn code(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> Opt
     declared.folder?;
     let file = given.split_whitespace().find(|word| word.ends_with(".py"))?;
     let name = file.rsplit('/').next().unwrap_or(file);
-    if name.contains(HOLE) || declared.has_file(file) {
+    // A package may be looked for by hand; a script that neither trains nor scores is no entry.
+    let packages = &case.subject.rulebook.packages;
+    let installed =
+        packages.provided.iter().chain(&packages.extra).any(|known| name.strip_suffix(".py") == Some(known));
+    let works = !case.scores().is_empty() || case.trace.events.iter().any(|event| case.trains(event));
+    if name.contains(HOLE) || declared.has_file(file) || installed || !works {
         return None;
     }
     let (confidence, because) = case.confidence(event);

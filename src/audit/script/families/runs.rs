@@ -75,7 +75,8 @@ fn unbound(case: &Case<'_>) -> Option<Lead> {
     if bound.open {
         return None;
     }
-    let mut used = Used { module: case.module, case, bound: &bound.names, line: 0, guarded: 0, found: BTreeMap::new() };
+    let mut used =
+        Used { module: case.module, case, bound: &bound.names, line: 0, start: 0, guarded: 0, found: BTreeMap::new() };
     case.module.body().iter().for_each(|stmt| used.visit_stmt(stmt));
     let first = used.found.values().min().copied()?;
     let names: Vec<&str> = used.found.keys().copied().collect();
@@ -169,7 +170,9 @@ struct Used<'a, 'c> {
     module: &'c Module,
     case: &'c Case<'c>,
     bound: &'c HashSet<&'a str>,
+    /// The statement, by its line and by where it begins.
     line: u64,
+    start: usize,
     /// Blocks around it that go on after a failure.
     guarded: usize,
     found: BTreeMap<&'a str, u64>,
@@ -177,13 +180,13 @@ struct Used<'a, 'c> {
 
 impl<'a> Visitor<'a> for Used<'a, '_> {
     fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
-        let before = self.line;
-        self.line = self.module.line(stmt);
+        let before = (self.line, self.start);
+        (self.line, self.start) = (self.module.line(stmt), self.module.start(stmt));
         let guarded = matches!(stmt, ast::Stmt::Try(_));
         self.guarded += usize::from(guarded);
         walk_stmt(self, stmt);
         self.guarded -= usize::from(guarded);
-        self.line = before;
+        (self.line, self.start) = before;
     }
 
     /// Annotations need not be worked out.
@@ -194,7 +197,8 @@ impl<'a> Visitor<'a> for Used<'a, '_> {
             ast::Expr::Name(name) if matches!(name.ctx, ast::ExprContext::Load) => {
                 let id = name.id.as_str();
                 let known = self.bound.contains(id) || BUILTINS.binary_search(&id).is_ok();
-                if !known && self.guarded == 0 && self.found.len() < 8 && self.case.trace.certainly_reached(self.line) {
+                if !known && self.guarded == 0 && self.found.len() < 8 && self.case.trace.certainly_reached(self.start)
+                {
                     self.found.entry(id).or_insert(self.line);
                 }
             }

@@ -36,11 +36,16 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     else {
         return Vec::new();
     };
-    let before = reached.iter().take_while(|number| **number < last).find_map(trains);
+    let before =
+        reached.iter().take_while(|number| **number < last).find_map(|number| Some((*number, trains(number)?)));
     // What an unknown condition does, another may put back.
-    let Some(event) = before.filter(|event| !event.place.loops.is_empty() && !event.place.uncertain) else {
+    let in_loop = |event: &Event| !event.place.loops.is_empty() && !event.place.uncertain;
+    let Some((number, event)) = before.filter(|(_, event)| in_loop(event)) else { return Vec::new() };
+    // Some state was put back in between: whether it was all of it is not told apart.
+    let between = events.iter().skip(number as usize).take((last - number) as usize);
+    if between.into_iter().any(|event| matches!(event.action, Action::Restore { .. })) {
         return Vec::new();
-    };
+    }
     let (confidence, because) = case.confidence(event);
     vec![Lead {
         rule: "time-clock-scope-train",

@@ -113,7 +113,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What nobody knows reads all it is given, and may write into every buffer.
+    /// What nobody knows reads all it is given, and may write into every buffer; a layer does not into its parameters.
     pub(super) fn unknown(&mut self, function: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
         let given = self.given(arguments);
         let of_function = self.taint(function);
@@ -122,6 +122,7 @@ impl<'a> Machine<'a, '_> {
         for value in arguments.all() {
             if let Some(id) = value.object()
                 && self.heap.get(id).role == Role::Tensor
+                && !self.heap.get(id).of_model
             {
                 self.pour(id, taint);
             }

@@ -61,7 +61,7 @@ impl<'a> Machine<'a, '_> {
         if key.cloned().is_some_and(|key| self.holds_target(&key)) {
             taint = self.looked_up_by_hash(taint);
         }
-        taint = self.looked_up(taint, held, of_key);
+        taint = self.looked_up(taint, held, of_key, true);
         let element = self.heap.get(id).element.clone();
         match element.or_else(|| arguments.positional.get(1).cloned()) {
             Some(element) => Value { taint: self.taints.union(taint, element.taint), kind: element.kind },

@@ -197,7 +197,7 @@ impl<'a> Machine<'a, '_> {
         let found = if sliced { self.part(&holder, &index) } else { self.member(&holder, &index) };
         if let Some(found) = found {
             let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
-            let taint = if sliced { found.taint } else { self.looked_up(found.taint, of_holder, of_index) };
+            let taint = if sliced { found.taint } else { self.looked_up(found.taint, of_holder, of_index, true) };
             return Value { kind: found.kind, taint };
         }
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
@@ -223,7 +223,8 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, Flags::TARGET);
         }
         taint = self.kept_under(of_holder, &index, taint);
-        let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index) };
+        let stored = matches!(holder.kind, Kind::Object(_));
+        let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index, stored) };
         let taint = self.narrowed(taint, &subscript.slice);
         Value::unknown(self.cut(subscript, of_holder, taint))
     }
@@ -250,13 +251,14 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What is found under the target in a table of the script, and what is counted under parts of it.
-    pub(super) fn looked_up(&mut self, found: TaintId, holder: TaintId, key: TaintId) -> TaintId {
+    /// What is found under the target in a table of the script, and what is counted under parts of it: in something that
+    /// is `stored` and written to; what was looked up itself is only selected from.
+    pub(super) fn looked_up(&mut self, found: TaintId, holder: TaintId, key: TaintId, stored: bool) -> TaintId {
         let of_key = self.taints.flags(key);
         let held = self.taints.get(holder);
         let data = Flags::VAL.with(Flags::TRAIN).with(Flags::LOSS).with(Flags::DISTRIBUTION);
         let plain = held.objects.is_empty() && held.updates.is_empty() && !held.flags.any(data);
-        let counts = held.flags.has(Flags::BY_TARGET) && of_key.has(Flags::BY_TARGET);
+        let counts = stored && held.flags.has(Flags::BY_TARGET) && of_key.has(Flags::BY_TARGET);
         if plain && of_key.has(Flags::TARGET.with(Flags::VAL)) && !of_key.has(Flags::HASHED) {
             self.taints.with(found, Flags::BY_TARGET)
         } else if plain && of_key.has(Flags::BY_TARGET) {

@@ -324,6 +324,9 @@ impl<'a> Machine<'a, '_> {
             for object in objects {
                 self.heap.get_mut(ObjectId(object)).updates = updates;
             }
+        } else if name == "copy_" && !objects.is_empty() {
+            // `if name in before: parameter.data.copy_(before[name])`
+            self.event(Action::Restore { data: given });
         }
         self.scored(given);
         receiver.clone()

@@ -18,11 +18,18 @@ impl<'a> Machine<'a, '_> {
         let mut value = self.value(left);
         // `hash * prime + token`: the entry of a row, until a remainder makes a hash of it.
         let mut paired = false;
+        // `(a * p) ^ (b * q) ^ (c * r)` is one hash of them all, and no hash to which a token is added.
+        let of_first = self.taint(&value);
+        let whole = self.taints.flags(of_first).has(Flags::HASHED);
         while let Some((op, right)) = rights.pop() {
             let of_exponentials = matches!(op, Operator::Add) && is_log_of_exponentials(right);
             let right = self.value(right);
             paired |= matches!(op, Operator::Add) && (self.pairs(&value, &right) || self.pairs(&right, &value));
+            let extended = self.taints.flags(value.taint).has(Flags::EXTENDED);
             value = self.arithmetic(op, &value, &right);
+            if matches!(op, Operator::BitXor) && !whole && !extended {
+                value.taint = self.taints.without(value.taint, Flags::EXTENDED);
+            }
             if paired && matches!(op, Operator::Mod | Operator::BitAnd) {
                 let hashed = self.hashed(value.taint);
                 value.taint = self.taints.with(hashed, Flags::EXTENDED);

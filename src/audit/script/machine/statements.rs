@@ -20,7 +20,7 @@ impl<'a> Machine<'a, '_> {
                 break;
             }
             self.line = self.module.line(stmt);
-            self.trace.reach(self.line, self.uncertain == 0);
+            self.trace.reach(self.module.start(stmt), self.uncertain == 0);
             flow = self.statement(stmt);
             if flow != Flow::Next {
                 break;
