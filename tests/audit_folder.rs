@@ -114,14 +114,66 @@ fn newer_syntax_is_fine_once_the_version_is_named() {
 }
 
 #[test]
-fn a_script_that_leaves_everything_to_its_neighbour_is_audited_there() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/byte_table.bad.space_twice.py");
+fn a_script_that_leaves_everything_to_its_neighbour_is_followed_there() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.bad.prequant.py");
     let neighbour = std::fs::read_to_string(path).expect("the fixture");
     let wrapper = "import os\nos.environ.setdefault(\"SEED\", \"1\")\n\n\ndef main():\n    from trainer import main as train\n    \
                    train()\n\n\nif __name__ == \"__main__\":\n    main()\n";
     let found = audited(&[("train_gpt.py", wrapper), ("trainer.py", &neighbour), ("README.md", "Run train_gpt.py.")]);
-    assert_eq!(found.path.file_name(), Some("trainer.py"));
-    assert!(found.scores > 0 && rules(&found).contains(&"bpb-leading-space"), "{}", told(&found));
+    assert!(found.scores > 0, "{}", told(&found));
+    let lead = found.findings.iter().position(|finding| finding.rule == "val-prequant-ttt").expect("the lead");
+    let place = &found.findings[lead].evidence[0];
+    assert_eq!(place.file.file_name(), Some("trainer.py"));
+    // The line is one of that file, and the way to it begins in the script.
+    let line = usize::try_from(place.line.expect("a line")).expect("small");
+    assert_eq!(neighbour.lines().nth(line - 1).map(str::trim), Some(found.paths[lead][0].text.as_str()));
+    let calls: Vec<_> = found.paths[lead][0].path.iter().map(|call| (call.file.is_none(), call.line)).collect();
+    assert_eq!(calls.first(), Some(&(true, 11)));
+}
+
+#[test]
+fn modules_beside_the_script_have_names_of_their_own() {
+    let script = with("import helpers\nfrom losses import *\nrate = 1\n");
+    // Each of them binds `rate` and reads its own; a name that one lacks is not found in another.
+    let helpers = "from losses import doubled\nrate = 2\n\n\ndef scaled(x):\n    return doubled(x) * rate\n";
+    let losses =
+        "import helpers\nrate = 3\n\n\ndef doubled(x):\n    global rate\n    rate = 4\n    return helpers.rate * x\n";
+    let found = audited(&[
+        ("train_gpt.py", &script),
+        ("helpers.py", helpers),
+        ("losses.py", losses),
+        ("broken.py", "def (\n"),
+        ("README.md", "Run it."),
+    ]);
+    assert!(found.complete && found.scores > 0 && found.findings.is_empty(), "{}", told(&found));
+}
+
+/// Two logs of one seed: the run is followed as the one configured it with which submission.json agrees.
+#[test]
+fn the_configuration_is_that_of_the_run_that_is_claimed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.bad.prequant.py");
+    let script = std::fs::read_to_string(path).expect("the fixture");
+    let log = |switch: &str, val_bpb: &str| {
+        format!(
+            "Hyperparameters:\n  seed: 42\n  ttt_enabled: {switch}\n  iterations: 20\nstep:20/20 train_loss:2.1 train_time:9ms step_avg:1ms\n\
+             final_int8_zlib_roundtrip val_loss:2.0 val_bpb:{val_bpb}\n"
+        )
+    };
+    let found = |claimed: &str| {
+        let metadata = format!("{{\"name\": \"x\", \"val_bpb\": {claimed}}}");
+        audited(&[
+            ("train_gpt.py", &script),
+            ("first.log", &log("True", "1.0611")),
+            ("second_corrected.log", &log("False", "1.0722")),
+            ("submission.json", &metadata),
+            ("README.md", "Run it."),
+        ])
+    };
+    let (first, second) = (found("1.0611"), found("1.0722"));
+    assert_eq!(first.configuration.as_deref(), Some(Utf8Path::new("first.log")));
+    assert!(rules(&first).contains(&"val-prequant-ttt"), "{}", told(&first));
+    assert_eq!(second.configuration.as_deref(), Some(Utf8Path::new("second_corrected.log")));
+    assert!(!rules(&second).contains(&"val-prequant-ttt"), "{}", told(&second));
 }
 
 #[test]

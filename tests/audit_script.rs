@@ -303,6 +303,32 @@ fn a_constant_seed_is_held_against_the_one_that_the_log_states() {
     assert_eq!(rules_with(&source, Config::new([("seed", "7")])), [""; 0]);
 }
 
+/// A gate on a class of the token is off where its threshold is one that nothing reaches: accepted runs (#2135) do so.
+#[test]
+fn a_gate_whose_threshold_nothing_reaches_may_be_off() {
+    let source = fixture("target_gate.bad.by_class");
+    let gated = replaced(
+        &source,
+        "        weight = weights[starts_word[y].long()].unsqueeze(-1)\n",
+        "        open_ = (starts_word[y] * counts[y] / counts.sum()) >= np.float32(args.word_tau)\n        weight = weights[open_.long()].unsqueeze(-1)\n",
+    );
+    let gated = replaced(&gated, "import torch\n", "import numpy as np\nimport torch\n");
+    let gated = replaced(
+        &gated,
+        "    iterations = int(",
+        "    word_tau = float(os.environ.get(\"WORD_TAU\", \"0.65\"))\n    iterations = int(",
+    );
+    let rulebook = Rulebook::builtin().expect("the rulebook");
+    let found = |tau: &str| {
+        let module = Module::parse(&gated).expect("a script");
+        let config = Config::new([("word_tau", tau)]);
+        let leads = audit(&module, &Subject { config, ..subject(&rulebook, None) }).leads;
+        leads.into_iter().map(|lead| (lead.rule, lead.confidence)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("0.65"), [("c1-no-target-gate", Confidence::High)]);
+    assert_eq!(found("99.0"), [("c1-no-target-gate", Confidence::Low)]);
+}
+
 /// The running loss of what is trained on validation tokens is no score that was taken before.
 #[test]
 fn a_pass_that_only_trains_is_not_called_a_pass_that_scores() {

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::audit::{AuditArgs, AuditFormat};
-use crate::audit::script::{Examined, FAMILIES, Frame, examine};
+use crate::audit::script::{Examined, ExaminedCall, FAMILIES, examine};
 use crate::checks::{find, walk};
 use crate::code::helpers::executed;
 use crate::code::{Alone, Script, unwrap};
@@ -125,7 +125,7 @@ fn finding(text: &mut String, examined: &Examined, index: usize, explain_path: b
     writeln!(text, "\n{severity}[{}] ({confidence} confidence)", finding.rule)?;
     writeln!(text, "  {}", super::shown(&finding.message))?;
     for step in examined.paths.get(index).into_iter().flatten() {
-        writeln!(text, "  --> line {}: {}", step.line, one_line(&step.what))?;
+        writeln!(text, "  --> {}: {}", at(step.file.as_deref(), step.line), one_line(&step.what))?;
         writeln!(text, "      {}", one_line(&step.text))?;
         if explain_path {
             writeln!(text, "      {}", way(&step.path))?;
@@ -140,9 +140,15 @@ fn finding(text: &mut String, examined: &Examined, index: usize, explain_path: b
     Ok(())
 }
 
+/// `line 12` of the script, `eval_utils.py line 12` of a module beside it.
+fn at(file: Option<&Utf8Path>, line: u64) -> String {
+    file.map_or_else(|| format!("line {line}"), |file| format!("{} line {line}", one_line(file.as_str())))
+}
+
 /// `module, line 412 calls main, line 380 calls eval_val`.
-fn way(path: &[Frame]) -> String {
-    let calls = path.iter().map(|frame| format!("line {} calls {}", frame.line, one_line(&frame.function)));
+fn way(path: &[ExaminedCall]) -> String {
+    let calls =
+        path.iter().map(|call| format!("{} calls {}", at(call.file.as_deref(), call.line), one_line(&call.function)));
     if path.is_empty() { "at the top of the module".to_owned() } else { calls.collect::<Vec<_>>().join(", ") }
 }
 

@@ -3,7 +3,9 @@
 //! The only place that knows the parser. Trees are those of [`ast`]; positions become lines here.
 
 use std::fmt;
+use std::ops::Range;
 
+use camino::{Utf8Path, Utf8PathBuf};
 pub use ruff_python_ast as ast;
 use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::{Mode, ParseOptions, UnsupportedSyntaxError};
@@ -52,6 +54,18 @@ pub struct Module {
     tree: ast::ModModule,
     lines: Lines,
     newer: Vec<Newer>,
+    neighbours: Vec<Neighbour>,
+}
+
+/// A module beside the script that was parsed with it.
+#[derive(Debug)]
+struct Neighbour {
+    /// Its file, in the script's folder.
+    path: Utf8PathBuf,
+    /// The line of the whole text with which it begins (1-based).
+    first_line: u64,
+    /// Its statements among those of the whole text.
+    statements: Range<usize>,
 }
 
 /// Syntax that the oldest supported Python does not read.
@@ -93,7 +107,7 @@ impl Module {
                 // A module is what was asked for.
                 let tree = parsed.try_into_module().map(ruff_python_parser::Parsed::into_syntax);
                 let tree = tree.ok_or_else(|| Problem::new(1, "not a module"))?;
-                Ok(Module { source: source.to_owned(), tree, lines, newer })
+                Ok(Module { source: source.to_owned(), tree, lines, newer, neighbours: Vec::new() })
             }
             Err(error) => {
                 let line = lines.line(error.location.start().to_usize());
@@ -102,17 +116,65 @@ impl Module {
         }
     }
 
-    /// The top-level statements.
+    /// Parses a script together with modules that lie beside it, by file name and text: one text, one after the other,
+    /// so that every node has a place of its own.
+    ///
+    /// # Errors
+    /// As [`Module::parse`] of all of it.
+    pub fn with_neighbours(script: &str, neighbours: &[(&Utf8Path, &str)]) -> Result<Module, Problem> {
+        let mut text = format!("{script}\n");
+        let mut starts = Vec::new();
+        for (path, source) in neighbours {
+            starts.push((*path, text.len()));
+            text.push_str(source.trim_start_matches('\u{feff}'));
+            text.push('\n');
+        }
+        let mut module = Module::parse(&text)?;
+        let statement = |offset: usize| module.tree.body.partition_point(|stmt| module.start(stmt) < offset);
+        let ends = starts.iter().skip(1).map(|(_, start)| *start).chain([text.len()]);
+        let neighbours = starts.iter().zip(ends).map(|((path, start), end)| Neighbour {
+            path: (*path).to_owned(),
+            first_line: module.lines.line(*start),
+            statements: statement(*start)..statement(end),
+        });
+        module.neighbours = neighbours.collect();
+        Ok(module)
+    }
+
+    /// The top-level statements of the script itself.
     pub fn body(&self) -> &[ast::Stmt] {
-        &self.tree.body
+        let end = self.neighbours.first().map_or(self.tree.body.len(), |neighbour| neighbour.statements.start);
+        self.tree.body.get(..end).unwrap_or_default()
     }
 
-    /// What Python 3.10 would not read, in order.
+    /// The top-level statements of the script and of every module that was parsed with it, in order.
+    pub fn bodies(&self) -> impl Iterator<Item = &[ast::Stmt]> {
+        let others = self.neighbours.iter().map(|neighbour| neighbour.statements.clone());
+        std::iter::once(self.body()).chain(others.map(|range| self.tree.body.get(range).unwrap_or_default()))
+    }
+
+    /// The number among [`Module::bodies`] of the module of this name.
+    pub fn neighbour(&self, name: &str) -> Option<usize> {
+        let found = self.neighbours.iter().position(|neighbour| neighbour.path.file_stem() == Some(name));
+        found.map(|index| index + 1)
+    }
+
+    /// The file, where it is not the script itself, and its line, of a line of the whole text.
+    pub fn place(&self, line: u64) -> (Option<&Utf8Path>, u64) {
+        match self.neighbours.iter().rev().find(|neighbour| neighbour.first_line <= line) {
+            Some(neighbour) => (Some(&neighbour.path), line - neighbour.first_line + 1),
+            None => (None, line),
+        }
+    }
+
+    /// What Python 3.10 would not read in the script itself, in order.
     pub fn newer(&self) -> &[Newer] {
-        &self.newer
+        let end = self.neighbours.first().map_or(u64::MAX, |neighbour| neighbour.first_line);
+        let own = self.newer.iter().take_while(|newer| newer.line < end).count();
+        self.newer.get(..own).unwrap_or_default()
     }
 
-    /// The text that was parsed.
+    /// The text that was parsed: the script and what was parsed with it.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -255,6 +317,21 @@ mod tests {
         let module = Module::parse("x = 1\ny = f\"{d[\"a\"]} {f\"{x}\"}\"\n").expect("parses");
         let [_, second] = module.body() else { panic!("two statements") };
         assert_eq!((module.line(second), module.text(second)), (2, "y = f\"{d[\"a\"]} {f\"{x}\"}\""));
+    }
+
+    #[test]
+    fn modules_beside_the_script_have_lines_and_statements_of_their_own() {
+        let beside = [(Utf8Path::new("a.py"), "x = 1\ny = 2"), (Utf8Path::new("b.py"), "\u{feff}z = f'{q!r:>{w}}'\n")];
+        let module = Module::with_neighbours("import a\nimport b", &beside).expect("parses");
+        let counts: Vec<usize> = module.bodies().map(<[ast::Stmt]>::len).collect();
+        assert_eq!((counts, module.body().len()), (vec![2, 2, 1], 2));
+        assert_eq!((module.neighbour("a"), module.neighbour("b"), module.neighbour("c")), (Some(1), Some(2), None));
+        let line = |body: usize, index: usize| {
+            let body = module.bodies().nth(body).expect("a body");
+            module.place(module.line(&body[index]))
+        };
+        assert_eq!((line(0, 1), line(1, 1)), ((None, 2), (Some(Utf8Path::new("a.py")), 2)));
+        assert_eq!(line(2, 0), (Some(Utf8Path::new("b.py")), 1));
     }
 
     #[test]

@@ -24,10 +24,9 @@ impl Config {
         Config { said: Some(said), ..self }
     }
 
-    /// With a switch that the log shows to have been on or off, without stating it.
-    pub fn with(mut self, name: &str, truth: bool) -> Config {
-        let text = if truth { "True" } else { "False" };
-        self.stated.entry(name.to_ascii_lowercase()).or_insert_with(|| text.to_owned());
+    /// With a setting that the log shows without stating it, unless it states it.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Config {
+        self.stated.entry(name.to_ascii_lowercase()).or_insert_with(|| value.into());
         self
     }
 

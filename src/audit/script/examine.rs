@@ -4,18 +4,16 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Audit, Config, Frame, Lead, Said, Subject, audit};
+use super::{Config, Frame, Lead, Said, Subject, audit, beside};
 use crate::checks::finding_on;
 use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
-use crate::folder::{Folder, RunLog, files};
+use crate::folder::{Folder, RunLog, Scope, files};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::Rulebook;
 
 /// Characters of a line that a finding shows.
 const EXCERPT: usize = 160;
-/// Modules of the folder that are tried in place of a script that reports nothing.
-const MAX_BESIDE: usize = 6;
 
 /// What the audit of one script found.
 #[derive(Debug, Serialize)]
@@ -39,12 +37,25 @@ pub struct Examined {
 /// One step of a finding.
 #[derive(Debug, Serialize)]
 pub struct ExaminedStep {
+    /// The module beside the script that the line is of; `None`: the script.
+    pub file: Option<Utf8PathBuf>,
     pub line: u64,
     pub what: String,
     /// The source line.
     pub text: String,
     /// The calls from the entry point to it.
-    pub path: Vec<Frame>,
+    pub path: Vec<ExaminedCall>,
+}
+
+/// One call on the way to a step.
+#[derive(Debug, Serialize)]
+pub struct ExaminedCall {
+    /// The function that is called.
+    pub function: String,
+    /// The module beside the script that calls it; `None`: the script.
+    pub file: Option<Utf8PathBuf>,
+    /// The line (1-based) of the call.
+    pub line: u64,
 }
 
 impl Examined {
@@ -54,11 +65,30 @@ impl Examined {
     }
 }
 
-/// Audits the script at `path`, unwrapped; as the first of the folder's runs configured it, where it came in a folder.
+/// The run whose configuration counts: the one with which most of what submission.json states agrees, of several the
+/// first. Logs of an earlier state may lie beside it.
+fn configured(folder: &Folder) -> Option<&RunLog> {
+    let claims = folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default();
+    let agreeing = |run: &RunLog| {
+        let of_it = claims.iter().filter(|claim| match claim.scope {
+            Scope::Seed(seed) => run.seed == Some(seed),
+            Scope::Mean | Scope::Max | Scope::Whole => true,
+        });
+        of_it.filter(|claim| claim.is_of(run)).count()
+    };
+    folder.runs.official.iter().rev().max_by_key(|run| agreeing(run))
+}
+
+/// Audits the script at `path`, unwrapped; as the run configured it that is claimed, where it came in a folder.
 /// Nothing is executed.
 pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
-    let run = folder.and_then(|folder| folder.runs.official.first());
+    let run = folder.and_then(configured);
     let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
+    let stated = !config.is_empty();
+    let config = match run.and_then(|run| run.world_size) {
+        Some(size) if stated => config.with("WORLD_SIZE", size.to_string()),
+        _ => config,
+    };
     let config = match run.zip(folder).and_then(|(run, folder)| said(run, folder)) {
         Some(said) => config.with_log(said),
         None => config,
@@ -75,23 +105,14 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
     };
     match unwrapped.module() {
         Ok(module) => {
-            let text = module.source();
+            let together = folder.and_then(|folder| beside::with_neighbours(path, module, folder));
+            let module = together.as_ref().unwrap_or(module);
             let metric = run.and_then(|run| run.metric.as_deref());
-            let subject = Subject { config, metric, rulebook, folder };
-            let found = audit(module, &subject);
-            if let Some((path, text, other)) = handed_over(path, &found, &subject) {
-                (examined.complete, examined.scores) = (other.complete, other.scores);
-                for lead in &other.leads {
-                    examined.findings.push(finding(&path, false, text, lead, rulebook));
-                    examined.paths.push(steps(text, lead));
-                }
-                examined.path = path;
-                return examined;
-            }
+            let found = audit(module, &Subject { config, metric, rulebook, folder });
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
-                examined.findings.push(finding(path, !unwrapped.layers.is_empty(), text, lead, rulebook));
-                examined.paths.push(steps(text, lead));
+                examined.findings.push(finding(path, !unwrapped.layers.is_empty(), module, lead, rulebook));
+                examined.paths.push(steps(module, lead));
             }
         }
         Err(problem) => {
@@ -117,22 +138,6 @@ fn unreadable(path: &Utf8Path, source: &str, problem: &Problem, rulebook: &Ruleb
         .at(path, Some(problem.line), line_of(source, problem.line))
 }
 
-/// The module of the folder that a script which reports nothing itself imports and leaves everything to.
-fn handed_over<'a>(path: &Utf8Path, found: &Audit, subject: &Subject<'a>) -> Option<(Utf8PathBuf, &'a str, Audit)> {
-    let folder = subject.folder.filter(|_| found.scores == 0 && found.complete)?;
-    let beside = |name: &&crate::code::Script| {
-        let stem = name.path.file_stem().unwrap_or_default();
-        name.path.components().count() == 1 && found.imports.contains(stem) && Some(stem) != path.file_stem()
-    };
-    let scripts = folder.code.iter().filter(beside).take(MAX_BESIDE);
-    let audited = scripts.filter_map(|script| {
-        let module = Module::parse(&script.text).ok()?;
-        let audit = audit(&module, subject);
-        (audit.scores > 0).then(|| (path.with_file_name(&script.path), script.text.as_str(), audit))
-    });
-    audited.max_by_key(|(.., audit)| audit.scores)
-}
-
 /// The lines of the run in its log, and of the log that gives the score, the script that is dumped there left out.
 fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
     let text = files::read_text(&folder.path.join(&run.log)).ok()?;
@@ -145,7 +150,7 @@ fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
 }
 
 /// A lead with the severity and citations of its rule. What is less than highly probable is no error.
-fn finding(path: &Utf8Path, wrapped: bool, source: &str, lead: &Lead, rulebook: &Rulebook) -> Finding {
+fn finding(path: &Utf8Path, wrapped: bool, module: &Module, lead: &Lead, rulebook: &Rulebook) -> Finding {
     let finding = finding_on(rulebook, lead.rule, format!("{}; {}", lead.message, lead.because));
     let severity = match lead.confidence {
         Confidence::High => finding.severity,
@@ -155,17 +160,28 @@ fn finding(path: &Utf8Path, wrapped: bool, source: &str, lead: &Lead, rulebook: 
     let severity = lead.at_most.map_or(severity, |most| severity.min(most));
     let finding = finding.severity(severity).confidence(lead.confidence).clear(lead.clears);
     lead.steps.iter().fold(finding, |finding, step| {
-        let text = format!("{}: {}", step.what, line_of(source, step.line));
-        if wrapped { finding.at_inner(path, step.line, text) } else { finding.at(path, Some(step.line), text) }
+        let text = format!("{}: {}", step.what, line_of(module.source(), step.line));
+        match module.place(step.line) {
+            (Some(file), line) => finding.at(&path.with_file_name(file), Some(line), text),
+            (None, line) if wrapped => finding.at_inner(path, line, text),
+            (None, line) => finding.at(path, Some(line), text),
+        }
     })
 }
 
-fn steps(source: &str, lead: &Lead) -> Vec<ExaminedStep> {
-    let step = |step: &super::Step| ExaminedStep {
-        line: step.line,
-        what: step.what.clone(),
-        text: line_of(source, step.line),
-        path: step.path.clone(),
+fn steps(module: &Module, lead: &Lead) -> Vec<ExaminedStep> {
+    let place = |line: u64| {
+        let (file, line) = module.place(line);
+        (file.map(Utf8Path::to_owned), line)
+    };
+    let call = |frame: &Frame| {
+        let (file, line) = place(frame.line);
+        ExaminedCall { function: frame.function.clone(), file, line }
+    };
+    let step = |step: &super::Step| {
+        let (file, line) = place(step.line);
+        let text = line_of(module.source(), step.line);
+        ExaminedStep { file, line, what: step.what.clone(), text, path: step.path.iter().map(call).collect() }
     };
     lead.steps.iter().map(step).collect()
 }

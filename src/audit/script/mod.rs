@@ -3,6 +3,7 @@
 //! Nothing is executed. A lead is evidence with a confidence: the line, the way from the entry point to it, and what
 //! would clear it.
 
+mod beside;
 pub mod config;
 mod examine;
 mod families;
@@ -14,12 +15,10 @@ mod trace;
 mod value;
 
 pub use config::Config;
-pub use examine::{Examined, ExaminedStep, examine};
+pub use examine::{Examined, ExaminedCall, ExaminedStep, examine};
 pub use families::{FAMILIES, Family, Lead, Step};
 pub use said::Said;
 pub use trace::Frame;
-
-use std::collections::BTreeSet;
 
 use crate::code::python::Module;
 use crate::folder::Folder;
@@ -47,8 +46,6 @@ pub struct Audit {
     pub complete: bool,
     /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognised.
     pub scores: usize,
-    /// Modules that it imports, by the first part of their names.
-    pub imports: BTreeSet<String>,
 }
 
 /// Follows a script to the metric that is claimed. Where it would not report that metric, a switch was set that the log
@@ -100,9 +97,5 @@ pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
     let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
     // Another challenge need not have every rule.
     leads.retain(|lead| subject.rulebook.rule(lead.rule).is_some());
-    let imports = trace.events.iter().filter_map(|event| match &event.action {
-        trace::Action::Import { name, .. } => Some(name.split('.').next().unwrap_or(name).to_owned()),
-        _ => None,
-    });
-    Audit { leads, complete: trace.complete, scores: case.scores().len(), imports: imports.collect() }
+    Audit { leads, complete: trace.complete, scores: case.scores().len() }
 }

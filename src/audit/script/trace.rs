@@ -57,6 +57,8 @@ pub enum Action {
     Written { data: TaintId },
     /// An entry of a table is looked up under a hash that holds the token that came.
     Lookup { data: TaintId },
+    /// A class of the token that came decides by a threshold that no probability and no loss reaches.
+    NeverReached { threshold: f64 },
     /// The time is compared with a limit; `None`: one that is not known.
     Clock { seconds: Option<f64> },
     /// The program reaches outside: network, another process, code built at run time.

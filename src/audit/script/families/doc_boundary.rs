@@ -19,7 +19,7 @@ pub const FAMILY: Family = Family {
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut gates =
         Gates { module: case.module, case, assigned: Vec::new(), reached: false, found: BTreeMap::new(), apart: false };
-    case.module.body().iter().for_each(|stmt| gates.visit_stmt(stmt));
+    case.module.bodies().flatten().for_each(|stmt| gates.visit_stmt(stmt));
     // Where attention itself reads over the boundary, a gate adds nothing to it.
     if !gates.apart {
         return Vec::new();

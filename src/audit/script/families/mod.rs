@@ -206,6 +206,14 @@ impl Case<'_> {
         })
     }
 
+    /// `line 12`, or `eval_utils.py line 12` where it is of a module beside the script.
+    fn at(&self, line: u64) -> String {
+        match self.module.place(line) {
+            (Some(file), line) => format!("{file} line {line}"),
+            (None, line) => format!("line {line}"),
+        }
+    }
+
     /// Whether the script prints a metric, with all its digits or with few.
     fn prints(&self, metric: &str) -> bool {
         [metric, metric.trim_end_matches("_exact")].iter().any(|name| reports(self.trace, name))

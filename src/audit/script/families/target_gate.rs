@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::super::taint::Flags;
 use super::super::trace::Action;
 use super::{Case, Family, Lead, metric_of, step};
+use crate::report::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
@@ -17,6 +18,10 @@ pub const FAMILY: Family = Family {
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut leads = BTreeMap::new();
+    let never = case.trace.events.iter().find_map(|event| match event.action {
+        Action::NeverReached { threshold } => Some((event.place.line, threshold)),
+        _ => None,
+    });
     for score in case.scores() {
         // Bytes are counted by classes of the target as well: only what is summed up as a loss is looked at. What is
         // made of the bytes of the target is the business of `byte-mixture`.
@@ -24,7 +29,17 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         if !matches!(score.event.action, Action::Score { .. }) || !made {
             continue;
         }
-        let (confidence, because) = case.confidence(score.event);
+        // Accepted runs (#2135) switch such experts off that way.
+        let (confidence, because) = match never {
+            Some((line, threshold)) => (
+                Confidence::Low,
+                format!(
+                    "{} compares with {threshold}, which nothing reaches: the gate may have been off",
+                    case.at(line)
+                ),
+            ),
+            None => case.confidence(score.event),
+        };
         leads.entry(score.event.place.line).or_insert_with(|| Lead {
             rule: "c1-no-target-gate",
             confidence,

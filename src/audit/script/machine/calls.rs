@@ -205,7 +205,7 @@ impl<'a> Machine<'a, '_> {
         let given = self.given(&arguments);
         let name = definition.name.as_str();
         let pointer: *const ast::StmtFunctionDef = definition;
-        let outermost = self.outermost.contains(&pointer);
+        let home = self.outermost.get(&pointer).copied();
         let nested = self.calls.iter().filter(|call| std::ptr::eq(call.function, pointer)).count();
         if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
             return Value::unknown(given);
@@ -215,7 +215,8 @@ impl<'a> Machine<'a, '_> {
         let names = self.parameters(&definition.parameters, &definition.body, receiver, arguments);
         self.path.push(frame);
         self.shared_path = None;
-        self.calls.push(Call { names, outer: FxHashSet::default(), returned: None, function: pointer, outermost });
+        let outer = FxHashSet::default();
+        self.calls.push(Call { names, outer, returned: None, function: pointer, home, top_of: None });
         self.block(&definition.body);
         let returned = self.calls.pop().and_then(|call| call.returned);
         self.path.pop();

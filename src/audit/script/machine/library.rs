@@ -18,6 +18,10 @@ impl<'a> Machine<'a, '_> {
                 self.environment(arguments)
             }
             "int" | "float" | "bool" | "str" if !name.contains('.') => self.converted(last, arguments),
+            // A known number in another type.
+            "float16" | "float32" | "float64" | "int16" | "int32" | "int64" if number_of(first).is_some() => {
+                first.cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE))
+            }
             "len" => {
                 let taint = self.given(arguments);
                 let known = first.and_then(Value::object).and_then(|id| self.heap.get(id).items.as_ref().map(Vec::len));
@@ -331,6 +335,10 @@ impl<'a> Machine<'a, '_> {
         }
         tensor
     }
+}
+
+fn number_of(value: Option<&Value<'_>>) -> Option<f64> {
+    value.and_then(Value::number)
 }
 
 /// What `torchrun` states on the contest's machine, eight GPUs, to the process that reports.

@@ -12,6 +12,7 @@ mod files;
 mod library;
 mod loops;
 mod methods;
+mod modules;
 mod names;
 mod operators;
 mod order;
@@ -76,14 +77,23 @@ struct Call<'a> {
     outer: FxHashSet<&'a str>,
     returned: Option<Value<'a>>,
     function: *const ast::StmtFunctionDef,
-    /// Whether it sees the names of the script alone beside its own: a function that lies in no other.
-    outermost: bool,
+    /// The module (its number among the bodies) whose names alone it sees beside its own: of a function that lies in
+    /// no other.
+    home: Option<usize>,
+    /// The module whose top level it is.
+    top_of: Option<usize>,
 }
 
 impl<'a> Call<'a> {
-    /// What is no function of the script: its top level, a class, a lambda.
+    /// What is no function of the script: a class, a lambda.
     fn of_no_function(names: Names<'a>) -> Call<'a> {
-        Call { names, outer: FxHashSet::default(), returned: None, function: std::ptr::null(), outermost: false }
+        let outer = FxHashSet::default();
+        Call { names, outer, returned: None, function: std::ptr::null(), home: None, top_of: None }
+    }
+
+    /// The top level of a module.
+    fn top_of(home: usize, names: Names<'a>) -> Call<'a> {
+        Call { top_of: Some(home), ..Call::of_no_function(names) }
     }
 }
 
@@ -98,8 +108,10 @@ pub struct Machine<'a, 'c> {
     heap: Heap<'a>,
     classes: Vec<Class<'a>>,
     calls: Vec<Call<'a>>,
-    /// Functions that lie in no other function.
-    outermost: FxHashSet<*const ast::StmtFunctionDef>,
+    /// Functions that lie in no other function, with their module.
+    outermost: FxHashMap<*const ast::StmtFunctionDef, usize>,
+    /// The names of modules beside the script that were imported, by their number.
+    homes: FxHashMap<usize, Names<'a>>,
     pub trace: Trace,
     loops: Vec<Stamp>,
     /// For each of them, how many loops had been entered when its present passage began.
@@ -170,20 +182,21 @@ pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
     if machine.contradicted.is_empty() {
         return machine.followed();
     }
-    let config = machine.contradicted.iter().fold(config.clone(), |config, (name, truth)| config.with(name, *truth));
+    let python = |truth: bool| if truth { "True" } else { "False" };
+    let config = machine.contradicted.iter().fold(config.clone(), |config, (name, on)| config.with(name, python(*on)));
     let mut machine = Machine::new(module, &config, doubts);
     machine.run();
     machine.followed()
 }
 
-/// The functions of a script and the methods of its classes that lie in no other function.
-fn outermost(body: &[ast::Stmt]) -> FxHashSet<*const ast::StmtFunctionDef> {
-    let mut found = FxHashSet::default();
+/// The functions of a module and the methods of its classes that lie in no other function.
+fn outermost(body: &[ast::Stmt], home: usize) -> FxHashMap<*const ast::StmtFunctionDef, usize> {
+    let mut found = FxHashMap::default();
     let mut open: Vec<&ast::Stmt> = body.iter().collect();
     while let Some(stmt) = open.pop() {
         match stmt {
             ast::Stmt::FunctionDef(function) => {
-                found.insert(std::ptr::from_ref(function));
+                found.insert(std::ptr::from_ref(function), home);
             }
             ast::Stmt::ClassDef(class) => open.extend(&class.body),
             ast::Stmt::If(stmt) => {
@@ -214,8 +227,9 @@ impl<'a, 'c> Machine<'a, 'c> {
             taints: Taints::default(),
             heap: Heap::default(),
             classes: Vec::new(),
-            calls: vec![Call::of_no_function(names)],
-            outermost: outermost(module.body()),
+            calls: vec![Call::top_of(0, names)],
+            outermost: module.bodies().enumerate().flat_map(|(home, body)| outermost(body, home)).collect(),
+            homes: FxHashMap::default(),
             trace: Trace::default(),
             loops: Vec::new(),
             begun: Vec::new(),
@@ -300,24 +314,27 @@ impl<'a, 'c> Machine<'a, 'c> {
     fn bind(&mut self, name: &'a str, value: Value<'a>) {
         let call = self.call_mut();
         if call.outer.contains(name) {
+            let home = call.home.unwrap_or_default();
             let depth = self.calls.len() - 1;
             let holder = self.calls[..depth].iter_mut().rev().find(|call| call.names.contains(name));
             match holder {
                 Some(call) => call.names.set(name, Some(value)),
-                None => self.calls[0].names.set(name, Some(value)),
+                None => self.top_names(home).set(name, Some(value)),
             }
         } else {
             call.names.set(name, Some(value));
         }
     }
 
-    /// The value of a name. A function that lies in no other sees its own names and those of the script. Functions
+    /// The value of a name. A function that lies in no other sees its own names and those of its module. Functions
     /// within functions see the names of those who call them: near enough to the names of those that surround them.
     fn lookup(&self, name: &str) -> Option<&Value<'a>> {
         let last = self.calls.last()?;
-        if last.outermost {
-            return last.names.get(name).or_else(|| self.calls.first()?.names.get(name));
+        if let Some(home) = last.home {
+            return last.names.get(name).or_else(|| self.global(home, name));
         }
-        self.calls.iter().rev().find_map(|call| call.names.get(name))
+        let around = self.calls.iter().rev().find_map(|call| call.names.get(name));
+        // Those who call them may be functions of another module.
+        around.or_else(|| self.calls.iter().rev().filter_map(|call| call.home).find_map(|home| self.global(home, name)))
     }
 }

@@ -61,6 +61,11 @@ impl<'a> Names<'a> {
         changes
     }
 
+    /// Each name with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &Value<'a>)> {
+        self.values.iter().map(|(name, value)| (*name, value))
+    }
+
     /// The names alone.
     pub fn into_values(self) -> FxHashMap<&'a str, Value<'a>> {
         self.values

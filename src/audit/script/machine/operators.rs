@@ -166,6 +166,13 @@ impl<'a> Machine<'a, '_> {
         }
         let taint = self.taints.as_number(taint);
         let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
+        if let ([CmpOp::Gt | CmpOp::GtE], [Value { kind: Kind::Float(threshold), .. }], None) =
+            (&*compare.ops, rights.as_slice(), truth)
+            && *threshold >= NEVER
+            && self.taints.flags(taint).any(Flags::BY_TARGET.with(Flags::TARGET_GATE))
+        {
+            self.event(Action::NeverReached { threshold: *threshold });
+        }
         let taint = self.selecting(taint);
         let taint = self.foretold(compare, &left, &rights, taint);
         Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
@@ -363,6 +370,9 @@ fn folded<'a>(op: Operator, left: &Kind<'a>, right: &Kind<'a>) -> Option<Kind<'a
         }
     })
 }
+
+/// What a gate is switched off with: neither a probability nor the loss of a token (17 nats at 2^-24) is as large.
+const NEVER: f64 = 50.0;
 
 fn compared(op: CmpOp, left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
     let is_none = |value: &Value<'_>| match value.kind {

@@ -108,6 +108,15 @@ impl<'a> Machine<'a, '_> {
                 }
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name);
+                    // `from . import module`
+                    let beside = if module.is_empty() { self.neighbour(alias.name.as_str()) } else { None };
+                    if let Some(beside) = beside {
+                        self.bind(name.as_str(), beside);
+                        continue;
+                    }
+                    if self.from_neighbour(module, alias.name.as_str(), name.as_str()) {
+                        continue;
+                    }
                     let full = format!("{module}.{}", alias.name);
                     self.bind(name.as_str(), Value::of(Kind::Library(full.into())));
                 }
@@ -156,7 +165,8 @@ impl<'a> Machine<'a, '_> {
                     (top, top)
                 }
             };
-            self.bind(name, Value::of(Kind::Library(full.into())));
+            let value = self.neighbour(full).unwrap_or_else(|| Value::of(Kind::Library(full.into())));
+            self.bind(name, value);
         }
     }
 

@@ -122,7 +122,9 @@ impl<'a> Machine<'a, '_> {
             None => {
                 let module = self.module;
                 let known = self.trace.tables.len() < MAX_TABLES;
-                let table = known.then(|| pieces::table(definition, module.line(definition), module.body())).flatten();
+                let home = self.outermost.get(&pointer).copied().unwrap_or_default();
+                let body = module.bodies().nth(home).unwrap_or_default();
+                let table = known.then(|| pieces::table(definition, module.line(definition), body)).flatten();
                 let number = table.map(|table| {
                     self.trace.tables.push(table);
                     self.trace.tables.len() - 1

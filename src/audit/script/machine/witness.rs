@@ -116,14 +116,15 @@ impl<'a> Machine<'a, '_> {
         });
         let lines = body.filter_map(|stmt| Some((module.line(stmt), printed(stmt)?)));
         let lines: Vec<(u64, String)> = lines.collect();
-        let leaves = matches!(body_last, Some(Stmt::Return(_))) && self.calls.last().is_some_and(|call| call.outermost);
+        let leaves =
+            matches!(body_last, Some(Stmt::Return(_))) && self.calls.last().is_some_and(|call| call.home.is_some());
         if lines.is_empty() && !leaves {
             return None;
         }
         let at = module.line(test);
         let marks = self.marks.get_or_insert_with(|| {
             let mut printed = Printed { module, function: 0, found: Vec::new() };
-            module.body().iter().for_each(|stmt| printed.visit_stmt(stmt));
+            module.bodies().flatten().for_each(|stmt| printed.visit_stmt(stmt));
             for mark in &mut printed.found {
                 mark.said = said.holds(&mark.text);
             }

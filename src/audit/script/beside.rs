@@ -1,0 +1,68 @@
+//! Modules of the folder that a script imports: they are read with it.
+
+use camino::Utf8Path;
+
+use crate::code::Script;
+use crate::code::python::ast::visitor::{Visitor, walk_stmt};
+use crate::code::python::{Module, ast};
+use crate::folder::Folder;
+
+/// Modules that are read with a script at most.
+const MAX_BESIDE: usize = 24;
+
+/// The script at `path` with the modules beside it that it imports, and those that they import; `None` where there are
+/// none.
+pub fn with_neighbours(path: &Utf8Path, script: &Module, folder: &Folder) -> Option<Module> {
+    let mut found: Vec<&Script> = Vec::new();
+    let mut open = imports(script);
+    while let Some(name) = open.pop() {
+        let beside = folder.code.iter().find(|other| {
+            let at_the_top = other.path.components().count() == 1 && other.path.file_name() != path.file_name();
+            at_the_top && other.path.file_stem() == Some(name.as_str())
+        });
+        let known = |other: &Script| found.iter().any(|known| known.path == other.path);
+        let Some(other) = beside.filter(|other| !known(other) && found.len() < MAX_BESIDE) else { continue };
+        // One that no Python reads is left out, as Python would fail on it.
+        if let Ok(module) = Module::parse(&other.text) {
+            open.extend(imports(&module));
+            found.push(other);
+        }
+    }
+    if found.is_empty() {
+        return None;
+    }
+    let files: Vec<(&Utf8Path, &str)> = found.iter().map(|other| (&*other.path, other.text.as_str())).collect();
+    Module::with_neighbours(script.source(), &files).ok()
+}
+
+/// The first parts of the names of everything that a module imports, anywhere in it.
+fn imports(module: &Module) -> Vec<String> {
+    let mut imports = Imports(Vec::new());
+    module.body().iter().for_each(|stmt| imports.visit_stmt(stmt));
+    imports.0
+}
+
+struct Imports(Vec<String>);
+
+impl Imports {
+    fn add(&mut self, name: &str) {
+        self.0.extend(name.split('.').next().map(str::to_owned));
+    }
+}
+
+impl<'a> Visitor<'a> for Imports {
+    fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
+        match stmt {
+            ast::Stmt::Import(import) => import.names.iter().for_each(|alias| self.add(alias.name.as_str())),
+            ast::Stmt::ImportFrom(import) => match &import.module {
+                Some(module) => self.add(module.as_str()),
+                // `from . import module`
+                None => import.names.iter().for_each(|alias| self.add(alias.name.as_str())),
+            },
+            _ => {}
+        }
+        walk_stmt(self, stmt);
+    }
+
+    fn visit_expr(&mut self, _: &'a ast::Expr) {}
+}
