@@ -176,6 +176,26 @@ fn the_configuration_is_that_of_the_run_that_is_claimed() {
     assert!(!rules(&second).contains(&"val-prequant-ttt"), "{}", told(&second));
 }
 
+/// The claimed score stands in a line of its own, under a name that no other script uses: what that line reports counts.
+#[test]
+fn the_claimed_score_is_found_by_its_value() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.good.score_first.py");
+    let script = std::fs::read_to_string(path).expect("the fixture");
+    let last = script.lines().find(|line| line.contains("final_int8_zlib_roundtrip")).expect("the report");
+    // Adapted after the official score, and scored again.
+    let again = "    eval_val(args, model, load_tokens(args.val_files))\n    val_loss = eval_val(args, model, load_tokens(args.val_files))\n    \
+                 print(f\"mixed vl={val_loss:.4f} mix_bpb={val_loss / math.log(2.0):.6f}\")";
+    let script = script.replace(last, &format!("{last}\n{again}"));
+    let log = "Hyperparameters:\n  seed: 42\n  iterations: 20\nstep:20/20 train_loss:2.1 train_time:9ms step_avg:1ms\n\
+               final_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.0611\nmixed vl=1.7 mix_bpb=0.903306\n";
+    let found = |claimed: &str| {
+        let metadata = format!("{{\"name\": \"x\", \"val_bpb\": {claimed}}}");
+        audited(&[("train_gpt.py", &script), ("train.log", log), ("submission.json", &metadata), ("README.md", "Run.")])
+    };
+    assert!(!rules(&found("1.0611")).contains(&"c4-single-pass"), "{}", told(&found("1.0611")));
+    assert!(rules(&found("0.903306")).contains(&"c4-single-pass"), "{}", told(&found("0.903306")));
+}
+
 #[test]
 fn a_file_that_the_script_wrote_is_the_scripts_own() {
     let runs = "import runpy\nrunpy.run_path(os.path.join(\"parts\", \"_inner.py\"))\n";

@@ -4,11 +4,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Config, Frame, Lead, Said, Subject, audit, beside};
+use super::{Config, Frame, Lead, Said, Subject, audit, beside, claimed};
 use crate::checks::finding_on;
 use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
-use crate::folder::{Folder, RunLog, Scope, files};
+use crate::folder::{Folder, RunLog, files};
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::Rulebook;
 
@@ -65,24 +65,10 @@ impl Examined {
     }
 }
 
-/// The run whose configuration counts: the one with which most of what submission.json states agrees, of several the
-/// first. Logs of an earlier state may lie beside it.
-fn configured(folder: &Folder) -> Option<&RunLog> {
-    let claims = folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default();
-    let agreeing = |run: &RunLog| {
-        let of_it = claims.iter().filter(|claim| match claim.scope {
-            Scope::Seed(seed) => run.seed == Some(seed),
-            Scope::Mean | Scope::Max | Scope::Whole => true,
-        });
-        of_it.filter(|claim| claim.is_of(run)).count()
-    };
-    folder.runs.official.iter().rev().max_by_key(|run| agreeing(run))
-}
-
 /// Audits the script at `path`, unwrapped; as the run configured it that is claimed, where it came in a folder.
 /// Nothing is executed.
 pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
-    let run = folder.and_then(configured);
+    let run = folder.and_then(claimed::run);
     let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
     let stated = !config.is_empty();
     let config = match run.and_then(|run| run.world_size) {
@@ -107,7 +93,8 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         Ok(module) => {
             let together = folder.and_then(|folder| beside::with_neighbours(path, module, folder));
             let module = together.as_ref().unwrap_or(module);
-            let metric = run.and_then(|run| run.metric.as_deref());
+            let claimed = folder.and_then(|folder| claimed::metric(folder, run));
+            let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.as_deref()));
             let found = audit(module, &Subject { config, metric, rulebook, folder });
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
@@ -162,7 +149,7 @@ fn finding(path: &Utf8Path, wrapped: bool, module: &Module, lead: &Lead, ruleboo
     lead.steps.iter().fold(finding, |finding, step| {
         let text = format!("{}: {}", step.what, line_of(module.source(), step.line));
         match module.place(step.line) {
-            (Some(file), line) => finding.at(&path.with_file_name(file), Some(line), text),
+            (Some(file), line) => finding.at(path.with_file_name(file), Some(line), text),
             (None, line) if wrapped => finding.at_inner(path, line, text),
             (None, line) => finding.at(path, Some(line), text),
         }

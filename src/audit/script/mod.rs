@@ -4,6 +4,7 @@
 //! would clear it.
 
 mod beside;
+mod claimed;
 pub mod config;
 mod examine;
 mod families;

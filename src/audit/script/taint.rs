@@ -80,6 +80,10 @@ impl Flags {
     pub const REORDERED: Flags = Flags(1 << 32);
     /// Put into an order that is drawn at random.
     pub const SHUFFLED: Flags = Flags(1 << 33);
+    /// Losses of experts side by side, one of which is of no token.
+    pub const BESIDE_LOSS: Flags = Flags(1 << 34);
+    /// A mixture of such.
+    pub const UNNORMALISED: Flags = Flags(1 << 35);
     /// Every bit that speaks of what is in a value, none of which a length or position keeps.
     pub const CONTENT: Flags = Flags(
         ((1 << 10) - 1)
@@ -90,7 +94,7 @@ impl Flags {
             | (1 << 16)
             | (1 << 17)
             | (0b11_1111 << 18)
-            | (0b11 << 32),
+            | (0b1111 << 32),
     );
 
     /// Whether every bit of `other` is set.

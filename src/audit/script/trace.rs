@@ -25,6 +25,9 @@ pub struct Place {
     pub path: Rc<[Frame]>,
     /// Whether a condition around it is not known.
     pub uncertain: bool,
+    /// The passage of a loop that it ended, lying in a branch that ends with `continue`: what follows in that passage
+    /// does not see it.
+    pub ended: Option<Stamp>,
 }
 
 /// What updates what is learnt.
@@ -122,6 +125,13 @@ impl Trace {
             if let Action::Forward { discarded, .. } = &mut event.action {
                 *discarded = true;
             }
+        }
+    }
+
+    /// The branch since the event `from` ended `passage` with `continue`.
+    pub fn ended(&mut self, from: usize, passage: Option<Stamp>) {
+        for event in self.events.iter_mut().skip(from) {
+            event.place.ended = event.place.ended.or(passage);
         }
     }
 

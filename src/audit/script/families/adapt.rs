@@ -52,6 +52,10 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
         return Order::Unclear;
     };
     let (used, scored) = (case.taints.get(*used), case.taints.get(*scored));
+    // `if not windows: update(chunk); continue`: what follows in this passage was not reached with it.
+    if update.place.ended.is_some_and(|passage| score.place.loops.contains(&passage)) {
+        return Order::Earlier;
+    }
     let mut shared = false;
     for (of_update, of_score) in update.place.loops.iter().zip(score.place.loops.iter()) {
         if of_update.entered != of_score.entered {

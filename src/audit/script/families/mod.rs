@@ -7,6 +7,7 @@ mod chosen;
 mod declared;
 mod doc_boundary;
 mod gptq;
+mod mixture;
 mod order;
 mod outside;
 mod packages;
@@ -60,6 +61,7 @@ pub const FAMILIES: &[&Family] = &[
     &target_gate::FAMILY,
     &target_key::FAMILY,
     &byte_mixture::FAMILY,
+    &mixture::FAMILY,
     &gptq::FAMILY,
     &val_calibration::FAMILY,
     &payload::FAMILY,

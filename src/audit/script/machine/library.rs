@@ -114,8 +114,13 @@ impl<'a> Machine<'a, '_> {
             }
             "softmax" | "log_softmax" | "logsumexp" => {
                 let taint = self.given(arguments);
+                Value::unknown(self.normalised(last, taint))
+            }
+            "stack" => {
+                let taint = self.given(arguments);
                 let taint = self.taints.as_number(taint);
-                Value::unknown(self.taints.with(taint, Flags::DISTRIBUTION))
+                let experts = first.cloned().map(|list| self.known_members(&list)).unwrap_or_default();
+                Value::unknown(self.side_by_side(&experts, taint))
             }
             "gather" | "take_along_axis" | "take_along_dim" => {
                 let rest =

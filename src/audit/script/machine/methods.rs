@@ -269,10 +269,7 @@ impl<'a> Machine<'a, '_> {
             "zero_" | "copy_" | "add_" | "sub_" | "mul_" | "normal_" | "uniform_" | "fill_" | "addcdiv_" => {
                 return self.in_place(receiver, name, arguments);
             }
-            "softmax" | "log_softmax" | "logsumexp" => {
-                let taint = self.taints.as_number(of_receiver);
-                return Value::unknown(self.taints.with(taint, Flags::DISTRIBUTION));
-            }
+            "softmax" | "log_softmax" | "logsumexp" => return Value::unknown(self.normalised(name, of_receiver)),
             "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
             "nonzero" => return Value::unknown(self.found_at(of_receiver)),
             "argsort" | "permutation" => return self.order(of_receiver, super::order::draws(name)),
@@ -339,7 +336,11 @@ impl<'a> Machine<'a, '_> {
         let key = self.taints.flags(given);
         let taint = self.taints.union(of_receiver, given);
         let mut taint = self.taints.as_number(taint);
-        if key.has(Flags::TARGET) && self.taints.flags(of_receiver).has(Flags::DISTRIBUTION) {
+        // Tokens as they were read, whatever they are called.
+        let made = Flags::DISTRIBUTION.with(Flags::LOSS).with(Flags::GOLD).with(Flags::HASHED);
+        let of_key = self.taints.get(given);
+        let raw = key.has(Flags::VAL) && !key.any(made) && of_key.updates.is_empty() && of_key.objects.is_empty();
+        if (key.has(Flags::TARGET) || raw) && self.taints.flags(of_receiver).has(Flags::DISTRIBUTION) {
             taint = self.taints.with(taint, Flags::GOLD);
         }
         if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {

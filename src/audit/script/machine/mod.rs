@@ -12,6 +12,7 @@ mod files;
 mod library;
 mod loops;
 mod methods;
+mod mixtures;
 mod modules;
 mod names;
 mod operators;

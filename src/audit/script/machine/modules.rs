@@ -56,7 +56,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `from module import name`, where the module lies beside the script; `*`: every public name.
-    pub(super) fn from_neighbour(&mut self, module: &str, name: &'a str, bound: &'a str) -> bool {
+    pub(super) fn bind_from(&mut self, module: &str, name: &'a str, bound: &'a str) -> bool {
         let Some(home) = self.load(module) else { return false };
         if name == "*" {
             let names = self.top_names(home).iter().filter(|(name, _)| !name.starts_with('_'));

@@ -185,7 +185,7 @@ impl<'a> Machine<'a, '_> {
                 loops
             }
         };
-        Place { line: self.line, loops, path, uncertain: self.uncertain > 0 }
+        Place { line: self.line, loops, path, uncertain: self.uncertain > 0, ended: None }
     }
 
     pub(super) fn event(&mut self, action: Action) -> u32 {

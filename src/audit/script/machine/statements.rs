@@ -114,7 +114,7 @@ impl<'a> Machine<'a, '_> {
                         self.bind(name.as_str(), beside);
                         continue;
                     }
-                    if self.from_neighbour(module, alias.name.as_str(), name.as_str()) {
+                    if self.bind_from(module, alias.name.as_str(), name.as_str()) {
                         continue;
                     }
                     let full = format!("{module}.{}", alias.name);
@@ -269,7 +269,11 @@ impl<'a> Machine<'a, '_> {
         self.by_hindsight += usize::from(by_hindsight);
         for arm in arms {
             self.call_mut().names.begin();
+            let before = self.trace.events.len();
             let flow = self.block(arm);
+            if flow == Flow::Continue {
+                self.trace.ended(before, self.loops.last().copied());
+            }
             let changes = self.call_mut().names.end();
             self.keep(changes.len());
             if flow == Flow::Next {

@@ -124,8 +124,28 @@ impl<'a> Machine<'a, '_> {
             return taint;
         }
         match self.region(slice) {
+            Some(_) if self.is_all_but_one(slice) => taint,
             Some(region) => self.taints.within(taint, region),
             None => taint,
+        }
+    }
+
+    /// `targets[:, : seq_len - 1]` of a window whose length is known: only shifted against the logits.
+    fn is_all_but_one(&mut self, slice: &'a Expr) -> bool {
+        match slice {
+            Expr::Tuple(tuple) => {
+                let last = tuple.elts.iter().rev().find(|part| matches!(part, Expr::Slice(_)));
+                last.is_some_and(|part| self.is_all_but_one(part))
+            }
+            Expr::Slice(slice) if slice.lower.is_none() => match slice.upper.as_deref() {
+                // `context - 1` may be as long, and ends where the scored positions begin.
+                Some(Expr::BinOp(less)) if less.op == Operator::Sub && is_shift(&less.right) => {
+                    let sequence = last_name(&less.left).is_some_and(|name| name.contains("seq"));
+                    sequence && matches!(self.value(&less.left).kind, Kind::Int(length) if length >= WINDOW)
+                }
+                _ => false,
+            },
+            _ => false,
         }
     }
 
@@ -159,6 +179,18 @@ impl<'a> Machine<'a, '_> {
         self.taints.within(taint, region)
     }
 }
+
+/// `seq_len` of `args.seq_len`.
+fn last_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Name(name) => Some(name.id.as_str()),
+        Expr::Attribute(attribute) => Some(attribute.attr.as_str()),
+        _ => None,
+    }
+}
+
+/// Tokens that a window has at least; strides are shorter or not known.
+const WINDOW: i64 = 256;
 
 /// A bound that only shifts inputs against targets: `[1:]`, `[:-1]`, `[0:]`.
 fn is_shift(bound: &Expr) -> bool {
