@@ -176,6 +176,31 @@ fn the_configuration_is_that_of_the_run_that_is_claimed() {
     assert!(!rules(&second).contains(&"val-prequant-ttt"), "{}", told(&second));
 }
 
+/// A switch that is off by default and on in the command that README.md gives: nothing that the log states is overruled.
+#[test]
+fn a_command_of_the_readme_says_what_no_log_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.bad.prequant.py");
+    let script = std::fs::read_to_string(path).expect("the fixture");
+    let script = script.replace("\"TTT_ENABLED\", \"1\"", "\"TTT_ENABLED\", \"0\"");
+    let log = |more: &str| {
+        format!(
+            "Hyperparameters:\n  seed: 42\n{more}  iterations: 20\nstep:20/20 train_loss:2.1 train_time:9ms step_avg:1ms\n\
+             final_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.0611\n"
+        )
+    };
+    let found = |readme: &str, more: &str| {
+        let found = audited(&[("train_gpt.py", &script), ("train.log", &log(more)), ("README.md", readme)]);
+        let lead = found.findings.into_iter().find(|finding| finding.rule == "val-prequant-ttt");
+        lead.map(|finding| (finding.severity, finding.message.contains("sets TTT_ENABLED=1")))
+    };
+    let command = "Run\n```bash\nSEED=42 TTT_ENABLED=1 \\\n  torchrun train_gpt.py\n```\n";
+    assert_eq!(found(command, ""), Some((Severity::Warning, true)));
+    assert_eq!(found(command, "  ttt_enabled: False\n"), None);
+    assert_eq!(found("TTT_ENABLED=1 is another matter.\n```\nls\n```\n", ""), None);
+    let both = format!("{command}```bash\nTTT_ENABLED=0 torchrun train_gpt.py\n```\n");
+    assert_eq!(found(&both, ""), None);
+}
+
 /// The claimed score stands in a line of its own, under a name that no other script uses: what that line reports counts.
 #[test]
 fn the_claimed_score_is_found_by_its_value() {

@@ -5,6 +5,7 @@
 
 mod beside;
 mod claimed;
+mod commands;
 pub mod config;
 mod examine;
 mod families;
