@@ -22,6 +22,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("adapt.bad.shadowed", "val-prequant-ttt", "optimizer.step()"),
     ("adapt.bad.two_pass", "c4-single-pass", "optimizer.step()"),
     ("adapt.bad.val_only", "val-no-train", "optimizer.step()"),
+    ("byte_mixture.bad.backoff", "c2-byte-mixture", "total -= math.log("),
     ("byte_mixture.bad.counts", "c2-byte-mixture", "bits -= math.log("),
     ("adapt.bad.watched_epochs", "val-prequant-ttt", "optimizer.step()"),
     ("chosen.bad.minimum", "c2-no-hindsight", "loss_sum +="),

@@ -147,9 +147,29 @@ impl<'a> Machine<'a, '_> {
         self.pour(id, of_value);
         if let (Role::Dict, Some(text)) = (self.heap.get(id).role, index.text()) {
             self.heap.get_mut(id).attributes.insert(text.into(), value.clone());
-        } else if matches!(self.heap.get(id).role, Role::List | Role::Dict) {
+        } else if matches!(self.heap.get(id).role, Role::List | Role::Dict) && !self.put_at(id, &index, value, added) {
             self.put(id, value.clone());
         }
+    }
+
+    /// `entry[0] += 1`: the other members stay what they are.
+    fn put_at(&mut self, id: super::ObjectId, index: &Value<'a>, value: &Value<'a>, added: bool) -> bool {
+        let items = self.heap.get(id).items.as_ref();
+        let found = match (items, &index.kind) {
+            (Some(items), Kind::Int(int)) => usize::try_from(*int).ok().filter(|index| *index < items.len()),
+            _ => None,
+        };
+        let Some(at) = found else { return false };
+        let before = items.and_then(|items| items.get(at)).cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE));
+        let after = match added {
+            true => Value::unknown(self.taints.union(before.taint, value.taint)),
+            false if self.uncertain > 0 => self.join(before, value.clone()),
+            false => value.clone(),
+        };
+        if let Some(item) = self.heap.get_mut(id).items.as_mut().and_then(|items| items.get_mut(at)) {
+            *item = after;
+        }
+        true
     }
 
     /// Writes into a value that is no object of its own, such as the copy of a tensor: its name then stands for both.

@@ -154,7 +154,12 @@ impl<'a> Machine<'a, '_> {
                 Some(text) => {
                     self.heap.get_mut(id).attributes.insert(text.into(), value);
                 }
-                None => self.heap.get_mut(id).element = Some(value),
+                None => {
+                    // `{byte: 1}`: what is counted is in the keys.
+                    let of_key = key.map_or(TaintId::NONE, |key| key.taint);
+                    self.pour(id, of_key);
+                    self.heap.get_mut(id).element = Some(value);
+                }
             }
         }
         made

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::taint::{Stamp, TaintId};
 use super::super::value::{Kind, Role, Value};
-use super::{Flow, Machine};
+use super::{Flow, Left, Machine};
 use crate::code::python::ast::{self, Expr};
 
 /// Members that are followed one by one.
@@ -80,6 +80,7 @@ impl<'a> Machine<'a, '_> {
         }
         self.loop_symbols(&stmt.target, &stmt.iter);
         let outer = self.enter();
+        self.left.push(Left::default());
         let mut flow = Flow::Next;
         for (iteration, member) in members.into_iter().enumerate() {
             self.iterate(iteration);
@@ -89,17 +90,37 @@ impl<'a> Machine<'a, '_> {
             if matches!(flow, Flow::Break | Flow::Return) {
                 break;
             }
+            self.go_on();
         }
         self.leave(outer);
+        self.after_loop(flow, &stmt.orelse)
+    }
+
+    /// The end of a passage: what branches bound that went on from within it may hold in the next.
+    fn go_on(&mut self) {
+        let continued = self.left.last_mut().map(|left| std::mem::take(&mut left.continued)).unwrap_or_default();
+        self.join_left(continued);
+    }
+
+    /// What follows a loop: its `else` where no branch broke off, and what those bound that did.
+    fn after_loop(&mut self, flow: Flow, orelse: &'a [ast::Stmt]) -> Flow {
+        let broke = self.left.pop().unwrap_or_default().broke;
         if flow == Flow::Return {
             return flow;
         }
-        self.block(&stmt.orelse)
+        let flow = match flow {
+            Flow::Break => Flow::Next,
+            _ if broke.is_empty() => self.block(orelse),
+            _ => self.either(&[orelse, &[]], TaintId::NONE),
+        };
+        self.join_left(broke);
+        flow
     }
 
     pub(super) fn while_loop(&mut self, stmt: &'a ast::StmtWhile) -> Flow {
         let passages = if self.loops.len() >= MAX_TWICE || self.within_module() { 1 } else { 2 };
         let outer = self.enter();
+        self.left.push(Left::default());
         let mut flow = Flow::Next;
         for iteration in 0..passages {
             self.iterate(iteration);
@@ -110,9 +131,10 @@ impl<'a> Machine<'a, '_> {
             if matches!(flow, Flow::Break | Flow::Return) {
                 break;
             }
+            self.go_on();
         }
         self.leave(outer);
-        if flow == Flow::Return { flow } else { self.block(&stmt.orelse) }
+        self.after_loop(flow, &stmt.orelse)
     }
 
     /// The value of a comprehension's element, as a list with one member that stands for all.

@@ -34,7 +34,7 @@ use super::taint::{Bound, Stamp, TaintId, Taints};
 use super::trace::{Frame, Trace};
 use super::value::{Heap, Kind, ObjectId, Value};
 use crate::code::python::{Module, ast};
-use names::Names;
+use names::{Changes, Names};
 
 /// Statements and expressions that are followed at most.
 const MAX_STEPS: usize = 600_000;
@@ -98,6 +98,15 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What branches bound that left a loop early.
+#[derive(Debug, Default)]
+struct Left<'a> {
+    /// With `break`: it holds after the loop.
+    broke: Vec<Changes<'a>>,
+    /// With `continue`: it holds from the next passage on.
+    continued: Vec<Changes<'a>>,
+}
+
 /// The follower.
 pub struct Machine<'a, 'c> {
     module: &'a Module,
@@ -118,6 +127,8 @@ pub struct Machine<'a, 'c> {
     /// For each of them, how many loops had been entered when its present passage began.
     begun: Vec<u32>,
     entered: u32,
+    /// For each loop that is followed as a statement: what its names were where a branch left it, or went on with it.
+    left: Vec<Left<'a>>,
     path: Vec<Frame>,
     /// The same as `path` and `loops`, shared by the events.
     shared_path: Option<Rc<[Frame]>>,
@@ -235,6 +246,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             loops: Vec::new(),
             begun: Vec::new(),
             entered: 0,
+            left: Vec::new(),
             path: Vec::new(),
             shared_path: None,
             shared_loops: None,

@@ -255,7 +255,7 @@ impl<'a> Machine<'a, '_> {
 
     /// One of several blocks, which one is not known: each from the same names, then joined. Blocks that leave are
     /// not joined with what follows.
-    fn either(&mut self, arms: &[&'a [Stmt]], condition: TaintId) -> Flow {
+    pub(super) fn either(&mut self, arms: &[&'a [Stmt]], condition: TaintId) -> Flow {
         match arms {
             [] => return Flow::Next,
             [only] => return self.block(only),
@@ -276,6 +276,7 @@ impl<'a> Machine<'a, '_> {
             }
             let changes = self.call_mut().names.end();
             self.keep(changes.len());
+            self.leaves(flow, &changes);
             if flow == Flow::Next {
                 after = Some(match after.take() {
                     Some(other) => self.join_changes(other, changes),
@@ -301,6 +302,24 @@ impl<'a> Machine<'a, '_> {
             self.call_mut().names.set(name, value);
         }
         flow
+    }
+
+    /// Keeps what a branch bound that leaves the innermost loop, or goes on with it.
+    fn leaves(&mut self, flow: Flow, changes: &Changes<'a>) {
+        if let (Flow::Break | Flow::Continue, Some(left), false) = (flow, self.left.last_mut(), changes.is_empty()) {
+            let kept = if flow == Flow::Break { &mut left.broke } else { &mut left.continued };
+            kept.push(changes.clone());
+        }
+    }
+
+    /// Names may be what they were where a branch left.
+    pub(super) fn join_left(&mut self, left: Vec<Changes<'a>>) {
+        for (name, value) in left.into_iter().flatten() {
+            self.keep(1);
+            let now = self.call_mut().names.get(name).cloned();
+            let both = self.join_bound(value, now);
+            self.call_mut().names.set(name, both);
+        }
     }
 
     /// What the names stand for after one of two branches: what one of them did not bind is there as it was before.
