@@ -53,10 +53,10 @@ def times(command: list, repetitions: int, before=lambda: None, accept=(0, 1)) -
     return Sample(seconds), resident
 
 
-def each(caddie: Path, folders: list, repetitions: int) -> list:
-    """Seconds of an audit of each folder alone, start-up included: the medians, with the folders, slowest first."""
+def each(caddie: Path, paths: list, repetitions: int) -> list:
+    """Seconds of an audit of each path alone, start-up included: the medians, with the paths, slowest first."""
     audit = [caddie, "audit", "--fail-on", "never"]
-    medians = [(statistics.median(times([*audit, folder], repetitions, accept=(0, 2))[0].values), folder.name) for folder in folders]
+    medians = [(statistics.median(times([*audit, path], repetitions, accept=(0, 2))[0].values), path) for path in paths]
     return sorted(medians, reverse=True)
 
 
@@ -77,6 +77,7 @@ def bench(args: argparse.Namespace) -> str:
     # One folder holds no script: exit code 2.
     audit, audit_resident = times([args.caddie, "audit", "--fail-on", "never", records], args.repetitions, accept=(0, 2))
     alone = each(args.caddie, folders, min(args.repetitions, 5))
+    single = each(args.caddie, sorted(records.glob("**/*.py")), min(args.repetitions, 5))
     busy = neighbours.cores()
     quiet = max(load, busy or 0.0) <= BUSY
     floor = smallest_rss_mib(dict(os.environ))
@@ -96,7 +97,9 @@ def bench(args: argparse.Namespace) -> str:
         *([f"| the same, files not in memory | {cold.text()} | |"] if cold else []),
         f"| `caddie audit records/` | {audit.text()} | {shown(audit_resident)} |",
         f"| `caddie audit` of one folder, median over the folders | {statistics.median(value for value, _ in alone):.4f} | |",
-        f"| the same, slowest folder ({alone[0][1]}) | {alone[0][0]:.4f} | |",
+        f"| the same, slowest folder ({alone[0][1].name}) | {alone[0][0]:.4f} | |",
+        f"| `caddie audit` of one script, median over the scripts | {statistics.median(value for value, _ in single):.4f} | |",
+        f"| the same, slowest script (of {single[0][1].parent.name}) | {single[0][0]:.4f} | |",
         f"| CPython, `ast.parse` of the scripts alone | {python.text()} | {shown(python_resident)} |",
         "",
         "Median (smallest–largest), start-up included.",
