@@ -230,3 +230,32 @@ fn much_that_is_copied_often_is_counted() {
     says(format!("def f():\n    return '{}'\n", "x".repeat(2_000_000)) + &"f()\n".repeat(100_000), &[UNJUDGED]);
     says(format!("t = ({})\n", "1,".repeat(4000)) + &"t + t\n".repeat(100_000), &[]);
 }
+
+/// What lies beside the script is read within bounds as well: a README of commands, claims by the thousand, modules that
+/// import each other, are no Python or too long.
+#[test]
+fn what_lies_beside_the_script_is_bounded() {
+    let dir = scratch();
+    let folder = dir.path().join("2026-05-01_Mine");
+    std::fs::create_dir(&folder).expect("makes");
+    let write = |name: &str, content: String| std::fs::write(folder.join(name), content).expect("writes");
+    let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).fold(String::new(), |text, n| text + &line(n));
+    let reads = many(20_000, &|n| format!("s{n} = os.environ.get('SETTING_{n}', '0')\n"));
+    write("train_gpt.py", format!("import os, a, b, c, d\nfrom a import *\n{reads}a.b.a.f(b)\n"));
+    write("a.py", "import a, b\nfrom b import *\ndef f(x):\n    return b.f(a)\n".to_owned());
+    write("b.py", "import a\nfrom a import f as g, missing\ndef f(x):\n    return a.f(a.b)\n".to_owned());
+    write("c.py", "def (\n".to_owned());
+    write("d.py", "x = 1\n".repeat(900_000));
+    let settings = many(50_000, &|n| format!("SETTING_{n}=1 "));
+    write("README.md", format!("```bash\n{settings} torchrun train_gpt.py\n```\n"));
+    let log = many(20_000, &|n| format!("step:{n}/20000 train_loss:2.0 val_bpb:1.{n:05}\n"));
+    write("train.log", format!("seed:42\n{log}final_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.0611\n"));
+    let results = many(5_000, &|n| format!("\"{n}\": {{\"val_bpb\": 2.{n:04}}}, "));
+    write(
+        "submission.json",
+        format!("{{\"name\": \"x\", \"val_bpb\": 3.1415, \"seed_results\": {{{results}\"x\": 1}}}}"),
+    );
+    let ended = run(dir.path(), &["2026-05-01_Mine"]);
+    assert_ne!(ended.code, Some(2), "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("train_gpt.py: "), "{}{}", ended.out, ended.err);
+}

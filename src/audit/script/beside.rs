@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use crate::code::Script;
 use crate::code::python::ast::visitor::{Visitor, walk_stmt};
-use crate::code::python::{Module, ast};
+use crate::code::python::{MAX_SOURCE_BYTES, Module, ast};
 use crate::folder::Folder;
 
 /// Modules that are read with a script at most.
@@ -21,7 +21,11 @@ pub fn with_neighbours(path: &Utf8Path, script: &Module, folder: &Folder) -> Opt
             at_the_top && other.path.file_stem() == Some(name.as_str())
         });
         let known = |other: &Script| found.iter().any(|known| known.path == other.path);
-        let Some(other) = beside.filter(|other| !known(other) && found.len() < MAX_BESIDE) else { continue };
+        let length: usize = found.iter().map(|other| other.text.len()).sum();
+        let fits = |other: &Script| script.source().len() + length + other.text.len() < MAX_SOURCE_BYTES;
+        let Some(other) = beside.filter(|other| !known(other) && fits(other) && found.len() < MAX_BESIDE) else {
+            continue;
+        };
         // One that no Python reads is left out, as Python would fail on it.
         if let Ok(module) = Module::parse(&other.text) {
             open.extend(imports(&module));

@@ -1,7 +1,8 @@
-//! What is claimed of a folder's runs: which of them, and by which line of its log.
+//! What is claimed of a folder's runs: which of them, how it was configured, and by which line of its log.
 
 use camino::Utf8PathBuf;
 
+use super::{Config, Said};
 use crate::folder::{Claim, Field, Folder, RunLog, Scope, files};
 
 /// Digits of a score that is found in a log by no chance.
@@ -9,14 +10,18 @@ const TELLING_DIGITS: i32 = 4;
 /// Logs that are looked through.
 const MAX_LOGS: usize = 6;
 
+/// Claims that are compared with the runs.
+const MAX_CLAIMS: usize = 200;
+
 fn claims(folder: &Folder) -> &[Claim] {
-    folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default()
+    let claims = folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default();
+    claims.get(..MAX_CLAIMS).unwrap_or(claims)
 }
 
 /// The run whose configuration counts: the one with which most of what submission.json states agrees, of several the
 /// first. Logs of an earlier state may lie beside it.
 pub fn run(folder: &Folder) -> Option<&RunLog> {
-    let claims = folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default();
+    let claims = claims(folder);
     let agreeing = |run: &RunLog| {
         let of_it = claims.iter().filter(|claim| match claim.scope {
             Scope::Seed(seed) => run.seed == Some(seed),
@@ -25,6 +30,30 @@ pub fn run(folder: &Folder) -> Option<&RunLog> {
         of_it.filter(|claim| claim.is_of(run)).count()
     };
     folder.runs.official.iter().rev().max_by_key(|run| agreeing(run))
+}
+
+/// What the log of a run states of its configuration, and what else it says.
+pub fn configuration(folder: &Folder, run: &RunLog) -> Config {
+    let config = Config::new(&run.hyperparameters);
+    let config = match run.world_size {
+        Some(size) if !config.is_empty() => config.with("WORLD_SIZE", size.to_string()),
+        _ => config,
+    };
+    match said(run, folder) {
+        Some(said) => config.with_log(said),
+        None => config,
+    }
+}
+
+/// The lines of the run in its log, and of the log that gives the score, the script that is dumped there left out.
+fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
+    let text = files::read_text(&folder.path.join(&run.log)).ok()?;
+    let score =
+        run.score_log.as_ref().and_then(|log| files::read_text(&folder.path.join(log)).ok()).unwrap_or_default();
+    let (first, last) = run.span;
+    let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
+    let own = text.lines().zip(1_u64..).filter(|(_, line)| (first..=last).contains(line) && !dumped(*line));
+    Some(Said::new(own.map(|(line, _)| line).chain(score.lines())))
 }
 
 /// The word with which the line begins that prints the claimed score, where it is another one than the log's official

@@ -2,15 +2,59 @@
 
 use std::collections::BTreeMap;
 
+use super::{Lead, Subject, audit};
+use crate::code::python::Module;
 use crate::folder::{Folder, files};
+use crate::report::Confidence;
 
 /// Files that are looked through.
 const MAX_FILES: usize = 6;
+/// Settings that are compared with the script.
+const MAX_SETTINGS: usize = 64;
 /// Settings that say which data and machine, not what is done.
 const ELSEWHERE: &[&str] = &["SEED", "RUN_ID", "RANK", "WORLD_SIZE", "PATH", "DIR", "FILE", "CUDA", "NCCL", "OMP"];
 
+/// Rules on how tokens are scored: what a command switches on in training is its own business.
+const OF_SCORING: &[&str] = &[
+    "c1-no-target-gate",
+    "c2-byte-mixture",
+    "c2-no-hindsight",
+    "c2-normalised",
+    "c2-target-key",
+    "c3-no-adapt-then-score",
+    "c3-score-first",
+    "c4-single-pass",
+    "etlb",
+    "slot-causal",
+    "slot-standard",
+    "val-no-train",
+    "val-prequant-ttt",
+];
+
+/// What else is found beside the `known` leads where the settings hold that a command gives the run and no log states.
+pub fn leads(module: &Module, subject: &Subject<'_>, known: &[Lead]) -> Vec<Lead> {
+    let Some(folder) = subject.folder else { return Vec::new() };
+    let mut settings = differing(settings(folder), module.source());
+    settings.retain(|(name, _)| subject.config.text(name).is_none());
+    if settings.is_empty() {
+        return Vec::new();
+    }
+    let config =
+        settings.iter().fold(subject.config.clone(), |config, (name, value)| config.with(name, value.as_str()));
+    let told: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let leads = audit(module, &Subject { config, ..subject.clone() }).leads.into_iter();
+    let sure = |lead: &Lead| lead.confidence > Confidence::Low && OF_SCORING.contains(&lead.rule);
+    let new = leads.filter(|lead| sure(lead) && known.iter().all(|known| known.rule != lead.rule));
+    new.map(|lead| Lead {
+        confidence: lead.confidence.min(Confidence::Medium),
+        because: format!("a command of the folder sets {}, and no log says otherwise", told.join(" ")),
+        ..lead
+    })
+    .collect()
+}
+
 /// `NAME=value` before a command that runs Python, by name; names that are given several values are left out.
-pub fn settings(folder: &Folder) -> Vec<(String, String)> {
+fn settings(folder: &Folder) -> Vec<(String, String)> {
     let tells = |name: &str| name.to_ascii_lowercase().starts_with("readme.") || name.ends_with(".sh");
     let texts = folder.files.iter().filter(|file| file.path.components().count() == 1 && tells(file.path.as_str()));
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
@@ -23,6 +67,9 @@ pub fn settings(folder: &Folder) -> Vec<(String, String)> {
         };
         for block in blocks.into_iter().filter(|block| block.contains("torchrun") || block.contains(".py")) {
             for (name, value) in block.split_whitespace().filter_map(setting) {
+                if found.len() >= MAX_SETTINGS {
+                    break;
+                }
                 let known = found.entry(name.to_owned()).or_insert_with(|| Some(value.to_owned()));
                 if known.as_deref() != Some(value) {
                     *known = None;
@@ -44,7 +91,7 @@ fn setting(word: &str) -> Option<(&str, &str)> {
 }
 
 /// Those that the script reads with another default.
-pub fn differing(settings: Vec<(String, String)>, source: &str) -> Vec<(String, String)> {
+fn differing(settings: Vec<(String, String)>, source: &str) -> Vec<(String, String)> {
     let differs = |(name, value): &(String, String)| {
         ['"', '\''].iter().any(|quote| {
             let read = format!("{quote}{name}{quote}");

@@ -4,11 +4,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Config, Frame, Lead, Said, Subject, audit, beside, claimed, commands};
+use super::{Frame, Lead, Subject, audit, beside, claimed, commands};
 use crate::checks::finding_on;
 use crate::code::Unwrapped;
 use crate::code::python::{Module, Problem};
-use crate::folder::{Folder, RunLog, files};
+use crate::folder::Folder;
 use crate::report::{Confidence, Finding, Severity};
 use crate::rulebook::Rulebook;
 
@@ -69,16 +69,7 @@ impl Examined {
 /// Nothing is executed.
 pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
     let run = folder.and_then(claimed::run);
-    let config = run.map(|run| Config::new(&run.hyperparameters)).unwrap_or_default();
-    let stated = !config.is_empty();
-    let config = match run.and_then(|run| run.world_size) {
-        Some(size) if stated => config.with("WORLD_SIZE", size.to_string()),
-        _ => config,
-    };
-    let config = match run.zip(folder).and_then(|(run, folder)| said(run, folder)) {
-        Some(said) => config.with_log(said),
-        None => config,
-    };
+    let config = folder.zip(run).map(|(folder, run)| claimed::configuration(folder, run)).unwrap_or_default();
     let mut examined = Examined {
         path: path.to_owned(),
         layers: unwrapped.layers.iter().map(crate::code::Layer::kind).collect(),
@@ -97,9 +88,7 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.as_deref()));
             let subject = Subject { config, metric, rulebook, folder };
             let mut found = audit(module, &subject);
-            found
-                .leads
-                .extend(folder.map(|folder| as_told(module, &subject, folder, &found.leads)).unwrap_or_default());
+            found.leads.extend(commands::leads(module, &subject, &found.leads));
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
                 examined.findings.push(finding(path, !unwrapped.layers.is_empty(), module, lead, rulebook));
@@ -127,55 +116,6 @@ fn unreadable(path: &Utf8Path, source: &str, problem: &Problem, rulebook: &Ruleb
         .confidence(Confidence::High)
         .clear("ship the script that made the logs")
         .at(path, Some(problem.line), line_of(source, problem.line))
-}
-
-/// The lines of the run in its log, and of the log that gives the score, the script that is dumped there left out.
-fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
-    let text = files::read_text(&folder.path.join(&run.log)).ok()?;
-    let score =
-        run.score_log.as_ref().and_then(|log| files::read_text(&folder.path.join(log)).ok()).unwrap_or_default();
-    let (first, last) = run.span;
-    let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
-    let own = text.lines().zip(1_u64..).filter(|(_, line)| (first..=last).contains(line) && !dumped(*line));
-    Some(Said::new(own.map(|(line, _)| line).chain(score.lines())))
-}
-
-/// Rules on how tokens are scored: what a command switches on in training is its own business.
-const OF_SCORING: &[&str] = &[
-    "c1-no-target-gate",
-    "c2-byte-mixture",
-    "c2-no-hindsight",
-    "c2-normalised",
-    "c2-target-key",
-    "c3-no-adapt-then-score",
-    "c3-score-first",
-    "c4-single-pass",
-    "etlb",
-    "slot-causal",
-    "slot-standard",
-    "val-no-train",
-    "val-prequant-ttt",
-];
-
-/// What else is found where the settings hold that README.md or a shell script gives the run and its log does not state.
-fn as_told(module: &Module, subject: &Subject<'_>, folder: &Folder, known: &[Lead]) -> Vec<Lead> {
-    let mut settings = commands::differing(commands::settings(folder), module.source());
-    settings.retain(|(name, _)| subject.config.text(name).is_none());
-    if settings.is_empty() {
-        return Vec::new();
-    }
-    let config =
-        settings.iter().fold(subject.config.clone(), |config, (name, value)| config.with(name, value.as_str()));
-    let told: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let leads = audit(module, &Subject { config, ..subject.clone() }).leads.into_iter();
-    let sure = |lead: &Lead| lead.confidence > Confidence::Low && OF_SCORING.contains(&lead.rule);
-    let new = leads.filter(|lead| sure(lead) && known.iter().all(|known| known.rule != lead.rule));
-    new.map(|lead| Lead {
-        confidence: lead.confidence.min(Confidence::Medium),
-        because: format!("a command of the folder sets {}, and no log says otherwise", told.join(" ")),
-        ..lead
-    })
-    .collect()
 }
 
 /// A lead with the severity and citations of its rule. What is less than highly probable is no error.

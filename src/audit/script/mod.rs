@@ -9,6 +9,7 @@ mod commands;
 pub mod config;
 mod examine;
 mod families;
+mod flags;
 mod machine;
 mod pieces;
 mod said;

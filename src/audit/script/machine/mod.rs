@@ -9,6 +9,7 @@ mod classes;
 mod containers;
 mod expressions;
 mod files;
+mod folding;
 mod library;
 mod loops;
 mod methods;

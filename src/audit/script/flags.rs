@@ -1,0 +1,113 @@
+//! Facts about where a value comes from, one bit each.
+
+/// Facts about a value's origin, one bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Flags(u64);
+
+impl Flags {
+    /// Read from validation shards.
+    pub const VAL: Flags = Flags(1);
+    /// Read from training shards.
+    pub const TRAIN: Flags = Flags(1 << 1);
+    /// Sampled from the model itself.
+    pub const GENERATED: Flags = Flags(1 << 2);
+    /// Tokens that are to be predicted: a slice that begins one later, or what a loss was given as target.
+    pub const TARGET: Flags = Flags(1 << 3);
+    /// A negative log-likelihood, or made from one.
+    pub const LOSS: Flags = Flags(1 << 4);
+    /// A distribution over the vocabulary (softmax or its logarithm).
+    pub const DISTRIBUTION: Flags = Flags(1 << 5);
+    /// The probability of the target alone.
+    pub const GOLD: Flags = Flags(1 << 6);
+    /// A hash: exclusive or, product and remainder of tokens.
+    pub const HASHED: Flags = Flags(1 << 7);
+    /// Looked up under a hash that holds the target.
+    pub const TARGET_LOOKUP: Flags = Flags(1 << 8);
+    /// The smaller of two losses, or chosen by comparing losses.
+    pub const CHOSEN_BY_LOSS: Flags = Flags(1 << 9);
+    /// The time of day.
+    pub const CLOCK: Flags = Flags(1 << 10);
+    /// A gradient.
+    pub const GRADIENT: Flags = Flags(1 << 11);
+
+    /// A hash that one more token was mixed into.
+    pub const EXTENDED: Flags = Flags(1 << 12);
+    /// How often tokens or hashes of them came.
+    pub const COUNTED: Flags = Flags(1 << 13);
+    /// A tensor of its own that gradients are taken for: it belongs to no model.
+    pub const OFFSET: Flags = Flags(1 << 14);
+    /// Such a tensor was added, and nothing was projected since: to logits, where a loss is taken of it.
+    pub const ADDED: Flags = Flags(1 << 15);
+    /// Such a tensor was added on the way.
+    pub const SHIFTED: Flags = Flags(1 << 16);
+    /// Such a tensor that is made anew in every passage of a loop.
+    pub const ANEW: Flags = Flags(1 << 17);
+    /// Chosen by comparing losses of one passage: experts, not passes.
+    pub const HINDSIGHT: Flags = Flags(1 << 18);
+    /// Looked up under the target in a table that is neither data nor model: a class, the bytes of its piece.
+    pub const BY_TARGET: Flags = Flags(1 << 19);
+    /// Such a class was used to select: as a condition, in a logical operation, as an index.
+    pub const TARGET_GATE: Flags = Flags(1 << 20);
+    /// Counts kept under parts of the target, such as its bytes.
+    pub const OF_PARTS: Flags = Flags(1 << 21);
+    /// Read from a file that is neither of the data sets.
+    pub const SHIPPED: Flags = Flags(1 << 22);
+    /// Whether such a file holds the token that came.
+    pub const FORETOLD: Flags = Flags(1 << 23);
+    /// Bytes of a token, from a table that was made of the tokenizer's pieces.
+    pub const BYTES: Flags = Flags(1 << 24);
+    /// Read from the table of bytes that comes with shards of a transformed text.
+    pub const SIDECAR: Flags = Flags(1 << 25);
+    /// Whether a space comes before the token's text.
+    pub const SPACE: Flags = Flags(1 << 26);
+    /// Read from a file that the script did not write: a table, weights.
+    pub const FOREIGN: Flags = Flags(1 << 27);
+    /// A loss times or by a constant that is near to the bytes of a token.
+    pub const CONSTANT_BYTES: Flags = Flags(1 << 28);
+    /// Validation tokens, up to a constant number of them.
+    pub const CUT: Flags = Flags(1 << 29);
+    /// The seed that the run was given.
+    pub const SEED: Flags = Flags(1 << 30);
+    /// Read from a file of numbers such as .npz.
+    pub const TABLE_FILE: Flags = Flags(1 << 31);
+    /// Put into another order: sorted, or permuted at random.
+    pub const REORDERED: Flags = Flags(1 << 32);
+    /// Put into an order that is drawn at random.
+    pub const SHUFFLED: Flags = Flags(1 << 33);
+    /// Losses of experts side by side, one of which is of no token.
+    pub const BESIDE_LOSS: Flags = Flags(1 << 34);
+    /// A mixture of such.
+    pub const UNNORMALISED: Flags = Flags(1 << 35);
+    /// Every bit that speaks of what is in a value, none of which a length or position keeps.
+    pub const CONTENT: Flags = Flags(
+        ((1 << 10) - 1)
+            | (1 << 12)
+            | (1 << 13)
+            | (1 << 14)
+            | (1 << 15)
+            | (1 << 16)
+            | (1 << 17)
+            | (0b11_1111 << 18)
+            | (0b1111 << 32),
+    );
+
+    /// Whether every bit of `other` is set.
+    pub fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether a bit of `other` is set.
+    pub fn any(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both.
+    pub const fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Without the bits of `other`.
+    pub const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+}
