@@ -333,6 +333,23 @@ fn a_gate_whose_threshold_nothing_reaches_may_be_off() {
     assert_eq!(found("99.0"), [("c1-no-target-gate", Confidence::Low)]);
 }
 
+/// A space that belongs to the token is a byte of its own: what decides on it is no gate.
+#[test]
+fn bytes_of_the_token_are_told_as_a_mixture_and_not_as_a_gate() {
+    let source = fixture("byte_mixture.bad.counts");
+    let spaced = replaced(
+        &source,
+        "    stream, logs = [], []\n",
+        "    stream, logs, leading = [], [], torch.zeros(1024, dtype=torch.bool)\n",
+    );
+    let spaced = replaced(
+        &spaced,
+        "        for byte in piece:\n",
+        "        if bool(leading[targets[index]]) and index > 0:\n            stream.append(32)\n            logs.append(-float(nll[index]) / len(piece))\n        for byte in piece:\n",
+    );
+    assert_eq!(rules_with(&spaced, Config::default()), ["c2-byte-mixture"]);
+}
+
 /// The running loss of what is trained on validation tokens is no score that was taken before.
 #[test]
 fn a_pass_that_only_trains_is_not_called_a_pass_that_scores() {

@@ -22,10 +22,12 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         Action::NeverReached { threshold } => Some((event.place.line, threshold)),
         _ => None,
     });
-    for score in case.scores() {
+    let scores = case.scores();
+    for score in &scores {
         // Bytes are counted by classes of the target as well: only what is summed up as a loss is looked at. What is
-        // made of the bytes of the target is the business of `byte-mixture`.
-        let made = score.flags.has(Flags::TARGET_GATE) && !score.flags.has(Flags::OF_PARTS);
+        // made of the bytes of the target, in any part of what is reported, is the business of `byte-mixture`.
+        let of_bytes = scores.iter().any(|other| other.text == score.text && other.flags.has(Flags::OF_PARTS));
+        let made = score.flags.has(Flags::TARGET_GATE) && !of_bytes;
         if !matches!(score.event.action, Action::Score { .. }) || !made {
             continue;
         }
