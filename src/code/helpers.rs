@@ -65,6 +65,14 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
     Some(found)
 }
 
+/// The first parts of the names of all modules that a module imports, anywhere in it.
+pub fn imports(module: &Module) -> impl Iterator<Item = String> {
+    Names::of(module).names.into_iter().filter_map(|name| match name {
+        Name::Module(name) => name.split('.').next().map(str::to_owned),
+        Name::File(_) => None,
+    })
+}
+
 fn is_code(path: &Utf8Path) -> bool {
     path.extension().is_some_and(|extension| CODE.contains(&extension))
 }
@@ -99,9 +107,11 @@ impl<'a> Visitor<'a> for Names {
             ast::Stmt::Import(import) => {
                 self.names.extend(import.names.iter().map(|alias| Name::Module(alias.name.to_string())));
             }
-            ast::Stmt::ImportFrom(import) => {
-                self.names.extend(import.module.iter().map(|module| Name::Module(module.to_string())));
-            }
+            ast::Stmt::ImportFrom(import) => match &import.module {
+                Some(module) => self.names.push(Name::Module(module.to_string())),
+                // `from . import module`
+                None => self.names.extend(import.names.iter().map(|alias| Name::Module(alias.name.to_string()))),
+            },
             _ => {}
         }
         walk_stmt(self, stmt);

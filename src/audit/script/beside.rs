@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 
 use crate::code::Script;
-use crate::code::python::ast::visitor::{Visitor, walk_stmt};
-use crate::code::python::{MAX_SOURCE_BYTES, Module, ast};
+use crate::code::helpers::imports;
+use crate::code::python::{MAX_SOURCE_BYTES, Module};
 use crate::folder::Folder;
 
 /// Modules that are read with a script at most.
@@ -14,7 +14,7 @@ const MAX_BESIDE: usize = 24;
 /// none.
 pub fn with_neighbours(path: &Utf8Path, script: &Module, folder: &Folder) -> Option<Module> {
     let mut found: Vec<&Script> = Vec::new();
-    let mut open = imports(script);
+    let mut open: Vec<String> = imports(script).collect();
     while let Some(name) = open.pop() {
         let beside = folder.code.iter().find(|other| {
             let at_the_top = other.path.components().count() == 1 && other.path.file_name() != path.file_name();
@@ -37,36 +37,4 @@ pub fn with_neighbours(path: &Utf8Path, script: &Module, folder: &Folder) -> Opt
     }
     let files: Vec<(&Utf8Path, &str)> = found.iter().map(|other| (&*other.path, other.text.as_str())).collect();
     Module::with_neighbours(script.source(), &files).ok()
-}
-
-/// The first parts of the names of everything that a module imports, anywhere in it.
-fn imports(module: &Module) -> Vec<String> {
-    let mut imports = Imports(Vec::new());
-    module.body().iter().for_each(|stmt| imports.visit_stmt(stmt));
-    imports.0
-}
-
-struct Imports(Vec<String>);
-
-impl Imports {
-    fn add(&mut self, name: &str) {
-        self.0.extend(name.split('.').next().map(str::to_owned));
-    }
-}
-
-impl<'a> Visitor<'a> for Imports {
-    fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
-        match stmt {
-            ast::Stmt::Import(import) => import.names.iter().for_each(|alias| self.add(alias.name.as_str())),
-            ast::Stmt::ImportFrom(import) => match &import.module {
-                Some(module) => self.add(module.as_str()),
-                // `from . import module`
-                None => import.names.iter().for_each(|alias| self.add(alias.name.as_str())),
-            },
-            _ => {}
-        }
-        walk_stmt(self, stmt);
-    }
-
-    fn visit_expr(&mut self, _: &'a ast::Expr) {}
 }

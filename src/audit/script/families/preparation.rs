@@ -1,5 +1,6 @@
 //! The validation split: all of it is scored, and what prepares the training shards leaves it out.
 
+use super::super::claimed;
 use super::super::taint::Flags;
 use super::declared::Declared;
 use super::{Case, Family, Lead, Step, metric_of, step};
@@ -24,7 +25,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
 /// A score of a constant number of validation tokens, where no log says that the run scored more.
 fn cut(case: &Case<'_>) -> Option<Lead> {
     let whole = smallest_split(case.subject.rulebook)?;
-    let scored_all = |folder: &Folder| folder.runs.official.iter().take(1).any(|run| counts(folder, run, whole));
+    let scored_all = |folder: &Folder| claimed::run(folder).is_some_and(|run| counts(folder, run, whole));
     if case.subject.folder.is_some_and(scored_all) {
         return None;
     }

@@ -311,10 +311,6 @@ impl<'a> Machine<'a, '_> {
         Value { taint: self.taints.with(value.taint, Flags::TARGET), kind: value.kind }
     }
 
-    // --- classes ---
-
-    // --- attributes ---
-
     /// A loss computed from `data`.
     pub(super) fn loss(&mut self, data: TaintId) -> Value<'a> {
         let taint = self.taints.as_number(data);

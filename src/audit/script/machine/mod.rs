@@ -315,8 +315,6 @@ impl<'a, 'c> Machine<'a, 'c> {
         !self.exhausted()
     }
 
-    // --- names ---
-
     fn call_mut(&mut self) -> &mut Call<'a> {
         if self.calls.is_empty() {
             self.calls.push(Call::of_no_function(Names::default()));
