@@ -83,7 +83,7 @@ pub fn load(path: &Path) -> Result<(StateDict, BTreeMap<String, String>)> {
         let kind = kind_of(info.dtype).ok_or_else(|| {
             Error::format(
                 path,
-                format!("tensor {name} is {:?}; a checkpoint holds f32, f16, bf16, i64 and i8. Convert it", info.dtype),
+                format!("tensor {name} is {:?}; a checkpoint holds f32, f16, bf16, i64, i32 and i8. Convert it", info.dtype),
             )
         })?;
         let (start, end) = info.data_offsets;
@@ -133,11 +133,12 @@ fn damaged(path: &Path, why: &str) -> Error {
 }
 
 /// The types that a checkpoint holds.
-const KINDS: [(Dtype, Kind); 5] = [
+const KINDS: [(Dtype, Kind); 6] = [
     (Dtype::F32, Kind::Float),
     (Dtype::F16, Kind::Half),
     (Dtype::BF16, Kind::BFloat16),
     (Dtype::I64, Kind::Int64),
+    (Dtype::I32, Kind::Int),
     (Dtype::I8, Kind::Int8),
 ];
 
@@ -156,6 +157,7 @@ pub(crate) fn dtype_name(kind: Kind) -> &'static str {
         Kind::Half => "float16",
         Kind::BFloat16 => "bfloat16",
         Kind::Int64 => "int64",
+        Kind::Int => "int32",
         Kind::Int8 => "int8",
         _ => "other",
     }
@@ -178,7 +180,7 @@ impl<'a> Header<'a> {
             }
             let kind = tensor.f_kind()?;
             let dtype = dtype_of(kind).ok_or_else(|| {
-                refuse(format!("a checkpoint holds f32, f16, bf16, i64 and i8, not {kind:?}; convert it first"))
+                refuse(format!("a checkpoint holds f32, f16, bf16, i64, i32 and i8, not {kind:?}; convert it first"))
             })?;
             ordered.push((name, tensor, dtype));
         }

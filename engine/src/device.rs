@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tch::{Cuda, Device};
 
-use crate::{Error, Result};
+use crate::{Error, Result, cuda};
 
 /// `auto`, `cpu`, `cuda` or `cuda:N`, as on the command line.
 ///
@@ -55,8 +55,27 @@ pub fn describe(device: Device) -> String {
             let name = nvidia_name(index).unwrap_or_else(|| "unknown GPU".to_owned());
             format!("cuda:{index} {name}")
         }
-        _ => format!("cpu {} threads:{}", cpu_name(), crate::parallel::workers(device)),
+        _ => {
+            let unused = unused_gpu().map_or_else(String::new, |(gpu, why)| format!(" ({gpu} is not used: {why})"));
+            format!("cpu {} threads:{}{unused}", cpu_name(), crate::parallel::workers(device))
+        }
     }
+}
+
+/// A GPU that the driver lists and libtorch does not offer, with the reason: a run on the CPU beside it must not look as if it
+/// had been meant. `None` where there is no GPU, or where CUDA works and the CPU was asked for.
+pub fn unused_gpu() -> Option<(String, String)> {
+    let gpu = nvidia_name(0)?;
+    let why = match cuda_library::load_beside_libtorch_cpu() {
+        Err(reason) => reason,
+        Ok(()) if !Cuda::is_available() => {
+            "libtorch's CUDA part is loaded, but CUDA does not start; check nvidia-smi, CUDA_VISIBLE_DEVICES and the driver's \
+             version"
+                .to_owned()
+        }
+        Ok(()) => return None,
+    };
+    Some((gpu, why))
 }
 
 fn cpu_name() -> String {
@@ -74,8 +93,25 @@ fn nvidia_name(index: usize) -> Option<String> {
     info.lines().find_map(|line| line.strip_prefix("Model:").map(|name| name.trim().to_owned()))
 }
 
+/// The log's line on the most memory that was held so far: a GPU's, as the field logs it, or the host's.
+pub fn peak_memory(device: Device) -> String {
+    const MIB: u64 = 1 << 20;
+    let gpu = match device {
+        Device::Cuda(index) => cuda::memory_stats(index),
+        _ => None,
+    };
+    match gpu {
+        Some(stats) => format!(
+            "peak memory allocated: {} MiB reserved: {} MiB",
+            stats.peak_allocated / MIB,
+            stats.peak_reserved / MIB
+        ),
+        None => format!("peak host memory: {} MiB", peak_rss_mib()),
+    }
+}
+
 /// Highest resident memory of this process so far, in MiB.
-pub fn peak_rss_mib() -> u64 {
+fn peak_rss_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = status
         .lines()

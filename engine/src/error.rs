@@ -37,8 +37,8 @@ pub enum Error {
                  _ => ": see whether the training diverged",
              })]
     Score { mode: &'static str, doc: usize, position: usize },
-    /// The user asked to stop during an evaluation, which starts over when it is run again.
-    #[error("interrupted while scoring; run the same command again")]
+    /// The user asked to stop during an evaluation.
+    #[error("interrupted while scoring; run the same command again to continue")]
     Stopped,
     /// libtorch refused an operation: a bug here, or memory that ran out.
     #[error("libtorch: {0}")]
@@ -58,5 +58,71 @@ impl Error {
     /// An [`Error::Format`] for `path`.
     pub fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Error {
         Error::Format { path: path.into(), reason: reason.into() }
+    }
+}
+
+/// Runs `work` and turns what tch panics with, when libtorch refuses an operation, into [`Error::Torch`]: a GPU that is out
+/// of memory is an error of the run with libtorch's own words, not a crash. Any other panic goes on.
+///
+/// # Errors
+/// Those of `work`, and libtorch's.
+pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    quiet::while_guarded(|| catch_unwind(AssertUnwindSafe(work))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        match text.and_then(torch_message) {
+            Some(message) => Err(Error::Torch(tch::TchError::Torch(message))),
+            None => resume_unwind(panic),
+        }
+    })
+}
+
+/// libtorch's message out of the text of a panic of `unwrap`.
+fn torch_message(text: &str) -> Option<String> {
+    let (_, error) = text.split_once("Torch(\"").or_else(|| text.split_once("libtorch: "))?;
+    // The first line says what; the rest is a stack of C++ functions.
+    let line = error.split("\\n").next().unwrap_or(error).lines().next().unwrap_or(error);
+    Some(line.trim_end_matches("\")").to_owned())
+}
+
+/// Keeps the panics that [`guard`] turns into errors from being printed as crashes.
+mod quiet {
+    use std::cell::Cell;
+    use std::sync::Once;
+
+    thread_local! {
+        static GUARDED: Cell<u32> = const { Cell::new(0) };
+    }
+
+    pub fn while_guarded<T>(work: impl FnOnce() -> T) -> T {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let loud = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                let text = info.payload().downcast_ref::<String>();
+                let ours = GUARDED.get() > 0 && text.is_some_and(|text| super::torch_message(text).is_some());
+                if !ours {
+                    loud(info);
+                }
+            }));
+        });
+        GUARDED.set(GUARDED.get() + 1);
+        let result = work();
+        GUARDED.set(GUARDED.get() - 1);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_libtorch_refuses_is_an_error_and_any_other_panic_goes_on() {
+        let wrong = || tch::Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu)).matmul(&tch::Tensor::from(1.0f32));
+        let error = guard(|| Ok(wrong())).unwrap_err();
+        assert!(matches!(error, Error::Torch(_)) && !error.to_string().contains("unwrap"), "{error}");
+        assert!(std::panic::catch_unwind(|| guard(|| -> Result<()> { panic!("a fault of our own") })).is_err());
+        assert_eq!(guard(|| Ok(3)).unwrap(), 3);
     }
 }

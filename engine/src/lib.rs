@@ -1,4 +1,4 @@
-//! The engine of caddie: data, model, optimiser, quantiser, evaluators and the training loop.
+//! The engine of caddie: data, model, optimizer, quantizer, evaluators and the training loop.
 //!
 //! Everything here ships, as source, inside a native artifact and is counted against the 16,000,000 bytes, so it stays
 //! small and knows nothing of records folders, rules or templates. It needs libtorch through `tch`.
@@ -7,13 +7,17 @@
 //! `warmdown_iters` and `resid_mix` where they expect them.
 
 pub mod atomic;
+pub mod blocks;
+pub mod bounds;
 pub mod checkpoint;
+pub mod cuda;
 pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod log;
 pub mod model;
+pub mod nn;
 pub mod optim;
 pub mod parallel;
 pub mod quant;

@@ -16,8 +16,8 @@ const USAGE: &str = "\
 usage: caddie-engine run|train --recipe FILE --data DIR [--seed N] [--out DIR] [--device D] [--code-bytes N] [--set K=V]
        caddie-engine evaluate MODEL --data DIR [--mode full|sliding|ttt] [--recipe FILE] [--device D] [--set K=V]
 
-run       train, quantise and evaluate into --out; the same call continues an unfinished run
-train     stop after training and quantising
+run       train, quantize and evaluate into --out; the same call continues an unfinished run
+train     stop after training and quantizing
 evaluate  score a model file, or a checkpoint with --recipe, and write its ledger beside it
 --device  auto (default), cpu, cuda or cuda:N";
 
@@ -90,7 +90,7 @@ impl Arguments {
     fn execute(&self) -> Result<()> {
         match self.command.as_str() {
             "run" => self.run(Phase::Evaluated),
-            "train" => self.run(Phase::Quantised),
+            "train" => self.run(Phase::Quantized),
             "evaluate" => self.evaluate(),
             "help" => {
                 println!("{USAGE}");
@@ -134,7 +134,7 @@ impl Arguments {
         let loaded = job.load()?;
         let (score, eval_ms) = loaded.score(None, &STOP, &mut Silent)?;
         let digest = ledger::write(&ledger::path_beside(&model, loaded.mode), &score.rows)?;
-        for line in score_lines(&loaded.metric_name(), &score, eval_ms, Some(&digest)) {
+        for line in score_lines(&loaded.metric_name(), loaded.mode, &score.rows, eval_ms, Some(&digest)) {
             println!("{line}");
         }
         Ok(())

@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock, mpsc};
 
 use tch::Device;
 
+use crate::error::guard;
 use crate::{Error, Result};
 
 /// Number of pieces of work that go on at once on `device`: the cores (`OMP_NUM_THREADS` limits them), or one for a GPU.
@@ -52,7 +53,7 @@ pub fn map_with<S: Send, T: Send, R: Send>(
     };
     if let [state] = states {
         for (index, item) in items.into_iter().enumerate() {
-            finish(index, work(state, item))?;
+            finish(index, guard(|| work(state, item)))?;
         }
     } else {
         let items: Vec<Mutex<Option<T>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
@@ -66,7 +67,7 @@ pub fn map_with<S: Send, T: Send, R: Send>(
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(item) = items.get(index).and_then(|slot| slot.lock().ok()?.take()) else { return };
-                        if sender.send((index, work(state, item))).is_err() {
+                        if sender.send((index, guard(|| work(state, item)))).is_err() {
                             return;
                         }
                     }

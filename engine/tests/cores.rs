@@ -8,11 +8,16 @@ use std::process::Command;
 use common::tokens;
 
 /// Four micro-steps and matrices of several shapes, so that two and three workers share them differently.
-const RECIPE: &str = "name = 'cores'\n[data]\ntokenizer = 'byte260'\n[model]\nvocab_size = 260\nnum_layers = 3\nmodel_dim = 64\n\
-    num_heads = 4\nnum_kv_heads = 2\n[optim]\ngrad_clip_norm = 0.3\nmuon_row_normalize = true\n[train]\niterations = 6\n\
+const RECIPE: &str = "name = 'cores'\n[data]\ntokenizer = 'byte260'\n[model]\nvocab_size = 260\nmodel_dim = 64\n\
+    layout = 'A*4'\n[model.unet]\nskip_gates = true\n[model.loops]\nloop_start = 1\nloop_end = 1\n\
+    [model.lanes]\nparallel_start_layer = 3\n[model.block.A.mlp]\nactivation = 'leaky_relu2'\n\
+    [model.block.A.gqa]\nnum_heads = 4\nnum_kv_heads = 2\nxsa = true\n[optim]\ngrad_clip_norm = 0.3\n\
+    [optim.muon]\nmuon_row_normalize = true\n[optim.ema]\nema_decay = 0.5\n[train]\niterations = 6\n\
     warmup_steps = 1\nwarmdown_iters = 3\nmax_wallclock_seconds = 0\ntrain_batch_tokens = 512\ntrain_seq_len = 64\n\
-    grad_accum_steps = 4\n[quant]\nkeep_float_max_numel = 1024\n[eval]\nmode = 'ttt'\nalso = ['full', 'sliding']\n\
-    eval_seq_len = 64\neval_stride = 16\neval_batch_seqs = 3\nttt_lora_rank = 4\nttt_lora_lr = 0.01\nttt_chunk_size = 16\n\
+    grad_accum_steps = 4\nloader = 'packed'\n[quant]\nkeep_float_max_numel = 1024\ncodec = 'zlib'\n[quant.matrix]\n\
+    bits = 6\nclip_sigmas = 12.85\ngptq = true\n[quant.calibration]\ngptq_calibration_batches = 3\n\
+    [eval]\nmode = 'ttt'\nalso = ['full', 'sliding']\neval_seq_len = 64\neval_batch_seqs = 3\ndocuments_apart = true\n\
+    [eval.sliding]\neval_stride = 16\n[eval.ttt]\nttt_lora_rank = 4\nttt_lora_lr = 0.01\nttt_chunk_size = 16\n\
     ttt_eval_seq_len = 48\n";
 
 /// A folder with one shard of each split: documents of 1 to 120 byte tokens.
@@ -48,7 +53,7 @@ fn run(dir: &Path, cores: usize) -> (Vec<Vec<u8>>, Vec<String>) {
         .output()
         .unwrap();
     assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
-    let files = ["checkpoint.safetensors", "model.int8.zlib", "ledger.jsonl.zst"];
+    let files = ["checkpoint.safetensors", "model.int6.zlib", "ledger.jsonl.zst"];
     let log = std::fs::read_to_string(out.join("log.txt")).unwrap();
     if !log.contains(&format!(" threads:{cores}\n")) {
         assert_ne!(cores, 1, "one core was asked for:\n{log}");

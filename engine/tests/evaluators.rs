@@ -10,8 +10,9 @@ use caddie_engine::data::{ByteTable, Document, find_documents};
 use caddie_engine::evaluate::ledger::{LedgerRow, to_lines};
 use caddie_engine::evaluate::ttt::{SeededInit, score_batch};
 use caddie_engine::evaluate::{Score, Totals, ValData, evaluate};
-use caddie_engine::model::{Attend, Gpt, initial_state};
-use caddie_engine::recipe::{EvalMode, EvalRecipe};
+use caddie_engine::model::{Gpt, initial_state};
+use caddie_engine::nn::Docs;
+use caddie_engine::recipe::{EvalMode, EvalRecipe, SlidingRecipe, TttRecipe};
 use common::{fill, sentencepiece_model, tokens};
 use proptest::prelude::*;
 use tch::{Device, Tensor};
@@ -21,10 +22,12 @@ const MODES: [EvalMode; 3] = [EvalMode::Full, EvalMode::Sliding, EvalMode::Ttt];
 
 /// A model of the demo's kind, small. Its output matrices, which start at zero, are filled too: every path is live.
 fn model() -> Gpt {
-    let toml =
-        format!("[model]\nvocab_size = {VOCAB}\nnum_layers = 3\nmodel_dim = 32\nnum_heads = 2\nnum_kv_heads = 1\n");
+    let toml = format!(
+        "[model]\nvocab_size = {VOCAB}\nmodel_dim = 32\nlayout = 'A*3'\n[model.unet]\n[model.block.A.mlp]\n\
+         [model.block.A.gqa]\nnum_heads = 2\nnum_kv_heads = 1\n"
+    );
     let recipe = Recipe::parse(&toml, &[]).unwrap();
-    let mut state = initial_state(&recipe.model, 5);
+    let mut state = initial_state(&recipe.model, 5).unwrap();
     for (name, tensor) in &mut state {
         *tensor = &*tensor + fill(name, &tensor.size(), 0.2, &[0.0]);
     }
@@ -59,32 +62,73 @@ fn val(lens: &[usize], seed: u64) -> ValData {
     }
 }
 
-/// Adapters that learn enough to show.
-fn eval_recipe() -> EvalRecipe {
-    EvalRecipe { ttt_lora_rank: 2, ttt_lora_lr: 0.02, ..EvalRecipe::default() }
+/// Settings of all three modes, with adapters that learn enough to show.
+#[derive(Clone)]
+struct Settings {
+    len: i64,
+    stride: i64,
+    rows: i64,
+    chunk: i64,
+    context: i64,
+    lr: f64,
+    weight_decay: f64,
+    apart: bool,
 }
 
-/// Adapters stay at zero: the bare model, with the windows of test-time training.
-fn without_learning(recipe: &EvalRecipe) -> EvalRecipe {
-    EvalRecipe { ttt_lora_lr: 0.0, ttt_weight_decay: 0.0, ..recipe.clone() }
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { len: 1024, stride: 64, rows: 2, chunk: 32, context: 64, lr: 0.02, weight_decay: 0.5, apart: false }
+    }
 }
 
-fn scored(model: &Gpt, val: &ValData, recipe: &EvalRecipe, mode: EvalMode) -> Score {
-    evaluate(model, val, recipe, mode, None, &mut |_| Ok(())).unwrap()
+impl Settings {
+    /// Adapters stay at zero: the bare model, with the windows of test-time training.
+    fn without_learning(&self) -> Settings {
+        Settings { lr: 0.0, weight_decay: 0.0, ..self.clone() }
+    }
+
+    fn ttt(&self) -> TttRecipe {
+        TttRecipe {
+            ttt_lora_rank: 2,
+            ttt_lora_lr: self.lr,
+            ttt_weight_decay: self.weight_decay,
+            ttt_chunk_size: self.chunk,
+            ttt_eval_seq_len: self.context,
+            ..TttRecipe::default()
+        }
+    }
+
+    fn recipe(&self) -> EvalRecipe {
+        EvalRecipe {
+            eval_seq_len: self.len,
+            eval_batch_seqs: self.rows,
+            documents_apart: self.apart,
+            sliding: Some(SlidingRecipe { eval_stride: self.stride }),
+            ttt: Some(self.ttt()),
+            ..EvalRecipe::default()
+        }
+    }
+}
+
+fn scored(model: &Gpt, val: &ValData, settings: &Settings, mode: EvalMode) -> Score {
+    evaluate(model, val, &settings.recipe(), mode, None, &mut |_| Ok(())).unwrap()
 }
 
 /// First input that the mode lets target `k` see, from its definition (spec/algorithms.md §5).
-fn context_start(val: &ValData, recipe: &EvalRecipe, mode: EvalMode, k: usize) -> usize {
-    let (len, stride) = (recipe.eval_seq_len as usize, recipe.eval_stride as usize);
+fn context_start(val: &ValData, settings: &Settings, mode: EvalMode, k: usize) -> usize {
+    let (len, stride) = (settings.len as usize, settings.stride as usize);
+    let d = val.documents.iter().rfind(|d| d.start <= k).unwrap();
+    // The first window w = 0, stride, 2·stride, … that reaches k.
+    let window = (k + 1).saturating_sub(len).div_ceil(stride) * stride;
     match mode {
+        EvalMode::Full if settings.apart => k - (k - d.start) % len,
         EvalMode::Full => k - k % len,
-        // The first window w = 0, stride, 2·stride, … that reaches k.
-        EvalMode::Sliding => (k + 1).saturating_sub(len).div_ceil(stride) * stride,
+        EvalMode::Sliding if settings.apart => window.max(d.start),
+        EvalMode::Sliding => window,
         EvalMode::Ttt => {
-            let d = val.documents.iter().rfind(|d| d.start <= k).unwrap();
-            let chunk = recipe.ttt_chunk_size as usize;
+            let chunk = settings.chunk as usize;
             let chunk_end = ((k - d.start) / chunk * chunk + chunk).min(d.targets);
-            d.start + chunk_end.saturating_sub(recipe.ttt_eval_seq_len as usize)
+            d.start + chunk_end.saturating_sub(settings.context as usize)
         }
     }
 }
@@ -94,7 +138,7 @@ fn nats_of(model: &Gpt, val: &ValData, start: usize, k: usize) -> f32 {
     let ids: Vec<i64> = val.tokens[start..=k + 1].iter().map(|&t| i64::from(t)).collect();
     let x = Tensor::from_slice(&ids[..ids.len() - 1]).unsqueeze(0);
     let y = Tensor::from_slice(&ids[1..]).unsqueeze(0);
-    let nats = tch::no_grad(|| model.nll(&x, &y, &Attend::Causal));
+    let nats = tch::no_grad(|| model.nll(&x, &y, &Docs::Rows));
     nats.double_value(&[0, (k - start) as i64]) as f32
 }
 
@@ -115,12 +159,11 @@ proptest! {
     #[test]
     fn every_target_is_scored_once_with_its_modes_context(
         lens in lens(), seed in 0u64..1000, len in 1i64..40, step in 0i64..40, rows in 1i64..4, chunk in 1i64..20,
+        apart in any::<bool>(),
     ) {
         let (model, val) = (model(), val(&lens, seed));
-        let recipe = without_learning(&EvalRecipe {
-            eval_seq_len: len, eval_stride: step % len + 1, eval_batch_seqs: rows, ttt_chunk_size: chunk,
-            ttt_eval_seq_len: chunk.max(len), ..eval_recipe()
-        });
+        let recipe = Settings { len, stride: step % len + 1, rows, chunk, context: chunk.max(len), apart, ..Settings::default() }
+            .without_learning();
         for mode in MODES {
             let nll = scored(&model, &val, &recipe, mode).nll;
             prop_assert_eq!(nll.len(), val.targets());
@@ -136,14 +179,11 @@ proptest! {
         lens in lens(), seed in 0u64..1000, len in 1i64..40, chunk in 1i64..20,
     ) {
         let (model, val) = (model(), val(&lens, seed));
-        let recipe = EvalRecipe {
-            eval_seq_len: len, eval_stride: len, eval_batch_seqs: 2, ttt_chunk_size: chunk,
-            ttt_eval_seq_len: chunk.max(len), ..eval_recipe()
-        };
+        let recipe = Settings { len, stride: len, chunk, context: chunk.max(len), ..Settings::default() }.recipe();
         for mode in MODES {
             let mut last = Totals::default();
-            let score = evaluate(&model, &val, &recipe, mode, None, &mut |totals| {
-                last = *totals;
+            let score = evaluate(&model, &val, &recipe, mode, None, &mut |progress| {
+                last = progress.totals;
                 Ok(())
             }).unwrap();
             prop_assert_eq!(score.rows.len(), val.documents.len());
@@ -169,7 +209,7 @@ proptest! {
     fn one_window_over_the_whole_stream_is_full_context(lens in lens(), seed in 0u64..1000, extra in 0i64..9) {
         let (model, val) = (model(), val(&lens, seed));
         let len = val.targets() as i64 + extra;
-        let recipe = EvalRecipe { eval_seq_len: len, eval_stride: len.min(3), ..eval_recipe() };
+        let recipe = Settings { len, stride: len.min(3), ..Settings::default() };
         let nll = |mode| scored(&model, &val, &recipe, mode).nll;
         prop_assert_eq!(nll(EvalMode::Full), nll(EvalMode::Sliding));
     }
@@ -180,10 +220,10 @@ proptest! {
     ) {
         let (model, val) = (model(), val(&lens, seed));
         // Many documents are longer than the window: it moves, and what they learnt stays.
-        let recipe = EvalRecipe { ttt_chunk_size: chunk, ttt_eval_seq_len: chunk + extra, ..eval_recipe() };
+        let recipe = Settings { chunk, context: chunk + extra, ..Settings::default() };
         let all = scored(&model, &val, &recipe, EvalMode::Ttt);
         let odd: Vec<usize> = (0..lens.len()).filter(|d| d % 2 == 1).collect();
-        let some = evaluate(&model, &val, &recipe, EvalMode::Ttt, Some(&odd), &mut |_| Ok(())).unwrap();
+        let some = evaluate(&model, &val, &recipe.recipe(), EvalMode::Ttt, Some(&odd), &mut |_| Ok(())).unwrap();
         prop_assert_eq!(some.rows, odd.iter().map(|&d| all.rows[d]).collect::<Vec<_>>());
         prop_assert_eq!(some.nll.iter().filter(|n| !n.is_nan()).count(), odd.iter().map(|&d| lens[d]).sum::<usize>());
     }
@@ -195,10 +235,10 @@ proptest! {
         lens in lens(), seed in 0u64..1000, chunk in 16i64..40, extra in 0i64..12, size in 2usize..5,
     ) {
         let (model, val) = (model(), val(&lens, seed));
-        let recipe = EvalRecipe { ttt_chunk_size: chunk, ttt_eval_seq_len: chunk + extra, ..eval_recipe() };
+        let recipe = Settings { chunk, context: chunk + extra, ..Settings::default() };
         let alone = scored(&model, &val, &recipe, EvalMode::Ttt).nll;
         for docs in val.documents.chunks(size) {
-            let together = score_batch(&model, &val, &recipe, docs, &SeededInit { seed: recipe.ttt_seed }).unwrap();
+            let together = score_batch(&model, &val, &recipe.ttt(), docs, &SeededInit { seed: recipe.ttt().ttt_seed }).unwrap();
             for (d, nats) in docs.iter().zip(&together) {
                 prop_assert_eq!(nats.as_slice(), &alone[d.start..d.start + d.targets], "document {}", d.index);
             }
@@ -209,9 +249,9 @@ proptest! {
 #[test]
 fn documents_that_fit_one_chunk_learn_nothing() {
     let (model, val) = (model(), val(&[1, 2, 1, 17, 16, 2], 40));
-    let recipe = EvalRecipe { ttt_chunk_size: 17, ttt_eval_seq_len: 17, ..eval_recipe() };
+    let recipe = Settings { chunk: 17, context: 17, ..Settings::default() };
     let learns = scored(&model, &val, &recipe, EvalMode::Ttt);
-    assert_eq!(learns.nll, scored(&model, &val, &without_learning(&recipe), EvalMode::Ttt).nll);
+    assert_eq!(learns.nll, scored(&model, &val, &recipe.without_learning(), EvalMode::Ttt).nll);
     assert_eq!(learns.rows.iter().map(|row| row.tokens).collect::<Vec<_>>(), [1, 2, 1, 17, 16, 2]);
     assert_eq!(learns.rows[0].bytes, 0, "the only target of an empty document is the next BOS");
 }
@@ -219,9 +259,9 @@ fn documents_that_fit_one_chunk_learn_nothing() {
 #[test]
 fn what_a_document_learnt_outlives_its_window() {
     let (model, val) = (model(), val(&[90], 41));
-    let recipe = EvalRecipe { ttt_chunk_size: 8, ttt_eval_seq_len: 12, ..eval_recipe() };
+    let recipe = Settings { chunk: 8, context: 12, ..Settings::default() };
     let learns = scored(&model, &val, &recipe, EvalMode::Ttt).nll;
-    let bare = scored(&model, &val, &without_learning(&recipe), EvalMode::Ttt).nll;
+    let bare = scored(&model, &val, &recipe.without_learning(), EvalMode::Ttt).nll;
     assert_eq!(learns[..8], bare[..8], "the first chunk is scored before anything is learnt");
     assert_ne!(learns[8..16], bare[8..16]);
 
@@ -230,7 +270,7 @@ fn what_a_document_learnt_outlives_its_window() {
     for token in &mut other.tokens[1..8] {
         *token = if *token == 9 { 10 } else { 9 };
     }
-    assert_eq!(scored(&model, &other, &without_learning(&recipe), EvalMode::Ttt).nll[80..], bare[80..]);
+    assert_eq!(scored(&model, &other, &recipe.without_learning(), EvalMode::Ttt).nll[80..], bare[80..]);
     assert_ne!(scored(&model, &other, &recipe, EvalMode::Ttt).nll[80..], learns[80..]);
 }
 
@@ -238,13 +278,13 @@ fn what_a_document_learnt_outlives_its_window() {
 fn a_target_without_a_score_stops_every_evaluator_and_is_named() {
     let (model, val) = (model(), val(&[20, 30, 25], 42));
     let recipe =
-        EvalRecipe { eval_seq_len: 8, eval_stride: 4, ttt_chunk_size: 8, ttt_eval_seq_len: 16, ..eval_recipe() };
+        Settings { len: 8, stride: 4, chunk: 8, context: 16, ..Settings::default() };
     let refused =
-        |model: &Gpt, recipe: &EvalRecipe, mode| match evaluate(model, &val, recipe, mode, None, &mut |_| Ok(())) {
+        |model: &Gpt, recipe: &Settings, mode| match evaluate(model, &val, &recipe.recipe(), mode, None, &mut |_| Ok(())) {
             Ok(_) => panic!("{mode:?} gave a score"),
             Err(error) => error.to_string(),
         };
-    let wild = EvalRecipe { ttt_lora_lr: 1e30, ..recipe.clone() };
+    let wild = Settings { lr: 1e30, ..recipe.clone() };
     let error = refused(&model, &wild, EvalMode::Ttt);
     assert!(error.contains("ttt: document 0") && error.contains("smaller ttt_lora_lr"), "{error}");
     assert!(error.contains("token 9 "), "the second chunk is the first that something was learnt for: {error}");

@@ -2,10 +2,10 @@
 
 mod common;
 
-use caddie_engine::quant::{Data, QuantizedModel, QuantizedTensor, container, quantize};
+use caddie_engine::quant::{Data, QuantizedModel, QuantizedTensor, container};
 use caddie_engine::recipe::QuantRecipe;
-use caddie_engine::{Recipe, checkpoint};
-use common::{fill_entry, fill_state, float, floats, golden, integer, integers, text};
+use caddie_engine::checkpoint;
+use common::{baseline, fill_entry, quantize_all, fill_state, float, floats, golden, integer, integers, text};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
@@ -43,7 +43,7 @@ fn check_tensor(stored: &QuantizedTensor, original: &Tensor, dequantized: &Tenso
     assert_eq!(stored.shape, integers(&entry["shape"]), "{name}");
     let error = max_abs_error(dequantized, original);
     match &stored.data {
-        Data::PerRow { q, scale } => {
+        Data::IntRow { q, scale, .. } => {
             assert_eq!(text(&entry["stored"]), "int8", "{name}");
             assert_eq!((scale.kind(), scale.size()), (Kind::Half, integers(&entry["scale_shape"])), "{name}");
             assert_eq!(f32s(scale)[..6], as_f32(&entry["scales_first6"]), "{name}: scales");
@@ -70,7 +70,7 @@ fn check_model(model: &QuantizedModel, state: &[(String, Tensor)], expected: &Va
     assert_eq!(model.tensors.len() as i64, integer(&stats["num_tensors"]));
     assert_eq!(model.payload_bytes() as i64, integer(&stats["int8_payload_bytes"]));
     assert_eq!(checkpoint::state_bytes(state) as i64, integer(&stats["baseline_tensor_bytes"]));
-    let integers = model.tensors.iter().filter(|t| matches!(t.data, Data::PerRow { .. } | Data::PerTensor { .. }));
+    let integers = model.tensors.iter().filter(|t| matches!(t.data, Data::IntRow { .. } | Data::PerTensor { .. }));
     assert_eq!(integers.count() as i64, integer(&stats["num_float_tensors"]));
     let order: Vec<&str> = model.tensors.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(order, state.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
@@ -94,7 +94,7 @@ fn the_fill_gives_the_worked_example() {
 fn a_model_below_the_threshold_passes_through() {
     let file = golden("baseline_int8.json");
     let state = fill_state(&file["tiny"]["params"], text(&file["tiny"]["sub_salt"]));
-    let model = quantize(&state, &QuantRecipe::default()).unwrap();
+    let model = quantize_all(&state, &QuantRecipe::default()).unwrap();
     check_model(&model, &state, &file["c_int8"]["as_shipped_threshold_65536_tiny"]);
 }
 
@@ -103,7 +103,7 @@ fn the_same_model_above_a_lower_threshold_is_quantised() {
     let file = golden("baseline_int8.json");
     let expected = &file["c_int8"]["tiny_threshold_lowered"];
     let state = fill_state(&file["tiny"]["params"], text(&file["tiny"]["sub_salt"]));
-    let model = quantize(&state, &recipe(integer(&expected["INT8_KEEP_FLOAT_MAX_NUMEL"]))).unwrap();
+    let model = quantize_all(&state, &recipe(integer(&expected["INT8_KEEP_FLOAT_MAX_NUMEL"]))).unwrap();
     check_model(&model, &state, expected);
 }
 
@@ -111,14 +111,15 @@ fn the_same_model_above_a_lower_threshold_is_quantised() {
 fn the_default_configuration_has_the_logged_payload_and_survives_its_file() {
     let file = golden("baseline_int8.json");
     let mut state = fill_state(&file["full"]["params"], text(&file["full"]["sub_salt"]));
-    let model = quantize(&state, &QuantRecipe::default()).unwrap();
+    let model = quantize_all(&state, &QuantRecipe::default()).unwrap();
     check_model(&model, &state, &file["c_int8"]["full_default_all_f32"]);
     assert_eq!(model.payload_bytes(), 17_178_912);
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.int8.zlib");
     // Level 1: what is tested is the round trip, and level 9 takes seconds longer.
-    let recipe = Recipe::parse("[quant]\nzlib_level = 1", &[]).unwrap();
+    let mut recipe = baseline();
+    recipe.quant.level = Some(1);
     let bytes = container::write(&path, &model, &recipe).unwrap();
     assert_eq!(bytes, std::fs::metadata(&path).unwrap().len());
     let (read, read_recipe) = container::read(&path).unwrap();
@@ -132,7 +133,7 @@ fn the_default_configuration_has_the_logged_payload_and_survives_its_file() {
     for (_, tensor) in state.iter_mut().filter(|(name, _)| name == "tok_emb.weight") {
         *tensor = tensor.to_kind(Kind::BFloat16);
     }
-    let model = quantize(&state, &QuantRecipe::default()).unwrap();
+    let model = quantize_all(&state, &QuantRecipe::default()).unwrap();
     check_model(&model, &state, expected);
     let ratio = checkpoint::state_bytes(&state) as f64 / model.payload_bytes() as f64;
     assert!((ratio - float(&expected["payload_ratio"])).abs() < 1e-12, "payload_ratio:{ratio}");
@@ -146,9 +147,9 @@ fn single_tensors_floors_outliers_vectors_and_zeros() {
     for entry in entries {
         let name = text(&entry["name"]);
         let w = fill_entry(entry, "");
-        let model = quantize(&[(name.to_owned(), w.shallow_clone())], &recipe(0)).unwrap();
+        let model = quantize_all(&[(name.to_owned(), w.shallow_clone())], &recipe(0)).unwrap();
         let (q, scale, kind) = match &model.tensors[0].data {
-            Data::PerRow { q, scale } => (q, scale, "float16"),
+            Data::IntRow { q, scale, .. } => (q, scale, "float16"),
             Data::PerTensor { q, scale } => (q, scale, "float32"),
             other => panic!("{name} was not quantised: {other:?}"),
         };

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use caddie_engine::data::{ByteTable, find_documents};
 use caddie_engine::evaluate::ledger::{LedgerRow, row, to_lines};
 use caddie_engine::evaluate::{Totals, ValData};
-use caddie_engine::model::{Attend, Gpt};
-use caddie_engine::quant::{container, quantize};
-use caddie_engine::recipe::{ModelRecipe, QuantRecipe};
+use caddie_engine::model::Gpt;
+use caddie_engine::nn::Docs;
+use caddie_engine::quant::container;
+use caddie_engine::recipe::QuantRecipe;
 use caddie_engine::{Recipe, Result};
 use common::*;
 use serde_json::Value;
@@ -18,23 +19,23 @@ use tch::{Device, Tensor};
 /// Nats of every target after int8 export and reload, with the inputs of `case`.
 fn nats_after_round_trip(case: &Value, salt: &str, keep_float_max_numel: i64) -> Result<Vec<f32>> {
     let c = &case["config"];
-    let recipe = Recipe {
-        model: ModelRecipe {
-            vocab_size: integer(&c["V"]),
-            num_layers: integer(&c["L"]),
-            model_dim: integer(&c["D"]),
-            num_heads: integer(&c["H"]),
-            num_kv_heads: integer(&c["KV"]),
-            mlp_mult: float(&c["mlp"]),
-            ..ModelRecipe::default()
-        },
-        // Level 1: the losses do not depend on it, and level 9 takes seconds longer.
-        quant: QuantRecipe { keep_float_max_numel, zlib_level: 1, ..QuantRecipe::default() },
-        ..Recipe::default()
-    };
+    let sizes = [
+        format!("vocab_size={}", c["V"]),
+        format!("model_dim={}", c["D"]),
+        format!("layout=A*{}", c["L"]),
+        format!("num_heads={}", c["H"]),
+        format!("num_kv_heads={}", c["KV"]),
+        format!("mlp_mult={}", c["mlp"]),
+        format!("rope_base={}", c["rope"]),
+        format!("logit_softcap={}", c["softcap"]),
+        format!("keep_float_max_numel={keep_float_max_numel}"),
+        // The losses do not depend on it, and level 9 takes seconds longer.
+        "quant.level=1".to_owned(),
+    ];
+    let recipe = Recipe::parse(include_str!("../../recipes/baseline.toml"), &sizes)?;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("model.int8.zlib");
-    container::write(&path, &quantize(&fill_state(&case["params"], salt), &recipe.quant)?, &recipe)?;
+    container::write(&path, &quantize_all(&fill_state(&case["params"], salt), &recipe.quant)?, &recipe)?;
     let (reloaded, recipe) = container::read(&path)?;
 
     let model = Gpt::new(&recipe.model, reloaded.dequantize()?, Device::Cpu)?;
@@ -42,7 +43,7 @@ fn nats_after_round_trip(case: &Value, salt: &str, keep_float_max_numel: i64) ->
     let shape = [integer(&c["batch"]), -1];
     let x = Tensor::from_slice(&ids[..ids.len() - 1]).view(shape);
     let y = Tensor::from_slice(&ids[1..]).view(shape);
-    Ok(values(&tch::no_grad(|| model.nll(&x, &y, &Attend::Causal))))
+    Ok(values(&tch::no_grad(|| model.nll(&x, &y, &Docs::Rows))))
 }
 
 fn assert_mean(what: &str, nats: &[f32], golden: &Value) {

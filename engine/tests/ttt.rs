@@ -5,17 +5,19 @@ mod common;
 use caddie_engine::data::windows::ttt_batches;
 use caddie_engine::data::{ByteTable, Document, find_documents};
 use caddie_engine::evaluate::ttt::{SeededInit, score, score_batch};
-use caddie_engine::evaluate::{Totals, ValData};
-use caddie_engine::model::{AdapterInit, Gpt};
-use caddie_engine::recipe::{EvalRecipe, Recipe};
+use caddie_engine::evaluate::ValData;
+use caddie_engine::model::Gpt;
+use caddie_engine::nn::AdapterInit;
+use caddie_engine::recipe::{Recipe, TttRecipe};
 use common::*;
 use std::path::Path;
-use tch::Device;
+use tch::{Device, Tensor};
 
-const MODEL: &str = "[model]\nvocab_size = 128\nnum_layers = 6\nmodel_dim = 64\nnum_heads = 4\nnum_kv_heads = 2\n\
-    mlp_mult = 3\nactivation = 'leaky_relu2'\nrope_dims = 8\nxsa_last_n = 6\nln_scale = true\nskip_gates = true\n\
-    num_loops = 2\nloop_start = 2\nloop_end = 3\nparallel_start_layer = 4\n\
-    [eval]\nttt_lora_rank = 4\nttt_chunk_size = 16\nttt_eval_seq_len = 64\nttt_lora_lr = 0.005\n";
+const MODEL: &str = "[model]\nvocab_size = 128\nmodel_dim = 64\nlayout = 'A*6'\n[model.unet]\nskip_gates = true\n\
+    [model.loops]\nnum_loops = 2\nloop_start = 2\nloop_end = 3\n[model.lanes]\nparallel_start_layer = 4\n\
+    [model.block.A]\nln_scale = true\n[model.block.A.gqa]\nnum_heads = 4\nnum_kv_heads = 2\nrope_dims = 8\nxsa = true\n\
+    [model.block.A.mlp]\nmlp_mult = 3\nactivation = 'leaky_relu2'\n\
+    [eval.ttt]\nttt_lora_rank = 4\nttt_chunk_size = 16\nttt_eval_seq_len = 64\nttt_lora_lr = 0.005\n";
 
 fn golden_model() -> Gpt {
     let golden = golden("varlen_ttt.json");
@@ -33,15 +35,19 @@ fn golden_val() -> ValData {
     val(&integers(&golden("varlen_ttt.json")["ttt"]["tokens"]))
 }
 
-fn recipe(lr: f64) -> EvalRecipe {
-    EvalRecipe { ttt_lora_lr: lr, ..Recipe::parse(MODEL, &[]).unwrap().eval }
+fn recipe(lr: f64) -> TttRecipe {
+    TttRecipe { ttt_lora_lr: lr, ..Recipe::parse(MODEL, &[]).unwrap().eval.ttt() }
 }
 
 struct GoldenInit;
 
 impl AdapterInit for GoldenInit {
-    fn a(&self, doc: usize, adapter: &str, rank: i64, inputs: i64) -> Vec<f32> {
-        fill_values(&format!("lora.doc{doc}.{adapter}.A"), &[rank, inputs], 0.125, &[0.0])
+    fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, _device: Device) -> Tensor {
+        let one = |doc: usize, name: &String| {
+            fill_values(&format!("lora.doc{doc}.{name}.A"), &[rank, inputs], 0.125, &[0.0])
+        };
+        let all: Vec<f32> = docs.iter().flat_map(|&doc| names.iter().flat_map(move |name| one(doc, name))).collect();
+        Tensor::from_slice(&all).view([docs.len() as i64, names.len() as i64 * rank, inputs])
     }
 }
 
@@ -63,7 +69,7 @@ fn adapted_scores_agree_with_upstream() {
 #[test]
 fn without_learning_the_evaluator_scores_the_bare_model() {
     let (model, val) = (golden_model(), golden_val());
-    let still = EvalRecipe { ttt_weight_decay: 0.0, ..recipe(0.0) };
+    let still = TttRecipe { ttt_weight_decay: 0.0, ..recipe(0.0) };
     let scored = score_batch(&model, &val, &still, &val.documents, &GoldenInit).unwrap();
     let golden = &golden("varlen_ttt.json")["ttt"]["no_adaptation_lr0_wd0"]["mean_nll_per_document"];
     let means: Vec<f32> = scored.iter().map(|n| n.iter().sum::<f32>() / n.len() as f32).collect();
@@ -102,8 +108,8 @@ fn a_document_scores_the_same_alone_in_a_batch_and_in_another_grouping() {
         }
     }
     // The whole evaluator, which spreads documents over threads.
-    let eval = EvalRecipe { ttt_seed: 7, ..recipe(5e-3) };
-    let nll = score(&model, &val, &eval, &val.documents, &mut |_: &Totals| Ok(())).unwrap();
+    let eval = TttRecipe { ttt_seed: 7, ..recipe(5e-3) };
+    let nll = score(&model, &val, &eval, &val.documents, &mut |_| Ok(())).unwrap();
     assert_eq!(nll, alone.concat(), "every target once, in stream order");
 }
 
@@ -119,8 +125,8 @@ fn corrupting_other_documents_changes_nothing() {
         *token = i64::from(kept);
     }
     let corrupted = val(&tokens);
-    let eval = EvalRecipe { ttt_seed: 7, ..recipe(5e-3) };
-    let score_all = |v: &ValData| score(&model, v, &eval, &v.documents, &mut |_: &Totals| Ok(())).unwrap();
+    let eval = TttRecipe { ttt_seed: 7, ..recipe(5e-3) };
+    let score_all = |v: &ValData| score(&model, v, &eval, &v.documents, &mut |_| Ok(())).unwrap();
     let (before, after) = (score_all(&original), score_all(&corrupted));
     let span = d.start..d.start + d.targets;
     assert_eq!(before[span.clone()], after[span]);
@@ -147,7 +153,7 @@ fn corrupting_later_tokens_changes_no_earlier_score() {
 fn adaptation_is_live_from_the_second_chunk_on() {
     let (model, val) = (golden_model(), val(&stream(&LENS, 900)));
     let learnt = alone(&model, &val);
-    let still = EvalRecipe { ttt_weight_decay: 0.0, ..recipe(0.0) };
+    let still = TttRecipe { ttt_weight_decay: 0.0, ..recipe(0.0) };
     let bare = score_batch(&model, &val, &still, &val.documents[..1], &SeededInit { seed: 7 }).unwrap();
     assert_eq!(learnt[0][..16], bare[0][..16], "the first chunk is scored before anything is learnt");
     assert_ne!(learnt[0][16..], bare[0][16..]);

@@ -10,12 +10,15 @@ use super::layers::{self, Budget, Inside, Layer};
 use super::tree::holes;
 use crate::folder::files::hex;
 
-const MAGIC: &[u8] = b"caddie-model 1 ";
+const MAGIC: &[u8] = b"caddie-model ";
 
 #[derive(Deserialize)]
 struct Header {
     tensors: Vec<Entry>,
     payload_sha256: String,
+    /// Numbers of several bytes are stored with their lowest bytes first, then the next ones.
+    #[serde(default)]
+    byte_shuffle: bool,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +30,38 @@ struct Entry {
     bytes: u64,
     scale_offset: Option<u64>,
     scale_bytes: Option<u64>,
+}
+
+impl Entry {
+    /// Types of the values and of the scales.
+    fn types(&self) -> (Dtype, Dtype) {
+        match self.scheme.as_str() {
+            "int_per_row" | "int8_per_row" => (Dtype::I8, Dtype::F16),
+            "int8_per_tensor" => (Dtype::I8, Dtype::F32),
+            "float16" => (Dtype::F16, Dtype::F16),
+            "float32" => (Dtype::F32, Dtype::F32),
+            _ => (Dtype::Untyped, Dtype::Untyped),
+        }
+    }
+
+    /// The stretches of the payload that this tensor takes, each with the width of its numbers.
+    fn blobs(&self) -> [Option<(u64, u64, usize)>; 2] {
+        let (values, scales) = self.types();
+        let scale = self.scale_offset.zip(self.scale_bytes);
+        [Some((self.offset, self.bytes, values.width())), scale.map(|(at, bytes)| (at, bytes, scales.width()))]
+    }
+}
+
+/// Puts the bytes of every number together again.
+fn unshuffle(payload: &mut [u8], header: &Header) {
+    for (offset, bytes, width) in header.tensors.iter().flat_map(Entry::blobs).flatten() {
+        let range = usize::try_from(offset).ok().and_then(|from| Some(from..from.checked_add(usize::try_from(bytes).ok()?)?));
+        let Some(blob) = range.and_then(|range| payload.get_mut(range)) else { continue };
+        if width > 1 {
+            let together = layers::deinterleave(blob, width);
+            blob.copy_from_slice(&together);
+        }
+    }
 }
 
 pub(super) fn is(bytes: &[u8]) -> bool {
@@ -58,7 +93,7 @@ fn opaque(bytes: Vec<u8>, name: &str, problem: String, contents: &mut Contents) 
     contents.opaque(bytes, name);
 }
 
-fn tensors(inside: Vec<u8>, name: &str, contents: &mut Contents) {
+fn tensors(mut inside: Vec<u8>, name: &str, contents: &mut Contents) {
     let length = inside.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize);
     let start = 4usize.saturating_add(length);
     let header = inside.get(4..start).ok_or_else(|| "the header goes past the end".to_owned());
@@ -69,6 +104,9 @@ fn tensors(inside: Vec<u8>, name: &str, contents: &mut Contents) {
     };
     if hex(&Sha256::digest(inside.get(start..).unwrap_or_default())) != header.payload_sha256 {
         contents.problem(name, "its weights differ from the SHA-256 in its header".to_owned());
+    }
+    if header.byte_shuffle {
+        unshuffle(inside.get_mut(start..).unwrap_or_default(), &header);
     }
     let end = inside.len();
     let buffer = contents.keep(inside, name);
@@ -89,13 +127,7 @@ fn tensors(inside: Vec<u8>, name: &str, contents: &mut Contents) {
         contents.tensors.push(Tensor { name: join(name, &label), dtype, shape, place });
     };
     for entry in header.tensors {
-        let (dtype, scale) = match entry.scheme.as_str() {
-            "int8_per_row" => (Dtype::I8, Dtype::F16),
-            "int8_per_tensor" => (Dtype::I8, Dtype::F32),
-            "float16" => (Dtype::F16, Dtype::F16),
-            "float32" => (Dtype::F32, Dtype::F32),
-            _ => (Dtype::Untyped, Dtype::Untyped),
-        };
+        let (dtype, scale) = entry.types();
         if let (Some(offset), Some(bytes)) = (entry.scale_offset, entry.scale_bytes) {
             let count = bytes / scale.width() as u64;
             add(format!("{}.scale", entry.name), scale, vec![count], offset, bytes, contents);

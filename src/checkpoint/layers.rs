@@ -237,7 +237,8 @@ fn unshuffle(bytes: &[u8], budget: &mut Budget) -> Result<Peeled, String> {
     Ok(one(format!("byte shuffle (stride {stride})"), bytes, inside, 0))
 }
 
-fn deinterleave(shuffled: &[u8], stride: usize) -> Vec<u8> {
+/// Puts together numbers of `stride` bytes whose first bytes lie first, then all second bytes, and so on.
+pub(super) fn deinterleave(shuffled: &[u8], stride: usize) -> Vec<u8> {
     if stride < 2 {
         return shuffled.to_vec();
     }

@@ -14,7 +14,7 @@ use caddie_engine::evaluate::ledger;
 use caddie_engine::recipe::EvalMode;
 use caddie_engine::run::score_lines;
 
-/// Score a quantised model file, or a checkpoint with --recipe
+/// Score a quantized model file, or a checkpoint with --recipe
 ///
 /// Prints the official metric lines and the ledger's digest, and writes the ledger: one row a document with its tokens,
 /// bytes and nats. The score of a checkpoint is labelled pre-quantization.
@@ -91,7 +91,7 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
     drop(progress);
     let (score, eval_ms) = scored?;
     let digest = ledger::write(&ledger_path, &score.rows)?;
-    let lines = score_lines(&loaded.metric_name(), &score, eval_ms, Some(&digest));
+    let lines = score_lines(&loaded.metric_name(), loaded.mode, &score.rows, eval_ms, Some(&digest));
     super::print(&(lines.join("\n") + "\n"))?;
     eprintln!("ledger written to {}", ledger_path.display());
     if let Some(path) = &args.per_token {

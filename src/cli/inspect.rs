@@ -61,7 +61,7 @@ fn plain(report: &ModelReport) -> String {
     format!(
         "{}\n\n{} tensors, {} parameters, {} bytes before compression\n\
          {} file: {} bytes, {:.2} % of the budget of {} bytes ({file})\n\
-         compressed: each tensor alone by zlib at level 9, an estimate of its part of a file that is one stream\n",
+         compressed: each tensor alone by the compressor of the file (zlib for a checkpoint), an estimate of its part of a file that is one stream\n",
         table.trim_fmt(),
         report.tensors.len(),
         thousands(report.parameters),
@@ -110,7 +110,7 @@ mod tests {
             tensors: vec![TensorReport {
                 name: "tok_emb\u{1b}[31m.weight".to_owned(),
                 shape: vec![1024, 512],
-                scheme: "int8_per_row".to_owned(),
+                scheme: "int_per_row".to_owned(),
                 bits: 8,
                 bytes: 526_336,
                 compressed: 480_000,
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_table_states_shape_bits_bytes_and_share_and_no_control_character() {
         let text = plain(&report());
-        for part in ["[1024, 512]", "int8_per_row", "526,336", "480,000", "3.000 %", "15,519,900 left for code"] {
+        for part in ["[1024, 512]", "int_per_row", "526,336", "480,000", "3.000 %", "15,519,900 left for code"] {
             assert!(text.contains(part), "{part} is missing from:\n{text}");
         }
         assert!(!text.contains('\u{1b}'));

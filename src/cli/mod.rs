@@ -18,6 +18,8 @@ pub mod progress;
 pub mod render;
 pub mod report_options;
 #[cfg(feature = "engine")]
+pub mod recipe;
+#[cfg(feature = "engine")]
 pub mod reproduce;
 pub mod rulebook_option;
 pub mod rules;
@@ -89,6 +91,8 @@ enum Command {
     Train(train::TrainArgs),
     #[cfg(feature = "engine")]
     Evaluate(evaluate::EvaluateArgs),
+    #[cfg(feature = "engine")]
+    Recipe(recipe::RecipeArgs),
     #[cfg(feature = "engine")]
     Inspect(inspect::InspectArgs),
     #[cfg(feature = "engine")]
@@ -173,6 +177,8 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Train(args) => train::run(&args),
         #[cfg(feature = "engine")]
         Command::Evaluate(args) => evaluate::run(&args),
+        #[cfg(feature = "engine")]
+        Command::Recipe(args) => recipe::run(&args),
         #[cfg(feature = "engine")]
         Command::Inspect(args) => inspect::run(&args),
         #[cfg(feature = "engine")]

@@ -1,4 +1,4 @@
-//! `caddie train`: one seed, trained and quantised.
+//! `caddie train`: one seed, trained and quantized.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -10,9 +10,10 @@ use crate::error::exit;
 use crate::runner::{native, stop};
 use caddie_engine::run::Phase;
 
-/// Train one seed of a recipe and quantise it
+/// Train one seed of a recipe and quantize it
 ///
-/// The run directory receives log.txt, checkpoint.safetensors and model.int8.zlib. Started again, an interrupted training
+/// The run directory receives log.txt, checkpoint.safetensors and the model file (model.int8.zlib for
+/// the baseline). Started again, an interrupted training
 /// continues at its last checkpoint.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  caddie train demo --seed 42 --data demo/data\n  \
@@ -38,13 +39,15 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
     let recipe = args.recipe.resolve()?;
     let dir = args.out.clone().unwrap_or_else(|| native::run_dir("runs".into(), &recipe.name, args.seed));
     let job =
-        native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantised, stop::flag())?;
+        native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantized, stop::flag())?;
     let mut progress = Progress::new(&format!("seed {}", args.seed), !args.quiet);
     let done = caddie_engine::run::run(&job, &mut progress);
     drop(progress);
     done?;
+    let model = caddie_engine::run::model_path(dir.as_std_path())?;
     eprintln!(
-        "{dir}: trained and quantised; score it with\n  caddie evaluate {dir}/model.int8.zlib --data {}",
+        "{dir}: trained and quantized; score it with\n  caddie evaluate {} --data {}",
+        model.display(),
         args.engine.data
     );
     Ok(exit::OK)

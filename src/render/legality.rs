@@ -78,7 +78,7 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
     };
     let update = if ttt {
         "A chunk's losses enter the ledger, then its adapters take their step; the last chunk of a document is never \
-         trained on. Adapters and optimiser state are reset for each document; the model's own weights never change."
+         trained on. Adapters and optimizer state are reset for each document; the model's own weights never change."
     } else {
         "Evaluation changes no state: no gradient step, no cache of scored tokens."
     };
@@ -110,9 +110,11 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
 }
 
 fn isolation(facts: &Facts) -> [Statement; 5] {
-    let calibration = match facts.recipe.text("quant.scheme") {
-        Some("int8_per_row") => "quantisation reads the weights alone",
-        _ => "quantisation reads no validation data",
+    let calibration = match facts.recipe.integer("quant.calibration.gptq_calibration_batches") {
+        Some(batches) => format!(
+            "quantization is calibrated on {batches} batches of `fineweb_train_*`, inside the training clock, and on nothing else"
+        ),
+        None => "quantization reads the weights alone".to_owned(),
     };
     let built = |rule, demand: &str, basis: String| Statement {
         rule,

@@ -83,77 +83,93 @@ impl RecipeText {
         }
     }
 
-    /// The settings that a README shows; all of them are in `recipe.toml`. Optional parts that are off are left out.
+    /// The settings that a README shows, in the order of the recipe; all of them are in `recipe.toml`. What is off is left out,
+    /// and so are the settings of evaluators that did not give the score.
     pub fn key_settings(&self) -> Vec<Setting> {
-        let mode = match self.text("eval.mode") {
-            Some("ttt") => TTT,
-            Some("sliding") => SLIDING,
-            _ => FULL,
+        let mut settings = Vec::new();
+        leaves(&self.table, "", &mut settings);
+        let mode = self.text("eval.mode").unwrap_or("full");
+        let elsewhere = |key: &str| {
+            [("sliding", "eval.sliding."), ("ttt", "eval.ttt.")]
+                .iter()
+                .any(|(of, prefix)| *of != mode && key.starts_with(prefix))
         };
-        let off = |value: &toml::Value| {
-            value.as_integer() == Some(0) || value.as_float() == Some(0.0) || value.as_bool() == Some(false)
-        };
-        let always = ALWAYS.iter().chain(mode).filter_map(|key| Some((*key, self.get(key)?)));
-        let optional = OPTIONAL.iter().filter_map(|key| Some((*key, self.get(key)?))).filter(|(_, value)| !off(value));
-        let setting = |(key, value): (&str, &toml::Value)| Setting { key: key.to_owned(), value: plain(value) };
-        always.chain(optional).map(setting).collect()
+        settings.retain(|(key, value)| !off(value) && !elsewhere(key) && SHOWN.iter().any(|shown| is(key, shown)));
+        settings.into_iter().map(|(key, value)| Setting { key, value: plain(&value) }).collect()
     }
+}
+
+fn leaves(table: &toml::Table, prefix: &str, out: &mut Vec<(String, toml::Value)>) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => leaves(inner, &format!("{prefix}{key}."), out),
+            _ => out.push((format!("{prefix}{key}"), value.clone())),
+        }
+    }
+}
+
+fn off(value: &toml::Value) -> bool {
+    value.as_integer() == Some(0) || value.as_float() == Some(0.0) || value.as_bool() == Some(false)
+}
+
+/// Whether `key` is `shown`, or lies in the section `shown` where that ends with a dot.
+fn is(key: &str, shown: &str) -> bool {
+    if shown.ends_with('.') { key.starts_with(shown) } else { key == shown }
 }
 
 fn plain(value: &toml::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-const ALWAYS: &[&str] = &[
-    "model.num_layers",
-    "model.model_dim",
-    "model.num_heads",
-    "model.num_kv_heads",
-    "model.mlp_mult",
-    "model.activation",
+/// Keys, and sections with all their keys.
+const SHOWN: &[&str] = &[
     "model.vocab_size",
-    "model.tie_embeddings",
-    "optim.matrix_lr",
-    "optim.scalar_lr",
+    "model.model_dim",
+    "model.layout",
+    "model.embedding.tie_embeddings",
+    "model.unet.",
+    "model.loops.",
+    "model.lanes.",
+    "model.block.",
+    "optim.grad_clip_norm",
+    "optim.muon.matrix_lr",
+    "optim.muon.muon_wd",
+    "optim.muon.muon_row_normalize",
+    "optim.adam.scalar_lr",
+    "optim.adam.tied_embed_lr",
+    "optim.adam.embed_wd",
+    "optim.adam.adam_wd",
+    "optim.ema.",
     "train.iterations",
     "train.train_batch_tokens",
     "train.train_seq_len",
+    "train.loader",
     "train.warmdown_iters",
+    "train.warmdown_frac",
     "train.max_wallclock_seconds",
-    "quant.scheme",
+    "quant.codec",
+    "quant.matrix.",
+    "quant.embedding.",
+    "quant.calibration.",
     "eval.mode",
-];
-const FULL: &[&str] = &["eval.eval_seq_len"];
-const SLIDING: &[&str] = &["eval.eval_seq_len", "eval.eval_stride"];
-const TTT: &[&str] = &[
-    "eval.ttt_lora_rank",
-    "eval.ttt_lora_lr",
-    "eval.ttt_chunk_size",
-    "eval.ttt_eval_seq_len",
-    "eval.ttt_grad_steps",
-    "eval.ttt_weight_decay",
-];
-/// Shown where they are on.
-const OPTIONAL: &[&str] = &[
-    "model.rope_dims",
-    "model.xsa_last_n",
-    "model.ln_scale",
-    "model.skip_gates",
-    "model.num_loops",
-    "model.parallel_start_layer",
-    "optim.muon_row_normalize",
-    "optim.muon_wd",
-    "optim.adam_wd",
-    "optim.embed_wd",
-    "optim.grad_clip_norm",
+    "eval.eval_seq_len",
+    "eval.documents_apart",
+    "eval.sliding.",
+    "eval.ttt.ttt_lora_rank",
+    "eval.ttt.ttt_lora_lr",
+    "eval.ttt.ttt_chunk_size",
+    "eval.ttt.ttt_eval_seq_len",
+    "eval.ttt.ttt_grad_steps",
+    "eval.ttt.ttt_weight_decay",
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const RECIPE: &str = "name = \"Demo\"\n[model]\nvocab_size = 512\nxsa_last_n = 0\nnum_loops = 2\n\
-                          [optim]\nmuon_wd = 0.1\n[eval]\nmode = \"sliding\"\neval_stride = 64\n";
+    const RECIPE: &str = "name = \"Demo\"\n[model]\nvocab_size = 512\n[model.loops]\nnum_loops = 2\nloop_start = 0\n\
+                          [optim.muon]\nmuon_wd = 0.1\n[eval]\nmode = \"sliding\"\n[eval.sliding]\neval_stride = 64\n\
+                          [eval.ttt]\nttt_lora_rank = 8\n";
 
     #[test]
     fn the_recipe_is_the_head_of_the_log() {
@@ -171,7 +187,9 @@ mod tests {
     fn a_readme_shows_the_settings_of_its_evaluator_and_the_options_that_are_on() {
         let recipe = RecipeText::parse(RECIPE).unwrap();
         let keys: Vec<_> = recipe.key_settings().into_iter().map(|setting| setting.key).collect();
-        assert_eq!(keys, ["model.vocab_size", "eval.mode", "eval.eval_stride", "model.num_loops", "optim.muon_wd"]);
+        let expected =
+            ["model.vocab_size", "model.loops.num_loops", "optim.muon.muon_wd", "eval.mode", "eval.sliding.eval_stride"];
+        assert_eq!(keys, expected);
         assert_eq!(recipe.tokenizer_file().as_deref(), Some("fineweb_512_bpe.model"));
         assert_eq!(RecipeText::parse("[data]\ntokenizer = \"byte260\"").unwrap().tokenizer_file(), None);
     }

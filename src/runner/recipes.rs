@@ -47,11 +47,6 @@ mod tests {
     }
 
     #[test]
-    fn the_baseline_recipe_is_the_default() {
-        assert_eq!(resolve("baseline", &[]).unwrap(), Recipe::default());
-    }
-
-    #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let error = resolve("demmo", &[]).unwrap_err().to_string();
         assert!(error.contains("demmo") && error.contains("demo,") || error.contains("demo)"), "{error}");

@@ -17,10 +17,16 @@ blurb = "Two layers of 32 dimensions, for tests."
 
 [model]
 vocab_size = 506
-num_layers = 2
 model_dim = 32
+layout = "A*2"
+
+[model.unet]
+
+[model.block.A.gqa]
 num_heads = 2
 num_kv_heads = 1
+
+[model.block.A.mlp]
 
 [train]
 iterations = 12
@@ -38,8 +44,12 @@ checkpoint_every = 3
 mode = "ttt"
 also = ["full", "sliding"]
 eval_seq_len = 64
-eval_stride = 16
 eval_batch_seqs = 4
+
+[eval.sliding]
+eval_stride = 16
+
+[eval.ttt]
 ttt_lora_rank = 4
 ttt_lora_lr = 0.003
 ttt_chunk_size = 16

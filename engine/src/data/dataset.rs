@@ -127,7 +127,8 @@ mod tests {
         let dir = official();
         let missing = DataSet::locate(&dir.path().join("nowhere"), &Recipe::default()).unwrap_err().to_string();
         assert!(missing.contains("nowhere: there is no such folder; pass --data"), "{missing}");
-        let sp8192 = Recipe::parse("", &["vocab_size=8192".into()]).unwrap();
+        let mut sp8192 = Recipe::default();
+        sp8192.model.vocab_size = 8192;
         let other = DataSet::locate(dir.path(), &sp8192).unwrap_err().to_string();
         assert!(other.contains("datasets/fineweb10B_sp8192/fineweb_val_*.bin"), "{other}");
         std::fs::remove_file(dir.path().join("datasets/fineweb10B_sp1024/fineweb_val_000000.bin")).unwrap();

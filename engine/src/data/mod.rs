@@ -1,12 +1,15 @@
-//! Shards, tokenizer byte tables, documents, evaluation windows and the training loader (spec/algorithms.md §1, §5).
+//! Shards, tokenizer byte tables, documents, evaluation windows and the training loaders (spec/algorithms.md §1, §5).
 //!
 //! Nothing here touches a tensor: everything is integers, so it is tested exactly.
 
 mod byte_table;
+mod calibration;
 mod dataset;
 mod documents;
 mod loader;
 mod mapped;
+mod packed;
+mod sequential;
 mod shard;
 mod stream;
 pub mod windows;
@@ -14,7 +17,10 @@ pub mod windows;
 pub use byte_table::ByteTable;
 pub use dataset::DataSet;
 pub use documents::{Document, cu_seqlens, find_documents};
-pub use loader::SequentialLoader;
+pub use calibration::calibration_rows;
+pub use loader::{Batch, Loader};
+pub use packed::PackedLoader;
+pub use sequential::SequentialLoader;
 pub use stream::TokenStream;
 
 /// The id that starts every document, in every tokenizer of the challenge (§1.2). As a target it costs 0 bytes.

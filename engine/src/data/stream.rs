@@ -54,6 +54,16 @@ impl TokenStream {
         self.shards.len()
     }
 
+    /// Tokens of shard `index`.
+    pub(super) fn shard_len(&self, index: usize) -> usize {
+        self.shards[index].len()
+    }
+
+    /// Stream position of the first token of shard `index`.
+    pub(super) fn shard_start(&self, index: usize) -> u64 {
+        self.starts[index]
+    }
+
     /// The file that holds the token at `position` (the last one, past the end): what a message should name.
     pub fn path_at(&self, position: u64) -> &Path {
         match self.shards.get(self.shard_at(position)).or(self.shards.last()) {

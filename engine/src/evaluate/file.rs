@@ -8,6 +8,7 @@ use tch::Device;
 
 use super::{Score, ValData, evaluate};
 use crate::data::DataSet;
+use crate::error::guard;
 use crate::log::{Event, Observer};
 use crate::model::Gpt;
 use crate::quant::container;
@@ -89,12 +90,21 @@ impl Loaded {
         if self.pre_quantization {
             format!("diagnostic pre-quantization_{}", self.mode.as_str())
         } else {
-            metric_name(self.mode).to_owned()
+            metric_name(&self.recipe.quant, self.mode).to_owned()
         }
     }
 
     /// Scores all documents or those in `docs`; returns the score and the milliseconds it took.
     pub fn score(
+        &self,
+        docs: Option<&[usize]>,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+    ) -> Result<(Score, f64)> {
+        guard(|| self.score_unguarded(docs, stop, observer))
+    }
+
+    fn score_unguarded(
         &self,
         docs: Option<&[usize]>,
         stop: &AtomicBool,
@@ -108,10 +118,11 @@ impl Loaded {
             _ => self.val.targets(),
         };
         let mode = self.mode.as_str();
-        let score = evaluate(&self.model, &self.val, &self.recipe.eval, self.mode, docs, &mut |totals| {
+        let score = evaluate(&self.model, &self.val, &self.recipe.eval, self.mode, docs, &mut |progress| {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
+            let totals = &progress.totals;
             observer.on(&Event::Scoring { mode, tokens: totals.tokens, of: of as u64, val_bpb: totals.val_bpb() });
             Ok(())
         })?;

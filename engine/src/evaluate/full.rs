@@ -1,15 +1,27 @@
-//! Full context: the stream in rows of `eval_seq_len`, each scored whole (spec/algorithms.md §5.1).
+//! Full context: every target scored with what stands before it in its row, or in its document
+//! (spec/algorithms.md §5.1).
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-use super::{OnProgress, Totals, ValData};
-use crate::model::{Attend, Gpt};
+use super::{OnProgress, Progress, ValData};
+use crate::model::Gpt;
+use crate::nn::Docs;
 use crate::recipe::EvalRecipe;
 use crate::{Result, parallel};
 
-/// Nats of the first `targets` targets of the stream. The last row is as short as what is left.
+/// A stretch of the stream that is scored at once: pieces that follow each other and do not see each other.
+struct Span {
+    /// First target.
+    start: usize,
+    /// Lengths of the pieces.
+    lens: Vec<usize>,
+}
+
+/// Nats of the first `targets` targets of the stream.
 ///
-/// Upstream drops that last row; here it is scored, so the token count is that of the whole stream.
+/// The stream is read in rows of `eval_seq_len`, the last one as short as what is left; with `documents_apart` each document
+/// is read by itself, in pieces of at most `eval_seq_len` from its own start. Upstream drops what does not fill a batch; here
+/// every target is scored.
 pub fn score(
     model: &Gpt,
     val: &ValData,
@@ -17,30 +29,72 @@ pub fn score(
     targets: usize,
     on_progress: OnProgress,
 ) -> Result<Vec<f32>> {
-    let len = recipe.eval_seq_len as usize;
-    let mut batches: Vec<(usize, usize, usize)> = Vec::new(); // first target, rows, length of a row
+    let (len, rows) = (recipe.eval_seq_len as usize, recipe.eval_batch_seqs as usize);
+    let spans = if recipe.documents_apart {
+        apart(val, targets, len, rows * len)
+    } else {
+        rows_of(targets, len, rows)
+    };
+    let starts: Vec<usize> = spans.iter().map(|span| span.start).collect();
+    let work = |model: &mut Gpt, span: Span| {
+        let total: usize = span.lens.iter().sum();
+        let (x, y) = val.ids(span.start, total);
+        let device = model.device();
+        let (docs, shape) = if recipe.documents_apart {
+            (Docs::packed(&boundaries(&span.lens), device)?, [1, total as i64])
+        } else {
+            (Docs::Rows, [span.lens.len() as i64, -1])
+        };
+        let to_batch = |ids: Vec<i64>| Tensor::from_slice(&ids).view(shape).to_device(device);
+        let nats = tch::no_grad(|| model.nll(&to_batch(x), &to_batch(y), &docs));
+        Ok(Vec::<f32>::try_from(nats.to_device(Device::Cpu).view([-1]))?)
+    };
+    let mut progress = Progress::default();
+    let parts = parallel::map_with(&mut model.for_workers()?, spans, work, |span, nats: &Vec<f32>| {
+        progress.totals.add(val, starts[span], nats);
+        on_progress(&progress)
+    })?;
+    Ok(parts.concat())
+}
+
+/// Rows of `len`, at most `rows` at once. Rows of one batch are equally long.
+fn rows_of(targets: usize, len: usize, rows: usize) -> Vec<Span> {
+    let mut spans = Vec::new();
     let mut start = 0;
     while start < targets {
         let left = targets - start;
-        let (rows, len) =
-            if left >= len { ((recipe.eval_batch_seqs as usize).min(left / len), len) } else { (1, left) };
-        batches.push((start, rows, len));
-        start += rows * len;
+        let lens = if left >= len { vec![len; rows.min(left / len)] } else { vec![left] };
+        let span = Span { start, lens };
+        start += span.lens.iter().sum::<usize>();
+        spans.push(span);
     }
-    let starts: Vec<usize> = batches.iter().map(|&(start, ..)| start).collect();
-    let work = |model: &mut Gpt, (start, rows, len): (usize, usize, usize)| {
-        let (x, y) = val.ids(start, rows * len);
-        let shape = [rows as i64, len as i64];
-        let to_batch = |ids: Vec<i64>| Tensor::from_slice(&ids).view(shape).to_device(model.device());
-        let batch = tch::no_grad(|| model.nll(&to_batch(x), &to_batch(y), &Attend::Causal));
-        Ok(Vec::<f32>::try_from(batch.to_device(tch::Device::Cpu).view([-1]))?)
-    };
-    let mut totals = Totals::default();
-    let parts = parallel::map_with(&mut model.for_workers(), batches, work, |batch, nats: &Vec<f32>| {
-        totals.add(val, starts[batch], nats);
-        on_progress(&totals)
-    })?;
-    Ok(parts.concat())
+    spans
+}
+
+/// Pieces of documents, about `at_once` targets of them at once.
+fn apart(val: &ValData, targets: usize, len: usize, at_once: usize) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for d in val.documents.iter().take_while(|d| d.start < targets) {
+        let end = (d.start + d.targets).min(targets);
+        for start in (d.start..end).step_by(len) {
+            let piece = len.min(end - start);
+            match spans.last_mut().filter(|span| span.lens.iter().sum::<usize>() + piece <= at_once) {
+                Some(span) => span.lens.push(piece),
+                None => spans.push(Span { start, lens: vec![piece] }),
+            }
+        }
+    }
+    spans
+}
+
+/// Where pieces of these lengths begin, one after another, and where the last one ends.
+pub(super) fn boundaries(lens: &[usize]) -> Vec<i32> {
+    let mut end = 0;
+    let ends = lens.iter().map(|&len| {
+        end += len as i32;
+        end
+    });
+    std::iter::once(0).chain(ends).collect()
 }
 
 /// Mean nats per token and bits per byte of the first `targets` targets: the validation inside the training loop.
@@ -52,7 +106,7 @@ pub fn validate(
     on_progress: OnProgress,
 ) -> Result<(f64, f64)> {
     let nll = score(model, val, recipe, targets, on_progress)?;
-    let mut totals = Totals::default();
+    let mut totals = super::Totals::default();
     totals.add(val, 0, &nll);
     Ok((totals.val_loss(), totals.val_bpb()))
 }

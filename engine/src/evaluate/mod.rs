@@ -78,6 +78,15 @@ impl Totals {
         })
     }
 
+    /// The sums of both.
+    pub fn plus(&self, other: &Totals) -> Totals {
+        Totals {
+            tokens: self.tokens + other.tokens,
+            bytes: self.bytes + other.bytes,
+            nats: self.nats + other.nats,
+        }
+    }
+
     /// Adds the targets from `start` on, whose nats are `nll`.
     fn add(&mut self, val: &ValData, start: usize, nll: &[f32]) {
         self.tokens += nll.len() as u64;
@@ -96,8 +105,16 @@ impl Totals {
     }
 }
 
-/// Is told, while an evaluation runs, the sums so far; an error from it ends the evaluation.
-pub type OnProgress<'a> = &'a mut dyn FnMut(&Totals) -> Result<()>;
+/// What an evaluation has done so far.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub totals: Totals,
+    /// Documents whose score is final since the last report. Only test-time training scores document by document.
+    pub rows: Vec<LedgerRow>,
+}
+
+/// Is told the progress while an evaluation runs; an error from it ends the evaluation.
+pub type OnProgress<'a> = &'a mut dyn FnMut(&Progress) -> Result<()>;
 
 /// Scores the validation set, or with `docs` only the documents with these indices.
 ///
@@ -124,7 +141,7 @@ pub fn evaluate(
     let scored = match mode {
         EvalMode::Full => full::score(model, val, recipe, val.targets(), on_progress)?,
         EvalMode::Sliding => sliding::score(model, val, recipe, on_progress)?,
-        EvalMode::Ttt => ttt::score(model, val, recipe, &chosen, on_progress)?,
+        EvalMode::Ttt => ttt::score(model, val, &recipe.ttt(), &chosen, on_progress)?,
     };
     let mut nll = vec![f32::NAN; scored.len()];
     for d in &chosen {

@@ -3,15 +3,18 @@
 
 use tch::Tensor;
 
-use super::{OnProgress, Totals, ValData};
+use super::full::boundaries;
+use super::{OnProgress, Progress, ValData};
+use crate::data::BOS_ID;
 use crate::data::windows::{Window, sliding_windows};
-use crate::model::{Attend, Gpt};
+use crate::model::{Extra, Gpt};
+use crate::nn::Docs;
 use crate::recipe::EvalRecipe;
 use crate::{Result, parallel};
 
 /// Nats of every target of the stream. Only the scored positions of a window go through the vocabulary projection.
 pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnProgress) -> Result<Vec<f32>> {
-    let windows = sliding_windows(val.targets(), recipe.eval_seq_len as usize, recipe.eval_stride as usize);
+    let windows = sliding_windows(val.targets(), recipe.eval_seq_len as usize, recipe.sliding().eval_stride as usize);
     let mut batches: Vec<&[Window]> = Vec::new();
     let mut rest = windows.as_slice();
     while let Some(first) = rest.first() {
@@ -23,18 +26,20 @@ pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnPro
         rest = after;
     }
     let starts: Vec<usize> = batches.iter().map(|batch| batch[0].first_scored).collect();
-    let mut totals = Totals::default();
-    let work = |model: &mut Gpt, batch: &[Window]| score_batch(model, val, batch);
+    let mut progress = Progress::default();
+    let apart = recipe.documents_apart;
+    let work = |model: &mut Gpt, batch: &[Window]| score_batch(model, val, batch, apart);
     // The scored spans of consecutive windows adjoin, so the batches' values, one after another, are the stream's.
-    let parts = parallel::map_with(&mut model.for_workers(), batches, work, |batch, nats: &Vec<f32>| {
-        totals.add(val, starts[batch], nats);
-        on_progress(&totals)
+    let parts = parallel::map_with(&mut model.for_workers()?, batches, work, |batch, nats: &Vec<f32>| {
+        progress.totals.add(val, starts[batch], nats);
+        on_progress(&progress)
     })?;
     Ok(parts.concat())
 }
 
-/// Nats of the scored positions of windows of one shape.
-fn score_batch(model: &Gpt, val: &ValData, windows: &[Window]) -> Result<Vec<f32>> {
+/// Nats of the scored positions of windows of one shape. With `apart`, the windows lie in one packed row and attention keeps
+/// within each document of each window.
+fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], apart: bool) -> Result<Vec<f32>> {
     let (len, offset) = (windows[0].len as i64, (windows[0].first_scored - windows[0].start) as i64);
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for w in windows {
@@ -42,12 +47,26 @@ fn score_batch(model: &Gpt, val: &ValData, windows: &[Window]) -> Result<Vec<f32
         x.extend(inputs);
         y.extend_from_slice(&targets[offset as usize..]);
     }
-    let rows = windows.len() as i64;
+    let (rows, device) = (windows.len() as i64, model.device());
+    let (docs, shape) = if apart {
+        let pieces: Vec<usize> = windows.iter().flat_map(|w| pieces(val, w)).collect();
+        (Docs::packed(&boundaries(&pieces), device)?, [1, rows * len])
+    } else {
+        (Docs::Rows, [rows, len])
+    };
     let scored = tch::no_grad(|| {
-        let x = Tensor::from_slice(&x).view([rows, len]).to_device(model.device());
-        let y = Tensor::from_slice(&y).view([rows, len - offset]).to_device(model.device());
-        let hidden = model.hidden(&x, &Attend::Causal, None).narrow(1, offset, len - offset);
+        let x = Tensor::from_slice(&x).view(shape).to_device(device);
+        let y = Tensor::from_slice(&y).view([rows, len - offset]).to_device(device);
+        let hidden = model.hidden(&x, &docs, Extra::default()).view([rows, len, -1]).narrow(1, offset, len - offset);
         model.nll_from_hidden(&hidden, &y, None).to_device(tch::Device::Cpu).view([-1])
     });
     Ok(Vec::<f32>::try_from(scored)?)
+}
+
+/// Lengths of the documents' parts that a window holds; the first may have begun before it.
+fn pieces(val: &ValData, w: &Window) -> Vec<usize> {
+    let inputs = &val.tokens[w.start..w.start + w.len];
+    let begins = (1..w.len).filter(|&i| inputs[i] == BOS_ID);
+    let bounds: Vec<usize> = std::iter::once(0).chain(begins).chain([w.len]).collect();
+    bounds.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }

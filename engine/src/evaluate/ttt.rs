@@ -4,32 +4,19 @@
 //! learn from it. Nothing is shared between documents: not the adapters, not the moments, not a norm, not a random
 //! stream, so a document's score does not depend on which others are scored, beside it or before it.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use sha2::{Digest as _, Sha256};
+mod draw;
+
 use tch::{Device, Kind, Tensor};
 
-use super::{OnProgress, Totals, ValData};
+use super::{OnProgress, Progress, ValData, ledger};
 use crate::data::windows::{ChunkWindow, chunk_window, ttt_batches};
 use crate::data::{BOS_ID, Document};
-use crate::model::{AdapterInit, Adapters, Attend, Gpt};
+use crate::model::{Extra, Gpt};
+use crate::nn::{AdapterInit, Adapters, Docs, Rows};
 use crate::optim::adam::{AdamStep, Moments};
-use crate::recipe::EvalRecipe;
+use crate::recipe::TttRecipe;
 use crate::{Result, parallel};
-
-/// A ~ U(±1/√in), drawn from SHA-256 of (seed, document, adapter): reproducible whatever the batch and the order.
-pub struct SeededInit {
-    pub seed: u64,
-}
-
-impl AdapterInit for SeededInit {
-    fn a(&self, doc: usize, adapter: &str, rank: i64, inputs: i64) -> Vec<f32> {
-        let key = Sha256::digest(format!("{}/{doc}/{adapter}", self.seed));
-        let mut rng = ChaCha8Rng::from_seed(key.into());
-        let bound = 1.0 / (inputs as f32).sqrt();
-        (0..rank * inputs).map(|_| rng.random_range(-bound..bound)).collect()
-    }
-}
+pub use draw::SeededInit;
 
 /// Nats of every target of `docs`; NaN elsewhere.
 ///
@@ -38,7 +25,7 @@ impl AdapterInit for SeededInit {
 pub fn score(
     model: &Gpt,
     val: &ValData,
-    recipe: &EvalRecipe,
+    recipe: &TttRecipe,
     docs: &[Document],
     on_progress: OnProgress,
 ) -> Result<Vec<f32>> {
@@ -49,31 +36,32 @@ pub fn score(
     warm_up(model, recipe);
 
     let mut nll = vec![f32::NAN; val.targets()];
-    let mut totals = Totals::default();
+    let mut progress = Progress::default();
     let members = batches.clone();
     let work = |model: &mut Gpt, batch: Vec<Document>| score_batch(model, val, recipe, &batch, &init);
-    parallel::map_with(&mut model.for_workers(), batches, work, |batch, scored: &Vec<Vec<f32>>| {
+    parallel::map_with(&mut model.for_workers()?, batches, work, |batch, scored: &Vec<Vec<f32>>| {
         for (d, nats) in members[batch].iter().zip(scored) {
-            totals.add(val, d.start, nats);
+            progress.totals.add(val, d.start, nats);
             nll[d.start..d.start + d.targets].copy_from_slice(nats);
         }
-        on_progress(&totals)
+        progress.rows = members[batch].iter().map(|d| ledger::row(val, d, &nll)).collect();
+        on_progress(&progress)
     })?;
     Ok(nll)
 }
 
 /// One chunk of synthetic tokens through a throw-away set of adapters: kernels are chosen and memory is reserved without
 /// touching validation data (§5.4, point 5). It counts as evaluation time.
-fn warm_up(model: &Gpt, recipe: &EvalRecipe) {
+fn warm_up(model: &Gpt, recipe: &TttRecipe) {
     let len = recipe.ttt_chunk_size;
     let mut ids: Vec<i64> = (0..=len).map(|i| i % model.config().vocab_size).collect();
-    ids[0] = i64::from(BOS_ID);
-    let x = Tensor::from_slice(&ids[..len as usize]).unsqueeze(0).to_device(model.device());
-    let y = Tensor::from_slice(&ids[1..]).unsqueeze(0).to_device(model.device());
+    ids[0] = i64::from(BOS_ID).min(model.config().vocab_size - 1);
+    let device = model.device();
+    let row = |ids: &[i64]| Tensor::from_slice(ids).unsqueeze(0).to_device(device);
+    let rows = Rows { positions: row(&(0..len).collect::<Vec<_>>()) };
+    let inputs = Inputs { x: row(&ids[..len as usize]), y: row(&ids[1..]), rows };
     let mut session = Session::new(model, recipe, &[0], &SeededInit { seed: 0 });
-    let hidden = model.hidden(&x, &Attend::Causal, Some(&session.adapters));
-    let nll = model.nll_from_hidden(&hidden, &y, Some(&session.adapters));
-    session.learn(&nll.mean(Kind::Float));
+    session.learn(&session.nll(model, &inputs).mean(Kind::Float));
 }
 
 /// The adapters of one batch of documents and the state of their optimiser.
@@ -84,9 +72,8 @@ struct Session {
 }
 
 impl Session {
-    fn new(model: &Gpt, recipe: &EvalRecipe, docs: &[usize], init: &dyn AdapterInit) -> Session {
-        let rank = recipe.ttt_lora_rank;
-        let mut adapters = Adapters::new(model.config(), model.schedule(), rank, docs, init, model.device());
+    fn new(model: &Gpt, recipe: &TttRecipe, docs: &[usize], init: &dyn AdapterInit) -> Session {
+        let mut adapters = model.adapters(recipe.ttt_lora_rank, docs, init);
         let moments = Moments::new(adapters.flat());
         let adam = AdamStep {
             lr: recipe.ttt_lora_lr,
@@ -112,7 +99,7 @@ impl Session {
 pub fn score_batch(
     model: &Gpt,
     val: &ValData,
-    recipe: &EvalRecipe,
+    recipe: &TttRecipe,
     docs: &[Document],
     init: &dyn AdapterInit,
 ) -> Result<Vec<Vec<f32>>> {
@@ -157,12 +144,12 @@ pub fn score_batch(
 }
 
 impl Session {
-    /// Nats `[docs, chunk]` of the chunk's positions; only they go through the vocabulary projection.
+    /// Nats `[docs, chunk]` of the chunk's positions. Only they go through the last layer's queries, output and MLP and
+    /// through the vocabulary projection; every earlier layer feeds the keys and values of the next.
     fn nll(&self, model: &Gpt, inputs: &Inputs) -> Tensor {
-        let hidden = model.hidden(&inputs.x, &Attend::Causal, Some(&self.adapters));
-        let dim = hidden.size()[2];
-        let rows = inputs.positions.unsqueeze(2).expand([-1, -1, dim], false);
-        model.nll_from_hidden(&hidden.gather(1, &rows, false), &inputs.y, Some(&self.adapters))
+        let adapters = Some(&self.adapters);
+        let extra = Extra { adapters, only: Some(&inputs.rows), ..Extra::default() };
+        model.nll_from_hidden(&model.hidden(&inputs.x, &Docs::Rows, extra), &inputs.y, adapters)
     }
 }
 
@@ -173,7 +160,7 @@ struct Inputs {
     /// `[docs, chunk]` targets of the chunk.
     y: Tensor,
     /// `[docs, chunk]` positions of the chunk within the window; past its end, the last position again.
-    positions: Tensor,
+    rows: Rows,
 }
 
 impl Inputs {
@@ -185,9 +172,9 @@ impl Inputs {
         width: usize,
         chunk: usize,
     ) -> Inputs {
-        let rows = docs.len();
+        let count = docs.len();
         let (mut x, mut y, mut positions) =
-            (vec![0i64; rows * width], vec![0i64; rows * chunk], vec![0i64; rows * chunk]);
+            (vec![0i64; count * width], vec![0i64; count * chunk], vec![0i64; count * chunk]);
         for (row, (d, window)) in docs.iter().zip(windows).enumerate() {
             let Some(w) = window else { continue };
             let (inputs, targets) = val.ids(d.start + w.win_start, w.win_len);
@@ -198,9 +185,10 @@ impl Inputs {
             }
         }
         let tensor = |values: &[i64], columns: usize| {
-            Tensor::from_slice(values).view([rows as i64, columns as i64]).to_device(model.device())
+            Tensor::from_slice(values).view([count as i64, columns as i64]).to_device(model.device())
         };
-        Inputs { x: tensor(&x, width), y: tensor(&y, chunk), positions: tensor(&positions, chunk) }
+        let rows = Rows { positions: tensor(&positions, chunk) };
+        Inputs { x: tensor(&x, width), y: tensor(&y, chunk), rows }
     }
 }
 
@@ -215,10 +203,11 @@ mod tests {
 
     /// Nats of a document of three chunks, with activations and products in `kind`.
     fn nats(kind: Kind, lr: f64) -> Vec<f32> {
-        let toml = "[model]\nvocab_size = 32\nnum_layers = 2\nmodel_dim = 32\nnum_heads = 2\nnum_kv_heads = 1\n\
-                    [eval]\nttt_lora_rank = 4\nttt_chunk_size = 16\nttt_eval_seq_len = 32\nttt_weight_decay = 0\n";
+        let toml = "[model]\nvocab_size = 32\nmodel_dim = 32\nlayout = 'A*2'\n[model.unet]\n[model.block.A.mlp]\n\
+                    [model.block.A.gqa]\nnum_heads = 2\nnum_kv_heads = 1\n\
+                    [eval.ttt]\nttt_lora_rank = 4\nttt_chunk_size = 16\nttt_eval_seq_len = 32\nttt_weight_decay = 0\n";
         let recipe = Recipe::parse(toml, &[format!("ttt_lora_lr={lr:?}")]).unwrap();
-        let mut state = initial_state(&recipe.model, 3);
+        let mut state = initial_state(&recipe.model, 3).unwrap();
         for (index, (_, tensor)) in state.iter_mut().enumerate() {
             let wave = Tensor::arange(tensor.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7 + index as f64;
             *tensor += wave.sin().view_as(tensor) * 0.1;
@@ -227,7 +216,7 @@ mod tests {
         let tokens: Vec<u16> = (0..49).map(|i| if i == 0 { BOS_ID } else { 4 + (i * i) % 28 }).collect();
         let documents = find_documents(&tokens, Path::new("test.bin")).unwrap();
         let val = ValData { tokens, documents, byte_table: ByteTable::byte260() };
-        score(&model, &val, &recipe.eval, &val.documents, &mut |_| Ok(())).unwrap()
+        score(&model, &val, &recipe.eval.ttt(), &val.documents, &mut |_| Ok(())).unwrap()
     }
 
     #[test]

@@ -1,38 +1,36 @@
-//! Initial weights from a seed, the same on every device (spec/algorithms.md §2.11).
+//! Initial weights from a seed (spec/algorithms.md §2.11).
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use sha2::{Digest as _, Sha256};
 use tch::{Kind, Tensor};
 
-use super::spec::{ParamSpec, Start, parameters};
-use crate::recipe::ModelRecipe;
+use super::{ModelRecipe, parameters};
+use crate::Result;
+use crate::nn::{Param, Start};
 
-/// A fresh state dict, f32 on the CPU. Each parameter draws from a stream of its own, by its place in the list, so that what
-/// one takes (its shape, the way it starts) changes no other.
-pub fn initial_state(m: &ModelRecipe, seed: u64) -> Vec<(String, Tensor)> {
-    parameters(m)
-        .into_iter()
-        .enumerate()
-        .map(|(index, spec)| {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(index as u64);
-            let tensor = start(&spec, &mut rng);
-            (spec.name, tensor)
-        })
-        .collect()
+/// A fresh state dict, f32, drawn on the CPU. Each parameter draws from a stream of its own, keyed by its name: with one
+/// component more or less, every other parameter starts as it did, so that ablations are paired.
+pub fn initial_state(m: &ModelRecipe, seed: u64) -> Result<Vec<(String, Tensor)>> {
+    let draw = |param: Param| {
+        let key = Sha256::digest(format!("{seed}/{}", param.name));
+        let tensor = start(&param, &mut ChaCha8Rng::from_seed(key.into()));
+        (param.name, tensor)
+    };
+    Ok(parameters(m)?.into_iter().map(draw).collect())
 }
 
-fn start(spec: &ParamSpec, rng: &mut ChaCha8Rng) -> Tensor {
-    let shape = spec.shape.as_slice();
+fn start(param: &Param, rng: &mut ChaCha8Rng) -> Tensor {
+    let shape = param.shape.as_slice();
     let options = (Kind::Float, tch::Device::Cpu);
-    match spec.start {
+    match param.start {
         Start::Zeros => Tensor::zeros(shape, options),
         Start::Constant(value) => Tensor::full(shape, value, options),
         Start::Normal(std) => normal(shape, rng) * std,
         Start::Uniform => {
             let bound = 1.0 / (shape[shape.len() - 1] as f64).sqrt();
-            let values: Vec<f32> = (0..spec.numel()).map(|_| rng.random_range(-bound..bound) as f32).collect();
+            let values: Vec<f32> = (0..param.numel()).map(|_| rng.random_range(-bound..bound) as f32).collect();
             Tensor::from_slice(&values).view(shape)
         }
         Start::Orthogonal => orthogonal(shape, rng),
@@ -48,7 +46,8 @@ fn normal(shape: &[i64], rng: &mut ChaCha8Rng) -> Tensor {
     Tensor::from_slice(&values).view(shape)
 }
 
-/// QR of a Gaussian matrix, signs fixed by R's diagonal so that the distribution is uniform.
+/// QR of a Gaussian matrix, signs fixed by R's diagonal so that the distribution is uniform. Another LAPACK may give other
+/// last bits.
 fn orthogonal(shape: &[i64], rng: &mut ChaCha8Rng) -> Tensor {
     let tall = shape[0] >= shape[1];
     let (rows, cols) = if tall { (shape[0], shape[1]) } else { (shape[1], shape[0]) };

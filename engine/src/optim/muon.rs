@@ -1,8 +1,70 @@
 //! Muon: momentum, then the nearest semi-orthogonal matrix by Newton–Schulz (spec/algorithms.md §3.1).
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::{Result, parallel};
+use super::Member;
+use crate::{Result, bounds, parallel};
+
+/// `[optim.muon]`: the matrices of the blocks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MuonRecipe {
+    pub matrix_lr: f64,
+    pub muon_momentum: f64,
+    pub muon_momentum_warmup_start: f64,
+    pub muon_momentum_warmup_steps: i64,
+    /// Newton–Schulz iterations.
+    pub muon_backend_steps: i64,
+    /// Divide each row of the update by its norm before Newton–Schulz (MuonEq-R).
+    pub muon_row_normalize: bool,
+    pub muon_wd: f64,
+}
+
+impl Default for MuonRecipe {
+    /// NaiveBaseline's.
+    fn default() -> Self {
+        MuonRecipe {
+            matrix_lr: 0.04,
+            muon_momentum: 0.95,
+            muon_momentum_warmup_start: 0.85,
+            muon_momentum_warmup_steps: 500,
+            muon_backend_steps: 5,
+            muon_row_normalize: false,
+            muon_wd: 0.0,
+        }
+    }
+}
+
+impl MuonRecipe {
+    pub(super) fn check(&self, path: &str) -> Result<()> {
+        bounds::integers(
+            path,
+            &[
+                ("muon_momentum_warmup_steps", self.muon_momentum_warmup_steps, 0, 1 << 40),
+                ("muon_backend_steps", self.muon_backend_steps, 0, 1000),
+            ],
+        )?;
+        bounds::numbers(
+            path,
+            &[
+                ("matrix_lr", self.matrix_lr, 0.0, 1e12),
+                ("muon_momentum", self.muon_momentum, 0.0, 1.0),
+                ("muon_momentum_warmup_start", self.muon_momentum_warmup_start, 0.0, 1.0),
+                ("muon_wd", self.muon_wd, 0.0, 1e12),
+            ],
+        )
+    }
+
+    /// Momentum at `step`: linear from the warm-up start to its final value (§3.3).
+    fn momentum(&self, step: i64) -> f64 {
+        if self.muon_momentum_warmup_steps <= 0 {
+            return self.muon_momentum;
+        }
+        let f = (step as f64 / self.muon_momentum_warmup_steps as f64).min(1.0);
+        (1.0 - f) * self.muon_momentum_warmup_start + f * self.muon_momentum
+    }
+}
 
 /// Coefficients of the quintic iteration.
 const NS5: (f64, f64, f64) = (3.4445, -4.7750, 2.0315);
@@ -19,43 +81,65 @@ pub struct MuonStep {
     pub row_normalize: bool,
 }
 
-/// Momentum buffers for a list of matrices. Matrices of one shape are orthogonalised together.
+/// Momentum buffers for a list of matrices. Matrices of one shape are a bank: they are orthogonalised together.
 pub struct Muon {
-    /// Indices into the parameter list, grouped by shape.
-    groups: Vec<Vec<usize>>,
+    recipe: MuonRecipe,
+    members: Vec<Member>,
+    /// Members of one shape, by their place in the list.
+    banks: Vec<Vec<usize>>,
     buffers: Vec<Tensor>,
 }
 
 impl Muon {
-    pub fn new(parameters: &[Tensor]) -> Muon {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        for (index, parameter) in parameters.iter().enumerate() {
-            match groups.iter_mut().find(|g| parameters[g[0]].size() == parameter.size()) {
-                Some(group) => group.push(index),
-                None => groups.push(vec![index]),
+    pub(super) fn of(recipe: &MuonRecipe, members: Vec<Member>) -> Muon {
+        let mut banks: Vec<Vec<usize>> = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            match banks.iter_mut().find(|bank| members[bank[0]].parameter.size() == member.parameter.size()) {
+                Some(bank) => bank.push(index),
+                None => banks.push(vec![index]),
             }
         }
-        Muon { groups, buffers: parameters.iter().map(Tensor::zeros_like).collect() }
+        let buffers = members.iter().map(|member| member.parameter.zeros_like()).collect();
+        Muon { recipe: recipe.clone(), members, banks, buffers }
     }
 
-    /// The momentum buffers, in parameter order, for a checkpoint.
-    pub fn buffers(&self) -> &[Tensor] {
-        &self.buffers
+    /// For matrices that belong to no model, in the order of their gradients.
+    pub fn new(parameters: &[Tensor]) -> Muon {
+        let member = |(index, p): (usize, &Tensor)| Member {
+            index,
+            group: crate::nn::Group::Matrix,
+            parameter: p.shallow_clone(),
+        };
+        Muon::of(&MuonRecipe::default(), parameters.iter().enumerate().map(member).collect())
     }
 
-    /// One step from the gradients, in parameter order: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`.
-    pub fn step(&mut self, parameters: &[Tensor], grads: &[Tensor], step: MuonStep) -> Result<()> {
+    pub(super) fn step_members(&mut self, grads: &[Tensor], step: i64, lr_scale: f64) -> Result<()> {
+        let r = &self.recipe;
+        let now = MuonStep {
+            lr: r.matrix_lr * lr_scale,
+            momentum: r.momentum(step),
+            weight_decay: r.muon_wd,
+            backend_steps: r.muon_backend_steps,
+            row_normalize: r.muon_row_normalize,
+        };
+        self.step(grads, now)
+    }
+
+    /// One step from the gradients of all parameters: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`.
+    pub fn step(&mut self, grads: &[Tensor], step: MuonStep) -> Result<()> {
         tch::no_grad(|| {
-            for group in &self.groups {
-                let updates: Vec<Tensor> = group
-                    .iter()
-                    .map(|&i| {
-                        let buffer = &mut self.buffers[i];
-                        let _ = buffer.g_mul_scalar_(step.momentum).g_add_(&grads[i]);
-                        &grads[i] + &*buffer * step.momentum
-                    })
-                    .collect();
-                let mut update = Tensor::stack(&updates, 0);
+            for bank in &self.banks {
+                let moved: Vec<usize> =
+                    bank.iter().copied().filter(|&i| grads[self.members[i].index].defined()).collect();
+                if moved.is_empty() {
+                    continue;
+                }
+                let nesterov = |&i: &usize| {
+                    let (grad, buffer) = (&grads[self.members[i].index], &mut self.buffers[i]);
+                    let _ = buffer.g_mul_scalar_(step.momentum).g_add_(grad);
+                    grad + &*buffer * step.momentum
+                };
+                let mut update = Tensor::stack(&moved.iter().map(nesterov).collect::<Vec<_>>(), 0);
                 if step.row_normalize {
                     let norms = update.square().sum_dim_intlist([-1i64].as_slice(), true, Kind::Float).sqrt();
                     update = &update / norms.clamp_min(1e-7);
@@ -63,8 +147,8 @@ impl Muon {
                 let update = orthogonalise(update, step.backend_steps)?;
                 let size = update.size();
                 let scale = (size[1] as f64 / size[2] as f64).max(1.0).sqrt();
-                for (row, &i) in group.iter().enumerate() {
-                    let mut parameter = parameters[i].shallow_clone();
+                for (row, &i) in moved.iter().enumerate() {
+                    let parameter = &mut self.members[i].parameter;
                     if step.weight_decay != 0.0 {
                         let _ = parameter.g_mul_scalar_(1.0 - step.lr * step.weight_decay);
                     }
@@ -73,6 +157,19 @@ impl Muon {
             }
             Ok(())
         })
+    }
+
+    pub(super) fn state(&self) -> Vec<(String, Tensor)> {
+        let named = |(i, buffer): (usize, &Tensor)| (format!("optimizer.muon.{i}"), buffer.shallow_clone());
+        self.buffers.iter().enumerate().map(named).collect()
+    }
+
+    pub(super) fn restore(&mut self, take: &mut dyn FnMut(String) -> Result<Tensor>) -> Result<()> {
+        for (i, buffer) in self.buffers.iter_mut().enumerate() {
+            let saved = take(format!("optimizer.muon.{i}"))?;
+            tch::no_grad(|| buffer.f_copy_(&saved))?;
+        }
+        Ok(())
     }
 }
 
@@ -105,4 +202,16 @@ pub fn newton_schulz(g: &Tensor, steps: i64) -> Tensor {
         x = x.transpose(1, 2);
     }
     x.to_kind(Kind::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn momentum_warms_up_linearly() {
+        let r = MuonRecipe::default();
+        assert_eq!((r.momentum(0), r.momentum(500), r.momentum(9999)), (0.85, 0.95, 0.95));
+        assert!((r.momentum(250) - 0.90).abs() < 1e-12);
+    }
 }

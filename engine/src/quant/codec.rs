@@ -1,79 +1,150 @@
 //! The general-purpose compressors that a model file can use, by the name in its first line.
 
+mod brotli_reader;
+
 use std::io::{Read, Write};
 
 use flate2::Compression;
 use flate2::bufread::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-/// A compressor. The enum is where brotli and zstd go when a recipe needs them.
+use crate::recipe::{CodecChoice, QuantRecipe};
+use brotli_reader::BrotliReader;
+
+/// A compressor. A new one is a variant here, a word in the recipe and an arm in each function below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
-    /// zlib by the C library, whose byte counts equal CPython's `zlib` module (other implementations are 1–3 % larger).
-    Zlib { level: u32 },
+    /// By the C library, whose byte counts equal CPython's `zlib` module (other implementations are 1–3 % larger).
+    Zlib,
+    Zstd,
+    /// LZMA in the xz format, as Python's `lzma.compress` writes it.
+    Xz,
+    /// With a window of 4 MiB, as Python's `brotli.compress` has it.
+    Brotli,
 }
 
+/// log2 of brotli's window.
+const BROTLI_WINDOW: i32 = 22;
+
 impl Codec {
-    /// The word in a model file's first line.
+    pub const ALL: [Codec; 4] = [Codec::Brotli, Codec::Xz, Codec::Zlib, Codec::Zstd];
+
+    /// The codecs to try for a recipe, each with its level.
+    pub fn candidates(recipe: &QuantRecipe) -> Vec<(Codec, u32)> {
+        let one = match recipe.codec {
+            CodecChoice::Smallest => return Codec::ALL.iter().map(|&codec| (codec, codec.best_level())).collect(),
+            CodecChoice::Zlib => Codec::Zlib,
+            CodecChoice::Zstd => Codec::Zstd,
+            CodecChoice::Xz => Codec::Xz,
+            CodecChoice::Brotli => Codec::Brotli,
+        };
+        vec![(one, recipe.level.unwrap_or(one.best_level()))]
+    }
+
+    /// The word in a model file's first line, and the end of its name.
     pub fn name(self) -> &'static str {
         match self {
-            Codec::Zlib { .. } => "zlib",
+            Codec::Zlib => "zlib",
+            Codec::Zstd => "zstd",
+            Codec::Xz => "xz",
+            Codec::Brotli => "brotli",
         }
     }
 
-    /// The codec of that name. The level matters to the writer alone.
+    /// The codec of that name.
     pub fn from_name(name: &str) -> Option<Codec> {
-        (name == "zlib").then_some(Codec::Zlib { level: 9 })
+        Codec::ALL.into_iter().find(|codec| codec.name() == name)
     }
 
-    /// Most bytes that `compressed` bytes can expand to: the bound against decompression bombs. Deflate's shortest code
-    /// for its longest match gives 1032 to 1.
+    /// The level that compresses most.
+    pub fn best_level(self) -> u32 {
+        match self {
+            Codec::Zlib | Codec::Xz => 9,
+            Codec::Zstd => 22,
+            Codec::Brotli => 11,
+        }
+    }
+
+    /// Most bytes that `compressed` bytes can expand to, where the format has a bound; a reader has a bound of its own.
+    /// Deflate's shortest code for its longest match gives 1032 to 1.
     pub fn max_expansion(self, compressed: u64) -> u64 {
         match self {
-            Codec::Zlib { .. } => compressed.saturating_mul(1032),
+            Codec::Zlib => compressed.saturating_mul(1032),
+            Codec::Zstd | Codec::Xz | Codec::Brotli => u64::MAX,
         }
     }
 
-    /// Compresses everything that `body` writes into `out`.
-    pub fn compress(
-        self,
-        out: &mut dyn Write,
-        body: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-    ) -> std::io::Result<()> {
+    /// Compresses `bytes`.
+    pub fn compress(self, bytes: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
         match self {
-            Codec::Zlib { level } => {
-                let mut encoder = ZlibEncoder::new(out, Compression::new(level.min(9)));
-                body(&mut encoder)?;
-                encoder.finish().map(drop)
+            Codec::Zlib => {
+                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(level.min(9)));
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+            Codec::Zstd => zstd::encode_all(bytes, level as i32),
+            Codec::Xz => {
+                let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), level.min(9));
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+            Codec::Brotli => {
+                let params = brotli::enc::BrotliEncoderParams {
+                    quality: level.min(11) as i32,
+                    lgwin: BROTLI_WINDOW,
+                    size_hint: bytes.len(),
+                    ..Default::default()
+                };
+                let mut out = Vec::new();
+                brotli::BrotliCompress(&mut &*bytes, &mut out, &params)?;
+                Ok(out)
             }
         }
     }
 
     /// A reader of the expanded bytes. After its end, `input` stands behind the compressed stream.
-    pub fn decompress<'a>(self, input: &'a mut &[u8]) -> Box<dyn Read + 'a> {
-        match self {
-            Codec::Zlib { .. } => Box::new(ZlibDecoder::new(input)),
-        }
-    }
-
-    /// Size of `bytes` compressed alone.
-    pub fn compressed_size(self, bytes: &[u8]) -> std::io::Result<u64> {
-        let mut counter = Counter(0);
-        self.compress(&mut counter, |out| out.write_all(bytes))?;
-        Ok(counter.0)
+    pub fn decompress<'a>(self, input: &'a mut &[u8]) -> std::io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Codec::Zlib => Box::new(ZlibDecoder::new(input)),
+            Codec::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?.single_frame()),
+            Codec::Xz => Box::new(liblzma::bufread::XzDecoder::new(input)),
+            Codec::Brotli => Box::new(BrotliReader::new(input)),
+        })
     }
 }
 
-/// Counts what is written and keeps nothing.
-struct Counter(u64);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
+    fn sample() -> Vec<u8> {
+        (0..40_000u32).map(|i| (i * i % 251) as u8 / 3).collect()
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    #[test]
+    fn what_was_compressed_comes_back_and_the_reader_stops_at_its_end() {
+        for codec in Codec::ALL {
+            let bytes = sample();
+            let mut file = codec.compress(&bytes, codec.best_level()).unwrap();
+            assert!(file.len() < bytes.len() / 2, "{codec:?}");
+            file.extend(b"tail");
+            let mut rest = file.as_slice();
+            let mut back = Vec::new();
+            codec.decompress(&mut rest).unwrap().read_to_end(&mut back).unwrap();
+            assert_eq!((back, rest), (bytes, &b"tail"[..]), "{codec:?}");
+            assert_eq!(Codec::from_name(codec.name()), Some(codec));
+        }
+        assert_eq!(Codec::from_name("rar"), None);
+    }
+
+    #[test]
+    fn a_stream_cut_short_is_an_error() {
+        for codec in Codec::ALL {
+            let file = codec.compress(&sample(), 5).unwrap();
+            for keep in [0, 1, file.len() / 2, file.len() - 1] {
+                let read = codec.decompress(&mut &file[..keep]).and_then(|mut r| r.read_to_end(&mut Vec::new()));
+                assert!(read.is_err(), "{codec:?} cut to {keep} of {}", file.len());
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The model file: what is submitted, counted against the cap, and loaded again for the score.
 //!
 //! ```text
-//! caddie-model 1 zlib\n        first line, readable with `head -1`
-//! one zlib stream of
+//! caddie-model 2 brotli\n      first line, readable with `head -1`: the version and the compressor
+//! one compressed stream of
 //!   u32 little-endian          length of the header
 //!   JSON                       tensors, recipe, SHA-256 of the payload (see `header`)
 //!   payload                    integers, scales, f16, f32
@@ -25,7 +25,7 @@ use crate::checkpoint::bytes_of;
 use crate::{Error, Recipe, Result, atomic};
 
 /// How a model file starts; the name of the codec and a line feed follow.
-pub const MAGIC: &str = "caddie-model 1 ";
+pub const MAGIC: &str = "caddie-model 2 ";
 
 /// Largest file that is read: sixteen times the challenge's cap.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -34,29 +34,44 @@ const MAX_HEADER_BYTES: u32 = 4 << 20;
 /// Largest payload that is unpacked.
 const MAX_PAYLOAD_BYTES: u64 = 1 << 30;
 
-/// Writes `model` and the recipe it came from, compressed at the recipe's level, and returns the file's size in bytes.
-///
-/// The same model and recipe give the same bytes. Atomic: a full disk or a kill leaves the earlier file as it was.
+/// A model file in memory.
+pub struct Encoded {
+    pub bytes: Vec<u8>,
+    pub codec: Codec,
+    /// Every codec that was tried, with the size of the file that it gave.
+    pub tried: Vec<(Codec, u64)>,
+}
+
+/// The file of `model` and the recipe it came from, compressed as the recipe says; where it asks for the smallest, by the
+/// codec that gives it. The same model and recipe give the same bytes.
 ///
 /// # Errors
-/// [`Error::Parameter`] when a tensor's data does not have the shape it claims; [`Error::Io`] for the file.
-pub fn write(path: &Path, model: &QuantizedModel, recipe: &Recipe) -> Result<u64> {
+/// [`Error::Parameter`] when a tensor's data does not have the shape it claims, or the header would be too long to read.
+pub fn encode(model: &QuantizedModel, recipe: &Recipe) -> Result<Encoded> {
+    let refuse = |reason: String| Error::Parameter { name: "model file".to_owned(), reason };
     let (header, payload) = pack(model, recipe)?;
-    let json = serde_json::to_vec(&header).map_err(|e| Error::format(path, format!("header: {e}")))?;
-    let json_len = u32::try_from(json.len()).ok().filter(|&n| n <= MAX_HEADER_BYTES).ok_or_else(|| {
-        Error::format(path, format!("a header of {} bytes is more than a reader accepts", json.len()))
-    })?;
-    let codec = Codec::Zlib { level: recipe.quant.zlib_level };
-    atomic::write(path, |out| {
-        writeln!(out, "{MAGIC}{}", codec.name()).map_err(Error::io(path, "writing"))?;
-        codec
-            .compress(out, |out| {
-                out.write_all(&json_len.to_le_bytes())?;
-                out.write_all(&json)?;
-                out.write_all(&payload)
-            })
-            .map_err(Error::io(path, "writing"))
-    })
+    let json = serde_json::to_vec(&header).map_err(|e| refuse(format!("header: {e}")))?;
+    let json_len = u32::try_from(json.len()).ok().filter(|&n| n <= MAX_HEADER_BYTES);
+    let json_len =
+        json_len.ok_or_else(|| refuse(format!("a header of {} bytes is more than a reader accepts", json.len())))?;
+    let body = [&json_len.to_le_bytes(), json.as_slice(), &payload].concat();
+    let attempt = |(codec, level): (Codec, u32)| {
+        let stream = codec.compress(&body, level).map_err(|e| refuse(format!("compressing with {}: {e}", codec.name())))?;
+        Ok((codec, [MAGIC.as_bytes(), codec.name().as_bytes(), b"\n", &stream].concat()))
+    };
+    let files: Vec<(Codec, Vec<u8>)> = Codec::candidates(&recipe.quant).into_iter().map(attempt).collect::<Result<_>>()?;
+    let tried = files.iter().map(|(codec, bytes)| (*codec, bytes.len() as u64)).collect();
+    match files.into_iter().min_by_key(|(_, bytes)| bytes.len()) {
+        Some((codec, bytes)) => Ok(Encoded { bytes, codec, tried }),
+        None => Err(refuse("no compressor was tried".to_owned())),
+    }
+}
+
+/// [`encode`]s into `path` and returns the file's size in bytes. Atomic: a full disk or a kill leaves the earlier file as it
+/// was.
+pub fn write(path: &Path, model: &QuantizedModel, recipe: &Recipe) -> Result<u64> {
+    let encoded = encode(model, recipe)?;
+    atomic::write(path, |out| out.write_all(&encoded.bytes).map_err(Error::io(path, "writing")))
 }
 
 /// Reads a model file back: the model, on the CPU, and the recipe it came from.
@@ -84,6 +99,17 @@ pub fn is_model(path: &Path) -> Result<bool> {
     }
 }
 
+/// The compressor that a model file names.
+pub(super) fn codec_of(path: &Path) -> Result<Codec> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAGIC.len() as u64 + 16).read_to_end(&mut start))
+        .map_err(Error::io(path, "reading"))?;
+    let word = start.get(MAGIC.len()..).unwrap_or_default().split(|&b| b == b'\n').next().unwrap_or_default();
+    let word = String::from_utf8_lossy(word).into_owned();
+    Codec::from_name(&word).ok_or_else(|| Error::format(path, format!("its compressor `{word}` is not known here")))
+}
+
 /// Header, payload and file size, every declared length and the hash checked.
 pub(super) fn read_parts(path: &Path) -> Result<(Header, Vec<u8>, u64)> {
     let mut bytes = Vec::new();
@@ -103,12 +129,18 @@ pub(super) fn read_parts(path: &Path) -> Result<(Header, Vec<u8>, u64)> {
 }
 
 fn decode(bytes: &[u8]) -> std::result::Result<(Header, Vec<u8>), String> {
-    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| format!("it does not start with `{MAGIC}`"))?;
+    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| match bytes.starts_with(b"caddie-model ") {
+        true => "its format is of another version of caddie".to_owned(),
+        false => format!("it does not start with `{MAGIC}`"),
+    })?;
     let line_end = rest.iter().take(16).position(|&b| b == b'\n').ok_or("its first line does not end")?;
     let (word, mut stream) = (String::from_utf8_lossy(&rest[..line_end]), &rest[line_end + 1..]);
-    let codec = Codec::from_name(&word).ok_or_else(|| format!("its compressor `{word}` is not known here"))?;
+    let codec = Codec::from_name(&word).ok_or_else(|| match word.trim() {
+        "" => "its first line names no compressor".to_owned(),
+        word => format!("its compressor `{word}` is not known here; known are brotli, xz, zlib and zstd"),
+    })?;
     let possible = codec.max_expansion(stream.len() as u64).min(MAX_PAYLOAD_BYTES);
-    let mut reader = codec.decompress(&mut stream);
+    let mut reader = codec.decompress(&mut stream).map_err(|e| format!("its compressed stream: {e}"))?;
 
     let mut length = [0; 4];
     reader.read_exact(&mut length).map_err(|e| format!("header length: {e}"))?;
@@ -160,31 +192,46 @@ fn pack(model: &QuantizedModel, recipe: &Recipe) -> Result<(Header, Vec<u8>)> {
             [(Some((entry.offset, entry.bytes)), Some(values)), (entry.scale_offset.zip(entry.scale_bytes), scale)];
         for (place, part) in blobs {
             let (Some((offset, length)), Some(part)) = (place, part) else { continue };
-            let blob = bytes_of(part)?;
+            let mut blob = bytes_of(part)?;
+            if recipe.quant.byte_shuffle {
+                blob = shuffle::apart(&blob, part.kind().elt_size_in_bytes());
+            }
             if blob.len() as u64 != length {
                 return Err(refuse(&entry.name, format!("{} bytes of data do not fill {:?}", blob.len(), entry.shape)));
             }
             payload[offset as usize..][..blob.len()].copy_from_slice(&blob);
         }
     }
-    let header = Header { tensors: entries, recipe: recipe.to_toml(), payload_sha256: sha256(&payload) };
+    let header = Header {
+        tensors: entries,
+        byte_shuffle: recipe.quant.byte_shuffle,
+        recipe: recipe.to_toml(),
+        payload_sha256: sha256(&payload),
+    };
     header.check().map_err(|e| refuse("layout", e))?;
     Ok((header, payload))
 }
 
 fn unpack(header: &Header, payload: &[u8]) -> Result<QuantizedModel> {
+    let tensor = |bytes: &[u8], shape: &[i64], kind: tch::Kind| -> Result<Tensor> {
+        Ok(if header.byte_shuffle {
+            Tensor::f_from_data_size(&shuffle::together(bytes, kind.elt_size_in_bytes()), shape, kind)?
+        } else {
+            Tensor::f_from_data_size(bytes, shape, kind)?
+        })
+    };
     let tensors = header
         .tensors
         .iter()
         .map(|entry| {
-            let values = Tensor::f_from_data_size(values_of(entry, payload), &entry.shape, entry.scheme.kind())?;
+            let values = tensor(values_of(entry, payload), &entry.shape, entry.scheme.kind())?;
             let data = match (entry.scheme, entry.scheme.scale(&entry.shape)) {
                 (Scheme::Float16, _) => Data::Float16(values),
                 (Scheme::Float32, _) | (_, None) => Data::Float32(values),
                 (scheme, Some((kind, shape))) => {
-                    let scale = Tensor::f_from_data_size(scale_of(entry, payload), &shape, kind)?;
+                    let scale = tensor(scale_of(entry, payload), &shape, kind)?;
                     match scheme {
-                        Scheme::Int8PerRow => Data::PerRow { q: values, scale },
+                        Scheme::IntPerRow => Data::IntRow { bits: entry.bits, q: values, scale },
                         _ => Data::PerTensor { q: values, scale },
                     }
                 }
@@ -210,4 +257,32 @@ pub(super) fn scale_of<'a>(entry: &Entry, payload: &'a [u8]) -> &'a [u8] {
 
 fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// The byte shuffle of the field (spec/algorithms.md §4.5), for one blob of numbers at a time.
+mod shuffle {
+    /// The lowest bytes of all numbers of `width` bytes, then the next ones, and so on.
+    pub fn apart(bytes: &[u8], width: usize) -> Vec<u8> {
+        (0..width).flat_map(|plane| bytes.iter().skip(plane).step_by(width).copied()).collect()
+    }
+
+    /// What [`apart`] took apart.
+    pub fn together(bytes: &[u8], width: usize) -> Vec<u8> {
+        let numbers = bytes.len() / width.max(1);
+        (0..numbers).flat_map(|i| (0..width).map(move |plane| bytes[plane * numbers + i])).collect()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn planes_lie_together_and_come_back() {
+            assert_eq!(apart(&[1, 10, 2, 20, 3, 30], 2), [1, 2, 3, 10, 20, 30]);
+            for width in [1, 2, 4] {
+                let bytes: Vec<u8> = (0..24).collect();
+                assert_eq!(together(&apart(&bytes, width), width), bytes);
+            }
+        }
+    }
 }

@@ -13,6 +13,9 @@ const MAX_DIMS: usize = 8;
 #[serde(deny_unknown_fields)]
 pub struct Header {
     pub tensors: Vec<Entry>,
+    /// Whether numbers of several bytes are stored with their lowest bytes first, then the next ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub byte_shuffle: bool,
     /// The resolved recipe as TOML.
     pub recipe: String,
     /// SHA-256 of the payload, in hexadecimal.
@@ -41,8 +44,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
-    /// i8 and one f16 scale a row.
-    Int8PerRow,
+    /// Integers of up to eight bits, each in a byte, and one f16 scale a row.
+    IntPerRow,
     /// i8 and one f32 scale.
     Int8PerTensor,
     Float16,
@@ -53,7 +56,7 @@ impl Scheme {
     /// The scheme of exported data.
     pub fn of(data: &Data) -> Scheme {
         match data {
-            Data::PerRow { .. } => Scheme::Int8PerRow,
+            Data::IntRow { .. } => Scheme::IntPerRow,
             Data::PerTensor { .. } => Scheme::Int8PerTensor,
             Data::Float16(_) => Scheme::Float16,
             Data::Float32(_) => Scheme::Float32,
@@ -63,7 +66,7 @@ impl Scheme {
     /// The word in the header.
     pub fn name(self) -> &'static str {
         match self {
-            Scheme::Int8PerRow => "int8_per_row",
+            Scheme::IntPerRow => "int_per_row",
             Scheme::Int8PerTensor => "int8_per_tensor",
             Scheme::Float16 => "float16",
             Scheme::Float32 => "float32",
@@ -73,7 +76,7 @@ impl Scheme {
     /// Element type of the values.
     pub fn kind(self) -> Kind {
         match self {
-            Scheme::Int8PerRow | Scheme::Int8PerTensor => Kind::Int8,
+            Scheme::IntPerRow | Scheme::Int8PerTensor => Kind::Int8,
             Scheme::Float16 => Kind::Half,
             Scheme::Float32 => Kind::Float,
         }
@@ -82,7 +85,7 @@ impl Scheme {
     /// Element type and shape of the scale, for values of this shape.
     pub fn scale(self, shape: &[i64]) -> Option<(Kind, Vec<i64>)> {
         match self {
-            Scheme::Int8PerRow => Some((Kind::Half, shape.iter().take(1).copied().collect())),
+            Scheme::IntPerRow => Some((Kind::Half, shape.iter().take(1).copied().collect())),
             Scheme::Int8PerTensor => Some((Kind::Float, Vec::new())),
             Scheme::Float16 | Scheme::Float32 => None,
         }
@@ -94,19 +97,23 @@ impl Scheme {
 ///
 /// The layout follows from names, shapes and schemes alone, so a reader recomputes it and accepts no other: offsets of
 /// a hostile file can neither overlap nor point outside. Returns the entries and the payload's length.
-pub fn lay_out(tensors: &[(String, Vec<i64>, Scheme)]) -> Result<(Vec<Entry>, u64), String> {
+pub fn lay_out(tensors: &[Outline]) -> Result<(Vec<Entry>, u64), String> {
     let mut entries = Vec::with_capacity(tensors.len());
-    for (name, shape, scheme) in tensors {
+    for Outline { name, shape, scheme, bits } in tensors {
         let too_large = || format!("tensor {name} has an impossible shape {shape:?}");
-        let per_row_of_no_matrix = *scheme == Scheme::Int8PerRow && shape.len() != 2;
+        let per_row_of_no_matrix = *scheme == Scheme::IntPerRow && shape.len() != 2;
         if shape.len() > MAX_DIMS || per_row_of_no_matrix {
             return Err(too_large());
+        }
+        let width = 8 * scheme.kind().elt_size_in_bytes() as u8;
+        if *bits != width && !(*scheme == Scheme::IntPerRow && (2..=8).contains(bits)) {
+            return Err(format!("tensor {name} cannot have {bits} bits a weight as {}", scheme.name()));
         }
         entries.push(Entry {
             name: name.clone(),
             shape: shape.clone(),
             scheme: *scheme,
-            bits: 8 * scheme.kind().elt_size_in_bytes() as u8,
+            bits: *bits,
             offset: 0,
             bytes: byte_len(shape, scheme.kind()).ok_or_else(too_large)?,
             scale_offset: None,
@@ -136,9 +143,26 @@ pub fn lay_out(tensors: &[(String, Vec<i64>, Scheme)]) -> Result<(Vec<Entry>, u6
     Ok((entries, end))
 }
 
-/// The parts of a model that its layout follows from.
-pub fn outline(model: &QuantizedModel) -> Vec<(String, Vec<i64>, Scheme)> {
-    model.tensors.iter().map(|t| (t.name.clone(), t.shape.clone(), Scheme::of(&t.data))).collect()
+/// What the layout of a tensor follows from.
+pub struct Outline {
+    pub name: String,
+    pub shape: Vec<i64>,
+    pub scheme: Scheme,
+    /// Bits a weight, which the layout does not depend on: each integer takes a byte, and the compressor sees to the rest.
+    pub bits: u8,
+}
+
+/// The outline of every tensor of a model.
+pub fn outline(model: &QuantizedModel) -> Vec<Outline> {
+    let of = |t: &super::QuantizedTensor| {
+        let scheme = Scheme::of(&t.data);
+        let bits = match t.data {
+            Data::IntRow { bits, .. } => bits,
+            _ => 8 * scheme.kind().elt_size_in_bytes() as u8,
+        };
+        Outline { name: t.name.clone(), shape: t.shape.clone(), scheme, bits }
+    };
+    model.tensors.iter().map(of).collect()
 }
 
 impl Header {
@@ -149,7 +173,8 @@ impl Header {
         if let Some(twice) = self.tensors.iter().find(|t| !names.insert(&t.name)) {
             return Err(format!("tensor {} is there twice", twice.name));
         }
-        let outline: Vec<_> = self.tensors.iter().map(|t| (t.name.clone(), t.shape.clone(), t.scheme)).collect();
+        let of = |t: &Entry| Outline { name: t.name.clone(), shape: t.shape.clone(), scheme: t.scheme, bits: t.bits };
+        let outline: Vec<_> = self.tensors.iter().map(of).collect();
         let (entries, total) = lay_out(&outline)?;
         match entries.iter().zip(&self.tensors).find(|(implied, stated)| implied != stated) {
             Some((_, stated)) => Err(format!("tensor {} declares sizes that its shape does not have", stated.name)),

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::codec::Codec;
-use super::container::{is_model, read_parts, scale_of, values_of};
+use super::container::{codec_of, is_model, read_parts, scale_of, values_of};
 use crate::checkpoint::{self, bytes_of};
 use crate::{Error, Result};
 
@@ -34,12 +34,12 @@ pub struct ModelReport {
 pub struct TensorReport {
     pub name: String,
     pub shape: Vec<i64>,
-    /// `int8_per_row`, `float16` …; the element type in a checkpoint.
+    /// `int_per_row`, `float16` …; the element type in a checkpoint.
     pub scheme: String,
     pub bits: u64,
     /// Bytes before compression, scales counted.
     pub bytes: u64,
-    /// Bytes of this tensor compressed alone at zlib level 9: an estimate of its part of the file, since one stream
+    /// Bytes of this tensor compressed alone, by the file's compressor at its best: an estimate of its part of the file, since one stream
     /// shares its dictionary and codes between neighbours.
     pub compressed: u64,
     /// `compressed / cap`.
@@ -54,10 +54,13 @@ pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
     if cap == 0 {
         return Err(Error::format(path, "a budget of 0 bytes has no shares; give a cap of at least 1"));
     }
+    let is_model = is_model(path)?;
+    // A tensor alone is measured with the compressor of its file.
+    let codec = if is_model { codec_of(path)? } else { Codec::Zlib };
     let measure = |name: &str, shape: &[i64], scheme: &str, bits: u64, blobs: [&[u8]; 2]| {
         let bytes = blobs.concat();
-        let compressed =
-            Codec::Zlib { level: 9 }.compressed_size(&bytes).map_err(Error::io(path, "compressing a tensor of"))?;
+        let compressed = codec.compress(&bytes, codec.best_level()).map_err(Error::io(path, "compressing a tensor of"))?;
+        let compressed = compressed.len() as u64;
         Ok(TensorReport {
             name: name.to_owned(),
             shape: shape.to_vec(),
@@ -68,7 +71,7 @@ pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
             share: compressed as f64 / cap as f64,
         })
     };
-    let (format, recipe, tensors) = if is_model(path)? {
+    let (format, recipe, tensors) = if is_model {
         let (header, payload, _) = read_parts(path)?;
         let tensors: Result<Vec<_>> = header
             .tensors

@@ -1,19 +1,26 @@
 //! Export: weights become integers and scales, go into a model file, and come back as what the score is computed from.
 //!
 //! [`quantize`] and [`QuantizedModel::dequantize`] are the two directions, [`container`] is the file, [`mod@inspect`]
-//! says what a file holds and what it costs.
+//! says what a file holds and what it costs. Each class of parameters has a rule in the recipe; a new scheme is a file, a
+//! variant of [`Data`] with its [`header::Scheme`], and a line in [`fit`].
 
+pub mod budget;
+pub mod calibrate;
 pub mod codec;
 pub mod container;
+mod gptq;
 pub mod header;
 pub mod inspect;
-mod int8;
+mod introw;
+
+use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
 use crate::checkpoint::StateDict;
-use crate::model::names::is_control;
-use crate::recipe::{QuantRecipe, QuantScheme};
+use crate::nn::scope::Input;
+use crate::nn::{Class, Param};
+use crate::recipe::{FloatKind, QuantRecipe};
 use crate::{Error, Result};
 
 /// A state dict in its exported form, in the state dict's order. Every tensor is on the CPU.
@@ -35,50 +42,91 @@ pub struct QuantizedTensor {
 /// How an exported tensor is stored.
 #[derive(Debug)]
 pub enum Data {
-    /// `q` i8 `[rows, cols]`, `scale` f16 `[rows]`; the weight is `q · scale`.
-    PerRow { q: Tensor, scale: Tensor },
+    /// `q` i8 `[rows, cols]` of `bits` bits, `scale` f16 `[rows]`; the weight is `q · scale`.
+    IntRow { bits: u8, q: Tensor, scale: Tensor },
     /// `q` i8 of the original shape, `scale` f32 `[]`; the weight is `q · scale`.
     PerTensor { q: Tensor, scale: Tensor },
     /// Passed through at half precision.
     Float16(Tensor),
-    /// Passed through: control tensors.
+    /// Passed through.
     Float32(Tensor),
 }
 
-/// Exports a state dict as `recipe` says (spec/algorithms.md §4.1).
-///
-/// Tensors of at most `keep_float_max_numel` elements pass through, control tensors as f32 and others as f16; larger
-/// matrices get one scale a row, other shapes one scale. bf16 and CUDA tensors are accepted.
+/// A tensor to export.
+pub struct Item<'a> {
+    pub name: &'a str,
+    pub class: Class,
+    pub tensor: &'a Tensor,
+    /// Second moments of its inputs, where calibration gave them.
+    pub hessian: Option<&'a Tensor>,
+}
+
+/// Exports a model's state dict as `recipe` says (spec/algorithms.md §4). `params` is what its components declare, in the
+/// order of `state`; `hessians` is what calibration found.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a tensor that is not of floating point or whose export would hold NaN or infinity;
-/// [`Error::Torch`] when libtorch refuses.
-pub fn quantize(state: &[(String, Tensor)], recipe: &QuantRecipe) -> Result<QuantizedModel> {
-    let QuantScheme::Int8PerRow = recipe.scheme;
-    let _guard = tch::no_grad_guard();
-    let export = |(name, tensor): &(String, Tensor)| {
-        let refuse = |reason: &str| Error::Parameter { name: name.clone(), reason: reason.to_owned() };
-        if !tensor.f_kind().is_ok_and(|kind| matches!(kind, Kind::Float | Kind::BFloat16 | Kind::Half | Kind::Double)) {
-            return Err(refuse("only tensors of floating point can be exported; leave buffers out of the state dict"));
-        }
-        let w = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-        let numel = w.numel() as i64;
-        let data = if numel == 0 || numel <= recipe.keep_float_max_numel {
-            if is_control(name) { Data::Float32(w) } else { Data::Float16(w.f_to_kind(Kind::Half)?) }
-        } else if w.dim() == 2 {
-            int8::per_row(&w, recipe.clip_percentile)?
-        } else {
-            int8::per_tensor(&w, recipe.clip_percentile)?
-        };
-        if !data.is_finite()? {
-            return Err(refuse(
-                "it holds NaN, infinity or values too large for half precision, so no model file is written; \
-                 train again with lower learning rates or from an earlier checkpoint",
-            ));
-        }
-        Ok(QuantizedTensor { name: name.clone(), shape: tensor.size(), data })
+/// As [`quantize`].
+pub fn export(
+    params: &[Param],
+    state: &[(String, Tensor)],
+    hessians: &BTreeMap<Input, Tensor>,
+    recipe: &QuantRecipe,
+) -> Result<QuantizedModel> {
+    let item = |(param, (name, tensor)): (&Param, &(String, Tensor))| -> Result<QuantizedTensor> {
+        let hessian = param.input.and_then(|input| hessians.get(&input));
+        quantize(&Item { name, class: param.class, tensor: &tensor.shallow_clone(), hessian }, recipe)
     };
-    Ok(QuantizedModel { tensors: state.iter().map(export).collect::<Result<_>>()? })
+    Ok(QuantizedModel { tensors: params.iter().zip(state).map(item).collect::<Result<_>>()? })
+}
+
+/// Exports one tensor. One of at most `keep_float_max_numel` elements passes through; a larger matrix gets integers with one
+/// scale a row, another shape one scale for all. bf16 and CUDA tensors are accepted.
+///
+/// # Errors
+/// [`Error::Parameter`] for a tensor that is not of floating point, whose export would hold NaN or infinity, or that GPTQ
+/// cannot round; [`Error::Torch`] when libtorch refuses.
+pub fn quantize(item: &Item, recipe: &QuantRecipe) -> Result<QuantizedTensor> {
+    let _guard = tch::no_grad_guard();
+    let refuse = |reason: &str| Error::Parameter { name: item.name.to_owned(), reason: reason.to_owned() };
+    let kinds = [Kind::Float, Kind::BFloat16, Kind::Half, Kind::Double];
+    if !item.tensor.f_kind().is_ok_and(|kind| kinds.contains(&kind)) {
+        return Err(refuse("only tensors of floating point can be exported; leave buffers out of the state dict"));
+    }
+    let w = item.tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let data = fit(item, &w, recipe)?;
+    if !data.is_finite()? {
+        return Err(refuse(
+            "it holds NaN, infinity or values too large for half precision, so no model file is written; \
+             train again with lower learning rates or from an earlier checkpoint",
+        ));
+    }
+    Ok(QuantizedTensor { name: item.name.to_owned(), shape: item.tensor.size(), data })
+}
+
+/// `w` is f32 on the CPU.
+fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
+    let numel = w.numel() as i64;
+    let kept = numel == 0 || numel <= recipe.keep_float_max_numel;
+    let rule = match recipe.rule(item.class) {
+        Some(rule) if !kept => rule,
+        // What is sensitive and yet too large to keep gets the matrices' integers without GPTQ, as upstream's export does.
+        None if !kept => return introw_of_any_shape(w, recipe),
+        None if recipe.control == FloatKind::Float32 => return Ok(Data::Float32(w.shallow_clone())),
+        _ => return Ok(Data::Float16(w.f_to_kind(Kind::Half)?)),
+    };
+    match (rule.gptq, item.hessian) {
+        _ if w.dim() != 2 => introw::per_tensor(w, rule),
+        (false, _) => introw::nearest(w, rule),
+        (true, Some(hessian)) => gptq::round(item.name, w, hessian, rule),
+        (true, None) => Err(Error::Parameter {
+            name: item.name.to_owned(),
+            reason: "its rule asks for GPTQ, but its inputs were not observed; calibrate first, or set gptq = false".to_owned(),
+        }),
+    }
+}
+
+fn introw_of_any_shape(w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
+    if w.dim() == 2 { introw::nearest(w, &recipe.matrix) } else { introw::per_tensor(w, &recipe.matrix) }
 }
 
 impl QuantizedModel {
@@ -106,7 +154,7 @@ impl Data {
     /// The tensors that are stored: the values, and the scale where there is one.
     pub(crate) fn parts(&self) -> (&Tensor, Option<&Tensor>) {
         match self {
-            Data::PerRow { q, scale } | Data::PerTensor { q, scale } => (q, Some(scale)),
+            Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => (q, Some(scale)),
             Data::Float16(values) | Data::Float32(values) => (values, None),
         }
     }
@@ -120,7 +168,7 @@ impl Data {
 
     fn dequantize(&self) -> Result<Tensor> {
         Ok(match self {
-            Data::PerRow { q, scale } => {
+            Data::IntRow { q, scale, .. } => {
                 q.f_to_kind(Kind::Float)?.f_mul(&scale.f_to_kind(Kind::Float)?.f_unsqueeze(1)?)?
             }
             Data::PerTensor { q, scale } => q.f_to_kind(Kind::Float)?.f_mul(scale)?,
@@ -133,13 +181,17 @@ impl Data {
 mod tests {
     use super::*;
 
+    fn quantized(name: &str, tensor: &Tensor, keep_float_max_numel: i64) -> Result<QuantizedTensor> {
+        let recipe = QuantRecipe { keep_float_max_numel, ..QuantRecipe::default() };
+        quantize(&Item { name, class: Class::Matrix, tensor, hessian: None }, &recipe)
+    }
+
     #[test]
     fn nan_infinity_and_overflow_are_refused_by_name() {
         for bad in [f32::NAN, f32::INFINITY, 1e30] {
             for (numel, shape) in [(4, vec![2, 2]), (4, vec![4]), (100, vec![4])] {
                 let tensor = Tensor::from_slice(&[1.0, bad, 0.5, -1.0]).reshape(&shape);
-                let recipe = QuantRecipe { keep_float_max_numel: numel - 4, ..QuantRecipe::default() };
-                let result = quantize(&[("blocks.0.mlp.fc.weight".to_owned(), tensor)], &recipe);
+                let result = quantized("blocks.0.mlp.fc.weight", &tensor, numel - 4);
                 // A per-tensor scale is f32 and holds 1e30; everything else must be refused.
                 if bad == 1e30 && shape.len() == 1 && numel == 4 {
                     assert!(result.is_ok());
@@ -153,17 +205,28 @@ mod tests {
 
     #[test]
     fn integers_are_refused_and_empty_tensors_pass() {
-        let recipe = QuantRecipe { keep_float_max_numel: -1, ..QuantRecipe::default() };
         let empty = Tensor::zeros([0, 3], (Kind::Float, tch::Device::Cpu));
-        assert_eq!(quantize(&[("e".to_owned(), empty)], &recipe).unwrap().payload_bytes(), 0);
-        assert!(quantize(&[("i".to_owned(), Tensor::from(1i64))], &recipe).is_err());
+        assert_eq!(quantized("e", &empty, -1).unwrap().payload_bytes(), 0);
+        assert!(quantized("i", &Tensor::from(1i64), -1).is_err());
+    }
+
+    #[test]
+    fn a_rule_that_asks_for_gptq_without_calibration_is_refused() {
+        let recipe = QuantRecipe {
+            keep_float_max_numel: 0,
+            matrix: crate::recipe::RuleRecipe { gptq: true, ..crate::recipe::RuleRecipe::int8() },
+            ..QuantRecipe::default()
+        };
+        let tensor = Tensor::ones([2, 2], (Kind::Float, tch::Device::Cpu));
+        let item = Item { name: "w", class: Class::Matrix, tensor: &tensor, hessian: None };
+        assert!(quantize(&item, &recipe).unwrap_err().to_string().contains("were not observed"));
     }
 
     #[test]
     fn a_matrix_too_large_for_one_quantile_call_is_taken_in_blocks_of_rows() {
         // libtorch refuses a quantile over 16 Mi elements, which a vocabulary of 65,536 passes.
         let w = Tensor::ones([33, 1 << 19], (Kind::Float, tch::Device::Cpu)) * 0.5;
-        let model = quantize(&[("tok_emb.weight".to_owned(), w)], &QuantRecipe::default()).unwrap();
-        assert_eq!(model.payload_bytes(), 33 * (1 << 19) + 33 * 2);
+        let stored = quantized("tok_emb.weight", &w, 65_536).unwrap();
+        assert_eq!(stored.payload_bytes(), 33 * (1 << 19) + 33 * 2);
     }
 }

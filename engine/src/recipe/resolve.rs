@@ -8,7 +8,7 @@ use super::Recipe;
 use crate::{Error, Result};
 
 impl Recipe {
-    /// Reads a recipe file. Keys it does not state keep the baseline's value.
+    /// Reads a recipe file.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path, "reading"))?;
         Recipe::parse(&text, overrides).map_err(|error| match error {
@@ -17,17 +17,15 @@ impl Recipe {
         })
     }
 
-    /// Reads a recipe from TOML text, then applies `overrides` of the form `key=value` or `section.key=value`.
+    /// Reads a recipe from TOML text, then applies `overrides`: `key=value` changes a key of the recipe,
+    /// `section.key=value` any key, and `key=` or `section=` takes one out.
     pub fn parse(text: &str, overrides: &[String]) -> Result<Recipe> {
-        let stated: Table = text.parse().map_err(|e: toml::de::Error| Error::Recipe(e.to_string()))?;
-        let mut resolved = known_keys();
-        overlay(&mut resolved, stated, "")?;
+        let mut stated: Table =
+            text.parse().map_err(|e: toml::de::Error| Error::Recipe(e.to_string().trim_end().to_owned()))?;
         for entry in overrides {
-            set(&mut resolved, entry)?;
+            set(&mut stated, entry)?;
         }
-        let recipe: Recipe = resolved
-            .try_into()
-            .map_err(|e: toml::de::Error| Error::Recipe(e.to_string().trim_end().replace('\n', " ")))?;
+        let recipe = resolve(stated)?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -38,82 +36,101 @@ impl Recipe {
     }
 }
 
-/// Every known key with its default, as a table.
-fn known_keys() -> Table {
-    Table::try_from(Recipe::default())
-        .unwrap_or_else(|e| unreachable!("the default recipe is representable in TOML: {e}"))
+/// The recipe that a table states, with the defaults of every section that it uses.
+fn resolve(stated: Table) -> Result<Recipe> {
+    let mut recipe: Recipe =
+        serde_path_to_error::deserialize(Value::Table(stated)).map_err(|e| Error::Recipe(explain(&e)))?;
+    recipe.eval.fill();
+    recipe.quant.fill();
+    Ok(recipe)
 }
 
-/// Copies `stated` over `resolved`, refusing keys that `resolved` does not have.
-fn overlay(resolved: &mut Table, stated: Table, prefix: &str) -> Result<()> {
-    for (key, value) in stated {
-        let known: Vec<String> = resolved.keys().cloned().collect();
-        match (resolved.get_mut(&key), value) {
-            (Some(Value::Table(inner)), Value::Table(table)) => overlay(inner, table, &format!("{prefix}{key}."))?,
-            (Some(slot), value) => {
-                *slot = like(slot, value).map_err(|why| mistyped(&format!("{prefix}{key}"), &why))?
-            }
-            (None, _) => return Err(unknown_key(&format!("{prefix}{key}"), &key, &known)),
+/// What is wrong with a key, under its whole path, with the nearest known key where it is not known.
+fn explain(error: &serde_path_to_error::Error<toml::de::Error>) -> String {
+    let path = error.path().to_string();
+    let message = error.inner().message().to_owned();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let what = match message.split(' ').take(2).collect::<Vec<_>>()[..] {
+        ["unknown", what @ ("field" | "variant")] => what,
+        _ => {
+            let plain = message.replace("expected i64", "expected an integer").replace("expected f64", "expected a number");
+            return format!("{path}: {}", plain.replace("floating point", "number"));
         }
+    };
+    let (key, known) = quoted.split_first().map_or(("", &quoted[..]), |(key, known)| (*key, known));
+    let parent = path.strip_suffix(key).map_or(path.as_str(), |parent| parent.trim_end_matches('.'));
+    let parent = if parent == "." { "" } else { parent };
+    match (what, nearest(key, known.iter().copied())) {
+        ("variant", Some(nearest)) => format!("{path}: unknown value `{key}`; the nearest known one is `{nearest}`"),
+        (_, nearest) => unknown_key(&join(parent, key), nearest),
     }
-    Ok(())
 }
 
-/// Applies one `key=value`. A bare key is looked up in every section; it must be found in exactly one.
-fn set(resolved: &mut Table, entry: &str) -> Result<()> {
+fn unknown_key(path: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("unknown key `{path}`; the nearest known key is `{nearest}`"),
+        None => format!("unknown key `{path}`"),
+    }
+}
+
+fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)))
+}
+
+fn join(parent: &str, key: &str) -> String {
+    if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
+}
+
+/// Applies one `key=value` to the stated table.
+fn set(stated: &mut Table, entry: &str) -> Result<()> {
     let (path, text) = entry
         .split_once('=')
         .ok_or_else(|| Error::Recipe(format!("--set {entry}: expected key=value, for example --set iterations=100")))?;
     let (path, text) = (path.trim(), text.trim());
-    // A value that is not TOML by itself (a bare word such as ttt) is taken as a string.
-    let value = format!("v = {text}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut t| t.remove("v"))
-        .unwrap_or_else(|| Value::String(text.to_owned()));
-    let mut leaves = Vec::new();
-    leaf_paths(resolved, "", &mut leaves);
-    let full = match leaves
-        .iter()
-        .filter(|leaf| *leaf == path || leaf.rsplit('.').next() == Some(path))
-        .collect::<Vec<_>>()[..]
-    {
-        [one] => one.clone(),
-        [] => {
-            let last: Vec<String> = leaves.iter().map(|l| l.rsplit('.').next().unwrap_or(l).to_owned()).collect();
-            return Err(unknown_key(path, path.rsplit('.').next().unwrap_or(path), &last));
-        }
-        _ => {
-            return Err(Error::Recipe(format!(
-                "--set {path}: more than one section has this key; write section.{path}"
-            )));
-        }
-    };
-    let (section, key) = full.rsplit_once('.').unwrap_or(("", &full));
-    let mut table = resolved;
+    let path = find(stated, path)?;
+    let (section, key) = path.rsplit_once('.').unwrap_or(("", &path));
+    let mut table = stated;
     for part in section.split('.').filter(|part| !part.is_empty()) {
-        table = match table.get_mut(part) {
-            Some(Value::Table(inner)) => inner,
-            _ => unreachable!("{full} was found in this table"),
-        };
+        let slot = table.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        table = slot.as_table_mut().ok_or_else(|| Error::Recipe(format!("--set {entry}: {part} is a key, not a section")))?;
     }
-    if let Some(slot) = table.get_mut(key) {
-        *slot = like(slot, value).map_err(|why| mistyped(&format!("--set {entry}: {full}"), &why))?;
+    if text.is_empty() {
+        if table.remove(key).is_none() {
+            return Err(Error::Recipe(format!("--set {entry}: the recipe does not state {path}, so it cannot be taken out")));
+        }
+    } else {
+        // A value that is not TOML by itself (a bare word such as ttt) is taken as a string.
+        let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
+        table.insert(key.to_owned(), value.unwrap_or_else(|| Value::String(text.to_owned())));
     }
     Ok(())
 }
 
-/// `value` with the type of the default. An integer where that is a float is meant as a float: `matrix_lr = 1`.
-fn like(default: &Value, value: Value) -> std::result::Result<Value, String> {
-    match (default, value) {
-        (Value::Float(_), Value::Integer(i)) => Ok(Value::Float(i as f64)),
-        (_, value) if value.same_type(default) => Ok(value),
-        (_, value) => Err(format!("it must be of type {}, not the {} {value}", default.type_str(), value.type_str())),
+/// The whole path of the key that `path` means: itself, or the one key of the resolved recipe that ends so. A whole path may
+/// name a section that the recipe does not have yet.
+fn find(stated: &Table, path: &str) -> Result<String> {
+    const SECTIONS: [&str; 6] = ["data", "model", "optim", "train", "quant", "eval"];
+    let first = path.split('.').next().unwrap_or(path);
+    if SECTIONS.contains(&first) {
+        return Ok(path.to_owned());
     }
-}
-
-fn mistyped(key: &str, why: &str) -> Error {
-    Error::Recipe(format!("{key}: {why}"))
+    let resolved = resolve(stated.clone())?;
+    let table = Table::try_from(&resolved).map_err(|e| Error::Recipe(e.to_string()))?;
+    let mut leaves = Vec::new();
+    leaf_paths(&table, "", &mut leaves);
+    let suffix = format!(".{path}");
+    let found: Vec<&String> = leaves.iter().filter(|leaf| *leaf == path || leaf.ends_with(&suffix)).collect();
+    match found[..] {
+        [one] => Ok(one.clone()),
+        [] => {
+            let last = leaves.iter().map(|leaf| leaf.rsplit('.').next().unwrap_or(leaf));
+            Err(Error::Recipe(unknown_key(path, nearest(path.rsplit('.').next().unwrap_or(path), last))))
+        }
+        _ => {
+            let all: Vec<&str> = found.iter().map(|leaf| leaf.as_str()).collect();
+            Err(Error::Recipe(format!("--set {path}: several keys end so; write one of {}", all.join(", "))))
+        }
+    }
 }
 
 fn leaf_paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
@@ -125,72 +142,104 @@ fn leaf_paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
     }
 }
 
-fn unknown_key(path: &str, key: &str, known: &[String]) -> Error {
-    let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
-    Error::Recipe(match nearest {
-        Some(nearest) => format!("unknown key `{path}`; the nearest known key is `{nearest}`"),
-        None => format!("unknown key `{path}`"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::recipe::EvalMode;
 
+    /// A small recipe of every section.
+    const SMALL: &str = "name = 'small'\n[model]\nlayout = 'A*4'\n[model.unet]\n[model.block.A.gqa]\n[model.block.A.mlp]\n\
+                         [train]\nwarmdown_iters = 1200\n";
+
+    fn small(overrides: &[&str]) -> Result<Recipe> {
+        Recipe::parse(SMALL, &overrides.iter().map(|&o| o.to_owned()).collect::<Vec<_>>())
+    }
+
+    fn refused(overrides: &[&str]) -> String {
+        small(overrides).expect_err(&format!("{overrides:?} was accepted")).to_string()
+    }
+
     #[test]
-    fn an_empty_recipe_is_the_baseline_and_survives_a_round_trip() {
-        let recipe = Recipe::parse("", &[]).unwrap();
-        assert_eq!(recipe, Recipe::default());
+    fn a_resolved_recipe_survives_a_round_trip() {
+        let all = ["eval.mode=ttt", "quant.matrix.gptq=true", "model.loops.loop_start=1", "model.loops.loop_end=2"];
+        let recipe = small(&all).unwrap();
         assert_eq!(Recipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe);
+        assert!(recipe.eval.ttt.is_some() && recipe.eval.sliding.is_none() && recipe.quant.calibration.is_some());
     }
 
     #[test]
-    fn overrides_find_their_section_and_coerce_integers() {
-        let recipe =
-            Recipe::parse("[optim]\nmatrix_lr = 1\n", &["iterations=7".into(), "eval.mode=ttt".into()]).unwrap();
-        assert_eq!((recipe.optim.matrix_lr, recipe.train.iterations, recipe.eval.mode), (1.0, 7, EvalMode::Ttt));
+    fn overrides_find_their_section_and_integers_pass_for_numbers() {
+        let recipe = small(&["iterations=7", "mode=ttt", "gqa.num_heads=4", "matrix_lr=1", "ttt_lora_rank=3"]).unwrap();
+        assert_eq!((recipe.train.iterations, recipe.eval.mode), (7, EvalMode::Ttt));
+        let block = &recipe.model.block["A"];
+        assert_eq!(block.gqa.as_ref().unwrap().num_heads, 4);
+        assert_eq!(recipe.optim.muon.matrix_lr, 1.0);
     }
 
     #[test]
-    fn an_unknown_key_names_the_nearest_one() {
-        for error in [
-            Recipe::parse("[train]\nitertions = 3\n", &[]).unwrap_err(),
-            Recipe::parse("", &["itertions=3".into()]).unwrap_err(),
-        ] {
-            assert!(error.to_string().contains("`iterations`"), "{error}");
-        }
+    fn a_section_can_be_added_and_taken_out() {
+        assert!(small(&["model.lanes.parallel_start_layer=3"]).unwrap().model.lanes.is_some());
+        assert!(small(&["model.unet="]).unwrap().model.unet.is_none());
+        assert!(refused(&["model.loops="]).contains("does not state model.loops"));
+        let swapped = small(&["train.warmdown_iters=", "train.warmdown_frac=0.5"]).unwrap().train;
+        assert_eq!((swapped.warmdown_iters, swapped.warmdown_frac), (None, Some(0.5)));
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one_and_its_whole_path() {
+        let error = Recipe::parse("[train]\nitertions = 3\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("`train.itertions`; the nearest known key is `iterations`"), "{error}");
+        let error = Recipe::parse("[model.block.A.gqa]\nnum_head = 3\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("`model.block.A.gqa.num_head`; the nearest known key is `num_heads`"), "{error}");
+        let error = Recipe::parse("[trane]\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("`trane`; the nearest known key is `train`"), "{error}");
+        assert!(refused(&["itertions=3"]).contains("the nearest known key is `iterations`"));
+        let error = refused(&["mode=slidding"]);
+        assert!(error.contains("eval.mode: unknown value `slidding`; the nearest known one is `sliding`"), "{error}");
     }
 
     #[test]
     fn a_value_of_the_wrong_type_names_its_key_and_the_type() {
-        for error in [
-            Recipe::parse("[train]\niterations = 'many'\n", &[]).unwrap_err(),
-            Recipe::parse("", &["iterations=many".into()]).unwrap_err(),
-        ] {
-            let text = error.to_string();
-            assert!(text.contains("train.iterations: it must be of type integer, not the string"), "{text}");
-        }
-        assert!(Recipe::parse("", &["name=../up".into()]).unwrap_err().to_string().contains("cannot name a folder"));
+        let error = refused(&["iterations=many"]);
+        assert!(error.contains("train.iterations: invalid type: string \"many\", expected an integer"), "{error}");
+        assert!(refused(&["name=../up"]).contains("cannot name a folder"));
     }
 
     #[test]
-    fn contradictions_are_refused_before_the_run() {
-        for set in [
-            "num_heads=7",
-            "train_batch_tokens=1000",
-            "eval_stride=4096",
-            "rope_dims=3",
-            "iterations=0",
-            "clip_percentile=200",
-            "zlib_level=12",
-            "mlp_mult=0",
-            "logit_softcap=0",
-            "matrix_lr=-1",
-            "matrix_lr=nan",
-            "parallel_start_layer=9",
+    fn contradictions_and_impossible_sizes_are_refused_before_the_run() {
+        for (set, said) in [
+            ("num_heads=7", "must divide model_dim"),
+            ("train_batch_tokens=1000", "must be a multiple"),
+            ("eval.sliding.eval_stride=4096", "not exceed eval_seq_len"),
+            ("rope_dims=3", "must be even"),
+            ("iterations=0", "between 1 and"),
+            ("quant.matrix.clip_percentile=200", "at most 100"),
+            ("quant.matrix.bits=1", "between 2 and 8"),
+            ("level=12", "between 0 and 9"),
+            ("mlp_mult=0", "at least"),
+            ("logit_softcap=0", "at least"),
+            ("matrix_lr=-1", "at least 0"),
+            ("matrix_lr=nan", "must be a number"),
+            ("model.lanes.parallel_start_layer=9", "one of the 4 layers"),
+            ("model.loops.loop_end=9", "must lie within the 4 layers"),
+            ("layout=A*4 B", "names block B, but [model.block.B] is not described"),
+            ("layout=A*4000000000000", "more than 256 layers"),
+            ("model.block.B.ln_scale=true", "does not use"),
+            ("model.block.A.mlp=", "no feed-forward part"),
+            ("model.block.A.gqa=", "no mixer"),
+            ("train.warmdown_frac=0.5", "two ways"),
+            ("model_dim=4000000000000", "between 1 and"),
+            ("eval.ttt.ttt_lora_rank=4000000000000", "between 1 and"),
+            ("quant.calibration.gptq_calibration_batches=4", "no rule uses it"),
         ] {
-            assert!(Recipe::parse("", &[set.into()]).is_err(), "{set} was accepted");
+            let error = refused(&[set]);
+            assert!(error.contains(said), "{set}: {error}");
         }
+        let lanes = refused(&["model.loops.loop_start=1", "model.loops.loop_end=3", "model.lanes.parallel_start_layer=2"]);
+        assert!(lanes.contains("must come after model.loops.loop_end"), "{lanes}");
+        let scales = refused(&["quant.matrix.clip_sigmas=12", "quant.matrix.clip_percentile=99"]);
+        assert!(scales.contains("two ways"), "{scales}");
+        let reserve = refused(&["max_wallclock_seconds=10", "quant.matrix.gptq=true"]);
+        assert!(reserve.contains("leaves nothing"), "{reserve}");
     }
 }

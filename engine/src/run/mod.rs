@@ -1,7 +1,8 @@
-//! One run of a recipe: train, quantise, evaluate what was quantised. Each phase leaves its result in the run directory,
+//! One run of a recipe: train, quantize, evaluate what was quantized. Each phase leaves its result in the run directory,
 //! and the same call continues wherever an earlier one was stopped, by Ctrl-C or by SIGKILL.
 
 mod phases;
+mod scoring;
 mod state;
 
 use std::collections::BTreeMap;
@@ -12,12 +13,13 @@ use tch::Device;
 
 use crate::checkpoint::{self, StateDict};
 use crate::data::DataSet;
+use crate::error::guard;
 use crate::evaluate::ValData;
 use crate::log::{Event, Log, Observer};
 use crate::train::train;
 use crate::{Error, Recipe, Result};
-use phases::{head, quantise, save_checkpoint, score};
-pub use phases::{metric_name, score_lines};
+use phases::{head, quantize, save_checkpoint, trained};
+pub use scoring::{metric_name, model_path, score_lines};
 use state::{ANOTHER_PLACE, check_folder, sha256};
 pub use state::{Phase, State, lock};
 
@@ -25,9 +27,10 @@ pub use state::{Phase, State, lock};
 pub mod files {
     pub const LOG: &str = "log.txt";
     pub const CHECKPOINT: &str = "checkpoint.safetensors";
-    /// Weights, optimiser state and position of an unfinished training.
+    /// Weights, optimizer state and position of an unfinished training.
     pub const TRAINING_STATE: &str = "training_state.safetensors";
-    pub const MODEL: &str = "model.int8.zlib";
+    /// Documents scored so far by an unfinished evaluation.
+    pub const SCORING: &str = "scoring.jsonl";
     pub const LEDGER: &str = "ledger.jsonl.zst";
     pub const STATE: &str = "state.json";
     pub const LOCK: &str = "lock";
@@ -69,6 +72,10 @@ pub struct Context<'a> {
 /// Besides those of the phases: another process works in the directory, or it holds another recipe's, seed's or data's
 /// run.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<State> {
+    guard(|| run_phases(job, observer))
+}
+
+fn run_phases(job: &Job, observer: &mut dyn Observer) -> Result<State> {
     check_folder(&job.dir)?;
     let _lock = lock(&job.dir)?;
     let data = DataSet::locate(&job.data, &job.recipe)?;
@@ -82,17 +89,17 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<State> {
         if ctx.resumed_step.is_none() {
             head(&mut ctx, &data, &val, job.device)?;
         }
-        let trained = train(&mut ctx, &data, &val, job.device)?;
-        save_checkpoint(&mut ctx, &trained.model)?;
-        ctx.finish(&mut state, Phase::Trained)?;
+        let done = train(&mut ctx, &data, &val, job.device)?;
+        save_checkpoint(&mut ctx, &done.model, &val)?;
+        trained(&mut ctx, &mut state, done.train_time_ms)?;
         let _ = std::fs::remove_file(ctx.training_state_path()); // no longer needed; harmless where it stays
     }
     if state.phase == Phase::Trained && job.until > Phase::Trained {
-        quantise(&mut ctx, job.code_bytes)?;
-        ctx.finish(&mut state, Phase::Quantised)?;
+        quantize(&mut ctx, &mut state, &data, job.device, job.code_bytes)?;
+        ctx.finish(&mut state, Phase::Quantized)?;
     }
-    if state.phase == Phase::Quantised && job.until > Phase::Quantised {
-        score(&mut ctx, &val, job.device)?;
+    if state.phase == Phase::Quantized && job.until > Phase::Quantized {
+        scoring::score(&mut ctx, &mut state, &val, job.device)?;
         ctx.finish(&mut state, Phase::Evaluated)?;
     }
     Ok(state)

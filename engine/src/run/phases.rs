@@ -1,19 +1,20 @@
 //! The phases of a run, each from the files of the one before to its own.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
-use super::{Context, files};
-use crate::data::DataSet;
-use crate::evaluate::{self, ValData, ledger};
-use crate::log::{Event, RULE};
-use crate::model::{Gpt, spec};
+use super::{Context, Phase, State, files};
+use crate::data::{DataSet, calibration_rows};
+use crate::evaluate::{ValData, full};
+use crate::log::RULE;
+use crate::model::{Gpt, num_parameters};
+use crate::quant::calibrate::{Calibration, calibrate};
 use crate::quant::{self, container};
-use crate::recipe::{EvalMode, TokenizerKind};
-use crate::{Error, Result, checkpoint, device};
+use crate::recipe::TokenizerKind;
+use crate::train::open_training_data;
+use crate::{Error, Recipe, Result, atomic, checkpoint, device};
 
 /// The head of the log: the resolved recipe, versions, hardware, and the baseline's own opening lines.
 pub(super) fn head(ctx: &mut Context, data: &DataSet, val: &ValData, on: Device) -> Result<()> {
@@ -21,7 +22,7 @@ pub(super) fn head(ctx: &mut Context, data: &DataSet, val: &ValData, on: Device)
     for line in recipe.to_toml().lines() {
         ctx.log(line)?;
     }
-    let (m, o, t) = (&recipe.model, &recipe.optim, &recipe.train);
+    let (m, t) = (&recipe.model, &recipe.train);
     let tokenizer = match (&recipe.data.tokenizer, &data.tokenizer) {
         (TokenizerKind::Byte260, _) => "tokenizer_kind=byte260".to_owned(),
         (_, path) => {
@@ -29,10 +30,7 @@ pub(super) fn head(ctx: &mut Context, data: &DataSet, val: &ValData, on: Device)
             format!("tokenizer_kind=sentencepiece tokenizer_path={}", name.display())
         }
     };
-    let (embed_lr, head_lr) = if m.tie_embeddings { (o.tied_embed_lr, 0.0) } else { (o.embed_lr, o.head_lr) };
-    let tied = if m.tie_embeddings { "True" } else { "False" };
-    let attention = if m.num_kv_heads == m.num_heads { "mha" } else { "gqa" };
-    for line in [
+    let mut lines = vec![
         RULE.to_owned(),
         format!("Running caddie-engine {}", env!("CARGO_PKG_VERSION")),
         format!("Running PyTorch {}", crate::LIBTORCH_VERSION),
@@ -41,106 +39,137 @@ pub(super) fn head(ctx: &mut Context, data: &DataSet, val: &ValData, on: Device)
         format!("val_bpb:enabled {tokenizer}"),
         format!("train_loader:dataset:{} train_shards:{}", data.name, data.train.len()),
         format!("val_loader:shards pattern=fineweb_val_*.bin tokens:{}", val.targets()),
-        format!("model_params:{}", spec::num_parameters(m)),
+        format!("model_params:{}", num_parameters(m)?),
         format!("world_size:1 grad_accum_steps:{}", t.grad_accum_steps),
-        format!("attention_mode:{attention} num_heads:{} num_kv_heads:{}", m.num_heads, m.num_kv_heads),
-        format!(
-            "tie_embeddings:{tied} embed_lr:{embed_lr} head_lr:{head_lr} matrix_lr:{} scalar_lr:{}",
-            o.matrix_lr, o.scalar_lr
-        ),
-        format!(
-            "train_batch_tokens:{} train_seq_len:{} iterations:{} warmup_steps:{} max_wallclock_seconds:{:.3}",
-            t.train_batch_tokens, t.train_seq_len, t.iterations, t.warmup_steps, t.max_wallclock_seconds
-        ),
-        format!("seed:{}", ctx.seed),
-    ] {
-        ctx.log(&line)?;
+    ];
+    lines.extend(attention_and_rates(&recipe)?);
+    lines.push(format!(
+        "train_batch_tokens:{} train_seq_len:{} iterations:{} warmup_steps:{} max_wallclock_seconds:{:.3}",
+        t.train_batch_tokens, t.train_seq_len, t.iterations, t.warmup_steps, t.max_wallclock_seconds
+    ));
+    if let Some(c) = recipe.quant.calibration.as_ref().filter(|_| t.max_wallclock_seconds > 0.0) {
+        let effective = 1000.0 * recipe.training_seconds();
+        lines.push(format!("gptq:reserving {:.0}s, effective={effective:.0}ms", c.gptq_reserve_seconds));
     }
-    Ok(())
+    lines.push(format!("seed:{}", ctx.seed));
+    lines.iter().try_for_each(|line| ctx.log(line))
 }
 
-pub(super) fn save_checkpoint(ctx: &mut Context, model: &Gpt) -> Result<()> {
+fn attention_and_rates(recipe: &Recipe) -> Result<Vec<String>> {
+    let adam = &recipe.optim.adam;
+    let tie = recipe.model.embedding.tie_embeddings;
+    let (embed_lr, head_lr) = if tie { (adam.tied_embed_lr, 0.0) } else { (adam.embed_lr, adam.head_lr) };
+    let tied = if tie { "True" } else { "False" };
+    let mut lines = Vec::new();
+    if let Some(gqa) = &recipe.model.block(0)?.gqa {
+        let attention = if gqa.num_kv_heads == gqa.num_heads { "mha" } else { "gqa" };
+        let (heads, kv_heads) = (gqa.num_heads, gqa.num_kv_heads);
+        lines.push(format!("attention_mode:{attention} num_heads:{heads} num_kv_heads:{kv_heads}"));
+    }
+    lines.push(format!(
+        "tie_embeddings:{tied} embed_lr:{embed_lr} head_lr:{head_lr} matrix_lr:{} scalar_lr:{}",
+        recipe.optim.muon.matrix_lr, adam.scalar_lr
+    ));
+    Ok(lines)
+}
+
+/// Writes the checkpoint; where its weights are an average, which the last validation did not see, scores them first.
+pub(super) fn save_checkpoint(ctx: &mut Context, model: &Gpt, val: &ValData) -> Result<()> {
+    if ctx.recipe.optim.ema.is_some() {
+        let start = Instant::now();
+        let (val_loss, val_bpb) = full::validate(model, val, &ctx.recipe.eval, val.targets(), &mut |_| Ok(()))?;
+        let eval_ms = start.elapsed().as_secs_f64() * 1000.0;
+        ctx.log(&format!(
+            "diagnostic pre-quantization post-ema val_loss:{val_loss:.8} val_bpb:{val_bpb:.8} eval_time:{eval_ms:.0}ms"
+        ))?;
+    }
     let path = ctx.dir.join(files::CHECKPOINT);
     let bytes = checkpoint::save(&path, model.parameters(), &ctx.identity())?;
     ctx.log(&format!("Serialized model: {bytes} bytes"))
 }
 
-/// Quantises the checkpoint file into the model file.
-pub(super) fn quantise(ctx: &mut Context, code_bytes: u64) -> Result<()> {
+/// Quantizes the checkpoint file into the model file.
+pub(super) fn quantize(
+    ctx: &mut Context,
+    state: &mut State,
+    data: &DataSet,
+    on: Device,
+    code_bytes: u64,
+) -> Result<()> {
     let from = ctx.dir.join(files::CHECKPOINT);
-    let (state, _) = checkpoint::load(&from)?;
-    let full_bytes = checkpoint::state_bytes(&state);
-    let model = quant::quantize(&state, &ctx.recipe.quant).map_err(|error| match error {
+    let (weights, _) = checkpoint::load(&from)?;
+    let full_bytes = checkpoint::state_bytes(&weights);
+    let model = Gpt::new(&ctx.recipe.model, weights, on)?;
+    let hessians = if ctx.recipe.quant.needs_calibration() {
+        calibration(ctx, data, &model, state.train_time_ms)?.hessians
+    } else {
+        Default::default()
+    };
+    let export = quant::export(model.params(), model.parameters(), &hessians, &ctx.recipe.quant);
+    let exported = export.map_err(|error| match error {
         Error::Parameter { name, reason } => Error::Parameter { name: format!("{name} of {}", from.display()), reason },
         other => other,
     })?;
-    let path = ctx.dir.join(files::MODEL);
-    let bytes = container::write(&path, &model, &ctx.recipe)?;
-    let payload = model.payload_bytes();
+    let encoded = container::encode(&exported, &ctx.recipe)?;
+    let name = format!("model.int{}.{}", ctx.recipe.quant.matrix.bits, encoded.codec.name());
+    let path = ctx.dir.join(&name);
+    let bytes = atomic::write(&path, |out| out.write_all(&encoded.bytes).map_err(Error::io(&path, "writing")))?;
+    state.model = Some(name);
+
     ctx.log(&format!("Code size: {code_bytes} bytes"))?;
+    if encoded.tried.len() > 1 {
+        let sizes: Vec<String> = encoded.tried.iter().map(|(codec, n)| format!("{} {n}", codec.name())).collect();
+        ctx.log(&format!("codec:{} is the smallest of {} bytes", encoded.codec.name(), sizes.join(", ")))?;
+    }
+    let label = if ctx.recipe.quant.is_int8_zlib() { "int8" } else { "quantized" };
+    let format = format!("{label}+{}", encoded.codec.name());
+    let payload = exported.payload_bytes();
     ctx.log(&format!(
-        "Serialized model int8+zlib: {bytes} bytes (payload:{payload} raw_torch:{full_bytes} payload_ratio:{:.2}x)",
+        "Serialized model {format}: {bytes} bytes (payload:{payload} raw_torch:{full_bytes} payload_ratio:{:.2}x)",
         full_bytes as f64 / payload as f64
     ))?;
-    ctx.log(&format!("Total submission size int8+zlib: {} bytes", code_bytes + bytes))
+    ctx.log(&format!("Total submission size {format}: {} bytes", code_bytes + bytes))
 }
 
-/// Name of the metric lines of a mode, for a model reloaded from its quantised file.
-pub fn metric_name(mode: EvalMode) -> &'static str {
-    match mode {
-        EvalMode::Full => "final_int8_zlib_roundtrip",
-        EvalMode::Sliding => "final_int8_sliding_window",
-        EvalMode::Ttt => "final_int8_ttt_lora",
+/// Second moments of the inputs, inside what the training clock has left.
+fn calibration(ctx: &mut Context, data: &DataSet, model: &Gpt, train_time_ms: f64) -> Result<Calibration> {
+    ctx.log("GPTQ:collecting Hessians from calibration data...")?;
+    let start = Instant::now();
+    let t = &ctx.recipe.train;
+    let asked = ctx.recipe.quant.calibration.clone().unwrap_or_default().gptq_calibration_batches as usize;
+    let rows = (t.micro_batch_tokens() / t.train_seq_len).max(1) as usize;
+    let stream = open_training_data(ctx, data)?;
+    let drawn = calibration_rows(&stream, ctx.seed, asked, rows, t.train_seq_len as usize)?;
+    let batches = drawn.into_iter().map(|rows| {
+        let width = rows.first().map_or(0, Vec::len) as i64;
+        Tensor::from_slice(&rows.concat()).view([-1, width])
+    });
+    let left = (t.max_wallclock_seconds > 0.0).then(|| t.max_wallclock_seconds - train_time_ms / 1000.0);
+    if let Some(left) = left.filter(|&left| left <= 0.0) {
+        return Err(Error::Recipe(format!(
+            "calibration cannot begin: training took {:.1} s of train.max_wallclock_seconds {} and left {left:.1} s; raise \
+             quant.calibration.gptq_reserve_seconds in the recipe and train again",
+            train_time_ms / 1000.0,
+            t.max_wallclock_seconds
+        )));
     }
-}
-
-/// Scores the model that the model file holds, with every mode of the recipe; the last one gives the ledger.
-pub(super) fn score(ctx: &mut Context, val: &ValData, on: Device) -> Result<()> {
-    let (quantised, recipe) = container::read(&ctx.dir.join(files::MODEL))?;
-    let model = Gpt::new(&recipe.model, quantised.dequantize()?, on)?;
-    let modes: Vec<EvalMode> =
-        recipe.eval.also.iter().copied().filter(|&m| m != recipe.eval.mode).chain([recipe.eval.mode]).collect();
-    for mode in modes {
-        let start = Instant::now();
-        let of = val.targets() as u64;
-        let (observer, stop) = (&mut *ctx.observer, ctx.stop);
-        let scored = evaluate::evaluate(&model, val, &recipe.eval, mode, None, &mut |totals| {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::Stopped);
-            }
-            let (tokens, val_bpb) = (totals.tokens, totals.val_bpb());
-            observer.on(&Event::Scoring { mode: mode.as_str(), tokens, of, val_bpb });
-            Ok(())
-        })?;
-        let eval_ms = start.elapsed().as_secs_f64() * 1000.0;
-        let digest = if mode == recipe.eval.mode {
-            Some(ledger::write(&ctx.dir.join(files::LEDGER), &scored.rows)?)
-        } else {
-            None
+    let found = calibrate(model, batches, left)?;
+    let seconds = start.elapsed().as_secs_f64();
+    ctx.log(&format!("GPTQ:collected {} Hessians in {seconds:.1}s", found.hessians.len()))?;
+    if found.batches < asked {
+        let why = match left {
+            Some(left) if seconds + seconds / found.batches.max(1) as f64 > left => format!(
+                "the clock has {left:.1} s for it; raise quant.calibration.gptq_reserve_seconds to use all of them"
+            ),
+            _ => "the training data holds no more rows".to_owned(),
         };
-        for line in score_lines(metric_name(mode), &scored, eval_ms, digest.as_deref()) {
-            ctx.log(&line)?;
-        }
+        ctx.log(&format!("GPTQ:calibrated on {} of {asked} batches: {why}", found.batches))?;
     }
-    Ok(())
+    Ok(found)
 }
 
-/// The official lines of a score, and the ledger's where one was written.
-pub fn score_lines(name: &str, score: &evaluate::Score, eval_ms: f64, digest: Option<&str>) -> Vec<String> {
-    let totals = evaluate::Totals::of(&score.rows);
-    let (val_loss, val_bpb) = (totals.val_loss(), totals.val_bpb());
-    let mut lines = vec![
-        format!("{name} val_loss:{val_loss:.4} val_bpb:{val_bpb:.4} eval_time:{eval_ms:.0}ms"),
-        format!("{name}_exact val_loss:{val_loss:.8} val_bpb:{val_bpb:.8}"),
-    ];
-    if let Some(digest) = digest {
-        lines.push(format!(
-            "ledger:{} documents:{} tokens:{} bytes:{} sha256:{digest}",
-            score.mode.as_str(),
-            score.rows.len(),
-            totals.tokens,
-            totals.bytes
-        ));
-    }
-    lines
+/// The end of the checkpoint phase.
+pub(super) fn trained(ctx: &mut Context, state: &mut State, train_time_ms: f64) -> Result<()> {
+    state.train_time_ms = train_time_ms;
+    ctx.finish(state, Phase::Trained)
 }

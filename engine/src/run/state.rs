@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Job, files};
 use crate::data::DataSet;
+use crate::recipe::EvalMode;
 use crate::{Error, Result, atomic};
 
 /// What to do about a run directory that holds something else.
@@ -20,7 +21,7 @@ pub(super) const ANOTHER_PLACE: &str = "choose another --out (or --name), or del
 pub enum Phase {
     Started,
     Trained,
-    Quantised,
+    Quantized,
     Evaluated,
 }
 
@@ -33,6 +34,15 @@ pub struct State {
     pub recipe_sha256: String,
     /// Name and shard sizes of the data, so that a run is not continued on other data.
     pub data: String,
+    /// Milliseconds of the training clock that training took; a quantizer's calibration has what is left of the cap.
+    #[serde(default)]
+    pub train_time_ms: f64,
+    /// Name of the model file, once there is one.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Modes whose scores are in the log.
+    #[serde(default)]
+    pub scored: Vec<EvalMode>,
     /// Length of the log when the phase ended; what follows belongs to the next phase.
     pub log_bytes: u64,
 }
@@ -57,6 +67,9 @@ impl State {
             seed: job.seed,
             recipe_sha256: sha256(job.recipe.to_toml().as_bytes()),
             data: fingerprint(data)?,
+            train_time_ms: 0.0,
+            model: None,
+            scored: Vec::new(),
             log_bytes: 0,
         };
         let Some(found) = State::read(&job.dir)? else { return Ok(fresh) };

@@ -6,10 +6,32 @@
 
 use std::path::Path;
 
+use caddie_engine::nn::Class;
+use caddie_engine::quant::{Item, QuantizedModel, quantize};
+use caddie_engine::recipe::QuantRecipe;
+use caddie_engine::{Recipe, Result};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
 const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// NaiveBaseline, as its recipe has it.
+pub fn baseline() -> Recipe {
+    Recipe::parse(include_str!("../../../recipes/baseline.toml"), &[]).expect("the baseline's recipe")
+}
+
+/// Exports tensors that belong to no model, each in the class that upstream's names tell.
+pub fn quantize_all(state: &[(String, Tensor)], recipe: &QuantRecipe) -> Result<QuantizedModel> {
+    let class = |name: &str| match name {
+        "tok_emb.weight" | "lm_head.weight" => Class::Embedding,
+        _ if ["scale", "gain", "mix", "skip", "lambdas"].iter().any(|part| name.contains(part)) => Class::Control,
+        _ => Class::Matrix,
+    };
+    let one = |(name, tensor): &(String, Tensor)| {
+        quantize(&Item { name, class: class(name), tensor, hessian: None }, recipe)
+    };
+    Ok(QuantizedModel { tensors: state.iter().map(one).collect::<Result<_>>()? })
+}
 
 /// A weight tensor f32 `shape`: element i is `offset + (2u − 1)·amp`, with u in [0, 1) mixed from FNV-1a-64 of `name` and
 /// the row-major index i. `offset` has one value, or one for each index of the leading dimension.

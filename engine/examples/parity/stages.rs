@@ -1,0 +1,268 @@
+//! The comparison, stage by stage. Each stage starts from what upstream had at that point, so that a difference shows where it
+//! arises; the last one goes the whole way alone.
+
+use std::collections::BTreeMap;
+
+use caddie_engine::checkpoint::StateDict;
+use caddie_engine::data::{DataSet, Loader, PackedLoader, SequentialLoader, TokenStream};
+use caddie_engine::evaluate::{ValData, full, ttt};
+use caddie_engine::model::{Gpt, parameters as declared};
+use caddie_engine::nn::AdapterInit;
+use caddie_engine::quant::calibrate::calibrate;
+use caddie_engine::quant::{Data, QuantizedModel, export};
+use caddie_engine::recipe::LoaderKind;
+use caddie_engine::train::{Steps, regime};
+use caddie_engine::{Recipe, Result};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+use crate::reference::Reference;
+use crate::table::Table;
+use crate::unusable;
+
+const CPU: Device = Device::Cpu;
+
+/// Names, shapes and count of the parameters.
+pub fn parameters(reference: &Reference, table: &mut Table) -> Result<()> {
+    let theirs: BTreeMap<String, Vec<i64>> =
+        reference.weights("initial.safetensors")?.into_iter().map(|(name, t)| (name, t.size())).collect();
+    let ours: BTreeMap<String, Vec<i64>> =
+        declared(&reference.recipe.model)?.into_iter().map(|p| (p.name, p.shape)).collect();
+    let differing = theirs.iter().filter(|(name, shape)| ours.get(*name) != Some(shape)).count()
+        + ours.keys().filter(|name| !theirs.contains_key(*name)).count();
+    let count: i64 = ours.values().map(|shape| shape.iter().product::<i64>()).sum();
+    table.row("parameters", format!("names and shapes of {} tensors, {count} weights", ours.len()), differing as f64, 0.0);
+    Ok(())
+}
+
+/// Tokens and document boundaries of every micro-step, from the engine's own loader.
+pub fn batches(reference: &Reference, table: &mut Table) -> Result<()> {
+    let recipe = &reference.recipe;
+    let data = DataSet::locate(&reference.path("data"), recipe)?;
+    let stream = TokenStream::open(&data.train, recipe.model.vocab_size)?;
+    let mut loader = match recipe.train.loader {
+        LoaderKind::Sequential => Loader::Sequential(SequentialLoader::new(stream)),
+        LoaderKind::Packed => Loader::Packed(PackedLoader::new(stream, recipe.train.train_seq_len as usize)),
+    };
+    let (mut differing, mut total) = (0, 0);
+    for batch in reference.batches()?.iter().flatten() {
+        differing += usize::from(loader.next_batch(recipe.train.micro_batch_tokens() as usize)? != *batch);
+        total += 1;
+    }
+    table.row("training batches", format!("ids, targets and document boundaries of {total} micro-steps"), differing as f64, 0.0);
+    Ok(())
+}
+
+/// Losses of every step and weights afterwards, from upstream's initial weights and batches.
+pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
+    let recipe = &reference.recipe;
+    let mut steps = Steps::new(recipe, reference.weights("initial.safetensors")?, CPU)?;
+    let (mut losses, mut norms, mut schedule, mut looping) = (0f64, 0f64, 0f64, false);
+    for (step, (batches, recorded)) in reference.batches()?.into_iter().zip(&reference.steps).enumerate() {
+        let now = regime(recipe, step as i64, 0.0, looping);
+        looping = now.looping;
+        let same_order = recorded["looping"].as_bool() == Some(now.looping);
+        schedule = schedule.max((now.lr_scale - number(&recorded["lr_multiplier"])).abs());
+        schedule = schedule.max(if same_order { 0.0 } else { 1.0 });
+        let stepped = steps.step(&recipe.train, batches, step as i64, now)?;
+        losses = worst(losses, stepped.loss.double_value(&[]) - number(&recorded["loss"]));
+        if let (Some(norm), Some(theirs)) = (&stepped.grad_norm, recorded["gradient_norm"].as_f64()) {
+            norms = worst(norms, (norm.double_value(&[]) - theirs) / theirs);
+        }
+    }
+    let n = reference.steps.len();
+    table.row("schedule", format!("learning-rate multiplier and depth recurrence of {n} steps"), schedule, 1e-12);
+    table.row("training loss", format!("of each of {n} steps"), losses, 1e-4);
+    if recipe.optim.grad_clip_norm > 0.0 {
+        table.row("gradient norm", format!("of each of {n} steps, relative"), norms, 1e-3);
+    }
+    let trained = difference(steps.model.parameters(), &reference.weights("trained.safetensors")?)?;
+    table.row("weights after training", "every weight", trained, 1e-3);
+    if let Some(ema) = &steps.ema {
+        let averaged = difference(ema.weights(), &reference.weights("ema.safetensors")?)?;
+        table.row("EMA", "every weight", averaged, 1e-3);
+    }
+    Ok(steps)
+}
+
+/// The weights that upstream exports.
+fn exported_weights(reference: &Reference) -> Result<StateDict> {
+    let averaged = reference.recipe.optim.ema.is_some();
+    reference.weights(if averaged { "ema.safetensors" } else { "trained.safetensors" })
+}
+
+/// Second moments, integers and scales, from upstream's exported weights.
+pub fn quantization(reference: &Reference, table: &mut Table) -> Result<QuantizedModel> {
+    let recipe = &reference.recipe;
+    let model = Gpt::new(&recipe.model, exported_weights(reference)?, CPU)?;
+    let mut hessians = BTreeMap::new();
+    if recipe.quant.needs_calibration() {
+        hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
+        let theirs = reference.tensors("hessians.safetensors")?;
+        let (mut traces, mut entries, mut count) = (0f64, 0f64, 0);
+        for param in model.params() {
+            let (Some(ours), Some(theirs)) = (param.input.and_then(|i| hessians.get(&i)), theirs.get(&param.name)) else {
+                continue;
+            };
+            let trace = |h: &Tensor| h.diagonal(0, 0, 1).sum(Kind::Double).double_value(&[]);
+            traces = worst(traces, trace(ours) / trace(theirs) - 1.0);
+            entries = worst(entries, ((ours - theirs).abs().max() / theirs.abs().max()).double_value(&[]));
+            count += 1;
+        }
+        let missing = theirs.len() - count;
+        table.row("Hessians", format!("{count} matrices by name"), missing as f64, 0.0);
+        table.row("Hessian traces", "relative", traces, 1e-5);
+        table.row("Hessian entries", "relative to the largest of each", entries, 1e-4);
+    }
+    let exported = export(model.params(), model.parameters(), &hessians, &recipe.quant)?;
+    compare_codes(reference, &exported, table)?;
+    Ok(exported)
+}
+
+fn calibration_batches(reference: &Reference) -> Result<Vec<Tensor>> {
+    let stored = reference.tensors("calibration.safetensors")?;
+    let at = |i: usize| stored.get(&format!("x.{i}")).map(|t| t.to_kind(Kind::Int64));
+    Ok((0..stored.len()).map_while(at).collect())
+}
+
+fn compare_codes(reference: &Reference, exported: &QuantizedModel, table: &mut Table) -> Result<()> {
+    let theirs = reference.tensors("quantized.safetensors")?;
+    let (mut codes, mut equal, mut scales, mut floats) = (0i64, 0i64, 0f64, 0f64);
+    for tensor in &exported.tensors {
+        let named = |suffix: &str| {
+            let key = format!("{}{suffix}", tensor.name);
+            theirs.get(&key).ok_or_else(|| unusable(&reference.path("quantized.safetensors"), format!("it has no {key}")))
+        };
+        match &tensor.data {
+            Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => {
+                codes += q.numel() as i64;
+                equal += q.eq_tensor(named(".q")?).sum(Kind::Int64).int64_value(&[]);
+                let (ours, theirs) = (scale.to_kind(Kind::Float), named(".scale")?.to_kind(Kind::Float));
+                scales = worst(scales, (ours - theirs).abs().max().double_value(&[]));
+            }
+            Data::Float16(values) | Data::Float32(values) => {
+                let difference = values.to_kind(Kind::Float) - named("")?.to_kind(Kind::Float);
+                floats = worst(floats, difference.abs().max().double_value(&[]));
+            }
+        }
+    }
+    let share = 1.0 - equal as f64 / codes as f64;
+    table.row("integer codes", format!("{} of {codes} are equal; the share that is not", equal), share, 0.005);
+    table.row("scales", "every scale, as stored in f16", scales, 0.0);
+    table.row("what stays in floating point", "every value, as stored", floats, 0.0);
+    Ok(())
+}
+
+/// Scores before and after quantization, from upstream's weights and from the engine's own integers.
+pub fn scores(reference: &Reference, exported: &QuantizedModel, table: &mut Table) -> Result<()> {
+    let before = loss(reference, exported_weights(reference)?)?;
+    let s = &reference.scores;
+    table.row("score before quantization", "val_loss", before - number(&s["pre_quantization"]["val_loss"]), 1e-5);
+    let after = loss(reference, reference.dequantized()?)?;
+    table.row("score of upstream's artifact", "val_loss", after - number(&s["quantized"]["val_loss"]), 1e-5);
+    let own = loss(reference, exported.dequantize()?)?;
+    table.row("score of the engine's artifact", "val_loss", own - number(&s["quantized"]["val_loss"]), 1e-4);
+    Ok(())
+}
+
+/// Mean nats per token over the validation set.
+fn loss(reference: &Reference, weights: StateDict) -> Result<f64> {
+    let recipe = &reference.recipe;
+    let model = Gpt::new(&recipe.model, weights, CPU)?;
+    let val = validation(reference)?;
+    Ok(full::validate(&model, &val, &recipe.eval, val.targets(), &mut |_| Ok(()))?.0)
+}
+
+fn validation(reference: &Reference) -> Result<ValData> {
+    let data = DataSet::locate(&reference.path("data"), &reference.recipe)?;
+    ValData::load(&reference.recipe, &data)
+}
+
+/// The A matrices that each document's adapters started with upstream, row by row.
+struct Recorded(BTreeMap<String, Vec<f32>>);
+
+impl Recorded {
+    fn read(reference: &Reference) -> Result<Recorded> {
+        let tensors = reference.tensors("adapters.safetensors")?;
+        let values = |(name, a): (String, Tensor)| Ok((name, Vec::try_from(a.to_kind(Kind::Float).reshape([-1]))?));
+        Ok(Recorded(tensors.into_iter().map(values).collect::<Result<_>>()?))
+    }
+}
+
+impl AdapterInit for Recorded {
+    fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, _device: Device) -> Tensor {
+        let one = |doc: usize, name: &String| match self.0.get(&format!("doc{doc}.{name}.A")) {
+            Some(a) => a.clone(),
+            None => panic!("libtorch: the reference has no adapter {name} of document {doc}"),
+        };
+        let rows: Vec<f32> = docs.iter().flat_map(|&doc| names.iter().flat_map(move |name| one(doc, name))).collect();
+        Tensor::from_slice(&rows).view([docs.len() as i64, names.len() as i64 * rank, inputs])
+    }
+}
+
+/// The score of each document, from upstream's artifact and adapters.
+pub fn test_time_training(reference: &Reference, table: &mut Table) -> Result<()> {
+    let recipe = &reference.recipe;
+    let model = Gpt::new(&recipe.model, reference.dequantized()?, CPU)?;
+    let val = validation(reference)?;
+    let init = Recorded::read(reference)?;
+    let theirs: Vec<Value> = documents(reference)?;
+    let (mut each, mut nats, mut tokens) = (0f64, 0f64, 0f64);
+    for (d, recorded) in val.documents.iter().zip(&theirs) {
+        let scored = ttt::score_batch(&model, &val, &recipe.eval.ttt(), &[*d], &init)?;
+        let sum: f64 = scored.iter().flatten().map(|&n| f64::from(n)).sum();
+        each = worst(each, (sum - number(&recorded["nats"])) / d.targets as f64);
+        nats += sum;
+        tokens += d.targets as f64;
+    }
+    let missing = val.documents.len().abs_diff(theirs.len());
+    table.row("documents", format!("{} of the validation set", theirs.len()), missing as f64, 0.0);
+    table.row("test-time training, each document", "nats per token", each, 1e-3);
+    table.row("test-time training, mean", "val_loss", nats / tokens - number(&reference.scores["ttt"]["val_loss"]), 1e-4);
+    Ok(())
+}
+
+fn documents(reference: &Reference) -> Result<Vec<Value>> {
+    let path = reference.path("documents.json");
+    let text = std::fs::read_to_string(&path).map_err(caddie_engine::Error::io(&path, "reading"))?;
+    serde_json::from_str(&text).map_err(|e| unusable(&path, e.to_string()))
+}
+
+/// From the initial weights to the artifact's score with nothing of upstream's in between but batches.
+pub fn end_to_end(reference: &Reference, steps: Steps, table: &mut Table) -> Result<()> {
+    let recipe: &Recipe = &reference.recipe;
+    let weights: StateDict = match &steps.ema {
+        Some(ema) => ema.weights().iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect(),
+        None => steps.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect(),
+    };
+    let model = Gpt::new(&recipe.model, weights, CPU)?;
+    let hessians = if recipe.quant.needs_calibration() {
+        calibrate(&model, calibration_batches(reference)?, None)?.hessians
+    } else {
+        BTreeMap::new()
+    };
+    let exported = export(model.params(), model.parameters(), &hessians, &recipe.quant)?;
+    let own = loss(reference, exported.dequantize()?)?;
+    let theirs = number(&reference.scores["quantized"]["val_loss"]);
+    table.row("trained, quantized and scored alone", "val_loss of the artifact", own - theirs, 1e-3);
+    Ok(())
+}
+
+/// Largest absolute difference of two state dicts.
+fn difference(ours: &[(String, Tensor)], theirs: &StateDict) -> Result<f64> {
+    let theirs: BTreeMap<&str, &Tensor> = theirs.iter().map(|(name, t)| (name.as_str(), t)).collect();
+    let of = |(name, t): &(String, Tensor)| match theirs.get(name.as_str()) {
+        Some(other) => (t.detach() - *other).abs().max().double_value(&[]),
+        None => f64::INFINITY,
+    };
+    Ok(ours.iter().map(of).fold(0.0, worst))
+}
+
+/// The larger magnitude; what is no number is larger than any.
+fn worst(a: f64, b: f64) -> f64 {
+    if b.is_nan() { f64::INFINITY } else { a.max(b.abs()) }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}

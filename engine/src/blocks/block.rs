@@ -1,0 +1,95 @@
+//! One transformer block, with one residual lane or two (spec/algorithms.md §2.4, §2.7).
+
+use tch::Tensor;
+
+use super::{BlockRecipe, Ffn, Mixer};
+use crate::Result;
+use crate::nn::lora::Sites;
+use crate::nn::{Pass, Scope, Start, rms_norm};
+
+/// Name of the block's own parameters in a parameter table.
+const NAME: &str = "block";
+
+/// A mixer and a feed-forward part with their scales.
+pub struct Block {
+    mixer: Mixer,
+    ffn: Ffn,
+    /// `[dim]` each.
+    attn_scale: Tensor,
+    mlp_scale: Tensor,
+    /// `[2, dim]`: weights of the residual stream and of the embedding.
+    resid_mix: Tensor,
+    /// `1/sqrt(layer+1)` with `ln_scale`, else 1.
+    norm_scale: f64,
+}
+
+/// The two residual lanes of a parallel layer, `[batch, len, dim]` each.
+pub struct Lanes {
+    pub attn: Tensor,
+    pub mlp: Tensor,
+}
+
+/// How the outputs of a layer's two parts and the old values enter each lane.
+pub struct LaneWeights {
+    /// `[2 (attention, MLP), 2 (lane)]`
+    pub post: Tensor,
+    /// `[2 (lane)]`
+    pub resid: Tensor,
+}
+
+impl Block {
+    /// Layer `layer`, counted from 0.
+    pub fn build(r: &BlockRecipe, layer: i64, dim: i64, scope: &mut Scope) -> Result<Block> {
+        let mut scope = scope.at(&format!("blocks.{layer}"), NAME);
+        Ok(Block {
+            attn_scale: scope.control("attn_scale", &[dim], Start::Constant(1.0))?,
+            mlp_scale: scope.control("mlp_scale", &[dim], Start::Constant(1.0))?,
+            resid_mix: scope.control("resid_mix", &[2, dim], Start::ResidMix)?,
+            mixer: Mixer::build(r, dim, &mut scope)?,
+            ffn: Ffn::build(r, dim, &mut scope)?,
+            norm_scale: if r.ln_scale { 1.0 / ((layer + 1) as f64).sqrt() } else { 1.0 },
+        })
+    }
+
+    /// Where adapters attach.
+    pub fn sites(&self) -> Sites {
+        Sites { mixer: self.mixer.sites(), ffn: self.ffn.sites() }
+    }
+
+    /// One lane: `x ← x_in + s_a·A(x_in)`, `x ← x + s_m·M(x)`, where `x_in` mixes `x` with the embedding.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let x_in = self.mix(x, pass);
+        let x = pass.keep(&x_in) + self.mixer_branch(&x_in, pass);
+        &x + self.ffn_branch(&x, pass)
+    }
+
+    /// Two lanes: the mixer reads the mixed first lane, the feed-forward part the second as it is; both write both.
+    pub fn forward_lanes(&self, lanes: &Lanes, weights: &LaneWeights, pass: &Pass) -> Lanes {
+        let a = self.mixer_branch(&self.mix(&lanes.attn, pass), pass);
+        let old = Lanes { attn: pass.keep(&lanes.attn), mlp: pass.keep(&lanes.mlp) };
+        let m = self.ffn_branch(&old.mlp, pass);
+        let (post, resid) = (weights.post.to_kind(a.kind()), weights.resid.to_kind(a.kind()));
+        let lane = |old: &Tensor, i: i64| resid.get(i) * old + post.get(0).get(i) * &a + post.get(1).get(i) * &m;
+        Lanes { attn: lane(&old.attn, 0), mlp: lane(&old.mlp, 1) }
+    }
+
+    fn mix(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let mix = self.resid_mix.to_kind(x.kind());
+        mix.get(0) * x + mix.get(1) * pass.x0
+    }
+
+    fn norm(&self, x: &Tensor) -> Tensor {
+        let n = rms_norm(x);
+        if self.norm_scale == 1.0 { n } else { n * self.norm_scale }
+    }
+
+    fn mixer_branch(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let out = self.mixer.forward(&self.norm(x), pass);
+        self.attn_scale.to_kind(out.kind()) * out
+    }
+
+    fn ffn_branch(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let out = self.ffn.forward(&self.norm(x), pass);
+        self.mlp_scale.to_kind(out.kind()) * out
+    }
+}

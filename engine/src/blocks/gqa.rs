@@ -1,0 +1,179 @@
+//! Causal grouped-query attention with normalised, gained queries (spec/algorithms.md §2.2).
+//!
+//! `q = rope(norm(n W_qᵀ))·g`, `k = rope(norm(n W_kᵀ))`, `v = n W_vᵀ`, softmax attention within the document, and the
+//! output projection. Partial rotary positions and exclusive self attention (XSA) are settings of it: PR #1530 uses both.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::nn::param::Init;
+use crate::nn::scope::Input;
+use crate::nn::{Linear, Pass, Scope, Site, Start, docs, rms_norm};
+use crate::bounds;
+use crate::{Error, Result};
+
+/// Name of the component in recipes and parameter tables.
+pub const NAME: &str = "gqa";
+
+/// `[model.block.X.gqa]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GqaRecipe {
+    pub num_heads: i64,
+    pub num_kv_heads: i64,
+    /// Initial per-head gain of the queries.
+    pub qk_gain_init: f64,
+    pub rope_base: f64,
+    /// Leading dimensions of each head that rotate; `0` means all of them.
+    pub rope_dims: i64,
+    /// Exclusive self attention: remove from each output its component along the position's own value.
+    pub xsa: bool,
+    /// How the three input matrices start; the output matrix starts at zero.
+    pub init: Init,
+}
+
+impl Default for GqaRecipe {
+    /// NaiveBaseline's.
+    fn default() -> Self {
+        GqaRecipe {
+            num_heads: 8,
+            num_kv_heads: 4,
+            qk_gain_init: 1.5,
+            rope_base: 10_000.0,
+            rope_dims: 0,
+            xsa: false,
+            init: Init::Uniform,
+        }
+    }
+}
+
+impl GqaRecipe {
+    pub(super) fn check(&self, path: &str, dim: i64) -> Result<()> {
+        bounds::integers(path, &[("num_heads", self.num_heads, 1, 1024), ("num_kv_heads", self.num_kv_heads, 1, 1024)])?;
+        bounds::numbers(path, &[("rope_base", self.rope_base, 1.0, 1e12), ("qk_gain_init", self.qk_gain_init, -1e6, 1e6)])?;
+        let fail = |reason: String| Err(Error::Recipe(format!("{path}.{reason}")));
+        let head_dim = dim / self.num_heads;
+        if dim % self.num_heads != 0 || head_dim % 2 != 0 {
+            return fail(format!("num_heads {} must divide model_dim {dim} into heads of even width", self.num_heads));
+        }
+        if self.num_heads % self.num_kv_heads != 0 {
+            return fail(format!("num_kv_heads {} must divide num_heads {}", self.num_kv_heads, self.num_heads));
+        }
+        if self.rope_dims < 0 || self.rope_dims % 2 != 0 || self.rope_dims > head_dim {
+            return fail(format!("rope_dims {} must be even and at most the head's {head_dim}", self.rope_dims));
+        }
+        Ok(())
+    }
+}
+
+/// One attention layer.
+pub struct Gqa {
+    c_q: Linear,
+    c_k: Linear,
+    c_v: Linear,
+    proj: Linear,
+    /// `[heads]`
+    q_gain: Tensor,
+    /// What the three input matrices read, and what the output matrix reads.
+    n: Input,
+    y: Input,
+    heads: i64,
+    kv_heads: i64,
+    head_dim: i64,
+    rope_dims: i64,
+    rope_base: f64,
+    xsa: bool,
+}
+
+/// Places of the adapters, as [`Gqa::sites`] lists them.
+const Q: usize = 0;
+const K: usize = 1;
+const V: usize = 2;
+const O: usize = 3;
+
+impl Gqa {
+    pub(super) fn build(r: &GqaRecipe, dim: i64, scope: &mut Scope) -> Result<Gqa> {
+        let head_dim = dim / r.num_heads;
+        let kv_dim = r.num_kv_heads * head_dim;
+        let (n, y, start) = (scope.input(), scope.input(), Start::from(r.init));
+        Ok(Gqa {
+            q_gain: scope.control("q_gain", &[r.num_heads], Start::Constant(r.qk_gain_init))?,
+            c_q: scope.linear("c_q", [dim, dim], start, n)?,
+            c_k: scope.linear("c_k", [kv_dim, dim], start, n)?,
+            c_v: scope.linear("c_v", [kv_dim, dim], start, n)?,
+            proj: scope.linear("proj", [dim, dim], Start::Zeros, y)?,
+            n,
+            y,
+            heads: r.num_heads,
+            kv_heads: r.num_kv_heads,
+            head_dim,
+            rope_dims: if r.rope_dims > 0 { r.rope_dims } else { head_dim },
+            rope_base: r.rope_base,
+            xsa: r.xsa,
+        })
+    }
+
+    /// q, k and v add before the norms; o reads the layer's input, not the attention's output, and adds to the result.
+    pub(super) fn sites(&self) -> Vec<Site> {
+        let (dim, kv_dim) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        [("q", dim), ("k", kv_dim), ("v", kv_dim), ("o", dim)].map(|(name, output)| Site { name, output }).into()
+    }
+
+    /// `n` is the normalised input `[batch, len, dim]`. Keys and values are those of all positions; queries and everything
+    /// after them only those of the positions that [`Pass::keep`] keeps.
+    pub(super) fn forward(&self, n: &Tensor, pass: &Pass) -> Tensor {
+        pass.observe(self.n, n);
+        let kept = pass.keep(n);
+        let (mut q, mut k, mut v) = (self.c_q.forward(&kept), self.c_k.forward(n), self.c_v.forward(n));
+        let mut output_delta = None;
+        if let Some(adapters) = pass.mixer_adapters() {
+            let low = adapters.low(n);
+            let kept_low = pass.keep(&low);
+            q += adapters.delta(Q, &kept_low);
+            k += adapters.delta(K, &low);
+            v += adapters.delta(V, &low);
+            output_delta = Some(adapters.delta(O, &kept_low));
+        }
+        let gain = self.q_gain.to_kind(n.kind()).view([1, 1, self.heads, 1]);
+        let rotate = |x: &Tensor, rows| pass.ropes.rotate(&rms_norm(x), self.rope_dims, self.rope_base, rows);
+        let q = rotate(&self.split(&q, self.heads), pass.only) * gain;
+        let k = rotate(&self.split(&k, self.kv_heads), None);
+        let v = self.split(&v, self.kv_heads);
+        let mut y = match pass.only {
+            None => pass.docs.attend(&q, &k, &v),
+            Some(rows) => docs::causal(&q, &k, &v, Some(&rows.causal_mask(n.size()[1]))),
+        };
+        if self.xsa {
+            let own = match pass.only {
+                None => v,
+                Some(rows) => self.split(&rows.of(&v.flatten(2, 3)), self.kv_heads),
+            };
+            y = self.without_own_value(&y, &own);
+        }
+        let y = y.flatten(2, 3);
+        pass.observe(self.y, &y);
+        let out = self.proj.forward(&y);
+        match output_delta {
+            Some(delta) => out + delta,
+            None => out,
+        }
+    }
+
+    /// `[batch, len, heads·head_dim]` to `[batch, len, heads, head_dim]`.
+    fn split(&self, x: &Tensor, heads: i64) -> Tensor {
+        let size = x.size();
+        x.view([size[0], size[1], heads, self.head_dim])
+    }
+
+    /// Exclusive self attention: `y − ⟨y, v̂⟩ v̂` with `v̂` the position's own unit value.
+    fn without_own_value(&self, y: &Tensor, v: &Tensor) -> Tensor {
+        let size = y.size();
+        let [batch, len, heads, width] = [size[0], size[1], size[2], size[3]];
+        let last = [-1i64].as_slice();
+        let norm = v.square().sum_dim_intlist(last, true, v.kind()).sqrt().clamp_min(1e-12);
+        let unit = (v / norm).unsqueeze(3);
+        let y = y.reshape([batch, len, self.kv_heads, heads / self.kv_heads, width]);
+        let along = (&y * &unit).sum_dim_intlist(last, true, y.kind());
+        (&y - along * unit).view([batch, len, heads, width])
+    }
+}

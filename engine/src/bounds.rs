@@ -1,0 +1,49 @@
+//! Bounds of a recipe's values, with messages that name the key.
+//!
+//! A recipe may come out of a stranger's model file, so every size has an upper bound as well: nothing is allocated for a
+//! number that no entry of the challenge could have.
+
+use crate::{Error, Result};
+
+/// `(key, value, lowest, highest)` of the section `path`: both ends are allowed.
+pub fn integers(path: &str, values: &[(&str, i64, i64, i64)]) -> Result<()> {
+    match values.iter().find(|(_, value, low, high)| value < low || value > high) {
+        None => Ok(()),
+        Some((key, value, low, high)) => {
+            Err(Error::Recipe(format!("{path}.{key} is {value}; it must be between {low} and {high}")))
+        }
+    }
+}
+
+/// The same for numbers, which must be finite.
+pub fn numbers(path: &str, values: &[(&str, f64, f64, f64)]) -> Result<()> {
+    match values.iter().find(|(_, value, low, high)| !(low..=high).contains(&value)) {
+        None => Ok(()),
+        Some((key, value, low, _)) if value < low => {
+            Err(Error::Recipe(format!("{path}.{key} is {value}; it must be a number of at least {low}")))
+        }
+        Some((key, value, _, high)) => {
+            Err(Error::Recipe(format!("{path}.{key} is {value}; it must be a number of at most {high}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_are_allowed_and_what_is_no_number_is_not() {
+        assert!(integers("a", &[("b", 1, 1, 3), ("c", 3, 1, 3)]).is_ok());
+        for bad in [0, 4, i64::MIN, i64::MAX] {
+            assert_eq!(
+                integers("a", &[("b", bad, 1, 3)]).unwrap_err().to_string(),
+                format!("recipe: a.b is {bad}; it must be between 1 and 3")
+            );
+        }
+        assert!(numbers("a", &[("b", 0.0, 0.0, 1.0)]).is_ok());
+        for bad in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            assert!(numbers("a", &[("b", bad, 0.0, 1.0)]).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The model with its weights.
+
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::embedding::Embedding;
+use super::head::Head;
+use super::trunk::{Connections, Order, Trunk};
+use super::{LoopsRecipe, ModelRecipe};
+use crate::nn::lora::Plan;
+use crate::nn::scope::Builder;
+use crate::nn::{AdapterInit, Adapters, Docs, Param, Pass, RopeTables, Rows, Tap, rms_norm};
+use crate::{Result, parallel};
+
+/// What a forward pass does besides the plain one.
+#[derive(Clone, Copy, Default)]
+pub struct Extra<'a> {
+    /// Adapters of test-time training.
+    pub adapters: Option<&'a Adapters>,
+    /// Where inputs of linear layers are observed.
+    pub tap: Option<&'a Tap>,
+    /// The positions whose hidden states are asked for; the last layer then computes no others.
+    pub only: Option<&'a Rows>,
+}
+
+/// The model's components.
+pub(super) struct Parts {
+    embedding: Embedding,
+    trunk: Trunk,
+    head: Head,
+}
+
+impl Parts {
+    /// Declares every parameter, in the order of upstream's state dict, and binds it.
+    pub fn build(m: &ModelRecipe, builder: &mut Builder) -> Result<Parts> {
+        let mut scope = builder.root();
+        let shape = [m.vocab_size, m.model_dim];
+        let hidden = scope.input();
+        let tied = m.embedding.tie_embeddings;
+        let connections = Connections::build(m, &mut scope)?;
+        let embedding = Embedding::build(&m.embedding, shape, tied.then_some(hidden), &mut scope)?;
+        let trunk = Trunk::build(m, connections, &mut scope)?;
+        let head = Head::build(&m.head, tied.then_some(&embedding.table), shape, hidden, &mut scope)?;
+        Ok(Parts { embedding, trunk, head })
+    }
+}
+
+/// A model with its weights.
+pub struct Gpt {
+    config: ModelRecipe,
+    params: Vec<Param>,
+    /// Every parameter in state-dict order, sharing storage with the parts.
+    parameters: Vec<(String, Tensor)>,
+    parts: Parts,
+    /// Precision of activations and products: bf16 on CUDA, f32 on the CPU (§2.13). Parameters stay f32.
+    compute: Kind,
+    device: Device,
+}
+
+impl Gpt {
+    /// A model with the given state dict, which must fit `config` name by name and shape by shape. Depth recurrence is on.
+    ///
+    /// # Errors
+    /// A missing or foreign name or a wrong shape: the message names the component and the parameter.
+    pub fn new(config: &ModelRecipe, state: Vec<(String, Tensor)>, device: Device) -> Result<Gpt> {
+        let mut builder = Builder::with_state(state, device);
+        let parts = Parts::build(config, &mut builder)?;
+        let (params, tensors) = builder.finish()?;
+        let parameters = params.iter().map(|param| param.name.clone()).zip(tensors).collect();
+        let compute = if device.is_cuda() { Kind::BFloat16 } else { Kind::Float };
+        Ok(Gpt { config: config.clone(), params, parameters, parts, compute, device })
+    }
+
+    /// The same weights with gradients of its own, for work that goes on beside other work: what is learnt through one
+    /// replica is seen by all, what is differentiated through one is its own.
+    pub fn replica(&self, trainable: bool) -> Result<Gpt> {
+        let leaf = |t: &Tensor| t.detach().set_requires_grad(trainable);
+        let leaves = self.parameters.iter().map(|(name, t)| (name.clone(), leaf(t))).collect();
+        let mut replica = Gpt::new(&self.config, leaves, self.device)?;
+        replica.parts.trunk.set_order(self.order().clone());
+        replica.compute = self.compute;
+        Ok(replica)
+    }
+
+    /// One replica without gradients for each piece of work that can go on at once.
+    pub fn for_workers(&self) -> Result<Vec<Gpt>> {
+        (0..parallel::workers(self.device)).map(|_| self.replica(false)).collect()
+    }
+
+    /// Gradient of `loss` for every parameter, in their order; undefined where the loss does not depend on one.
+    pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
+        let leaves: Vec<&Tensor> = self.parameters.iter().map(|(_, t)| t).collect();
+        Tensor::run_backward(&[loss], &leaves, false, false)
+    }
+
+    /// Turns depth recurrence on or off.
+    pub fn set_looping(&mut self, looping: bool) {
+        self.parts.trunk.set_order(Order::new(&self.config, looping));
+    }
+
+    pub fn config(&self) -> &ModelRecipe {
+        &self.config
+    }
+
+    /// Depth recurrence, where the model has it.
+    pub fn loops(&self) -> Option<&LoopsRecipe> {
+        self.config.loops.as_ref()
+    }
+
+    /// The order in which the layers run now.
+    pub fn order(&self) -> &Order {
+        self.parts.trunk.order()
+    }
+
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The same model with activations and products in `kind`, so that a GPU's precision can be tested on the CPU.
+    #[cfg(test)]
+    pub(crate) fn in_precision(mut self, kind: Kind) -> Gpt {
+        self.compute = kind;
+        self
+    }
+
+    /// Every parameter in state-dict order.
+    pub fn parameters(&self) -> &[(String, Tensor)] {
+        &self.parameters
+    }
+
+    /// What the components declare of the parameters, in the same order.
+    pub fn params(&self) -> &[Param] {
+        &self.params
+    }
+
+    /// Makes every parameter a leaf that collects gradients, or none.
+    pub fn set_trainable(&self, trainable: bool) {
+        for (_, tensor) in &self.parameters {
+            let _ = tensor.set_requires_grad(trainable);
+        }
+    }
+
+    /// Fresh adapters of `rank` for `docs`, at every site of every virtual layer and of the head.
+    pub fn adapters(&self, rank: i64, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
+        let (dim, vocab_size, device) = (self.config.model_dim, self.config.vocab_size, self.device);
+        Adapters::new(&Plan { slots: &self.parts.trunk.sites(), dim, vocab_size, rank, device }, docs, init)
+    }
+
+    /// Mean cross-entropy in nats per token; `ids` and `targets` `[batch, len]`.
+    pub fn loss(&self, ids: &Tensor, targets: &Tensor, docs: &Docs) -> Tensor {
+        let logits = self.logits(&self.hidden(ids, docs, Extra::default()), None);
+        self.cross_entropy(&logits, targets, Reduction::Mean)
+    }
+
+    /// Nats of each target `[batch, len]`, f32.
+    pub fn nll(&self, ids: &Tensor, targets: &Tensor, docs: &Docs) -> Tensor {
+        self.nll_from_hidden(&self.hidden(ids, docs, Extra::default()), targets, None)
+    }
+
+    /// Nats of each target, given the hidden states `[batch, len, dim]` of the positions before them.
+    pub fn nll_from_hidden(&self, hidden: &Tensor, targets: &Tensor, adapters: Option<&Adapters>) -> Tensor {
+        self.cross_entropy(&self.logits(hidden, adapters), targets, Reduction::None).view_as(targets)
+    }
+
+    fn cross_entropy(&self, logits: &Tensor, targets: &Tensor, reduction: Reduction) -> Tensor {
+        let rows = logits.view([-1, self.config.vocab_size]);
+        rows.cross_entropy_loss(&targets.reshape([-1]), None::<&Tensor>, reduction, -100, 0.0)
+    }
+
+    /// Softcapped logits `[batch, len, vocab]`, f32.
+    pub fn logits(&self, hidden: &Tensor, adapters: Option<&Adapters>) -> Tensor {
+        self.parts.head.logits(hidden, adapters)
+    }
+
+    /// Normalised hidden states `[batch, len, dim]` of `ids` `[batch, len]`, or `[batch, kept, dim]` of the positions that
+    /// `extra` asks for.
+    pub fn hidden(&self, ids: &Tensor, docs: &Docs, extra: Extra) -> Tensor {
+        let ropes = RopeTables::new(ids.size()[1], docs, self.device, self.compute);
+        let x0 = self.parts.embedding.forward(ids, self.compute);
+        let pass = Pass { x0: &x0, docs, ropes: &ropes, tap: extra.tap, slot: None, only: None };
+        let hidden = rms_norm(&self.parts.trunk.forward(&pass, extra.adapters, extra.only));
+        pass.observe(self.parts.head.input, &hidden);
+        hidden
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::initial_state;
+    use crate::recipe::Recipe;
+
+    const TOML: &str = "[model]\nvocab_size = 64\nmodel_dim = 64\nlayout = 'A*3 X'\n[model.unet]\nskip_gates = true\n\
+                        [model.lanes]\nparallel_start_layer = 3\n\
+                        [model.block.A]\nln_scale = true\n[model.block.A.mlp]\n\
+                        [model.block.A.gqa]\nnum_heads = 4\nnum_kv_heads = 2\nrope_dims = 8\n\
+                        [model.block.X]\nln_scale = true\n[model.block.X.mlp]\n\
+                        [model.block.X.gqa]\nnum_heads = 4\nnum_kv_heads = 2\nrope_dims = 8\nxsa = true\n";
+
+    /// A model whose weights are all away from their start, so that every part shows.
+    fn waved(kind: Kind) -> Gpt {
+        let m = Recipe::parse(TOML, &[]).unwrap().model;
+        let mut state = initial_state(&m, 1).unwrap();
+        for (index, (_, tensor)) in state.iter_mut().enumerate() {
+            let wave = Tensor::arange(tensor.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7 + index as f64;
+            *tensor += wave.sin().view_as(tensor) * 0.1;
+        }
+        Gpt::new(&m, state, Device::Cpu).unwrap().in_precision(kind)
+    }
+
+    fn tokens(n: i64) -> Tensor {
+        Tensor::from_slice(&(0..n).map(|i| i * i * 7 % 64).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn bf16_gives_the_loss_and_the_gradients_of_f32_within_its_precision() {
+        let ids = tokens(65);
+        let (x, y) = (ids.narrow(0, 0, 64).view([2, 32]), ids.narrow(0, 1, 64).view([2, 32]));
+        let [(exact, exact_grads), (rounded, grads)] = [Kind::Float, Kind::BFloat16].map(|kind| {
+            let model = waved(kind);
+            model.set_trainable(true);
+            let loss = model.loss(&x, &y, &Docs::Rows);
+            (loss.double_value(&[]), model.gradients(&loss))
+        });
+        assert!((exact - rounded).abs() < 0.02, "loss {exact} in f32, {rounded} in bf16");
+        for ((exact, rounded), param) in exact_grads.iter().zip(&grads).zip(waved(Kind::Float).params()) {
+            assert_eq!((rounded.kind(), rounded.size()), (Kind::Float, param.shape.clone()), "{}", param.name);
+            let off = ((exact - rounded).norm() / exact.norm().clamp_min(1e-6)).double_value(&[]);
+            assert!(off < 0.1, "{}: bf16 gradient off by {off} of its norm", param.name);
+        }
+    }
+
+    #[test]
+    fn chosen_positions_have_the_hidden_states_of_the_whole_pass() {
+        let model = waved(Kind::Float);
+        let ids = tokens(48).view([2, 24]);
+        let whole = tch::no_grad(|| model.hidden(&ids, &Docs::Rows, Extra::default()));
+        // Another stretch in each row, the last position again and again as padding.
+        let rows = Rows { positions: Tensor::from_slice(&[4i64, 5, 6, 7, 22, 23, 23, 23]).view([2, 4]) };
+        let some = tch::no_grad(|| model.hidden(&ids, &Docs::Rows, Extra { only: Some(&rows), ..Extra::default() }));
+        let off = (rows.of(&whole) - some).abs().max().double_value(&[]);
+        assert!(off < 2e-6, "off by {off}");
+    }
+
+    #[test]
+    fn no_gradient_and_no_value_crosses_a_documents_boundary() {
+        let model = waved(Kind::Float);
+        let docs = Docs::packed(&[0, 5, 20, 32, 32], Device::Cpu).unwrap();
+        let table = model.parameters().iter().find(|(name, _)| name == "tok_emb.weight").unwrap().1.shallow_clone();
+        // Every position has a row of its own, so the gradient of the table's rows is that of the positions.
+        let ids = Tensor::arange(32, (Kind::Int64, Device::Cpu)).unsqueeze(0);
+        let _ = table.set_requires_grad(true);
+        let hidden = model.hidden(&ids, &docs, Extra::default());
+        let middle = hidden.narrow(1, 5, 15).sum(Kind::Float);
+        let grads = Tensor::run_backward(&[middle], &[table], false, false);
+        let reached: Vec<bool> =
+            (0..32).map(|i| grads[0].get(i).abs().max().double_value(&[]) > 0.0).collect();
+        assert_eq!(reached, (0..32).map(|i| (5..20).contains(&i)).collect::<Vec<_>>());
+
+        let alone = tch::no_grad(|| model.hidden(&ids.narrow(1, 5, 15), &Docs::Rows, Extra::default()));
+        let packed = tch::no_grad(|| model.hidden(&ids, &docs, Extra::default())).narrow(1, 5, 15);
+        let off = (alone - packed).abs().max().double_value(&[]);
+        assert!(off < 5e-6, "packed and alone differ by {off}");
+    }
+}

@@ -1,0 +1,207 @@
+//! Low-rank adapters for test-time training (spec/algorithms.md §5.3): one set a document, one slot a virtual layer.
+//!
+//! Components declare [`Site`]s, the places where an adapter adds to what they compute; nothing here knows their names.
+
+use tch::{Device, Tensor};
+
+/// A place where an adapter attaches: it reads the normalised input of its part of the block and adds `out` values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// For example `q`; with the virtual layer's number it names the adapter: `q.3`.
+    pub name: &'static str,
+    pub output: i64,
+}
+
+/// The sites of one virtual layer: around its mixer and around its feed-forward part. All of one part read the same input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sites {
+    pub mixer: Vec<Site>,
+    pub ffn: Vec<Site>,
+}
+
+/// Gives the initial A matrices, each drawn for its own document, so that a document's adapters do not depend on what is
+/// scored beside it or before it.
+pub trait AdapterInit: Sync {
+    /// A of the adapters `names` for each of `docs`: f32 `[docs, names · rank, inputs]` on `device`.
+    fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, device: Device) -> Tensor;
+}
+
+/// `x` `[batch, len, in]` times each document's own matrix `[batch, out, in]`, in the precision of `x`. The matrix stays f32:
+/// a cast that were kept would not see what the optimizer learns.
+fn times(x: &Tensor, matrix: &Tensor) -> Tensor {
+    x.bmm(&matrix.to_kind(x.kind()).transpose(1, 2))
+}
+
+/// Adapters that read one input: `x ↦ (x Aᵀ) Bᵀ` for each document of a batch, with A `[batch, rank, in]` and B `[batch,
+/// out, rank]` that starts at zero. Their A matrices are stacked (`[batch, sites·rank, in]`) and multiplied at once.
+pub struct Stack {
+    a: Tensor,
+    b: Vec<Tensor>,
+    rank: i64,
+}
+
+impl Stack {
+    /// `x Aᵀ` of all sites: `[batch, len, in]` to `[batch, len, sites·rank]`.
+    pub fn low(&self, x: &Tensor) -> Tensor {
+        times(x, &self.a)
+    }
+
+    /// What site `i` adds, from [`Stack::low`]: `[batch, len, out]`.
+    pub fn delta(&self, i: usize, low: &Tensor) -> Tensor {
+        times(&low.narrow(2, i as i64 * self.rank, self.rank), &self.b[i])
+    }
+}
+
+/// The adapters of one virtual layer.
+pub struct SlotAdapters {
+    pub mixer: Stack,
+    pub ffn: Stack,
+}
+
+/// All adapters of a batch of documents. Their values lie in one flat tensor, so that an optimizer step is a handful of
+/// operations rather than a handful for each matrix.
+pub struct Adapters {
+    slots: Vec<SlotAdapters>,
+    head: Stack,
+    flat: Tensor,
+    /// The matrices as autograd leaves: views of `flat`, in its order.
+    leaves: Vec<Tensor>,
+}
+
+/// What an [`Adapters`] is built from.
+pub struct Plan<'a> {
+    /// Sites by virtual layer.
+    pub slots: &'a [Sites],
+    /// Width of what the blocks read and the head reads.
+    pub dim: i64,
+    pub vocab_size: i64,
+    pub rank: i64,
+    pub device: Device,
+}
+
+impl Adapters {
+    /// Fresh adapters for `docs`, in batch order, f32.
+    pub fn new(plan: &Plan, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
+        let mut layout = Layout { plan, docs, init, parts: Vec::new(), shapes: Vec::new() };
+        for (slot, sites) in plan.slots.iter().enumerate() {
+            for part in [&sites.mixer, &sites.ffn] {
+                layout.stack(part, &format!(".{slot}"));
+            }
+        }
+        let head = [Site { name: "lm_head", output: plan.vocab_size }];
+        layout.stack(&head, "");
+
+        let flat = Tensor::cat(&layout.parts, 0);
+        let mut offset = 0;
+        let leaves: Vec<Tensor> = layout
+            .shapes
+            .iter()
+            .map(|shape| {
+                let numel: i64 = shape.iter().product();
+                let leaf = flat.narrow(0, offset, numel).view(shape.as_slice()).detach().set_requires_grad(true);
+                offset += numel;
+                leaf
+            })
+            .collect();
+        let mut views = leaves.iter().map(Tensor::shallow_clone);
+        let mut next = || views.next().unwrap_or_else(|| unreachable!("the layout lists every matrix"));
+        let mut stack =
+            |sites: usize| Stack { a: next(), b: (0..sites).map(|_| next()).collect(), rank: plan.rank };
+        let slots = plan
+            .slots
+            .iter()
+            .map(|sites| SlotAdapters { mixer: stack(sites.mixer.len()), ffn: stack(sites.ffn.len()) })
+            .collect();
+        let head = stack(1);
+        Adapters { slots, head, flat, leaves }
+    }
+
+    /// The adapters of virtual layer `index`.
+    pub fn slot(&self, index: usize) -> &SlotAdapters {
+        &self.slots[index]
+    }
+
+    /// What the head's adapter adds to the logits of `hidden` `[batch, len, dim]`.
+    pub fn head_delta(&self, hidden: &Tensor) -> Tensor {
+        self.head.delta(0, &self.head.low(hidden))
+    }
+
+    /// All values, in one row. Change them under `no_grad`.
+    pub fn flat(&mut self) -> &mut Tensor {
+        &mut self.flat
+    }
+
+    /// Gradient of `loss` for all values, in the order of [`Adapters::flat`].
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let grads = Tensor::run_backward(&[loss], &self.leaves, false, false);
+        Tensor::cat(&grads.iter().map(|g| g.reshape([-1])).collect::<Vec<_>>(), 0)
+    }
+}
+
+/// Collects the matrices' initial values, flat, and their shapes.
+struct Layout<'a> {
+    plan: &'a Plan<'a>,
+    docs: &'a [usize],
+    init: &'a dyn AdapterInit,
+    parts: Vec<Tensor>,
+    shapes: Vec<[i64; 3]>,
+}
+
+impl Layout<'_> {
+    fn stack(&mut self, sites: &[Site], suffix: &str) {
+        let Plan { rank, dim, device, .. } = *self.plan;
+        let batch = self.docs.len() as i64;
+        let names: Vec<String> = sites.iter().map(|site| format!("{}{suffix}", site.name)).collect();
+        self.parts.push(self.init.a(self.docs, &names, rank, dim, device).reshape([-1]));
+        self.shapes.push([batch, names.len() as i64 * rank, dim]);
+        for site in sites {
+            let shape = [batch, site.output, rank];
+            self.parts.push(Tensor::zeros([shape.iter().product::<i64>()], (tch::Kind::Float, device)));
+            self.shapes.push(shape);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+
+    struct Ones;
+
+    impl AdapterInit for Ones {
+        fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, device: Device) -> Tensor {
+            Tensor::ones([docs.len() as i64, names.len() as i64 * rank, inputs], (Kind::Float, device))
+        }
+    }
+
+    #[test]
+    fn what_is_learnt_reaches_the_next_pass_in_every_precision() {
+        let site = |name, output| Site { name, output };
+        let sites = Sites { mixer: vec![site("q", 8), site("k", 4), site("o", 8)], ffn: vec![site("mlp", 8)] };
+        let plan = Plan { slots: &[sites], dim: 8, vocab_size: 16, rank: 2, device: Device::Cpu };
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let mut adapters = Adapters::new(&plan, &[0, 1], &Ones);
+            let x = Tensor::ones([2, 3, 8], (kind, Device::Cpu));
+            let deltas = |adapters: &Adapters| -> Vec<Tensor> {
+                let SlotAdapters { mixer, ffn } = adapters.slot(0);
+                let low = mixer.low(&x);
+                let mut all: Vec<Tensor> = (0..3).map(|i| mixer.delta(i, &low)).collect();
+                all.extend([ffn.delta(0, &ffn.low(&x)), adapters.head_delta(&x)]);
+                all
+            };
+            for _ in 0..2 {
+                let before: Vec<Tensor> =
+                    deltas(&adapters).iter().map(|d| d.to_kind(Kind::Float).sum(Kind::Float)).collect();
+                let grad = adapters.gradient(&Tensor::stack(&before, 0).sum(Kind::Float));
+                assert_eq!((grad.kind(), grad.size()), (Kind::Float, adapters.flat().size()));
+                tch::no_grad(|| *adapters.flat() += grad * 0.01);
+                for (delta, before) in deltas(&adapters).iter().zip(&before) {
+                    assert_eq!(delta.kind(), kind);
+                    assert!(delta.sum(Kind::Float).double_value(&[]) > before.double_value(&[]), "{kind:?}");
+                }
+            }
+        }
+    }
+}

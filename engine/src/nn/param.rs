@@ -1,0 +1,89 @@
+//! What a component says of each of its parameters.
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::Input;
+
+/// How a parameter starts (spec/algorithms.md §2.11).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Start {
+    Zeros,
+    /// All elements the same.
+    Constant(f64),
+    /// `N(0, std²)`.
+    Normal(f64),
+    /// `U(±1/√in)`, where `in` is the last dimension.
+    Uniform,
+    /// Orthogonal rows or columns, gain 1.
+    Orthogonal,
+    /// `[2, dim]`: ones, then zeros.
+    ResidMix,
+}
+
+/// Which optimizer group moves a parameter (spec/algorithms.md §3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Group {
+    /// Matrices of the blocks.
+    Matrix,
+    /// The token embedding.
+    Embedding,
+    /// A head of its own.
+    Head,
+    /// Vectors, gates, gains and mixes.
+    Scalar,
+}
+
+/// How a parameter is exported (spec/algorithms.md §4): each class has a rule of its own in the recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Matrices of the blocks.
+    Matrix,
+    /// Tables over the vocabulary.
+    Embedding,
+    /// Small and sensitive: kept in floating point.
+    Control,
+}
+
+/// One parameter, as the component that owns it declares it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// Upstream's state-dict name.
+    pub name: String,
+    /// Matrices are `[out, in]`.
+    pub shape: Vec<i64>,
+    pub start: Start,
+    pub group: Group,
+    pub class: Class,
+    /// The component that declared it, for example `gqa`.
+    pub component: &'static str,
+    /// What it multiplies, where its input is observed for the quantizer.
+    pub input: Option<Input>,
+}
+
+impl Param {
+    pub fn numel(&self) -> i64 {
+        self.shape.iter().product()
+    }
+}
+
+/// How the matrices of a component start that do not start at zero (spec/algorithms.md §2.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// `U(±1/√in)`, the framework's default for a linear layer.
+    #[default]
+    Uniform,
+    /// Orthogonal with gain 1.
+    Orthogonal,
+}
+
+impl From<Init> for Start {
+    fn from(init: Init) -> Start {
+        match init {
+            Init::Uniform => Start::Uniform,
+            Init::Orthogonal => Start::Orthogonal,
+        }
+    }
+}

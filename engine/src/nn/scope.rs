@@ -1,0 +1,154 @@
+//! One call declares a parameter and binds it, so that the list of parameters and the model cannot disagree.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Kind, Tensor};
+
+use super::linear::Linear;
+use super::param::{Class, Group, Param, Start};
+use crate::{Error, Result};
+
+/// An activation whose second moment the quantizer may ask for: what one or more linear layers multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Input(usize);
+
+impl Input {
+    /// Position among the model's inputs.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Where the tensors come from while a model is built.
+enum Source {
+    /// From nowhere: only the declarations are wanted.
+    Outline,
+    /// From a state dict. What no component took is left over at the end.
+    State { given: BTreeMap<String, Tensor>, device: Device },
+}
+
+/// Collects the declarations of a model's components, in state-dict order, and hands each its tensor.
+pub struct Builder {
+    source: Source,
+    params: Vec<Param>,
+    tensors: Vec<Tensor>,
+    inputs: usize,
+}
+
+impl Builder {
+    /// Declares only; every tensor stays undefined.
+    pub fn outline() -> Builder {
+        Builder { source: Source::Outline, params: Vec::new(), tensors: Vec::new(), inputs: 0 }
+    }
+
+    /// Takes the tensors from `state`, as f32 on `device`. A tensor that has both already is shared, not copied.
+    pub fn with_state(state: Vec<(String, Tensor)>, device: Device) -> Builder {
+        let given = state.into_iter().collect();
+        Builder { source: Source::State { given, device }, params: Vec::new(), tensors: Vec::new(), inputs: 0 }
+    }
+
+    /// The scope of the whole model.
+    pub fn root(&mut self) -> Scope<'_> {
+        Scope { builder: self, prefix: String::new(), component: "model" }
+    }
+
+    /// Everything that was declared, and the tensors in the same order.
+    ///
+    /// # Errors
+    /// When the state dict holds a tensor that no component declared.
+    pub fn finish(self) -> Result<(Vec<Param>, Vec<Tensor>)> {
+        if let Source::State { given, .. } = &self.source
+            && let Some(name) = given.keys().next()
+        {
+            return Err(Error::Recipe(format!(
+                "the weights hold `{name}`, which no component of the recipe's model has; the recipe describes another model"
+            )));
+        }
+        Ok((self.params, self.tensors))
+    }
+
+    fn bind(&mut self, param: Param) -> Result<Tensor> {
+        let tensor = match &mut self.source {
+            Source::Outline => Tensor::new(),
+            Source::State { given, device } => take(given, &param)?.to_device(*device).to_kind(Kind::Float),
+        };
+        self.tensors.push(tensor.shallow_clone());
+        self.params.push(param);
+        Ok(tensor)
+    }
+}
+
+fn take(given: &mut BTreeMap<String, Tensor>, param: &Param) -> Result<Tensor> {
+    let Param { name, shape, component, .. } = param;
+    let Some(tensor) = given.remove(name) else {
+        return Err(Error::Recipe(format!(
+            "the weights have no `{name}`, which component {component} needs; the recipe describes another model"
+        )));
+    };
+    if tensor.size() != *shape {
+        return Err(Error::Recipe(format!(
+            "component {component}: `{name}` is {:?} in the weights but {shape:?} in the recipe",
+            tensor.size()
+        )));
+    }
+    Ok(tensor)
+}
+
+/// A component's view of the builder: names are prefixed and declarations carry the component's name.
+pub struct Scope<'a> {
+    builder: &'a mut Builder,
+    prefix: String,
+    component: &'static str,
+}
+
+impl Scope<'_> {
+    /// The scope of a component inside this one. `part` is what its parameters' names begin with, for example `attn`; an
+    /// empty one adds nothing.
+    pub fn at(&mut self, part: &str, component: &'static str) -> Scope<'_> {
+        let prefix = if part.is_empty() { self.prefix.clone() } else { format!("{}{part}.", self.prefix) };
+        Scope { builder: self.builder, prefix, component }
+    }
+
+    /// A new input, to be named by the linear layers that multiply it.
+    pub fn input(&mut self) -> Input {
+        self.builder.inputs += 1;
+        Input(self.builder.inputs - 1)
+    }
+
+    /// A matrix `name.weight` `[out, in]` that multiplies `input`, moved by the matrices' optimizer.
+    pub fn linear(&mut self, name: &str, out_in: [i64; 2], start: Start, input: Input) -> Result<Linear> {
+        let name = format!("{name}.weight");
+        let weight = self.declare(&name, &out_in, start, Group::Matrix, Class::Matrix, Some(input))?;
+        Ok(Linear::new(weight))
+    }
+
+    /// A table over the vocabulary, `name.weight` `[vocab, dim]`; as the head's weight it multiplies `input`.
+    pub fn table(
+        &mut self,
+        name: &str,
+        shape: [i64; 2],
+        start: Start,
+        group: Group,
+        input: Option<Input>,
+    ) -> Result<Tensor> {
+        self.declare(&format!("{name}.weight"), &shape, start, group, Class::Embedding, input)
+    }
+
+    /// A scale, gate, gain or mix.
+    pub fn control(&mut self, name: &str, shape: &[i64], start: Start) -> Result<Tensor> {
+        self.declare(name, shape, start, Group::Scalar, Class::Control, None)
+    }
+
+    fn declare(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        start: Start,
+        group: Group,
+        class: Class,
+        input: Option<Input>,
+    ) -> Result<Tensor> {
+        let (name, shape) = (format!("{}{name}", self.prefix), shape.to_vec());
+        self.builder.bind(Param { name, shape, start, group, class, component: self.component, input })
+    }
+}

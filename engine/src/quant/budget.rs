@@ -1,0 +1,111 @@
+//! What a recipe's parameters take of the byte budget, before anything is trained.
+
+use serde::Serialize;
+
+use crate::nn::{Class, Param};
+use crate::recipe::{FloatKind, QuantRecipe, RuleRecipe};
+
+/// One component's parameters, and what they take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComponentBudget {
+    pub component: &'static str,
+    pub tensors: u64,
+    pub parameters: u64,
+    /// Mean bits a weight as the rules store it, scales not counted.
+    pub bits: f64,
+    /// Bytes at those bits, with two for the scale of each row; before the compressor.
+    pub bytes: u64,
+    /// Bytes that an ideal compressor leaves where the rows are Gaussian: [`gaussian_bits`] a weight.
+    pub estimated: u64,
+}
+
+/// Entropy of a Gaussian weight rounded in steps of k·σ/R: `½·log2(2πe) − log2(k/R)` bits (spec/algorithms.md §4.5), for SDClip
+/// with `clip_sigmas` k. `None` where the scale comes from a quantile: the step then depends on the row's outliers.
+///
+/// PR #1530's 35,944,602 weights come to 15.8 MB by this; its brotli artifact has 15,969,354 bytes.
+pub fn gaussian_bits(rule: &RuleRecipe) -> Option<f64> {
+    let per_step = rule.clip_sigmas? / rule.range() as f64;
+    let bits = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E).log2() - per_step.log2();
+    Some(bits.clamp(0.0, f64::from(rule.bits)))
+}
+
+/// The budget of each component, in the order in which they first appear.
+pub fn budget(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
+    let mut out: Vec<ComponentBudget> = Vec::new();
+    for param in params {
+        let cost = cost(param, recipe);
+        let parameters = param.numel() as u64;
+        let entry = match out.iter_mut().find(|entry| entry.component == param.component) {
+            Some(entry) => entry,
+            None => {
+                let component = param.component;
+                out.push(ComponentBudget { component, tensors: 0, parameters: 0, bits: 0.0, bytes: 0, estimated: 0 });
+                out.last_mut().unwrap_or_else(|| unreachable!("an entry was just added"))
+            }
+        };
+        let weighed = entry.bits * entry.parameters as f64 + cost.bits * parameters as f64;
+        entry.tensors += 1;
+        entry.parameters += parameters;
+        entry.bits = weighed / entry.parameters.max(1) as f64;
+        entry.bytes += cost.bytes;
+        entry.estimated += cost.estimated;
+    }
+    out
+}
+
+struct Cost {
+    bits: f64,
+    bytes: u64,
+    estimated: u64,
+}
+
+fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
+    let numel = param.numel();
+    let kept = numel <= recipe.keep_float_max_numel;
+    let rule = match recipe.rule(param.class) {
+        Some(rule) if !kept => rule,
+        None if !kept => &recipe.matrix,
+        _ => {
+            let wide = param.class == Class::Control && recipe.control == FloatKind::Float32;
+            let bits = if wide { 32.0 } else { 16.0 };
+            let bytes = numel as u64 * bits as u64 / 8;
+            return Cost { bits, bytes, estimated: bytes };
+        }
+    };
+    let scales = 2 * param.shape.first().copied().unwrap_or(1) as u64;
+    let at = |bits: f64| (numel as f64 * bits / 8.0).ceil() as u64 + scales;
+    let bits = f64::from(rule.bits);
+    Cost { bits, bytes: at(bits), estimated: at(gaussian_bits(rule).unwrap_or(bits)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Recipe;
+    use crate::model::parameters;
+
+    const SMALL: &str = "[model]\nvocab_size = 100\nmodel_dim = 64\nlayout = 'A*2'\n[model.unet]\n[model.block.A.gqa]\n\
+                         num_heads = 4\nnum_kv_heads = 2\n[model.block.A.mlp]\n[quant]\nkeep_float_max_numel = 1000\n";
+
+    #[test]
+    fn components_add_up_to_the_model() {
+        let recipe = Recipe::parse(SMALL, &[]).unwrap();
+        let params = parameters(&recipe.model).unwrap();
+        let budget = budget(&params, &recipe.quant);
+        assert_eq!(budget.iter().map(|c| c.component).collect::<Vec<_>>(), ["unet", "embedding", "block", "gqa", "mlp"]);
+        let total: i64 = params.iter().map(Param::numel).sum();
+        assert_eq!(budget.iter().map(|c| c.parameters).sum::<u64>(), total as u64);
+        let embedding = &budget[1];
+        assert_eq!((embedding.bits, embedding.bytes), (8.0, 6400 + 200));
+        // Gains and scales stay f32.
+        assert_eq!((budget[2].bits, budget[2].bytes), (32.0, 2 * 4 * 64 * 4));
+    }
+
+    #[test]
+    fn the_entropy_of_pr_1530s_rules_is_the_specifications() {
+        let rule = |bits, sigmas| RuleRecipe { bits, clip_sigmas: Some(sigmas), ..RuleRecipe::default() };
+        assert!((gaussian_bits(&rule(6, 12.85)).unwrap() - 3.326).abs() < 0.01);
+        assert!((gaussian_bits(&rule(8, 20.0)).unwrap() - 4.715).abs() < 0.01);
+        assert_eq!(gaussian_bits(&RuleRecipe::int8()), None);
+    }
+}

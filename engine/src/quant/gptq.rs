@@ -1,0 +1,132 @@
+//! GPTQ (Frantar et al., arXiv 2210.17323; spec/algorithms.md §4.4): columns are rounded one after another, and the error of
+//! each is fed into those not yet rounded, so that the layer's outputs on calibration data change least.
+//!
+//! Given the Hessian H = Σ xxᵀ of the inputs and U, the upper Cholesky factor of H⁻¹, column j of a row becomes
+//! `q_j = round(w_j / s)`, and `w_k −= (w_j − q_j·s) / U_jj · U_jk` for every later k. A row's scale is fixed beforehand, so
+//! rows do not depend on each other: they are dealt out to the cores.
+
+use tch::{Kind, Tensor};
+
+use super::Data;
+use super::introw::Scales;
+use crate::recipe::RuleRecipe;
+use crate::{Error, Result, parallel};
+
+/// Added to the diagonal, as a share of its mean.
+const DAMPING: f64 = 0.01;
+
+/// Rows that are rounded together: each row of U is then read once for all of them.
+const TILE: usize = 16;
+
+/// `w` f32 `[rows, cols]` with the Hessian `[cols, cols]` of its inputs. `name` is for the message.
+///
+/// # Errors
+/// [`Error::Parameter`] when the Hessian is not positive definite even after damping.
+pub(super) fn round(name: &str, w: &Tensor, hessian: &Tensor, rule: &RuleRecipe) -> Result<Data> {
+    let (rows, cols) = w.size2()?;
+    let scales = Scales::of(w, rule)?;
+    let Prepared { w, factor, restore } = prepare(name, w, hessian)?;
+    let columns = cols as usize;
+    let (w, factor) = (Vec::<f32>::try_from(w.f_reshape([-1])?)?, Vec::<f32>::try_from(factor.f_reshape([-1])?)?);
+    let steps = Vec::<f32>::try_from(&scales.rounding)?;
+    let range = rule.range() as f32;
+
+    let tiles: Vec<(&[f32], &[f32])> = w.chunks(TILE * columns).zip(steps.chunks(TILE)).collect();
+    let work = |_: &mut (), (w, steps): (&[f32], &[f32])| Ok(round_rows(w.to_vec(), steps, &factor, columns, range));
+    let mut workers = vec![(); parallel::workers(tch::Device::Cpu)];
+    let q = parallel::map_with(&mut workers, tiles, work, |_, _| Ok(()))?.concat();
+
+    let q = Tensor::from_slice(&q).f_reshape([rows, cols])?.f_index_select(1, &restore)?;
+    Ok(Data::IntRow { bits: rule.bits, q, scale: scales.stored })
+}
+
+/// The problem with its columns in the order in which they are rounded: those whose inputs are largest first.
+struct Prepared {
+    w: Tensor,
+    /// U, `[cols, cols]`.
+    factor: Tensor,
+    /// Puts the columns back.
+    restore: Tensor,
+}
+
+fn prepare(name: &str, w: &Tensor, hessian: &Tensor) -> Result<Prepared> {
+    let mut h = hessian.f_to_kind(Kind::Float)?.copy();
+    let diagonal = h.f_diagonal(0, 0, 1)?;
+    // An input that never fires says nothing about its column; the column becomes zero.
+    let dead = diagonal.f_eq(0.0)?;
+    let _ = diagonal.shallow_clone().f_masked_fill_(&dead, 1.0)?;
+    let damping = f64::try_from(diagonal.f_mean(Kind::Float)?)? * DAMPING;
+    let _ = diagonal.shallow_clone().f_add_scalar_(damping)?;
+
+    let order = diagonal.f_argsort(0, true)?;
+    let restore = order.f_argsort(0, false)?;
+    let dead = dead.f_index_select(0, &order)?;
+    let w = w.f_index_select(1, &order)?.f_masked_fill(&dead.f_unsqueeze(0)?, 0.0)?;
+    h = h.f_index_select(0, &order)?.f_index_select(1, &order)?;
+    let factor = h
+        .f_linalg_cholesky(false)
+        .and_then(|lower| lower.f_cholesky_inverse(false))
+        .and_then(|inverse| inverse.f_linalg_cholesky(true))
+        .map_err(|_| Error::Parameter {
+            name: name.to_owned(),
+            reason: format!(
+                "the second moments of its inputs are not positive definite, even with {DAMPING} of their mean added to the \
+                 diagonal, so GPTQ cannot round it; calibrate on more batches (quant.calibration.gptq_calibration_batches), or \
+                 set gptq = false for its class"
+            ),
+        })?;
+    Ok(Prepared { w, factor, restore })
+}
+
+/// Rounds up to [`TILE`] rows of `columns` weights each; gives their integers.
+fn round_rows(mut w: Vec<f32>, steps: &[f32], factor: &[f32], columns: usize, range: f32) -> Vec<i8> {
+    let mut q = vec![0i8; w.len()];
+    for (j, u) in factor.chunks_exact(columns).enumerate() {
+        for ((row, q), step) in w.chunks_exact_mut(columns).zip(q.chunks_exact_mut(columns)).zip(steps) {
+            // Half to even, as torch rounds.
+            let rounded = (row[j] / step).round_ties_even().clamp(-range, range);
+            q[j] = rounded as i8;
+            let error = (row[j] - rounded * step) / u[j];
+            for (later, u) in row[j + 1..].iter_mut().zip(&u[j + 1..]) {
+                *later -= error * u;
+            }
+        }
+    }
+    q
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    fn rule() -> RuleRecipe {
+        RuleRecipe { bits: 4, clip_sigmas: Some(3.0), gptq: true, ..RuleRecipe::default() }
+    }
+
+    fn wave(shape: &[i64], step: f64) -> Tensor {
+        let numel: i64 = shape.iter().product();
+        (Tensor::arange(numel, (Kind::Float, Device::Cpu)) * step).sin().view(shape)
+    }
+
+    #[test]
+    fn correlated_inputs_lose_less_than_by_rounding_to_nearest() {
+        let (w, x) = (wave(&[24, 16], 1.7), wave(&[200, 16], 0.37) + wave(&[200, 1], 0.9));
+        let loss = |data: &Data| f64::try_from((&x.matmul(&(data.dequantize().unwrap() - &w).tr())).square().sum(Kind::Float)).unwrap();
+        let gptq = loss(&round("w", &w, &x.tr().matmul(&x), &rule()).unwrap());
+        let nearest = loss(&super::super::introw::nearest(&w, &rule()).unwrap());
+        assert!(gptq < 0.7 * nearest, "GPTQ {gptq}, to nearest {nearest}");
+    }
+
+    #[test]
+    fn a_hessian_that_is_no_second_moment_is_refused_by_name() {
+        let bad = Tensor::eye(4, (Kind::Float, Device::Cpu));
+        let _ = bad.get(0).get(3).fill_(9.0);
+        let _ = bad.get(3).get(0).fill_(9.0);
+        for hessian in [bad, Tensor::full([4, 4], f64::NAN, (Kind::Float, Device::Cpu))] {
+            let error = round("blocks.0.mlp.fc.weight", &wave(&[2, 4], 1.0), &hessian, &rule()).unwrap_err().to_string();
+            assert!(error.contains("blocks.0.mlp.fc.weight") && error.contains("gptq_calibration_batches"), "{error}");
+        }
+    }
+}

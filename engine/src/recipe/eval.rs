@@ -1,0 +1,208 @@
+//! `[eval]`: the score (spec/algorithms.md §5).
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounds;
+use crate::{Error, Result};
+
+/// Which evaluators, and their settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalRecipe {
+    pub mode: EvalMode,
+    /// Further modes to evaluate before the one that gives the score, for comparison in the log and the README.
+    pub also: Vec<EvalMode>,
+    /// Context of the full and the sliding evaluation, in tokens.
+    pub eval_seq_len: i64,
+    /// Rows scored at once.
+    pub eval_batch_seqs: i64,
+    /// In the full and the sliding evaluation, attention stays within each document, as in training with the packed loader.
+    pub documents_apart: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sliding: Option<SlidingRecipe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttt: Option<TttRecipe>,
+}
+
+impl Default for EvalRecipe {
+    fn default() -> Self {
+        EvalRecipe {
+            mode: EvalMode::Full,
+            also: Vec::new(),
+            eval_seq_len: 1024,
+            eval_batch_seqs: 64,
+            documents_apart: false,
+            sliding: None,
+            ttt: None,
+        }
+    }
+}
+
+/// `[eval.sliding]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SlidingRecipe {
+    /// Step of the window, in tokens.
+    pub eval_stride: i64,
+}
+
+impl Default for SlidingRecipe {
+    fn default() -> Self {
+        SlidingRecipe { eval_stride: 64 }
+    }
+}
+
+/// `[eval.ttt]`: LoRA test-time training (§5.3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TttRecipe {
+    pub ttt_lora_rank: i64,
+    pub ttt_lora_lr: f64,
+    pub ttt_chunk_size: i64,
+    /// Longest context of a chunk, in tokens.
+    pub ttt_eval_seq_len: i64,
+    /// Documents adapted side by side.
+    pub ttt_batch_size: i64,
+    /// Optimizer steps a chunk; `0` scores the same documents and contexts without learning, the comparison that shows
+    /// what learning brings.
+    pub ttt_grad_steps: i64,
+    pub ttt_beta1: f64,
+    pub ttt_beta2: f64,
+    pub ttt_eps: f64,
+    pub ttt_weight_decay: f64,
+    /// Seed of the adapters' A matrices; each document draws its own from (seed, document, adapter).
+    pub ttt_seed: u64,
+}
+
+impl Default for TttRecipe {
+    /// PR #1530's.
+    fn default() -> Self {
+        TttRecipe {
+            ttt_lora_rank: 96,
+            ttt_lora_lr: 1e-4,
+            ttt_chunk_size: 32,
+            ttt_eval_seq_len: 2048,
+            ttt_batch_size: 64,
+            ttt_grad_steps: 1,
+            ttt_beta1: 0.0,
+            ttt_beta2: 0.999,
+            ttt_eps: 1e-10,
+            ttt_weight_decay: 0.5,
+            ttt_seed: 1337,
+        }
+    }
+}
+
+/// Which evaluator gives the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EvalMode {
+    /// Every target scored with the context of its row, or of its document, in pieces of `eval_seq_len` (§5.1).
+    Full,
+    /// A window that moves by `eval_stride`; every target is scored once, with all the context there is (§5.2).
+    Sliding,
+    /// Document-independent, score-first LoRA test-time training (§5.3).
+    Ttt,
+}
+
+impl EvalMode {
+    /// The mode that a word on the command line means.
+    pub fn from_word(word: &str) -> Result<EvalMode> {
+        [EvalMode::Full, EvalMode::Sliding, EvalMode::Ttt]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+            .ok_or_else(|| Error::Recipe(format!("unknown mode `{word}`; expected full, sliding or ttt")))
+    }
+
+    /// The word on the command line and in recipes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EvalMode::Full => "full",
+            EvalMode::Sliding => "sliding",
+            EvalMode::Ttt => "ttt",
+        }
+    }
+}
+
+impl EvalRecipe {
+    /// The modes to evaluate, the one that gives the score last.
+    pub fn modes(&self) -> Vec<EvalMode> {
+        let others = self.also.iter().copied().filter(|&mode| mode != self.mode);
+        others.chain([self.mode]).collect()
+    }
+
+    /// The settings of test-time training; PR #1530's where the recipe has none.
+    pub fn ttt(&self) -> TttRecipe {
+        self.ttt.clone().unwrap_or_default()
+    }
+
+    /// The settings of the sliding window, at least a step of one row where the recipe has none.
+    pub fn sliding(&self) -> SlidingRecipe {
+        let default = SlidingRecipe { eval_stride: SlidingRecipe::default().eval_stride.min(self.eval_seq_len) };
+        self.sliding.clone().unwrap_or(default)
+    }
+
+    /// Gives every evaluator that the recipe uses its section, so that a resolved recipe hides no setting.
+    pub(super) fn fill(&mut self) {
+        let modes = self.modes();
+        if modes.contains(&EvalMode::Sliding) {
+            self.sliding = Some(self.sliding());
+        }
+        if modes.contains(&EvalMode::Ttt) {
+            self.ttt = Some(self.ttt());
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        const LONG: i64 = 1 << 24;
+        bounds::integers(
+            "eval",
+            &[("eval_seq_len", self.eval_seq_len, 1, LONG), ("eval_batch_seqs", self.eval_batch_seqs, 1, 1 << 20)],
+        )?;
+        if let Some(sliding) = &self.sliding {
+            let stride = sliding.eval_stride;
+            if stride < 1 || stride > self.eval_seq_len {
+                return Err(Error::Recipe(format!(
+                    "eval.sliding.eval_stride {stride} must be at least 1 and not exceed eval_seq_len {}",
+                    self.eval_seq_len
+                )));
+            }
+        }
+        match &self.ttt {
+            Some(ttt) => ttt.check("eval.ttt", LONG),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TttRecipe {
+    fn check(&self, path: &str, long: i64) -> Result<()> {
+        bounds::integers(
+            path,
+            &[
+                ("ttt_lora_rank", self.ttt_lora_rank, 1, 65_536),
+                ("ttt_chunk_size", self.ttt_chunk_size, 1, long),
+                ("ttt_eval_seq_len", self.ttt_eval_seq_len, 1, long),
+                ("ttt_batch_size", self.ttt_batch_size, 1, 1 << 20),
+                ("ttt_grad_steps", self.ttt_grad_steps, 0, 1 << 20),
+            ],
+        )?;
+        bounds::numbers(
+            path,
+            &[
+                ("ttt_lora_lr", self.ttt_lora_lr, 0.0, f64::MAX),
+                ("ttt_weight_decay", self.ttt_weight_decay, 0.0, f64::MAX),
+                ("ttt_beta1", self.ttt_beta1, 0.0, 1.0),
+                ("ttt_beta2", self.ttt_beta2, 0.0, 1.0),
+                ("ttt_eps", self.ttt_eps, 0.0, 1.0),
+            ],
+        )?;
+        if self.ttt_chunk_size > self.ttt_eval_seq_len {
+            return Err(Error::Recipe(format!(
+                "{path}.ttt_chunk_size {} must not exceed ttt_eval_seq_len {}: a chunk must fit its window",
+                self.ttt_chunk_size, self.ttt_eval_seq_len
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! `[quant]`: a rule for each class of parameters, the calibration that they need, and the compressor
+//! (spec/algorithms.md §4).
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounds;
+use crate::nn::Class;
+use crate::{Error, Result};
+
+/// Export.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuantRecipe {
+    /// Tensors with at most so many elements stay in floating point.
+    pub keep_float_max_numel: i64,
+    /// How control tensors are kept; others that stay in floating point are f16.
+    pub control: FloatKind,
+    /// The compressor of the model file, or `smallest` of all.
+    pub codec: CodecChoice,
+    /// Its level; the codec's best where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<u32>,
+    /// Store the low and the high bytes of floating-point numbers apart, which compressors like.
+    pub byte_shuffle: bool,
+    /// Matrices of the blocks.
+    #[serde(default = "RuleRecipe::int8")]
+    pub matrix: RuleRecipe,
+    /// The token embedding and a head of its own.
+    #[serde(default = "RuleRecipe::int8")]
+    pub embedding: RuleRecipe,
+    /// Where a rule asks for GPTQ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationRecipe>,
+}
+
+impl Default for QuantRecipe {
+    /// NaiveBaseline's.
+    fn default() -> Self {
+        QuantRecipe {
+            keep_float_max_numel: 65_536,
+            control: FloatKind::Float32,
+            codec: CodecChoice::Zlib,
+            level: None,
+            byte_shuffle: false,
+            matrix: RuleRecipe::int8(),
+            embedding: RuleRecipe::int8(),
+            calibration: None,
+        }
+    }
+}
+
+/// A floating-point format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FloatKind {
+    Float16,
+    Float32,
+}
+
+/// The compressor that a recipe asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecChoice {
+    Zlib,
+    Zstd,
+    Xz,
+    Brotli,
+    /// Whichever gives the smallest file; the log says which and what the others would have taken.
+    Smallest,
+}
+
+/// Integers with one f16 scale a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuleRecipe {
+    /// Integers reach from −R to R with `R = 2^(bits−1) − 1`.
+    pub bits: u8,
+    /// The scale maps this quantile of |row| to R; the baseline's quantile where a rule states no scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_percentile: Option<f64>,
+    /// SDClip: the scale maps so many standard deviations of the row to R.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_sigmas: Option<f64>,
+    /// Round with the error fed back into the columns not yet rounded, weighted by the inputs' second moments.
+    pub gptq: bool,
+}
+
+impl Default for RuleRecipe {
+    fn default() -> Self {
+        RuleRecipe { bits: 8, clip_percentile: None, clip_sigmas: None, gptq: false }
+    }
+}
+
+impl RuleRecipe {
+    /// NaiveBaseline's int8.
+    pub fn int8() -> RuleRecipe {
+        RuleRecipe { clip_percentile: Some(99.99984), ..RuleRecipe::default() }
+    }
+
+    /// R, the largest integer.
+    pub fn range(&self) -> i64 {
+        (1 << (self.bits - 1)) - 1
+    }
+
+    fn check(&self, path: &str) -> Result<()> {
+        bounds::integers(path, &[("bits", i64::from(self.bits), 2, 8)])?;
+        match (self.clip_percentile, self.clip_sigmas) {
+            (Some(percentile), None) => {
+                bounds::numbers(path, &[("clip_percentile", percentile, f64::MIN_POSITIVE, 100.0)])
+            }
+            (None, Some(sigmas)) => bounds::numbers(path, &[("clip_sigmas", sigmas, f64::MIN_POSITIVE, 1e6)]),
+            (None, None) => {
+                Err(Error::Recipe(format!("{path} does not say how rows are scaled; give clip_percentile or clip_sigmas")))
+            }
+            (Some(_), Some(_)) => Err(Error::Recipe(format!(
+                "{path}.clip_percentile and clip_sigmas are two ways to scale a row; keep one (`--set {path}.clip_percentile=` \
+                 takes the other out)"
+            ))),
+        }
+    }
+}
+
+/// `[quant.calibration]`: second moments of the inputs, from training data, inside the training clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CalibrationRecipe {
+    /// Micro-batches of training data.
+    pub gptq_calibration_batches: i64,
+    /// Seconds of `max_wallclock_seconds` that are kept for it.
+    pub gptq_reserve_seconds: f64,
+}
+
+impl Default for CalibrationRecipe {
+    /// PR #1530's.
+    fn default() -> Self {
+        CalibrationRecipe { gptq_calibration_batches: 64, gptq_reserve_seconds: 13.0 }
+    }
+}
+
+impl QuantRecipe {
+    /// The rule of a class of parameters; `None` where it stays in floating point.
+    pub fn rule(&self, class: Class) -> Option<&RuleRecipe> {
+        match class {
+            Class::Matrix => Some(&self.matrix),
+            Class::Embedding => Some(&self.embedding),
+            Class::Control => None,
+        }
+    }
+
+    /// Gives every rule a scale and the calibration its section, so that a resolved recipe hides no setting.
+    pub(super) fn fill(&mut self) {
+        for rule in [&mut self.matrix, &mut self.embedding] {
+            if rule.clip_percentile.is_none() && rule.clip_sigmas.is_none() {
+                rule.clip_percentile = RuleRecipe::int8().clip_percentile;
+            }
+        }
+        if self.needs_calibration() {
+            self.calibration.get_or_insert_default();
+        }
+    }
+
+    /// Whether any rule needs the inputs' second moments.
+    pub fn needs_calibration(&self) -> bool {
+        self.matrix.gptq || self.embedding.gptq
+    }
+
+    /// Whether every integer is eight bits and the compressor zlib: the baseline's format, with its names in the log.
+    pub fn is_int8_zlib(&self) -> bool {
+        self.codec == CodecChoice::Zlib && [&self.matrix, &self.embedding].iter().all(|r| r.bits == 8 && !r.gptq)
+    }
+
+    pub(super) fn check(&self, max_wallclock_seconds: f64) -> Result<()> {
+        self.matrix.check("quant.matrix")?;
+        self.embedding.check("quant.embedding")?;
+        bounds::integers("quant", &[("keep_float_max_numel", self.keep_float_max_numel, -1, 1 << 40)])?;
+        if let Some(level) = self.level {
+            let highest = match self.codec {
+                CodecChoice::Zlib | CodecChoice::Xz => 9,
+                CodecChoice::Zstd => 22,
+                CodecChoice::Brotli => 11,
+                CodecChoice::Smallest => {
+                    return Err(Error::Recipe(
+                        "quant.level has no meaning with codec = \"smallest\", which tries each codec at its best; take it \
+                         out"
+                            .to_owned(),
+                    ));
+                }
+            };
+            bounds::integers("quant", &[("level", i64::from(level), 0, highest)])?;
+        }
+        let Some(c) = &self.calibration else { return Ok(()) };
+        if !self.needs_calibration() {
+            return Err(Error::Recipe(
+                "[quant.calibration] is there, but no rule uses it; set quant.matrix.gptq = true or take the section out"
+                    .to_owned(),
+            ));
+        }
+        bounds::integers("quant.calibration", &[("gptq_calibration_batches", c.gptq_calibration_batches, 1, 1 << 20)])?;
+        bounds::numbers("quant.calibration", &[("gptq_reserve_seconds", c.gptq_reserve_seconds, 0.0, 1e9)])?;
+        if max_wallclock_seconds > 0.0 && c.gptq_reserve_seconds >= max_wallclock_seconds {
+            return Err(Error::Recipe(format!(
+                "quant.calibration.gptq_reserve_seconds {} leaves nothing of train.max_wallclock_seconds \
+                 {max_wallclock_seconds} for training",
+                c.gptq_reserve_seconds
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Single steps: gradients over micro-steps, and the optimizer. What the loop does in between is not here, so that the same
+//! steps can be taken from stated batches, beside another implementation.
+
+use tch::{Device, Tensor};
+
+use super::regime::Regime;
+use crate::data::Batch;
+use crate::model::Gpt;
+use crate::nn::Docs;
+use crate::optim::Optimizer;
+use crate::optim::average::Ema;
+use crate::recipe::{Recipe, TrainRecipe};
+use crate::{Result, parallel};
+
+/// A model, what moves it, and its average.
+pub struct Steps {
+    pub model: Gpt,
+    /// One a worker: micro-steps that go on at once differentiate through different replicas.
+    replicas: Vec<Gpt>,
+    pub optimizer: Optimizer,
+    pub ema: Option<Ema>,
+}
+
+/// What one step gave.
+pub struct Stepped {
+    /// Mean nats per token over the step's micro-steps, before the weights changed.
+    pub loss: Tensor,
+    /// Joint L2 norm of the gradients before clipping, where they are clipped.
+    pub grad_norm: Option<Tensor>,
+}
+
+impl Steps {
+    /// From a state dict.
+    pub fn new(recipe: &Recipe, state: Vec<(String, Tensor)>, device: Device) -> Result<Steps> {
+        let model = Gpt::new(&recipe.model, state, device)?;
+        let workers = parallel::workers(device).min(recipe.train.grad_accum_steps as usize);
+        let replicas = (0..workers).map(|_| model.replica(true)).collect::<Result<_>>()?;
+        let optimizer = Optimizer::new(&model, &recipe.optim);
+        let ema = recipe.optim.ema.as_ref().map(|ema| Ema::new(ema, &model));
+        Ok(Steps { model, replicas, optimizer, ema })
+    }
+
+    /// Turns depth recurrence on or off.
+    pub fn set_looping(&mut self, looping: bool) {
+        self.model.set_looping(looping);
+        self.replicas.iter_mut().for_each(|replica| replica.set_looping(looping));
+    }
+
+    /// One optimizer step, number `step` from 0, over the micro-steps' batches.
+    pub fn step(&mut self, t: &TrainRecipe, batches: Vec<Batch>, step: i64, now: Regime) -> Result<Stepped> {
+        self.set_looping(now.looping);
+        let (loss, grads) = self.gradients(t, batches)?;
+        let grad_norm = self.optimizer.step(grads, step, now.lr_scale)?;
+        if let Some(ema) = &mut self.ema {
+            ema.update(&self.model);
+        }
+        Ok(Stepped { loss, grad_norm })
+    }
+
+    /// Mean loss in nats per token and its gradients over the micro-steps, added up in their order.
+    pub fn gradients(&mut self, t: &TrainRecipe, batches: Vec<Batch>) -> Result<(Tensor, Vec<Tensor>)> {
+        let (row, share, device) = (t.train_seq_len, 1.0 / batches.len() as f64, self.model.device());
+        let micro_step = |replica: &mut Gpt, batch: Batch| {
+            let docs = match &batch.cu_seqlens {
+                None => Docs::Rows,
+                Some(cu_seqlens) => Docs::packed(cu_seqlens, device)?,
+            };
+            let shape = if batch.cu_seqlens.is_none() { [-1, row] } else { [1, -1] };
+            let [x, y] = [&batch.x, &batch.y].map(|ids| Tensor::from_slice(ids).view(shape).to_device(device));
+            let loss = replica.loss(&x, &y, &docs) * share;
+            let grads = replica.gradients(&loss);
+            Ok((loss.detach(), grads))
+        };
+        let parts = parallel::map_with(&mut self.replicas, batches, micro_step, |_, _| Ok(()))?;
+        let mut parts = parts.into_iter();
+        let Some(mut sum) = parts.next() else { unreachable!("grad_accum_steps is at least 1") };
+        for (loss, grads) in parts {
+            sum.0 += loss;
+            for (total, grad) in sum.1.iter_mut().zip(grads).filter(|(_, grad)| grad.defined()) {
+                *total += grad;
+            }
+        }
+        Ok(sum)
+    }
+}
