@@ -51,7 +51,10 @@ fn the_script_depends_on_the_recipe_alone_and_has_the_counted_length() {
     assert_eq!(script.len() as u64, launcher::code_bytes(RECIPE));
     assert!(script.is_ascii() && !String::from_utf8(script).unwrap().contains("@TORCH@"));
     let sources = launcher::sources(RECIPE);
-    for path in ["engine/src/main.rs", "engine/src/lib.rs", "engine/Cargo.toml", "Cargo.lock", "recipe.toml"] {
+    for path in ["main.rs", "lib.rs", "cuda/mod.rs", "cuda/shim.cpp"].map(|path| format!("engine/src/{path}")) {
+        assert!(!sources[&path].is_empty(), "{path} is not in the script");
+    }
+    for path in ["engine/build.rs", "engine/Cargo.toml", "Cargo.lock", "recipe.toml"] {
         assert!(!sources[path].is_empty(), "{path} is not in the script");
     }
 }
