@@ -1,0 +1,89 @@
+"""Stands in for `flash_attn_interface` of flash-attention 3: the same attention, by PyTorch's own function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from .ledger import note
+from .stubs import module
+
+_UNLIMITED = (-1, -1)
+
+
+def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool, scale: float | None) -> torch.Tensor:
+    """Attention over tensors of shape [batch, length, heads, width]; heads of k and v may be fewer than those of q."""
+    group, rest = divmod(q.shape[2], k.shape[2])
+    if rest:
+        raise ValueError(f"{q.shape[2]} heads of queries cannot share {k.shape[2]} heads of keys")
+    if causal and q.shape[1] != k.shape[1]:
+        raise NotImplementedError("causal attention with more keys than queries")
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+    if group > 1:
+        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale).transpose(1, 2)
+
+
+def _check(window_size: tuple[int, int], others: dict[str, Any]) -> None:
+    """Refuses what would change the result and is not done here, rather than computing something else."""
+    asked = sorted(name for name, value in others.items() if value not in (None, False, 0, 0.0))
+    if tuple(window_size) != _UNLIMITED or asked:
+        raise NotImplementedError(f"flash attention with window_size={window_size} {' '.join(asked)}".strip())
+
+
+def flash_attn_func(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    softmax_scale: float | None = None,
+    causal: bool = False,
+    window_size: tuple[int, int] = _UNLIMITED,
+    **others: Any,
+) -> torch.Tensor:
+    """Attention inside each row of a batch."""
+    note("flash_attn_func -> scaled_dot_product_attention")
+    _check(window_size, others)
+    return _attend(q, k, v, causal, softmax_scale)
+
+
+def flash_attn_varlen_func(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    cu_seqlens_q: torch.Tensor,
+    cu_seqlens_k: torch.Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    softmax_scale: float | None = None,
+    causal: bool = False,
+    window_size: tuple[int, int] = _UNLIMITED,
+    **others: Any,
+) -> torch.Tensor:
+    """Attention inside each segment of one long row. `cu_seqlens` holds where segments begin, and the end at last.
+
+    Scripts pad `cu_seqlens` with the end, to keep its length constant: those segments are empty and are left out.
+    """
+    note("flash_attn_varlen_func -> scaled_dot_product_attention by segment")
+    _check(window_size, others)
+    bounds = cu_seqlens_q.tolist()
+    if bounds != cu_seqlens_k.tolist():
+        raise NotImplementedError("segments of keys that differ from those of queries")
+    segments = [(start, end) for start, end in zip(bounds, bounds[1:]) if end > start]
+    if not segments or segments[0][0] != 0 or segments[-1][1] != q.shape[0]:
+        raise ValueError(f"segments from {bounds[0]} to {bounds[-1]} do not cover {q.shape[0]} tokens")
+    longest = max(end - start for start, end in segments)
+    if longest > min(int(max_seqlen_q), int(max_seqlen_k)):
+        # On a GPU the tokens after max_seqlen are left unwritten, without a word.
+        raise ValueError(f"a segment has {longest} tokens, but max_seqlen is {max_seqlen_q}")
+    parts = [
+        _attend(q[None, start:end], k[None, start:end], v[None, start:end], causal, softmax_scale)[0]
+        for start, end in segments
+    ]
+    return torch.cat(parts)
+
+
+def install() -> None:
+    """Makes `import flash_attn_interface` find these functions, also where the real package is installed."""
+    module("flash_attn_interface", flash_attn_func=flash_attn_func, flash_attn_varlen_func=flash_attn_varlen_func)
