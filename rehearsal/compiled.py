@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
@@ -19,7 +20,11 @@ def _as_is(model: Any = None, **options: Any) -> Any:
 def install(real: bool) -> None:
     """With `real` the compiler of PyTorch stays in place; without it every function stays as it was written."""
     if real:
+        # The back end looks for Triton when it is imported, and must not find the stand-in.
+        importlib.import_module("torch._inductor.compile_fx")
         note("torch.compile for the CPU")
         return
     torch.compile = _as_is
+    # There is nothing to forget, and the real function would import the whole back end.
+    torch._dynamo.reset = lambda: None
     torch.nn.Module.compile = lambda self, *args, **kwargs: None

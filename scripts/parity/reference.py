@@ -44,6 +44,8 @@ def environment(own: dict[str, str], threads: int) -> dict[str, str]:
         **own,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Lines of the script and a traceback keep their order in the output.
+        "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(threads),
     }
 

@@ -188,7 +188,7 @@ class Recorder:
     # Evaluation and quantisation
 
     def evaluated(self, result: tuple[float, float], *args: Any, **kwargs: Any) -> None:
-        name = EVALUATIONS[len(self.scores)]
+        name = next(name for name in EVALUATIONS if name not in self.scores)
         self.scores[name] = {"val_loss": result[0], "val_bpb": result[1]}
 
     def serializing(self, h: Any, model: torch.nn.Module, code: str) -> None:
