@@ -24,13 +24,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     script = options.script.resolve()
-    emulate(threads=options.threads, compile=options.compile)
+    imports = emulate(threads=options.threads, compile=options.compile)
     hook = runner.find_hook(options.hook) if options.hook else None
     # Since here the process looks like the script's own.
     sys.argv = [str(script), *options.rest]
     sys.path.insert(0, str(script.parent))
     try:
-        runner.run(script, hook)
+        runner.run(script, imports, hook)
     finally:
         if options.report:
             ledger.write(options.report)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from .ledger import note
-from .stubs import module
+from .views import stub
 
 _UNLIMITED = (-1, -1)
 
@@ -84,6 +85,6 @@ def flash_attn_varlen_func(
     return torch.cat(parts)
 
 
-def install() -> None:
-    """Makes `import flash_attn_interface` find these functions, also where the real package is installed."""
-    module("flash_attn_interface", flash_attn_func=flash_attn_func, flash_attn_varlen_func=flash_attn_varlen_func)
+def package() -> types.ModuleType:
+    """What the script finds as `flash_attn_interface`, also where the real package is installed."""
+    return stub("flash_attn_interface", flash_attn_func=flash_attn_func, flash_attn_varlen_func=flash_attn_varlen_func)

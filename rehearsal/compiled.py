@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import torch
-# Scripts set options of dynamo, and it looks at many of the things that are replaced after this import.
 import torch._dynamo
 
 from .ledger import note
+from .views import view
 
 
 def _as_is(model: Any = None, **options: Any) -> Any:
@@ -17,14 +16,15 @@ def _as_is(model: Any = None, **options: Any) -> Any:
     return (lambda function: function) if model is None else model
 
 
-def install(real: bool) -> None:
-    """With `real` the compiler of PyTorch stays in place; without it every function stays as it was written."""
+def _compile(model: Any = None, **options: Any) -> Any:
+    note("torch.compile for the CPU")
+    return torch.compile(model, **options)
+
+
+def names(real: bool) -> dict[str, Any]:
+    """What the script finds in `torch`. With `real` the compiler of PyTorch works, else every function stays as it is."""
     if real:
-        # The back end looks for Triton when it is imported, and must not find the stand-in.
-        importlib.import_module("torch._inductor.compile_fx")
-        note("torch.compile for the CPU")
-        return
-    torch.compile = _as_is
-    # There is nothing to forget, and the real function would import the whole back end.
-    torch._dynamo.reset = lambda: None
+        return {"compile": _compile}
     torch.nn.Module.compile = lambda self, *args, **kwargs: None
+    # There is nothing to forget when nothing was compiled, and the real function would import the whole back end.
+    return {"compile": _as_is, "_dynamo": view(torch._dynamo, reset=lambda: None)}

@@ -18,8 +18,7 @@ from torch.utils._device import _device_constructors
 
 from .ledger import note
 
-_RealDevice = torch.device
-CPU = _RealDevice("cpu")
+CPU = torch.device("cpu")
 
 H100 = types.SimpleNamespace(
     name="NVIDIA H100 80GB HBM3",
@@ -38,7 +37,7 @@ def is_cuda(device: Any) -> bool:
     """Whether `device` names a GPU. A bare number does, as it does in PyTorch."""
     if isinstance(device, str):
         return device.split(":")[0] == "cuda"
-    if isinstance(device, _RealDevice):
+    if isinstance(device, torch.device):
         return device.type == "cuda"
     return isinstance(device, int) and not isinstance(device, bool)
 
@@ -49,10 +48,10 @@ def on_cpu(device: Any) -> Any:
 
 
 class _DeviceType(type):
-    """Lets `isinstance(x, torch.device)` go on working while `torch.device` is the class below."""
+    """Lets `isinstance(x, torch.device)` of the script work with the class below."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, _RealDevice)
+        return isinstance(instance, torch.device)
 
 
 class Device(metaclass=_DeviceType):
@@ -60,7 +59,7 @@ class Device(metaclass=_DeviceType):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         named = args[0] if args else kwargs.get("type", kwargs.get("device"))
-        return CPU if is_cuda(named) else _RealDevice(*args, **kwargs)
+        return CPU if is_cuda(named) else torch.device(*args, **kwargs)
 
 
 def _keywords(keywords: dict[str, Any]) -> dict[str, Any]:
@@ -91,30 +90,33 @@ def _by_position(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _wrap_factories() -> None:
-    for constructor in _device_constructors():
-        name = getattr(constructor, "__name__", "")
-        if getattr(torch, name, None) is constructor:
-            setattr(torch, name, _by_keyword(constructor))
+def _load(file: Any, map_location: Any = None, **kwargs: Any) -> Any:
+    return torch.load(file, map_location=on_cpu(map_location), **kwargs)
+
+
+def names() -> dict[str, Any]:
+    """What the script finds in `torch` in place of what takes a device."""
+    note("device cuda -> cpu")
+    constructors = {getattr(constructor, "__name__", ""): constructor for constructor in _device_constructors()}
     for name in ("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like"):
-        setattr(torch, name, _by_keyword(getattr(torch, name)))
-    for name in ("new_empty", "new_zeros", "new_ones", "new_full", "new_tensor"):
-        setattr(torch.Tensor, name, _by_keyword(getattr(torch.Tensor, name)))
+        constructors[name] = getattr(torch, name)
+    wrapped = {
+        name: _by_keyword(constructor)
+        for name, constructor in constructors.items()
+        if getattr(torch, name, None) is constructor
+    }
+    return {**wrapped, "device": Device, "load": _load}
 
 
-def _wrap_moves() -> None:
+def patch_methods() -> None:
+    """Replaces the methods that move tensors and modules. They belong to objects, so everybody gets these."""
     torch.Tensor.to = _by_position(torch.Tensor.to)
     torch.nn.Module.to = _by_position(torch.nn.Module.to)
     torch.Tensor.cuda = lambda self, *args, **kwargs: self
     torch.nn.Module.cuda = lambda self, *args, **kwargs: self
     torch.Tensor.pin_memory = lambda self, *args, **kwargs: self
-    real_load = torch.load
-
-    @functools.wraps(real_load)
-    def load(file: Any, map_location: Any = None, **kwargs: Any) -> Any:
-        return real_load(file, map_location=on_cpu(map_location), **kwargs)
-
-    torch.load = load
+    for name in ("new_empty", "new_zeros", "new_ones", "new_full", "new_tensor"):
+        setattr(torch.Tensor, name, _by_keyword(getattr(torch.Tensor, name)))
 
 
 class Event:
@@ -142,13 +144,18 @@ def _always(value: Any) -> Callable[..., Any]:
     return lambda *args, **kwargs: value
 
 
+def _properties(*args: Any, **kwargs: Any) -> types.SimpleNamespace:
+    return H100
+
+
 @contextlib.contextmanager
 def _one_device(*args: Any) -> Iterator[None]:
     yield
 
 
-def _answer_as_h100() -> None:
-    answers: dict[str, Any] = {
+def cuda_names() -> dict[str, Any]:
+    """What the script finds in `torch.cuda`."""
+    return {
         "is_available": _always(True),
         "is_initialized": _always(True),
         "is_bf16_supported": _always(True),
@@ -157,7 +164,7 @@ def _answer_as_h100() -> None:
         "set_device": _always(None),
         "device": _one_device,
         "get_device_name": _always(H100.name),
-        "get_device_properties": _always(H100),
+        "get_device_properties": _properties,
         "get_device_capability": _always((H100.major, H100.minor)),
         "synchronize": _always(None),
         "empty_cache": _always(None),
@@ -168,33 +175,23 @@ def _answer_as_h100() -> None:
         "max_memory_reserved": _memory,
         "memory_allocated": _memory,
         "memory_reserved": _memory,
-        # Optimisers ask this once a step, because torch.cuda says that it is available.
-        "is_current_stream_capturing": _always(False),
         "Event": Event,
     }
-    for name, answer in answers.items():
-        setattr(torch.cuda, name, answer)
 
 
-def _keep_full_precision() -> None:
-    """Ignores the switches that choose attention kernels and permit shorter mantissas: they would reach the CPU too."""
+def _ignored(name: str) -> Callable[..., None]:
+    def switch(*args: Any, **kwargs: Any) -> None:
+        note(f"{name} ignored")
 
-    def ignored(name: str) -> Callable[..., None]:
-        def switch(*args: Any, **kwargs: Any) -> None:
-            note(f"{name} ignored")
-
-        return switch
-
-    for name in ("enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp"):
-        setattr(torch.backends.cuda, name, ignored(f"torch.backends.cuda.{name}"))
-    torch.set_float32_matmul_precision = ignored("torch.set_float32_matmul_precision")
+    return switch
 
 
-def install() -> None:
-    """Replaces the devices. It has to run before the script is loaded."""
-    note("device cuda -> cpu")
-    torch.device = Device  # type: ignore[misc,assignment]
-    _wrap_factories()
-    _wrap_moves()
-    _answer_as_h100()
-    _keep_full_precision()
+def switches() -> dict[str, Any]:
+    """What the script finds in `torch.backends.cuda` for its choice of attention kernels: the CPU obeys it as well."""
+    names = ("enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp")
+    return {name: _ignored(f"torch.backends.cuda.{name}") for name in names}
+
+
+def precision() -> dict[str, Any]:
+    """What the script finds in `torch` for its permission to use fewer digits: a CPU may have such instructions."""
+    return {"set_float32_matmul_precision": _ignored("torch.set_float32_matmul_precision")}

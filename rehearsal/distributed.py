@@ -10,15 +10,14 @@ import torch.distributed as dist
 from .ledger import note
 
 
-def install() -> None:
-    """Refuses several processes, and lets one process that was started with a rank use gloo in place of nccl."""
+def _init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> None:
+    note(f"init_process_group({backend}) -> gloo, one process")
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+
+
+def names() -> dict[str, Any]:
+    """What the script finds in `torch.distributed`: gloo in place of nccl. Several processes are refused."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world != 1:
         raise SystemExit(f"rehearsal: WORLD_SIZE={world}, but a rehearsal is one process; leave WORLD_SIZE unset")
-    original = dist.init_process_group
-
-    def init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> None:
-        note(f"init_process_group({backend}) -> gloo, one process")
-        original("gloo", store=dist.HashStore(), rank=0, world_size=1)
-
-    dist.init_process_group = init_process_group
+    return {"init_process_group": _init_process_group}

@@ -1,8 +1,8 @@
 """Computes in 32-bit floats where the script computes in bfloat16.
 
-The name `torch.bfloat16` then means `torch.float32`, so that casts, momentum buffers and buffers for communication are
-f32 as well. `torch.float16` keeps its meaning: contest scripts compute nothing in it, they store scales and small tensors
-in it, and a reader of their files needs those very bits.
+For the script the name `torch.bfloat16` then means f32, so that casts, momentum buffers and buffers for communication
+are f32 as well. `torch.float16` keeps its meaning: contest scripts compute nothing in it, they store scales and small
+tensors in it, and a reader of their files needs those very bits.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class NoAutocast:
         return function
 
 
-def install() -> None:
-    """Gives the name of bfloat16 to f32 and turns autocast off."""
+def names() -> dict[str, Any]:
+    """What the script finds in `torch`."""
     note("bfloat16 -> float32")
-    # These tables map names of dtypes both ways, and are built on first use: later they would find two names for one.
-    torch.storage._dtype_to_storage_type_map()
-    torch.storage._storage_type_to_dtype_map()
-    torch.bfloat16 = torch.float32  # type: ignore[misc]
+    return {"bfloat16": torch.float32, "autocast": NoAutocast}
+
+
+def patch_methods() -> None:
+    """Replaces the methods that cast to bfloat16."""
     torch.Tensor.bfloat16 = _copied_as_float  # type: ignore[method-assign]
     torch.nn.Module.bfloat16 = torch.nn.Module.float  # type: ignore[method-assign]
-    torch.autocast = torch.amp.autocast = torch.cuda.amp.autocast = NoAutocast  # type: ignore[misc,assignment]

@@ -12,12 +12,13 @@ import inspect
 import io
 import textwrap
 import tokenize
+import types
 from typing import Any, Callable
 
 import torch
 
 from .ledger import note
-from .stubs import Absent, module
+from .views import Absent, stub
 
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 _BLOCK = {tokenize.INDENT: "<indent>", tokenize.DEDENT: "<dedent>", tokenize.NEWLINE: "<line>"}
@@ -63,38 +64,45 @@ class TensorDescriptor:
 class Kernel:
     """A function under `triton.jit`. It can be launched on a grid when its fingerprint is known."""
 
-    # What the launch takes besides the kernel's own parameters.
+    # What a launch takes besides the kernel's own parameters.
     _OPTIONS = ("num_stages", "num_warps", "num_ctas")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = function.__name__
-        self.signature = inspect.signature(function)
+        self.parameters = tuple(inspect.signature(function).parameters)
         self.sha256 = fingerprint(inspect.getsource(function))
+        self.known = _references.get(self.sha256)
 
     def __getitem__(self, grid: Any) -> Callable[..., None]:
-        return self._launch
+        return self.launch
 
-    def _launch(self, *args: Any, **kwargs: Any) -> None:
-        known = _references.get(self.sha256)
-        if known is None:
+    def launch(self, *args: Any, **kwargs: Any) -> None:
+        """Computes what the kernel computes. It is plain enough for torch.compile to look through."""
+        if self.known is None:
             raise Absent(f"the rehearsal does not know the Triton kernel {self.name} with source {self.sha256}")
         note(f"Triton kernel {self.name} -> PyTorch")
-        own = {name: value for name, value in kwargs.items() if name not in self._OPTIONS}
-        arguments = self.signature.bind(*args, **own).arguments
-        with torch.no_grad():
-            known(**arguments)
+        arguments = dict(zip(self.parameters, args))
+        for name, value in kwargs.items():
+            if name not in self._OPTIONS:
+                arguments[name] = value
+        self.known(**arguments)
 
 
 def _jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     return Kernel if function is None else Kernel(function)
 
 
-def install() -> None:
-    """Makes `import triton` find this module's stand-ins, also where the real package is installed."""
+def packages() -> list[types.ModuleType]:
+    """What the script finds as `triton`, also where the real package is installed."""
     from . import known_kernels  # noqa: F401  It registers its references.
 
-    module("triton", jit=_jit, cdiv=lambda n, block: -(-n // block), __version__="0")
     # A kernel's body never runs here; only the annotations of its parameters are looked up.
-    module("triton.language", constexpr=object)
-    module("triton.tools")
-    module("triton.tools.tensor_descriptor", TensorDescriptor=TensorDescriptor)
+    language = stub("triton.language", constexpr=object)
+    descriptors = stub("triton.tools.tensor_descriptor", TensorDescriptor=TensorDescriptor)
+    tools = stub("triton.tools", tensor_descriptor=descriptors)
+    triton = stub("triton", jit=_jit, cdiv=_cdiv, language=language, tools=tools, __version__="0")
+    return [triton, language, tools, descriptors]
+
+
+def _cdiv(n: int, block: int) -> int:
+    return -(-n // block)

@@ -6,12 +6,16 @@ import collections
 import json
 from pathlib import Path
 
+import torch
+
 _counts: collections.Counter[str] = collections.Counter()
 
 
 def note(what: str) -> None:
     """Adds one use of an emulated thing. The text names the thing as the script called it."""
-    _counts[what] += 1
+    # Inside torch.compile this runs once a compilation, which would count nothing of use.
+    if not torch.compiler.is_compiling():
+        _counts[what] += 1
 
 
 def report() -> dict[str, int]:

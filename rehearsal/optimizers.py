@@ -14,7 +14,7 @@ import torch
 from .ledger import note
 
 
-def install() -> None:
+def patch() -> None:
     """Wraps Adam, and with it AdamW, which is made from it."""
     original = torch.optim.Adam.__init__
 

@@ -14,6 +14,8 @@ import types
 from pathlib import Path
 from typing import Any, Callable
 
+from .views import Imports
+
 Hook = Callable[[types.ModuleType], None]
 
 
@@ -32,12 +34,16 @@ def split(source: str, path: Path) -> tuple[ast.Module, ast.Module]:
     return ast.Module(tree.body[:first], tree.type_ignores), ast.Module(tree.body[first:], [])
 
 
-def load(path: Path, name: str = "__main__") -> tuple[types.ModuleType, Callable[[], None]]:
-    """Executes the definitions of a script as module `name`; returns the module and a function that starts it."""
+def load(path: Path, imports: Imports, name: str = "__main__") -> tuple[types.ModuleType, Callable[[], None]]:
+    """Executes the definitions of a script as module `name`; returns the module and a function that starts it.
+
+    `imports` decides what the script's own imports find.
+    """
     source = path.read_text(encoding="utf-8")
     definitions, start = split(source, path)
     script = types.ModuleType(name)
     script.__file__ = str(path)
+    script.__dict__["__builtins__"] = imports.builtins()
     sys.modules[name] = script
     # Tools that read source (inspect, tracebacks) find the lines here.
     linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
@@ -67,9 +73,9 @@ def find_hook(name: str) -> Hook:
     return hook
 
 
-def run(path: Path, hook: Hook | None = None) -> None:
+def run(path: Path, imports: Imports, hook: Hook | None = None) -> None:
     """Runs a script from its first to its last line, with the hook in between."""
-    script, start = load(path)
+    script, start = load(path, imports)
     if hook is not None:
         hook(script)
     start()

@@ -121,8 +121,7 @@ def prove(upstream: Path, reference: Path) -> bool:
         states = [torch.load(path, weights_only=True) for path in (checkpoint, again)]
 
     os.environ.update(settings["environment"])
-    emulate()
-    script, _ = runner.load((upstream / settings["script"]).resolve(), name="upstream")
+    script, _ = runner.load((upstream / settings["script"]).resolve(), emulate(), name="upstream")
     losses = []
     for state in states:
         model = _model(script)
