@@ -8,7 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from .attention_op import segment_attention
 from .ledger import note
+from .segments import segments
 from .views import stub
 
 _UNLIMITED = (-1, -1)
@@ -62,25 +64,19 @@ def flash_attn_varlen_func(
     window_size: tuple[int, int] = _UNLIMITED,
     **others: Any,
 ) -> torch.Tensor:
-    """Attention inside each segment of one long row. `cu_seqlens` holds where segments begin, and the end at last.
-
-    Scripts pad `cu_seqlens` with the end, to keep its length constant: those segments are empty and are left out.
-    """
+    """Attention inside each segment of one long row."""
     note("flash_attn_varlen_func -> scaled_dot_product_attention by segment")
     _check(window_size, others)
-    bounds = cu_seqlens_q.tolist()
-    if bounds != cu_seqlens_k.tolist():
+    if cu_seqlens_k is not cu_seqlens_q:
         raise NotImplementedError("segments of keys that differ from those of queries")
-    segments = [(start, end) for start, end in zip(bounds, bounds[1:]) if end > start]
-    if not segments or segments[0][0] != 0 or segments[-1][1] != q.shape[0]:
-        raise ValueError(f"segments from {bounds[0]} to {bounds[-1]} do not cover {q.shape[0]} tokens")
-    longest = max(end - start for start, end in segments)
-    if longest > min(int(max_seqlen_q), int(max_seqlen_k)):
-        # On a GPU the tokens after max_seqlen are left unwritten, without a word.
-        raise ValueError(f"a segment has {longest} tokens, but max_seqlen is {max_seqlen_q}")
+    longest = min(max_seqlen_q, max_seqlen_k)
+    if torch.compiler.is_compiling():
+        if softmax_scale is not None:
+            raise NotImplementedError("a softmax_scale in compiled attention")
+        return segment_attention(q, k, v, cu_seqlens_q, longest, causal)[0]
     parts = [
         _attend(q[None, start:end], k[None, start:end], v[None, start:end], causal, softmax_scale)[0]
-        for start, end in segments
+        for start, end in segments(cu_seqlens_q, q.shape[0], longest)
     ]
     return torch.cat(parts)
 
