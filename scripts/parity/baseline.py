@@ -15,6 +15,10 @@ from settings import MICRO_STEPS, QUANTIZE_ABOVE
 EVALUATIONS = ("pre_quantization", "quantized")
 """What the calls of the script's evaluator measure, in order."""
 
+LARGER = 64.0
+"""The script's scales are at least 1/127. The weights of a toy model are so small that every scale is that, so the
+recorder lets the script quantise the trained weights once more, times this power of two, which is exact."""
+
 
 class Recorder:
     """Wraps the functions and classes of the script. The script keeps its training loop in one function, so the steps are
@@ -29,6 +33,7 @@ class Recorder:
         self.muon: dict[str, Any] = {}
         self.rates: list[float] = []
         self.scores: dict[str, Any] = {}
+        self.quantize = script.quantize_state_dict_int8
 
     def built(self, result: None, model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
         self.model = model
@@ -76,12 +81,19 @@ class Recorder:
 
     def quantized(self, result: tuple[dict[str, Any], dict[str, int]], *args: Any, **kwargs: Any) -> None:
         stored, statistics = result
+        write_tensors("quantized.safetensors", self.exported(stored))
+        write_json("quantized.json", statistics)
+        larger = {name: tensor * LARGER for name, tensor in self.model.state_dict().items()}
+        write_tensors("quantized_larger.safetensors", self.exported(self.quantize(larger)[0]))
+
+    @staticmethod
+    def exported(stored: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The tensors of the script's file: codes and scales by name, and what it stored as it was."""
         tensors = dict(stored["passthrough"])
         for name, values in stored["quantized"].items():
             tensors[f"{name}.q"] = values
             tensors[f"{name}.scale"] = stored["scales"][name]
-        write_tensors("quantized.safetensors", tensors)
-        write_json("quantized.json", statistics)
+        return tensors
 
     def evaluated(self, result: tuple[float, float], *args: Any, **kwargs: Any) -> None:
         """The second evaluation is the last thing that the script does."""

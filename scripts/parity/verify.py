@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any, Iterator
@@ -30,6 +31,10 @@ def consistency(folder: Path) -> Iterator[tuple[str, bool]]:
     yield "as many steps as were asked for", len(losses) == int(settings["ITERATIONS"])
     yield "every loss is finite", all(map(math.isfinite, losses))
     yield f"the loss falls ({losses[0]:.4f} to {losses[-1]:.4f})", losses[-1] < losses[0]
+
+    log = (folder / "log.txt").read_text(encoding="utf-8")
+    printed = re.findall(r"(?m)^(?:step:)?\d+/\d+ train_loss: ?(\d+\.\d+)", log)
+    yield "the script's log has these losses", printed == [f"{loss:.4f}" for loss in losses]
 
     initial, trained = (load_file(folder / f"{name}.safetensors") for name in ("initial", "trained"))
     shapes = {name: tensor.shape for name, tensor in initial.items()}
