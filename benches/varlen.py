@@ -56,8 +56,14 @@ def measure(mode: str, script: Path, settings: dict[str, Any], data: Path, limit
         with open(Path(folder) / "output.txt", "w+", encoding="utf-8") as output:
             try:
                 subprocess.run(
-                    command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, timeout=limit, check=True
-                )  # fmt: skip
+                    command,
+                    cwd=folder,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=limit,
+                    check=True,
+                )
             except subprocess.TimeoutExpired:
                 failure = {"failed": f"not done after {limit:.0f} s"}
             except subprocess.CalledProcessError as error:

@@ -22,7 +22,7 @@ def _compile(model: Any = None, **options: Any) -> Any:
 
 
 def names(real: bool) -> dict[str, Any]:
-    """What the script finds in `torch`. With `real` the compiler of PyTorch works, else every function stays as it is."""
+    """What the script finds in `torch`. With `real` PyTorch compiles, else functions stay as they are."""
     if real:
         return {"compile": _compile}
     torch.nn.Module.compile = lambda self, *args, **kwargs: None

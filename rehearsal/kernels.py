@@ -1,7 +1,7 @@
 """Stands in for Triton. A kernel that is known runs as a few lines of PyTorch; an unknown one is refused by name.
 
-A kernel is known by the SHA-256 of its source, with comments, blank lines and spacing left out. Its name alone would not
-do: somebody who changes a kernel keeps its name, and would silently get the mathematics of the old one.
+A kernel is known by the SHA-256 of its source, with comments, blank lines and spacing left out. Its name alone would
+not do: somebody who changes a kernel keeps its name, and would silently get the mathematics of the old one.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ def linear_leaky_relu_square(
 ) -> None:
     """The first half of an MLP with the square of LeakyReLU (slope 1/2), and its gradient.
 
-    Forward, c is the product and aux the activation. Backward, a holds the gradient of the activation, aux the product of
-    the forward pass, and c becomes the gradient of that product. The derivative of (x/2)² is x/2.
+    Forward, c is the product and aux the activation. Backward, a holds the gradient of the activation, aux the product
+    of the forward pass, and c becomes the gradient of that product. The derivative of (x/2)² is x/2.
     """
     product = (a_desc.base @ b_desc.base.T).to(c_desc.base.dtype)
     if FORWARD:

@@ -21,8 +21,11 @@ recorder lets the script quantise the trained weights once more, times this powe
 
 
 class Recorder:
-    """Wraps the functions and classes of the script. The script keeps its training loop in one function, so the steps are
-    watched from the optimisers: it calls the one of the embedding first, then Muon, then the one of the scalars."""
+    """Wraps the functions and classes of the script.
+
+    The script keeps its training loop in one function, so the steps are watched from the optimisers: it calls the one of
+    the embedding first, then Muon, then the one of the scalars.
+    """
 
     def __init__(self, script: Any) -> None:
         self.script = script

@@ -7,7 +7,7 @@ import dataclasses
 VOCABULARY = 1024
 SEQUENCE = 256
 DOCUMENTS = 41
-"""Documents of the validation data: five full batches of eight for test-time training, and a last one that is smaller."""
+"""Documents of the validation data: five full batches of eight for test-time training, and one that is smaller."""
 
 MICRO_STEPS = 8
 """Both scripts accumulate gradients over eight micro-steps when they run as one process."""

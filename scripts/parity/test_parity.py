@@ -68,7 +68,7 @@ class Rehearsal(unittest.TestCase):
         self.assertTrue(torch.backends.cuda.math_sdp_enabled())
 
     def test_the_hook_comes_before_the_start(self) -> None:
-        source = "from __future__ import annotations\ndef main():\n    return 1\nif __name__ == '__main__':\n    got = main()\n"
+        source = "def main():\n    return 1\nif __name__ == '__main__':\n    got = main()\n"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "script.py"
             path.write_text(source, encoding="utf-8")
