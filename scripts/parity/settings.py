@@ -1,0 +1,109 @@
+"""The toy settings of each reference: the environment that the script reads, and what is changed in it by name."""
+
+from __future__ import annotations
+
+import dataclasses
+
+VOCABULARY = 1024
+SEQUENCE = 256
+DOCUMENTS = 41
+"""Documents of the validation data: five full batches of eight for test-time training, and one that is smaller."""
+
+MICRO_STEPS = 8
+"""Both scripts accumulate gradients over eight micro-steps when they run as one process."""
+
+QUANTIZE_ABOVE = 1024
+"""Both scripts quantise tensors of more than 65,536 elements. At toy size no matrix has so many, so this takes its
+place: every matrix is above it, and the vectors, gates and mixes of every layer are below."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What one reference is made with."""
+
+    script: str
+    """The path of the script in a checkout of the contest's repository."""
+    hook: str
+    """The recording hook, as `module:function`."""
+    environment: dict[str, str]
+    patches: dict[str, str]
+    """What the hook changes in the script, as a reader has to know it: name and explanation."""
+
+
+_COMMON = {
+    "SEED": "1337",
+    "VOCAB_SIZE": VOCABULARY,
+    "MODEL_DIM": 64,
+    "NUM_HEADS": 4,
+    "NUM_KV_HEADS": 2,
+    "TRAIN_SEQ_LEN": SEQUENCE,
+    "TRAIN_BATCH_TOKENS": 1024 * MICRO_STEPS,
+    "ITERATIONS": 20,
+    "WARMUP_STEPS": 1,
+    "MAX_WALLCLOCK_SECONDS": 0,
+    "VAL_LOSS_EVERY": 0,
+    "TRAIN_LOG_EVERY": 1,
+    # Within twenty steps the momentum reaches its last value and stays there.
+    "MUON_MOMENTUM_WARMUP_STEPS": 10,
+}
+
+_VARLEN_TTT = {
+    "RUN_ID": "parity_varlen_ttt",
+    "DATA_DIR": "./data/",
+    "NUM_LAYERS": 6,
+    "EMBEDDING_DIM": 64,
+    "MLP_MULT": 4,
+    "ROPE_DIMS": 8,
+    "XSA_LAST_N": 6,
+    "LOOP_START": 2,
+    "LOOP_END": 3,
+    "NUM_LOOPS": 2,
+    "ENABLE_LOOPING_AT": 0.35,
+    "PARALLEL_START_LAYER": 4,
+    "EVAL_SEQ_LEN": SEQUENCE,
+    # The default keeps nine tenths of the first weights after twenty steps.
+    "EMA_DECAY": 0.8,
+    "GPTQ_CALIBRATION_BATCHES": 4,
+    "TTT_EVAL_SEQ_LEN": SEQUENCE,
+    "TTT_LORA_RANK": 4,
+    "TTT_BATCH_SIZE": 8,
+    "TTT_CHUNK_SIZE": 32,
+    "TTT_LORA_LR": 0.001,
+}
+
+_BASELINE = {
+    "RUN_ID": "parity_baseline",
+    "DATA_PATH": f"./data/datasets/fineweb10B_sp{VOCABULARY}",
+    "TOKENIZER_PATH": f"./data/tokenizers/fineweb_{VOCABULARY}_bpe.model",
+    "NUM_LAYERS": 4,
+    "MLP_MULT": 2,
+    "WARMDOWN_ITERS": 10,
+}
+
+
+def _text(*parts: dict[str, object]) -> dict[str, str]:
+    return {name: str(value) for part in parts for name, value in part.items()}
+
+
+REFERENCES = {
+    "varlen_ttt": Settings(
+        script="records/track_10min_16mb/2026-04-10_VarLenAttn/train_gpt.py",
+        hook="varlen_ttt:hook",
+        environment=_text(_COMMON, _VARLEN_TTT),
+        patches={
+            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantised, is {QUANTIZE_ABOVE}",
+        },
+    ),
+    "baseline": Settings(
+        script="records/track_10min_16mb/2026-03-17_NaiveBaseline/train_gpt.py",
+        hook="baseline:hook",
+        environment=_text(_COMMON, _BASELINE),
+        patches={"INT8_KEEP_FLOAT_MAX_NUMEL": f"{QUANTIZE_ABOVE} in place of 65536"},
+    ),
+}
+
+
+def whole_validation(name: str, targets: int) -> dict[str, str]:
+    """The setting that makes the script evaluate all targets as one buffer: it divides its batch by the micro-steps."""
+    variable = {"varlen_ttt": "VAL_BATCH_TOKENS", "baseline": "VAL_BATCH_SIZE"}[name]
+    return {variable: str(targets * MICRO_STEPS)}
