@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-verify corpus heads verdicts fuzz libtorch engine-lock clean
+.PHONY: help build demo test bench bench-verify corpus heads verdicts parity fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -32,7 +32,7 @@ build: libtorch ## the release binary, target/release/caddie
 	$(CARGO) build --release
 
 # The data is renamed into place when it is complete, so that an interrupted run leaves nothing half made.
-demo: build ## train, quantise, evaluate, render and verify three seeds on made-up text; run again to continue
+demo: build ## train, quantize, evaluate, render and verify three seeds on made-up text; run again to continue
 	@[ -d demo/data ] || { mkdir -p demo && rm -rf demo/data.partial \
 	  && $(CADDIE) fixture demo/data.partial --seed 1 && mv demo/data.partial demo/data; }
 	$(CADDIE) submit demo --data demo/data --seeds 42,0,1234 --out demo \
@@ -72,6 +72,13 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
+
+parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [WRITE=docs/parity.md]
+	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
+	$(CARGO) build --release -p caddie-engine --example parity
+	"$(PYTHON)" scripts/parity/compare.py "$(UPSTREAM)" --caddie $(CADDIE) \
+	  --compare "$${CARGO_TARGET_DIR:-target}/release/examples/parity" $(if $(WRITE),--write "$(WRITE)") \
+	  $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 
 SECONDS ?= 60
 FUZZ ?= $(CARGO) +nightly fuzz

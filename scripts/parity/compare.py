@@ -1,0 +1,80 @@
+"""Compares the engine with upstream's own scripts, number by number, and writes the table: `make parity UPSTREAM=DIR`.
+
+    python3 scripts/parity/compare.py UPSTREAM --caddie BINARY --compare PROGRAM [--write docs/parity.md] [--keep DIR]
+
+Makes a Python environment with torch in target/parity-venv on the first run, a data set with `caddie fixture`, the references
+with reference.py, and gives them to the engine's example `parity`, which does the same work and prints the differences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+NAMES = ("varlen_ttt", "baseline")
+
+HEAD = """# Parity with upstream's scripts
+
+Written by `make parity UPSTREAM=DIR`, with DIR a checkout of openai/parameter-golf. Each script runs unmodified and in f32 on a
+CPU, under the rehearsal in `rehearsal/`, at toy size on a corpus of `caddie fixture`; `scripts/parity/README.md` says what is
+recorded and where f32 differs from the real run. The engine takes the script's initial weights, batches, calibration data and
+adapters and does the same work. A stage starts from what the script had at that point, so that a difference shows where it
+arises; the last line goes the whole way alone.
+
+What is left is rounding: sums are added in another order. Integer codes that differ are weights that lay within rounding of
+the middle between two integers; GPTQ then carries the other choice into later columns of the same row.
+
+"""
+
+
+def python_with_torch() -> Path:
+    """The interpreter of target/parity-venv, made when it is not there."""
+    home = ROOT / "target" / "parity-venv"
+    python = home / "bin" / "python"
+    done = home / "complete"
+    if not done.exists():
+        print(f"parity: making {home.relative_to(ROOT)} with torch (about 3 GB, once)", file=sys.stderr)
+        venv.create(home, clear=True, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
+        done.touch()
+    return python
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("upstream", type=Path, help="a checkout of openai/parameter-golf")
+    parser.add_argument("--caddie", type=Path, required=True)
+    parser.add_argument("--compare", type=Path, required=True, help="the engine's example parity")
+    parser.add_argument("--python", type=Path, help="an interpreter that has scripts/parity/requirements.txt")
+    parser.add_argument("--write", type=Path, help="where the table goes besides standard output")
+    parser.add_argument("--keep", type=Path, help="a folder for the references, instead of a temporary one")
+    args = parser.parse_args()
+    python = args.python or python_with_torch()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = args.keep or Path(temporary)
+        data = work / "data"
+        if not data.exists():
+            fixture = ["fixture", data, "--seed", "1", "--docs", "48", "--train-tokens", "200000"]
+            subprocess.run([args.caddie, *fixture], check=True, stdout=subprocess.DEVNULL)
+        for name in NAMES:
+            print(f"parity: running upstream's script for {name}", file=sys.stderr)
+            command = [python, HERE / "reference.py", name, args.upstream, data, work / name]
+            subprocess.run(command, check=True, stdout=sys.stderr)
+        print("parity: comparing", file=sys.stderr)
+        compared = subprocess.run([args.compare, *(work / name for name in NAMES)], stdout=subprocess.PIPE, text=True)
+    print(compared.stdout)
+    if args.write and compared.stdout:
+        machine = f"Last run on {platform.machine()}, {platform.system()}.\n\n"
+        args.write.write_text(HEAD + machine + compared.stdout.rstrip() + "\n", encoding="utf-8")
+    sys.exit(compared.returncode)
+
+
+if __name__ == "__main__":
+    main()
