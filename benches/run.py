@@ -83,7 +83,7 @@ def write_random_shards(data: Path, tokenizer: Path, train_tokens: int, val_toke
 def cases(work: Path, caddie: Caddie, args: argparse.Namespace) -> list:
     """What is compared, with its data made."""
     quick = args.quick
-    larger = {"name": "larger", "num_layers": 6, "model_dim": 256, "num_heads": 8, "num_kv_heads": 4, "train_seq_len": 512,
+    larger = {"name": "larger", "layout": "A*6", "model_dim": 256, "num_heads": 8, "num_kv_heads": 4, "train_seq_len": 512,
               "eval_seq_len": 512, "ttt_eval_seq_len": 512}  # fmt: skip
     demo_steps, larger_steps = ((2, 10), (2, 2)) if quick else ((30, 160), (12, 40))
     listed = [

@@ -55,8 +55,8 @@ class Caddie:
         """
         last = WARMUP + case.steps
         # Logging every step makes a GPU wait for each, as eager's side does.
-        quick = {"iterations": last, "warmup_steps": 0, "warmdown_iters": 0, "train_log_every": 1, "val_loss_every": 0,
-                 "checkpoint_every": 0, "max_wallclock_seconds": 0, "zlib_level": 1}  # fmt: skip
+        quick = {"iterations": last, "warmup_steps": 0, "train.warmdown_iters": 0, "train_log_every": 1, "val_loss_every": 0,
+                 "checkpoint_every": 0, "max_wallclock_seconds": 0, "quant.level": 1}  # fmt: skip
         ran = self._train(case, out, **quick)
         log = (out / "log.txt").read_text()
         steps = {int(m[1]): m for m in re.finditer(r"^step:(\d+)/\d+ train_loss:(\S+) train_time:(\d+)ms", log, re.M)}

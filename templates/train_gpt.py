@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Trains, quantises and scores this submission. The engine is a Rust program; its whole source is embedded below.
+"""Trains, quantizes and scores this submission. The engine is a Rust program; its whole source is embedded below.
 
-    python train_gpt.py                     train, quantise, evaluate (SEED=1337 DATA_PATH=./data OUT_DIR=./runs/train_gpt/seed-$SEED)
+    python train_gpt.py                     train, quantize, evaluate (SEED=1337 DATA_PATH=./data OUT_DIR=./runs/train_gpt/seed-$SEED)
     python train_gpt.py evaluate MODEL ...  score a model file; arguments as in `train_gpt.py evaluate --help`
     python train_gpt.py build               unpack and build, the only step that reads the network (crates that cargo has not yet)
     python train_gpt.py source              unpack, and print where the source lies

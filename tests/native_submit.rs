@@ -223,3 +223,119 @@ fn seeds_and_names_that_cannot_work_are_refused_before_the_work() {
     submit(&["--set", "name=../up"]).refused(2, &["../up"]);
     assert!(!out.exists());
 }
+
+/// Every component of PR #1530's stack, in two dozen dimensions.
+const STACK: &str = r#"name = "stack"
+blurb = "The record stack in miniature."
+
+[model]
+vocab_size = 506
+model_dim = 32
+layout = "A*4"
+
+[model.unet]
+skip_gates = true
+
+[model.loops]
+loop_start = 1
+loop_end = 1
+
+[model.lanes]
+parallel_start_layer = 3
+
+[model.block.A]
+ln_scale = true
+
+[model.block.A.gqa]
+num_heads = 2
+num_kv_heads = 1
+rope_dims = 8
+xsa = true
+init = "orthogonal"
+
+[model.block.A.mlp]
+activation = "leaky_relu2"
+
+[optim.muon]
+muon_row_normalize = true
+
+[optim.ema]
+ema_decay = 0.5
+
+[train]
+iterations = 6
+warmup_steps = 1
+warmdown_frac = 0.5
+max_wallclock_seconds = 0
+train_batch_tokens = 512
+train_seq_len = 64
+grad_accum_steps = 2
+loader = "packed"
+val_loss_every = 0
+
+[quant]
+keep_float_max_numel = 512
+control = "float16"
+codec = "smallest"
+byte_shuffle = true
+
+[quant.matrix]
+bits = 6
+clip_sigmas = 12.85
+gptq = true
+
+[quant.embedding]
+bits = 8
+clip_sigmas = 20
+gptq = true
+
+[quant.calibration]
+gptq_calibration_batches = 4
+
+[eval]
+mode = "ttt"
+also = ["full"]
+eval_seq_len = 64
+documents_apart = true
+
+[eval.ttt]
+ttt_lora_rank = 4
+ttt_lora_lr = 0.003
+ttt_chunk_size = 16
+ttt_eval_seq_len = 64
+"#;
+
+#[test]
+fn the_record_stack_becomes_a_folder_that_verifies_is_audited_and_reproduces() {
+    let (_temp, dir) = folder();
+    let (recipe, out, data) = (dir.join("stack.toml"), dir.join("out"), native::data());
+    fs::write(&recipe, STACK).unwrap();
+    let mut submit = native::command(&["submit", recipe.as_str(), "--data", data.as_str(), "--out", out.as_str()]);
+    submit.args(["--device", "cpu", "--seeds", "1,2", "--track", "non_record_16mb", "--date", "2026-05-01"]);
+    submit.args(["--author", "Ada", "--github-id", "ada"]);
+    let said = Ended::of(&mut submit).succeeds().stdout;
+    assert!(said.contains("of quantized_ttt_lora_exact") && said.contains("against"), "{said}");
+    assert!(line(&said, "verify").contains("pass (0 errors"), "{said}");
+    assert!(line(&said, "code").ends_with("bytes of train_gpt.py"), "{said}");
+
+    let records = out.join("records/track_non_record_16mb/2026-05-01_stack");
+    let log = fs::read_to_string(records.join("train_seed1.log")).unwrap();
+    for part in ["GPTQ:collected 17 Hessians", "layer_loop:enabled step:3 ", "ema:applying EMA weights", " is the smallest of "] {
+        assert!(log.contains(part), "{part} is missing from:\n{log}");
+    }
+    let readme = fs::read_to_string(records.join("README.md")).unwrap();
+    for part in ["`model.loops.loop_start`", "calibrated on 4 batches", "quantized_ttt_lora_exact"] {
+        assert!(readme.contains(part), "{part} is missing from:\n{readme}");
+    }
+
+    let model = fs::read_dir(out.join("runs/stack/seed-1")).unwrap().map(|entry| entry.unwrap().path());
+    let model = model.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("model.int6."));
+    let model = model.expect("a model file").to_str().unwrap().to_owned();
+    let inspected = caddie(&["inspect", &model]).succeeds().stdout;
+    assert!(line(&inspected, "blocks.0.mlp.fc.weight").contains("int_per_row  6"), "{inspected}");
+    assert_eq!(caddie(&["audit", &model]).code, Some(0));
+
+    let artifact = out.join("stack.tar.zst");
+    let again = caddie(&["reproduce", artifact.as_str(), "--docs", "3", "--data", data.as_str(), "--device", "cpu"]);
+    assert_eq!(again.code, Some(0), "{}\n{}", again.stdout, again.stderr);
+}

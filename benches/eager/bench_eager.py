@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import functools
 import json
+import re
 import resource
 import tomllib
 from pathlib import Path
@@ -24,11 +25,10 @@ import training
 import ttt
 from model import Baseline, load_safetensors
 
-# Components of other recipes that this model does not have; 0 or false turns each off.
-ABSENT = ("rope_dims", "xsa_last_n", "ln_scale", "skip_gates", "num_loops", "parallel_start_layer")
 
 
 def read_recipe(path: Path) -> dict:
+    """A resolved recipe with each section's keys in one table: what has sections of its own here belongs to NaiveBaseline."""
     text = path.read_text()
     if path.suffix == ".json":
         recipe = json.loads(text)
@@ -38,10 +38,15 @@ def read_recipe(path: Path) -> dict:
     if missing:
         raise SystemExit(f"bench_eager: {path} has no {missing[0]} section; give a resolved recipe or a run's log.txt")
     m = recipe["model"]
-    extra = [key for key in ABSENT if m.get(key)] + (["activation"] if m.get("activation", "relu2") != "relu2" else [])
-    if extra:
-        raise SystemExit(f"bench_eager: only NaiveBaseline is written here; {path} sets model.{extra[0]}")
-    return recipe
+    layers = re.fullmatch(r"(\w)\*(\d+)", m["layout"])
+    block = m["block"].get(layers[1], {}) if layers else {}
+    parts = {"embedding", "head", "unet", "block", "vocab_size", "model_dim", "layout"}
+    extra = [name for name in m if name not in parts] + [name for name in block if name not in ("gqa", "mlp", "ln_scale")]
+    if not layers or extra or block.get("ln_scale") or m["unet"]["skip_gates"] or block["gqa"]["xsa"]:
+        raise SystemExit(f"bench_eager: only NaiveBaseline is written here; {path} has {extra or 'other blocks'}")
+    model = m | m["embedding"] | m["head"] | block["gqa"] | block["mlp"] | {"num_layers": int(layers[2])}
+    optim = recipe["optim"] | recipe["optim"]["muon"] | recipe["optim"]["adam"]
+    return recipe | {"model": model, "optim": optim, "eval": recipe["eval"] | recipe["eval"].get("ttt", {})}
 
 
 def peak_memory_mib(device: torch.device) -> float:

@@ -13,7 +13,7 @@ use crate::render::numbers;
 use crate::report::{FolderReport, Severity, Verdict, thousands};
 use crate::runner::submit::{Submission, Submitted, submit};
 
-/// Train every seed of a recipe, quantise, evaluate, render the records folder, pack the artifact, and verify it
+/// Train every seed of a recipe, quantize, evaluate, render the records folder, pack the artifact, and verify it
 ///
 /// Each phase of each seed leaves its result under OUT/runs; killed and started again, the command continues there and
 /// ends with the same folder.
@@ -107,6 +107,7 @@ fn summary(done: &Submitted) -> String {
     for finding in done.report.findings.iter().filter(|finding| finding.severity > Severity::Info) {
         out += &format!("             {}: {}\n", finding.rule, finding.message);
     }
+    out += &format!("code         {} bytes of train_gpt.py\n", thousands(results.bytes_code));
     out += &format!("folder       {}\n", done.rendered.folder);
     out += &format!("pull request {}\n", done.rendered.pull_request);
     if let Some(artifact) = &done.rendered.artifact {

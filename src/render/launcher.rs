@@ -51,7 +51,7 @@ pub fn sources(recipe_toml: &str) -> BTreeMap<String, Vec<u8>> {
     for (path, text) in [
         ("Cargo.toml", WORKSPACE),
         ("Cargo.lock", ENGINE_LOCK),
-        ("engine/Cargo.toml", ENGINE_MANIFEST),
+        ("engine/Cargo.toml", shipped_manifest()),
         ("engine/build.rs", ENGINE_BUILD),
         ("recipe.toml", &format!("{}\n", recipe_toml.trim())),
     ] {
@@ -65,10 +65,39 @@ fn collect(dir: &Dir<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
         let path = file.path().to_string_lossy();
         // An editor's leftovers are not the engine's source.
         if !path.rsplit('/').next().is_some_and(|name| name.starts_with('.') || name.ends_with('~')) {
-            files.insert(format!("engine/src/{path}"), file.contents().to_vec());
+            let content = file.contents();
+            let content = match std::str::from_utf8(content) {
+                Ok(source) if path.ends_with(".rs") => without_tests(source).into_bytes(),
+                _ => content.to_vec(),
+            };
+            files.insert(format!("engine/src/{path}"), content);
         }
     }
     dir.dirs().for_each(|inner| collect(inner, files));
+}
+
+/// The engine's manifest without what only its tests need; that is its last section.
+fn shipped_manifest() -> &'static str {
+    ENGINE_MANIFEST.split("\n[dev-dependencies]").next().unwrap_or(ENGINE_MANIFEST)
+}
+
+/// A source file without its modules of tests: they are a tenth of the packed script and no run needs them. They are found as
+/// rustfmt writes them: `#[cfg(test)]` above a `mod`, and the end at a `}` with the same indentation.
+fn without_tests(source: &str) -> String {
+    let mut kept = String::with_capacity(source.len());
+    let mut lines = source.lines().peekable();
+    while let Some(line) = lines.next() {
+        let indent = line.len() - line.trim_start().len();
+        let is_module = |next: &&str| next.trim_start().starts_with("mod ") && next.ends_with('{');
+        if line.trim_start() == "#[cfg(test)]" && lines.peek().is_some_and(is_module) {
+            let end = format!("{}}}", " ".repeat(indent));
+            lines.by_ref().find(|line| *line == end);
+            continue;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept
 }
 
 fn payload(recipe_toml: &str) -> Vec<u8> {
@@ -90,4 +119,22 @@ fn compress(bytes: &[u8]) -> Vec<u8> {
         encoder.finish()
     };
     encode().unwrap_or_else(|e| unreachable!("LZMA2 with a known preset compresses in memory: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_of_tests_do_not_ship_and_everything_else_does() {
+        let source = "mod a {\n    fn kept() {}\n\n    #[cfg(test)]\n    mod tests {\n        fn gone() {\n        }\n    }\n}\n\
+                      #[cfg(test)]\npub(crate) fn only_for_tests() {\n}\n#[cfg(test)]\nmod tests {\n    fn gone() {}\n}\n\
+                      fn kept_too() {}\n";
+        let kept = "mod a {\n    fn kept() {}\n\n}\n#[cfg(test)]\npub(crate) fn only_for_tests() {\n}\nfn kept_too() {}\n";
+        assert_eq!(without_tests(source), kept);
+        for (path, content) in sources("") {
+            let text = String::from_utf8(content).expect("the engine's source is text");
+            assert!(!text.contains("#[test]") && !text.contains("dev-dependencies"), "{path} ships tests");
+        }
+    }
 }

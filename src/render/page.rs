@@ -119,7 +119,7 @@ fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
 }
 
 /// The same models scored otherwise, and what the official way gains. No Δ where two things differ at once: the score
-/// before quantisation is one of full context, and may be one of a part of the targets.
+/// before quantization is one of full context, and may be one of a part of the targets.
 fn others(facts: &Facts) -> Vec<Value> {
     let results = &facts.results;
     let scored = results.others.iter().map(|o| {
@@ -133,7 +133,7 @@ fn others(facts: &Facts) -> Vec<Value> {
             None => "all targets".to_owned(),
         };
         let what =
-            format!("full context, before quantisation (last validation of the training loop, {targets}, 4 decimals)");
+            format!("full context, before quantization (last validation of the training loop, {targets}, 4 decimals)");
         let alike = results.kind() == MetricKind::Roundtrip && part.is_none();
         let delta = alike.then(|| numbers::loop_delta(results.val_bpb.mean - val_bpb));
         context! { what, val_bpb => numbers::loop_score(val_bpb), delta }

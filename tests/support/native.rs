@@ -247,7 +247,8 @@ pub fn line<'a>(text: &'a str, start: &str) -> &'a str {
 /// A log without what a clock or the memory decides, and without the note that a training went on.
 pub fn timeless(log: &str) -> String {
     const CLOCKS: [&str; 3] = ["train_time:", "step_avg:", "eval_time:"];
-    let keep = |line: &&str| !line.starts_with("peak memory") && !line.starts_with("resumed_from_checkpoint");
+    let passing = ["peak ", "resumed_from_checkpoint", "ttt:resumed "];
+    let keep = |line: &&str| !passing.iter().any(|start| line.starts_with(start));
     let words = |line: &str| -> Vec<String> {
         line.split(' ').filter(|word| !CLOCKS.iter().any(|clock| word.starts_with(clock))).map(str::to_owned).collect()
     };

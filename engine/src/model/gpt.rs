@@ -230,6 +230,25 @@ mod tests {
     }
 
     #[test]
+    fn weights_of_another_layout_name_the_component_and_the_key() {
+        let m = Recipe::parse(TOML, &[]).unwrap().model;
+        let refused = |change: &dyn Fn(&mut Vec<(String, Tensor)>)| {
+            let mut state = initial_state(&m, 1).unwrap();
+            change(&mut state);
+            Gpt::new(&m, state, Device::Cpu).err().unwrap().to_string()
+        };
+        let lacking = refused(&|state| state.retain(|(name, _)| name != "parallel_post_lambdas"));
+        assert!(lacking.contains("`parallel_post_lambdas`, which component lanes needs"), "{lacking}");
+        let wide = refused(&|state| {
+            let fc = state.iter_mut().find(|(name, _)| name == "blocks.2.mlp.fc.weight").unwrap();
+            fc.1 = Tensor::zeros([256, 64], (Kind::Float, Device::Cpu));
+        });
+        assert!(wide.contains("component mlp: `blocks.2.mlp.fc.weight` is [256, 64] in the weights but [128, 64]"), "{wide}");
+        let foreign = refused(&|state| state.push(("blocks.0.cfc.gate".to_owned(), Tensor::from(1f32))));
+        assert!(foreign.contains("hold `blocks.0.cfc.gate`, which no component"), "{foreign}");
+    }
+
+    #[test]
     fn chosen_positions_have_the_hidden_states_of_the_whole_pass() {
         let model = waved(Kind::Float);
         let ids = tokens(48).view([2, 24]);

@@ -35,3 +35,28 @@ pub fn calibrate(model: &Gpt, batches: impl IntoIterator<Item = Tensor>, seconds
     }
     Ok(Calibration { hessians: tap.hessians(done.max(1) as i64), batches: done })
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::Recipe;
+    use crate::model::initial_state;
+
+    #[test]
+    fn batches_that_would_end_after_the_clock_are_not_begun() {
+        let toml = "[model]\nvocab_size = 16\nmodel_dim = 8\nlayout = 'A'\n[model.block.A.mlp]\n[model.block.A.gqa]\n\
+                    num_heads = 2\nnum_kv_heads = 1\n";
+        let m = Recipe::parse(toml, &[]).unwrap().model;
+        let model = Gpt::new(&m, initial_state(&m, 1).unwrap(), Device::Cpu).unwrap();
+        let batches = || (0..3).map(|i| Tensor::full([2, 5], i, (Kind::Int64, Device::Cpu)));
+        let hurried = calibrate(&model, batches(), Some(0.0)).unwrap();
+        let whole = calibrate(&model, batches(), None).unwrap();
+        assert_eq!((hurried.batches, whole.batches), (1, 3));
+        // Attention's input and output, the MLP's two inputs, and the head's.
+        assert_eq!(whole.hessians.len(), 5);
+        let inputs = model.params().iter().filter_map(|param| param.input).collect::<std::collections::BTreeSet<_>>();
+        assert!(inputs.iter().all(|input| whole.hessians.contains_key(input)));
+    }
+}

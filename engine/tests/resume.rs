@@ -1,0 +1,159 @@
+//! A run that is interrupted and started again ends as if it had never been interrupted.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use caddie_engine::log::{Event, Observer, Silent};
+use caddie_engine::run::{Job, Phase, State, run};
+use caddie_engine::{Error, Recipe};
+use common::tokens;
+use tch::Device;
+
+/// The record stack in its smallest form: loops that begin half way, an average, packed documents.
+const RECIPE: &str = "name = 'resume'\n[data]\ntokenizer = 'byte260'\n[model]\nvocab_size = 260\nmodel_dim = 32\n\
+    layout = 'A*4'\n[model.unet]\nskip_gates = true\n[model.loops]\nloop_start = 1\nloop_end = 1\nenable_looping_at = 0.5\n\
+    [model.lanes]\nparallel_start_layer = 3\n[model.block.A.mlp]\nactivation = 'leaky_relu2'\n[model.block.A.gqa]\n\
+    num_heads = 2\nnum_kv_heads = 1\n[optim.ema]\nema_decay = 0.5\n[train]\niterations = 8\nwarmup_steps = 1\n\
+    warmdown_frac = 0.5\nmax_wallclock_seconds = 0\ntrain_batch_tokens = 256\ntrain_seq_len = 64\ngrad_accum_steps = 2\n\
+    loader = 'packed'\nval_loss_every = 2\ntrain_log_every = 1\n[quant]\nkeep_float_max_numel = 256\n\
+    [quant.matrix]\nbits = 6\nclip_sigmas = 12.85\ngptq = true\n[quant.calibration]\ngptq_calibration_batches = 2\n\
+    gptq_reserve_seconds = 0\n[eval]\nmode = 'ttt'\nalso = ['full']\neval_seq_len = 64\ndocuments_apart = true\n\
+    [eval.ttt]\nttt_lora_rank = 2\nttt_lora_lr = 0.01\nttt_chunk_size = 16\nttt_eval_seq_len = 48\n";
+
+/// Writes one shard of each split.
+fn write_data(dir: &Path) -> PathBuf {
+    let folder = dir.join("data");
+    std::fs::create_dir(&folder).unwrap();
+    for (split, seed, documents) in [("train", 1, 60), ("val", 2, 8)] {
+        let mut ids: Vec<u16> = Vec::new();
+        for length in tokens(seed, documents, 1, 90) {
+            ids.push(1);
+            ids.extend(tokens(seed + length as u64, length as usize, 4, 100).iter().map(|&t| t as u16));
+        }
+        let header = [20_240_520, 1, ids.len() as i32].into_iter().chain([0; 253]).flat_map(i32::to_le_bytes);
+        let bytes: Vec<u8> = header.chain(ids.iter().flat_map(|id| id.to_le_bytes())).collect();
+        std::fs::write(folder.join(format!("fineweb_{split}_000000.bin")), bytes).unwrap();
+    }
+    folder
+}
+
+/// Asks the run to stop when `when` says so.
+struct StopAt<'a, F: Fn(&Event) -> bool> {
+    stop: &'a AtomicBool,
+    when: F,
+}
+
+impl<F: Fn(&Event) -> bool> Observer for StopAt<'_, F> {
+    fn on(&mut self, event: &Event) {
+        if (self.when)(event) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    root: PathBuf,
+    data: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let data = write_data(&root);
+        Bench { _folder: folder, root, data }
+    }
+
+    /// Runs the recipe with `overrides` in folder `name`, until `when` asks it to stop.
+    fn run(&self, name: &str, overrides: &[&str], when: Option<&dyn Fn(&Event) -> bool>) -> Result<State, Error> {
+        let stop = AtomicBool::new(false);
+        let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+        let job = Job {
+            recipe: Recipe::parse(RECIPE, &overrides).unwrap(),
+            seed: 3,
+            dir: self.root.join(name),
+            data: self.data.clone(),
+            device: Device::Cpu,
+            code_bytes: 1000,
+            until: Phase::Evaluated,
+            stop: &stop,
+        };
+        match when {
+            None => run(&job, &mut Silent),
+            Some(when) => run(&job, &mut StopAt { stop: &stop, when }),
+        }
+    }
+
+    /// Lines of the log that hold no time.
+    fn log(&self, name: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.root.join(name).join("log.txt")).unwrap();
+        let untimed = |line: &str| {
+            let kept: Vec<&str> = line
+                .split(' ')
+                .filter(|word| !["train_time:", "step_avg:", "eval_time:"].iter().any(|time| word.starts_with(time)))
+                .collect();
+            kept.join(" ")
+        };
+        let other = ["resumed_from_checkpoint", "ttt:resumed", "peak", "GPTQ:collected", "warmup_step", "loop_warmup_step"];
+        text.lines().filter(|line| !other.iter().any(|word| line.starts_with(word))).map(untimed).collect()
+    }
+
+    fn file(&self, name: &str, file: &str) -> Vec<u8> {
+        std::fs::read(self.root.join(name).join(file)).unwrap()
+    }
+}
+
+#[test]
+fn a_run_interrupted_at_any_step_ends_as_the_straight_one() {
+    let bench = Bench::new();
+    assert_eq!(bench.run("straight", &[], None).unwrap().phase, Phase::Evaluated);
+    // Before loops begin, at the step before which they begin, and after it.
+    for at in [1, 4, 5, 7] {
+        let name = format!("stopped-{at}");
+        let stopped = bench.run(&name, &[], Some(&|event| matches!(event, Event::Step { step, .. } if *step == at)));
+        assert!(matches!(stopped, Err(Error::Interrupted { step }) if step == at as u64), "step {at}");
+        assert_eq!(bench.run(&name, &[], None).unwrap().phase, Phase::Evaluated);
+        assert_eq!(bench.log(&name), bench.log("straight"), "stopped at step {at}");
+        for file in ["checkpoint.safetensors", "model.int6.zlib", "ledger.jsonl.zst"] {
+            assert!(bench.file(&name, file) == bench.file("straight", file), "{file}, stopped at step {at}");
+        }
+    }
+}
+
+#[test]
+fn no_step_is_taken_after_the_cap() {
+    let bench = Bench::new();
+    // The first step ends after the cap; it is interrupted there, before the last validation.
+    let capped = ["max_wallclock_seconds=0.000001"];
+    let stopped = bench.run("capped", &capped, Some(&|event| matches!(event, Event::Step { step: 1, .. })));
+    assert!(matches!(stopped, Err(Error::Interrupted { step: 1 })));
+    let error = bench.run("capped", &capped, None).unwrap_err().to_string();
+    let log = std::fs::read_to_string(bench.root.join("capped/log.txt")).unwrap();
+    assert!(log.contains("step:1/8 val_loss:") && !log.contains("step:2/8"), "{log}");
+    assert!(log.contains("stopping_early: wallclock_cap"), "{log}");
+    // And the clock has nothing left for calibration, which is said with the way out.
+    assert!(error.contains("calibration cannot begin") && error.contains("gptq_reserve_seconds"), "{error}");
+}
+
+#[test]
+fn documents_that_were_scored_are_not_scored_again() {
+    let bench = Bench::new();
+    bench.run("straight", &[], None).unwrap();
+    let halfway = |event: &Event| matches!(event, Event::Scoring { mode: "ttt", tokens, of, .. } if tokens * 2 > *of);
+    assert!(matches!(bench.run("halves", &[], Some(&halfway)), Err(Error::Stopped)));
+    let kept = std::fs::read_to_string(bench.root.join("halves/scoring.jsonl")).unwrap();
+    assert!(kept.lines().count() >= 2, "{kept}");
+    // A kill in the middle of a line costs that line alone.
+    std::fs::write(bench.root.join("halves/scoring.jsonl"), &kept[..kept.len() - 20]).unwrap();
+    bench.run("halves", &[], None).unwrap();
+    let log = std::fs::read_to_string(bench.root.join("halves/log.txt")).unwrap();
+    let resumed = log.lines().find(|line| line.starts_with("ttt:resumed documents:")).expect("the log says so");
+    assert!(resumed.ends_with("of 8") && !resumed.contains(":0 "), "{resumed}");
+    assert_eq!(bench.log("halves"), bench.log("straight"));
+    assert_eq!(bench.file("halves", "ledger.jsonl.zst"), bench.file("straight", "ledger.jsonl.zst"));
+    assert!(!bench.root.join("halves/scoring.jsonl").exists());
+    assert_eq!(log.matches("quantized_exact ").count(), 1, "a mode that was finished is not scored again");
+}
