@@ -4,7 +4,9 @@
 
 The script runs unchanged under the rehearsal (see rehearsal/), once as it is written and once with what `torch.compile`
 makes of it on a CPU. Prints JSON: training tokens and documents of test-time training a second, and for a mode that did
-not come to its end, why. Run it with a Python that has scripts/parity/requirements.txt.
+not come to its end, why. The machine has to be idle: next to compilers, two threads on two cores took ten times
+as long as one, because threads wait for each other in every operation; `neighbours_cores` tells how busy it was. Run it
+with a Python that has scripts/parity/requirements.txt.
 """
 
 from __future__ import annotations
