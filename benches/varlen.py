@@ -37,12 +37,12 @@ def measure(mode: str, script: Path, settings: dict[str, Any], data: Path, limit
     """Runs the script once."""
     with tempfile.TemporaryDirectory() as folder:
         times = Path(folder) / "times.json"
+        run = f"varlen_{mode}_{os.getpid()}"
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
         environment |= settings["environment"]
         environment |= {
             "DATA_DIR": f"{data.resolve()}/",
-            # The script keeps a file of this name in /tmp.
-            "RUN_ID": f"varlen_{mode}_{os.getpid()}",
+            "RUN_ID": run,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
@@ -73,6 +73,8 @@ def measure(mode: str, script: Path, settings: dict[str, Any], data: Path, limit
             if failure:
                 output.seek(0)
                 failure["output"] = reason(output.read())
+        # The script counts its batches of documents in this file.
+        Path(f"/tmp/ttt_counter_{run}").unlink(missing_ok=True)
         known = json.loads(times.read_text(encoding="utf-8")) if times.exists() else {}
         return {"mode": mode, "neighbours_cores": neighbours.cores(), **known, **failure}
 
