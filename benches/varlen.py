@@ -6,6 +6,7 @@ The script runs unchanged under the rehearsal (see rehearsal/), as it is written
 of it on a CPU (`compile`); caddie trains and scores the same shapes on the same data. The sides take turns. Prints JSON:
 training tokens and documents of test-time training a second, the ratios of their medians, and for a mode that did not come
 to its end, why. Run it with a Python that has scripts/parity/requirements.txt.
+The machine has to be idle: beside other work two threads wait for each other in every operation; `neighbours_cores` tells.
 """
 
 from __future__ import annotations
@@ -113,12 +114,12 @@ def measure(mode: str, script: Path, settings: dict[str, Any], data: Path, limit
     """Runs the script once."""
     with tempfile.TemporaryDirectory() as folder:
         times = Path(folder) / "times.json"
+        run_id = f"varlen_{mode}_{os.getpid()}"
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
         environment |= settings["environment"]
         environment |= {
             "DATA_DIR": f"{data.resolve()}/",
-            # The script keeps a file of this name in /tmp.
-            "RUN_ID": f"varlen_{mode}_{os.getpid()}",
+            "RUN_ID": run_id,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
@@ -149,6 +150,8 @@ def measure(mode: str, script: Path, settings: dict[str, Any], data: Path, limit
             if failure:
                 output.seek(0)
                 failure["output"] = reason(output.read())
+        # The script counts its batches of documents in this file.
+        Path(f"/tmp/ttt_counter_{run_id}").unlink(missing_ok=True)
         known = json.loads(times.read_text(encoding="utf-8")) if times.exists() else {}
         return {"mode": mode, "neighbours_cores": neighbours.cores(), **known, **failure}
 

@@ -95,7 +95,6 @@ class Clock:
             "val_loss": result[0],
         }
         self.write()
-        Path(f"/tmp/ttt_counter_{self.h.run_id}").unlink(missing_ok=True)
 
     def queued(self, result: Any, documents: list[tuple[int, tuple[int, int]]], *args: Any, **kwargs: Any) -> None:
         self.documents = documents

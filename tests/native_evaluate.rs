@@ -127,7 +127,7 @@ fn a_checkpoint_needs_its_recipe_and_is_labelled() {
     let last = log.lines().rfind(|line| line.contains(" val_bpb:")).unwrap();
     assert_eq!(field(last, "val_bpb"), format!("{:.4}", ledger.val_bpb().unwrap()));
 
-    let wider = evaluate(&checkpoint, &path, &["--recipe", recipe.as_str(), "--set", "num_layers=3"]);
+    let wider = evaluate(&checkpoint, &path, &["--recipe", recipe.as_str(), "--set", "layout=A*3"]);
     wider.refused(2, &[checkpoint.as_str(), "blocks.2", "recipe"]);
 }
 

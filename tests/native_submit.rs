@@ -332,7 +332,8 @@ fn the_record_stack_becomes_a_folder_that_verifies_is_audited_and_reproduces() {
     let model = model.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("model.int6."));
     let model = model.expect("a model file").to_str().unwrap().to_owned();
     let inspected = caddie(&["inspect", &model]).succeeds().stdout;
-    assert!(line(&inspected, "blocks.0.mlp.fc.weight").contains("int_per_row  6"), "{inspected}");
+    let fc: Vec<&str> = line(&inspected, "blocks.0.mlp.fc.weight").split_whitespace().collect();
+    assert_eq!(fc[1..5], ["[64,", "32]", "int_per_row", "6"], "{inspected}");
     assert_eq!(caddie(&["audit", &model]).code, Some(0));
 
     let artifact = out.join("stack.tar.zst");

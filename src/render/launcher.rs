@@ -67,7 +67,7 @@ fn collect(dir: &Dir<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
         if !path.rsplit('/').next().is_some_and(|name| name.starts_with('.') || name.ends_with('~')) {
             let content = file.contents();
             let content = match std::str::from_utf8(content) {
-                Ok(source) if path.ends_with(".rs") => without_tests(source).into_bytes(),
+                Ok(source) if path.ends_with(".rs") => shipped(source).into_bytes(),
                 _ => content.to_vec(),
             };
             files.insert(format!("engine/src/{path}"), content);
@@ -81,21 +81,24 @@ fn shipped_manifest() -> &'static str {
     ENGINE_MANIFEST.split("\n[dev-dependencies]").next().unwrap_or(ENGINE_MANIFEST)
 }
 
-/// A source file without its modules of tests: they are a tenth of the packed script and no run needs them. They are found as
-/// rustfmt writes them: `#[cfg(test)]` above a `mod`, and the end at a `}` with the same indentation.
-fn without_tests(source: &str) -> String {
+/// A source file as it ships: without its modules of tests and its comments, which no run needs and which are a third of the
+/// packed script. The head of each file stays, so that a reader of the unpacked source knows what it is for.
+///
+/// Both are found as rustfmt writes them: tests begin with `#[cfg(test)]` above a `mod` and end at a `}` with the same
+/// indentation, and a comment is a line of its own.
+fn shipped(source: &str) -> String {
     let mut kept = String::with_capacity(source.len());
     let mut lines = source.lines().peekable();
     while let Some(line) = lines.next() {
-        let indent = line.len() - line.trim_start().len();
+        let (text, indent) = (line.trim_start(), line.len() - line.trim_start().len());
         let is_module = |next: &&str| next.trim_start().starts_with("mod ") && next.ends_with('{');
-        if line.trim_start() == "#[cfg(test)]" && lines.peek().is_some_and(is_module) {
+        if text == "#[cfg(test)]" && lines.peek().is_some_and(is_module) {
             let end = format!("{}}}", " ".repeat(indent));
             lines.by_ref().find(|line| *line == end);
-            continue;
+        } else if !text.starts_with("//") || text.starts_with("//!") {
+            kept.push_str(line);
+            kept.push('\n');
         }
-        kept.push_str(line);
-        kept.push('\n');
     }
     kept
 }
@@ -126,12 +129,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_of_tests_do_not_ship_and_everything_else_does() {
-        let source = "mod a {\n    fn kept() {}\n\n    #[cfg(test)]\n    mod tests {\n        fn gone() {\n        }\n    }\n}\n\
+    fn modules_of_tests_and_comments_do_not_ship_and_everything_else_does() {
+        let source = "//! What it is for.\n/// Says why.\nmod a {\n    fn kept() {}\n\n    #[cfg(test)]\n    mod tests {\n        fn gone() {\n        }\n    }\n}\n\
                       #[cfg(test)]\npub(crate) fn only_for_tests() {\n}\n#[cfg(test)]\nmod tests {\n    fn gone() {}\n}\n\
                       fn kept_too() {}\n";
-        let kept = "mod a {\n    fn kept() {}\n\n}\n#[cfg(test)]\npub(crate) fn only_for_tests() {\n}\nfn kept_too() {}\n";
-        assert_eq!(without_tests(source), kept);
+        let kept = "//! What it is for.\nmod a {\n    fn kept() {}\n\n}\n#[cfg(test)]\npub(crate) fn only_for_tests() {\n}\nfn kept_too() {}\n";
+        assert_eq!(shipped(source), kept);
         for (path, content) in sources("") {
             let text = String::from_utf8(content).expect("the engine's source is text");
             assert!(!text.contains("#[test]") && !text.contains("dev-dependencies"), "{path} ships tests");

@@ -83,7 +83,7 @@ impl RecipeText {
         }
     }
 
-    /// The settings that a README shows, in the order of the recipe; all of them are in `recipe.toml`. What is off is left out,
+    /// The settings that a README shows; all of them are in `recipe.toml`. What is off is left out,
     /// and so are the settings of evaluators that did not give the score.
     pub fn key_settings(&self) -> Vec<Setting> {
         let mut settings = Vec::new();
@@ -94,7 +94,8 @@ impl RecipeText {
                 .iter()
                 .any(|(of, prefix)| *of != mode && key.starts_with(prefix))
         };
-        settings.retain(|(key, value)| !off(value) && !elsewhere(key) && SHOWN.iter().any(|shown| is(key, shown)));
+        settings.retain(|(key, value)| !off(value) && !elsewhere(key) && place(key).is_some());
+        settings.sort_by_key(|(key, _)| place(key));
         settings.into_iter().map(|(key, value)| Setting { key, value: plain(&value) }).collect()
     }
 }
@@ -112,16 +113,16 @@ fn off(value: &toml::Value) -> bool {
     value.as_integer() == Some(0) || value.as_float() == Some(0.0) || value.as_bool() == Some(false)
 }
 
-/// Whether `key` is `shown`, or lies in the section `shown` where that ends with a dot.
-fn is(key: &str, shown: &str) -> bool {
-    if shown.ends_with('.') { key.starts_with(shown) } else { key == shown }
+/// The key's place among those that are shown.
+fn place(key: &str) -> Option<usize> {
+    SHOWN.iter().position(|shown| if shown.ends_with('.') { key.starts_with(shown) } else { key == *shown })
 }
 
 fn plain(value: &toml::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Keys, and sections with all their keys.
+/// Keys, and sections with all their keys, in the order in which they are shown.
 const SHOWN: &[&str] = &[
     "model.vocab_size",
     "model.model_dim",

@@ -45,7 +45,7 @@ impl Default for AdamRecipe {
 
 impl AdamRecipe {
     pub(super) fn check(&self, path: &str) -> Result<()> {
-        const FAST: f64 = 1e12;
+        const FAST: f64 = f64::MAX;
         bounds::numbers(
             path,
             &[

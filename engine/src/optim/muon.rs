@@ -48,7 +48,7 @@ impl MuonRecipe {
         bounds::numbers(
             path,
             &[
-                ("matrix_lr", self.matrix_lr, 0.0, 1e12),
+                ("matrix_lr", self.matrix_lr, 0.0, f64::MAX),
                 ("muon_momentum", self.muon_momentum, 0.0, 1.0),
                 ("muon_momentum_warmup_start", self.muon_momentum_warmup_start, 0.0, 1.0),
                 ("muon_wd", self.muon_wd, 0.0, 1e12),

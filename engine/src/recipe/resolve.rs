@@ -22,18 +22,37 @@ impl Recipe {
     pub fn parse(text: &str, overrides: &[String]) -> Result<Recipe> {
         let mut stated: Table =
             text.parse().map_err(|e: toml::de::Error| Error::Recipe(e.to_string().trim_end().to_owned()))?;
+        let checked = |stated: &Table| {
+            let recipe = resolve(stated.clone())?;
+            recipe.check()?;
+            Ok(recipe)
+        };
+        // Several changes may only fit together, so what is wrong is asked of all of them, and then which one began it.
+        let before = stated.clone();
         for entry in overrides {
             set(&mut stated, entry)?;
         }
-        let recipe = resolve(stated)?;
-        recipe.check()?;
-        Ok(recipe)
+        checked(&stated).map_err(|error| blame(before, overrides, error))
     }
 
     /// The whole recipe as TOML: what the log starts with and what the artifact carries.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_else(|e| unreachable!("a recipe is always representable in TOML: {e}"))
     }
+}
+
+/// `error` of a recipe with `overrides`, naming the first of them from which on it does not resolve any more.
+fn blame(mut stated: Table, overrides: &[String], error: Error) -> Error {
+    let Error::Recipe(reason) = &error else { return error };
+    if resolve(stated.clone()).is_err() {
+        return error;
+    }
+    for entry in overrides {
+        if set(&mut stated, entry).is_err() || resolve(stated.clone()).is_err() {
+            return Error::Recipe(format!("--set {entry}: {reason}"));
+        }
+    }
+    error
 }
 
 /// The recipe that a table states, with the defaults of every section that it uses.
@@ -215,7 +234,7 @@ mod tests {
             ("iterations=0", "between 1 and"),
             ("quant.matrix.clip_percentile=200", "at most 100"),
             ("quant.matrix.bits=1", "between 2 and 8"),
-            ("level=12", "between 0 and 9"),
+            ("quant.level=12", "between 0 and 9"),
             ("mlp_mult=0", "at least"),
             ("logit_softcap=0", "at least"),
             ("matrix_lr=-1", "at least 0"),
