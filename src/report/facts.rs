@@ -138,11 +138,15 @@ pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     })
 }
 
-/// What a report calls its subject: a pull request as a whole has no folder of its own.
-pub(super) fn name(folder: &FolderReport) -> &str {
+/// Whether the report is on a pull request as a whole, which has no folder of its own.
+pub(super) fn is_a_pull_request(folder: &FolderReport) -> bool {
     let of_a_pull_request = |finding: &Finding| finding.rule == PULL_REQUEST;
-    let whole = folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request);
-    if whole { "pull request" } else { folder.path.as_str() }
+    folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request)
+}
+
+/// What a report calls its subject.
+pub(super) fn name(folder: &FolderReport) -> &str {
+    if is_a_pull_request(folder) { "pull request" } else { folder.path.as_str() }
 }
 
 /// One test of the claim in a line. Read by published name, so that a value that is not there is left out.
