@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::calls;
 use super::decode::Budget;
+use super::python::ast::visitor::{Visitor, walk_expr};
 use super::python::ast::{self, Expr, Stmt};
 use super::python::{Module, Problem};
 use super::value::{Data, Evaluated, Value};
@@ -31,6 +32,8 @@ pub trait Siblings {
 pub struct Execution {
     pub line: u64,
     pub source: Data,
+    /// Text, in which a coding line means nothing, and not bytes.
+    pub is_text: bool,
 }
 
 /// Walks a module.
@@ -133,21 +136,43 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 // A value that nobody takes; what it executes is noted on the way.
                 let _ = self.value(&expr.value);
             }
-            Stmt::FunctionDef(function) => self.bind(function.name.as_str(), Value::Function(function)),
+            Stmt::FunctionDef(function) => {
+                self.bind(function.name.as_str(), Value::Function(function));
+                self.decorated(&function.decorator_list, Value::Function(function));
+            }
+            Stmt::ClassDef(class) => self.class(class),
             Stmt::Return(stmt) => {
                 let value = stmt.value.as_ref().map_or(Ok(Value::None), |value| self.value(value));
                 return Some(value.unwrap_or(Value::None));
             }
             Stmt::If(stmt) => {
+                let _ = self.value(&stmt.test);
                 let bodies = stmt.elif_else_clauses.iter().map(|clause| clause.body.as_slice());
                 let bodies: Vec<&'a [Stmt]> = std::iter::once(stmt.body.as_slice()).chain(bodies).collect();
                 return bodies.into_iter().find_map(|body| self.nested(body));
             }
             Stmt::Try(stmt) => {
-                return self
-                    .nested(&stmt.body)
-                    .or_else(|| self.nested(&stmt.orelse))
-                    .or_else(|| self.nested(&stmt.finalbody));
+                let value = self.nested(&stmt.body);
+                // What handlers return is not what the function returns where nothing fails.
+                for ast::ExceptHandler::ExceptHandler(handler) in &stmt.handlers {
+                    let _ = self.nested(&handler.body);
+                }
+                return value.or_else(|| self.nested(&stmt.orelse)).or_else(|| self.nested(&stmt.finalbody));
+            }
+            // Once is enough to see what is executed; whether it returns is not known.
+            Stmt::While(stmt) => {
+                let _ = self.value(&stmt.test);
+                let _ = self.nested(&stmt.body);
+                let _ = self.nested(&stmt.orelse);
+            }
+            Stmt::Match(stmt) => {
+                let _ = self.value(&stmt.subject);
+                for case in &stmt.cases {
+                    let _ = self.nested(&case.body);
+                }
+            }
+            Stmt::Assert(stmt) => {
+                let _ = self.value(&stmt.test);
             }
             Stmt::With(stmt) => {
                 for item in &stmt.items {
@@ -159,7 +184,11 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 return self.nested(&stmt.body);
             }
             Stmt::For(stmt) => {
-                let Ok(Value::List(items)) = self.value(&stmt.iter) else { return None };
+                let Ok(Value::List(items)) = self.value(&stmt.iter) else {
+                    self.assign(&stmt.target, &Err("an item of something that is not known".to_owned()));
+                    let _ = self.nested(&stmt.body);
+                    return None;
+                };
                 for item in items.iter() {
                     self.step().ok()?;
                     self.assign(&stmt.target, &Ok(item.clone()));
@@ -171,6 +200,34 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             _ => {}
         }
         None
+    }
+
+    /// The body of a class runs where it stands; what it binds are the class's attributes.
+    fn class(&mut self, class: &'a ast::StmtClassDef) {
+        if self.depth >= MAX_DEPTH {
+            return;
+        }
+        self.depth += 1;
+        self.scopes.push(HashMap::new());
+        self.block(&class.body);
+        let attributes = self.scopes.pop().unwrap_or_default();
+        self.depth -= 1;
+        let value = Value::Class(Rc::new(attributes));
+        self.bind(class.name.as_str(), value.clone());
+        self.decorated(&class.decorator_list, value);
+    }
+
+    /// Decorators are calls, the lowest first: `@exec` above a function of the source executes that.
+    fn decorated(&mut self, decorators: &'a [ast::Decorator], mut value: Value<'a>) {
+        for decorator in decorators.iter().rev() {
+            let Ok(function) = self.value(&decorator.expression) else { return };
+            let line = self.module.line(decorator);
+            let arguments = calls::Arguments { positional: vec![Ok(value)], ..calls::Arguments::default() };
+            match self.apply(function, arguments, line) {
+                Ok(returned) => value = returned,
+                Err(_) => return,
+            }
+        }
     }
 
     fn nested(&mut self, body: &'a [Stmt]) -> Option<Value<'a>> {
@@ -269,7 +326,30 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             }
             Expr::Lambda(lambda) => Ok(Value::Lambda(lambda)),
             Expr::Call(call) => self.call(call),
-            _ => Err("an expression that is not evaluated".to_owned()),
+            Expr::If(branch) => {
+                let _ = self.value(&branch.test);
+                let (body, orelse) = (self.value(&branch.body), self.value(&branch.orelse));
+                body.or(orelse)
+            }
+            _ => {
+                self.inside(expr);
+                Err("an expression that is not evaluated".to_owned())
+            }
+        }
+    }
+
+    /// Evaluates what stands in an expression that has no value here, for what it executes.
+    fn inside(&mut self, expr: &'a Expr) {
+        struct Children<'a>(Vec<&'a Expr>);
+        impl<'a> Visitor<'a> for Children<'a> {
+            fn visit_expr(&mut self, expr: &'a Expr) {
+                self.0.push(expr);
+            }
+        }
+        let mut children = Children(Vec::new());
+        walk_expr(&mut children, expr);
+        for child in children.0 {
+            let _ = self.value(child);
         }
     }
 
@@ -285,6 +365,13 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             }
             Some(value) => Ok(value.clone()),
             None if name == "__file__" => Ok(Value::Path(self.file.to_owned())),
+            None if name == "__doc__" => match self.module.body().first() {
+                Some(Stmt::Expr(first)) => match &*first.value {
+                    Expr::StringLiteral(literal) => Ok(Value::Text(Data::new(literal.value.to_str()))),
+                    _ => Ok(Value::None),
+                },
+                _ => Ok(Value::None),
+            },
             None => Ok(Value::Name(name.to_owned())),
         }
     }
@@ -322,6 +409,12 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             return calls::slice(self, value, bounds);
         }
         let index = self.value(index)?;
+        if let (Value::Name(full), Value::Text(key)) = (&value, &index)
+            && full == "globals()"
+            && let Some(own) = self.scopes.iter().rev().find_map(|scope| scope.get(&*key.text()))
+        {
+            return Ok(own.clone());
+        }
         calls::item(value, &index)
     }
 
@@ -329,7 +422,13 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         let function = self.value(&call.func)?;
         let mut arguments = calls::Arguments::default();
         for argument in &call.arguments.args {
-            arguments.positional.push(self.value(argument));
+            match argument {
+                Expr::Starred(starred) => match self.value(&starred.value) {
+                    Ok(Value::List(items)) => arguments.positional.extend(items.iter().cloned().map(Ok)),
+                    _ => arguments.positional.push(Err("arguments that are not known".to_owned())),
+                },
+                _ => arguments.positional.push(self.value(argument)),
+            }
         }
         for keyword in &call.arguments.keywords {
             if let Some(name) = &keyword.arg {
@@ -338,7 +437,26 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             }
         }
         let line = self.module.line(call);
+        self.apply(function, arguments, line)
+    }
+
+    /// Calls a value.
+    ///
+    /// # Errors
+    /// When it is not known what the call gives.
+    pub fn apply(&mut self, function: Value<'a>, mut arguments: calls::Arguments<'a>, line: u64) -> Evaluated<'a> {
         match function {
+            Value::Bound(class, function) => {
+                arguments.positional.insert(0, Ok(Value::Class(class)));
+                self.apply(Value::Function(function), arguments, line)
+            }
+            // An instance has its class's attributes.
+            Value::Class(class) => {
+                if let Some(Value::Function(init)) = class.get("__init__") {
+                    self.apply(Value::Bound(Rc::clone(&class), init), arguments, line)?;
+                }
+                Ok(Value::Class(class))
+            }
             Value::Function(function) => self.user(&function.parameters, arguments, Body::Block(&function.body)),
             Value::Lambda(lambda) => match &lambda.parameters {
                 Some(parameters) => self.user(parameters, arguments, Body::Expr(&lambda.body)),

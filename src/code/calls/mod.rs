@@ -1,13 +1,16 @@
 //! What the evaluator knows of Python's library.
 
+mod commands;
 mod decompress;
 mod methods;
 mod operators;
 
 use std::rc::Rc;
 
+use crate::code::encoding::Codec;
 use crate::code::eval::{Evaluator, Execution};
 use crate::code::python::Problem;
+use crate::code::python::ast::{self, Expr};
 use crate::code::value::{Data, Evaluated, Value};
 
 use decompress::{codec, decompress};
@@ -69,6 +72,11 @@ fn data(value: Value<'_>) -> Result<Data, String> {
 pub fn attribute<'a>(value: Value<'a>, name: &'a str) -> Evaluated<'a> {
     match value {
         Value::Name(full) => Ok(Value::Name(format!("{full}.{name}"))),
+        Value::Class(attributes) => match attributes.get(name).cloned() {
+            Some(Value::Function(function)) if !is_static(function) => Ok(Value::Bound(attributes, function)),
+            Some(value) => Ok(value),
+            None => Err(format!("the attribute `{name}` is not known")),
+        },
         Value::Path(path) => match name {
             "parent" => Ok(Value::Path(parent(&path).to_owned())),
             "name" => Ok(Value::Text(Data::new(path.rsplit('/').next().unwrap_or("")))),
@@ -76,6 +84,12 @@ pub fn attribute<'a>(value: Value<'a>, name: &'a str) -> Evaluated<'a> {
         },
         value => Ok(Value::Method(Rc::new(value), name)),
     }
+}
+
+/// Whether a function of a class is called without the class.
+fn is_static(function: &ast::StmtFunctionDef) -> bool {
+    let named = |decorator: &ast::Decorator| matches!(&decorator.expression, Expr::Name(name) if name.id.as_str() == "staticmethod");
+    function.decorator_list.iter().any(named)
 }
 
 fn parent(path: &str) -> &str {
@@ -106,7 +120,8 @@ pub fn call<'a>(
 ) -> Evaluated<'a> {
     match function {
         Value::Name(name) => {
-            let name = name.strip_prefix("builtins.").or(name.strip_prefix("__builtins__.")).unwrap_or(&name);
+            let name = name.strip_suffix(".__call__").unwrap_or(&name);
+            let name = name.strip_prefix("builtins.").or(name.strip_prefix("__builtins__.")).unwrap_or(name);
             library(evaluator, name, &mut arguments, line)
         }
         Value::Method(value, name) => method(evaluator, &value, name, &mut arguments),
@@ -135,18 +150,96 @@ fn library<'a>(
             execute(evaluator, name, source, line);
             Ok(Value::None)
         }
+        "timeit.timeit" | "timeit.repeat" | "cProfile.run" | "cProfile.runctx" | "profile.run" | "pdb.run" | "trace.run" => {
+            // Only a text is executed; a function is called.
+            if let Some(source @ Ok(Value::Text(_) | Value::Bytes(_))) = arguments.at(0, "stmt") {
+                execute(evaluator, name, source, line);
+            }
+            Ok(Value::None)
+        }
+        "types.FunctionType" | "types.LambdaType" => {
+            let code = arguments.at(0, "code").unwrap_or_else(|| Err("no argument".to_owned()));
+            execute(evaluator, name, code, line);
+            Ok(Value::None)
+        }
+        "marshal.loads" | "marshal.load" => {
+            execute(evaluator, name, Err("caddie reads no bytecode".to_owned()), line);
+            Err(format!("`{name}`: caddie reads no bytecode"))
+        }
+        "subprocess.run" | "subprocess.call" | "subprocess.check_call" | "subprocess.check_output" | "subprocess.Popen"
+        | "os.execv" | "os.execvp" | "os.execve" | "os.execvpe" | "os.spawnv" | "os.spawnvp" | "os.posix_spawn" => {
+            commands::run(evaluator, name, arguments, line)
+        }
+        "runpy.run_module" | "importlib.util.spec_from_file_location" | "importlib.machinery.SourceFileLoader"
+        | "imp.load_source" => {
+            let place = usize::from(name != "runpy.run_module");
+            let file = arguments.at(place, "location").or_else(|| arguments.at(place, "path"));
+            let file = file.unwrap_or_else(|| Err("no argument".to_owned())).and_then(path);
+            let file = file.map(|file| if place == 0 { format!("{}.py", file.replace('.', "/")) } else { file });
+            if let Ok(source) = file.and_then(|file| read(evaluator, &file)) {
+                execute(evaluator, name, Ok(Value::Bytes(source)), line);
+            }
+            Err(format!("what `{name}` gives is not evaluated"))
+        }
+        "map" => {
+            let (function, items) = (arguments.at(0, ""), arguments.at(1, ""));
+            let (Some(Ok(function)), Some(Ok(Value::List(items)))) = (function, items) else {
+                return Err("`map` of something that is not known".to_owned());
+            };
+            let mut values = Vec::new();
+            for item in items.iter() {
+                let one = Arguments { positional: vec![Ok(item.clone())], ..Arguments::default() };
+                values.push(evaluator.apply(function.clone(), one, line)?);
+            }
+            Ok(Value::List(Rc::new(values)))
+        }
+        "list" | "tuple" | "iter" | "next" if arguments.positional.len() == 1 => {
+            match (name, arguments.at(0, "").unwrap_or(Ok(Value::None))?) {
+                ("next", Value::List(items)) => items.first().cloned().ok_or_else(|| "`next` of nothing".to_owned()),
+                (_, value @ Value::List(_)) => Ok(value),
+                _ => Err(format!("`{name}` of something that is not known")),
+            }
+        }
+        "chr" => match arguments.int(0, "i")?.and_then(|code| char::from_u32(u32::try_from(code).ok()?)) {
+            Some(c) => Ok(Value::Text(Data::new(c.to_string()))),
+            None => Err("`chr` of something that is not known".to_owned()),
+        },
+        "vars" => match arguments.at(0, "") {
+            Some(Ok(Value::Name(full))) => Ok(Value::Name(format!("{full}.__dict__"))),
+            _ => Err("`vars` of something that is not known".to_owned()),
+        },
+        "globals" | "locals" => Ok(Value::Name("globals()".to_owned())),
+        "codecs.decode" => {
+            let text = arguments.at(0, "obj").unwrap_or_else(|| Err("no argument".to_owned()))?;
+            let encoding = arguments.data(1, "encoding")?;
+            methods::transcode(evaluator, text, &encoding.text())
+        }
+        "codecs.encode" => {
+            let text = arguments.at(0, "obj").unwrap_or_else(|| Err("no argument".to_owned()))?;
+            let encoding = arguments.data(1, "encoding")?.text().replace('-', "_");
+            match encoding.as_str() {
+                "rot13" | "rot_13" => methods::transcode(evaluator, text, "rot13"),
+                other => Ok(Value::Bytes(encoded(data(text)?, other)?)),
+            }
+        }
         "compile" => match arguments.at(0, "source") {
-            Some(Ok(Value::Bytes(data) | Value::Text(data))) => Ok(Value::Code(data)),
+            Some(Ok(Value::Bytes(data))) => Ok(Value::Code(data, false)),
+            Some(Ok(Value::Text(data))) => Ok(Value::Code(data, true)),
             Some(Err(reason)) => Err(reason),
             _ => Err("`compile` of something that is not known".to_owned()),
         },
         "__import__" | "importlib.import_module" => {
             arguments.data(0, "name").map(|module| Value::Name(module.text().into_owned()))
         }
-        "getattr" => {
-            let (value, name) = (arguments.at(0, "").unwrap_or(Ok(Value::None))?, arguments.data(1, "")?);
-            match value {
-                Value::Name(full) => Ok(Value::Name(format!("{full}.{}", name.text()))),
+        "getattr" | "object.__getattribute__" | "operator.getitem" => {
+            let value = arguments.at(0, "").unwrap_or(Ok(Value::None))?;
+            match (value, arguments.data(1, "")) {
+                (Value::Name(full), Ok(name)) => Ok(Value::Name(format!("{full}.{}", name.text()))),
+                // Which of Python's own functions this is decides whether anything is executed.
+                (Value::Name(full), Err(reason)) if full == "builtins" || full == "__builtins__" => {
+                    execute(evaluator, "getattr", Err(format!("a name of {full}: {reason}")), line);
+                    Err(reason)
+                }
                 _ => Err("`getattr` of something that is not known".to_owned()),
             }
         }
@@ -156,7 +249,10 @@ fn library<'a>(
         "pathlib.Path" | "Path" | "str" | "os.fspath" | "os.path.abspath" | "os.path.realpath" | "os.path.normpath"
         | "pathlib.PurePath" => match arguments.at(0, "") {
             Some(Ok(value @ (Value::Path(_) | Value::Text(_)))) if name.ends_with("str") => Ok(value),
-            Some(Ok(Value::Bytes(data))) if name == "str" => Ok(Value::Text(data)),
+            Some(Ok(Value::Bytes(data))) if name == "str" => match arguments.at(1, "encoding") {
+                Some(encoding) => decoded(data, &self::data(encoding?)?.text()).map(Value::Text),
+                None => Ok(Value::Text(data)),
+            },
             Some(value) => Ok(Value::Path(path(value?)?)),
             None => Err("an argument is missing".to_owned()),
         },
@@ -178,7 +274,10 @@ fn library<'a>(
         }
         "bytes" | "bytearray" | "memoryview" => match arguments.at(0, "source") {
             Some(Ok(value @ Value::Bytes(_))) => Ok(value),
-            Some(Ok(Value::Text(data))) => Ok(Value::Bytes(data)),
+            Some(Ok(Value::Text(data))) => match arguments.at(1, "encoding") {
+                Some(encoding) => encoded(data, &self::data(encoding?)?.text()).map(Value::Bytes),
+                None => Ok(Value::Bytes(data)),
+            },
             Some(Ok(Value::List(items))) => {
                 let byte = |item: &Value<'_>| match item {
                     Value::Int(int) => u8::try_from(*int).ok(),
@@ -197,18 +296,39 @@ fn library<'a>(
 /// Notes an execution, or why its source has no value.
 fn execute<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, source: Evaluated<'a>, line: u64) {
     let source = match source {
-        Ok(Value::Bytes(data) | Value::Text(data) | Value::Code(data)) => Ok(data),
+        Ok(Value::Bytes(data)) => Ok((data, false)),
+        Ok(Value::Text(data)) => Ok((data, true)),
+        Ok(Value::Code(data, is_text)) => Ok((data, is_text)),
         Ok(_) => Err("its argument has no known value".to_owned()),
         Err(reason) => Err(reason),
     };
     match source {
-        Ok(source) => evaluator.executions.push(Execution { line, source }),
+        Ok((source, is_text)) => evaluator.executions.push(Execution { line, source, is_text }),
         Err(reason) => {
             if evaluator.problems.len() < 32 {
                 evaluator.problems.push(Problem::new(line, format!("{name}: {reason}")));
             }
         }
     }
+}
+
+/// The bytes of a text. One that was read from a file and is no UTF-8 stands for its bytes already.
+fn encoded(data: Data, encoding: &str) -> Result<Data, String> {
+    let codec = Codec::named(encoding)?;
+    match std::str::from_utf8(&data.bytes) {
+        Ok(text) if codec != Codec::Utf8 && !text.is_ascii() => Ok(data.with(codec.encode(text)?)),
+        _ => Ok(data),
+    }
+}
+
+/// The text of bytes.
+fn decoded(data: Data, encoding: &str) -> Result<Data, String> {
+    let codec = Codec::named(encoding)?;
+    if codec == Codec::Utf8 || data.bytes.is_ascii() {
+        return Ok(data);
+    }
+    let text = codec.decode(&data.bytes).into_owned();
+    Ok(data.with(text.into_bytes()))
 }
 
 /// Reads a file of the folder; the budget pays for it.

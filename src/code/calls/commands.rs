@@ -1,0 +1,60 @@
+//! Programs that a script starts: another Python may be handed the source that this one carries.
+
+use super::{Arguments, execute, read};
+use crate::code::eval::Evaluator;
+use crate::code::value::{Evaluated, Value};
+
+/// Looks for a source among the arguments of a command: behind `-c`, on the standard input, or in a file of the folder.
+///
+/// # Errors
+/// Always: what the program gives back is not known.
+pub(super) fn run<'a>(
+    evaluator: &mut Evaluator<'a, '_>,
+    name: &str,
+    arguments: &mut Arguments<'a>,
+    line: u64,
+) -> Evaluated<'a> {
+    let input = arguments.take("input");
+    let values = std::mem::take(&mut arguments.positional).into_iter().chain(arguments.take("args"));
+    let command = values.filter_map(|value| match value {
+        Ok(Value::List(words)) => Some(words),
+        _ => None,
+    });
+    for words in command {
+        let is = |word: &Value<'_>, text: &str| matches!(word, Value::Text(data) if data.text() == text);
+        if let Some(at) = words.iter().position(|word| is(word, "-c")) {
+            // A shell's command is no source.
+            let python = words.first().is_some_and(is_python);
+            if let Some(source) = words.get(at + 1).filter(|_| python) {
+                execute(evaluator, name, Ok(source.clone()), line);
+            }
+        } else if let Some(source) = input.clone().filter(|_| words.iter().any(|word| is(word, "-"))) {
+            execute(evaluator, name, source, line);
+        } else if let Some(source) = words.iter().filter_map(script).find(|file| *file != evaluator.file) {
+            if let Ok(source) = read(evaluator, &source) {
+                execute(evaluator, name, Ok(Value::Bytes(source)), line);
+            }
+        }
+    }
+    Err(format!("what `{name}` gives is not evaluated"))
+}
+
+/// `sys.executable`, `python3`, `/usr/bin/python3.11`.
+fn is_python(word: &Value<'_>) -> bool {
+    match word {
+        Value::Name(name) => name == "sys.executable",
+        Value::Text(data) => data.text().rsplit('/').next().is_some_and(|name| name.starts_with("python")),
+        Value::Path(path) => path.rsplit('/').next().is_some_and(|name| name.starts_with("python")),
+        _ => false,
+    }
+}
+
+/// The Python file that a word of a command names.
+fn script(word: &Value<'_>) -> Option<String> {
+    let name = match word {
+        Value::Text(data) => data.text().into_owned(),
+        Value::Path(path) => path.clone(),
+        _ => return None,
+    };
+    name.ends_with(".py").then_some(name)
+}
