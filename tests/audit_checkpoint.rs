@@ -407,3 +407,71 @@ fn the_torch_of_this_machine_writes_files_that_are_read_alike() {
     oddities(folder.path());
     hostile(folder.path());
 }
+
+#[test]
+fn names_members_and_checksums_are_taken_as_torch_takes_them() {
+    let (code, out, _) = run(&fixtures(), &["python2_set.pt"]);
+    assert!(code == Some(0) && out.contains("nothing found"), "__builtin__.set of protocol 2 is a set: {out}");
+    let (code, out, _) = run(&fixtures(), &["case.pt"]);
+    assert!(code == Some(1) && out.contains("the pickle calls os.getenv"), "torch finds DATA.PKL: {out}");
+    let (code, out, _) = run(&fixtures(), &["nocrc.pt"]);
+    assert!(code == Some(0) && out.contains("checksums of the zip were not computed"), "{out}");
+    assert!(!out.contains("unknown"), "a checksum that was never computed is no damage: {out}");
+}
+
+#[test]
+fn one_checksum_of_zero_among_others_is_damage() {
+    let folder = scratch();
+    let mut bytes = std::fs::read(fixtures().join("state.pt")).expect("reads");
+    // The checksum of the first entry in the directory.
+    let entry = bytes.windows(4).position(|window| window == b"PK\x01\x02").expect("a directory");
+    bytes[entry + 16..entry + 20].fill(0);
+    write(folder.path(), "one.pt", &bytes);
+    let (_, out, _) = run(folder.path(), &["one.pt"]);
+    assert!(out.contains("unknown") && out.contains("differs from its checksum"), "{out}");
+}
+
+/// A safetensors file of this header and so many bytes of data.
+fn safetensors(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend((0..data).map(|index| (index * 37 % 251) as u8));
+    bytes
+}
+
+#[test]
+fn a_header_holds_what_its_tensors_need() {
+    let folder = scratch();
+    let tensor = r#""k": {"dtype": "F16", "shape": [8], "data_offsets": [0, 16]"#;
+    let texts: String = (0..1000).map(|index| format!(r#""n{index:05}": "{}","#, "0a1b".repeat(20))).collect();
+    let texts = texts.trim_end_matches(',');
+    for (what, header, reason) in [
+        ("metadata", format!(r#"{{"__metadata__": {{{texts}}}, {tensor}}}}}"#), "of the header are more"),
+        ("a key", format!(r#"{{{tensor}, "note": "{}"}}}}"#, "0a".repeat(20_000)), "further key"),
+        ("filling", format!("{{{tensor}}}}}{}", " \t\n".repeat(20_000)), "of the header are more"),
+        ("twice", format!(r#"{{{tensor}}}, {tensor}}}}}"#), "twice"),
+        ("offsets", r#"{"k": {"dtype": "F16", "shape": [8], "data_offsets": [0, 16, 9]}}"#.to_owned(), "3 offsets"),
+        (
+            "overlap",
+            format!(r#"{{{tensor}}}, "l": {{"dtype": "F16", "shape": [8], "data_offsets": [0, 16]}}}}"#),
+            "lie over one another",
+        ),
+    ] {
+        write(folder.path(), "x.safetensors", &safetensors(&header, 16));
+        let (_, out, _) = run(folder.path(), &["x.safetensors"]);
+        assert!(out.contains(reason), "{what}: {out}");
+    }
+    let many: Vec<String> = (0..2000)
+        .map(|index| {
+            let at = index * 3;
+            format!(r#""model.layers.{index}.attention.weight":{{"dtype":"F6_E2M3","shape":[2,2],"data_offsets":[{at},{}]}}"#, at + 3)
+        })
+        .collect();
+    let header = format!(r#"{{"__metadata__":{{"format":"pt"}},{}}}  "#, many.join(","));
+    write(folder.path(), "many.safetensors", &safetensors(&header, 6000));
+    let (code, out, _) = run(folder.path(), &["many.safetensors"]);
+    assert!(code == Some(0) && out.contains("nothing found") && out.contains("float6"), "{out}");
+    let four = r#"{"k":{"dtype":"F4","shape":[3,2],"data_offsets":[0,3]}}"#;
+    write(folder.path(), "four.safetensors", &safetensors(four, 3));
+    assert!(run(folder.path(), &["four.safetensors"]).1.contains("nothing found"));
+}

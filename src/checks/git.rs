@@ -15,6 +15,35 @@ use crate::{Error, Result};
 /// Output of one command that is read: some 300,000 paths.
 const MAX_OUTPUT: u64 = 32 << 20;
 
+/// What git says of a name that it does not know.
+const UNKNOWN_NAME: [&str; 4] =
+    ["Needed a single revision", "unknown revision", "bad revision", "not a valid object name"];
+/// Variables that name the user's own configuration; every other one of git's may lead to another repository.
+const OF_THE_USER: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"];
+/// Settings that are given by environment and looked through.
+const MAX_SETTINGS: usize = 1_000;
+
+/// The variables that hand on the directories which the environment declares safe, and no other setting.
+fn trusted_by_environment(variable: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let count = variable("GIT_CONFIG_COUNT").and_then(|count| count.trim().parse::<usize>().ok()).unwrap_or(0);
+    let key = |index: usize| variable(&format!("GIT_CONFIG_KEY_{index}"));
+    let safe =
+        (0..count.min(MAX_SETTINGS)).filter(|index| key(*index).is_some_and(|key| key.eq_ignore_ascii_case(SAFE)));
+    let values: Vec<String> = safe.filter_map(|index| variable(&format!("GIT_CONFIG_VALUE_{index}"))).collect();
+    if values.is_empty() {
+        return Vec::new();
+    }
+    let mut kept = vec![("GIT_CONFIG_COUNT".to_owned(), values.len().to_string())];
+    for (index, value) in values.into_iter().enumerate() {
+        kept.push((format!("GIT_CONFIG_KEY_{index}"), SAFE.to_owned()));
+        kept.push((format!("GIT_CONFIG_VALUE_{index}"), value));
+    }
+    kept
+}
+
+/// The setting that makes git read a repository of another user.
+const SAFE: &str = "safe.directory";
+
 /// A git repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
@@ -74,14 +103,10 @@ impl Repository {
     pub fn commit(&self, name: &str) -> Result<String> {
         let found = self.text(&["rev-parse", "--verify", "--end-of-options", &format!("{name}^{{commit}}")]);
         found.map_err(|error| match error {
-            Error::Unreadable { path, reason } => {
+            // Only where git knows no such name does fetching help.
+            Error::Unreadable { path, reason } if UNKNOWN_NAME.iter().any(|words| reason.contains(words)) => {
                 let advice = "fetch it first (actions/checkout: fetch-depth: 0)";
-                let reason = if reason.contains("not a git repository") {
-                    "not a git repository; run caddie in one, or name it with --repo".to_owned()
-                } else {
-                    format!("{name:?} is no commit here; {advice}: {reason}")
-                };
-                Error::Unreadable { path, reason }
+                Error::Unreadable { path, reason: format!("{name:?} is no commit here; {advice}: {reason}") }
             }
             other => other,
         })
@@ -92,12 +117,16 @@ impl Repository {
     /// # Errors
     /// When there is none, as in a clone that is cut off before it.
     pub fn merge_base(&self, base: &str, head: &str) -> Result<String> {
-        self.text(&["merge-base", base, head]).map_err(|_| {
-            let reason = format!("{base} and {head} have no common commit here");
-            Error::unreadable(
-                &self.dir,
-                format!("{reason}; fetch the whole history (actions/checkout: fetch-depth: 0)"),
-            )
+        self.text(&["merge-base", base, head]).map_err(|error| match error {
+            // Without a common commit git says nothing; what it does say is another trouble.
+            Error::Unreadable { path, reason } if reason == "git merge-base: " => {
+                let reason = format!("{base} and {head} have no common commit here");
+                Error::Unreadable {
+                    path,
+                    reason: format!("{reason}; fetch the whole history (actions/checkout: fetch-depth: 0)"),
+                }
+            }
+            other => other,
         })
     }
 
@@ -147,7 +176,7 @@ impl Repository {
             .map_err(|error| self.not_started(&error))?;
         match (child.stdin.take(), child.stdout.take()) {
             (Some(stdin), Some(stdout)) => {
-                Ok(Batch { child, stdin, stdout: BufReader::new(stdout), dir: self.dir.clone() })
+                Ok(Batch { child, stdin, stdout: BufReader::new(stdout), repository: self.clone() })
             }
             _ => Err(Error::Internal("a child process without its pipes".to_owned())),
         }
@@ -157,10 +186,12 @@ impl Repository {
         let mut command = Command::new("git");
         // A hook that calls caddie sets GIT_DIR and others, which would lead to another repository than `dir`.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
+            let text = name.to_string_lossy();
+            if text.starts_with("GIT_") && !OF_THE_USER.contains(&&*text) {
                 command.env_remove(name);
             }
         }
+        command.envs(trusted_by_environment(|name| std::env::var(name).ok()));
         command.envs([
             ("LC_ALL", "C"),
             ("GIT_OPTIONAL_LOCKS", "0"),
@@ -174,6 +205,48 @@ impl Repository {
         command.arg("--no-pager").args(arguments).current_dir(&self.dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// What git said, or what it means and what helps, where that is known.
+    fn explained(&self, said: &str) -> String {
+        let missing =
+            ["git has no file", "not a tree object", "lazy fetching", "unable to read", "bad object", "missing"];
+        if said.contains("not a git repository") {
+            return "not a git repository; run caddie in one, or name it with --repo".to_owned();
+        }
+        if said.contains("dubious ownership") || said.contains("unsafe repository") {
+            let whole = self.dir.canonicalize_utf8().unwrap_or_else(|_| self.dir.clone());
+            let named = said.split('\'').nth(1).filter(|path| path.starts_with('/')).unwrap_or(whole.as_str());
+            return format!(
+                "the repository belongs to another user, so git does not read it; where you trust it, run \
+                 `git config --global --add safe.directory {named}`"
+            );
+        }
+        if said.contains("safe.bareRepository") {
+            return format!("{said}; where you trust it, run `git config --global safe.bareRepository all`");
+        }
+        if said.contains("repository extension") || said.contains("Expected git repo version") {
+            return format!("{said}; a newer git reads it: update git");
+        }
+        if missing.iter().any(|words| said.contains(words))
+            && let Some(filter) = self.filter()
+        {
+            return format!(
+                "the clone was made with --filter={filter} and lacks objects ({said}); clone it without --filter, or run \
+                 `git fetch --refetch --no-filter` in it (actions/checkout: no filter, no sparse-checkout)"
+            );
+        }
+        said.to_owned()
+    }
+
+    /// The filter of a partial clone; `None` where every object was fetched.
+    fn filter(&self) -> Option<String> {
+        let asked =
+            ["config", "--get-regexp", r"^(remote\..*\.(partialclonefilter|promisor)|extensions\.partialclone)$"];
+        let output = self.command(&asked).output().ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let filter = text.lines().find_map(|line| line.split_once("partialclonefilter ").map(|(_, filter)| filter));
+        Some(filter.unwrap_or("…").trim().to_owned())
     }
 
     fn not_started(&self, error: &std::io::Error) -> Error {
@@ -208,7 +281,7 @@ impl Repository {
         if bytes.len() as u64 > MAX_OUTPUT {
             Err(Error::unreadable(&self.dir, format!("git {command} printed more than {MAX_OUTPUT} bytes")))
         } else if !status.success() {
-            Err(Error::unreadable(&self.dir, format!("git {command}: {said}")))
+            Err(Error::unreadable(&self.dir, self.explained(&format!("git {command}: {said}"))))
         } else {
             Ok(bytes)
         }
@@ -276,7 +349,7 @@ impl Objects {
     /// When it is not in the object store, or `out` cannot be written.
     pub fn copy(&mut self, object: &str, out: &mut impl Write) -> Result<()> {
         let size = self.contents.ask(object)?;
-        let dir = self.contents.dir.clone();
+        let dir = self.contents.repository.dir.clone();
         let copied =
             std::io::copy(&mut self.contents.stdout.by_ref().take(size), out).map_err(Error::io(&dir, "copying"))?;
         let mut end = [0];
@@ -295,7 +368,7 @@ struct Batch {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    dir: Utf8PathBuf,
+    repository: Repository,
 }
 
 impl Batch {
@@ -305,12 +378,15 @@ impl Batch {
         writeln!(self.stdin, "{object}")
             .and_then(|()| self.stdin.flush())
             .and_then(|()| self.stdout.by_ref().take(256).read_until(b'\n', &mut line))
-            .map_err(Error::io(&self.dir, "asking git"))?;
+            .map_err(Error::io(&self.repository.dir, "asking git"))?;
         let line = String::from_utf8_lossy(&line);
         let mut words = line.split_whitespace();
         match (words.next(), words.next(), words.next().and_then(|size| size.parse().ok())) {
             (Some(_), Some("blob"), Some(size)) => Ok(size),
-            _ => Err(Error::unreadable(&self.dir, format!("git has no file {object}: {}", line.trim()))),
+            _ => {
+                let said = format!("git has no file {object}: {}", line.trim());
+                Err(Error::unreadable(&self.repository.dir, self.repository.explained(&said)))
+            }
         }
     }
 }
@@ -325,6 +401,43 @@ impl Drop for Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_the_settings_in_the_environment_only_safe_directories_are_handed_on() {
+        let given = [
+            ("GIT_CONFIG_COUNT", "3"),
+            ("GIT_CONFIG_KEY_0", "core.fsmonitor"),
+            ("GIT_CONFIG_VALUE_0", "a program"),
+            ("GIT_CONFIG_KEY_1", "Safe.Directory"),
+            ("GIT_CONFIG_VALUE_1", "*"),
+            ("GIT_CONFIG_KEY_2", "safe.directory"),
+            ("GIT_CONFIG_VALUE_2", "/work"),
+        ];
+        let find = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let kept: Vec<String> = trusted_by_environment(find).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let expected = [
+            "GIT_CONFIG_COUNT=2",
+            "GIT_CONFIG_KEY_0=safe.directory",
+            "GIT_CONFIG_VALUE_0=*",
+            "GIT_CONFIG_KEY_1=safe.directory",
+            "GIT_CONFIG_VALUE_1=/work",
+        ];
+        assert_eq!(kept, expected);
+        assert!(trusted_by_environment(|_| None).is_empty());
+    }
+
+    #[test]
+    fn each_trouble_of_git_has_its_own_remedy() {
+        let told = |said: &str| Repository::at("/nowhere".into()).explained(said);
+        let owned = told("git rev-parse: detected dubious ownership in repository at '/srv/a b'");
+        assert!(owned.contains("safe.directory /srv/a b`") && !owned.contains("fetch"), "{owned}");
+        assert!(
+            told("git rev-parse: unsafe repository ('/x' is owned by someone else)").contains("safe.directory /x`")
+        );
+        assert!(told("git rev-parse: not a git repository (or any of …)").contains("--repo"));
+        assert!(told("git x: unknown repository extension found: reftable").contains("update git"));
+        assert_eq!(told("git ls-tree: something else"), "git ls-tree: something else");
+    }
 
     #[test]
     fn raw_output_is_read_and_anything_else_refused() {

@@ -64,8 +64,7 @@ fn encoding(context: &Context<'_>, file: &SubmissionFile) -> Option<Finding> {
         Encoding::Utf8Mark => Severity::Warning,
         _ => Severity::Error,
     };
-    let message =
-        format!("{} is {}; Python's json.load refuses it: save it as UTF-8", file.file, file.encoding);
+    let message = format!("{} is {}; Python's json.load refuses it: save it as UTF-8", file.file, file.encoding);
     let finding = context.finding("pkg-json", message).code(Code::FileEncoding).severity(severity);
     Some(finding.at(file.file.clone(), Some(file.encoded_line), file.encoding.to_string()))
 }
@@ -79,7 +78,8 @@ fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
         let names: Vec<String> = of(understood).take(NAMED).map(|q| format!("{} \"{}\"", q.key, q.text)).collect();
         let more = of(understood).count().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let then = if understood { "it was compared as the number it states" } else { "it is no number and was not compared" };
+        let then =
+            if understood { "it was compared as the number it states" } else { "it is no number and was not compared" };
         let names = names.join(", ");
         let message = format!("{} writes as text what must be a number: {names}{more}; {then}", context.json_name());
         let finding = context.finding("pkg-json", message).code(Code::JsonNumberAsText).severity(Severity::Warning);

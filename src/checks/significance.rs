@@ -10,8 +10,8 @@ use crate::report::{Code, Finding, Severity, Significance, p_value};
 use crate::rulebook::Ladder;
 use crate::stats::{Sample, mean};
 
-pub(super) use baseline::{Dates, row_of};
 use baseline::{Against, Baseline};
+pub(super) use baseline::{Dates, row_of};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

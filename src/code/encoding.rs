@@ -37,8 +37,9 @@ impl Codec {
             "ascii" | "us-ascii" | "646" | "ansi-x3.4-1968" | "iso646-us" | "us" | "cp367" | "ibm367" | "iso-ir-6" => {
                 return Ok(Codec::Utf8);
             }
-            "latin-1" | "latin1" | "latin" | "l1" | "iso-8859-1" | "iso8859-1" | "iso8859" | "8859" | "cp819" | "ibm819"
-            | "iso-ir-100" | "csisolatin1" | "iso-8859-1-1987" | "iso-latin-1" | "latin-1-unix" | "iso-latin-1-unix" => {
+            "latin-1" | "latin1" | "latin" | "l1" | "iso-8859-1" | "iso8859-1" | "iso8859" | "8859" | "cp819"
+            | "ibm819" | "iso-ir-100" | "csisolatin1" | "iso-8859-1-1987" | "iso-latin-1" | "latin-1-unix"
+            | "iso-latin-1-unix" => {
                 return Ok(Codec::Latin1);
             }
             _ => {}

@@ -151,7 +151,8 @@ mod tests {
         let source = b"print('inside')\n".repeat(20);
         for before in [&b""[..], b"#!/usr/bin/env python3\n", b"import torch\nprint('harmless')\n"] {
             for deflated in [false, true] {
-                let bytes = zip(before, &[("__main__.py", &source, deflated), ("a/b.py", b"x", false), ("c.txt", b"", false)]);
+                let bytes =
+                    zip(before, &[("__main__.py", &source, deflated), ("a/b.py", b"x", false), ("c.txt", b"", false)]);
                 let app = read(&bytes, &mut Budget::default()).expect("a zip that runs");
                 assert_eq!((app.main.as_ref(), app.others), (Ok(&source), vec!["a/b.py".to_owned()]));
             }

@@ -125,9 +125,8 @@ impl Folder {
         }
         let files::Listing { mut files, mut skipped } = files::list(path)?;
         let pointers = pointers(path, &mut files);
-        skipped.extend(
-            pointers.iter().map(|(file, pointer)| Skipped { path: file.clone(), reason: pointer.to_string() }),
-        );
+        skipped
+            .extend(pointers.iter().map(|(file, pointer)| Skipped { path: file.clone(), reason: pointer.to_string() }));
         let mut note = |file: &Utf8Path, reason: String| {
             if pointers.iter().any(|(known, _)| known == file) {
                 return;

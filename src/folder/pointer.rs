@@ -113,13 +113,17 @@ mod tests {
         assert_eq!(Pointer::parse(b"/annex/objects/SHA256E-s5000--0a1b.ptz\n"), Some(annex));
         assert_eq!(
             lfs(Some(16_400_000)).map(|pointer| pointer.to_string()).as_deref(),
-            Some("a Git LFS pointer in place of the file of 16,400,000 bytes; run `git lfs pull` in its repository, then repeat")
+            Some(
+                "a Git LFS pointer in place of the file of 16,400,000 bytes; run `git lfs pull` in its repository, then repeat"
+            )
         );
     }
 
     #[test]
     fn a_file_that_only_speaks_of_pointers_is_none() {
-        for text in ["", "version 1\nsize 5\n", "# version https://git-lfs.github.com/spec/v1\n", "see /annex/objects/x"] {
+        for text in
+            ["", "version 1\nsize 5\n", "# version https://git-lfs.github.com/spec/v1\n", "see /annex/objects/x"]
+        {
             assert_eq!(Pointer::parse(text.as_bytes()), None, "{text}");
         }
         let long = format!("{LFS_TEXT}{}", "x".repeat(1024));

@@ -218,7 +218,8 @@ impl Submission {
     fn whole(&mut self, spelling: &str, key: &str, node: &Node) -> bool {
         let seed = seed_of_total(spelling);
         let of_a_seed = seed.map(|seed| (Field::BytesTotal, Scope::Seed(seed)));
-        let Some((field, scope)) = of_a_seed.or_else(|| known(spelling).map(|(_, field, scope)| (*field, *scope))) else {
+        let Some((field, scope)) = of_a_seed.or_else(|| known(spelling).map(|(_, field, scope)| (*field, *scope)))
+        else {
             return false;
         };
         self.seeds.extend(seed);

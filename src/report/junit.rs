@@ -48,7 +48,11 @@ fn suite(folder: &FolderReport, rules: &[Rule]) -> TestSuite {
             None => unjudged.map(|unjudged| unjudged.because.clone()),
         };
         // Of a range that submits nothing there is nothing to pass.
-        let open = open.or_else(|| (whole && folder.verdict == Verdict::Pass).then(|| findings.first().map(|finding| finding.message.clone())).flatten());
+        let open = open.or_else(|| {
+            (whole && folder.verdict == Verdict::Pass)
+                .then(|| findings.first().map(|finding| finding.message.clone()))
+                .flatten()
+        });
         let mut case = case(id, &findings, open.as_deref());
         case.set_classname(name.clone());
         if let Some(rule) = rule {

@@ -25,7 +25,7 @@ use serde::Serialize;
 pub use code::Code;
 pub use explanation::{Explanation, Topic};
 pub use finding::{Confidence, Evidence, Finding, Severity};
-pub use folder_report::{AuditFacts, Unjudged, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Verdict};
+pub use folder_report::{AuditFacts, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Unjudged, Verdict};
 pub use place::Root;
 pub use significance::{p_value, significance_table};
 pub use text::{cut, one_line, thousands};

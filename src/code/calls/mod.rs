@@ -150,7 +150,8 @@ fn library<'a>(
             execute(evaluator, name, source, line);
             Ok(Value::None)
         }
-        "timeit.timeit" | "timeit.repeat" | "cProfile.run" | "cProfile.runctx" | "profile.run" | "pdb.run" | "trace.run" => {
+        "timeit.timeit" | "timeit.repeat" | "cProfile.run" | "cProfile.runctx" | "profile.run" | "pdb.run"
+        | "trace.run" => {
             // Only a text is executed; a function is called.
             if let Some(source @ Ok(Value::Text(_) | Value::Bytes(_))) = arguments.at(0, "stmt") {
                 execute(evaluator, name, source, line);
@@ -166,11 +167,21 @@ fn library<'a>(
             execute(evaluator, name, Err("caddie reads no bytecode".to_owned()), line);
             Err(format!("`{name}`: caddie reads no bytecode"))
         }
-        "subprocess.run" | "subprocess.call" | "subprocess.check_call" | "subprocess.check_output" | "subprocess.Popen"
-        | "os.execv" | "os.execvp" | "os.execve" | "os.execvpe" | "os.spawnv" | "os.spawnvp" | "os.posix_spawn" => {
-            commands::run(evaluator, name, arguments, line)
-        }
-        "runpy.run_module" | "importlib.util.spec_from_file_location" | "importlib.machinery.SourceFileLoader"
+        "subprocess.run"
+        | "subprocess.call"
+        | "subprocess.check_call"
+        | "subprocess.check_output"
+        | "subprocess.Popen"
+        | "os.execv"
+        | "os.execvp"
+        | "os.execve"
+        | "os.execvpe"
+        | "os.spawnv"
+        | "os.spawnvp"
+        | "os.posix_spawn" => commands::run(evaluator, name, arguments, line),
+        "runpy.run_module"
+        | "importlib.util.spec_from_file_location"
+        | "importlib.machinery.SourceFileLoader"
         | "imp.load_source" => {
             let place = usize::from(name != "runpy.run_module");
             let file = arguments.at(place, "location").or_else(|| arguments.at(place, "path"));

@@ -74,14 +74,16 @@ const KEYS: [&str; 6] = ["val_loader", "train_loader", "val_bpb", "recipe", "led
 
 /// Prefixes that count only where all lines at the log's beginning have the very same one: docker compose with a name of
 /// its own (`trainer  | `), stern (`trainer-7d9f main `), pdsh (`worker-a: `).
-static SHARED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^(?:[A-Za-z][\w./-]* *\| ?|[a-z0-9.]+-[a-z0-9.-]+ [a-z0-9][a-z0-9.-]* |[\w.]+-[\w.-]+: ?)").ok());
+static SHARED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^(?:[A-Za-z][\w./-]* *\| ?|[a-z0-9.]+-[a-z0-9.-]+ [a-z0-9][a-z0-9.-]* |[\w.]+-[\w.-]+: ?)").ok()
+});
 /// The rank that srun --label writes; every line has one, not always the same.
 static LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^ *\d{1,5}: ?").ok());
 
 /// What terminals are told in between: colours, cursor moves, titles, and the choice of a character set.
 static ESCAPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new("\u{1b}(?:\\[[0-?]*[ -/]*[@-~]|\\][^\u{7}\u{1b}]*(?:\u{7}|\u{1b}\\\\)|[()*+][0-9A-Za-z]|[=>78DEHM])").ok()
+    Regex::new("\u{1b}(?:\\[[0-?]*[ -/]*[@-~]|\\][^\u{7}\u{1b}]*(?:\u{7}|\u{1b}\\\\)|[()*+][0-9A-Za-z]|[=>78DEHM])")
+        .ok()
 });
 
 /// The prefix that all lines of a log have in common.
@@ -198,7 +200,8 @@ fn length(line: &str) -> Option<usize> {
 /// Whether a name between colons is the logger's, and not the key of what was logged: `INFO:root:step:1`, `INFO:seed:7`.
 fn is_logger(name: &str, rest: &str) -> bool {
     let known = name == "root" || name.starts_with("__") || name.contains('.');
-    known || (!KEYS.contains(&name) && rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+    let begins = rest.starts_with(|c: char| c.is_ascii_alphabetic()) || rest.starts_with("  ");
+    known || (!KEYS.contains(&name) && begins)
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ impl Submission {
             match entry.value {
                 // `seed_results: {"42": 1.0730}` gives the score alone; `runs: {"42": "a.log"}` gives none.
                 Json::Number(_) => self.number_of_seed(seed, Field::ValBpb, path, entry),
-                Json::Text(_) if entry.figure(Unit::One).is_some() || key == "seed_results" => self.number_of_seed(seed, Field::ValBpb, path, entry),
+                Json::Text(_) if entry.figure(Unit::One).is_some() || key == "seed_results" => {
+                    self.number_of_seed(seed, Field::ValBpb, path, entry)
+                }
                 _ => self.run(seed, &path, entry),
             }
         }
