@@ -214,7 +214,7 @@ fn an_artifact_is_counted_only_if_it_unpacks() {
     let mut altered = sound.clone();
     altered[2].2 = &[3; 50];
     let mut pointer = sound.clone();
-    pointer[2].2 = b"version https://git-lfs.github.com/spec/v1\nsize 5";
+    pointer[2].2 = b"version https://git-lfs.github.com/spec/v1\nsize 55";
     let dir = tempfile::tempdir().expect("a temporary directory");
     let write = |bytes: &[u8], behind: &[u8]| {
         let packed = zstd::encode_all(bytes, 3).expect("compresses");

@@ -242,3 +242,50 @@ fn of_two_dates_the_stricter_record_is_the_one_to_beat() {
     let unread = report("2026-05-02_Mine", "May 2nd");
     assert!(codes(&unread).contains(&(Code::DatesContradict, Severity::Info)));
 }
+
+/// A pipe is never waited for: every command says that it is no file.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in ["p", "p.tar.zst", "p.py"] {
+        let made = std::process::Command::new("mkfifo").current_dir(dir.path()).arg(name).status();
+        if !made.is_ok_and(|status| status.success()) {
+            return; // No such program.
+        }
+    }
+    for (command, name) in [("size", "p"), ("size", "p.tar.zst"), ("unpack", "p.tar.zst"), ("audit", "p"),
+        ("audit", "p.py"), ("unwrap", "p.py"), ("pack", "p.py"), ("verify", "p")]
+    {
+        let mut caddie = Command::cargo_bin("caddie").expect("the binary");
+        caddie.current_dir(dir.path()).args([command, name]).timeout(std::time::Duration::from_secs(20));
+        let output = caddie.output().expect("runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command} {name}: {error}");
+        assert!(error.contains(name), "{command} {name}: {error}");
+    }
+}
+
+/// A log of no known form stands on the first screen, also where others are understood.
+#[test]
+fn what_was_not_read_is_on_the_first_screen() {
+    let copy = Copy::new();
+    support::write(&copy.path, "train_more.log", "epoch one went well\n");
+    copy.edit("README.md", "A hand-made folder.", "A hand-made folder. Seed 42: 1.3000.");
+    let (_, out, _) = caddie(copy.path.parent().expect("a parent"), &["verify", "good"]);
+    let first: Vec<&str> = out.lines().take(10).collect();
+    assert!(first.iter().any(|line| line.contains("unread") && line.contains("train_more.log")), "{out}");
+}
+
+/// Python refuses bytes that are no UTF-8 where no coding line names their encoding, and reads them where one does.
+#[test]
+fn a_script_is_read_in_the_encoding_that_python_reads() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let body = b"import torch\n# caf\xe9\nprint(1)\n";
+    std::fs::write(dir.path().join("bare.py"), body).expect("writes");
+    std::fs::write(dir.path().join("coded.py"), [b"# coding: latin-1\n", &body[..]].concat()).expect("writes");
+    let (code, out, _) = caddie(dir.path(), &["audit", "bare.py"]);
+    assert!(code == Some(1) && out.contains("no Python reads the script") && out.contains("line 2"), "{out}");
+    let (code, out, _) = caddie(dir.path(), &["audit", "coded.py"]);
+    assert!(code == Some(0) && !out.contains("no Python reads"), "{out}");
+}

@@ -211,7 +211,7 @@ fn every_spelling_of_exec_is_followed() {
         "import timeit\ntimeit.timeit(S, number=1)",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-c', S], check=True)",
         "import os, sys\nos.execv(sys.executable, ['python3', '-c', S])",
-        "import subprocess, sys\nsubprocess.run([sys.executable, '-'], input=S)",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-'], input=S, text=True)",
     ] {
         let script = format!("import base64\nS = base64.b64decode({payload}).decode()\n{spelling}\n");
         let unwrapped = alone(script.as_bytes());

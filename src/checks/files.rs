@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 
 use super::{Check, Context};
-use crate::folder::NotCounted;
-use crate::report::{Code, Finding, Severity};
+use crate::folder::{Encoding, NotCounted};
+use crate::report::{Code, Finding, NO_LOG_LINE, Severity};
 use crate::rulebook::{FileKind, RequiredFile};
 
 /// Metadata of the check.
@@ -29,7 +29,9 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 
 /// README and logs that were read although they are not in the encoding that other tools expect.
 fn encodings(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    for (file, encoding) in &context.folder.encodings {
+    // A byte order mark alone is passed over by what reads prose and logs.
+    let others = context.folder.encodings.iter().filter(|(_, encoding)| *encoding != Encoding::Utf8Mark);
+    for (file, encoding) in others {
         let is_log = context.folder.readme.is_none() || !file.as_str().eq_ignore_ascii_case("readme.md");
         let rule = if is_log { "pkg-log" } else { "pkg-readme" };
         let message = format!("{file} is {encoding}; it was read as such, but other tools will not: save it as UTF-8");
@@ -207,13 +209,12 @@ fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
              yourself, or print the challenge's lines (docs/verify.md, What is read)"
         );
         let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Unknown);
-        let no_line = "no step, metric or stop line";
-        findings.push(not_logs.iter().fold(finding, |finding, log| finding.at(log.clone(), None, no_line)));
+        findings.push(not_logs.iter().fold(finding, |finding, log| finding.at(log.clone(), None, NO_LOG_LINE)));
         return;
     }
     for log in not_logs {
         let message = format!("{log} is no training log that is understood; nothing in it was compared");
         let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Info);
-        findings.push(finding.at(log.clone(), None, "no step, metric or stop line"));
+        findings.push(finding.at(log.clone(), None, NO_LOG_LINE));
     }
 }

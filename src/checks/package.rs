@@ -78,6 +78,10 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     let dates = Dates::of(context.folder);
     let (stated, placed, apart) = (dates.stated?, dates.placed?, dates.apart()?);
     let (then, now) = (stood_at(context, stated), stood_at(context, placed));
+    // A year that is not the challenge's is told with the name.
+    if i32::from(placed.year()) != i32::from(context.limits.year) {
+        return None;
+    }
     // A row of the leaderboard is tested against the row before it, whatever the dates are.
     let of_the_ladder = row_of(context.folder, &context.rulebook.records).is_some();
     let other_record = then != now && context.track != Track::NonRecord && !of_the_ladder;

@@ -69,7 +69,7 @@ fn missing(context: &Context<'_>, audit: &AuditFacts, check: &str) -> Option<Str
     match needs {
         Needs::Run(_) if context.runs().is_empty() => Some(no_runs(context)),
         Needs::Run(states) if !context.runs().iter().any(states) => {
-            Some("no log states the number that this rule is about".to_owned())
+            Some("no log states what this rule compares".to_owned())
         }
         Needs::Script if context.executed().is_none() => Some("there is no script that could be read".to_owned()),
         Needs::Metadata if context.folder.metadata().is_none() => {

@@ -331,11 +331,39 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 let (body, orelse) = (self.value(&branch.body), self.value(&branch.orelse));
                 body.or(orelse)
             }
+            Expr::ListComp(list) => self.comprehension(&list.elt, &list.generators),
+            Expr::SetComp(set) => self.comprehension(&set.elt, &set.generators),
+            Expr::Generator(generator) => self.comprehension(&generator.elt, &generator.generators),
             _ => {
                 self.inside(expr);
                 Err("an expression that is not evaluated".to_owned())
             }
         }
+    }
+
+    /// `[f(x) for x in items]`; a condition or a second loop leaves its items unknown, and is looked through once.
+    fn comprehension(&mut self, element: &'a Expr, generators: &'a [ast::Comprehension]) -> Evaluated<'a> {
+        let (Some(first), plain) = (generators.first(), generators.len() == 1) else {
+            return Err("a comprehension without a loop".to_owned());
+        };
+        let items = match self.value(&first.iter) {
+            Ok(Value::List(items)) if plain && first.ifs.is_empty() => items,
+            _ => {
+                for generator in generators {
+                    self.assign(&generator.target, &Err("an item of something that is not known".to_owned()));
+                    generator.ifs.iter().for_each(|test| drop(self.value(test)));
+                }
+                let _ = self.value(element);
+                return Err("a comprehension over something that is not known".to_owned());
+            }
+        };
+        let mut values = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            self.step()?;
+            self.assign(&first.target, &Ok(item.clone()));
+            values.push(self.value(element)?);
+        }
+        Ok(Value::List(Rc::new(values)))
     }
 
     /// Evaluates what stands in an expression that has no value here, for what it executes.

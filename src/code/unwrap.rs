@@ -11,7 +11,8 @@ use super::eval::{Evaluator, Siblings};
 use super::python::ast::visitor::{Visitor, walk_expr};
 use super::python::{Module, Problem, ast};
 use super::value::{Data, Step};
-use super::{encoding, zipapp};
+use super::encoding::{self, Codec};
+use super::zipapp;
 use crate::folder::{FileEntry, files};
 
 /// Wrappers within wrappers that are followed.
@@ -91,6 +92,11 @@ impl Unwrapped {
             return Ok(String::from_utf8_lossy(&self.source));
         }
         let codec = encoding::of_script(&self.source).map_err(|(line, reason)| Problem::new(line, reason))?;
+        if let (Codec::Utf8, Err(error)) = (codec, std::str::from_utf8(&self.source)) {
+            let before = self.source.get(..error.valid_up_to()).unwrap_or_default();
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
+            return Err(Problem::not_python(line, "a byte is no UTF-8, and no coding line names another encoding"));
+        }
         Ok(codec.decode(self.source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.source)))
     }
 

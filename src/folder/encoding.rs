@@ -35,8 +35,9 @@ impl Encoding {
     fn of_head(head: &[u8]) -> Encoding {
         match head {
             [0xef, 0xbb, 0xbf, ..] => Encoding::Utf8Mark,
-            [0xff, 0xfe, ..] => Encoding::Utf16Le,
-            [0xfe, 0xff, ..] => Encoding::Utf16Be,
+            // The same two bytes begin what is merely damaged: without any zero no line of it ends in UTF-16.
+            [0xff, 0xfe, rest @ ..] if rest.is_empty() || rest.contains(&0) => Encoding::Utf16Le,
+            [0xfe, 0xff, rest @ ..] if rest.is_empty() || rest.contains(&0) => Encoding::Utf16Be,
             _ => Encoding::without_mark(head),
         }
     }
@@ -159,6 +160,11 @@ mod tests {
         let mut damaged = "naïve ± 0.5".as_bytes().to_vec();
         damaged.push(0xff);
         assert_eq!(decode(damaged), ("naïve ± 0.5\u{fffd}".to_owned(), Encoding::DamagedUtf8));
+        assert_eq!(
+            decode(b"\xff\xfe\xc3\nseed:7 \xc2\xb1".to_vec()).1,
+            Encoding::DamagedUtf8,
+            "no UTF-16 in spite of its mark"
+        );
         assert_eq!(decode(Vec::new()), (String::new(), Encoding::Utf8));
         assert_eq!(decode(b"\0\0\0\0".to_vec()).1, Encoding::Utf8, "zeros alone are no text");
     }

@@ -17,16 +17,21 @@ mod words;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use self::dump::Dump;
 use self::prefix::Shared;
 use super::run_log::{LogFile, RunLog};
 
+/// Bytes at a log's beginning that are asked for a prefix which all lines have.
+const HEAD_BYTES: u64 = 16 << 10;
+
 /// Reads a whole log, line after line, in bounded memory.
 pub(super) fn read(reader: &mut impl BufRead) -> std::io::Result<LogFile> {
-    let mut parser = Parser { shared: reader.fill_buf().map(Shared::infer).unwrap_or_default(), ..Parser::default() };
-    lines::read(reader, &mut parser)?;
+    let mut head = Vec::new();
+    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    let mut parser = Parser { shared: Shared::infer(&head), ..Parser::default() };
+    lines::read(&mut std::io::Cursor::new(head).chain(reader), &mut parser)?;
     Ok(parser.finish())
 }
 

@@ -2,6 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
+/// The evidence of a finding about a log in which nothing is understood.
+pub const NO_LOG_LINE: &str = "no step, metric or stop line";
+
 macro_rules! codes {
     ($($variant:ident => $name:literal, $description:literal;)*) => {
         /// What kind of discrepancy a finding is. The names are those of the field's corpus of checked folders.

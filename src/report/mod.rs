@@ -22,7 +22,7 @@ mod text;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-pub use code::Code;
+pub use code::{Code, NO_LOG_LINE};
 pub use explanation::{Explanation, Topic};
 pub use finding::{Confidence, Evidence, Finding, Severity};
 pub use folder_report::{AuditFacts, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Unjudged, Verdict};
