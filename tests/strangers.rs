@@ -27,8 +27,13 @@ fn logs(copy: &Copy, change: impl Fn(&str) -> Vec<u8>) {
     }
 }
 
+/// Seed, score, evaluation time and bytes of a run.
+type Facts = (Option<i64>, Option<f64>, Option<f64>, Option<u64>);
+/// What becomes of a log's text.
+type Change = Box<dyn Fn(&str) -> Vec<u8>>;
+
 /// What a report says of the runs, whatever their files look like.
-fn facts(report: &FolderReport) -> Vec<(Option<i64>, Option<f64>, Option<f64>, Option<u64>)> {
+fn facts(report: &FolderReport) -> Vec<Facts> {
     report.runs.iter().map(|run| (run.seed, run.val_bpb, run.eval_seconds, run.bytes_total)).collect()
 }
 
@@ -158,7 +163,7 @@ fn logs_in_any_encoding_and_behind_any_prefix_are_the_same_runs() {
         text.lines().map(|line| format!("{prefix}{line}\n")).collect::<String>().into_bytes()
     };
     let marked = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
-    let changes: Vec<(&str, Box<dyn Fn(&str) -> Vec<u8>>)> = vec![
+    let changes: Vec<(&str, Change)> = vec![
         ("UTF-8 with a mark", Box::new(move |text| marked(text).into_bytes())),
         ("UTF-16 as PowerShell writes it", Box::new(move |text| utf16(&marked(text), u16::to_le_bytes))),
         ("UTF-16, big endian", Box::new(move |text| utf16(&marked(text), u16::to_be_bytes))),
@@ -254,9 +259,16 @@ fn a_pipe_is_no_file() {
             return; // No such program.
         }
     }
-    for (command, name) in [("size", "p"), ("size", "p.tar.zst"), ("unpack", "p.tar.zst"), ("audit", "p"),
-        ("audit", "p.py"), ("unwrap", "p.py"), ("pack", "p.py"), ("verify", "p")]
-    {
+    for (command, name) in [
+        ("size", "p"),
+        ("size", "p.tar.zst"),
+        ("unpack", "p.tar.zst"),
+        ("audit", "p"),
+        ("audit", "p.py"),
+        ("unwrap", "p.py"),
+        ("pack", "p.py"),
+        ("verify", "p"),
+    ] {
         let mut caddie = Command::cargo_bin("caddie").expect("the binary");
         caddie.current_dir(dir.path()).args([command, name]).timeout(std::time::Duration::from_secs(20));
         let output = caddie.output().expect("runs");

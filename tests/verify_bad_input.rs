@@ -135,7 +135,8 @@ fn bytes_that_are_not_utf8_hide_nothing_else() {
     write(&copy, "README.md", [noise, read(&copy, "README.md").as_bytes(), noise].concat());
     // A native log begins with its recipe, which must be whole.
     write(&copy, "train_seed42.log", [read(&copy, "train_seed42.log").as_bytes(), noise].concat());
-    clean(&copy);
+    assert_eq!(findings(&copy).len(), 1);
+    says(&copy, "info", &["README.md", "no UTF-8"]);
     let copy = Copy::new();
     write(&copy, "submission.json", b"\xff\xfe{\x00}");
     says(&copy, "error", &["submission.json"]);

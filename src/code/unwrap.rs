@@ -7,11 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::decode::Budget;
+use super::encoding::{self, Codec};
 use super::eval::{Evaluator, Siblings};
 use super::python::ast::visitor::{Visitor, walk_expr};
 use super::python::{Module, Problem, ast};
 use super::value::{Data, Step};
-use super::encoding::{self, Codec};
 use super::zipapp;
 use crate::folder::{FileEntry, files};
 

@@ -80,11 +80,13 @@ pub(super) fn unread(folder: &FolderReport) -> Option<String> {
     };
     let not_read = |finding: &&Finding| finding.code == Some(Code::UnreadableFile);
     let found = folder.findings.iter().filter(|finding| of_a_log(finding) || not_read(finding));
-    let files: Vec<String> = found.flat_map(|finding| &finding.evidence).map(|place| one_line(place.file.as_str())).collect();
+    let files: Vec<String> =
+        found.flat_map(|finding| &finding.evidence).map(|place| one_line(place.file.as_str())).collect();
     let more = files.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    (!files.is_empty()).then(|| format!("{named}{more}: not read, or of no form that is known; nothing in it was compared"))
+    (!files.is_empty())
+        .then(|| format!("{named}{more}: not read, or of no form that is known; nothing in it was compared"))
 }
 
 /// `2 errors, 1 unknown, 3 warnings`.

@@ -49,14 +49,7 @@ fn repository_of(path: &Utf8Path) -> Option<&Utf8Path> {
 
 /// What holds the `records` that a path goes through, with a track and a folder below.
 fn above_records(path: &Utf8Path) -> Option<&Utf8Path> {
-    let mut below = 0;
-    for folder in path.ancestors() {
-        if below >= 2 && folder.file_name() == Some("records") {
-            return folder.parent();
-        }
-        below += 1;
-    }
-    None
+    path.ancestors().skip(2).find(|folder| folder.file_name() == Some("records"))?.parent()
 }
 
 /// Takes `.` and `..` out of a path without looking at the disk.

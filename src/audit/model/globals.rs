@@ -189,8 +189,11 @@ const RENAMED_MODULES: [(&str, &str); 22] = [
     ("xmlrpclib", "xmlrpc.client"),
 ];
 
+/// A module and a name in it.
+type Qualified = (&'static str, &'static str);
+
 /// Names that moved by themselves: `_compat_pickle.NAME_MAPPING`.
-const RENAMED: [((&str, &str), (&str, &str)); 14] = [
+const RENAMED: [(Qualified, Qualified); 14] = [
     (("UserDict", "IterableUserDict"), ("collections", "UserDict")),
     (("UserDict", "UserDict"), ("collections", "UserDict")),
     (("__builtin__", "intern"), ("sys", "intern")),

@@ -1,6 +1,7 @@
 //! Programs that a script starts: another Python may be handed the source that this one carries.
 
-use super::{Arguments, execute, read};
+use super::executions::execute;
+use super::{Arguments, read};
 use crate::code::eval::Evaluator;
 use crate::code::value::{Evaluated, Value};
 
@@ -30,10 +31,10 @@ pub(super) fn run<'a>(
             }
         } else if let Some(source) = input.clone().filter(|_| words.iter().any(|word| is(word, "-"))) {
             execute(evaluator, name, source, line);
-        } else if let Some(source) = words.iter().filter_map(script).find(|file| *file != evaluator.file) {
-            if let Ok(source) = read(evaluator, &source) {
-                execute(evaluator, name, Ok(Value::Bytes(source)), line);
-            }
+        } else if let Some(file) = words.iter().filter_map(script).find(|file| *file != evaluator.file)
+            && let Ok(source) = read(evaluator, &file)
+        {
+            execute(evaluator, name, Ok(Value::Bytes(source)), line);
         }
     }
     Err(format!("what `{name}` gives is not evaluated"))

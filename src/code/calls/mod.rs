@@ -2,14 +2,15 @@
 
 mod commands;
 mod decompress;
+mod executions;
 mod methods;
+mod names;
 mod operators;
 
 use std::rc::Rc;
 
 use crate::code::encoding::Codec;
-use crate::code::eval::{Evaluator, Execution};
-use crate::code::python::Problem;
+use crate::code::eval::Evaluator;
 use crate::code::python::ast::{self, Expr};
 use crate::code::value::{Data, Evaluated, Value};
 
@@ -122,138 +123,19 @@ pub fn call<'a>(
         Value::Name(name) => {
             let name = name.strip_suffix(".__call__").unwrap_or(&name);
             let name = name.strip_prefix("builtins.").or(name.strip_prefix("__builtins__.")).unwrap_or(name);
-            library(evaluator, name, &mut arguments, line)
+            executions::call(evaluator, name, &mut arguments, line)
         }
         Value::Method(value, name) => method(evaluator, &value, name, &mut arguments),
         _ => Err("a call of something that is not known".to_owned()),
     }
 }
 
-fn library<'a>(
-    evaluator: &mut Evaluator<'a, '_>,
-    name: &str,
-    arguments: &mut Arguments<'a>,
-    line: u64,
-) -> Evaluated<'a> {
+/// Files, paths and bytes: what neither executes anything nor looks a name up.
+fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Arguments<'a>) -> Evaluated<'a> {
     if let Some(codec) = codec(name) {
         return decompress(evaluator, codec, arguments).map(Value::Bytes);
     }
     match name {
-        "exec" | "eval" => {
-            let source = arguments.at(0, "source").unwrap_or_else(|| Err("no argument".to_owned()));
-            execute(evaluator, name, source, line);
-            Ok(Value::None)
-        }
-        "runpy.run_path" => {
-            let file = arguments.at(0, "path_name").unwrap_or_else(|| Err("no argument".to_owned()));
-            let source = file.and_then(path).and_then(|file| read(evaluator, &file)).map(Value::Bytes);
-            execute(evaluator, name, source, line);
-            Ok(Value::None)
-        }
-        "timeit.timeit" | "timeit.repeat" | "cProfile.run" | "cProfile.runctx" | "profile.run" | "pdb.run"
-        | "trace.run" => {
-            // Only a text is executed; a function is called.
-            if let Some(source @ Ok(Value::Text(_) | Value::Bytes(_))) = arguments.at(0, "stmt") {
-                execute(evaluator, name, source, line);
-            }
-            Ok(Value::None)
-        }
-        "types.FunctionType" | "types.LambdaType" => {
-            let code = arguments.at(0, "code").unwrap_or_else(|| Err("no argument".to_owned()));
-            execute(evaluator, name, code, line);
-            Ok(Value::None)
-        }
-        "marshal.loads" | "marshal.load" => {
-            execute(evaluator, name, Err("caddie reads no bytecode".to_owned()), line);
-            Err(format!("`{name}`: caddie reads no bytecode"))
-        }
-        "subprocess.run"
-        | "subprocess.call"
-        | "subprocess.check_call"
-        | "subprocess.check_output"
-        | "subprocess.Popen"
-        | "os.execv"
-        | "os.execvp"
-        | "os.execve"
-        | "os.execvpe"
-        | "os.spawnv"
-        | "os.spawnvp"
-        | "os.posix_spawn" => commands::run(evaluator, name, arguments, line),
-        "runpy.run_module"
-        | "importlib.util.spec_from_file_location"
-        | "importlib.machinery.SourceFileLoader"
-        | "imp.load_source" => {
-            let place = usize::from(name != "runpy.run_module");
-            let file = arguments.at(place, "location").or_else(|| arguments.at(place, "path"));
-            let file = file.unwrap_or_else(|| Err("no argument".to_owned())).and_then(path);
-            let file = file.map(|file| if place == 0 { format!("{}.py", file.replace('.', "/")) } else { file });
-            if let Ok(source) = file.and_then(|file| read(evaluator, &file)) {
-                execute(evaluator, name, Ok(Value::Bytes(source)), line);
-            }
-            Err(format!("what `{name}` gives is not evaluated"))
-        }
-        "map" => {
-            let (function, items) = (arguments.at(0, ""), arguments.at(1, ""));
-            let (Some(Ok(function)), Some(Ok(Value::List(items)))) = (function, items) else {
-                return Err("`map` of something that is not known".to_owned());
-            };
-            let mut values = Vec::new();
-            for item in items.iter() {
-                let one = Arguments { positional: vec![Ok(item.clone())], ..Arguments::default() };
-                values.push(evaluator.apply(function.clone(), one, line)?);
-            }
-            Ok(Value::List(Rc::new(values)))
-        }
-        "list" | "tuple" | "iter" | "next" if arguments.positional.len() == 1 => {
-            match (name, arguments.at(0, "").unwrap_or(Ok(Value::None))?) {
-                ("next", Value::List(items)) => items.first().cloned().ok_or_else(|| "`next` of nothing".to_owned()),
-                (_, value @ Value::List(_)) => Ok(value),
-                _ => Err(format!("`{name}` of something that is not known")),
-            }
-        }
-        "chr" => match arguments.int(0, "i")?.and_then(|code| char::from_u32(u32::try_from(code).ok()?)) {
-            Some(c) => Ok(Value::Text(Data::new(c.to_string()))),
-            None => Err("`chr` of something that is not known".to_owned()),
-        },
-        "vars" => match arguments.at(0, "") {
-            Some(Ok(Value::Name(full))) => Ok(Value::Name(format!("{full}.__dict__"))),
-            _ => Err("`vars` of something that is not known".to_owned()),
-        },
-        "globals" | "locals" => Ok(Value::Name("globals()".to_owned())),
-        "codecs.decode" => {
-            let text = arguments.at(0, "obj").unwrap_or_else(|| Err("no argument".to_owned()))?;
-            let encoding = arguments.data(1, "encoding")?;
-            methods::transcode(evaluator, text, &encoding.text())
-        }
-        "codecs.encode" => {
-            let text = arguments.at(0, "obj").unwrap_or_else(|| Err("no argument".to_owned()))?;
-            let encoding = arguments.data(1, "encoding")?.text().replace('-', "_");
-            match encoding.as_str() {
-                "rot13" | "rot_13" => methods::transcode(evaluator, text, "rot13"),
-                other => Ok(Value::Bytes(encoded(data(text)?, other)?)),
-            }
-        }
-        "compile" => match arguments.at(0, "source") {
-            Some(Ok(Value::Bytes(data))) => Ok(Value::Code(data, false)),
-            Some(Ok(Value::Text(data))) => Ok(Value::Code(data, true)),
-            Some(Err(reason)) => Err(reason),
-            _ => Err("`compile` of something that is not known".to_owned()),
-        },
-        "__import__" | "importlib.import_module" => {
-            arguments.data(0, "name").map(|module| Value::Name(module.text().into_owned()))
-        }
-        "getattr" | "object.__getattribute__" | "operator.getitem" => {
-            let value = arguments.at(0, "").unwrap_or(Ok(Value::None))?;
-            match (value, arguments.data(1, "")) {
-                (Value::Name(full), Ok(name)) => Ok(Value::Name(format!("{full}.{}", name.text()))),
-                // Which of Python's own functions this is decides whether anything is executed.
-                (Value::Name(full), Err(reason)) if full == "builtins" || full == "__builtins__" => {
-                    execute(evaluator, "getattr", Err(format!("a name of {full}: {reason}")), line);
-                    Err(reason)
-                }
-                _ => Err("`getattr` of something that is not known".to_owned()),
-            }
-        }
         "open" | "io.open" | "codecs.open" => {
             arguments.at(0, "file").unwrap_or(Ok(Value::None)).and_then(path).map(Value::File)
         }
@@ -301,25 +183,6 @@ fn library<'a>(
         },
         "io.BytesIO" | "io.StringIO" => arguments.at(0, "initial_bytes").unwrap_or(Ok(Value::None)),
         _ => Err(format!("`{name}` is not evaluated")),
-    }
-}
-
-/// Notes an execution, or why its source has no value.
-fn execute<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, source: Evaluated<'a>, line: u64) {
-    let source = match source {
-        Ok(Value::Bytes(data)) => Ok((data, false)),
-        Ok(Value::Text(data)) => Ok((data, true)),
-        Ok(Value::Code(data, is_text)) => Ok((data, is_text)),
-        Ok(_) => Err("its argument has no known value".to_owned()),
-        Err(reason) => Err(reason),
-    };
-    match source {
-        Ok((source, is_text)) => evaluator.executions.push(Execution { line, source, is_text }),
-        Err(reason) => {
-            if evaluator.problems.len() < 32 {
-                evaluator.problems.push(Problem::new(line, format!("{name}: {reason}")));
-            }
-        }
     }
 }
 
