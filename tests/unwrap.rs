@@ -244,6 +244,11 @@ fn what_could_not_be_followed_is_a_problem() {
         (format!("import marshal\nexec(marshal.loads(b'{packed}'))"), "bytecode"),
         (format!("import x\nx.run('{packed}')"), "could not be followed"),
         (format!("import ctypes\nP = b'{packed}'\nctypes.pythonapi.PyRun_SimpleString(P)"), "could not be followed"),
+        (format!("import threading\nS = '{packed}'\nthreading.Thread(target=exec, args=(S,)).start()"), "handed to"),
+        (
+            "import code\ncode.InteractiveInterpreter().runcode(compile('print(1)', 'x', 'exec'))".to_owned(),
+            "handed to",
+        ),
         (format!("# coding: utf-7\nexec('{packed}')"), "utf-7"),
         (format!("import builtins, x\ngetattr(builtins, x.y)('{packed}')"), "getattr"),
     ] {
@@ -258,5 +263,27 @@ fn what_could_not_be_followed_is_a_problem() {
         format!("KEY = '{}'\nprint(KEY)\n", "ab".repeat(40)),
     ] {
         assert_eq!(alone(innocent.as_bytes()).problems, [], "{innocent}");
+    }
+}
+
+/// A file beside the script that is run in another way than by `exec` is what counts as well.
+#[test]
+fn every_way_to_run_a_file_is_followed() {
+    let inner = "print(123456789)\n".repeat(40);
+    for way in [
+        "exec(open('inner.py').read())",
+        "import runpy\nrunpy.run_path('inner.py', run_name='__main__')",
+        "import runpy\nrunpy.run_module('inner', run_name='__main__')",
+        "import importlib.util as u\ns = u.spec_from_file_location('m', 'inner.py')\ns.loader.exec_module(u.module_from_spec(s))",
+        "import os, sys\nos.execv(sys.executable, [sys.executable, 'inner.py'])",
+        "import os\nos.system('python3 inner.py --fast')",
+        "import subprocess, sys\nsubprocess.run([sys.executable, 'inner.py'], check=True)",
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("train_gpt.py"), way).expect("writes");
+        std::fs::write(dir.path().join("inner.py"), &inner).expect("writes");
+        let output = caddie(&["unwrap", "train_gpt.py"], dir.path());
+        assert!(output.status.success(), "{way}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), inner, "{way}");
     }
 }

@@ -51,6 +51,8 @@ pub struct Evaluator<'a, 'b> {
     pub executions: Vec<Execution>,
     /// Executions whose source has no value.
     pub problems: Vec<Problem>,
+    /// Places where what executes is handed on, which count where no execution is seen.
+    pub handed: Vec<Problem>,
     line: u64,
 }
 
@@ -67,6 +69,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             depth: 0,
             executions: Vec::new(),
             problems: Vec::new(),
+            handed: Vec::new(),
             line: 1,
         }
     }
@@ -380,7 +383,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
     }
 
     fn call(&mut self, call: &'a ast::ExprCall) -> Evaluated<'a> {
-        let function = self.value(&call.func)?;
+        let function = self.value(&call.func);
         let mut arguments = calls::Arguments::default();
         for argument in &call.arguments.args {
             match argument {
@@ -398,7 +401,10 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             }
         }
         let line = self.module.line(call);
-        self.apply(function, arguments, line)
+        if !matches!(function, Ok(Value::Function(_) | Value::Lambda(_) | Value::Class(_) | Value::Bound(..))) {
+            calls::handed_over(self, &arguments, line);
+        }
+        self.apply(function?, arguments, line)
     }
 
     /// Calls a value.

@@ -191,8 +191,11 @@ struct Found {
 fn search(module: &Module, file: &str, siblings: &dyn Siblings, budget: &mut Budget) -> Found {
     let mut evaluator = Evaluator::new(module, file, siblings, budget);
     evaluator.run();
-    let (executions, mut problems) = (evaluator.executions, evaluator.problems);
+    let (executions, mut problems, handed) = (evaluator.executions, evaluator.problems, evaluator.handed);
     let own = code_bytes(module);
+    if problems.is_empty() && executions.is_empty() {
+        problems.extend(handed);
+    }
     if problems.is_empty() && executions.is_empty() {
         problems.extend(not_followed(module, own));
     }

@@ -1,9 +1,11 @@
 //! Programs that a script starts: another Python may be handed the source that this one carries.
 
+use std::rc::Rc;
+
 use super::executions::execute;
 use super::{Arguments, read};
 use crate::code::eval::Evaluator;
-use crate::code::value::{Evaluated, Value};
+use crate::code::value::{Data, Evaluated, Value};
 
 /// Looks for a source among the arguments of a command: behind `-c`, on the standard input, or in a file of the folder.
 ///
@@ -19,6 +21,7 @@ pub(super) fn run<'a>(
     let values = std::mem::take(&mut arguments.positional).into_iter().chain(arguments.take("args"));
     let command = values.filter_map(|value| match value {
         Ok(Value::List(words)) => Some(words),
+        Ok(Value::Text(command)) => Some(Rc::new(words_of(&command.text()))),
         _ => None,
     });
     for words in command {
@@ -38,6 +41,24 @@ pub(super) fn run<'a>(
         }
     }
     Err(format!("what `{name}` gives is not evaluated"))
+}
+
+/// The words of a shell's command, quotes taken off; what a shell would expand stays as it is.
+fn words_of<'a>(command: &str) -> Vec<Value<'a>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None::<char>);
+    for c in command.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words.into_iter().map(|word| Value::Text(Data::new(word))).collect()
 }
 
 /// `sys.executable`, `python3`, `/usr/bin/python3.11`.

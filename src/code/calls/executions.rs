@@ -55,7 +55,10 @@ pub(super) fn call<'a>(
         | "os.execvpe"
         | "os.spawnv"
         | "os.spawnvp"
-        | "os.posix_spawn" => commands::run(evaluator, name, arguments, line),
+        | "os.posix_spawn"
+        | "os.system"
+        | "os.popen"
+        | "subprocess.getoutput" => commands::run(evaluator, name, arguments, line),
         "runpy.run_module"
         | "importlib.util.spec_from_file_location"
         | "importlib.machinery.SourceFileLoader"
@@ -76,6 +79,26 @@ pub(super) fn call<'a>(
             _ => Err("`compile` of something that is not known".to_owned()),
         },
         _ => names::call(evaluator, name, arguments, line),
+    }
+}
+
+/// Functions of Python's own that execute what they are given.
+const EXECUTES: [&str; 4] = ["exec", "eval", "builtins.exec", "builtins.eval"];
+/// Functions to which such a one may be handed and that are followed.
+const FOLLOWED: usize = 32;
+
+/// Notes that `exec` or a compiled source is handed to something that is not followed: to a thread, to an interpreter of
+/// the library, to a function that calls it later. What is then executed is not known here.
+pub fn handed_over(evaluator: &mut Evaluator<'_, '_>, arguments: &Arguments<'_>, line: u64) {
+    let values = arguments.positional.iter().chain(arguments.named.iter().map(|(_, value)| value));
+    let what = values.filter_map(|value| match value {
+        Ok(Value::Name(name)) if EXECUTES.contains(&name.as_str()) => Some("`exec` or `eval`"),
+        Ok(Value::Code(..)) => Some("a compiled source"),
+        _ => None,
+    });
+    let what: Vec<&str> = what.collect();
+    if let Some(what) = what.first().filter(|_| evaluator.handed.len() < FOLLOWED) {
+        evaluator.handed.push(Problem::new(line, format!("{what} is handed to what is not followed")));
     }
 }
 

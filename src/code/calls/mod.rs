@@ -15,6 +15,7 @@ use crate::code::python::ast::{self, Expr};
 use crate::code::value::{Data, Evaluated, Value};
 
 use decompress::{codec, decompress};
+pub use executions::handed_over;
 use methods::method;
 pub use operators::{add, item, join_path, slice};
 

@@ -20,6 +20,8 @@ const FEWEST_LINES: usize = 5;
 
 /// The levels of Python's logging, loguru and glog.
 const LEVEL: &str = "(?:TRACE|DEBUG|INFO|NOTICE|SUCCESS|WARNING|WARN|ERROR|CRITICAL|FATAL)";
+/// A logger's name that no key of a line looks like.
+const LOGGER: &str = r"(?:root|__\w+__|[A-Za-z_]\w*(?:\.\w+)+)";
 /// A date with a time, as ISO 8601 or as Python's logging writes it.
 const DATE_TIME: &str =
     r"\d{4}[-/]\d\d[-/]\d\d[T _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|GMT)| ?[+-]\d\d:?\d\d)?";
@@ -48,6 +50,8 @@ static PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| {
         // Levels, alone or with the logger's name: `[INFO] `, `INFO - `, `INFO     | __main__:main:42 - `.
         format!(r"\[{LEVEL} *\](?:\[[\w.]+\])*(?: +- |: ?| ?)"),
         format!(r"\[[\w.]+\]\[{LEVEL} *\](?: +- |: ?| ?)"),
+        format!(r"{LEVEL} +{LOGGER}: ?"),
+        format!(r"\[{LOGGER}\](?: - |: ?| ?)"),
         format!(r"{LEVEL} *\| (?:[\w.<>]+:[\w.<>]+:\d+ - )?"),
         format!(r"{LEVEL}(?: +- |: +| +)"),
         format!(r"[A-Za-z_][\w.]* (?:-|\|) {LEVEL} *(?:- |\| )"),
@@ -242,6 +246,8 @@ mod tests {
             "INFO: ",
             "INFO - ",
             "[INFO] ",
+            "[2026-05-02 12:28:15] [INFO] [__main__] ",
+            "2026-05-02 12:28:15,123 INFO train.loop: ",
             "WARNING:root:",
             "Mar 20 12:00:00 ",
             "Mar  2 12:00:00 node1 python[123]: ",
