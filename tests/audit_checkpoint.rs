@@ -475,3 +475,58 @@ fn a_header_holds_what_its_tensors_need() {
     write(folder.path(), "four.safetensors", &safetensors(four, 3));
     assert!(run(folder.path(), &["four.safetensors"]).1.contains("nothing found"));
 }
+
+/// A zip of stored members, in this order.
+fn stored(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in members {
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let (at, length) = (zip.len() as u32, (content.len() as u32).to_le_bytes());
+        let name_length = (name.len() as u16).to_le_bytes();
+        let common =
+            [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0], &crc.sum().to_le_bytes()[..], &length, &length, &name_length, &[0, 0]];
+        let common = common.concat();
+        zip.extend([b"PK\x03\x04", common.as_slice(), name.as_bytes(), content].concat());
+        directory
+            .extend([b"PK\x01\x02\x14\x03", common.as_slice(), &[0; 10], &at.to_le_bytes(), name.as_bytes()].concat());
+    }
+    let (start, count) = ((zip.len() as u32).to_le_bytes(), (members.len() as u16).to_le_bytes());
+    let size = (directory.len() as u32).to_le_bytes();
+    zip.extend(directory);
+    zip.extend([b"PK\x05\x06\0\0\0\0".as_slice(), &count, &count, &size, &start, &[0, 0]].concat());
+    zip
+}
+
+/// Which of two members of one name is read depends on the reader, and a pickle is one under any name.
+#[test]
+fn every_pickle_of_a_zip_is_read_whatever_its_name_and_place() {
+    let folder = scratch();
+    let (harmless, hostile): (&[u8], &[u8]) = (b"\x80\x02}.", b"\x80\x02cos\nsystem\nX\x02\0\0\0lsR.");
+    for members in [
+        vec![("a/data.pkl", harmless), ("a/data.pkl", hostile)],
+        vec![("a/data.pkl", hostile), ("a/data.pkl", harmless)],
+        vec![("a/data.pkl", harmless), ("A/DATA.PKL", hostile)],
+        vec![("a/data.pkl", harmless), ("b/data.pkl", hostile)],
+        vec![("a/data.pkl", harmless), ("a/extra/weights.bin", hostile)],
+        vec![("a/constants.Pkl", hostile), ("a/data.pkl", harmless)],
+    ] {
+        write(folder.path(), "x.pt", &stored(&members));
+        let (code, out, _) = run(folder.path(), &["x.pt"]);
+        assert!(code == Some(1) && out.contains("the pickle calls os.system"), "{members:?}: {out}");
+    }
+    write(folder.path(), "good.pt", &stored(&[("a/data.pkl", harmless), ("a/version", b"3\n")]));
+    assert_eq!(run(folder.path(), &["good.pt"]).0, Some(0));
+}
+
+/// A bare pickle may push and drop anything before it calls.
+#[test]
+fn a_pickle_is_known_by_whatever_it_begins_with() {
+    let folder = scratch();
+    for before in ["K\u{1}0", "N0", "I5\n0", "S'a'\n0", "(", "]0", "G\0\0\0\0\0\0\0\00", "X\u{1}\0\0\0a0"] {
+        let pickle = format!("{before}cos\nsystem\n(S'ls'\ntR.");
+        write(folder.path(), "x.pkl", pickle.as_bytes());
+        let (code, out, _) = run(folder.path(), &["x.pkl"]);
+        assert!(code == Some(1) && out.contains("os.system"), "{before:?}: {out}");
+    }
+}
