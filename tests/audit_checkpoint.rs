@@ -523,7 +523,7 @@ fn every_pickle_of_a_zip_is_read_whatever_its_name_and_place() {
 #[test]
 fn a_pickle_is_known_by_whatever_it_begins_with() {
     let folder = scratch();
-    for before in ["K\u{1}0", "N0", "I5\n0", "S'a'\n0", "(", "]0", "G\0\0\0\0\0\0\0\00", "X\u{1}\0\0\0a0"] {
+    for before in ["K\u{1}0", "N0", "I5\n0", "S'a'\n0", "(", "]0", "V\u{e9}\n0", "X\u{1}\0\0\0a0"] {
         let pickle = format!("{before}cos\nsystem\n(S'ls'\ntR.");
         write(folder.path(), "x.pkl", pickle.as_bytes());
         let (code, out, _) = run(folder.path(), &["x.pkl"]);

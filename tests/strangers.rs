@@ -120,6 +120,18 @@ fn logs_of_no_known_form_leave_their_rules_unjudged_in_every_format() {
 }
 
 #[test]
+fn a_seed_whose_log_is_not_understood_is_unknown_and_nobody_is_accused_of_it() {
+    let copy = Copy::new();
+    support::write(&copy.path, "train_seed42.log", "iteration 9000: held-out score 1.2567 after 590 s\n");
+    let report = report_of(&copy);
+    assert_eq!(report.verdict, Verdict::Unknown, "{:#?}", report.findings);
+    let told = report.findings.iter().find(|finding| finding.code == Some(Code::OtherLog)).expect("a finding");
+    assert!(told.severity == Severity::Unknown && told.message.contains("train_seed42.log"), "{}", told.message);
+    let accused = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    assert_eq!(accused.count(), 0, "{:#?}", report.findings);
+}
+
+#[test]
 fn numbers_in_quotes_are_compared_and_named() {
     let copy = Copy::new();
     let text = std::fs::read_to_string(copy.path.join("submission.json")).expect("reads");

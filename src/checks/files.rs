@@ -214,7 +214,10 @@ fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
     for log in not_logs {
         let message = format!("{log} is no training log that is understood; nothing in it was compared");
-        let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Info);
+        // The log of a claimed seed is needed; any other file that calls itself a log may be none.
+        let needed = context.folder.logs_not_understood().any(|needed| needed == log);
+        let severity = if needed { Severity::Unknown } else { Severity::Info };
+        let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(severity);
         findings.push(finding.at(log.clone(), None, NO_LOG_LINE));
     }
 }

@@ -185,12 +185,13 @@ const OVER_ALL_RUNS: &[Code] = &[
     Code::JsonMsPerStepNeLog,
     Code::JsonDiagNeLog,
     Code::LogIsOtherRun,
+    Code::SeedLabelMismatch,
 ];
 
 /// Where no log is in the folder, one finding says so; that scores and sizes are then unknown would only bury it. So
-/// with a log that could not be read: what the others do not state may stand there, and nobody is accused of it.
+/// with a log that could not be read or understood: what the others do not state may stand there, and nobody is accused of it.
 fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
-    if folder.unread_logs().next().is_some() {
+    if folder.unread_logs().next().is_some() || folder.logs_not_understood().next().is_some() {
         let over_all = |finding: &Finding| finding.code.is_some_and(|code| OVER_ALL_RUNS.contains(&code));
         findings.retain(|finding| finding.severity >= Severity::Unknown || !over_all(finding));
         for finding in findings.iter_mut().filter(|finding| over_all(finding)) {

@@ -214,6 +214,17 @@ impl Folder {
             .filter(move |skipped| is_log(&skipped.path) && self.files.iter().any(|file| file.path == skipped.path))
     }
 
+    /// Logs of no known form whose name holds a claimed seed that no other log is of: what they state is unknown as well.
+    pub fn logs_not_understood(&self) -> impl Iterator<Item = &Utf8PathBuf> {
+        let claimed = self.metadata().map(|metadata| metadata.seeds.as_slice()).unwrap_or_default();
+        let has_a_run = |seed: i64| self.runs.official.iter().any(|run| run.seed == Some(seed));
+        let names = move |log: &&Utf8PathBuf| {
+            let numbers = log.file_stem().unwrap_or("").split(|c: char| !c.is_ascii_digit());
+            numbers.filter_map(|digits| digits.parse().ok()).any(|seed| claimed.contains(&seed) && !has_a_run(seed))
+        };
+        self.runs.not_logs.iter().filter(names)
+    }
+
     /// The Python scripts of the folder.
     pub fn scripts(&self) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(|file| file.path.extension() == Some("py"))
