@@ -210,7 +210,7 @@ fn every_spelling_of_exec_is_followed() {
         "import types\ntypes.FunctionType(compile(S, 'x', 'exec'), globals())()",
         "import timeit\ntimeit.timeit(S, number=1)",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-c', S], check=True)",
-        "import os, sys\nos.execv(sys.executable, ['python3', '-c', S])",
+        "import os, sys\nos.execv(sys.executable, ['any', '-c', S])",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-'], input=S, text=True)",
     ] {
         let script = format!("import base64\nS = base64.b64decode({payload}).decode()\n{spelling}\n");
@@ -263,6 +263,23 @@ fn what_could_not_be_followed_is_a_problem() {
         format!("KEY = '{}'\nprint(KEY)\n", "ab".repeat(40)),
     ] {
         assert_eq!(alone(innocent.as_bytes()).problems, [], "{innocent}");
+    }
+}
+
+/// A script that runs itself again is no wrapper of itself.
+#[test]
+fn a_script_that_runs_itself_is_no_wrapper() {
+    for way in [
+        "import subprocess, sys\nsubprocess.run([sys.executable, __file__, '--worker'])",
+        "import importlib.util as u, os\ns = u.spec_from_file_location('m', os.path.abspath(__file__))\nprint(s)",
+        "import subprocess\nsubprocess.run(['pyminify', '-'], input=open(__file__).read().encode() + b'#' * 9)",
+        "import os\nif not os.environ.get('A'):\n    exec(open(__file__).read())",
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("train_gpt.py"), way).expect("writes");
+        let output = caddie(&["unwrap", "train_gpt.py"], dir.path());
+        assert!(output.status.success(), "{way}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no wrapper"), "{way}");
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) fn run<'a>(
     line: u64,
 ) -> Evaluated<'a> {
     let input = arguments.take("input");
+    // `os.execv(program, words)` names the program before the words, of which the first may be anything.
+    let program = arguments.positional.first().is_some_and(|first| first.as_ref().is_ok_and(is_python));
     let values = std::mem::take(&mut arguments.positional).into_iter().chain(arguments.take("args"));
     let command = values.filter_map(|value| match value {
         Ok(Value::List(words)) => Some(words),
@@ -26,10 +28,12 @@ pub(super) fn run<'a>(
     });
     for words in command {
         let is = |word: &Value<'_>, text: &str| matches!(word, Value::Text(data) if data.text() == text);
+        // A shell's command and what a minifier reads are no sources that are run.
+        if !program && !words.first().is_some_and(runs_python) {
+            continue;
+        }
         if let Some(at) = words.iter().position(|word| is(word, "-c")) {
-            // A shell's command is no source.
-            let python = words.first().is_some_and(is_python);
-            if let Some(source) = words.get(at + 1).filter(|_| python) {
+            if let Some(source) = words.get(at + 1) {
                 execute(evaluator, name, Ok(source.clone()), line);
             }
         } else if let Some(source) = input.clone().filter(|_| words.iter().any(|word| is(word, "-"))) {
@@ -59,6 +63,13 @@ fn words_of<'a>(command: &str) -> Vec<Value<'a>> {
     }
     words.extend(word);
     words.into_iter().map(|word| Value::Text(Data::new(word))).collect()
+}
+
+/// Python itself, a launcher of it, or a script that the system hands to it.
+fn runs_python(word: &Value<'_>) -> bool {
+    const LAUNCHERS: [&str; 5] = ["torchrun", "accelerate", "deepspeed", "uv", "env"];
+    let launcher = matches!(word, Value::Text(data) if LAUNCHERS.iter().any(|name| data.text().ends_with(name)));
+    launcher || is_python(word) || script(word).is_some()
 }
 
 /// `sys.executable`, `python3`, `/usr/bin/python3.11`.
