@@ -95,6 +95,8 @@ fn plain(examined: &Examined, explain_path: bool) -> String {
 
 fn header(text: &mut String, examined: &Examined) -> std::fmt::Result {
     let found = match examined.findings.len() {
+        // Without an end or with a wrapper that was not followed, the rest may hold anything.
+        0 if !examined.problems.is_empty() => "nothing found in the part that could be followed".to_owned(),
         0 => "nothing found".to_owned(),
         1 => "1 finding".to_owned(),
         count => format!("{count} findings"),

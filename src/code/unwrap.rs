@@ -199,9 +199,7 @@ fn search(module: &Module, file: &str, siblings: &dyn Siblings, budget: &mut Bud
     if problems.is_empty() && executions.is_empty() {
         problems.extend(not_followed(module, own));
     }
-    // A script that runs itself again, as a module or in another process, wraps nothing.
-    let others = executions.into_iter().filter(|execution| *execution.source.bytes != module.source().as_bytes());
-    let largest = others.max_by_key(|execution| execution.source.bytes.len());
+    let largest = executions.into_iter().max_by_key(|execution| execution.source.bytes.len());
     let inner = largest.filter(|execution| {
         let source = &execution.source;
         // A payload behind the script, in a comment say, is no more code than a literal is.

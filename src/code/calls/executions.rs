@@ -67,7 +67,9 @@ pub(super) fn call<'a>(
             let file = arguments.at(place, "location").or_else(|| arguments.at(place, "path"));
             let file = file.unwrap_or_else(|| Err("no argument".to_owned())).and_then(path);
             let file = file.map(|file| if place == 0 { format!("{}.py", file.replace('.', "/")) } else { file });
-            if let Ok(source) = file.and_then(|file| read(evaluator, &file)) {
+            // A script that loads itself again, as a module, wraps nothing.
+            let other = file.ok().filter(|file| file != evaluator.file);
+            if let Some(Ok(source)) = other.map(|file| read(evaluator, &file)) {
                 execute(evaluator, name, Ok(Value::Bytes(source)), line);
             }
             Err(format!("what `{name}` gives is not evaluated"))
