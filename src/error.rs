@@ -55,6 +55,15 @@ impl Error {
         Error::Unreadable { path: named(path.as_ref()), reason: reason.into() }
     }
 
+    /// The same error about a file that the user knows by another path.
+    pub(crate) fn renamed(self, from: &Utf8Path, to: &Utf8Path) -> Error {
+        match self {
+            Error::Unreadable { path, reason } if path == from => Error::unreadable(to, reason),
+            Error::Io { path, action, source } if path == from => Error::Io { path: named(to), action, source },
+            other => other,
+        }
+    }
+
     /// The documented exit code.
     pub fn exit_code(&self) -> u8 {
         match self {

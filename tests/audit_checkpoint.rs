@@ -407,3 +407,126 @@ fn the_torch_of_this_machine_writes_files_that_are_read_alike() {
     oddities(folder.path());
     hostile(folder.path());
 }
+
+#[test]
+fn names_members_and_checksums_are_taken_as_torch_takes_them() {
+    let (code, out, _) = run(&fixtures(), &["python2_set.pt"]);
+    assert!(code == Some(0) && out.contains("nothing found"), "__builtin__.set of protocol 2 is a set: {out}");
+    let (code, out, _) = run(&fixtures(), &["case.pt"]);
+    assert!(code == Some(1) && out.contains("the pickle calls os.getenv"), "torch finds DATA.PKL: {out}");
+    let (code, out, _) = run(&fixtures(), &["nocrc.pt"]);
+    assert!(code == Some(0) && out.contains("checksums of the zip were not computed"), "{out}");
+    assert!(!out.contains("unknown"), "a checksum that was never computed is no damage: {out}");
+}
+
+#[test]
+fn one_checksum_of_zero_among_others_is_damage() {
+    let folder = scratch();
+    let mut bytes = std::fs::read(fixtures().join("state.pt")).expect("reads");
+    // The checksum of the first entry in the directory.
+    let entry = bytes.windows(4).position(|window| window == b"PK\x01\x02").expect("a directory");
+    bytes[entry + 16..entry + 20].fill(0);
+    write(folder.path(), "one.pt", &bytes);
+    let (_, out, _) = run(folder.path(), &["one.pt"]);
+    assert!(out.contains("unknown") && out.contains("differs from its checksum"), "{out}");
+}
+
+/// A safetensors file of this header and so many bytes of data.
+fn safetensors(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend((0..data).map(|index| (index * 37 % 251) as u8));
+    bytes
+}
+
+#[test]
+fn a_header_holds_what_its_tensors_need() {
+    let folder = scratch();
+    let tensor = r#""k": {"dtype": "F16", "shape": [8], "data_offsets": [0, 16]"#;
+    let texts: String = (0..1000).map(|index| format!(r#""n{index:05}": "{}","#, "0a1b".repeat(20))).collect();
+    let texts = texts.trim_end_matches(',');
+    for (what, header, reason) in [
+        ("metadata", format!(r#"{{"__metadata__": {{{texts}}}, {tensor}}}}}"#), "of the header are more"),
+        ("a key", format!(r#"{{{tensor}, "note": "{}"}}}}"#, "0a".repeat(20_000)), "further key"),
+        ("filling", format!("{{{tensor}}}}}{}", " \t\n".repeat(20_000)), "of the header are more"),
+        ("twice", format!(r#"{{{tensor}}}, {tensor}}}}}"#), "twice"),
+        ("offsets", r#"{"k": {"dtype": "F16", "shape": [8], "data_offsets": [0, 16, 9]}}"#.to_owned(), "3 offsets"),
+        (
+            "overlap",
+            format!(r#"{{{tensor}}}, "l": {{"dtype": "F16", "shape": [8], "data_offsets": [0, 16]}}}}"#),
+            "lie over one another",
+        ),
+    ] {
+        write(folder.path(), "x.safetensors", &safetensors(&header, 16));
+        let (_, out, _) = run(folder.path(), &["x.safetensors"]);
+        assert!(out.contains(reason), "{what}: {out}");
+    }
+    let many: Vec<String> = (0..2000)
+        .map(|index| {
+            let at = index * 3;
+            format!(r#""model.layers.{index}.attention.weight":{{"dtype":"F6_E2M3","shape":[2,2],"data_offsets":[{at},{}]}}"#, at + 3)
+        })
+        .collect();
+    let header = format!(r#"{{"__metadata__":{{"format":"pt"}},{}}}  "#, many.join(","));
+    write(folder.path(), "many.safetensors", &safetensors(&header, 6000));
+    let (code, out, _) = run(folder.path(), &["many.safetensors"]);
+    assert!(code == Some(0) && out.contains("nothing found") && out.contains("float6"), "{out}");
+    let four = r#"{"k":{"dtype":"F4","shape":[3,2],"data_offsets":[0,3]}}"#;
+    write(folder.path(), "four.safetensors", &safetensors(four, 3));
+    assert!(run(folder.path(), &["four.safetensors"]).1.contains("nothing found"));
+}
+
+/// A zip of stored members, in this order.
+fn stored(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in members {
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let (at, length) = (zip.len() as u32, (content.len() as u32).to_le_bytes());
+        let name_length = (name.len() as u16).to_le_bytes();
+        let common =
+            [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0], &crc.sum().to_le_bytes()[..], &length, &length, &name_length, &[0, 0]];
+        let common = common.concat();
+        zip.extend([b"PK\x03\x04", common.as_slice(), name.as_bytes(), content].concat());
+        directory
+            .extend([b"PK\x01\x02\x14\x03", common.as_slice(), &[0; 10], &at.to_le_bytes(), name.as_bytes()].concat());
+    }
+    let (start, count) = ((zip.len() as u32).to_le_bytes(), (members.len() as u16).to_le_bytes());
+    let size = (directory.len() as u32).to_le_bytes();
+    zip.extend(directory);
+    zip.extend([b"PK\x05\x06\0\0\0\0".as_slice(), &count, &count, &size, &start, &[0, 0]].concat());
+    zip
+}
+
+/// Which of two members of one name is read depends on the reader, and a pickle is one under any name.
+#[test]
+fn every_pickle_of_a_zip_is_read_whatever_its_name_and_place() {
+    let folder = scratch();
+    let (harmless, hostile): (&[u8], &[u8]) = (b"\x80\x02}.", b"\x80\x02cos\nsystem\nX\x02\0\0\0lsR.");
+    for members in [
+        vec![("a/data.pkl", harmless), ("a/data.pkl", hostile)],
+        vec![("a/data.pkl", hostile), ("a/data.pkl", harmless)],
+        vec![("a/data.pkl", harmless), ("A/DATA.PKL", hostile)],
+        vec![("a/data.pkl", harmless), ("b/data.pkl", hostile)],
+        vec![("a/data.pkl", harmless), ("a/extra/weights.bin", hostile)],
+        vec![("a/constants.Pkl", hostile), ("a/data.pkl", harmless)],
+    ] {
+        write(folder.path(), "x.pt", &stored(&members));
+        let (code, out, _) = run(folder.path(), &["x.pt"]);
+        assert!(code == Some(1) && out.contains("the pickle calls os.system"), "{members:?}: {out}");
+    }
+    write(folder.path(), "good.pt", &stored(&[("a/data.pkl", harmless), ("a/version", b"3\n")]));
+    assert_eq!(run(folder.path(), &["good.pt"]).0, Some(0));
+}
+
+/// A bare pickle may push and drop anything before it calls.
+#[test]
+fn a_pickle_is_known_by_whatever_it_begins_with() {
+    let folder = scratch();
+    for before in ["K\u{1}0", "N0", "I5\n0", "S'a'\n0", "(", "]0", "V\u{e9}\n0", "X\u{1}\0\0\0a0"] {
+        let pickle = format!("{before}cos\nsystem\n(S'ls'\ntR.");
+        write(folder.path(), "x.pkl", pickle.as_bytes());
+        let (code, out, _) = run(folder.path(), &["x.pkl"]);
+        assert!(code == Some(1) && out.contains("os.system"), "{before:?}: {out}");
+    }
+}

@@ -26,12 +26,12 @@ fn bad() -> Copy {
     copy
 }
 
-/// `caddie` in a repository whose `records/track_10min_16mb/2026-05-01_Bad Entry` is the bad folder.
+/// `caddie` in a repository whose `records/track_10min_16mb/2026-03-17_Bad Entry` is the bad folder.
 struct Repository {
     dir: tempfile::TempDir,
 }
 
-const FOLDER: &str = "records/track_10min_16mb/2026-05-01_Bad Entry";
+const FOLDER: &str = "records/track_10min_16mb/2026-03-17_Bad Entry";
 
 impl Repository {
     fn new(copy: &Copy) -> Repository {
@@ -322,7 +322,7 @@ fn sarif_is_what_github_accepts() {
         for place in places {
             let physical = &place["physicalLocation"];
             let uri = physical["artifactLocation"]["uri"].as_str().expect("a URI");
-            assert!(uri.starts_with("records/track_10min_16mb/2026-05-01_Bad%20Entry/"), "{uri}");
+            assert!(uri.starts_with("records/track_10min_16mb/2026-03-17_Bad%20Entry/"), "{uri}");
             assert!(physical["region"]["startLine"].as_u64() >= Some(1));
         }
     }
@@ -356,7 +356,7 @@ fn paths_are_those_of_the_repository_from_wherever_caddie_runs() {
     let repository = Repository::new(&bad());
     let below = repository
         .caddie("records/track_10min_16mb")
-        .args(["verify", "2026-05-01_Bad Entry", "--format", "github"])
+        .args(["verify", "2026-03-17_Bad Entry", "--format", "github"])
         .output();
     let text = String::from_utf8(below.expect("runs").stdout).expect("UTF-8");
     assert!(text.lines().all(|line| line.contains(&format!("file={FOLDER}/"))), "{text}");
@@ -609,9 +609,9 @@ fn the_report_in_the_readme_is_a_real_one() {
     copy.edit("train_seed1234.log", " eval_time:401250ms", "");
     copy.edit("README.md", "| 13700 |", "| 13600 |");
     let repository = Repository::new(&copy);
-    let renamed = repository.dir.path().join(FOLDER).with_file_name("2026-05-01_MyEntry");
+    let renamed = repository.dir.path().join(FOLDER).with_file_name("2026-03-17_MyEntry");
     std::fs::rename(repository.dir.path().join(FOLDER), renamed).expect("renames");
-    let printed = repository.verify(&["records/track_10min_16mb/2026-05-01_MyEntry"]);
+    let printed = repository.verify(&["records/track_10min_16mb/2026-03-17_MyEntry"]);
     let readme = include_str!("../README.md");
     let shown = readme.split("```text\n").find(|block| block.starts_with("fail  records/")).expect("a report");
     let shown = shown.split("```").next().expect("a block");

@@ -182,3 +182,124 @@ fn the_file_that_is_written_is_out_or_output_everywhere() {
         assert!(output.status.success() && dir.path().join(arguments[arguments.len() - 1]).is_file(), "{error}");
     }
 }
+
+/// Spellings of `exec` that Python runs, each around `print(123456789)` and 300 bytes of filling.
+#[test]
+fn every_spelling_of_exec_is_followed() {
+    let payload = format!("'{}cHJpbnQoMTIzNDU2Nzg5KQ=='", "IyMj".repeat(100) + "Iwo=".trim_end_matches('=') + "Cg");
+    let payload = payload.replace("IwoCg", "IwoK");
+    for spelling in [
+        "import builtins\ngetattr(builtins, 'ex' + 'ec')(S)",
+        "__builtins__.__dict__['exec'](S)",
+        "import builtins\nvars(builtins)['cexe'[::-1]](S)",
+        "import sys\nsys.modules['builtins'].exec(S)",
+        "globals()['__builtins__'].exec(S)",
+        "__import__('builtins').exec.__call__(S)",
+        "\u{ff45}\u{ff58}\u{ff45}\u{ff43}(S)",
+        "list(map(exec, [S]))",
+        "[exec(s) for s in [S]]",
+        "if exec(S): pass",
+        "assert exec(S) is None",
+        "while True:\n    exec(S)\n    break",
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    exec(S)",
+        "class A:\n    exec(S)",
+        "class A:\n    s = S\n    @staticmethod\n    def go(): exec(A.s)\nA.go()",
+        "class A:\n    def __init__(self, s): exec(s)\nA(S)",
+        "@exec\n@lambda f: S\ndef f(): pass",
+        "exec(*[S])",
+        "import types\ntypes.FunctionType(compile(S, 'x', 'exec'), globals())()",
+        "import timeit\ntimeit.timeit(S, number=1)",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', S], check=True)",
+        "import os, sys\nos.execv(sys.executable, ['any', '-c', S])",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-'], input=S, text=True)",
+    ] {
+        let script = format!("import base64\nS = base64.b64decode({payload}).decode()\n{spelling}\n");
+        let unwrapped = alone(script.as_bytes());
+        assert_eq!(unwrapped.problems, [], "{spelling}");
+        assert_eq!(unwrapped.layers.len(), 1, "{spelling}");
+        assert!(String::from_utf8_lossy(&unwrapped.source).ends_with("print(123456789)"), "{spelling}");
+    }
+}
+
+/// Scripts that Python runs, written by Python: a coding line, a zip, letters that are no ASCII, other ways to exec.
+#[test]
+fn the_wrappers_of_strangers_come_off() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wrappers");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).expect("the fixtures") {
+        let path = entry.expect("an entry").path();
+        let unwrapped = alone(&std::fs::read(&path).expect("reads"));
+        assert!(unwrapped.problems.is_empty() && unwrapped.layers.len() == 1, "{path:?} {:?}", unwrapped.problems);
+        assert_eq!(unwrapped.source.len(), 2_343, "{path:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 6);
+}
+
+/// What is not followed is told, and never passes for a script without a wrapper.
+#[test]
+fn what_could_not_be_followed_is_a_problem() {
+    let packed = "QUJD".repeat(200);
+    for (script, reason) in [
+        (format!("import marshal\nexec(marshal.loads(b'{packed}'))"), "bytecode"),
+        (format!("import x\nx.run('{packed}')"), "could not be followed"),
+        (format!("import ctypes\nP = b'{packed}'\nctypes.pythonapi.PyRun_SimpleString(P)"), "could not be followed"),
+        (format!("import threading\nS = '{packed}'\nthreading.Thread(target=exec, args=(S,)).start()"), "handed to"),
+        (
+            "import code\ncode.InteractiveInterpreter().runcode(compile('print(1)', 'x', 'exec'))".to_owned(),
+            "handed to",
+        ),
+        (format!("# coding: utf-7\nexec('{packed}')"), "utf-7"),
+        (format!("import builtins, x\ngetattr(builtins, x.y)('{packed}')"), "getattr"),
+    ] {
+        let unwrapped = alone(script.as_bytes());
+        assert!(unwrapped.layers.is_empty(), "{reason}");
+        let told = unwrapped.problems.iter().any(|problem| problem.to_string().contains(reason));
+        assert!(told, "{reason}: {:?}", unwrapped.problems);
+    }
+    for innocent in [
+        "import torch\nprint(torch.zeros(3))\n".to_owned(),
+        format!("\"\"\"{}\"\"\"\nimport torch\nprint(1)\n", "A long description of the script. ".repeat(30)),
+        format!("KEY = '{}'\nprint(KEY)\n", "ab".repeat(40)),
+    ] {
+        assert_eq!(alone(innocent.as_bytes()).problems, [], "{innocent}");
+    }
+}
+
+/// A script that runs itself again is no wrapper of itself.
+#[test]
+fn a_script_that_runs_itself_is_no_wrapper() {
+    for way in [
+        "import subprocess, sys\nsubprocess.run([sys.executable, __file__, '--worker'])",
+        "import importlib.util as u, os\ns = u.spec_from_file_location('m', os.path.abspath(__file__))\nprint(s)",
+        "import subprocess\nsubprocess.run(['pyminify', '-'], input=open(__file__).read().encode() + b'#' * 9)",
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("train_gpt.py"), way).expect("writes");
+        let output = caddie(&["unwrap", "train_gpt.py"], dir.path());
+        assert!(output.status.success(), "{way}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no wrapper"), "{way}");
+    }
+}
+
+/// A file beside the script that is run in another way than by `exec` is what counts as well.
+#[test]
+fn every_way_to_run_a_file_is_followed() {
+    let inner = "print(123456789)\n".repeat(40);
+    for way in [
+        "exec(open('inner.py').read())",
+        "import runpy\nrunpy.run_path('inner.py', run_name='__main__')",
+        "import runpy\nrunpy.run_module('inner', run_name='__main__')",
+        "import importlib.util as u\ns = u.spec_from_file_location('m', 'inner.py')\ns.loader.exec_module(u.module_from_spec(s))",
+        "import os, sys\nos.execv(sys.executable, [sys.executable, 'inner.py'])",
+        "import os\nos.system('python3 inner.py --fast')",
+        "import subprocess, sys\nsubprocess.run([sys.executable, 'inner.py'], check=True)",
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("train_gpt.py"), way).expect("writes");
+        std::fs::write(dir.path().join("inner.py"), &inner).expect("writes");
+        let output = caddie(&["unwrap", "train_gpt.py"], dir.path());
+        assert!(output.status.success(), "{way}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), inner, "{way}");
+    }
+}

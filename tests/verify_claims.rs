@@ -250,7 +250,7 @@ fn a_population_deviation_that_stands_in_submission_json_alone_is_said_to_be_so(
 fn the_folder_name_is_a_claim() {
     let named = |score: &str| {
         let copy = Copy::new();
-        let renamed = copy.path.with_file_name(format!("2026-05-01_Good_{score}"));
+        let renamed = copy.path.with_file_name(format!("2026-03-17_Good_{score}"));
         std::fs::rename(&copy.path, &renamed).expect("renames");
         let renamed = camino::Utf8PathBuf::from_path_buf(renamed).expect("UTF-8");
         let report = caddie::checks::verify(&renamed, &Default::default()).expect("a report");

@@ -340,3 +340,37 @@ fn a_folder_of_a_copy_stays_readable_by_name() {
     let ended = verify(copy.path.parent().expect("a parent"), &["--quiet", "good"]);
     assert!(ended.code == Some(1) && ended.out.contains("  good  ("), "{}{}", ended.out, ended.err);
 }
+
+/// A clone made with a filter lacks what `--diff` reads; saying "fetch it first" would send its owner the wrong way.
+#[test]
+fn a_partial_clone_is_told_as_one() {
+    let Some(repository) = Repository::new() else { return };
+    good_at(&repository.path().join(NEW));
+    repository.commit();
+    repository.git(&["config", "uploadpack.allowFilter", "true"]);
+    let away = tempfile::tempdir().expect("a temporary directory");
+    let from = format!("file://{}", repository.path().display());
+    for (name, filter) in [("partial", "blob:none"), ("treeless", "tree:0")] {
+        let filter = format!("--filter={filter}");
+        let mut clone = Command::new("git");
+        clone.current_dir(away.path()).args(["clone", "--quiet", "--no-checkout", &filter, &from, name]);
+        if !clone.status().is_ok_and(|status| status.success()) {
+            return; // A git without filters.
+        }
+        let ended = verify(away.path(), &["--diff", "origin/main..origin/topic", "--repo", name]);
+        assert_eq!(ended.code, Some(2), "{}{}", ended.out, ended.err);
+        assert!(ended.err.contains(&format!("made with {filter} and lacks objects")), "{}", ended.err);
+        assert!(ended.err.contains("clone it without --filter"), "{}", ended.err);
+    }
+}
+
+/// A range that submits nothing passes no rule of a folder.
+#[test]
+fn a_range_without_a_folder_has_no_cases_of_folders() {
+    let Some(repository) = Repository::new() else { return };
+    repository.write("README.md", "changed");
+    repository.commit();
+    let junit = verify(repository.path(), &["--diff", "main..topic", "--format", "junit"]).out;
+    assert_eq!(junit.matches("<testcase ").count(), 1, "{junit}");
+    assert!(junit.contains("pr-one-new-folder") && junit.contains("<skipped"), "{junit}");
+}

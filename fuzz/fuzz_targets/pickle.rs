@@ -10,8 +10,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let contents = parse_within(bytes.to_vec(), 4 << 20);
     for tensor in &contents.tensors {
         if let Some(place) = &tensor.place {
-            let expected = tensor.numel().saturating_mul(tensor.dtype.width() as u64);
-            assert!(contents.bytes(place).len() as u64 == expected);
+            assert!(Some(contents.bytes(place).len() as u64) == tensor.dtype.bytes_of(tensor.numel()));
         }
     }
 });

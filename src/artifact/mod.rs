@@ -21,4 +21,4 @@ pub mod unpack;
 pub use manifest::{Counted, CountedRun, Limits, Manifest, Member, Versions};
 pub use pack::{Contents, Source, pack};
 pub use staging::Staging;
-pub use unpack::{UnpackLimits, unpack};
+pub use unpack::{UnpackLimits, examine, unpack};

@@ -1,14 +1,17 @@
-//! Unpacking what a stranger has packed: nothing is trusted that has not been compared.
+//! Reading what a stranger has packed: nothing is trusted that has not been compared. `unpack` and `size` read an artifact
+//! with this one reader, so that no bytes ship which only one of them sees.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::manifest::{MANIFEST, Manifest, Member};
 use super::pack::Hashing;
 use super::staging::Staging;
+use crate::folder::files;
+use crate::folder::pointer::{self, Pointer};
 use crate::{Error, Result};
 
 /// Where unpacking stops. The defaults leave room for ten seeds with the ledgers of the whole validation set.
@@ -36,23 +39,42 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 ///
 /// # Errors
 /// When `out` exists and `force` is not given; when the archive holds anything but regular files under plain relative
-/// paths, or a member that is undeclared, missing, given twice, or of another size or SHA-256 than declared; when data
-/// follow the archive; when a limit is passed. The message names the member, and nothing is left behind.
+/// paths, or a member that is undeclared, missing, given twice, a pointer to a file, or of another size or SHA-256 than
+/// declared; when data follow the archive; when a limit is passed. The message names the member, and nothing is left
+/// behind.
 pub fn unpack(archive: &Utf8Path, out: &Utf8Path, limits: &UnpackLimits, force: bool) -> Result<Manifest> {
+    files::regular(archive)?;
+    let staging = Staging::folder(out, MANIFEST, force)?;
+    let manifest = read(archive, limits, Some(staging.path()), "nothing was unpacked")?;
+    staging.commit()?;
+    Ok(manifest)
+}
+
+/// Reads `archive` to its end as [`unpack`] does, and writes nothing: what one refuses, the other refuses.
+///
+/// # Errors
+/// As [`unpack`], but for what concerns its folder.
+pub fn examine(archive: &Utf8Path, limits: &UnpackLimits) -> Result<Manifest> {
+    files::regular(archive)?;
+    read(archive, limits, None, "nothing was counted")
+}
+
+/// Reads every member, compares it with the manifest, and writes it below `dir` where one is given. `undone` says what
+/// a refusal leaves undone.
+fn read(archive: &Utf8Path, limits: &UnpackLimits, dir: Option<&Utf8Path>, undone: &str) -> Result<Manifest> {
+    if let Some(pointer) = Pointer::at(archive) {
+        return Err(Error::unreadable(archive, format!("{pointer}; {undone}")));
+    }
     let file = fs::File::open(archive).map_err(Error::io(archive, "opening"))?;
     let packed = file.metadata().map_err(Error::io(archive, "reading"))?.len();
     let limit = limits.total_bytes.min(packed.saturating_mul(limits.ratio).max(limits.manifest_bytes));
     let fault = |reason: String| {
-        Error::unreadable(
-            archive,
-            format!("{reason}; nothing was unpacked. Ask for the artifact as `caddie submit` wrote it"),
-        )
+        Error::unreadable(archive, format!("{reason}; {undone}. Ask for the artifact as `caddie submit` wrote it"))
     };
-    let staging = Staging::folder(out, MANIFEST, force)?;
     let mut zstd = zstd::Decoder::new(file).map_err(|e| fault(format!("not a zstd archive: {e}")))?.single_frame();
     zstd.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|e| fault(e.to_string()))?;
     let mut tar = tar::Archive::new(Limited { inner: zstd, left: limit, limit });
-    let manifest = read_members(&mut tar, staging.path(), limits).map_err(|problem| match problem {
+    let manifest = read_members(&mut tar, dir, limits).map_err(|problem| match problem {
         Problem::Archive(reason) => fault(reason),
         Problem::Output(error) => error,
     })?;
@@ -60,7 +82,6 @@ pub fn unpack(archive: &Utf8Path, out: &Utf8Path, limits: &UnpackLimits, force: 
     if !only_zeros(&mut rest).map_err(|e| fault(e.to_string()))? || !at_end(rest.inner.finish()) {
         return Err(fault("data follow the last member".to_owned()));
     }
-    staging.commit()?;
     Ok(manifest)
 }
 
@@ -84,7 +105,7 @@ fn refuse<T>(reason: impl Into<String>) -> std::result::Result<T, Problem> {
 
 fn read_members<R: Read>(
     tar: &mut tar::Archive<R>,
-    dir: &Utf8Path,
+    dir: Option<&Utf8Path>,
     limits: &UnpackLimits,
 ) -> std::result::Result<Manifest, Problem> {
     // Raw: the extensions for long names and sparse files are entries like any other, and refused.
@@ -113,7 +134,7 @@ fn read_members<R: Read>(
 
 fn read_manifest<R: Read>(
     mut entry: tar::Entry<'_, R>,
-    dir: &Utf8Path,
+    dir: Option<&Utf8Path>,
     limits: &UnpackLimits,
 ) -> std::result::Result<Manifest, Problem> {
     if regular_path(&entry)? != MANIFEST {
@@ -138,33 +159,38 @@ fn read_manifest<R: Read>(
     if total.is_none_or(|total| total > limits.total_bytes) {
         return refuse(format!("it declares more than the limit of {} bytes", limits.total_bytes));
     }
-    let path = dir.join(MANIFEST);
-    fs::write(&path, json).map_err(|e| Problem::Output(Error::io(&path, "writing")(e)))?;
+    if let Some(dir) = dir {
+        let path = dir.join(MANIFEST);
+        fs::write(&path, json).map_err(|e| Problem::Output(Error::io(&path, "writing")(e)))?;
+    }
     Ok(manifest)
 }
 
-fn read_member<R: Read>(entry: tar::Entry<'_, R>, member: &Member, dir: &Utf8Path) -> std::result::Result<(), Problem> {
+fn read_member<R: Read>(
+    entry: tar::Entry<'_, R>,
+    member: &Member,
+    dir: Option<&Utf8Path>,
+) -> std::result::Result<(), Problem> {
     let Member { path, bytes, sha256 } = member;
     if entry.size() != *bytes {
         return refuse(format!("{path:?} has {} bytes, {MANIFEST} says {bytes}", entry.size()));
     }
-    let target = dir.join(path);
-    let output = |action| {
-        let error = Error::io(&target, action);
-        move |e| Problem::Output(error(e))
-    };
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).map_err(output("creating"))?;
-    }
-    let mut file = fs::File::create_new(&target).map_err(output("creating"))?;
+    let mut output = dir.map(|dir| Output::create(dir.join(path))).transpose()?;
     let mut content = Hashing::new(entry);
     let mut buffer = vec![0; 1 << 16];
+    let mut start = Vec::new();
     loop {
         let read = content.read(&mut buffer)?;
         if read == 0 {
             break;
         }
-        io::Write::write_all(&mut file, &buffer[..read]).map_err(output("writing"))?;
+        if *bytes <= pointer::MAX_BYTES {
+            start.extend_from_slice(&buffer[..read]);
+        }
+        output.as_mut().map_or(Ok(()), |output| output.write(&buffer[..read]))?;
+    }
+    if let Some(pointer) = Pointer::parse(&start) {
+        return refuse(format!("{path:?} is {pointer}"));
     }
     match content.digest() {
         (read, _) if read != *bytes => refuse(format!("it ends inside {path:?}")),
@@ -172,6 +198,30 @@ fn read_member<R: Read>(entry: tar::Entry<'_, R>, member: &Member, dir: &Utf8Pat
             refuse(format!("{path:?} was altered: its SHA-256 is {found}, {MANIFEST} says {sha256}"))
         }
         _ => Ok(()),
+    }
+}
+
+/// A member's file in the folder that is unpacked into.
+struct Output {
+    path: Utf8PathBuf,
+    file: fs::File,
+}
+
+impl Output {
+    fn create(path: Utf8PathBuf) -> std::result::Result<Output, Problem> {
+        let failed = || {
+            let error = Error::io(&path, "creating");
+            move |e| Problem::Output(error(e))
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(failed())?;
+        }
+        let file = fs::File::create_new(&path).map_err(failed())?;
+        Ok(Output { path, file })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Problem> {
+        self.file.write_all(bytes).map_err(|e| Problem::Output(Error::io(&self.path, "writing")(e)))
     }
 }
 

@@ -136,6 +136,8 @@ pub enum RegionKind {
     Member,
     /// Of a storage, covered by no tensor.
     Uncovered,
+    /// Of a header, beyond what describes the tensors.
+    Header,
     /// Compressed by a program that is not read here, or of no known format.
     Opaque,
 }
@@ -181,6 +183,8 @@ pub struct Contents {
     pub regions: Vec<Region>,
     /// What could not be read or does not agree with itself, so that nothing follows from its absence.
     pub problems: Vec<String>,
+    /// What is worth a word and hides nothing.
+    pub notes: Vec<String>,
 }
 
 impl Contents {
@@ -207,6 +211,13 @@ impl Contents {
         let problem: String = problem.chars().take(MAX_PROBLEM).collect();
         if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
             self.problems.push(problem);
+        }
+    }
+
+    pub(super) fn note(&mut self, name: &str, note: String) {
+        let note = if name.is_empty() { note } else { format!("{name}: {note}") };
+        if self.notes.len() < MAX_PROBLEMS && !self.notes.contains(&note) {
+            self.notes.push(note);
         }
     }
 

@@ -11,6 +11,10 @@ pub enum Dtype {
     Bf16,
     /// One of the eight-bit floats.
     F8,
+    /// One of the six-bit floats, packed without gaps.
+    F6,
+    /// The four-bit float, two in a byte.
+    F4,
     I64,
     I32,
     I16,
@@ -44,6 +48,8 @@ impl Dtype {
             Dtype::F16 => "float16",
             Dtype::Bf16 => "bfloat16",
             Dtype::F8 => "float8",
+            Dtype::F6 => "float6",
+            Dtype::F4 => "float4",
             Dtype::I64 => "int64",
             Dtype::I32 => "int32",
             Dtype::I16 => "int16",
@@ -59,20 +65,35 @@ impl Dtype {
         }
     }
 
-    /// Bytes an element.
+    /// Bytes of so many elements; `None` where they do not fill whole bytes, or are too many.
+    pub fn bytes_of(self, elements: u64) -> Option<u64> {
+        let bits = elements.checked_mul(self.bits())?;
+        bits.is_multiple_of(8).then_some(bits / 8)
+    }
+
+    /// Bits an element.
+    pub fn bits(self) -> u64 {
+        match self {
+            Dtype::F4 => 4,
+            Dtype::F6 => 6,
+            other => 8 * other.width() as u64,
+        }
+    }
+
+    /// Bytes an element; of packed types the bytes that hold them.
     pub fn width(self) -> usize {
         match self {
             Dtype::Complex128 => 16,
             Dtype::F64 | Dtype::I64 | Dtype::U64 | Dtype::Complex64 => 8,
             Dtype::F32 | Dtype::I32 | Dtype::U32 => 4,
             Dtype::F16 | Dtype::Bf16 | Dtype::I16 | Dtype::U16 => 2,
-            Dtype::F8 | Dtype::I8 | Dtype::U8 | Dtype::Bool | Dtype::Untyped => 1,
+            Dtype::F8 | Dtype::F6 | Dtype::F4 | Dtype::I8 | Dtype::U8 | Dtype::Bool | Dtype::Untyped => 1,
         }
     }
 
     pub fn class(self) -> Class {
         match self {
-            Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 | Dtype::F8 => Class::Float,
+            Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 | Dtype::F8 | Dtype::F6 | Dtype::F4 => Class::Float,
             Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 => Class::Signed,
             Dtype::U64 | Dtype::U32 | Dtype::U16 | Dtype::U8 | Dtype::Untyped => Class::Unsigned,
             Dtype::Bool | Dtype::Complex64 | Dtype::Complex128 => Class::Other,
@@ -110,7 +131,9 @@ impl Dtype {
             "F32" => Dtype::F32,
             "F16" => Dtype::F16,
             "BF16" => Dtype::Bf16,
-            "F8_E4M3" | "F8_E5M2" | "F8_E8M0" => Dtype::F8,
+            "F8_E4M3" | "F8_E5M2" | "F8_E8M0" | "F8_E4M3FNUZ" | "F8_E5M2FNUZ" => Dtype::F8,
+            "F6_E2M3" | "F6_E3M2" => Dtype::F6,
+            "F4" => Dtype::F4,
             "I64" => Dtype::I64,
             "I32" => Dtype::I32,
             "I16" => Dtype::I16,

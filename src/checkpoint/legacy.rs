@@ -17,12 +17,35 @@ pub(super) fn is_pickle(bytes: &[u8]) -> bool {
         [0x80, protocol, ..] if (2..=5).contains(protocol) => true,
         // Protocols 0 and 1 begin with any opcode: short of parsing it, these are what a call or a container needs.
         [b'(' | b'c' | b']' | b'}' | b')', ..] => {
-            let limits = Limits { ops: 10_000, ..Limits::default() };
-            let pickle = pickle::parse(bytes, &limits);
+            let pickle = beginning(bytes);
             pickle.root.is_some() || pickle.globals.iter().any(|global| global.calls > 0)
+        }
+        // Anything may be pushed and dropped before it. By chance such bytes call nothing and do not end with the file.
+        [first, ..] if FIRST.contains(first) => {
+            let pickle = beginning(bytes);
+            let whole = pickle.root.is_some() && pickle.end == bytes.len();
+            whole || pickle.globals.iter().any(|global| global.calls > 0)
         }
         _ => false,
     }
+}
+
+/// Opcodes that push something, mark or memorise: with any of them a pickle may begin.
+const FIRST: &[u8] = b"FGIJKLMNSTUVXBCldt\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96";
+
+/// A pickle as far as it takes to tell that it is one.
+fn beginning(bytes: &[u8]) -> Pickle {
+    pickle::parse(bytes, &Limits { ops: 10_000, ..Limits::default() })
+}
+
+/// Whether the bytes are a pickle from the first to the last, or to zeros behind it.
+pub(super) fn is_whole_pickle(bytes: &[u8]) -> bool {
+    if !is_pickle(bytes) {
+        return false;
+    }
+    let pickle = pickle::parse(bytes, &Limits::default());
+    let ends = pickle.root.is_some() && bytes.get(pickle.end..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0));
+    ends || pickle.globals.iter().any(|global| global.calls > 0)
 }
 
 pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents) {

@@ -59,7 +59,9 @@ pub fn read(path: &Utf8Path) -> Result<Checkpoint> {
     // A link that the user names is followed; one inside a stranger's folder would not be.
     let real = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
     let mut bytes = Vec::new();
-    files::open(&real)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
+    // Named as the user named it, not as the link resolves.
+    let open = files::open(&real).map_err(|error| error.renamed(&real, path))?;
+    open.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(Error::unreadable(path, format!("longer than {MAX_FILE_BYTES} bytes, the most that is read")));
     }

@@ -1,9 +1,8 @@
 //! `torch.save` since 1.6: a zip whose `data.pkl` refers to members `data/0`, `data/1` …
 
-use std::collections::HashMap;
-
 use super::contents::{Contents, Format, Place, RegionKind, join};
 use super::layers::Budget;
+use super::legacy;
 use super::tree::{self, Source};
 use super::zip::{self, Member};
 
@@ -33,10 +32,10 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: 
         let kind = if end { RegionKind::Trailing } else { RegionKind::Gap };
         contents.region(kind, join(name, &what), Place { buffer, range });
     }
-    let mut places = HashMap::new();
+    let mut read = Vec::new();
     // Members may lie over one another: together they are read as often as an honest file would need.
     let mut left = MAX_PASSES * whole(contents);
-    let mut order = Vec::new();
+    let checked = has_checksums(&archive.members, name, contents);
     for member in &archive.members {
         if member.name.ends_with('/') && member.size == 0 {
             continue;
@@ -47,46 +46,72 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: 
             break;
         };
         left = rest;
-        if let Some(place) = unpack(member, buffer, name, contents, budget) {
-            if places.insert(member.name.clone(), place).is_some() {
-                contents.problem(name, format!("the member {} is there twice; readers take the last", member.name));
+        if let Some(place) = unpack(member, buffer, name, checked, contents, budget) {
+            if read.iter().any(|(known, _): &(String, Place)| known.eq_ignore_ascii_case(&member.name)) {
+                let problem = format!("the member {} is there twice; which is read depends on the reader", member.name);
+                contents.problem(name, problem);
             }
-            order.push(member.name.clone());
+            read.push((member.name.clone(), place));
         }
     }
-    pickles(&order, &mut places, name, contents);
+    members(&read, name, contents);
 }
 
-/// Parses every pickle, then says which members none refers to.
-fn pickles(order: &[String], places: &mut HashMap<String, Place>, name: &str, contents: &mut Contents) {
-    let is_pickle = |member: &&String| member.ends_with(".pkl");
-    let mut used: Vec<String> = Vec::new();
-    let found: Vec<&String> = order.iter().filter(is_pickle).collect();
+/// Whether the zip's checksums were computed. torch leaves every one of them at 0 where it is told so, and then none
+/// says anything; a single 0 among others is a checksum like any other.
+fn has_checksums(members: &[Member], name: &str, contents: &mut Contents) -> bool {
+    let none = !members.is_empty() && members.iter().all(|member| member.crc == 0);
+    if none && members.iter().any(|member| member.size > 0) {
+        contents.note(name, "the checksums of the zip were not computed, so damage would not show".to_owned());
+    }
+    !none
+}
+
+/// Parses every pickle, then says which members none refers to. torch finds `data.pkl` whatever the case of its letters,
+/// and of members of one name any may be the one that is read: each is looked at.
+fn members(read: &[(String, Place)], name: &str, contents: &mut Contents) {
+    let is_pickle = |member: &str| member.to_ascii_lowercase().ends_with(".pkl");
+    let by_name = |wanted: &str| read.iter().rposition(|(member, _)| member.eq_ignore_ascii_case(wanted));
+    let found: Vec<usize> = (0..read.len()).filter(|index| is_pickle(&read[*index].0)).collect();
     contents.formats.push(if found.is_empty() { Format::Zip } else { Format::TorchZip });
-    for member in found {
-        let Some(pickle) = places.get(member).cloned() else { continue };
+    let mut used = vec![false; read.len()];
+    for index in found {
+        let (member, pickle) = &read[index];
         let folder = member.rsplit_once('/').map_or("", |(folder, _)| folder);
         let data = format!("{}/", join(folder, "data"));
-        let source =
-            Source { name: join(name, member), pickle, storages: &|key| places.get(&format!("{data}{key}")).cloned() };
+        let storage = |key: &str| by_name(&format!("{data}{key}"));
+        let source = Source {
+            name: join(name, member),
+            pickle: pickle.clone(),
+            storages: &|key| Some(read[storage(key)?].1.clone()),
+        };
         let reached = tree::read(&source, contents);
-        used.push(member.clone());
-        used.extend(reached.into_iter().map(|key| format!("{data}{key}")));
+        used[index] = true;
+        reached.iter().filter_map(|key| storage(key)).for_each(|index| used[index] = true);
     }
-    for member in &used {
-        places.remove(member);
-    }
-    for member in order {
-        let Some(place) = places.remove(member) else { continue };
+    for ((member, place), used) in read.iter().zip(used) {
         let last = member.rsplit('/').next().unwrap_or(member);
-        if !(MARKS.contains(&last) && place.range.len() <= MAX_MARK_BYTES) {
-            contents.region(RegionKind::Member, format!("the member {}", join(name, member)), place);
+        if used || (MARKS.contains(&last) && place.range.len() <= MAX_MARK_BYTES) {
+            continue;
         }
+        // A pickle under another name is for a loader of its own.
+        if legacy::is_whole_pickle(contents.bytes(place)) {
+            let source = Source { name: join(name, member), pickle: place.clone(), storages: &|_| None };
+            tree::read(&source, contents);
+        }
+        contents.region(RegionKind::Member, format!("the member {}", join(name, member)), place.clone());
     }
 }
 
 /// A member's bytes: a range of the file where they are stored, else a new buffer.
-fn unpack(member: &Member, buffer: usize, name: &str, contents: &mut Contents, budget: &mut Budget) -> Option<Place> {
+fn unpack(
+    member: &Member,
+    buffer: usize,
+    name: &str,
+    checked: bool,
+    contents: &mut Contents,
+    budget: &mut Budget,
+) -> Option<Place> {
     let stored = Place { buffer, range: member.data.clone() };
     let label = join(name, &member.name);
     let refuse = |contents: &mut Contents, problem: String| {
@@ -114,7 +139,7 @@ fn unpack(member: &Member, buffer: usize, name: &str, contents: &mut Contents, b
     }
     let mut crc = flate2::Crc::new();
     crc.update(contents.bytes(&place));
-    if crc.sum() != member.crc {
+    if checked && crc.sum() != member.crc {
         contents.problem(name, format!("the member {} differs from its checksum", member.name));
     }
     Some(place)

@@ -9,7 +9,8 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use super::git::{Change, Objects, Repository, Status};
 use super::walk::{self, Outcome};
 use super::{Check, Context, VerifyOptions, finding_on};
-use crate::report::{Finding, FolderReport, Severity};
+use crate::folder::pointer::{Keeper, Pointer};
+use crate::report::{Finding, FolderReport, Severity, thousands};
 use crate::rulebook::Rulebook;
 use crate::{Error, Result};
 
@@ -31,9 +32,6 @@ const MAX_FILES: usize = 10_000;
 /// Bytes of them, and of one: git hosts take files of up to 100 MB.
 const MAX_BYTES: u64 = 1 << 30;
 const MAX_FILE_BYTES: u64 = 128 << 20;
-const LFS_POINTER: &[u8] = b"version https://git-lfs";
-/// Longest pointer file by its specification.
-const LFS_POINTER_BYTES: u64 = 1024;
 
 /// The commits that `BASE..HEAD` or `BASE...HEAD` names. Both mean what HEAD adds to the commit where it branched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,11 +257,18 @@ impl Copying<'_> {
         }
         let mut out = std::fs::File::create_new(&target).map_err(Error::io(&target, "creating"))?;
         self.objects.copy(&file.object, &mut out)?;
-        if size <= LFS_POINTER_BYTES && std::fs::read(&target).is_ok_and(|bytes| bytes.starts_with(LFS_POINTER)) {
-            return refused(Severity::Unknown, "is a Git LFS pointer; the file itself is not in the pull request");
-        }
-        Ok(None)
+        Ok(Pointer::at(&target).map(|pointer| (Severity::Unknown, in_the_request(pointer))))
     }
+}
+
+/// What is said of a pointer that a pull request adds: pulling helps the reader of a checkout, not the request.
+fn in_the_request(pointer: Pointer) -> String {
+    let keeper = match pointer.keeper {
+        Keeper::Lfs => "Git LFS",
+        Keeper::Annex => "git-annex",
+    };
+    let length = pointer.bytes.map_or_else(String::new, |bytes| format!(" of {} bytes", thousands(bytes)));
+    format!("is a {keeper} pointer; the file itself{length} is not in the pull request")
 }
 
 fn create(folder: &Utf8Path) -> Result<()> {

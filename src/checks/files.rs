@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 
 use super::{Check, Context};
-use crate::folder::NotCounted;
-use crate::report::{Code, Finding, Severity};
+use crate::folder::{Encoding, NotCounted};
+use crate::report::{Code, Finding, NO_LOG_LINE, Severity};
 use crate::rulebook::{FileKind, RequiredFile};
 
 /// Metadata of the check.
@@ -23,7 +23,21 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings.extend(context.rulebook.files.iter().flat_map(|file| required(context, file)));
     other_logs(context, &mut findings);
     not_read(context, &mut findings);
+    encodings(context, &mut findings);
     findings
+}
+
+/// README and logs that were read although they are not in the encoding that other tools expect.
+fn encodings(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    // A byte order mark alone is passed over by what reads prose and logs.
+    let others = context.folder.encodings.iter().filter(|(_, encoding)| *encoding != Encoding::Utf8Mark);
+    for (file, encoding) in others {
+        let is_log = context.folder.readme.is_none() || !file.as_str().eq_ignore_ascii_case("readme.md");
+        let rule = if is_log { "pkg-log" } else { "pkg-readme" };
+        let message = format!("{file} is {encoding}; it was read as such, but other tools will not: save it as UTF-8");
+        let finding = context.finding(rule, message).code(Code::FileEncoding).severity(Severity::Info);
+        findings.push(finding.measured(encoding.to_string()).at(file.clone(), None, encoding.to_string()));
+    }
 }
 
 /// Whether a file whose name (in lower case) is `wanted` was too long to be read: that is reported by itself. A link is
@@ -166,6 +180,7 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let name = skipped.path.file_name().unwrap_or(".").to_ascii_lowercase();
         let needed = name == "readme.md"
             || name == "."
+            || context.folder.pointer(&skipped.path).is_some()
             || context.folder.unread_logs().any(|log| log.path == skipped.path)
             || [".json", ".py", ".log", ".zst"].iter().any(|end| name.ends_with(end));
         let severity = if needed { Severity::Unknown } else { Severity::Info };
@@ -179,9 +194,30 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let finding = context.finding("pkg-log", message).code(Code::MultiRunLog).severity(Severity::Unknown);
         findings.push(finding.measured(*dropped).at(log.clone(), None, format!("{dropped} more")));
     }
-    for log in &context.folder.runs.not_logs {
+    not_logs(context, findings);
+}
+
+/// Files that call themselves logs and are of no form that is read. Where no other log is understood, everything that
+/// logs are read for is unknown, and one finding says so.
+fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    let (runs, not_logs) = (&context.folder.runs, &context.folder.runs.not_logs);
+    if let Some(first) = not_logs.first().filter(|_| runs.official.is_empty() && runs.others.is_empty()) {
+        let more = not_logs.len() - 1;
+        let names = if more == 0 { format!("{first} is") } else { format!("{first} and {more} more are") };
+        let message = format!(
+            "{names} of no log form that is known, so scores, sizes, times, hardware and seeds are unknown: read the logs \
+             yourself, or print the challenge's lines (docs/verify.md, What is read)"
+        );
+        let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Unknown);
+        findings.push(not_logs.iter().fold(finding, |finding, log| finding.at(log.clone(), None, NO_LOG_LINE)));
+        return;
+    }
+    for log in not_logs {
         let message = format!("{log} is no training log that is understood; nothing in it was compared");
-        let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Info);
-        findings.push(finding.at(log.clone(), None, "no step, metric or stop line"));
+        // The log of a claimed seed is needed; any other file that calls itself a log may be none.
+        let needed = context.folder.logs_not_understood().any(|needed| needed == log);
+        let severity = if needed { Severity::Unknown } else { Severity::Info };
+        let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(severity);
+        findings.push(finding.at(log.clone(), None, NO_LOG_LINE));
     }
 }

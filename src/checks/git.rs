@@ -4,6 +4,8 @@
 //! hooks, no monitors, no external diffs, no text conversion, and files come from the object store, so no filter
 //! (LFS, `export-subst`) and no checkout is between them and the reader.
 
+mod trouble;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,10 +13,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Error, Result};
+use trouble::{OF_THE_USER, trusted_by_environment};
 
 /// Output of one command that is read: some 300,000 paths.
 const MAX_OUTPUT: u64 = 32 << 20;
 
+/// What git says of a name that it does not know.
+const UNKNOWN_NAME: [&str; 4] =
+    ["Needed a single revision", "unknown revision", "bad revision", "not a valid object name"];
 /// A git repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
@@ -74,14 +80,10 @@ impl Repository {
     pub fn commit(&self, name: &str) -> Result<String> {
         let found = self.text(&["rev-parse", "--verify", "--end-of-options", &format!("{name}^{{commit}}")]);
         found.map_err(|error| match error {
-            Error::Unreadable { path, reason } => {
+            // Only where git knows no such name does fetching help.
+            Error::Unreadable { path, reason } if UNKNOWN_NAME.iter().any(|words| reason.contains(words)) => {
                 let advice = "fetch it first (actions/checkout: fetch-depth: 0)";
-                let reason = if reason.contains("not a git repository") {
-                    "not a git repository; run caddie in one, or name it with --repo".to_owned()
-                } else {
-                    format!("{name:?} is no commit here; {advice}: {reason}")
-                };
-                Error::Unreadable { path, reason }
+                Error::Unreadable { path, reason: format!("{name:?} is no commit here; {advice}: {reason}") }
             }
             other => other,
         })
@@ -92,12 +94,16 @@ impl Repository {
     /// # Errors
     /// When there is none, as in a clone that is cut off before it.
     pub fn merge_base(&self, base: &str, head: &str) -> Result<String> {
-        self.text(&["merge-base", base, head]).map_err(|_| {
-            let reason = format!("{base} and {head} have no common commit here");
-            Error::unreadable(
-                &self.dir,
-                format!("{reason}; fetch the whole history (actions/checkout: fetch-depth: 0)"),
-            )
+        self.text(&["merge-base", base, head]).map_err(|error| match error {
+            // Without a common commit git says nothing; what it does say is another trouble.
+            Error::Unreadable { path, reason } if reason == "git merge-base: " => {
+                let reason = format!("{base} and {head} have no common commit here");
+                Error::Unreadable {
+                    path,
+                    reason: format!("{reason}; fetch the whole history (actions/checkout: fetch-depth: 0)"),
+                }
+            }
+            other => other,
         })
     }
 
@@ -147,7 +153,7 @@ impl Repository {
             .map_err(|error| self.not_started(&error))?;
         match (child.stdin.take(), child.stdout.take()) {
             (Some(stdin), Some(stdout)) => {
-                Ok(Batch { child, stdin, stdout: BufReader::new(stdout), dir: self.dir.clone() })
+                Ok(Batch { child, stdin, stdout: BufReader::new(stdout), repository: self.clone() })
             }
             _ => Err(Error::Internal("a child process without its pipes".to_owned())),
         }
@@ -157,10 +163,12 @@ impl Repository {
         let mut command = Command::new("git");
         // A hook that calls caddie sets GIT_DIR and others, which would lead to another repository than `dir`.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
+            let text = name.to_string_lossy();
+            if text.starts_with("GIT_") && !OF_THE_USER.contains(&&*text) {
                 command.env_remove(name);
             }
         }
+        command.envs(trusted_by_environment(|name| std::env::var(name).ok()));
         command.envs([
             ("LC_ALL", "C"),
             ("GIT_OPTIONAL_LOCKS", "0"),
@@ -174,6 +182,21 @@ impl Repository {
         command.arg("--no-pager").args(arguments).current_dir(&self.dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// What git said, or what it means and what helps, where that is known.
+    fn explained(&self, said: &str) -> String {
+        trouble::explained(said, &self.dir, || self.filter())
+    }
+
+    /// The filter of a partial clone; `None` where every object was fetched.
+    fn filter(&self) -> Option<String> {
+        let asked =
+            ["config", "--get-regexp", r"^(remote\..*\.(partialclonefilter|promisor)|extensions\.partialclone)$"];
+        let output = self.command(&asked).output().ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let filter = text.lines().find_map(|line| line.split_once("partialclonefilter ").map(|(_, filter)| filter));
+        Some(filter.unwrap_or("…").trim().to_owned())
     }
 
     fn not_started(&self, error: &std::io::Error) -> Error {
@@ -208,7 +231,7 @@ impl Repository {
         if bytes.len() as u64 > MAX_OUTPUT {
             Err(Error::unreadable(&self.dir, format!("git {command} printed more than {MAX_OUTPUT} bytes")))
         } else if !status.success() {
-            Err(Error::unreadable(&self.dir, format!("git {command}: {said}")))
+            Err(Error::unreadable(&self.dir, self.explained(&format!("git {command}: {said}"))))
         } else {
             Ok(bytes)
         }
@@ -276,7 +299,7 @@ impl Objects {
     /// When it is not in the object store, or `out` cannot be written.
     pub fn copy(&mut self, object: &str, out: &mut impl Write) -> Result<()> {
         let size = self.contents.ask(object)?;
-        let dir = self.contents.dir.clone();
+        let dir = self.contents.repository.dir.clone();
         let copied =
             std::io::copy(&mut self.contents.stdout.by_ref().take(size), out).map_err(Error::io(&dir, "copying"))?;
         let mut end = [0];
@@ -295,7 +318,7 @@ struct Batch {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    dir: Utf8PathBuf,
+    repository: Repository,
 }
 
 impl Batch {
@@ -305,12 +328,15 @@ impl Batch {
         writeln!(self.stdin, "{object}")
             .and_then(|()| self.stdin.flush())
             .and_then(|()| self.stdout.by_ref().take(256).read_until(b'\n', &mut line))
-            .map_err(Error::io(&self.dir, "asking git"))?;
+            .map_err(Error::io(&self.repository.dir, "asking git"))?;
         let line = String::from_utf8_lossy(&line);
         let mut words = line.split_whitespace();
         match (words.next(), words.next(), words.next().and_then(|size| size.parse().ok())) {
             (Some(_), Some("blob"), Some(size)) => Ok(size),
-            _ => Err(Error::unreadable(&self.dir, format!("git has no file {object}: {}", line.trim()))),
+            _ => {
+                let said = format!("git has no file {object}: {}", line.trim());
+                Err(Error::unreadable(&self.repository.dir, self.repository.explained(&said)))
+            }
         }
     }
 }

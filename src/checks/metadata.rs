@@ -1,7 +1,8 @@
 //! submission.json itself: valid, and with the keys that the leaderboard needs.
 
 use super::{Check, Context, Track};
-use crate::folder::submission::canonical_track;
+use crate::folder::submission::{Quoted, canonical_track};
+use crate::folder::{Encoding, SubmissionFile};
 use crate::report::{Code, Finding, Severity};
 
 /// Metadata of the check.
@@ -16,16 +17,22 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     let Some(file) = &context.folder.submission else { return Vec::new() };
     let metadata = match &file.content {
         Ok(metadata) => metadata,
+        // The files check says that a pointer lies there; what the real file holds is unknown, not wrong.
+        Err(_) if context.folder.pointer(&file.file).is_some() => return Vec::new(),
         Err(error) => {
             let message = format!("{} cannot be read: line {}: {}", file.file, error.line, error.reason);
             let finding = context.finding("pkg-json", message).code(Code::JsonInvalid);
             return vec![finding.at(file.file.clone(), Some(error.line), error.reason.clone())];
         }
     };
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = encoding(context, file).into_iter().collect();
+    findings.extend(as_text(context, &metadata.quoted));
     let present = |key: &str| match key {
         // Under its own key, where the leaderboard reads it: another spelling does not serve.
-        "val_bpb" => metadata.claims.iter().any(|claim| claim.key == key),
+        "val_bpb" => {
+            let quoted = metadata.quoted.iter().any(|quoted| quoted.key == key);
+            quoted || metadata.claims.iter().any(|claim| claim.key == key)
+        }
         _ => metadata.text(key).is_some(),
     };
     let keys = context.rulebook.metadata.keys.iter().map(String::as_str);
@@ -47,6 +54,41 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings.extend(unknown_track(context, metadata.text("track")));
     findings.extend(metric_line(context, metadata.text("metric_line")));
     findings
+}
+
+/// JSON is UTF-8: Python's json.load refuses anything else, and the leaderboard's tools with it.
+fn encoding(context: &Context<'_>, file: &SubmissionFile) -> Option<Finding> {
+    let severity = match file.encoding {
+        Encoding::Utf8 => return None,
+        // Many readers pass over the mark.
+        Encoding::Utf8Mark => Severity::Warning,
+        _ => Severity::Error,
+    };
+    let message = format!("{} is {}; Python's json.load refuses it: save it as UTF-8", file.file, file.encoding);
+    let finding = context.finding("pkg-json", message).code(Code::FileEncoding).severity(severity);
+    Some(finding.at(file.file.clone(), Some(file.encoded_line), file.encoding.to_string()))
+}
+
+/// Numbers in quotes. Those that are one number are compared as such; the others state nothing that can be compared.
+fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
+    const NAMED: usize = 6;
+    let of = |understood: bool| quoted.iter().filter(move |quoted| quoted.understood == understood);
+    let finding = |understood: bool| {
+        let first = of(understood).next()?;
+        let names: Vec<String> = of(understood).take(NAMED).map(|q| format!("{} \"{}\"", q.key, q.text)).collect();
+        let more = of(understood).count().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let then =
+            if understood { "it was compared as the number it states" } else { "it is no number and was not compared" };
+        let names = names.join(", ");
+        let message = format!("{} writes as text what must be a number: {names}{more}; {then}", context.json_name());
+        let finding = context.finding("pkg-json", message).code(Code::JsonNumberAsText).severity(Severity::Warning);
+        let places = of(understood).fold(finding, |finding, quoted| {
+            finding.at(context.json_name(), Some(quoted.line), format!("\"{}\": \"{}\"", quoted.key, quoted.text))
+        });
+        Some(places.claimed(first.text.clone()))
+    };
+    [finding(true), finding(false)].into_iter().flatten().collect()
 }
 
 /// A track that is not one of the challenge's, in the folder's place or in submission.json.

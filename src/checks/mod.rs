@@ -33,6 +33,7 @@ mod size;
 pub mod sizing;
 mod source;
 mod time;
+mod unjudged;
 pub mod walk;
 
 use camino::Utf8Path;
@@ -133,6 +134,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     without_consequences(folder, &mut findings);
     // Stable: findings of one severity stay in the registry's order.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let audit = audit_facts(&context);
     FolderReport {
         path: folder.path.clone(),
         track: context.track.name().map(str::to_owned),
@@ -142,7 +144,8 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
         size: size_of(&context),
         claimed: folder.metadata().map(|metadata| claimed(&context, metadata)),
         significance: context.comparison().tests.clone(),
-        audit: audit_facts(&context),
+        unjudged: unjudged::of(&context, &audit),
+        audit,
         findings,
     }
 }
@@ -182,19 +185,22 @@ const OVER_ALL_RUNS: &[Code] = &[
     Code::JsonMsPerStepNeLog,
     Code::JsonDiagNeLog,
     Code::LogIsOtherRun,
+    Code::SeedLabelMismatch,
 ];
 
 /// Where no log is in the folder, one finding says so; that scores and sizes are then unknown would only bury it. So
-/// with a log that could not be read: what the others do not state may stand there, and nobody is accused of it.
+/// with a log that could not be read or understood: what the others do not state may stand there, and nobody is accused of it.
 fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
-    if folder.unread_logs().next().is_some() {
+    if folder.unread_logs().next().is_some() || folder.logs_not_understood().next().is_some() {
         let over_all = |finding: &Finding| finding.code.is_some_and(|code| OVER_ALL_RUNS.contains(&code));
         findings.retain(|finding| finding.severity >= Severity::Unknown || !over_all(finding));
         for finding in findings.iter_mut().filter(|finding| over_all(finding)) {
             finding.severity = Severity::Unknown;
         }
     }
-    if findings.iter().any(|finding| finding.code == Some(Code::MissingLog)) {
+    // One finding says so of logs of no known form as well.
+    let no_runs = folder.runs.official.is_empty() && folder.runs.others.is_empty() && !folder.runs.not_logs.is_empty();
+    if no_runs || findings.iter().any(|finding| finding.code == Some(Code::MissingLog)) {
         let consequence = [Some(Code::ScoreUnknown), Some(Code::SizeNotLogged)];
         findings.retain(|finding| finding.severity != Severity::Unknown || !consequence.contains(&finding.code));
     }

@@ -1,8 +1,12 @@
 //! The shape of the package: the folder's name and track, and what its README tells a reader who wants to rerun it.
 
+use super::significance::{Dates, row_of, stood_at};
 use super::{Check, Context, Track};
 use crate::folder::{files, submission::canonical_track};
-use crate::report::{Finding, Severity};
+use crate::report::{Code, Finding, Severity};
+
+/// Days that the two dates of a folder may lie apart: it may be named when the work begins and dated when it ends.
+const DAYS_APART: i32 = 7;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -18,7 +22,8 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
         let text = files::read_text(&context.folder.path.join(&file.path)).ok()?;
         Some((file.path.as_str(), text))
     });
-    let mut findings: Vec<Finding> = [folder_name(context), other_track(context)].into_iter().flatten().collect();
+    let of_the_place = [folder_name(context), other_track(context), dates(context), unread_date(context)];
+    let mut findings: Vec<Finding> = of_the_place.into_iter().flatten().collect();
     if let Some((name, text)) = &readme {
         findings.extend(run_command(context, name, text));
     }
@@ -65,6 +70,51 @@ fn other_track(context: &Context<'_>) -> Option<Finding> {
     );
     let finding = context.finding("pkg-record-folder", message).severity(Severity::Warning);
     Some(finding.claimed(claimed).measured(placed).at(context.json_name(), Some(line), stated))
+}
+
+/// submission.json and the folder's name state different days. It matters most where another record stood on each.
+fn dates(context: &Context<'_>) -> Option<Finding> {
+    Track::placed(context.folder)?;
+    let dates = Dates::of(context.folder);
+    let (stated, placed, apart) = (dates.stated?, dates.placed?, dates.apart()?);
+    let (then, now) = (stood_at(context, stated), stood_at(context, placed));
+    // A year that is not the challenge's is told with the name.
+    if i32::from(placed.year()) != i32::from(context.limits.year) {
+        return None;
+    }
+    // A row of the leaderboard is tested against the row before it, whatever the dates are.
+    let of_the_ladder = row_of(context.folder, &context.rulebook.records).is_some();
+    let other_record = then != now && context.track != Track::NonRecord && !of_the_ladder;
+    if apart <= DAYS_APART && !(other_record && apart > 1) {
+        return None;
+    }
+    let tested = match (then, now) {
+        (Some(then), Some(now)) if other_record => {
+            format!("; {then} stood at the one, {now} at the other, and the score is tested against the stricter")
+        }
+        _ => String::new(),
+    };
+    let message = format!(
+        "{} states the date {stated}, the folder's name {placed}: {apart} days apart, correct the one that is wrong{tested}",
+        context.json_name()
+    );
+    let line = context.folder.metadata().and_then(|metadata| metadata.line_of("date"));
+    let severity = if apart > DAYS_APART { context.on_record(Severity::Warning) } else { Severity::Info };
+    let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(severity);
+    let finding = finding.claimed(stated.to_string()).measured(placed.to_string());
+    Some(finding.at(context.json_name(), line, format!("\"date\": \"{stated}\"")).at(".", None, placed.to_string()))
+}
+
+/// A date that is not YYYY-MM-DD says nothing to a program.
+fn unread_date(context: &Context<'_>) -> Option<Finding> {
+    let stated = context.folder.metadata()?.date.as_deref().filter(|date| !date.trim().is_empty())?;
+    if Dates::of(context.folder).stated.is_some() {
+        return None;
+    }
+    let message = format!("{} states the date {stated:?}, which is no YYYY-MM-DD: write it so", context.json_name());
+    let line = context.folder.metadata().and_then(|metadata| metadata.line_of("date"));
+    let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(Severity::Info);
+    Some(finding.claimed(stated).at(context.json_name(), line, stated))
 }
 
 /// A README without any command that runs the script.

@@ -11,6 +11,7 @@ use crate::rulebook::Ladder;
 use crate::stats::{Sample, mean};
 
 use baseline::{Against, Baseline};
+pub(super) use baseline::{Dates, row_of};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -93,6 +94,11 @@ pub(super) fn compare(context: &Context<'_>) -> Comparison {
 pub(super) fn standing_record(context: &Context<'_>) -> Option<(f64, String)> {
     let baseline = Baseline::standing(context.folder, &context.rulebook.records).ok()??;
     Some((baseline.val_bpb, baseline.name))
+}
+
+/// The name of the record that stood on the eve of a date.
+pub(super) fn stood_at(context: &Context<'_>, date: jiff::civil::Date) -> Option<String> {
+    Some(context.rulebook.records.on_the_eve_of(date)?.name())
 }
 
 /// Two sets of runs are one when they are the same scores, in whatever order.

@@ -2,24 +2,18 @@
 
 mod folder;
 
-use std::io::Read;
-
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
 use super::find::{self, Found};
 use super::walk::{self, Failure};
+use crate::artifact::manifest::TRAIN_GPT;
+use crate::artifact::{self, UnpackLimits};
 use crate::code::packings::Minify;
-use crate::folder::files;
+use crate::folder::{Pointer, files};
 use crate::report::ClaimedAs;
 use crate::rulebook::Rulebook;
 use crate::{Error, Result};
-
-/// Uncompressed bytes of an artifact that are passed over at most.
-const MAX_ARTIFACT_BYTES: u64 = 1 << 32;
-/// A manifest lists a few files.
-const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// What counts, and how it was counted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -151,7 +145,7 @@ impl Sizings {
 pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Sizings {
     let limit = cap.unwrap_or(rulebook.limits.artifact_bytes);
     let mut all = Sizings::default();
-    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    let (mut folders, mut files, mut uncounted) = (Vec::new(), Vec::new(), false);
     for path in paths {
         match Counted::at(path) {
             Ok(Counted::Folders(mut found)) => {
@@ -161,7 +155,10 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
             }
             Ok(Counted::Artifact) => folders.push(path.clone()),
             Ok(Counted::File(bytes)) => files.push(Part { name: path.to_string(), bytes }),
-            Err(error) => all.failures.push(Failure::new(path, &error)),
+            Err(error) => {
+                uncounted |= !path.is_dir();
+                all.failures.push(Failure::new(path, &error));
+            }
         }
     }
     let (sizings, mut failures) = walk::each(&folders, |path| match path.is_dir() {
@@ -170,7 +167,8 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
     });
     all.sizings = sizings;
     all.failures.append(&mut failures);
-    if let Some(first) = files.first() {
+    // A sum without one of its files would pass for the whole.
+    if let Some(first) = files.first().filter(|_| !uncounted) {
         let path = if files.len() == 1 { first.name.clone() } else { format!("{} files", files.len()) };
         match Sizing::new(&path, "sum of the files".to_owned(), files, None, limit) {
             Ok(sum) => all.sizings.push(sum),
@@ -201,84 +199,25 @@ impl Counted {
         match metadata.is_file() {
             false => Err(Error::unreadable(path, "neither a file nor a folder")),
             true if path.as_str().ends_with(".tar.zst") => Ok(Counted::Artifact),
-            true => Ok(Counted::File(metadata.len())),
+            true => match Pointer::at(path) {
+                Some(pointer) => Err(Error::unreadable(path, pointer.to_string())),
+                None => Ok(Counted::File(metadata.len())),
+            },
         }
     }
 }
 
-/// The part of an artifact's manifest.json that says what counts.
-#[derive(Debug, Deserialize)]
-struct Manifest {
-    counted: CountedRuns,
-    #[serde(default)]
-    members: Vec<Declared>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Declared {
-    path: String,
-    sha256: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct CountedRuns {
-    runs: Vec<CountedRun>,
-}
-
-#[derive(Debug, Deserialize)]
-struct CountedRun {
-    model: String,
-}
-
-/// The script and the largest counted model as they lie in the archive; the manifest only says which members count.
+/// The script and the largest counted model of an artifact. Every member was read and compared with the manifest first,
+/// so that the numbers are of the bytes that ship, and nothing ships beside them.
 fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
-    let file = fs_err::File::open(path.as_std_path()).map_err(Error::io(path, "opening"))?;
-    let decoder = zstd::Decoder::new(file).map_err(Error::io(path, "decompressing"))?;
-    let mut archive = tar::Archive::new(decoder.take(MAX_ARTIFACT_BYTES));
-    let unreadable = |error: std::io::Error| Error::unreadable(path, format!("no readable artifact: {error}"));
-    let mut manifest: Option<Manifest> = None;
-    let mut members: Vec<Part> = Vec::new();
-    let mut digests: Vec<(String, String)> = Vec::new();
-    for entry in archive.entries().map_err(unreadable)? {
-        let mut entry = entry.map_err(unreadable)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let bytes = entry.size();
-        if name == "manifest.json" && manifest.is_none() {
-            let mut text = Vec::new();
-            entry.take(MAX_MANIFEST_BYTES).read_to_end(&mut text).map_err(unreadable)?;
-            let read = serde_json::from_slice(&text);
-            manifest = Some(read.map_err(|error| Error::unreadable(path, format!("manifest.json: {error}")))?);
-        } else {
-            let mut hasher = Sha256::new();
-            std::io::copy(&mut entry, &mut hasher).map_err(unreadable)?;
-            digests.push((name.clone(), files::hex(&hasher.finalize())));
-            members.push(Part { name, bytes });
-        }
-    }
-    let manifest = manifest.ok_or_else(|| Error::unreadable(path, "holds no manifest.json; this is no artifact"))?;
-    for Declared { path: name, sha256 } in &manifest.members {
-        match digests.iter().find(|(known, _)| known == name) {
-            Some((_, found)) if found == sha256 => {}
-            Some(_) => {
-                return Err(Error::unreadable(path, format!("{name} is not what manifest.json states by SHA-256")));
-            }
-            None => return Err(Error::unreadable(path, format!("lacks {name}, which manifest.json declares"))),
-        }
-    }
-    let declared = |name: &str| manifest.members.iter().any(|member| member.path == name);
-    let models: Vec<&str> = manifest.counted.runs.iter().map(|run| run.model.as_str()).collect();
-    let code = members.iter().find(|member| member.name == "train_gpt.py").cloned();
-    let model =
-        members.iter().filter(|member| models.contains(&member.name.as_str())).max_by_key(|member| member.bytes);
-    let (Some(code), Some(model)) = (code, model.cloned()) else {
-        return Err(Error::unreadable(path, "lacks train_gpt.py or the models that its manifest counts"));
-    };
-    let checked = if declared(&code.name) && declared(&model.name) { "as the manifest states" } else { "not checked" };
-    Sizing::new(
-        path.as_str(),
-        format!("script and largest model in the artifact; hashes {checked}"),
-        vec![code, model],
-        None,
-        limit,
-    )
+    let manifest = artifact::examine(path, &UnpackLimits::default())?;
+    let counted = &manifest.counted;
+    let largest = counted.runs.iter().max_by_key(|run| run.bytes_model);
+    let model = largest.ok_or_else(|| Error::unreadable(path, "its manifest counts no model; pack it anew"))?;
+    let parts = vec![
+        Part { name: TRAIN_GPT.to_owned(), bytes: counted.bytes_code },
+        Part { name: model.model.clone(), bytes: model.bytes_model },
+    ];
+    let method = "script and largest model in the artifact; hashes as the manifest states".to_owned();
+    Sizing::new(path.as_str(), method, parts, None, limit)
 }

@@ -65,13 +65,16 @@ fn of_file(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
     let folder = path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new(""));
     let name = path.file_name().unwrap_or_default();
     let script = Script::read(folder, Utf8Path::new(name))?;
-    let source = script.text.as_bytes();
+    let source = script.source();
     let unwrapped = unwrap(source, name, &Alone { file: name, source });
     Ok(examine(path, &unwrapped, None, rulebook))
 }
 
 fn of_folder(path: &Utf8Path, rulebook: &Rulebook) -> Result<Examined> {
     let folder = Folder::read(path)?;
+    if let Some((script, pointer)) = folder.script.as_ref().and_then(|script| folder.pointer(&script.path)) {
+        return Err(Error::unreadable(folder.path.join(script), pointer.to_string()));
+    }
     let (Some(script), Some(executed)) = (&folder.script, executed(&folder)) else {
         return Err(Error::unreadable(path, "no script in it; give a records folder, a .py file or a model file"));
     };
@@ -92,6 +95,8 @@ fn plain(examined: &Examined, explain_path: bool) -> String {
 
 fn header(text: &mut String, examined: &Examined) -> std::fmt::Result {
     let found = match examined.findings.len() {
+        // Without an end or with a wrapper that was not followed, the rest may hold anything.
+        0 if !examined.problems.is_empty() => "nothing found in the part that could be followed".to_owned(),
         0 => "nothing found".to_owned(),
         1 => "1 finding".to_owned(),
         count => format!("{count} findings"),

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::error::{Error, exit};
+use crate::folder::files;
 use crate::report::thousands;
 use crate::rulebook::Rulebook;
 
@@ -36,6 +37,8 @@ enum Format {
 /// Reads the file and prints its table.
 pub fn run(args: &InspectArgs) -> crate::Result<u8> {
     let cap = args.cap.map_or_else(|| Rulebook::builtin().map(|rulebook| rulebook.limits.artifact_bytes), Ok)?;
+    // The engine opens whatever it is given, and a pipe would be waited for.
+    files::regular(&args.model)?;
     let report = inspect(args.model.as_std_path(), cap)?;
     let text = match args.format {
         Format::Plain => plain(&report),

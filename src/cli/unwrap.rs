@@ -14,7 +14,8 @@ use crate::{Error, Result};
 /// Show the source that a script carries, without running it
 ///
 /// Literals are read through a Python parser and decoded: base85, base64, hexadecimal, LZMA (.xz, .lzma, raw), zlib,
-/// gzip, brotli and zstd, one in another up to 8 layers, and files beside the script that it executes.
+/// gzip, bz2, brotli and zstd, one in another up to 8 layers, and files beside the script that it executes. The script is
+/// read in the encoding that its coding line names; a zip with a __main__.py is unpacked as Python would run it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,7 +28,7 @@ A script without a wrapper is printed as it is.
 
 Exit codes:
   0  unwrapped, or nothing to unwrap
-  1  something is executed that could not be unwrapped
+  1  something is executed, or packed, that could not be followed
   2  unreadable")]
 pub struct UnwrapArgs {
     /// A script, or a records folder

@@ -185,6 +185,14 @@ pub fn gunzip(bytes: &[u8], budget: &mut Budget) -> Decoded {
     budget.read("gzip", bytes.len(), flate2::read::MultiGzDecoder::new(bytes))
 }
 
+/// `bz2.decompress`.
+///
+/// # Errors
+/// When the payload is damaged or passes a bound.
+pub fn bz2(bytes: &[u8], budget: &mut Budget) -> Decoded {
+    budget.read("bz2", bytes.len(), bzip2::read::MultiBzDecoder::new(bytes))
+}
+
 /// `brotli.decompress`.
 ///
 /// # Errors

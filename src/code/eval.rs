@@ -3,6 +3,8 @@
 //! Literals, names, slices, text methods, codecs, files of the folder, functions of the script. Nothing is executed:
 //! what is not in that part has no value, and says why.
 
+mod bodies;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -31,6 +33,8 @@ pub trait Siblings {
 pub struct Execution {
     pub line: u64,
     pub source: Data,
+    /// Text, in which a coding line means nothing, and not bytes.
+    pub is_text: bool,
 }
 
 /// Walks a module.
@@ -47,6 +51,8 @@ pub struct Evaluator<'a, 'b> {
     pub executions: Vec<Execution>,
     /// Executions whose source has no value.
     pub problems: Vec<Problem>,
+    /// Places where what executes is handed on, which count where no execution is seen.
+    pub handed: Vec<Problem>,
     line: u64,
 }
 
@@ -63,6 +69,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             depth: 0,
             executions: Vec::new(),
             problems: Vec::new(),
+            handed: Vec::new(),
             line: 1,
         }
     }
@@ -133,21 +140,43 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 // A value that nobody takes; what it executes is noted on the way.
                 let _ = self.value(&expr.value);
             }
-            Stmt::FunctionDef(function) => self.bind(function.name.as_str(), Value::Function(function)),
+            Stmt::FunctionDef(function) => {
+                self.bind(function.name.as_str(), Value::Function(function));
+                self.decorated(&function.decorator_list, Value::Function(function));
+            }
+            Stmt::ClassDef(class) => self.class(class),
             Stmt::Return(stmt) => {
                 let value = stmt.value.as_ref().map_or(Ok(Value::None), |value| self.value(value));
                 return Some(value.unwrap_or(Value::None));
             }
             Stmt::If(stmt) => {
+                let _ = self.value(&stmt.test);
                 let bodies = stmt.elif_else_clauses.iter().map(|clause| clause.body.as_slice());
                 let bodies: Vec<&'a [Stmt]> = std::iter::once(stmt.body.as_slice()).chain(bodies).collect();
                 return bodies.into_iter().find_map(|body| self.nested(body));
             }
             Stmt::Try(stmt) => {
-                return self
-                    .nested(&stmt.body)
-                    .or_else(|| self.nested(&stmt.orelse))
-                    .or_else(|| self.nested(&stmt.finalbody));
+                let value = self.nested(&stmt.body);
+                // What handlers return is not what the function returns where nothing fails.
+                for ast::ExceptHandler::ExceptHandler(handler) in &stmt.handlers {
+                    let _ = self.nested(&handler.body);
+                }
+                return value.or_else(|| self.nested(&stmt.orelse)).or_else(|| self.nested(&stmt.finalbody));
+            }
+            // Once is enough to see what is executed; whether it returns is not known.
+            Stmt::While(stmt) => {
+                let _ = self.value(&stmt.test);
+                let _ = self.nested(&stmt.body);
+                let _ = self.nested(&stmt.orelse);
+            }
+            Stmt::Match(stmt) => {
+                let _ = self.value(&stmt.subject);
+                for case in &stmt.cases {
+                    let _ = self.nested(&case.body);
+                }
+            }
+            Stmt::Assert(stmt) => {
+                let _ = self.value(&stmt.test);
             }
             Stmt::With(stmt) => {
                 for item in &stmt.items {
@@ -159,7 +188,11 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 return self.nested(&stmt.body);
             }
             Stmt::For(stmt) => {
-                let Ok(Value::List(items)) = self.value(&stmt.iter) else { return None };
+                let Ok(Value::List(items)) = self.value(&stmt.iter) else {
+                    self.assign(&stmt.target, &Err("an item of something that is not known".to_owned()));
+                    let _ = self.nested(&stmt.body);
+                    return None;
+                };
                 for item in items.iter() {
                     self.step().ok()?;
                     self.assign(&stmt.target, &Ok(item.clone()));
@@ -269,7 +302,18 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             }
             Expr::Lambda(lambda) => Ok(Value::Lambda(lambda)),
             Expr::Call(call) => self.call(call),
-            _ => Err("an expression that is not evaluated".to_owned()),
+            Expr::If(branch) => {
+                let _ = self.value(&branch.test);
+                let (body, orelse) = (self.value(&branch.body), self.value(&branch.orelse));
+                body.or(orelse)
+            }
+            Expr::ListComp(list) => self.comprehension(&list.elt, &list.generators),
+            Expr::SetComp(set) => self.comprehension(&set.elt, &set.generators),
+            Expr::Generator(generator) => self.comprehension(&generator.elt, &generator.generators),
+            _ => {
+                self.inside(expr);
+                Err("an expression that is not evaluated".to_owned())
+            }
         }
     }
 
@@ -285,6 +329,13 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             }
             Some(value) => Ok(value.clone()),
             None if name == "__file__" => Ok(Value::Path(self.file.to_owned())),
+            None if name == "__doc__" => match self.module.body().first() {
+                Some(Stmt::Expr(first)) => match &*first.value {
+                    Expr::StringLiteral(literal) => Ok(Value::Text(Data::new(literal.value.to_str()))),
+                    _ => Ok(Value::None),
+                },
+                _ => Ok(Value::None),
+            },
             None => Ok(Value::Name(name.to_owned())),
         }
     }
@@ -322,14 +373,26 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             return calls::slice(self, value, bounds);
         }
         let index = self.value(index)?;
+        if let (Value::Name(full), Value::Text(key)) = (&value, &index)
+            && full == "globals()"
+            && let Some(own) = self.scopes.iter().rev().find_map(|scope| scope.get(&*key.text()))
+        {
+            return Ok(own.clone());
+        }
         calls::item(value, &index)
     }
 
     fn call(&mut self, call: &'a ast::ExprCall) -> Evaluated<'a> {
-        let function = self.value(&call.func)?;
+        let function = self.value(&call.func);
         let mut arguments = calls::Arguments::default();
         for argument in &call.arguments.args {
-            arguments.positional.push(self.value(argument));
+            match argument {
+                Expr::Starred(starred) => match self.value(&starred.value) {
+                    Ok(Value::List(items)) => arguments.positional.extend(items.iter().cloned().map(Ok)),
+                    _ => arguments.positional.push(Err("arguments that are not known".to_owned())),
+                },
+                _ => arguments.positional.push(self.value(argument)),
+            }
         }
         for keyword in &call.arguments.keywords {
             if let Some(name) = &keyword.arg {
@@ -338,7 +401,29 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             }
         }
         let line = self.module.line(call);
+        if !matches!(function, Ok(Value::Function(_) | Value::Lambda(_) | Value::Class(_) | Value::Bound(..))) {
+            calls::handed_over(self, &arguments, line);
+        }
+        self.apply(function?, arguments, line)
+    }
+
+    /// Calls a value.
+    ///
+    /// # Errors
+    /// When it is not known what the call gives.
+    pub fn apply(&mut self, function: Value<'a>, mut arguments: calls::Arguments<'a>, line: u64) -> Evaluated<'a> {
         match function {
+            Value::Bound(class, function) => {
+                arguments.positional.insert(0, Ok(Value::Class(class)));
+                self.apply(Value::Function(function), arguments, line)
+            }
+            // An instance has its class's attributes.
+            Value::Class(class) => {
+                if let Some(Value::Function(init)) = class.get("__init__") {
+                    self.apply(Value::Bound(Rc::clone(&class), init), arguments, line)?;
+                }
+                Ok(Value::Class(class))
+            }
             Value::Function(function) => self.user(&function.parameters, arguments, Body::Block(&function.body)),
             Value::Lambda(lambda) => match &lambda.parameters {
                 Some(parameters) => self.user(parameters, arguments, Body::Expr(&lambda.body)),

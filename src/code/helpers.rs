@@ -39,7 +39,7 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
     let script =
         folder.code.iter().find(|code| folder.script.as_ref().is_some_and(|script| script.path == code.path))?;
     let siblings = InFolder { root: &folder.path, files: &folder.files };
-    let unwrapped = unwrap(script.text.as_bytes(), script.path.as_str(), &siblings);
+    let unwrapped = unwrap(script.source(), script.path.as_str(), &siblings);
     let mut found = Executed { helpers: Vec::new(), unwrapped };
     let redirect = found.unwrapped.redirect().and_then(|name| siblings.find(name));
     let redirect = redirect.filter(|file| file.path != script.path);

@@ -2,6 +2,7 @@
 
 mod calls;
 pub mod decode;
+pub mod encoding;
 mod eval;
 pub mod helpers;
 pub mod minify;
@@ -10,6 +11,7 @@ pub mod packings;
 pub mod python;
 pub mod unwrap;
 mod value;
+mod zipapp;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
@@ -30,8 +32,10 @@ pub struct Script {
     pub bytes: u64,
     /// SHA-256 as shipped, lower-case hexadecimal.
     pub sha256: String,
-    /// The text as shipped; bytes that are not UTF-8 are replaced.
+    /// The text as Python reads it: in the encoding that its coding line names, else UTF-8; the rest is replaced.
     pub text: String,
+    /// The bytes as shipped, where they are not those of the text in UTF-8.
+    raw: Option<Vec<u8>>,
 }
 
 impl Script {
@@ -43,7 +47,14 @@ impl Script {
         let full = root.join(path);
         let bytes = files::read_bounded(&full)?;
         let sha256 = files::hex(&Sha256::digest(&bytes));
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Script { path: path.to_owned(), bytes: bytes.len() as u64, sha256, text })
+        let length = bytes.len() as u64;
+        let text = encoding::text_of(&bytes).into_owned();
+        let raw = (text.as_bytes() != bytes.as_slice()).then_some(bytes);
+        Ok(Script { path: path.to_owned(), bytes: length, sha256, text, raw })
+    }
+
+    /// The bytes as shipped.
+    pub fn source(&self) -> &[u8] {
+        self.raw.as_deref().unwrap_or(self.text.as_bytes())
     }
 }

@@ -32,6 +32,11 @@ impl Problem {
         Problem { line, reason: reason.into() }
     }
 
+    /// What Python itself refuses, in `line`.
+    pub fn not_python(line: u64, reason: &str) -> Problem {
+        Problem::new(line, format!("{NOT_PYTHON}: {reason}"))
+    }
+
     /// Whether it is no Python, rather than too much of it.
     pub fn is_syntax(&self) -> bool {
         self.reason.starts_with(NOT_PYTHON)

@@ -1,5 +1,6 @@
 //! Values of the evaluated part of Python, with the way on which a payload came about.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::python::ast;
@@ -69,8 +70,12 @@ pub enum Value<'a> {
     Path(String),
     /// An open file.
     File(String),
-    /// What `compile` makes of a source.
-    Code(Data),
+    /// What `compile` makes of a source; the flag tells that the source was text.
+    Code(Data, bool),
+    /// A class, or what it makes: its attributes.
+    Class(Rc<HashMap<&'a str, Value<'a>>>),
+    /// A method of a class.
+    Bound(Rc<HashMap<&'a str, Value<'a>>>, &'a ast::StmtFunctionDef),
     Function(&'a ast::StmtFunctionDef),
     Lambda(&'a ast::ExprLambda),
 }

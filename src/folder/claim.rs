@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::number::Unit;
 use super::{MetricLine, RunLog, Stated};
 
 /// What a claimed number is about.
@@ -58,6 +59,15 @@ impl Field {
             Field::ScoredDocuments => "ledger_documents",
             Field::ScoredTokens => "ledger_tokens",
             Field::ScoredBytes => "ledger_bytes",
+        }
+    }
+
+    /// In what a number of this field counts where it is written with or without its unit.
+    pub fn unit(self) -> Unit {
+        match self {
+            Field::TrainSeconds | Field::EvalSeconds => Unit::Second,
+            Field::StepAvgMs => Unit::OfStep,
+            _ => Unit::One,
         }
     }
 

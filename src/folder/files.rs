@@ -1,11 +1,13 @@
 //! The files of a folder, listed and read within bounds: what lies there may come from anybody.
 
-use std::io::Read;
+use std::io::{Read, Seek};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::encoding::{self, Encoding};
+use super::pointer::{self, Pointer};
 use crate::{Error, Result};
 
 /// Files of a folder that are looked at; a records folder holds about ten.
@@ -153,7 +155,7 @@ fn rank(path: &Utf8Path) -> (usize, bool) {
 /// meanwhile ends there. Nothing that took the file's place since it was listed is followed or waited for.
 ///
 /// # Errors
-/// When it cannot be opened, is a link, a pipe or a device by now, or is too long.
+/// When it cannot be opened, is a link, a pipe or a device by now, is too long, or is a pointer to the real file.
 pub fn open(path: &Utf8Path) -> Result<std::io::Take<std::fs::File>> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true);
@@ -163,7 +165,7 @@ pub fn open(path: &Utf8Path) -> Result<std::io::Take<std::fs::File>> {
         use std::os::unix::fs::OpenOptionsExt;
         options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
     }
-    let file = options.open(path).map_err(|error| match std::fs::symlink_metadata(path) {
+    let mut file = options.open(path).map_err(|error| match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => Error::unreadable(path, "a symbolic link; links are not followed"),
         _ => Error::io(path, "opening")(error),
     })?;
@@ -177,7 +179,36 @@ pub fn open(path: &Utf8Path) -> Result<std::io::Take<std::fs::File>> {
             format!("{} bytes long; {MAX_FILE_BYTES} are read at most", metadata.len()),
         ));
     }
+    refuse_pointer(path, &mut file, metadata.len())?;
     Ok(file.take(metadata.len()))
+}
+
+/// Refuses a file whose place a pointer has taken: its few bytes are not what the name promises.
+fn refuse_pointer(path: &Utf8Path, file: &mut std::fs::File, bytes: u64) -> Result<()> {
+    if bytes > pointer::MAX_BYTES {
+        return Ok(());
+    }
+    let mut content = Vec::new();
+    file.take(bytes).read_to_end(&mut content).map_err(Error::io(path, "reading"))?;
+    file.rewind().map_err(Error::io(path, "reading"))?;
+    match Pointer::parse(&content) {
+        Some(pointer) => Err(Error::unreadable(path, pointer.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a path that a user names and that is no regular file: a pipe would be waited for, a device would not end.
+/// A link is followed, for the user named it.
+///
+/// # Errors
+/// When nothing lies at `path`, or it is a folder, a pipe, a socket or a device.
+pub fn regular(path: &Utf8Path) -> Result<()> {
+    let metadata = metadata(path, "no such file; check the path")?;
+    match metadata.is_file() {
+        true => Ok(()),
+        false if metadata.is_dir() => Err(Error::unreadable(path, "a folder; name a file")),
+        false => Err(Error::unreadable(path, "not a regular file; name a file on disk")),
+    }
 }
 
 /// A path's metadata; where nothing lies there, the error is `missing`.
@@ -191,15 +222,20 @@ pub fn metadata(path: &Utf8Path, missing: &str) -> Result<std::fs::Metadata> {
     })
 }
 
-/// Reads a text file whole; bytes that are not UTF-8 are replaced.
+/// Reads a text file whole, in whatever encoding it is; what is no text is replaced.
 ///
 /// # Errors
 /// When it cannot be read or is longer than [`MAX_TEXT_BYTES`].
 pub fn read_text(path: &Utf8Path) -> Result<String> {
-    Ok(match String::from_utf8(read_bounded(path)?) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
+    read_encoded(path).map(|(text, _)| text)
+}
+
+/// Reads a text file as [`read_text`] does, and says in which encoding it is.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_encoded(path: &Utf8Path) -> Result<(String, Encoding)> {
+    read_bounded(path).map(encoding::decode)
 }
 
 /// Reads a file that should be text, whole.

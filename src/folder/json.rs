@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::number::Stated;
+use super::number::{Stated, Unit};
 
 /// Nesting that is followed. Nothing in a submission needs more than five levels.
 const MAX_DEPTH: usize = 32;
@@ -39,6 +39,13 @@ pub enum Json {
 pub struct JsonError {
     pub line: u64,
     pub reason: String,
+}
+
+impl JsonError {
+    /// The error of a value that begins at `line` of the whole text.
+    fn below(self, line: u64) -> JsonError {
+        JsonError { line: self.line.max(1) - 1 + line, ..self }
+    }
 }
 
 impl fmt::Display for JsonError {
@@ -83,6 +90,21 @@ impl Node {
         if let Json::Number(stated) = self.value { Some(stated) } else { None }
     }
 
+    /// The number, also where it is written as text: `"1.2345"`, `"15,900,001"`, `"15_900_001 bytes"`, `"588.0 s"`. `unit` is
+    /// what a bare number counts.
+    pub fn figure(&self, unit: Unit) -> Option<Stated> {
+        match &self.value {
+            Json::Number(stated) => Some(*stated),
+            Json::Text(text) => Stated::measure(text, unit).or_else(|| Stated::measure(&ungrouped(text)?, unit)),
+            _ => None,
+        }
+    }
+
+    /// A whole number, also where it is written as text, as the seeds of lists and the keys of objects are.
+    pub fn whole(&self) -> Option<i64> {
+        number_value(&self.figure(Unit::One)?).as_i64()
+    }
+
     /// As a plain serde_json value, for output.
     pub fn to_value(&self) -> serde_json::Value {
         use serde_json::Value;
@@ -97,6 +119,20 @@ impl Node {
             }
         }
     }
+}
+
+/// A text without what parts groups of three digits: underscores, apostrophes, spaces, narrow ones too. A point or a comma
+/// is left, for it may begin the decimals.
+fn ungrouped(text: &str) -> Option<String> {
+    let parts = |c: char| matches!(c, '_' | '\'' | '\u{2019}' | ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}');
+    let text = text.trim();
+    let end = text.rfind(|c: char| c.is_ascii_digit())? + 1;
+    let (number, unit) = text.split_at(end);
+    let mut groups = number.split(parts);
+    let first = groups.next()?;
+    let three = |group: &str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
+    let grouped = (1..=3).contains(&first.len()) && number.contains(parts) && groups.all(three);
+    grouped.then(|| number.replace(parts, "") + unit)
 }
 
 /// Whole numbers stay whole in the output.
@@ -135,7 +171,7 @@ impl<'a> Reader<'a> {
         }
         let value = match source.as_bytes().first() {
             Some(b'{') => {
-                let pairs: Pairs = serde_json::from_str(source).map_err(|error| explain(source, &error))?;
+                let pairs: Pairs = serde_json::from_str(source).map_err(|error| explain(source, &error).below(line))?;
                 let mut entries: Vec<(String, Node)> = Vec::with_capacity(pairs.0.len());
                 let mut seen = std::collections::HashSet::new();
                 for (key, raw) in pairs.0 {
@@ -148,10 +184,12 @@ impl<'a> Reader<'a> {
                 Json::Object(entries)
             }
             Some(b'[') => {
-                let items: Items = serde_json::from_str(source).map_err(|error| explain(source, &error))?;
+                let items: Items = serde_json::from_str(source).map_err(|error| explain(source, &error).below(line))?;
                 Json::List(items.0.into_iter().map(|raw| self.node(raw, depth + 1)).collect::<Result<_, _>>()?)
             }
-            Some(b'"') => Json::Text(serde_json::from_str(source).map_err(|error| explain(source, &error))?),
+            Some(b'"') => {
+                Json::Text(serde_json::from_str(source).map_err(|error| explain(source, &error).below(line))?)
+            }
             Some(b't') => Json::Bool(true),
             Some(b'f') => Json::Bool(false),
             Some(b'n') => Json::Null,
@@ -178,7 +216,13 @@ fn explain(text: &str, error: &serde_json::Error) -> JsonError {
         Some(word) => format!("{word} is not JSON; write null, and the value that the log states"),
         None => {
             let message = error.to_string();
-            message.split(" at line ").next().unwrap_or(&message).to_owned()
+            let message = message.split(" at line ").next().unwrap_or(&message);
+            match message {
+                "unexpected end of hex escape" | "lone leading surrogate in hex escape" => {
+                    "an escape \\ud8… is half a character, as of a cut emoji; write the whole character".to_owned()
+                }
+                other => other.to_owned(),
+            }
         }
     };
     JsonError { line, reason }
@@ -262,6 +306,12 @@ mod tests {
         assert!(refused("{\n\"a\": NaN}").starts_with("line 2: NaN is not JSON"));
         assert!(refused("{\"a\": 1e999}").contains("out of range"));
         assert!(refused("{\"a\": }").starts_with("line 1: expected value"));
+        for cut in ["\\ud83d", "\\ud83d!", "\\ud83d\\n"] {
+            let text = format!("{{\n\"a\": 1,\n\"b\": [\n\"x {cut}\"]}}");
+            assert!(refused(&text).starts_with("line 4: an escape"), "{}", refused(&text));
+            let key = format!("{{\n\"a\": {{\n\"{cut}\": 1}}}}");
+            assert!(refused(&key).starts_with("line 3: an escape"), "{}", refused(&key));
+        }
         assert!(refused(&("[".repeat(100_000))).starts_with("line 1:"));
         assert!(refused(&format!("{}{}", "[".repeat(200), "]".repeat(200))).contains("nested deeper"));
         assert!(refused(&format!("[{}0]", "0,".repeat(MAX_VALUES))).contains("more than 100000 values"));

@@ -8,22 +8,30 @@ mod dump;
 mod header;
 mod lines;
 mod metrics;
+mod prefix;
 mod sizes;
 mod split;
 mod steps;
 mod timing;
 mod words;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use self::dump::Dump;
+use self::prefix::Shared;
 use super::run_log::{LogFile, RunLog};
+
+/// Bytes at a log's beginning that are asked for a prefix which all lines have.
+const HEAD_BYTES: u64 = 16 << 10;
 
 /// Reads a whole log, line after line, in bounded memory.
 pub(super) fn read(reader: &mut impl BufRead) -> std::io::Result<LogFile> {
-    let mut parser = Parser::default();
-    lines::read(reader, &mut parser)?;
+    let mut head = Vec::new();
+    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    let mut parser = Parser { shared: Shared::infer(&head), ..Parser::default() };
+    lines::read(&mut std::io::Cursor::new(head).chain(reader), &mut parser)?;
     Ok(parser.finish())
 }
 
@@ -39,6 +47,8 @@ struct Parser {
     of_a_driver: bool,
     number: u64,
     dump: Option<Dump>,
+    /// What every line begins with, where a launcher wrote that.
+    shared: Shared,
     /// The line that is read does not fit, and its beginning was hashed.
     long: bool,
     /// Bytes since the last line that was understood.
@@ -92,13 +102,14 @@ impl lines::Sink for Parser {
             }
             return;
         }
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim_start_matches('\u{feff}').trim_end();
-        // A progress bar redraws its line with carriage returns; what stands there at the end counts.
-        let text = text.rsplit('\r').next().unwrap_or(text);
-        let (stamp, text) = words::stamped(text);
+        let line = without_zeros(line);
+        let text = String::from_utf8_lossy(&line);
+        let whole = text.trim_start_matches('\u{feff}').trim_end();
+        let plain = prefix::plain(prefix::shown(whole));
+        let (stamp, text) = prefix::unprefixed(&plain, &self.shared);
         self.stamp = stamp;
-        if self.in_script(line, feed, text) {
+        let printed = if text.len() == whole.len() { Cow::Borrowed(&*line) } else { self.printed(&line) };
+        if self.in_script(&printed, feed, text) {
             return;
         }
         self.understood = false;
@@ -108,12 +119,29 @@ impl lines::Sink for Parser {
             // What is understood is no code, whatever it looked like.
             self.dump = None;
         } else {
-            self.not_understood += line.len() as u64 + u64::from(feed);
+            self.not_understood += printed.len() as u64 + u64::from(feed);
         }
     }
 }
 
+/// The line without zero bytes, where it is mostly such: what is appended to a log in UTF-16 or UTF-32 has two or four
+/// bytes a character, whatever the log began with.
+fn without_zeros(line: &[u8]) -> Cow<'_, [u8]> {
+    let zeros = line.iter().filter(|byte| **byte == 0).count();
+    if zeros * 3 < line.len() || zeros == 0 {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned(line.iter().copied().filter(|byte| *byte != 0).collect())
+}
+
 impl Parser {
+    /// A line of a dumped script as the script printed it: without prefix, colours and the terminal's carriage return.
+    fn printed(&self, line: &[u8]) -> Cow<'static, [u8]> {
+        let text = String::from_utf8_lossy(line);
+        let text = prefix::plain(text.strip_suffix('\r').unwrap_or(&text));
+        Cow::Owned(prefix::unprefixed(&text, &self.shared).1.as_bytes().to_vec())
+    }
+
     /// Whether the line is part of a dumped script, which is not to be read as a log.
     fn in_script(&mut self, line: &[u8], feed: bool, text: &str) -> bool {
         if let Some(dump) = self.dump.take_if(|_| words::is_separator(text) || dump::ends_script(text)) {

@@ -1,6 +1,7 @@
 //! A records folder as read: what its files say, before anything is judged.
 
 pub mod claim;
+pub mod encoding;
 pub mod files;
 mod headline;
 pub mod json;
@@ -10,6 +11,7 @@ pub mod metric;
 mod nats;
 pub mod number;
 pub mod place;
+pub mod pointer;
 pub mod readme;
 pub mod recipe;
 pub mod results;
@@ -24,11 +26,13 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use claim::{Claim, Field, Scope, eval_clocks};
+pub use encoding::Encoding;
 pub use files::{FileEntry, Skipped};
 pub use json::JsonError;
 pub use ledger::Ledger;
 pub use nats::NatsPair;
 pub use number::Stated;
+pub use pointer::Pointer;
 pub use readme::Readme;
 pub use run_log::{LogFile, MetricLine, RunLog, SourceDump, read_log, read_runs};
 pub use runs::{NotCounted, OtherLog, Runs};
@@ -62,6 +66,10 @@ pub struct Folder {
     pub files: Vec<FileEntry>,
     /// What was not read, and why.
     pub skipped: Vec<Skipped>,
+    /// Files in whose place a pointer lies. Among `files` they have the length that the pointer declares.
+    pub pointers: Vec<(Utf8PathBuf, Pointer)>,
+    /// README and logs that are in another encoding than UTF-8; they were read in theirs.
+    pub encodings: Vec<(Utf8PathBuf, Encoding)>,
     pub readme: Option<Readme>,
     pub submission: Option<SubmissionFile>,
     /// The script that is counted: the one that the logs dump or count, else by submission.json, the README or its name.
@@ -90,6 +98,9 @@ pub struct Folder {
 #[derive(Debug)]
 pub struct SubmissionFile {
     pub file: Utf8PathBuf,
+    pub encoding: Encoding,
+    /// The first line that is no UTF-8; the first of all where none of the file is.
+    pub encoded_line: u64,
     pub content: std::result::Result<Submission, JsonError>,
 }
 
@@ -112,22 +123,34 @@ impl Folder {
         if !metadata.is_dir() {
             return Err(Error::unreadable(path, format!("not a folder; {GIVE_FOLDER}")));
         }
-        let files::Listing { files, mut skipped } = files::list(path)?;
+        let files::Listing { mut files, mut skipped } = files::list(path)?;
+        let pointers = pointers(path, &mut files);
+        skipped
+            .extend(pointers.iter().map(|(file, pointer)| Skipped { path: file.clone(), reason: pointer.to_string() }));
         let mut note = |file: &Utf8Path, reason: String| {
+            if pointers.iter().any(|(known, _)| known == file) {
+                return;
+            }
             let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason).to_owned();
             skipped.push(Skipped { path: file.to_owned(), reason });
         };
 
         let readme = find(&files, |name| name.eq_ignore_ascii_case("readme.md"));
-        let readme = readme.and_then(|file| match files::read_text(&path.join(&file.path)) {
-            Ok(text) => Some(Readme::parse(&text)),
+        let mut encodings = Vec::new();
+        let readme = readme.and_then(|file| match files::read_encoded(&path.join(&file.path)) {
+            Ok((text, encoding)) => {
+                encodings.push((file.path.clone(), encoding));
+                Some(Readme::parse(&text))
+            }
             Err(error) => {
                 note(&file.path, inside(path, &error));
                 None
             }
         });
         let submission = submission_file(path, &files);
-        let Logs { runs: logs, not_logs, dropped } = read_logs(path, &files, &mut note);
+        let Logs { runs: logs, not_logs, dropped, encodings: of_logs } = read_logs(path, &files, &mut note);
+        encodings.extend(of_logs);
+        encodings.retain(|(_, encoding)| *encoding != Encoding::Utf8);
         let (claims, seeds): (&[Claim], &[i64]) = match &submission {
             Some(SubmissionFile { content: Ok(submission), .. }) => (&submission.claims, &submission.seeds),
             _ => (&[], &[]),
@@ -168,6 +191,8 @@ impl Folder {
             runs,
             files,
             skipped,
+            pointers,
+            encodings,
         })
     }
 
@@ -176,12 +201,28 @@ impl Folder {
         self.submission.as_ref()?.content.as_ref().ok()
     }
 
+    /// The pointer that lies in the place of `path`, if one does.
+    pub fn pointer(&self, path: &Utf8Path) -> Option<&(Utf8PathBuf, Pointer)> {
+        self.pointers.iter().find(|(known, _)| known == path)
+    }
+
     /// Logs that lie in the folder and could not be read: what they state is unknown, not absent. A link is no file.
     pub fn unread_logs(&self) -> impl Iterator<Item = &Skipped> {
         let is_log = |path: &Utf8Path| may_be_a_log(path) && calls_itself_a_log(path);
         self.skipped
             .iter()
             .filter(move |skipped| is_log(&skipped.path) && self.files.iter().any(|file| file.path == skipped.path))
+    }
+
+    /// Logs of no known form whose name holds a claimed seed that no other log is of: what they state is unknown as well.
+    pub fn logs_not_understood(&self) -> impl Iterator<Item = &Utf8PathBuf> {
+        let claimed = self.metadata().map(|metadata| metadata.seeds.as_slice()).unwrap_or_default();
+        let has_a_run = |seed: i64| self.runs.official.iter().any(|run| run.seed == Some(seed));
+        let names = move |log: &&Utf8PathBuf| {
+            let numbers = log.file_stem().unwrap_or("").split(|c: char| !c.is_ascii_digit());
+            numbers.filter_map(|digits| digits.parse().ok()).any(|seed| claimed.contains(&seed) && !has_a_run(seed))
+        };
+        self.runs.not_logs.iter().filter(names)
     }
 
     /// The Python scripts of the folder.
@@ -195,6 +236,18 @@ fn inside(root: &Utf8Path, error: &Error) -> String {
     error.to_string().replacen(root.join("").as_str(), "", 1)
 }
 
+/// The files in whose place a pointer lies. Each is given the length that its pointer declares, so that whatever adds up
+/// bytes adds up those of the file and not those of the pointer.
+fn pointers(root: &Utf8Path, files: &mut [FileEntry]) -> Vec<(Utf8PathBuf, Pointer)> {
+    let short = files.iter_mut().filter(|file| file.bytes > 0 && file.bytes <= pointer::MAX_BYTES);
+    let found = short.filter_map(|file| {
+        let pointer = Pointer::at(&root.join(&file.path))?;
+        file.bytes = pointer.bytes.unwrap_or(file.bytes);
+        Some((file.path.clone(), pointer))
+    });
+    found.collect()
+}
+
 /// The first top-level file whose name satisfies `wanted`.
 fn find(files: &[FileEntry], wanted: impl Fn(&str) -> bool) -> Option<&FileEntry> {
     files.iter().find(|file| file.path.components().count() == 1 && file.path.file_name().is_some_and(&wanted))
@@ -203,11 +256,15 @@ fn find(files: &[FileEntry], wanted: impl Fn(&str) -> bool) -> Option<&FileEntry
 fn submission_file(root: &Utf8Path, files: &[FileEntry]) -> Option<SubmissionFile> {
     let other = |name: &str| name.starts_with("submission") && name.ends_with(".json");
     let file = find(files, |name| name == "submission.json").or_else(|| find(files, other))?;
-    let content = match files::read_text(&root.join(&file.path)) {
-        Ok(text) => Submission::parse(&text),
-        Err(error) => Err(JsonError { line: 1, reason: inside(root, &error) }),
+    let (encoding, encoded_line, content) = match files::read_encoded(&root.join(&file.path)) {
+        Ok((text, encoding)) => {
+            let one_byte = matches!(encoding, Encoding::Windows1252 | Encoding::DamagedUtf8);
+            let before = text.split(|c: char| !c.is_ascii()).next().filter(|_| one_byte).unwrap_or("");
+            (encoding, 1 + before.matches('\n').count() as u64, Submission::parse(&text))
+        }
+        Err(error) => (Encoding::Utf8, 1, Err(JsonError { line: 1, reason: inside(root, &error) })),
     };
-    Some(SubmissionFile { file: file.path.clone(), content })
+    Some(SubmissionFile { file: file.path.clone(), encoding, encoded_line, content })
 }
 
 /// `model.int8.zlib` of a native run, `final_model.int8.ptz` of the baseline script.
@@ -237,6 +294,7 @@ struct Logs {
     not_logs: Vec<Utf8PathBuf>,
     /// Runs that were not kept, of logs that hold too many.
     dropped: Vec<(Utf8PathBuf, u64)>,
+    encodings: Vec<(Utf8PathBuf, Encoding)>,
 }
 
 fn read_logs(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Path, String)) -> Logs {
@@ -249,6 +307,7 @@ fn read_logs(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Pa
     for file in texts {
         match read_runs(&root.join(&file.path)) {
             Ok(log) if log.runs.iter().any(RunLog::is_a_run) => {
+                logs.encodings.push((file.path.clone(), log.encoding));
                 if log.dropped > 0 {
                     logs.dropped.push((file.path.clone(), log.dropped));
                 }
@@ -258,7 +317,10 @@ fn read_logs(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Pa
             // A text file that is no log is no business of a checker, nor is what a driver says of the logs.
             // An empty log is none.
             Ok(log) if log.of_a_driver || file.bytes == 0 || !calls_itself_a_log(&file.path) => {}
-            Ok(_) => logs.not_logs.push(file.path.clone()),
+            Ok(log) => {
+                logs.encodings.push((file.path.clone(), log.encoding));
+                logs.not_logs.push(file.path.clone());
+            }
             Err(error) => note(&file.path, inside(root, &error)),
         }
     }

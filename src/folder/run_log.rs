@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+use super::encoding::{self, Encoding};
 use super::{log_parser, metric};
 use crate::{Error, Result};
 
@@ -184,6 +185,8 @@ pub struct LogFile {
     pub dropped: u64,
     /// It tells of jobs that a script started and ended; the runs have logs of their own.
     pub of_a_driver: bool,
+    /// The encoding, as the file's beginning tells it.
+    pub encoding: Encoding,
 }
 
 /// Reads all runs of one log in a single pass, with memory that does not depend on its length.
@@ -192,8 +195,10 @@ pub struct LogFile {
 /// When the file cannot be opened or read. Lines that are not understood are no error.
 pub fn read_runs(path: &Utf8Path) -> Result<LogFile> {
     let file = super::files::open(path)?;
-    let mut reader = std::io::BufReader::with_capacity(256 << 10, file);
+    let (text, encoding) = encoding::reader(file).map_err(Error::io(path, "reading"))?;
+    let mut reader = std::io::BufReader::with_capacity(256 << 10, text);
     let mut log = log_parser::read(&mut reader).map_err(Error::io(path, "reading"))?;
+    log.encoding = encoding;
     log.runs.iter_mut().for_each(|run| run.log = path.to_owned());
     Ok(log)
 }

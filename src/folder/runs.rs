@@ -78,7 +78,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds
     }
     aside::named_otherwise(&mut runs, claims);
     aside::reruns(&mut runs, claims);
-    aside::unclaimed(&mut runs, claims);
+    aside::unclaimed(&mut runs, claims, seeds);
     aside::other_seeds(&mut runs, claims, seeds);
     aside::other_experiments(&mut runs, claims);
     aside::without_claims(&mut runs, claims);

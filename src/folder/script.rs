@@ -165,7 +165,7 @@ fn carries(sources: &Sources<'_>, outer: &FileEntry, inner: &FileEntry) -> bool 
     let of = |file: &FileEntry| sources.code.iter().find(|code| code.path == file.path);
     let (Some(outer), Some(inner)) = (of(outer), of(inner)) else { return false };
     let siblings = InFolder { root: sources.root, files: sources.files };
-    let unwrapped = unwrap(outer.text.as_bytes(), outer.path.as_str(), &siblings);
+    let unwrapped = unwrap(outer.source(), outer.path.as_str(), &siblings);
     let same = || files::hex(&Sha256::digest(&unwrapped.source)) == inner.sha256;
     !unwrapped.layers.is_empty() && (unwrapped.redirect() == Some(inner.path.as_str()) || same())
 }

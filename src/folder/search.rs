@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use camino::Utf8Path;
 
 use super::number::Stated;
+use super::{encoding, files};
 
 /// Bytes of a log that are looked through at most.
 const MAX_BYTES: u64 = 256 << 20;
@@ -35,8 +36,8 @@ pub fn states_bytes(log: &Utf8Path, bytes: u64) -> bool {
 
 /// The first line that `wanted` takes: its number (1-based) and its text.
 fn first_line(log: &Utf8Path, wanted: impl Fn(&str) -> bool) -> Option<(u64, String)> {
-    let file = fs_err::File::open(log.as_std_path()).ok()?;
-    let mut reader = BufReader::new(file.take(MAX_BYTES));
+    let (text, _) = encoding::reader(files::open(log).ok()?).ok()?;
+    let mut reader = BufReader::new(text.take(MAX_BYTES));
     let mut line = Vec::new();
     for number in 1u64.. {
         line.clear();

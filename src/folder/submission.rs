@@ -49,6 +49,8 @@ pub struct Submission {
     pub excluded: Option<Excluded>,
     /// The submission's own test against a baseline.
     pub stats: Map<String, Value>,
+    /// Numbers that are written as text, read or not.
+    pub quoted: Vec<Quoted>,
     /// Keys of numbers that are null.
     pub null_keys: Vec<String>,
     /// Top-level texts as written: key, text, line.
@@ -59,6 +61,17 @@ pub struct Submission {
     pub keys: Vec<(String, u64)>,
     /// Top-level keys that the canonical schema does not know, verbatim.
     pub extra: Map<String, Value>,
+}
+
+/// A number that is written as text, where the schema wants a number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quoted {
+    /// The key with its path.
+    pub key: String,
+    pub text: String,
+    pub line: u64,
+    /// Whether the text could be read as one number, which is then compared as if it were written as such.
+    pub understood: bool,
 }
 
 /// Runs beside the scored ones: `compliance_rerun`.
@@ -167,8 +180,13 @@ impl Submission {
         match &node.value {
             Json::Null if known(key).is_some() => self.null_keys.push(key.to_owned()),
             _ if BY_SEED.contains(&key) => self.by_seed_entries(key, node),
-            _ if key == "seed" => self.seeds.extend(node.number().and_then(|seed| whole(&seed))),
+            _ if key == "seed" => self.seeds.extend(node.whole()),
             Json::Number(_) if self.whole(key, key, node) => {}
+            Json::Text(text) if !text.is_empty() && self.whole(key, key, node) => {
+                if self.quoted.last().is_some_and(|quoted| !quoted.understood) {
+                    self.extra.insert(key.to_owned(), node.to_value());
+                }
+            }
             Json::Object(_) if key == "compliance" => self.compliance(node),
             Json::Object(_) if key == "attribution" => self.attribution = node.to_value(),
             Json::Object(_) if key == "compliance_rerun" => self.rerun(key, node),
@@ -198,16 +216,28 @@ impl Submission {
 
     /// Records a number of the whole submission; false when the key is not one that is known.
     fn whole(&mut self, spelling: &str, key: &str, node: &Node) -> bool {
-        if let Some((seed, stated)) = seed_of_total(spelling).zip(node.number()) {
-            self.seeds.push(seed);
-            self.claim_number(Field::BytesTotal, Scope::Seed(seed), key.to_owned(), stated, node.line);
-            return true;
-        }
-        let Some((_, field, scope)) = known(spelling) else { return false };
-        if let Some(stated) = node.number() {
-            self.claim_number(*field, *scope, key.to_owned(), stated, node.line);
+        let seed = seed_of_total(spelling);
+        let of_a_seed = seed.map(|seed| (Field::BytesTotal, Scope::Seed(seed)));
+        let Some((field, scope)) = of_a_seed.or_else(|| known(spelling).map(|(_, field, scope)| (*field, *scope)))
+        else {
+            return false;
+        };
+        self.seeds.extend(seed);
+        if let Some(stated) = self.figure(field, key, node) {
+            self.claim_number(field, scope, key.to_owned(), stated, node.line);
         }
         true
+    }
+
+    /// The number of a claim. A text in its place is read where it is one number, and remembered either way: what a
+    /// tool that wants numbers would drop is not to be dropped in silence.
+    fn figure(&mut self, field: Field, key: &str, node: &Node) -> Option<Stated> {
+        let stated = node.figure(field.unit());
+        if let Some(text) = node.text().filter(|_| self.quoted.len() < MAX_CLAIMS) {
+            let understood = stated.is_some();
+            self.quoted.push(Quoted { key: key.to_owned(), text: text.to_owned(), line: node.line, understood });
+        }
+        stated
     }
 
     fn compliance(&mut self, node: &Node) {
@@ -304,6 +334,28 @@ mod tests {
         let text = format!(r#"{{"runs": [{{"seed": 3, "val_bpb": 1.2, "ledger_sha256": "{hex}"}}]}}"#);
         let submission = Submission::parse(&text).expect("valid");
         assert_eq!(submission.ledgers, [(3, hex)]);
+    }
+
+    #[test]
+    fn numbers_written_as_text_are_claims_and_are_remembered_as_text() {
+        let text = r#"{"val_bpb": "1.2999", "bytes_total": "15,900,001", "bytes_code": "15_061", "val_loss": "see log",
+            "train_time_seconds": "588.0 s", "seeds": ["7", 21],
+            "seed_results": {"7": {"val_bpb": "1.2001", "train_time_ms": "588,004"}, "21": "1.2345", "99": "n/a"},
+            "artifact_bytes_max": "15 900 001 bytes"}"#;
+        let submission = Submission::parse(text).expect("valid");
+        let of = |field, scope| submission.claim(field, scope).map(|claim| (claim.stated.value, claim.stated.decimals));
+        assert_eq!(of(Field::ValBpb, Scope::Whole), Some((1.2999, 4)));
+        assert_eq!(of(Field::BytesTotal, Scope::Whole), Some((15_900_001.0, 0)));
+        assert_eq!(of(Field::BytesTotal, Scope::Max), Some((15_900_001.0, 0)));
+        assert_eq!(of(Field::BytesCode, Scope::Whole), Some((15_061.0, 0)));
+        assert_eq!(of(Field::TrainSeconds, Scope::Whole), Some((588.0, 1)));
+        assert_eq!(of(Field::ValBpb, Scope::Seed(7)), Some((1.2001, 4)));
+        assert_eq!(of(Field::TrainSeconds, Scope::Seed(7)), Some((588.004, 3)));
+        assert_eq!(of(Field::ValBpb, Scope::Seed(21)), Some((1.2345, 4)));
+        assert_eq!((of(Field::ValLoss, Scope::Whole), submission.seeds.as_slice()), (None, [7, 21, 99].as_slice()));
+        let unread: Vec<&str> =
+            submission.quoted.iter().filter(|quoted| !quoted.understood).map(|quoted| quoted.key.as_str()).collect();
+        assert_eq!((submission.quoted.len(), unread), (10, vec!["val_loss", "seed_results.99"]));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
+/// The evidence of a finding about a log in which nothing is understood.
+pub const NO_LOG_LINE: &str = "no step, metric or stop line";
+
 macro_rules! codes {
     ($($variant:ident => $name:literal, $description:literal;)*) => {
         /// What kind of discrepancy a finding is. The names are those of the field's corpus of checked folders.
@@ -40,6 +43,9 @@ codes! {
     JsonInvalid => "JSON_INVALID", "submission.json is not valid JSON.";
     JsonMissingField => "JSON_MISSING_FIELD", "A required key of submission.json is missing or empty.";
     JsonNullField => "JSON_NULL_FIELD", "Keys of submission.json are null.";
+    JsonNumberAsText => "JSON_NUMBER_AS_TEXT", "Numbers of submission.json are written as text.";
+    DatesContradict => "DATES_CONTRADICT", "The folder's name and submission.json state different dates.";
+    FileEncoding => "FILE_ENCODING", "A text is not in UTF-8, or begins with a byte order mark.";
     DuplicateLog => "DUPLICATE_LOG", "Two logs are the same bytes; they are one run.";
     OtherLog => "OTHER_LOG", "A log that is not one of the claimed runs.";
     FewerThan3SeedLogs => "FEWER_THAN_3_SEED_LOGS", "Fewer runs than the significance of a record needs.";

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::rulebook::Rule;
 
 use super::text::{counted, thousands};
-use super::{Finding, FolderReport, Severity, Significance, Size, one_line, p_value};
+use super::{Code, Finding, FolderReport, NO_LOG_LINE, Severity, Significance, Size, one_line, p_value};
 
 /// The rule about what a pull request changes.
 const PULL_REQUEST: &str = "pr-one-new-folder";
@@ -70,6 +70,23 @@ pub(super) fn audit(folder: &FolderReport) -> String {
     let found = if audit.findings == 0 { "nothing found".to_owned() } else { counted(audit.findings, "finding") };
     let part = if audit.complete { "" } else { ", not to its end" };
     format!("{script} followed {how}{part}: {found}")
+}
+
+/// What was not read, or is a log of no form that is read: whatever it holds was compared with nothing.
+pub(super) fn unread(folder: &FolderReport) -> Option<String> {
+    const NAMED: usize = 3;
+    let of_a_log = |finding: &&Finding| {
+        finding.code == Some(Code::OtherLog) && finding.evidence.iter().any(|place| place.text == NO_LOG_LINE)
+    };
+    let not_read = |finding: &&Finding| finding.code == Some(Code::UnreadableFile);
+    let found = folder.findings.iter().filter(|finding| of_a_log(finding) || not_read(finding));
+    let files: Vec<String> =
+        found.flat_map(|finding| &finding.evidence).map(|place| one_line(place.file.as_str())).collect();
+    let more = files.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    (!files.is_empty())
+        .then(|| format!("{named}{more}: not read, or of no form that is known; nothing in it was compared"))
 }
 
 /// `2 errors, 1 unknown, 3 warnings`.
@@ -138,11 +155,15 @@ pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     })
 }
 
-/// What a report calls its subject: a pull request as a whole has no folder of its own.
-pub(super) fn name(folder: &FolderReport) -> &str {
+/// Whether the report is on a pull request as a whole, which has no folder of its own.
+pub(super) fn is_a_pull_request(folder: &FolderReport) -> bool {
     let of_a_pull_request = |finding: &Finding| finding.rule == PULL_REQUEST;
-    let whole = folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request);
-    if whole { "pull request" } else { folder.path.as_str() }
+    folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request)
+}
+
+/// What a report calls its subject.
+pub(super) fn name(folder: &FolderReport) -> &str {
+    if is_a_pull_request(folder) { "pull request" } else { folder.path.as_str() }
 }
 
 /// One test of the claim in a line. Read by published name, so that a value that is not there is left out.

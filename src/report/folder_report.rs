@@ -47,8 +47,19 @@ pub struct FolderReport {
     pub claimed: Option<Value>,
     pub significance: Vec<Significance>,
     pub audit: AuditFacts,
+    /// Rules that the folder gives nothing to judge by: without a finding they are unknown, and not kept.
+    pub unjudged: Vec<Unjudged>,
     /// Gravest first.
     pub findings: Vec<Finding>,
+}
+
+/// A rule that could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unjudged {
+    /// Id of the rule.
+    pub rule: String,
+    /// What the folder lacks.
+    pub because: String,
 }
 
 impl FolderReport {
@@ -65,6 +76,7 @@ impl FolderReport {
             claimed: None,
             significance: Vec::new(),
             audit: AuditFacts::default(),
+            unjudged: Vec::new(),
             findings,
         }
     }

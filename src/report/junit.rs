@@ -4,7 +4,7 @@
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use super::text::printable;
-use super::{Failure, Finding, FolderReport, Report, Severity, facts, place};
+use super::{Failure, Finding, FolderReport, Report, Severity, Verdict, facts, place};
 use crate::rulebook::Rule;
 
 pub(super) fn render(report: &Report) -> String {
@@ -34,14 +34,25 @@ fn decided_rules(report: &Report) -> Vec<Rule> {
 
 fn suite(folder: &FolderReport, rules: &[Rule]) -> TestSuite {
     let name = printable(folder.path.as_str());
+    // A pull request as a whole is no folder: the rules of folders say nothing of it.
+    let whole = facts::is_a_pull_request(folder);
+    let rules = if whole { &[] } else { rules };
     let mut suite = TestSuite::new(name.clone());
     let mut add = |id: &str, rule: Option<&Rule>| {
         let findings: Vec<&Finding> = folder.findings.iter().filter(|finding| finding.rule == id).collect();
-        let unjudged = folder.audit.undecided.iter().any(|undecided| undecided == id);
+        let of_the_audit = folder.audit.undecided.iter().any(|undecided| undecided == id);
+        let unjudged = folder.unjudged.iter().find(|unjudged| unjudged.rule == id);
         let open = match rule.and_then(|rule| rule.unanswered.as_deref()) {
             Some(question) => Some(format!("nobody answered {question}")),
-            None => unjudged.then(|| format!("audit {}", facts::audit(folder))),
+            None if of_the_audit => Some(format!("audit {}", facts::audit(folder))),
+            None => unjudged.map(|unjudged| unjudged.because.clone()),
         };
+        // Of a range that submits nothing there is nothing to pass.
+        let open = open.or_else(|| {
+            (whole && folder.verdict == Verdict::Pass)
+                .then(|| findings.first().map(|finding| finding.message.clone()))
+                .flatten()
+        });
         let mut case = case(id, &findings, open.as_deref());
         case.set_classname(name.clone());
         if let Some(rule) = rule {
@@ -63,7 +74,7 @@ fn suite(folder: &FolderReport, rules: &[Rule]) -> TestSuite {
 
 /// An error fails the case, what could not be determined skips it, and the rest is its output. A rule with an `open`
 /// question is skipped as well where nothing was found: that it is kept would be an answer nobody gave. So is one that
-/// the audit of the script decides, where the script could not be followed.
+/// the folder gives nothing to judge by: no log, no script, or a script that could not be followed.
 fn case(rule: &str, findings: &[&Finding], open: Option<&str>) -> TestCase {
     let worst = findings.iter().map(|finding| finding.severity).max();
     let (deciding, rest): (Vec<&Finding>, Vec<&Finding>) =

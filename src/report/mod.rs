@@ -22,10 +22,10 @@ mod text;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-pub use code::Code;
+pub use code::{Code, NO_LOG_LINE};
 pub use explanation::{Explanation, Topic};
 pub use finding::{Confidence, Evidence, Finding, Severity};
-pub use folder_report::{AuditFacts, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Verdict};
+pub use folder_report::{AuditFacts, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Unjudged, Verdict};
 pub use place::Root;
 pub use significance::{p_value, significance_table};
 pub use text::{cut, one_line, thousands};

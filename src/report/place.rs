@@ -9,6 +9,8 @@ use super::{Code, Evidence, FolderReport};
 pub struct Root {
     top: Utf8PathBuf,
     here: Utf8PathBuf,
+    /// No repository holds the working directory, so that `top` is none either.
+    alone: bool,
 }
 
 impl Root {
@@ -16,21 +18,38 @@ impl Root {
     pub fn find() -> Root {
         let here = std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
         let here = here.unwrap_or_default();
-        let top = here.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&here);
-        Root { top: top.to_owned(), here: here.clone() }
+        match repository_of(&here) {
+            Some(top) => Root { top: top.to_owned(), here: here.clone(), alone: false },
+            None => Root { top: here.clone(), here, alone: true },
+        }
     }
 
     /// A repository at `top`, seen from `here`.
     pub fn at(top: impl Into<Utf8PathBuf>, here: impl Into<Utf8PathBuf>) -> Root {
-        Root { top: top.into(), here: here.into() }
+        Root { top: top.into(), here: here.into(), alone: false }
     }
 
-    /// `path` relative to the top. One outside of the repository stays absolute.
+    /// `path` relative to the top of the repository. One that lies elsewhere is relative to its own repository, or to
+    /// what holds its `records` where nothing else tells a top, so that no path seems to be of another folder; any other
+    /// stays absolute.
     pub(super) fn relative(&self, path: &Utf8Path) -> String {
         let whole = clean(&self.here.join(path));
-        let path = whole.strip_prefix(&self.top).unwrap_or(&whole);
+        let inside = whole.strip_prefix(&self.top).ok();
+        let elsewhere = || repository_of(&whole).or_else(|| above_records(&whole));
+        let top = if inside.is_none() || self.alone { elsewhere() } else { None };
+        let path = top.and_then(|top| whole.strip_prefix(top).ok()).or(inside).unwrap_or(&whole);
         if path.as_str().is_empty() { ".".to_owned() } else { path.as_str().replace('\\', "/") }
     }
+}
+
+/// The nearest folder at or above `path` that is a repository's top.
+fn repository_of(path: &Utf8Path) -> Option<&Utf8Path> {
+    path.ancestors().find(|folder| !folder.as_str().is_empty() && folder.join(".git").exists())
+}
+
+/// What holds the `records` that a path goes through, with a track and a folder below.
+fn above_records(path: &Utf8Path) -> Option<&Utf8Path> {
+    path.ancestors().skip(2).find(|folder| folder.file_name() == Some("records"))?.parent()
 }
 
 /// Takes `.` and `..` out of a path without looking at the disk.
@@ -93,5 +112,29 @@ mod tests {
             assert_eq!(root.relative(given.into()), expected);
         }
         assert_eq!(Root::default().relative("./records//x/".into()), "records/x");
+    }
+
+    #[test]
+    fn without_a_repository_a_path_begins_at_records() {
+        let here = "/nowhere/a/records/x/y";
+        let root = Root { top: here.into(), here: here.into(), alone: true };
+        for (given, expected) in [
+            ("../../../records/track/Name/README.md", "records/track/Name/README.md"),
+            ("README.md", "records/x/y/README.md"),
+            ("../../../elsewhere/README.md", "/nowhere/a/elsewhere/README.md"),
+        ] {
+            assert_eq!(root.relative(given.into()), expected);
+        }
+        let plain = Root { top: "/nowhere/b".into(), here: "/nowhere/b".into(), alone: true };
+        assert_eq!(plain.relative("good/README.md".into()), "good/README.md");
+    }
+
+    #[test]
+    fn a_path_of_another_repository_begins_at_its_top() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let other = Utf8Path::from_path(dir.path()).expect("UTF-8");
+        std::fs::create_dir(other.join(".git")).expect("creates");
+        let root = Root::at("/repo", "/repo/records/x/y");
+        assert_eq!(root.relative(&other.join("records/track/Name/README.md")), "records/track/Name/README.md");
     }
 }

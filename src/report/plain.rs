@@ -91,8 +91,10 @@ impl Page<'_> {
             ("track", facts::track(self.folder)),
             ("audit", facts::audit(self.folder)),
         ];
+        let unread = facts::unread(self.folder).map(|files| ("unread", files));
+        let rows: Vec<(&str, String)> = rows.into_iter().chain(unread).collect();
         for (name, value) in rows.iter().filter(|_| facts::is_a_folder(self.folder)) {
-            let _ = writeln!(text, "  {name:5}  {}", self.fit(value, 9));
+            let _ = writeln!(text, "  {name:5}  {}", self.fit(value, 4 + name.len().max(5)));
         }
         for group in worst(groups(&self.folder.findings)) {
             let Some(head) = group.head() else { continue };

@@ -196,7 +196,7 @@ fn size(audit: &Audit, writer: &mut Writer<'_>) {
 }
 
 fn regions(regions: &[Region], writer: &mut Writer<'_>) {
-    use RegionKind::{Gap, Member, Opaque, Trailing, Uncovered};
+    use RegionKind::{Gap, Header, Member, Opaque, Trailing, Uncovered};
     for (kind, what, why) in [
         (Trailing, "lie behind the end of what a reader reads", "no reader needs them"),
         (Gap, "lie between the members of the zip", "no reader needs them"),
@@ -206,6 +206,7 @@ fn regions(regions: &[Region], writer: &mut Writer<'_>) {
             "of storages belong to no tensor",
             "a slice that was saved with the whole of its storage leaves such bytes as well",
         ),
+        (Header, "of the header are more than its tensors need", "names, shapes and settings take less"),
         (Opaque, "could not be looked into", "what they hold is not known"),
     ] {
         let found: Vec<&Region> = regions.iter().filter(|region| region.kind == kind && region.bytes > 0).collect();
@@ -307,6 +308,9 @@ fn tensors(audit: &Audit, contents: &Contents, writer: &mut Writer<'_>) {
 }
 
 fn problems(contents: &Contents, writer: &mut Writer<'_>) {
+    for note in &contents.notes {
+        writer.at(PAYLOAD, Severity::Info, Confidence::Low, note.clone(), note.clone());
+    }
     let Some(first) = contents.problems.first() else { return };
     let message = match contents.problems.len() {
         1 => format!("the file does not agree with itself, or was not read whole: {first}"),

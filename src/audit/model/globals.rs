@@ -69,8 +69,11 @@ const TORCH: [&str; 20] = [
 const TORCH_TYPES: [&str; 8] = ["float8_", "float4_", "bits", "qint", "quint", "uint", "int", "per_"];
 
 /// Plain data that pickles of training runs hold.
-const DATA: [(&str, &str); 12] = [
+const DATA: [(&str, &str); 15] = [
     ("argparse", "Namespace"),
+    ("collections", "UserDict"),
+    ("collections", "UserList"),
+    ("collections", "UserString"),
     ("collections", "defaultdict"),
     ("collections", "deque"),
     ("copyreg", "_reconstructor"),
@@ -102,8 +105,7 @@ const BUILTIN_TYPES: [&str; 13] = [
 ];
 
 /// Packages whose functions run code, programs or further pickles, open files or reach the network.
-const RUNS: [&str; 44] = [
-    "__builtin__",
+const RUNS: [&str; 41] = [
     "_pickle",
     "_posixsubprocess",
     "_thread",
@@ -114,8 +116,6 @@ const RUNS: [&str; 44] = [
     "cloudpickle",
     "code",
     "codeop",
-    "commands",
-    "cPickle",
     "ctypes",
     "dill",
     "doctest",
@@ -162,12 +162,74 @@ const TORCH_RUNS: [&str; 9] = [
     "torch.classes",
 ];
 
+/// Modules that Python 2 called otherwise, and their names since: `_compat_pickle.IMPORT_MAPPING` of CPython, as far as
+/// a name in them stands for anything here. Protocols 0 to 2 write the old names, and every reader maps them.
+const RENAMED_MODULES: [(&str, &str); 22] = [
+    ("BaseHTTPServer", "http.server"),
+    ("CGIHTTPServer", "http.server"),
+    ("ConfigParser", "configparser"),
+    ("Queue", "queue"),
+    ("SimpleHTTPServer", "http.server"),
+    ("SocketServer", "socketserver"),
+    ("StringIO", "io"),
+    ("UserDict", "collections"),
+    ("UserList", "collections"),
+    ("UserString", "collections"),
+    ("__builtin__", "builtins"),
+    ("_abcoll", "collections.abc"),
+    ("cPickle", "pickle"),
+    ("cStringIO", "io"),
+    ("commands", "subprocess"),
+    ("copy_reg", "copyreg"),
+    ("dummy_thread", "_thread"),
+    ("exceptions", "builtins"),
+    ("httplib", "http.client"),
+    ("thread", "_thread"),
+    ("urllib2", "urllib.request"),
+    ("xmlrpclib", "xmlrpc.client"),
+];
+
+/// A module and a name in it.
+type Qualified = (&'static str, &'static str);
+
+/// Names that moved by themselves: `_compat_pickle.NAME_MAPPING`.
+const RENAMED: [(Qualified, Qualified); 14] = [
+    (("UserDict", "IterableUserDict"), ("collections", "UserDict")),
+    (("UserDict", "UserDict"), ("collections", "UserDict")),
+    (("__builtin__", "intern"), ("sys", "intern")),
+    (("__builtin__", "long"), ("builtins", "int")),
+    (("__builtin__", "reduce"), ("functools", "reduce")),
+    (("__builtin__", "unichr"), ("builtins", "chr")),
+    (("__builtin__", "unicode"), ("builtins", "str")),
+    (("__builtin__", "xrange"), ("builtins", "range")),
+    (("itertools", "ifilter"), ("builtins", "filter")),
+    (("itertools", "imap"), ("builtins", "map")),
+    (("itertools", "izip"), ("builtins", "zip")),
+    (("itertools", "izip_longest"), ("itertools", "zip_longest")),
+    (("os", "getcwdu"), ("os", "getcwd")),
+    (("socket", "_fileobject"), ("socket", "SocketIO")),
+];
+
+/// The name that a reader looks up for the one that a pickle of protocol 2 or before writes. What Python 3 has no
+/// module of is the same under its own name.
+fn renamed<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
+    if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == (module, name)) {
+        return *new;
+    }
+    let module = RENAMED_MODULES.iter().find(|(old, _)| *old == module).map_or(module, |(_, new)| new);
+    (module, name)
+}
+
 /// What a name stands for.
 pub fn standing(module: &str, name: &str) -> Standing {
+    let (module, name) = renamed(module, name);
     let path = format!("{module}.{name}");
     let of_torch = matches!(module, "torch" | "torch.storage" | "torch.cuda" | "torch.sparse" | "torch.cuda.sparse");
     let class = !name.contains('.') && (name.ends_with("Storage") || name.ends_with("Tensor"));
-    let builtin = matches!(module, "builtins" | "__builtin__");
+    let builtin = module == "builtins";
+    // `ValueError` and the like: classes that hold their arguments.
+    let exception =
+        builtin && ["Error", "Exception", "Warning"].iter().any(|end| name.ends_with(end)) && !name.contains('.');
     if ALLOWED.contains(&(module, name))
         || (module == "torch._utils" && (REBUILD.contains(&name) || name == "_rebuild_wrapper_subclass"))
         || (of_torch && class)
@@ -178,7 +240,8 @@ pub fn standing(module: &str, name: &str) -> Standing {
     let numpy = matches!(module, "numpy.core.multiarray" | "numpy._core.multiarray" | "numpy.core.numeric")
         && matches!(name, "_reconstruct" | "scalar" | "_frombuffer");
     let numpy_type = module == "numpy.dtypes" || module.starts_with("numpy.random") && name.ends_with("_ctor");
-    if DATA.contains(&(module, name)) || numpy || numpy_type || (builtin && BUILTIN_TYPES.contains(&name)) {
+    if DATA.contains(&(module, name)) || numpy || numpy_type || exception || (builtin && BUILTIN_TYPES.contains(&name))
+    {
         return Standing::Data;
     }
     let package = module.split('.').next().unwrap_or(module);
@@ -197,6 +260,31 @@ fn is_torch_type(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_protocol_2_are_what_readers_map_them_to() {
+        for (module, name, expected) in [
+            ("__builtin__", "set", Standing::Rebuilds),
+            ("__builtin__", "bytearray", Standing::Rebuilds),
+            ("__builtin__", "complex", Standing::Rebuilds),
+            ("__builtin__", "frozenset", Standing::Data),
+            ("__builtin__", "xrange", Standing::Data),
+            ("__builtin__", "long", Standing::Data),
+            ("__builtin__", "unicode", Standing::Data),
+            ("copy_reg", "_reconstructor", Standing::Data),
+            ("exceptions", "ValueError", Standing::Data),
+            ("UserDict", "UserDict", Standing::Data),
+            ("__builtin__", "eval", Standing::Runs),
+            ("__builtin__", "reduce", Standing::Runs),
+            ("cPickle", "loads", Standing::Runs),
+            ("commands", "getoutput", Standing::Runs),
+            ("httplib", "HTTPConnection", Standing::Runs),
+            ("itertools", "imap", Standing::Runs),
+        ] {
+            assert_eq!(standing(module, name), expected, "{module}.{name}");
+        }
+        assert_eq!(standing("builtins", "eval.Error"), Standing::Runs, "a dotted name reaches into attributes");
+    }
 
     #[test]
     fn names_that_rebuild_tensors_are_told_from_the_rest() {

@@ -95,8 +95,8 @@ pub fn take(checkpoint: &Checkpoint, cap: u64) -> Vec<TensorReport> {
             dtype: tensor.dtype,
             shape: tensor.shape.clone(),
             numel: tensor.numel(),
-            bits: 8 * tensor.dtype.width() as u64,
-            bytes: tensor.numel().saturating_mul(tensor.dtype.width() as u64),
+            bits: tensor.dtype.bits(),
+            bytes: tensor.dtype.bytes_of(tensor.numel()).unwrap_or(u64::MAX),
             measured,
         }
     };

@@ -28,7 +28,8 @@ pub fn read(path: &Utf8Path) -> Result<Shard> {
     files::metadata(path, "no such shard; give a file like fineweb_val_000000.bin")?;
     let real = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
     let mut bytes = Vec::new();
-    files::open(&real)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
+    let open = files::open(&real).map_err(|error| error.renamed(&real, path))?;
+    open.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
     let tokens = parse(&bytes).map_err(|reason| Error::unreadable(path, reason))?;
     Ok(Shard { path: path.to_owned(), tokens })
 }

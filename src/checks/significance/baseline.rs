@@ -98,16 +98,21 @@ impl Baseline {
     }
 
     /// The record that stood when the folder was proposed: the last before its own row where it is one, else the one
-    /// on the eve of its date. `Ok(None)` before the first record.
+    /// on the eve of its date. Where the folder states two dates, the stricter record of the two, so that no date of its
+    /// author's choice makes a lower bar. `Ok(None)` before the first record.
     ///
     /// # Errors
     /// What is missing, when the folder states no date.
     pub fn standing(folder: &Folder, ladder: &Ladder) -> std::result::Result<Option<Baseline>, String> {
-        let row = match row_of(folder, ladder) {
-            Some(position) => ladder.before(position),
-            None => ladder.on_the_eve_of(date_of(folder).ok_or("no date in submission.json or the folder's name")?),
-        };
-        Ok(row.map(Baseline::of_row))
+        if let Some(position) = row_of(folder, ladder) {
+            return Ok(ladder.before(position).map(Baseline::of_row));
+        }
+        let Dates { stated, placed } = Dates::of(folder);
+        if stated.is_none() && placed.is_none() {
+            return Err("no date in submission.json or the folder's name".to_owned());
+        }
+        let stood = stated.into_iter().chain(placed).filter_map(|date| ladder.on_the_eve_of(date));
+        Ok(stood.map(Baseline::of_row).min_by(|a, b| a.val_bpb.total_cmp(&b.val_bpb)))
     }
 }
 
@@ -130,11 +135,27 @@ fn folder_name(folder: &Folder) -> Option<String> {
     absolute.file_name().map(str::to_owned)
 }
 
-/// `date` of submission.json, with or without a time of day; else the date that the folder's name starts with.
-fn date_of(folder: &Folder) -> Option<Date> {
-    let day = |text: &str| text.get(..10)?.parse().ok();
-    let stated = folder.metadata().and_then(|metadata| day(metadata.date.as_deref()?));
-    stated.or_else(|| day(&folder_name(folder)?))
+/// The days on which the folder says that it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dates {
+    /// `date` of submission.json, with or without a time of day.
+    pub stated: Option<Date>,
+    /// The date that the folder's name starts with.
+    pub placed: Option<Date>,
+}
+
+impl Dates {
+    /// Reads both.
+    pub fn of(folder: &Folder) -> Dates {
+        let day = |text: &str| text.get(..10)?.parse().ok();
+        let stated = folder.metadata().and_then(|metadata| day(metadata.date.as_deref()?.trim()));
+        Dates { stated, placed: folder_name(folder).and_then(|name| day(&name)) }
+    }
+
+    /// How many days lie between the two, where both are stated.
+    pub fn apart(self) -> Option<i32> {
+        Some((self.stated?.since(self.placed?)).ok()?.get_days().abs())
+    }
 }
 
 #[cfg(test)]

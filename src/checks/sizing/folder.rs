@@ -16,6 +16,7 @@ use crate::{Error, Result};
 /// counts; beside it stand the other accountings.
 pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, limit: u64, minify: Minify) -> Result<Sizing> {
     let folder = Folder::read(path)?;
+    refuse_pointers(&folder)?;
     let context = Context::new(&folder, rulebook, Some(limit));
     let runs = context.runs();
     let model = model(&context);
@@ -50,6 +51,21 @@ pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, limit: u64, minify: 
     sizing.accountings = accountings(&context, model, packed, limit);
     sizing.folder = Some(describe(&context));
     Ok(sizing)
+}
+
+/// Endings of files that no accounting counts or reads: pictures and documents.
+const NEVER_COUNTED: [&str; 8] = ["png", "jpg", "jpeg", "gif", "svg", "pdf", "md", "rst"];
+
+/// Refuses a folder in which a pointer lies where a file would be counted or read: script, model, log or metadata.
+fn refuse_pointers(folder: &Folder) -> Result<()> {
+    let counts = |path: &Utf8Path| {
+        let ending = path.extension().unwrap_or("").to_ascii_lowercase();
+        !NEVER_COUNTED.contains(&ending.as_str())
+    };
+    match folder.pointers.iter().find(|(path, _)| counts(path)) {
+        Some((path, pointer)) => Err(Error::unreadable(folder.path.join(path), pointer.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// The largest model, and where it is stated.

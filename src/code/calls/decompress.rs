@@ -68,7 +68,7 @@ pub(super) fn decompress(
         Codec::Gzip => ("gzip", decode::gunzip(bytes, budget)),
         Codec::Brotli => ("brotli", decode::brotli(bytes, budget)),
         Codec::Zstd => ("zstd", decode::zstd(bytes, budget)),
-        Codec::Bz2 => ("bz2", Err("bz2 is not unpacked by caddie".to_owned())),
+        Codec::Bz2 => ("bz2", decode::bz2(bytes, budget)),
     };
     let output = output?;
     if matches!(codec, Codec::Base85 | Codec::Ascii85 | Codec::Base64 { .. } | Codec::Base32 | Codec::Hex) {

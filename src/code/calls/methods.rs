@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::{Arguments, data, joined, parent, path, read};
+use super::{Arguments, data, decoded, encoded, joined, parent, path, read};
+use crate::code::decode;
 use crate::code::eval::Evaluator;
 use crate::code::value::{Data, Evaluated, Value};
 
@@ -51,6 +52,32 @@ pub(super) fn method<'a>(
     }
 }
 
+/// `codecs.decode(value, encoding)`: an encoding of text, or one of the codecs that make bytes of bytes.
+pub(super) fn transcode<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>, encoding: &str) -> Evaluated<'a> {
+    let input = data(value)?;
+    let plain = encoding.to_ascii_lowercase().replace('-', "_");
+    let budget = &mut *evaluator.budget;
+    let (name, output) = match plain.trim_end_matches("_codec") {
+        "hex" => ("hexadecimal", decode::hex(&input.bytes)),
+        "base64" | "base_64" => ("base64", decode::base64(&input.bytes, false)),
+        "zlib" | "zip" => decode::zlib(&input.bytes, 15, budget),
+        "bz2" => ("bz2", decode::bz2(&input.bytes, budget)),
+        "rot13" | "rot_13" => {
+            let turned = |byte: &u8| match byte {
+                b'a'..=b'z' => (byte - b'a' + 13) % 26 + b'a',
+                b'A'..=b'Z' => (byte - b'A' + 13) % 26 + b'A',
+                other => *other,
+            };
+            let turned = input.bytes.iter().map(turned).collect();
+            return Ok(Value::Text(input.decoded("rot13", turned)));
+        }
+        _ => return decoded(input, encoding).map(Value::Text),
+    };
+    let output = output?;
+    budget.take(output.len())?;
+    Ok(Value::Bytes(input.decoded(name, output)))
+}
+
 fn bounded_path<'a>(path: String) -> Evaluated<'a> {
     if path.len() > 4096 { Err("a path that is too long".to_owned()) } else { Ok(Value::Path(path)) }
 }
@@ -65,8 +92,18 @@ fn text_method<'a>(
     let bytes = data.bytes.as_slice();
     evaluator.budget.take(bytes.len())?;
     match name {
-        "encode" => Ok(Value::Bytes(data.clone())),
-        "decode" => Ok(Value::Text(data.clone())),
+        "encode" | "decode" => {
+            let encoding = match arguments.at(0, "encoding") {
+                Some(encoding) => super::data(encoding?)?.text().into_owned(),
+                None => "utf-8".to_owned(),
+            };
+            match name {
+                "encode" => encoded(data.clone(), &encoding).map(Value::Bytes),
+                _ => decoded(data.clone(), &encoding).map(Value::Text),
+            }
+        }
+        "lower" => Ok(wrap(data.with(bytes.to_ascii_lowercase()))),
+        "upper" => Ok(wrap(data.with(bytes.to_ascii_uppercase()))),
         // A file-like object over bytes.
         "read" | "getvalue" | "tobytes" => Ok(wrap(data.clone())),
         "strip" | "rstrip" | "lstrip" if arguments.positional.is_empty() => Ok(wrap(data.with(match name {

@@ -1,16 +1,21 @@
 //! What the evaluator knows of Python's library.
 
+mod commands;
 mod decompress;
+mod executions;
 mod methods;
+mod names;
 mod operators;
 
 use std::rc::Rc;
 
-use crate::code::eval::{Evaluator, Execution};
-use crate::code::python::Problem;
+use crate::code::encoding::Codec;
+use crate::code::eval::Evaluator;
+use crate::code::python::ast::{self, Expr};
 use crate::code::value::{Data, Evaluated, Value};
 
 use decompress::{codec, decompress};
+pub use executions::handed_over;
 use methods::method;
 pub use operators::{add, item, join_path, slice};
 
@@ -69,6 +74,11 @@ fn data(value: Value<'_>) -> Result<Data, String> {
 pub fn attribute<'a>(value: Value<'a>, name: &'a str) -> Evaluated<'a> {
     match value {
         Value::Name(full) => Ok(Value::Name(format!("{full}.{name}"))),
+        Value::Class(attributes) => match attributes.get(name).cloned() {
+            Some(Value::Function(function)) if !is_static(function) => Ok(Value::Bound(attributes, function)),
+            Some(value) => Ok(value),
+            None => Err(format!("the attribute `{name}` is not known")),
+        },
         Value::Path(path) => match name {
             "parent" => Ok(Value::Path(parent(&path).to_owned())),
             "name" => Ok(Value::Text(Data::new(path.rsplit('/').next().unwrap_or("")))),
@@ -76,6 +86,12 @@ pub fn attribute<'a>(value: Value<'a>, name: &'a str) -> Evaluated<'a> {
         },
         value => Ok(Value::Method(Rc::new(value), name)),
     }
+}
+
+/// Whether a function of a class is called without the class.
+fn is_static(function: &ast::StmtFunctionDef) -> bool {
+    let named = |decorator: &ast::Decorator| matches!(&decorator.expression, Expr::Name(name) if name.id.as_str() == "staticmethod");
+    function.decorator_list.iter().any(named)
 }
 
 fn parent(path: &str) -> &str {
@@ -106,57 +122,31 @@ pub fn call<'a>(
 ) -> Evaluated<'a> {
     match function {
         Value::Name(name) => {
-            let name = name.strip_prefix("builtins.").or(name.strip_prefix("__builtins__.")).unwrap_or(&name);
-            library(evaluator, name, &mut arguments, line)
+            let name = name.strip_suffix(".__call__").unwrap_or(&name);
+            let name = name.strip_prefix("builtins.").or(name.strip_prefix("__builtins__.")).unwrap_or(name);
+            executions::call(evaluator, name, &mut arguments, line)
         }
         Value::Method(value, name) => method(evaluator, &value, name, &mut arguments),
         _ => Err("a call of something that is not known".to_owned()),
     }
 }
 
-fn library<'a>(
-    evaluator: &mut Evaluator<'a, '_>,
-    name: &str,
-    arguments: &mut Arguments<'a>,
-    line: u64,
-) -> Evaluated<'a> {
+/// Files, paths and bytes: what neither executes anything nor looks a name up.
+fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Arguments<'a>) -> Evaluated<'a> {
     if let Some(codec) = codec(name) {
         return decompress(evaluator, codec, arguments).map(Value::Bytes);
     }
     match name {
-        "exec" | "eval" => {
-            let source = arguments.at(0, "source").unwrap_or_else(|| Err("no argument".to_owned()));
-            execute(evaluator, name, source, line);
-            Ok(Value::None)
-        }
-        "runpy.run_path" => {
-            let file = arguments.at(0, "path_name").unwrap_or_else(|| Err("no argument".to_owned()));
-            let source = file.and_then(path).and_then(|file| read(evaluator, &file)).map(Value::Bytes);
-            execute(evaluator, name, source, line);
-            Ok(Value::None)
-        }
-        "compile" => match arguments.at(0, "source") {
-            Some(Ok(Value::Bytes(data) | Value::Text(data))) => Ok(Value::Code(data)),
-            Some(Err(reason)) => Err(reason),
-            _ => Err("`compile` of something that is not known".to_owned()),
-        },
-        "__import__" | "importlib.import_module" => {
-            arguments.data(0, "name").map(|module| Value::Name(module.text().into_owned()))
-        }
-        "getattr" => {
-            let (value, name) = (arguments.at(0, "").unwrap_or(Ok(Value::None))?, arguments.data(1, "")?);
-            match value {
-                Value::Name(full) => Ok(Value::Name(format!("{full}.{}", name.text()))),
-                _ => Err("`getattr` of something that is not known".to_owned()),
-            }
-        }
         "open" | "io.open" | "codecs.open" => {
             arguments.at(0, "file").unwrap_or(Ok(Value::None)).and_then(path).map(Value::File)
         }
         "pathlib.Path" | "Path" | "str" | "os.fspath" | "os.path.abspath" | "os.path.realpath" | "os.path.normpath"
         | "pathlib.PurePath" => match arguments.at(0, "") {
             Some(Ok(value @ (Value::Path(_) | Value::Text(_)))) if name.ends_with("str") => Ok(value),
-            Some(Ok(Value::Bytes(data))) if name == "str" => Ok(Value::Text(data)),
+            Some(Ok(Value::Bytes(data))) if name == "str" => match arguments.at(1, "encoding") {
+                Some(encoding) => decoded(data, &self::data(encoding?)?.text()).map(Value::Text),
+                None => Ok(Value::Text(data)),
+            },
             Some(value) => Ok(Value::Path(path(value?)?)),
             None => Err("an argument is missing".to_owned()),
         },
@@ -178,7 +168,10 @@ fn library<'a>(
         }
         "bytes" | "bytearray" | "memoryview" => match arguments.at(0, "source") {
             Some(Ok(value @ Value::Bytes(_))) => Ok(value),
-            Some(Ok(Value::Text(data))) => Ok(Value::Bytes(data)),
+            Some(Ok(Value::Text(data))) => match arguments.at(1, "encoding") {
+                Some(encoding) => encoded(data, &self::data(encoding?)?.text()).map(Value::Bytes),
+                None => Ok(Value::Bytes(data)),
+            },
             Some(Ok(Value::List(items))) => {
                 let byte = |item: &Value<'_>| match item {
                     Value::Int(int) => u8::try_from(*int).ok(),
@@ -194,21 +187,23 @@ fn library<'a>(
     }
 }
 
-/// Notes an execution, or why its source has no value.
-fn execute<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, source: Evaluated<'a>, line: u64) {
-    let source = match source {
-        Ok(Value::Bytes(data) | Value::Text(data) | Value::Code(data)) => Ok(data),
-        Ok(_) => Err("its argument has no known value".to_owned()),
-        Err(reason) => Err(reason),
-    };
-    match source {
-        Ok(source) => evaluator.executions.push(Execution { line, source }),
-        Err(reason) => {
-            if evaluator.problems.len() < 32 {
-                evaluator.problems.push(Problem::new(line, format!("{name}: {reason}")));
-            }
-        }
+/// The bytes of a text. One that was read from a file and is no UTF-8 stands for its bytes already.
+fn encoded(data: Data, encoding: &str) -> Result<Data, String> {
+    let codec = Codec::named(encoding)?;
+    match std::str::from_utf8(&data.bytes) {
+        Ok(text) if codec != Codec::Utf8 && !text.is_ascii() => Ok(data.with(codec.encode(text)?)),
+        _ => Ok(data),
     }
+}
+
+/// The text of bytes.
+fn decoded(data: Data, encoding: &str) -> Result<Data, String> {
+    let codec = Codec::named(encoding)?;
+    if codec == Codec::Utf8 || data.bytes.is_ascii() {
+        return Ok(data);
+    }
+    let text = codec.decode(&data.bytes).into_owned();
+    Ok(data.with(text.into_bytes()))
 }
 
 /// Reads a file of the folder; the budget pays for it.

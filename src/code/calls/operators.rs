@@ -68,7 +68,13 @@ pub fn slice<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>, bounds: [O
     match value {
         Value::Bytes(data) => bytes(&data).map(Value::Bytes),
         Value::Text(data) if data.bytes.is_ascii() => bytes(&data).map(Value::Text),
-        Value::Text(_) => Err("a slice of text that is not ASCII".to_owned()),
+        Value::Text(data) => {
+            let characters: Vec<char> = data.text().chars().collect();
+            let (start, stop, backwards) = cut(characters.len())?;
+            let piece = characters.get(start..stop).unwrap_or_default().iter();
+            let piece: String = if backwards { piece.rev().collect() } else { piece.collect() };
+            Ok(Value::Text(data.with(piece.into_bytes())))
+        }
         Value::List(items) => {
             let (start, stop, backwards) = cut(items.len())?;
             let mut piece = items.get(start..stop).unwrap_or_default().to_vec();
@@ -97,6 +103,15 @@ pub fn item<'a>(value: Value<'a>, index: &Value<'a>) -> Evaluated<'a> {
             let found = items.iter().find(|(known, _)| matches!(known, Value::Text(text) if text.bytes == key.bytes));
             found.map(|(_, value)| value.clone()).ok_or_else(|| "a key that is not in the dict".to_owned())
         }
+        // Python's own names, as a dict gives them: `__builtins__["exec"]`, `sys.modules["builtins"]`.
+        (Value::Name(full), Value::Text(key)) => match full.as_str() {
+            "sys.modules" | "globals()" => Ok(Value::Name(key.text().into_owned())),
+            "__builtins__" => Ok(Value::Name(format!("builtins.{}", key.text()))),
+            other => match other.strip_suffix(".__dict__") {
+                Some(module) => Ok(Value::Name(format!("{module}.{}", key.text()))),
+                None => Err("an index into something that is not known".to_owned()),
+            },
+        },
         _ => Err("an index into something that is not known".to_owned()),
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn settle(runs: Vec<RunLog>, dropped: u64, of_a_driver: bool) -> LogF
     for (index, run) in settled.iter_mut().enumerate() {
         run.run_index = index;
     }
-    LogFile { runs: settled, dropped, of_a_driver }
+    LogFile { runs: settled, dropped, of_a_driver, ..LogFile::default() }
 }
 
 fn same_run(a: &RunLog, b: &RunLog) -> bool {

@@ -71,8 +71,9 @@ pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments.
-pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim]) {
+/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments; but not
+/// that of a seed which submission.json names without a score, or with one that cannot be read.
+pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     // A file may state a seed's score twice, under `seed_results` and under `runs`.
     let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
     for claim in claims.iter().filter(|claim| claim.field == Field::ValBpb) {
@@ -92,8 +93,9 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim]) {
             None => return,
         }
     }
+    let named_alone = |seed: i64| seeds.contains(&seed) && !per_seed.contains_key(&seed);
     for (run, claimed) in std::mem::take(&mut runs.official).into_iter().zip(claimed) {
-        if claimed {
+        if claimed || run.seed.is_some_and(named_alone) {
             runs.official.push(run);
         } else {
             runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });

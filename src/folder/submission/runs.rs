@@ -4,23 +4,27 @@ use super::aliases::{EACH_SEED, known_of_run};
 use super::{Excluded, MAX_CLAIMS, MAX_SEEDS, Rerun, Submission, digest, number_claim, whole};
 use crate::folder::claim::{Claim, Field, Scope};
 use crate::folder::json::{Json, Node};
-use crate::folder::number::Stated;
+use crate::folder::number::{Stated, Unit};
 
 impl Submission {
     /// `{"42": {…}}`, `[{"seed": 42, …}]`, or a bare list of seeds.
     pub(super) fn by_seed_entries(&mut self, key: &str, node: &Node) {
         for (name, entry) in node.entries() {
             let Some(seed) = seed_of(name) else { continue };
-            match entry.number() {
-                // `seed_results: {"42": 1.0730}` gives the score alone.
-                Some(score) => self.number_of_seed(seed, Field::ValBpb, format!("{key}.{name}"), score, entry.line),
-                None => self.run(seed, &format!("{key}.{name}"), entry),
+            let path = format!("{key}.{name}");
+            match entry.value {
+                // `seed_results: {"42": 1.0730}` gives the score alone; `runs: {"42": "a.log"}` gives none.
+                Json::Number(_) => self.number_of_seed(seed, Field::ValBpb, path, entry),
+                Json::Text(_) if entry.figure(Unit::One).is_some() || key == "seed_results" => {
+                    self.number_of_seed(seed, Field::ValBpb, path, entry)
+                }
+                _ => self.run(seed, &path, entry),
             }
         }
         for (index, entry) in node.items().iter().enumerate() {
-            if let Some(seed) = entry.number().and_then(|seed| whole(&seed)) {
+            if let Some(seed) = entry.whole() {
                 self.seeds.push(seed);
-            } else if let Some(seed) = entry.get("seed").and_then(Node::number).and_then(|seed| whole(&seed)) {
+            } else if let Some(seed) = entry.get("seed").and_then(Node::whole) {
                 self.run(seed, &format!("{key}[{index}]"), entry);
             }
         }
@@ -37,8 +41,8 @@ impl Submission {
     pub(super) fn one_number_a_seed(&mut self, key: &str, node: &Node) -> bool {
         let Some((_, field)) = EACH_SEED.iter().find(|(known, _)| *known == key) else { return false };
         for (name, entry) in node.entries() {
-            if let Some((seed, stated)) = seed_of(name).zip(entry.number()) {
-                self.number_of_seed(seed, *field, format!("{key}.{name}"), stated, entry.line);
+            if let Some(seed) = seed_of(name).filter(|_| is_a_number(entry)) {
+                self.number_of_seed(seed, *field, format!("{key}.{name}"), entry);
             }
         }
         true
@@ -47,7 +51,7 @@ impl Submission {
     /// `"seeds": [42, 0], "seed_scores": [1.0906, 1.0908]`: the second list is in the order of the first.
     pub(super) fn in_order_of_seeds(&mut self, root: &Node) {
         let seeds: Vec<Option<i64>> = match root.get("seeds") {
-            Some(list) => list.items().iter().map(|seed| seed.number().and_then(|seed| whole(&seed))).collect(),
+            Some(list) => list.items().iter().map(Node::whole).collect(),
             None => Vec::new(),
         };
         for (key, field) in EACH_SEED {
@@ -58,20 +62,27 @@ impl Submission {
                 continue;
             }
             for (index, (seed, entry)) in seeds.iter().zip(list.items()).enumerate() {
-                if let Some((seed, stated)) = seed.zip(entry.number()) {
-                    self.number_of_seed(seed, *field, format!("{key}[{index}]"), stated, entry.line);
+                if let Some(seed) = seed.filter(|_| is_a_number(entry)) {
+                    self.number_of_seed(seed, *field, format!("{key}[{index}]"), entry);
                 }
             }
         }
     }
 
-    fn number_of_seed(&mut self, seed: i64, field: Field, key: String, stated: Stated, line: u64) {
+    fn number_of_seed(&mut self, seed: i64, field: Field, key: String, node: &Node) {
         self.seeds.push(seed);
-        self.claim_number(field, Scope::Seed(seed), key, stated, line);
+        if let Some(stated) = self.figure(field, &key, node) {
+            self.claim_number(field, Scope::Seed(seed), key, stated, node.line);
+        }
     }
 
     fn run(&mut self, seed: i64, key: &str, entry: &Node) {
         self.seeds.push(seed);
+        for (name, node) in entry.entries() {
+            if let Some((field, _)) = known_of_run(name).filter(|_| node.text().is_some()) {
+                self.figure(field, &format!("{key}.{name}"), node);
+            }
+        }
         let room = MAX_CLAIMS.saturating_sub(self.claims.len());
         self.claims.extend(claims_of_run(seed, key, entry).into_iter().take(room));
         let digests = entry.entries().iter().filter(|(name, _)| name.starts_with("ledger"));
@@ -128,11 +139,18 @@ impl Submission {
 fn claims_of_run(seed: i64, key: &str, entry: &Node) -> Vec<Claim> {
     let numbers = entry.entries().iter().filter_map(|(name, node)| {
         let (field, shift) = known_of_run(name)?;
-        let stated = node.number()?;
+        // Milliseconds are shifted below, and so is a text that names none.
+        let unit = if shift == 0 { field.unit() } else { Unit::One };
+        let stated = node.figure(unit)?;
         let stated = Stated { value: stated.value / 10f64.powi(shift), decimals: stated.decimals + shift, ..stated };
         Some(number_claim(field, Scope::Seed(seed), format!("{key}.{name}"), stated, node.line))
     });
     numbers.collect()
+}
+
+/// A number, or a text in its place.
+fn is_a_number(node: &Node) -> bool {
+    matches!(node.value, Json::Number(_) | Json::Text(_))
 }
 
 /// `"42"` and `"seed_42"`.
