@@ -78,7 +78,10 @@ fn python_unpacks_the_engine_as_it_is() {
             let source = std::fs::read_to_string(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
             let mut lines = source.lines();
             for shipped in std::str::from_utf8(content).unwrap().lines() {
-                assert!(lines.any(|line| line == shipped), "{path} ships a line that its source does not have: {shipped}");
+                assert!(
+                    lines.any(|line| line == shipped),
+                    "{path} ships a line that its source does not have: {shipped}"
+                );
             }
         }
     }

@@ -320,7 +320,9 @@ fn the_record_stack_becomes_a_folder_that_verifies_is_audited_and_reproduces() {
 
     let records = out.join("records/track_non_record_16mb/2026-05-01_stack");
     let log = fs::read_to_string(records.join("train_seed1.log")).unwrap();
-    for part in ["GPTQ:collected 17 Hessians", "layer_loop:enabled step:3 ", "ema:applying EMA weights", " is the smallest of "] {
+    for part in
+        ["GPTQ:collected 17 Hessians", "layer_loop:enabled step:3 ", "ema:applying EMA weights", " is the smallest of "]
+    {
         assert!(log.contains(part), "{part} is missing from:\n{log}");
     }
     let readme = fs::read_to_string(records.join("README.md")).unwrap();

@@ -83,7 +83,10 @@ pub fn load(path: &Path) -> Result<(StateDict, BTreeMap<String, String>)> {
         let kind = kind_of(info.dtype).ok_or_else(|| {
             Error::format(
                 path,
-                format!("tensor {name} is {:?}; a checkpoint holds f32, f16, bf16, i64, i32 and i8. Convert it", info.dtype),
+                format!(
+                    "tensor {name} is {:?}; a checkpoint holds f32, f16, bf16, i64, i32 and i8. Convert it",
+                    info.dtype
+                ),
             )
         })?;
         let (start, end) = info.data_offsets;

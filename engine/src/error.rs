@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn what_libtorch_refuses_is_an_error_and_any_other_panic_goes_on() {
-        let wrong = || tch::Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu)).matmul(&tch::Tensor::from(1.0f32));
+        let wrong =
+            || tch::Tensor::zeros([2, 3], (tch::Kind::Float, tch::Device::Cpu)).matmul(&tch::Tensor::from(1.0f32));
         let error = guard(|| Ok(wrong())).unwrap_err();
         assert!(matches!(error, Error::Torch(_)) && !error.to_string().contains("unwrap"), "{error}");
         assert!(std::panic::catch_unwind(|| guard(|| -> Result<()> { panic!("a fault of our own") })).is_err());

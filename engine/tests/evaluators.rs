@@ -277,13 +277,18 @@ fn what_a_document_learnt_outlives_its_window() {
 #[test]
 fn a_target_without_a_score_stops_every_evaluator_and_is_named() {
     let (model, val) = (model(), val(&[20, 30, 25], 42));
-    let recipe =
-        Settings { len: 8, stride: 4, chunk: 8, context: 16, ..Settings::default() };
-    let refused =
-        |model: &Gpt, recipe: &Settings, mode| match evaluate(model, &val, &recipe.recipe(), mode, None, &mut |_| Ok(())) {
-            Ok(_) => panic!("{mode:?} gave a score"),
-            Err(error) => error.to_string(),
-        };
+    let recipe = Settings { len: 8, stride: 4, chunk: 8, context: 16, ..Settings::default() };
+    let refused = |model: &Gpt, recipe: &Settings, mode| match evaluate(
+        model,
+        &val,
+        &recipe.recipe(),
+        mode,
+        None,
+        &mut |_| Ok(()),
+    ) {
+        Ok(_) => panic!("{mode:?} gave a score"),
+        Err(error) => error.to_string(),
+    };
     let wild = Settings { lr: 1e30, ..recipe.clone() };
     let error = refused(&model, &wild, EvalMode::Ttt);
     assert!(error.contains("ttt: document 0") && error.contains("smaller ttt_lora_lr"), "{error}");

@@ -44,8 +44,7 @@ fn every_integer_and_scale_of_a_matrix_agrees() {
     assert!((trace / float(&golden["H_trace"]) - 1.0).abs() < 1e-6, "trace {trace}");
     for case in golden["cases"].as_array().unwrap() {
         let (sigmas, bits) = (float(&case["clip_sigmas"]), integer(&case["bits"]));
-        let recipe =
-            QuantRecipe { keep_float_max_numel: 0, matrix: rule(sigmas, bits), ..QuantRecipe::default() };
+        let recipe = QuantRecipe { keep_float_max_numel: 0, matrix: rule(sigmas, bits), ..QuantRecipe::default() };
         let item = Item { name: "w", class: Class::Matrix, tensor: &w, hessian: Some(&h) };
         let Data::IntRow { q, scale, .. } = quantize(&item, &recipe).unwrap().data else { panic!("not quantized") };
         let ours: Vec<i64> = Vec::try_from(q.to_kind(Kind::Int64).reshape([-1])).unwrap();

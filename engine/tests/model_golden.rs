@@ -6,9 +6,9 @@ mod common;
 use caddie_engine::data::cu_seqlens;
 use caddie_engine::model::{Extra, FinalLane, Gpt, Order, num_parameters};
 use caddie_engine::nn::Docs;
-use caddie_engine::optim::average::{Ema, EmaRecipe};
 use caddie_engine::optim::Optimizer;
 use caddie_engine::optim::adam::{AdamStep, Moments};
+use caddie_engine::optim::average::{Ema, EmaRecipe};
 use caddie_engine::optim::muon::{Muon, MuonStep, newton_schulz};
 use caddie_engine::recipe::{ModelRecipe, Recipe};
 use common::*;
@@ -24,7 +24,14 @@ fn baseline_config(case: &Value) -> ModelRecipe {
         "[model]\nvocab_size = {}\nmodel_dim = {}\nlayout = 'A*{}'\n[model.embedding]\ntie_embeddings = {}\n\
          [model.head]\nlogit_softcap = {:?}\n[model.unet]\n[model.block.A.gqa]\nnum_heads = {}\nnum_kv_heads = {}\n\
          rope_base = {:?}\n[model.block.A.mlp]\nmlp_mult = {:?}\n",
-        c["V"], c["D"], c["L"], case["tie_embeddings"], float(&c["softcap"]), c["H"], c["KV"], float(&c["rope"]),
+        c["V"],
+        c["D"],
+        c["L"],
+        case["tie_embeddings"],
+        float(&c["softcap"]),
+        c["H"],
+        c["KV"],
+        float(&c["rope"]),
         float(&c["mlp"])
     );
     Recipe::parse(&toml, &[]).unwrap().model

@@ -2,10 +2,10 @@
 
 mod common;
 
+use caddie_engine::checkpoint;
 use caddie_engine::quant::{Data, QuantizedModel, QuantizedTensor, container};
 use caddie_engine::recipe::QuantRecipe;
-use caddie_engine::checkpoint;
-use common::{baseline, fill_entry, quantize_all, fill_state, float, floats, golden, integer, integers, text};
+use common::{baseline, fill_entry, fill_state, float, floats, golden, integer, integers, quantize_all, text};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 

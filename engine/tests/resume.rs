@@ -97,7 +97,8 @@ impl Bench {
                 .collect();
             kept.join(" ")
         };
-        let other = ["resumed_from_checkpoint", "ttt:resumed", "peak", "GPTQ:collected", "warmup_step", "loop_warmup_step"];
+        let other =
+            ["resumed_from_checkpoint", "ttt:resumed", "peak", "GPTQ:collected", "warmup_step", "loop_warmup_step"];
         text.lines().filter(|line| !other.iter().any(|word| line.starts_with(word))).map(untimed).collect()
     }
 

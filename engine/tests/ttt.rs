@@ -4,8 +4,8 @@ mod common;
 
 use caddie_engine::data::windows::ttt_batches;
 use caddie_engine::data::{ByteTable, Document, find_documents};
-use caddie_engine::evaluate::ttt::{SeededInit, score, score_batch};
 use caddie_engine::evaluate::ValData;
+use caddie_engine::evaluate::ttt::{SeededInit, score, score_batch};
 use caddie_engine::model::Gpt;
 use caddie_engine::nn::AdapterInit;
 use caddie_engine::recipe::{Recipe, TttRecipe};
@@ -43,9 +43,8 @@ struct GoldenInit;
 
 impl AdapterInit for GoldenInit {
     fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, _device: Device) -> Tensor {
-        let one = |doc: usize, name: &String| {
-            fill_values(&format!("lora.doc{doc}.{name}.A"), &[rank, inputs], 0.125, &[0.0])
-        };
+        let one =
+            |doc: usize, name: &String| fill_values(&format!("lora.doc{doc}.{name}.A"), &[rank, inputs], 0.125, &[0.0]);
         let all: Vec<f32> = docs.iter().flat_map(|&doc| names.iter().flat_map(move |name| one(doc, name))).collect();
         Tensor::from_slice(&all).view([docs.len() as i64, names.len() as i64 * rank, inputs])
     }

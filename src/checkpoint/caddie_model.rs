@@ -55,7 +55,8 @@ impl Entry {
 /// Puts the bytes of every number together again.
 fn unshuffle(payload: &mut [u8], header: &Header) {
     for (offset, bytes, width) in header.tensors.iter().flat_map(Entry::blobs).flatten() {
-        let range = usize::try_from(offset).ok().and_then(|from| Some(from..from.checked_add(usize::try_from(bytes).ok()?)?));
+        let range =
+            usize::try_from(offset).ok().and_then(|from| Some(from..from.checked_add(usize::try_from(bytes).ok()?)?));
         let Some(blob) = range.and_then(|range| payload.get_mut(range)) else { continue };
         if width > 1 {
             let together = layers::deinterleave(blob, width);

@@ -15,10 +15,10 @@ pub mod ladder;
 pub mod pack;
 #[cfg(feature = "engine")]
 pub mod progress;
-pub mod render;
-pub mod report_options;
 #[cfg(feature = "engine")]
 pub mod recipe;
+pub mod render;
+pub mod report_options;
 #[cfg(feature = "engine")]
 pub mod reproduce;
 pub mod rulebook_option;

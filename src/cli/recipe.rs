@@ -134,7 +134,8 @@ fn bytes(components: &[ComponentBudget], cap: u64) -> String {
         component: "all",
         tensors: sum(|c| c.tensors),
         parameters: sum(|c| c.parameters),
-        bits: components.iter().map(|c| c.bits * c.parameters as f64).sum::<f64>() / sum(|c| c.parameters).max(1) as f64,
+        bits: components.iter().map(|c| c.bits * c.parameters as f64).sum::<f64>()
+            / sum(|c| c.parameters).max(1) as f64,
         bytes: sum(|c| c.bytes),
         estimated: sum(|c| c.estimated),
     };
@@ -154,7 +155,11 @@ fn bytes(components: &[ComponentBudget], cap: u64) -> String {
         column.set_cell_alignment(if i == 0 { CellAlignment::Left } else { CellAlignment::Right });
     }
     let left = match cap.checked_sub(total.estimated) {
-        Some(left) => format!("{} of {} bytes are left for code and for what the compressor does not reach", thousands(left), thousands(cap)),
+        Some(left) => format!(
+            "{} of {} bytes are left for code and for what the compressor does not reach",
+            thousands(left),
+            thousands(cap)
+        ),
         None => format!("{} bytes over the budget of {}", thousands(total.estimated - cap), thousands(cap)),
     };
     format!(
@@ -227,7 +232,10 @@ mod tests {
     #[test]
     fn the_list_and_the_json_name_what_there_is() {
         let text = list().unwrap();
-        assert!(text.contains("baseline") && text.contains("17,059,912") && text.contains("varlen-ttt-small"), "{text}");
+        assert!(
+            text.contains("baseline") && text.contains("17,059,912") && text.contains("varlen-ttt-small"),
+            "{text}"
+        );
         let recipe = recipes::resolve("demo", &[]).unwrap();
         let value: serde_json::Value = serde_json::from_str(&json(&recipe, 16_000_000).unwrap()).unwrap();
         assert_eq!(value["recipe"]["model"]["layout"], "A*4");

@@ -188,8 +188,13 @@ mod tests {
     fn a_readme_shows_the_settings_of_its_evaluator_and_the_options_that_are_on() {
         let recipe = RecipeText::parse(RECIPE).unwrap();
         let keys: Vec<_> = recipe.key_settings().into_iter().map(|setting| setting.key).collect();
-        let expected =
-            ["model.vocab_size", "model.loops.num_loops", "optim.muon.muon_wd", "eval.mode", "eval.sliding.eval_stride"];
+        let expected = [
+            "model.vocab_size",
+            "model.loops.num_loops",
+            "optim.muon.muon_wd",
+            "eval.mode",
+            "eval.sliding.eval_stride",
+        ];
         assert_eq!(keys, expected);
         assert_eq!(recipe.tokenizer_file().as_deref(), Some("fineweb_512_bpe.model"));
         assert_eq!(RecipeText::parse("[data]\ntokenizer = \"byte260\"").unwrap().tokenizer_file(), None);

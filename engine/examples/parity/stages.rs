@@ -31,7 +31,12 @@ pub fn parameters(reference: &Reference, table: &mut Table) -> Result<()> {
     let differing = theirs.iter().filter(|(name, shape)| ours.get(*name) != Some(shape)).count()
         + ours.keys().filter(|name| !theirs.contains_key(*name)).count();
     let count: i64 = ours.values().map(|shape| shape.iter().product::<i64>()).sum();
-    table.row("parameters", format!("names and shapes of {} tensors, {count} weights", ours.len()), differing as f64, 0.0);
+    table.row(
+        "parameters",
+        format!("names and shapes of {} tensors, {count} weights", ours.len()),
+        differing as f64,
+        0.0,
+    );
     Ok(())
 }
 
@@ -49,7 +54,12 @@ pub fn batches(reference: &Reference, table: &mut Table) -> Result<()> {
         differing += usize::from(loader.next_batch(recipe.train.micro_batch_tokens() as usize)? != *batch);
         total += 1;
     }
-    table.row("training batches", format!("ids, targets and document boundaries of {total} micro-steps"), differing as f64, 0.0);
+    table.row(
+        "training batches",
+        format!("ids, targets and document boundaries of {total} micro-steps"),
+        differing as f64,
+        0.0,
+    );
     Ok(())
 }
 
@@ -101,7 +111,8 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
         let theirs = reference.tensors("hessians.safetensors")?;
         let (mut traces, mut entries, mut count) = (0f64, 0f64, 0);
         for param in model.params() {
-            let (Some(ours), Some(theirs)) = (param.input.and_then(|i| hessians.get(&i)), theirs.get(&param.name)) else {
+            let (Some(ours), Some(theirs)) = (param.input.and_then(|i| hessians.get(&i)), theirs.get(&param.name))
+            else {
                 continue;
             };
             let trace = |h: &Tensor| h.diagonal(0, 0, 1).sum(Kind::Double).double_value(&[]);
@@ -131,7 +142,9 @@ fn compare_codes(reference: &Reference, exported: &QuantizedModel, table: &mut T
     for tensor in &exported.tensors {
         let named = |suffix: &str| {
             let key = format!("{}{suffix}", tensor.name);
-            theirs.get(&key).ok_or_else(|| unusable(&reference.path("quantized.safetensors"), format!("it has no {key}")))
+            theirs
+                .get(&key)
+                .ok_or_else(|| unusable(&reference.path("quantized.safetensors"), format!("it has no {key}")))
         };
         match &tensor.data {
             Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => {
@@ -218,7 +231,12 @@ pub fn test_time_training(reference: &Reference, table: &mut Table) -> Result<()
     let missing = val.documents.len().abs_diff(theirs.len());
     table.row("documents", format!("{} of the validation set", theirs.len()), missing as f64, 0.0);
     table.row("test-time training, each document", "nats per token", each, 1e-3);
-    table.row("test-time training, mean", "val_loss", nats / tokens - number(&reference.scores["ttt"]["val_loss"]), 1e-4);
+    table.row(
+        "test-time training, mean",
+        "val_loss",
+        nats / tokens - number(&reference.scores["ttt"]["val_loss"]),
+        1e-4,
+    );
     Ok(())
 }
 

@@ -30,8 +30,11 @@ impl Table {
                 reference.recipe.train.train_batch_tokens,
                 match reference.patches.as_object() {
                     Some(patches) if !patches.is_empty() => {
-                        patches.iter().map(|(key, value)| format!("{key}: {}", value.as_str().unwrap_or("changed")))
-                            .collect::<Vec<_>>().join("; ")
+                        patches
+                            .iter()
+                            .map(|(key, value)| format!("{key}: {}", value.as_str().unwrap_or("changed")))
+                            .collect::<Vec<_>>()
+                            .join("; ")
                     }
                     _ => "nothing".to_owned(),
                 }

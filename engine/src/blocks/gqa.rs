@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::bounds;
 use crate::nn::param::Init;
 use crate::nn::scope::Input;
 use crate::nn::{Linear, Pass, Scope, Site, Start, docs, rms_norm};
-use crate::bounds;
 use crate::{Error, Result};
 
 /// Name of the component in recipes and parameter tables.
@@ -49,8 +49,14 @@ impl Default for GqaRecipe {
 
 impl GqaRecipe {
     pub(super) fn check(&self, path: &str, dim: i64) -> Result<()> {
-        bounds::integers(path, &[("num_heads", self.num_heads, 1, 1024), ("num_kv_heads", self.num_kv_heads, 1, 1024)])?;
-        bounds::numbers(path, &[("rope_base", self.rope_base, 1.0, 1e12), ("qk_gain_init", self.qk_gain_init, -1e6, 1e6)])?;
+        bounds::integers(
+            path,
+            &[("num_heads", self.num_heads, 1, 1024), ("num_kv_heads", self.num_kv_heads, 1, 1024)],
+        )?;
+        bounds::numbers(
+            path,
+            &[("rope_base", self.rope_base, 1.0, 1e12), ("qk_gain_init", self.qk_gain_init, -1e6, 1e6)],
+        )?;
         let fail = |reason: String| Err(Error::Recipe(format!("{path}.{reason}")));
         let head_dim = dim / self.num_heads;
         if dim % self.num_heads != 0 || head_dim % 2 != 0 {

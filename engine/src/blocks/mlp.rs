@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::Result;
+use crate::bounds;
 use crate::nn::param::Init;
 use crate::nn::scope::Input;
 use crate::nn::{Linear, Pass, Scope, Site, Start};
-use crate::bounds;
 
 /// Name of the component in recipes and parameter tables.
 pub const NAME: &str = "mlp";

@@ -38,7 +38,9 @@ impl BlockRecipe {
             return Err(Error::Recipe(format!("{path} has no mixer; give it one, for example [{path}.gqa]")));
         };
         let Some(mlp) = &self.mlp else {
-            return Err(Error::Recipe(format!("{path} has no feed-forward part; give it one, for example [{path}.mlp]")));
+            return Err(Error::Recipe(format!(
+                "{path} has no feed-forward part; give it one, for example [{path}.mlp]"
+            )));
         };
         gqa.check(&format!("{path}.gqa"), dim)?;
         mlp.check(&format!("{path}.mlp"), dim)

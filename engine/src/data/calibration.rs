@@ -43,7 +43,9 @@ mod tests {
         let batches = calibration_rows(&stream, 1, 4, 3, 20).unwrap();
         assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3, 3]);
         let mut starts: Vec<i64> = batches.concat().iter().map(|row| row[0]).collect();
-        assert!(batches.concat().iter().all(|row| row.len() == 20 && row.windows(2).all(|pair| pair[1] == pair[0] + 1)));
+        assert!(
+            batches.concat().iter().all(|row| row.len() == 20 && row.windows(2).all(|pair| pair[1] == pair[0] + 1))
+        );
         starts.sort_unstable();
         assert!(starts.windows(2).all(|pair| pair[1] >= pair[0] + 20), "{starts:?}");
         assert_eq!(calibration_rows(&stream, 1, 4, 3, 20).unwrap(), batches);

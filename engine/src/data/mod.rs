@@ -15,9 +15,9 @@ mod stream;
 pub mod windows;
 
 pub use byte_table::ByteTable;
+pub use calibration::calibration_rows;
 pub use dataset::DataSet;
 pub use documents::{Document, cu_seqlens, find_documents};
-pub use calibration::calibration_rows;
 pub use loader::{Batch, Loader};
 pub use packed::PackedLoader;
 pub use sequential::SequentialLoader;

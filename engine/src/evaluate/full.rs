@@ -30,11 +30,7 @@ pub fn score(
     on_progress: OnProgress,
 ) -> Result<Vec<f32>> {
     let (len, rows) = (recipe.eval_seq_len as usize, recipe.eval_batch_seqs as usize);
-    let spans = if recipe.documents_apart {
-        apart(val, targets, len, rows * len)
-    } else {
-        rows_of(targets, len, rows)
-    };
+    let spans = if recipe.documents_apart { apart(val, targets, len, rows * len) } else { rows_of(targets, len, rows) };
     let starts: Vec<usize> = spans.iter().map(|span| span.start).collect();
     let work = |model: &mut Gpt, span: Span| {
         let total: usize = span.lens.iter().sum();

@@ -80,11 +80,7 @@ impl Totals {
 
     /// The sums of both.
     pub fn plus(&self, other: &Totals) -> Totals {
-        Totals {
-            tokens: self.tokens + other.tokens,
-            bytes: self.bytes + other.bytes,
-            nats: self.nats + other.nats,
-        }
+        Totals { tokens: self.tokens + other.tokens, bytes: self.bytes + other.bytes, nats: self.nats + other.nats }
     }
 
     /// Adds the targets from `start` on, whose nats are `nll`.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::Result;
+use crate::bounds;
 use crate::nn::scope::Input;
 use crate::nn::{Group, Scope, Start, rms_norm};
-use crate::bounds;
 
 /// Name of the component in recipes and parameter tables.
 pub const NAME: &str = "embedding";
@@ -40,12 +40,7 @@ pub struct Embedding {
 
 impl Embedding {
     /// `head` is what the table multiplies as a tied head.
-    pub fn build(
-        r: &EmbeddingRecipe,
-        shape: [i64; 2],
-        head: Option<Input>,
-        scope: &mut Scope,
-    ) -> Result<Embedding> {
+    pub fn build(r: &EmbeddingRecipe, shape: [i64; 2], head: Option<Input>, scope: &mut Scope) -> Result<Embedding> {
         let start = Start::Normal(r.tied_embed_init_std);
         Ok(Embedding { table: scope.at("", NAME).table("tok_emb", shape, start, Group::Embedding, head)? })
     }

@@ -243,7 +243,10 @@ mod tests {
             let fc = state.iter_mut().find(|(name, _)| name == "blocks.2.mlp.fc.weight").unwrap();
             fc.1 = Tensor::zeros([256, 64], (Kind::Float, Device::Cpu));
         });
-        assert!(wide.contains("component mlp: `blocks.2.mlp.fc.weight` is [256, 64] in the weights but [128, 64]"), "{wide}");
+        assert!(
+            wide.contains("component mlp: `blocks.2.mlp.fc.weight` is [256, 64] in the weights but [128, 64]"),
+            "{wide}"
+        );
         let foreign = refused(&|state| state.push(("blocks.0.cfc.gate".to_owned(), Tensor::from(1f32))));
         assert!(foreign.contains("hold `blocks.0.cfc.gate`, which no component"), "{foreign}");
     }
@@ -271,8 +274,7 @@ mod tests {
         let hidden = model.hidden(&ids, &docs, Extra::default());
         let middle = hidden.narrow(1, 5, 15).sum(Kind::Float);
         let grads = Tensor::run_backward(&[middle], &[table], false, false);
-        let reached: Vec<bool> =
-            (0..32).map(|i| grads[0].get(i).abs().max().double_value(&[]) > 0.0).collect();
+        let reached: Vec<bool> = (0..32).map(|i| grads[0].get(i).abs().max().double_value(&[]) > 0.0).collect();
         assert_eq!(reached, (0..32).map(|i| (5..20).contains(&i)).collect::<Vec<_>>());
 
         let alone = tch::no_grad(|| model.hidden(&ids.narrow(1, 5, 15), &Docs::Rows, Extra::default()));

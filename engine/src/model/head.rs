@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::Result;
+use crate::bounds;
 use crate::nn::scope::Input;
 use crate::nn::{Adapters, Group, Scope, Start};
-use crate::bounds;
 
 /// Name of the component in recipes and parameter tables.
 pub const NAME: &str = "head";

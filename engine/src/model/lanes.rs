@@ -41,7 +41,9 @@ impl LanesRecipe {
     pub(super) fn check(&self, layers: i64, loops: Option<&LoopsRecipe>) -> Result<()> {
         let start = self.parallel_start_layer;
         if start < 0 || start >= layers {
-            return Err(Error::Recipe(format!("model.lanes.parallel_start_layer {start} must be one of the {layers} layers")));
+            return Err(Error::Recipe(format!(
+                "model.lanes.parallel_start_layer {start} must be one of the {layers} layers"
+            )));
         }
         match loops {
             Some(loops) if start <= loops.loop_end => Err(Error::Recipe(format!(

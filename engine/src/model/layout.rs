@@ -25,13 +25,17 @@ impl Layout {
         let mut rest = text.chars().filter(|c| !c.is_whitespace()).peekable();
         while let Some(c) = rest.next() {
             if !c.is_ascii_uppercase() {
-                return Err(format!("{c:?} in the layout {text:?} is no kind of block; write capital letters, such as A*9"));
+                return Err(format!(
+                    "{c:?} in the layout {text:?} is no kind of block; write capital letters, such as A*9"
+                ));
             }
             let mut times = 1;
             if rest.next_if_eq(&'*').is_some() {
                 let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).collect();
                 times = digits.parse::<usize>().ok().filter(|&n| n > 0).ok_or_else(|| {
-                    format!("the layout {text:?} says {c}* without a number of layers after it; write for example {c}*9")
+                    format!(
+                        "the layout {text:?} says {c}* without a number of layers after it; write for example {c}*9"
+                    )
                 })?;
             }
             if kinds.len().saturating_add(times) > MAX_LAYERS {

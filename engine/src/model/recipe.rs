@@ -78,7 +78,10 @@ impl ModelRecipe {
 
     /// Sizes that are out of bounds, kinds without a description or without a use, and components that do not fit together.
     pub fn check(&self) -> Result<()> {
-        bounds::integers("model", &[("vocab_size", self.vocab_size, 1, 65_536), ("model_dim", self.model_dim, 1, 65_536)])?;
+        bounds::integers(
+            "model",
+            &[("vocab_size", self.vocab_size, 1, 65_536), ("model_dim", self.model_dim, 1, 65_536)],
+        )?;
         if self.num_layers() == 0 {
             return Err(Error::Recipe(
                 "model.layout is empty; it lists the model's blocks, for example layout = \"A*9\" with a section \

@@ -96,11 +96,8 @@ impl Trunk {
     /// computes those positions alone: `[batch, kept, dim]`.
     pub fn forward(&self, pass: &Pass, adapters: Option<&Adapters>, only: Option<&Rows>) -> Tensor {
         let last = self.order.slots() - 1;
-        let at = |slot: usize| Pass {
-            slot: adapters.map(|a| a.slot(slot)),
-            only: only.filter(|_| slot == last),
-            ..*pass
-        };
+        let at =
+            |slot: usize| Pass { slot: adapters.map(|a| a.slot(slot)), only: only.filter(|_| slot == last), ..*pass };
         let mut x = pass.x0.shallow_clone();
         let mut skips = Vec::with_capacity(self.order.encoder.len());
         for (slot, &layer) in self.order.encoder.iter().enumerate() {

@@ -105,8 +105,7 @@ impl Adapters {
             .collect();
         let mut views = leaves.iter().map(Tensor::shallow_clone);
         let mut next = || views.next().unwrap_or_else(|| unreachable!("the layout lists every matrix"));
-        let mut stack =
-            |sites: usize| Stack { a: next(), b: (0..sites).map(|_| next()).collect(), rank: plan.rank };
+        let mut stack = |sites: usize| Stack { a: next(), b: (0..sites).map(|_| next()).collect(), rank: plan.rank };
         let slots = plan
             .slots
             .iter()

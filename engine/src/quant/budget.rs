@@ -92,7 +92,10 @@ mod tests {
         let recipe = Recipe::parse(SMALL, &[]).unwrap();
         let params = parameters(&recipe.model).unwrap();
         let budget = budget(&params, &recipe.quant);
-        assert_eq!(budget.iter().map(|c| c.component).collect::<Vec<_>>(), ["unet", "embedding", "block", "gqa", "mlp"]);
+        assert_eq!(
+            budget.iter().map(|c| c.component).collect::<Vec<_>>(),
+            ["unet", "embedding", "block", "gqa", "mlp"]
+        );
         let total: i64 = params.iter().map(Param::numel).sum();
         assert_eq!(budget.iter().map(|c| c.parameters).sum::<u64>(), total as u64);
         let embedding = &budget[1];

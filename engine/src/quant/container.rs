@@ -56,10 +56,12 @@ pub fn encode(model: &QuantizedModel, recipe: &Recipe) -> Result<Encoded> {
         json_len.ok_or_else(|| refuse(format!("a header of {} bytes is more than a reader accepts", json.len())))?;
     let body = [&json_len.to_le_bytes(), json.as_slice(), &payload].concat();
     let attempt = |(codec, level): (Codec, u32)| {
-        let stream = codec.compress(&body, level).map_err(|e| refuse(format!("compressing with {}: {e}", codec.name())))?;
+        let stream =
+            codec.compress(&body, level).map_err(|e| refuse(format!("compressing with {}: {e}", codec.name())))?;
         Ok((codec, [MAGIC.as_bytes(), codec.name().as_bytes(), b"\n", &stream].concat()))
     };
-    let files: Vec<(Codec, Vec<u8>)> = Codec::candidates(&recipe.quant).into_iter().map(attempt).collect::<Result<_>>()?;
+    let files: Vec<(Codec, Vec<u8>)> =
+        Codec::candidates(&recipe.quant).into_iter().map(attempt).collect::<Result<_>>()?;
     let tried = files.iter().map(|(codec, bytes)| (*codec, bytes.len() as u64)).collect();
     match files.into_iter().min_by_key(|(_, bytes)| bytes.len()) {
         Some((codec, bytes)) => Ok(Encoded { bytes, codec, tried }),

@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn correlated_inputs_lose_less_than_by_rounding_to_nearest() {
         let (w, x) = (wave(&[24, 16], 1.7), wave(&[200, 16], 0.37) + wave(&[200, 1], 0.9));
-        let loss = |data: &Data| f64::try_from((&x.matmul(&(data.dequantize().unwrap() - &w).tr())).square().sum(Kind::Float)).unwrap();
+        let loss = |data: &Data| {
+            f64::try_from((&x.matmul(&(data.dequantize().unwrap() - &w).tr())).square().sum(Kind::Float)).unwrap()
+        };
         let gptq = loss(&round("w", &w, &x.tr().matmul(&x), &rule()).unwrap());
         let nearest = loss(&super::super::introw::nearest(&w, &rule()).unwrap());
         assert!(gptq < 0.7 * nearest, "GPTQ {gptq}, to nearest {nearest}");
@@ -125,7 +127,8 @@ mod tests {
         let _ = bad.get(0).get(3).fill_(9.0);
         let _ = bad.get(3).get(0).fill_(9.0);
         for hessian in [bad, Tensor::full([4, 4], f64::NAN, (Kind::Float, Device::Cpu))] {
-            let error = round("blocks.0.mlp.fc.weight", &wave(&[2, 4], 1.0), &hessian, &rule()).unwrap_err().to_string();
+            let error =
+                round("blocks.0.mlp.fc.weight", &wave(&[2, 4], 1.0), &hessian, &rule()).unwrap_err().to_string();
             assert!(error.contains("blocks.0.mlp.fc.weight") && error.contains("gptq_calibration_batches"), "{error}");
         }
     }

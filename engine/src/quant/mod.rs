@@ -120,7 +120,8 @@ fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
         (true, Some(hessian)) => gptq::round(item.name, w, hessian, rule),
         (true, None) => Err(Error::Parameter {
             name: item.name.to_owned(),
-            reason: "its rule asks for GPTQ, but its inputs were not observed; calibrate first, or set gptq = false".to_owned(),
+            reason: "its rule asks for GPTQ, but its inputs were not observed; calibrate first, or set gptq = false"
+                .to_owned(),
         }),
     }
 }

@@ -109,9 +109,9 @@ impl RuleRecipe {
                 bounds::numbers(path, &[("clip_percentile", percentile, f64::MIN_POSITIVE, 100.0)])
             }
             (None, Some(sigmas)) => bounds::numbers(path, &[("clip_sigmas", sigmas, f64::MIN_POSITIVE, 1e6)]),
-            (None, None) => {
-                Err(Error::Recipe(format!("{path} does not say how rows are scaled; give clip_percentile or clip_sigmas")))
-            }
+            (None, None) => Err(Error::Recipe(format!(
+                "{path} does not say how rows are scaled; give clip_percentile or clip_sigmas"
+            ))),
             (Some(_), Some(_)) => Err(Error::Recipe(format!(
                 "{path}.clip_percentile and clip_sigmas are two ways to scale a row; keep one (`--set {path}.clip_percentile=` \
                  takes the other out)"

@@ -72,7 +72,8 @@ fn explain(error: &serde_path_to_error::Error<toml::de::Error>) -> String {
     let what = match message.split(' ').take(2).collect::<Vec<_>>()[..] {
         ["unknown", what @ ("field" | "variant")] => what,
         _ => {
-            let plain = message.replace("expected i64", "expected an integer").replace("expected f64", "expected a number");
+            let plain =
+                message.replace("expected i64", "expected an integer").replace("expected f64", "expected a number");
             return format!("{path}: {}", plain.replace("floating point", "number"));
         }
     };
@@ -111,11 +112,15 @@ fn set(stated: &mut Table, entry: &str) -> Result<()> {
     let mut table = stated;
     for part in section.split('.').filter(|part| !part.is_empty()) {
         let slot = table.entry(part).or_insert_with(|| Value::Table(Table::new()));
-        table = slot.as_table_mut().ok_or_else(|| Error::Recipe(format!("--set {entry}: {part} is a key, not a section")))?;
+        table = slot
+            .as_table_mut()
+            .ok_or_else(|| Error::Recipe(format!("--set {entry}: {part} is a key, not a section")))?;
     }
     if text.is_empty() {
         if table.remove(key).is_none() {
-            return Err(Error::Recipe(format!("--set {entry}: the recipe does not state {path}, so it cannot be taken out")));
+            return Err(Error::Recipe(format!(
+                "--set {entry}: the recipe does not state {path}, so it cannot be taken out"
+            )));
         }
     } else {
         // A value that is not TOML by itself (a bare word such as ttt) is taken as a string.
@@ -254,7 +259,8 @@ mod tests {
             let error = refused(&[set]);
             assert!(error.contains(said), "{set}: {error}");
         }
-        let lanes = refused(&["model.loops.loop_start=1", "model.loops.loop_end=3", "model.lanes.parallel_start_layer=2"]);
+        let lanes =
+            refused(&["model.loops.loop_start=1", "model.loops.loop_end=3", "model.lanes.parallel_start_layer=2"]);
         assert!(lanes.contains("must come after model.loops.loop_end"), "{lanes}");
         let scales = refused(&["quant.matrix.clip_sigmas=12", "quant.matrix.clip_percentile=99"]);
         assert!(scales.contains("two ways"), "{scales}");

@@ -43,11 +43,8 @@ pub(super) fn score(ctx: &mut Context, state: &mut State, val: &ValData, on: Dev
             continue;
         }
         let (rows, eval_ms) = score_mode(ctx, &model, val, &recipe, mode)?;
-        let digest = if mode == recipe.eval.mode {
-            Some(ledger::write(&ctx.dir.join(files::LEDGER), &rows)?)
-        } else {
-            None
-        };
+        let digest =
+            if mode == recipe.eval.mode { Some(ledger::write(&ctx.dir.join(files::LEDGER), &rows)?) } else { None };
         for line in score_lines(metric_name(&recipe.quant, mode), mode, &rows, eval_ms, digest.as_deref()) {
             ctx.log(&line)?;
         }
@@ -169,13 +166,7 @@ impl Partial {
 }
 
 /// The official lines of a score, and the ledger's where one was written.
-pub fn score_lines(
-    name: &str,
-    mode: EvalMode,
-    rows: &[LedgerRow],
-    eval_ms: f64,
-    digest: Option<&str>,
-) -> Vec<String> {
+pub fn score_lines(name: &str, mode: EvalMode, rows: &[LedgerRow], eval_ms: f64, digest: Option<&str>) -> Vec<String> {
     let totals = Totals::of(rows);
     let (val_loss, val_bpb) = (totals.val_loss(), totals.val_bpb());
     let mut lines = vec![
@@ -201,5 +192,6 @@ pub fn score_lines(
 pub fn model_path(dir: &Path) -> Result<PathBuf> {
     let state = State::read(dir)?;
     let name = state.and_then(|state| state.model);
-    name.map(|name| dir.join(name)).ok_or_else(|| Error::format(dir, "holds no model file yet; let the run go on first"))
+    name.map(|name| dir.join(name))
+        .ok_or_else(|| Error::format(dir, "holds no model file yet; let the run go on first"))
 }

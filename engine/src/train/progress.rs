@@ -67,8 +67,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back_and_a_lack_is_named() {
-        let progress =
-            Progress { step: 7, train_time_ms: 12.5, loader: vec![1, 900], looping: true, capped: true };
+        let progress = Progress { step: 7, train_time_ms: 12.5, loader: vec![1, 900], looping: true, capped: true };
         let mut metadata = BTreeMap::new();
         progress.write(&mut metadata);
         let path = Path::new("training_state.safetensors");

@@ -54,7 +54,10 @@ impl Trainer {
                 ema.restore(get)?;
             }
             if !loader.restore(&progress.loader) {
-                return Err(Error::format(&path, "its position in the data is that of another loader; delete the file"));
+                return Err(Error::format(
+                    &path,
+                    "its position in the data is that of another loader; delete the file",
+                ));
             }
         }
         progress.loader = loader.state();
@@ -135,8 +138,10 @@ impl Trainer {
         let fraction = fraction(&ctx.recipe, step, elapsed_ms);
         self.steps.set_looping(now.looping);
         let order = self.steps.model.order();
-        let line =
-            format!("layer_loop:enabled step:{step} frac:{fraction:.3} encoder:{:?} decoder:{:?}", order.encoder, order.decoder);
+        let line = format!(
+            "layer_loop:enabled step:{step} frac:{fraction:.3} encoder:{:?} decoder:{:?}",
+            order.encoder, order.decoder
+        );
         ctx.log(&line)
     }
 

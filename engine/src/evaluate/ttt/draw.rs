@@ -67,8 +67,10 @@ mod tests {
         let names = ["q.3".to_owned(), "mlp.0".to_owned()];
         let drawn = SeededInit { seed: 1337 }.a(&[5, 40_000], &names, 3, 32, Device::Cpu);
         assert_eq!(drawn.size(), [2, 6, 32]);
-        let expected: Vec<f32> =
-            [5, 40_000].iter().flat_map(|&doc| names.iter().flat_map(move |name| plainly(1337, doc, name, 96, 32))).collect();
+        let expected: Vec<f32> = [5, 40_000]
+            .iter()
+            .flat_map(|&doc| names.iter().flat_map(move |name| plainly(1337, doc, name, 96, 32)))
+            .collect();
         assert_eq!(Vec::<f32>::try_from(drawn.reshape([-1])).unwrap(), expected);
         // A value that must never change, or ledgers would.
         assert_eq!(plainly(1337, 0, "q.0", 2, 512), [0.004_277_894_7, -0.033_044_945]);

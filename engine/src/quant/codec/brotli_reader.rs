@@ -45,7 +45,9 @@ impl Read for BrotliReader<'_, '_> {
             }
             BrotliResult::NeedsMoreOutput => Ok(written),
             BrotliResult::NeedsMoreInput => Err(Error::new(ErrorKind::UnexpectedEof, "the brotli stream is cut short")),
-            BrotliResult::ResultFailure => Err(Error::new(ErrorKind::InvalidData, "not a brotli stream, or a damaged one")),
+            BrotliResult::ResultFailure => {
+                Err(Error::new(ErrorKind::InvalidData, "not a brotli stream, or a damaged one"))
+            }
         }
     }
 }
