@@ -28,12 +28,12 @@ fn main() {
     }
 }
 
-/// Builds src/cuda/shim.cpp against the headers of the libtorch in `lib`: a few seconds.
+/// Builds src/shim/shim.cpp against the headers of the libtorch in `lib`: a few seconds.
 ///
 /// A shim is needed because tch 0.24 exposes `_flash_attention_backward` but not `_flash_attention_forward`, and
 /// nothing of the caching allocator. The C++ compiler is the one that torch-sys has needed already.
 fn compile_shim(lib: &Path) {
-    const SHIM: &str = "src/cuda/shim.cpp";
+    const SHIM: &str = "src/shim/shim.cpp";
     println!("cargo::rerun-if-changed={SHIM}");
     // torch-sys says where the libraries are, but not these two. It decides as follows, except that it asks Python for
     // LIBTORCH_USE_PYTORCH: there the headers lie beside the libraries too, and every wheel of torch 2.11 has ABI 1.

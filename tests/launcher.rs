@@ -53,7 +53,7 @@ fn the_script_depends_on_the_recipe_alone_and_has_the_counted_length() {
     // The code counts against the 16,000,000 bytes; `submit` prints its size.
     assert!(launcher::code_bytes(RECIPE) < 120_000, "{} bytes of code", launcher::code_bytes(RECIPE));
     let sources = launcher::sources(RECIPE);
-    for path in ["main.rs", "lib.rs", "cuda/mod.rs", "cuda/shim.cpp"].map(|path| format!("engine/src/{path}")) {
+    for path in ["main.rs", "lib.rs", "shim/mod.rs", "shim/shim.cpp"].map(|path| format!("engine/src/{path}")) {
         assert!(!sources[&path].is_empty(), "{path} is not in the script");
     }
     for path in ["engine/build.rs", "engine/Cargo.toml", "Cargo.lock", "recipe.toml"] {

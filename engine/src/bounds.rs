@@ -5,6 +5,9 @@
 
 use crate::{Error, Result};
 
+/// Upper end for what must be below 1.
+pub const BELOW_ONE: f64 = 1.0 - f64::EPSILON;
+
 /// `(key, value, lowest, highest)` of the section `path`: both ends are allowed.
 pub fn integers(path: &str, values: &[(&str, i64, i64, i64)]) -> Result<()> {
     match values.iter().find(|(_, value, low, high)| value < low || value > high) {
@@ -19,6 +22,15 @@ pub fn integers(path: &str, values: &[(&str, i64, i64, i64)]) -> Result<()> {
 pub fn numbers(path: &str, values: &[(&str, f64, f64, f64)]) -> Result<()> {
     match values.iter().find(|(_, value, low, high)| !(low..=high).contains(&value)) {
         None => Ok(()),
+        Some((key, value, low, _)) if *low == f64::MIN_POSITIVE && value < low => {
+            Err(Error::Recipe(format!("{path}.{key} is {value}; it must be above 0")))
+        }
+        Some((key, value, _, high)) if *high == f64::MAX && (!value.is_finite()) => {
+            Err(Error::Recipe(format!("{path}.{key} is {value}; it must be a finite number")))
+        }
+        Some((key, value, _, high)) if *high == BELOW_ONE && value >= high => {
+            Err(Error::Recipe(format!("{path}.{key} is {value}; it must be below 1")))
+        }
         Some((key, value, low, _)) if value < low => {
             Err(Error::Recipe(format!("{path}.{key} is {value}; it must be a number of at least {low}")))
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tch::{Cuda, Device};
 
-use crate::{Error, Result, cuda};
+use crate::{Error, Result, shim};
 
 /// `auto`, `cpu`, `cuda` or `cuda:N`, as on the command line.
 ///
@@ -97,7 +97,7 @@ fn nvidia_name(index: usize) -> Option<String> {
 pub fn peak_memory(device: Device) -> String {
     const MIB: u64 = 1 << 20;
     let gpu = match device {
-        Device::Cuda(index) => cuda::memory_stats(index),
+        Device::Cuda(index) => shim::memory_stats(index),
         _ => None,
     };
     match gpu {

@@ -10,7 +10,6 @@ pub mod atomic;
 pub mod blocks;
 pub mod bounds;
 pub mod checkpoint;
-pub mod cuda;
 pub mod data;
 pub mod device;
 pub mod error;
@@ -23,6 +22,7 @@ pub mod parallel;
 pub mod quant;
 pub mod recipe;
 pub mod run;
+pub mod shim;
 pub mod train;
 
 /// The libtorch that tch 0.24 is built against.

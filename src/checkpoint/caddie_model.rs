@@ -52,17 +52,20 @@ impl Entry {
     }
 }
 
-/// Puts the bytes of every number together again.
-fn unshuffle(payload: &mut [u8], header: &Header) {
+/// Puts the bytes of every number together again. Blobs that overlap would be moved as often as there are tensors, so what is
+/// moved is taken from the budget.
+fn unshuffle(payload: &mut [u8], header: &Header, budget: &mut Budget) -> Result<(), String> {
     for (offset, bytes, width) in header.tensors.iter().flat_map(Entry::blobs).flatten() {
         let range =
             usize::try_from(offset).ok().and_then(|from| Some(from..from.checked_add(usize::try_from(bytes).ok()?)?));
         let Some(blob) = range.and_then(|range| payload.get_mut(range)) else { continue };
         if width > 1 {
+            budget.take(blob.len())?;
             let together = layers::deinterleave(blob, width);
             blob.copy_from_slice(&together);
         }
     }
+    Ok(())
 }
 
 pub(super) fn is(bytes: &[u8]) -> bool {
@@ -73,10 +76,12 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: 
     contents.formats.push(Format::CaddieModel);
     let line = bytes.iter().take(64).position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
     let stream = bytes.get(line..).unwrap_or_default();
-    let peeled = match layers::peel(stream, budget) {
+    let word = bytes.get(MAGIC.len()..line).unwrap_or_default().split(|byte| *byte == b' ').next_back().unwrap_or_default();
+    let word = String::from_utf8_lossy(word).trim().to_owned();
+    let peeled = match layers::named(&word, stream, budget) {
         Some(Ok(peeled)) => peeled,
         Some(Err(problem)) => return opaque(bytes, name, problem, contents),
-        None => return opaque(bytes, name, "its first line is followed by no compressed stream".into(), contents),
+        None => return opaque(bytes, name, format!("its first line names the compressor {word:?}, which is not known"), contents),
     };
     contents.layers.push(Layer { stream: name.to_owned(), ..peeled.layer });
     if peeled.rest > 0 {
@@ -84,7 +89,7 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: 
         contents.trailing(rest, name, "after the compressed stream");
     }
     match peeled.inside {
-        Inside::One(inside) => tensors(inside, name, contents),
+        Inside::One(inside) => tensors(inside, name, contents, budget),
         Inside::Many(_) => opaque(bytes, name, "its first line is followed by a bundle".into(), contents),
     }
 }
@@ -94,7 +99,7 @@ fn opaque(bytes: Vec<u8>, name: &str, problem: String, contents: &mut Contents) 
     contents.opaque(bytes, name);
 }
 
-fn tensors(mut inside: Vec<u8>, name: &str, contents: &mut Contents) {
+fn tensors(mut inside: Vec<u8>, name: &str, contents: &mut Contents, budget: &mut Budget) {
     let length = inside.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize);
     let start = 4usize.saturating_add(length);
     let header = inside.get(4..start).ok_or_else(|| "the header goes past the end".to_owned());
@@ -106,8 +111,10 @@ fn tensors(mut inside: Vec<u8>, name: &str, contents: &mut Contents) {
     if hex(&Sha256::digest(inside.get(start..).unwrap_or_default())) != header.payload_sha256 {
         contents.problem(name, "its weights differ from the SHA-256 in its header".to_owned());
     }
-    if header.byte_shuffle {
-        unshuffle(inside.get_mut(start..).unwrap_or_default(), &header);
+    if header.byte_shuffle
+        && let Err(problem) = unshuffle(inside.get_mut(start..).unwrap_or_default(), &header, budget)
+    {
+        return opaque(inside, name, problem, contents);
     }
     let end = inside.len();
     let buffer = contents.keep(inside, name);

@@ -190,9 +190,43 @@ fn one(codec: String, bytes: &[u8], inside: Vec<u8>, rest: usize) -> Peeled {
     Peeled { layer, inside: Inside::One(inside), rest }
 }
 
+/// Takes off the stream at the beginning of `bytes`, of the compressor with this name; `None` where it is not known.
+pub(super) fn named(word: &str, bytes: &[u8], budget: &mut Budget) -> Attempt {
+    let codec = match word {
+        "zlib" => Codec::Zlib,
+        "zstd" => Codec::Zstd,
+        "xz" => Codec::Xz,
+        "brotli" => {
+            return Some(match brotli_stream(bytes, budget) {
+                Ok(Some((output, rest))) => Ok(one("brotli".to_owned(), bytes, output, rest)),
+                Ok(None) => Err("it is no whole brotli stream".to_owned()),
+                Err(error) => Err(error),
+            });
+        }
+        _ => return None,
+    };
+    Some(decode(codec, bytes, budget))
+}
+
 /// Brotli has no mark. What decodes whole into something known, or into more than it was, is taken for it.
 fn brotli(bytes: &[u8], budget: &mut Budget) -> Attempt {
-    let mut state = BrotliState::new(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
+    let (output, rest) = match brotli_stream(bytes, budget) {
+        Ok(decoded) => decoded?,
+        Err(error) => return Some(Err(format!("it decodes as brotli, but {error}"))),
+    };
+    let known = is_format(&output) || output.starts_with(b"BSHF") || codec_of(&output).is_some();
+    let grew = rest == 0 && output.len() > bytes.len();
+    (known || grew).then(|| Ok(one("brotli".to_owned(), bytes, output, rest)))
+}
+
+/// The brotli stream at the beginning of `bytes` and how many bytes follow it; `None` where there is no whole one.
+///
+/// # Errors
+/// When the budget is spent.
+fn brotli_stream(bytes: &[u8], budget: &mut Budget) -> Result<Option<(Vec<u8>, usize)>, String> {
+    // Strict: a window of the format's own sizes, not the extension to a gigabyte.
+    let mut state =
+        BrotliState::new_strict(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
     let (mut available_in, mut at_in, mut total) = (bytes.len(), 0, 0);
     let mut output = Vec::new();
     let mut buffer = vec![0; 256 << 10];
@@ -208,19 +242,14 @@ fn brotli(bytes: &[u8], budget: &mut Budget) -> Attempt {
             &mut total,
             &mut state,
         );
-        if let Err(error) = budget.take(at_out) {
-            return Some(Err(format!("it decodes as brotli, but {error}")));
-        }
+        budget.take(at_out)?;
         output.extend_from_slice(buffer.get(..at_out).unwrap_or_default());
         match result {
             BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::ResultSuccess => break,
-            BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => return None,
+            BrotliResult::ResultSuccess => return Ok(Some((output, available_in))),
+            BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => return Ok(None),
         }
     }
-    let known = is_format(&output) || output.starts_with(b"BSHF") || codec_of(&output).is_some();
-    let grew = available_in == 0 && output.len() > bytes.len();
-    (known || grew).then(|| Ok(one("brotli".to_owned(), bytes, output, available_in)))
 }
 
 /// `BSHF`, the stride in one byte (or in two, in one record), then all first bytes, all second bytes …

@@ -92,17 +92,8 @@ fn layers(recipe: &Recipe) -> crate::Result<String> {
     while first < m.num_layers() as usize {
         let kind = m.layout.kinds()[first];
         let same = m.layout.kinds()[first..].iter().take_while(|other| **other == kind).count();
-        let block = m.block(first)?;
-        let mut parts = Vec::new();
-        if let Some(gqa) = &block.gqa {
-            let xsa = if gqa.xsa { ", xsa" } else { "" };
-            parts.push(format!("gqa ({} heads, {} kv heads{xsa})", gqa.num_heads, gqa.num_kv_heads));
-        }
-        if let Some(mlp) = &block.mlp {
-            parts.push(format!("mlp (×{})", mlp.mlp_mult));
-        }
         let range = if same == 1 { format!("{first}") } else { format!("{first}–{}", first + same - 1) };
-        text += &format!("{range:>8}  block {kind}: {}\n", parts.join(" + "));
+        text += &format!("{range:>8}  block {kind}: {}\n", m.block(first)?.describe());
         first += same;
     }
     let order = Order::new(m, true);

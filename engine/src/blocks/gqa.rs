@@ -48,6 +48,11 @@ impl Default for GqaRecipe {
 }
 
 impl GqaRecipe {
+    pub(super) fn describe(&self) -> String {
+        let xsa = if self.xsa { ", xsa" } else { "" };
+        format!("{NAME} ({} heads, {} kv heads{xsa})", self.num_heads, self.num_kv_heads)
+    }
+
     pub(super) fn check(&self, path: &str, dim: i64) -> Result<()> {
         bounds::integers(
             path,

@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::Result;
-use crate::bounds;
 use crate::nn::param::Init;
 use crate::nn::scope::Input;
 use crate::nn::{Linear, Pass, Scope, Site, Start};
+use crate::{Result, bounds, shim};
 
 /// Name of the component in recipes and parameter tables.
 pub const NAME: &str = "mlp";
@@ -41,6 +40,10 @@ pub enum Activation {
 }
 
 impl MlpRecipe {
+    pub(super) fn describe(&self) -> String {
+        format!("{NAME} (×{})", self.mlp_mult)
+    }
+
     pub(super) fn check(&self, path: &str, dim: i64) -> Result<()> {
         bounds::numbers(path, &[("mlp_mult", self.mlp_mult, 1.0 / dim as f64, 1024.0)])
     }
@@ -86,8 +89,7 @@ impl Mlp {
         let p = self.fc.forward(n);
         let a = match self.activation {
             Activation::Relu2 => p.relu(),
-            // One kernel forward and one backward; `maximum` would take five.
-            Activation::LeakyRelu2 => p.prelu(&Tensor::full([1], 0.5, (p.kind(), p.device()))),
+            Activation::LeakyRelu2 => leaky_relu(&p),
         };
         let hidden = a.square();
         pass.observe(self.hidden, &hidden);
@@ -99,6 +101,12 @@ impl Mlp {
     }
 }
 
+/// `max(p, p/2)`.
+fn leaky_relu(p: &Tensor) -> Tensor {
+    // Like every other refusal of libtorch, `error::guard` turns this into an error of the run.
+    shim::leaky_relu(p, 0.5).unwrap_or_else(|error| panic!("{error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use tch::Kind;
@@ -108,7 +116,7 @@ mod tests {
     #[test]
     fn half_the_slope_below_zero_and_the_square_of_it() {
         let p = Tensor::from_slice(&[-2.0f32, -0.5, 0.0, 0.5, 3.0]).set_requires_grad(true);
-        let a = p.prelu(&Tensor::full([1], 0.5, (Kind::Float, p.device()))).square();
+        let a = leaky_relu(&p).square();
         a.sum(Kind::Float).backward();
         assert_eq!(Vec::<f32>::try_from(&a).unwrap(), [1.0, 0.0625, 0.0, 0.25, 9.0]);
         // a = p²/4 below zero and p² above: its slope is p/2 and 2p.

@@ -32,6 +32,13 @@ pub struct BlockRecipe {
 }
 
 impl BlockRecipe {
+    /// The components in words, for example `gqa (8 heads, 4 kv heads) + mlp (×2)`.
+    pub fn describe(&self) -> String {
+        let mixer = self.gqa.as_ref().map(GqaRecipe::describe);
+        let ffn = self.mlp.as_ref().map(MlpRecipe::describe);
+        mixer.into_iter().chain(ffn).collect::<Vec<_>>().join(" + ")
+    }
+
     /// What cannot work in a model of `dim` dimensions, named by its key under `path`.
     pub fn check(&self, path: &str, dim: i64) -> Result<()> {
         let Some(gqa) = &self.gqa else {

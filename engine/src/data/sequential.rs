@@ -37,11 +37,6 @@ impl SequentialLoader {
     pub fn seek(&mut self, position: u64) {
         self.position = position % self.stream.len();
     }
-
-    /// The stream that is read.
-    pub fn stream(&self) -> &TokenStream {
-        &self.stream
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Scoring a file: a quantised model file, or a checkpoint with the recipe that describes it.
+//! Scoring a file: a quantized model file, or a checkpoint with the recipe that describes it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +38,7 @@ pub struct Loaded {
     pub model: Gpt,
     pub recipe: Recipe,
     pub mode: EvalMode,
-    /// Whether the weights come from a checkpoint, before quantisation.
+    /// Whether the weights come from a checkpoint, before quantization.
     pub pre_quantization: bool,
     pub val: ValData,
 }
@@ -49,6 +49,10 @@ impl FileJob<'_> {
     /// # Errors
     /// A checkpoint without a recipe; weights, tokenizer and shards that do not belong together; unreadable files.
     pub fn load(&self) -> Result<Loaded> {
+        guard(|| self.load_unguarded())
+    }
+
+    fn load_unguarded(&self) -> Result<Loaded> {
         let pre_quantization = !container::is_model(&self.model)?;
         let (state, mut recipe) = if pre_quantization {
             let Some(recipe) = self.recipe.clone() else {
@@ -59,11 +63,11 @@ impl FileJob<'_> {
             };
             (checkpoint::load(&self.model)?.0, recipe)
         } else {
-            let (quantised, mut recipe) = container::read(&self.model)?;
+            let (quantized, mut recipe) = container::read(&self.model)?;
             if let Some(given) = &self.recipe {
                 recipe.eval = given.eval.clone();
             }
-            (quantised.dequantize()?, recipe)
+            (quantized.dequantize()?, recipe)
         };
         if !self.overrides.is_empty() {
             // A checkpoint needs the recipe as it was trained, with whatever was changed then.

@@ -1,6 +1,6 @@
 //! Document-independent, score-first LoRA test-time training (PR #1530; spec/algorithms.md §5.3, §5.4).
 //!
-//! Each document starts from fresh adapters and a fresh optimiser. Its chunks are scored in order, each before the adapters
+//! Each document starts from fresh adapters and a fresh optimizer. Its chunks are scored in order, each before the adapters
 //! learn from it. Nothing is shared between documents: not the adapters, not the moments, not a norm, not a random
 //! stream, so a document's score does not depend on which others are scored, beside it or before it.
 
@@ -64,7 +64,7 @@ fn warm_up(model: &Gpt, recipe: &TttRecipe) {
     session.learn(&session.nll(model, &inputs).mean(Kind::Float));
 }
 
-/// The adapters of one batch of documents and the state of their optimiser.
+/// The adapters of one batch of documents and the state of their optimizer.
 struct Session {
     adapters: Adapters,
     moments: Moments,

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::embedding::Embedding;
 use super::head::Head;
 use super::trunk::{Connections, Order, Trunk};
-use super::{LoopsRecipe, ModelRecipe};
+use super::ModelRecipe;
 use crate::nn::lora::Plan;
 use crate::nn::scope::Builder;
 use crate::nn::{AdapterInit, Adapters, Docs, Param, Pass, RopeTables, Rows, Tap, rms_norm};
@@ -99,11 +99,6 @@ impl Gpt {
 
     pub fn config(&self) -> &ModelRecipe {
         &self.config
-    }
-
-    /// Depth recurrence, where the model has it.
-    pub fn loops(&self) -> Option<&LoopsRecipe> {
-        self.config.loops.as_ref()
     }
 
     /// The order in which the layers run now.

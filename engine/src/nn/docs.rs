@@ -2,8 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::cuda;
-use crate::{Error, Result};
+use crate::{Error, Result, shim};
 
 /// How the inputs of a forward pass are divided into documents.
 pub enum Docs {
@@ -62,6 +61,9 @@ impl Segments {
     }
 
     fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
+        // The kernel of a GPU writes wherever the boundaries say.
+        let (covered, len) = (self.lens.iter().sum::<i64>(), q.size()[1]);
+        assert!(covered == len, "libtorch: the boundaries of a packed row cover {covered} of its {len} positions");
         match &self.cu_seqlens {
             Some(cu_seqlens) => self.flash(q, k, v, cu_seqlens),
             None => self.one_by_one(q, k, v),
@@ -80,7 +82,7 @@ impl Segments {
     fn flash(&self, q: &Tensor, k: &Tensor, v: &Tensor, cu_seqlens: &Tensor) -> Tensor {
         let kind = q.kind();
         let [q, k, v] = [q, k, v].map(|x| x.squeeze_dim(0).to_kind(Kind::BFloat16));
-        let out = cuda::varlen_attention(&q, &k, &v, cu_seqlens, self.longest());
+        let out = shim::varlen_attention(&q, &k, &v, cu_seqlens, self.longest());
         // Like every other refusal of libtorch, `error::guard` turns this into an error of the run.
         out.unwrap_or_else(|error| panic!("{error}")).unsqueeze(0).to_kind(kind)
     }

@@ -12,13 +12,6 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input(usize);
 
-impl Input {
-    /// Position among the model's inputs.
-    pub fn index(self) -> usize {
-        self.0
-    }
-}
-
 /// Where the tensors come from while a model is built.
 enum Source {
     /// From nowhere: only the declarations are wanted.

@@ -24,7 +24,7 @@ impl Default for EmaRecipe {
 
 impl EmaRecipe {
     pub(super) fn check(&self, path: &str) -> Result<()> {
-        bounds::numbers(path, &[("ema_decay", self.ema_decay, 0.0, 1.0)])
+        bounds::numbers(path, &[("ema_decay", self.ema_decay, 0.0, bounds::BELOW_ONE)])
     }
 }
 

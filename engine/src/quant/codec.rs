@@ -23,6 +23,12 @@ pub enum Codec {
     Brotli,
 }
 
+/// Most memory that a stream may ask its decoder for; the best levels of all codecs ask for half of it.
+const MAX_DECODER_MEMORY: u64 = 128 << 20;
+
+/// Largest expansion that is believed of a format without a bound: a trained model's is below ten.
+const MAX_RATIO: u64 = 10_000;
+
 /// log2 of brotli's window.
 const BROTLI_WINDOW: i32 = 22;
 
@@ -65,12 +71,12 @@ impl Codec {
         }
     }
 
-    /// Most bytes that `compressed` bytes can expand to, where the format has a bound; a reader has a bound of its own.
-    /// Deflate's shortest code for its longest match gives 1032 to 1.
+    /// Most bytes that `compressed` bytes may expand to. Deflate's shortest code for its longest match gives 1032 to 1; the
+    /// others have no bound of their own.
     pub fn max_expansion(self, compressed: u64) -> u64 {
         match self {
             Codec::Zlib => compressed.saturating_mul(1032),
-            Codec::Zstd | Codec::Xz | Codec::Brotli => u64::MAX,
+            Codec::Zstd | Codec::Xz | Codec::Brotli => compressed.saturating_mul(MAX_RATIO),
         }
     }
 
@@ -106,8 +112,15 @@ impl Codec {
     pub fn decompress<'a>(self, input: &'a mut &[u8]) -> std::io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
             Codec::Zlib => Box::new(ZlibDecoder::new(input)),
-            Codec::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?.single_frame()),
-            Codec::Xz => Box::new(liblzma::bufread::XzDecoder::new(input)),
+            Codec::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?.single_frame();
+                decoder.window_log_max(MAX_DECODER_MEMORY.ilog2())?;
+                Box::new(decoder)
+            }
+            Codec::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(MAX_DECODER_MEMORY, 0)?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
+            }
             Codec::Brotli => Box::new(BrotliReader::new(input)),
         })
     }

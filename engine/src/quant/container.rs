@@ -168,6 +168,13 @@ fn decode(bytes: &[u8]) -> std::result::Result<(Header, Vec<u8>), String> {
     if sha256(&payload) != header.payload_sha256 {
         return Err("its weights differ from their SHA-256".to_owned());
     }
+    // The bits that are printed are those that the integers have.
+    for entry in header.tensors.iter().filter(|entry| entry.scheme == Scheme::IntPerRow) {
+        let range = (1i16 << (entry.bits - 1)) - 1;
+        if values_of(entry, &payload).iter().any(|&q| i16::from(q as i8).abs() > range) {
+            return Err(format!("tensor {} holds integers of more than its {} bits", entry.name, entry.bits));
+        }
+    }
     Ok((header, payload))
 }
 

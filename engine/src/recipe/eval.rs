@@ -136,7 +136,7 @@ impl EvalRecipe {
         self.ttt.clone().unwrap_or_default()
     }
 
-    /// The settings of the sliding window, at least a step of one row where the recipe has none.
+    /// The settings of the sliding window; where the recipe has none, a stride of 64, or of a whole row if that is shorter.
     pub fn sliding(&self) -> SlidingRecipe {
         let default = SlidingRecipe { eval_stride: SlidingRecipe::default().eval_stride.min(self.eval_seq_len) };
         self.sliding.clone().unwrap_or(default)
@@ -192,8 +192,8 @@ impl TttRecipe {
             &[
                 ("ttt_lora_lr", self.ttt_lora_lr, 0.0, f64::MAX),
                 ("ttt_weight_decay", self.ttt_weight_decay, 0.0, f64::MAX),
-                ("ttt_beta1", self.ttt_beta1, 0.0, 1.0),
-                ("ttt_beta2", self.ttt_beta2, 0.0, 1.0),
+                ("ttt_beta1", self.ttt_beta1, 0.0, bounds::BELOW_ONE),
+                ("ttt_beta2", self.ttt_beta2, 0.0, bounds::BELOW_ONE),
                 ("ttt_eps", self.ttt_eps, 0.0, 1.0),
             ],
         )?;

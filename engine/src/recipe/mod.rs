@@ -11,6 +11,7 @@ mod train;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{Order, num_parameters};
 pub use crate::model::ModelRecipe;
 pub use crate::optim::OptimRecipe;
 pub use eval::{EvalMode, EvalRecipe, SlidingRecipe, TttRecipe};
@@ -78,10 +79,39 @@ impl Recipe {
             )));
         }
         self.model.check()?;
+        if self.quant.embedding.gptq && !self.model.embedding.tie_embeddings {
+            return Err(Error::Recipe(
+                "quant.embedding.gptq needs model.embedding.tie_embeddings: a table that is no head multiplies nothing that \
+                 could be observed; set one of the two to false or true"
+                    .to_owned(),
+            ));
+        }
+        self.check_sizes()?;
         self.optim.check()?;
         self.train.check()?;
         self.quant.check(self.train.max_wallclock_seconds)?;
         self.eval.check()
+    }
+
+    /// Products of sizes that are each within their bounds: what a model or its adapters would take in memory.
+    fn check_sizes(&self) -> Result<()> {
+        const MANY: i64 = 1 << 36;
+        let (m, e) = (&self.model, &self.eval);
+        let slots = Order::new(m, true).slots() as i64;
+        let (ttt, widest) = (e.ttt(), 10 * m.model_dim);
+        let adapters = ttt.ttt_lora_rank.saturating_mul(slots.saturating_mul(widest) + m.model_dim + m.vocab_size);
+        for (what, size, most) in [
+            ("the model's weights", num_parameters(m)?, 1 << 33),
+            ("model.layout with its loops: virtual layers", slots, 1024),
+            ("eval.eval_batch_seqs × eval_seq_len", e.eval_batch_seqs.saturating_mul(e.eval_seq_len), 1 << 30),
+            ("eval.ttt.ttt_chunk_size × ttt_eval_seq_len", ttt.ttt_chunk_size.saturating_mul(ttt.ttt_eval_seq_len), 1 << 28),
+            ("the adapters' values of eval.ttt", adapters.saturating_mul(ttt.ttt_batch_size), MANY),
+        ] {
+            if size > most {
+                return Err(Error::Recipe(format!("{what} come to {size}, more than the {most} that are accepted")));
+            }
+        }
+        Ok(())
     }
 
     /// Seconds of training: the cap less what the quantizer's calibration keeps for itself; `0` means no cap.

@@ -197,6 +197,13 @@ impl QuantRecipe {
         }
         bounds::integers("quant.calibration", &[("gptq_calibration_batches", c.gptq_calibration_batches, 1, 1 << 20)])?;
         bounds::numbers("quant.calibration", &[("gptq_reserve_seconds", c.gptq_reserve_seconds, 0.0, 1e9)])?;
+        if max_wallclock_seconds > 0.0 && c.gptq_reserve_seconds == 0.0 {
+            return Err(Error::Recipe(
+                "quant.calibration.gptq_reserve_seconds is 0, so training would use up the whole clock and leave nothing for \
+                 calibration; reserve the seconds that it takes"
+                    .to_owned(),
+            ));
+        }
         if max_wallclock_seconds > 0.0 && c.gptq_reserve_seconds >= max_wallclock_seconds {
             return Err(Error::Recipe(format!(
                 "quant.calibration.gptq_reserve_seconds {} leaves nothing of train.max_wallclock_seconds \

@@ -146,15 +146,43 @@ fn find(stated: &Table, path: &str) -> Result<String> {
     let found: Vec<&String> = leaves.iter().filter(|leaf| *leaf == path || leaf.ends_with(&suffix)).collect();
     match found[..] {
         [one] => Ok(one.clone()),
-        [] => {
-            let last = leaves.iter().map(|leaf| leaf.rsplit('.').next().unwrap_or(leaf));
-            Err(Error::Recipe(unknown_key(path, nearest(path.rsplit('.').next().unwrap_or(path), last))))
-        }
+        [] => Err(Error::Recipe(match elsewhere(path) {
+            Some(whole) => {
+                format!("--set {path}: the recipe does not have this part; to add it, write --set {whole}=…")
+            }
+            None => {
+                let last = leaves.iter().map(|leaf| leaf.rsplit('.').next().unwrap_or(leaf));
+                unknown_key(path, nearest(path.rsplit('.').next().unwrap_or(path), last))
+            }
+        })),
         _ => {
             let all: Vec<&str> = found.iter().map(|leaf| leaf.as_str()).collect();
             Err(Error::Recipe(format!("--set {path}: several keys end so; write one of {}", all.join(", "))))
         }
     }
+}
+
+/// The whole path of a key or section that a recipe may have and this one has not.
+fn elsewhere(path: &str) -> Option<String> {
+    let mut all = Recipe::default();
+    all.model.unet = Some(Default::default());
+    all.model.loops = Some(Default::default());
+    all.model.lanes = Some(Default::default());
+    all.optim.ema = Some(Default::default());
+    all.train.warmdown_iters = Some(0);
+    all.train.warmdown_frac = Some(0.0);
+    all.quant.level = Some(0);
+    all.quant.matrix.clip_sigmas = Some(1.0);
+    all.quant.calibration = Some(Default::default());
+    all.eval.sliding = Some(Default::default());
+    all.eval.ttt = Some(Default::default());
+    let table = Table::try_from(&all).ok()?;
+    let mut paths = Vec::new();
+    leaf_paths(&table, "", &mut paths);
+    let sections: Vec<String> =
+        paths.iter().filter_map(|leaf| leaf.rsplit_once('.').map(|(section, _)| section.to_owned())).collect();
+    let suffix = format!(".{path}");
+    paths.into_iter().chain(sections).find(|whole| whole.ends_with(&suffix))
 }
 
 fn leaf_paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
@@ -217,6 +245,15 @@ mod tests {
         assert!(error.contains("`model.block.A.gqa.num_head`; the nearest known key is `num_heads`"), "{error}");
         let error = Recipe::parse("[trane]\n", &[]).unwrap_err().to_string();
         assert!(error.contains("`trane`; the nearest known key is `train`"), "{error}");
+        for (set, whole) in [
+            ("num_loops=1", "model.loops.num_loops"),
+            ("ttt_lora_rank=8", "eval.ttt.ttt_lora_rank"),
+            ("warmdown_frac=0.5", "train.warmdown_frac"),
+            ("lanes=", "model.lanes"),
+        ] {
+            let error = refused(&[set]);
+            assert!(error.contains(&format!("write --set {whole}=")), "{set}: {error}");
+        }
         assert!(refused(&["itertions=3"]).contains("the nearest known key is `iterations`"));
         let error = refused(&["mode=slidding"]);
         assert!(error.contains("eval.mode: unknown value `slidding`; the nearest known one is `sliding`"), "{error}");
@@ -241,9 +278,9 @@ mod tests {
             ("quant.matrix.bits=1", "between 2 and 8"),
             ("quant.level=12", "between 0 and 9"),
             ("mlp_mult=0", "at least"),
-            ("logit_softcap=0", "at least"),
+            ("logit_softcap=0", "must be above 0"),
             ("matrix_lr=-1", "at least 0"),
-            ("matrix_lr=nan", "must be a number"),
+            ("matrix_lr=nan", "must be a finite number"),
             ("model.lanes.parallel_start_layer=9", "one of the 4 layers"),
             ("model.loops.loop_end=9", "must lie within the 4 layers"),
             ("layout=A*4 B", "names block B, but [model.block.B] is not described"),
@@ -253,6 +290,9 @@ mod tests {
             ("model.block.A.gqa=", "no mixer"),
             ("train.warmdown_frac=0.5", "two ways"),
             ("model_dim=4000000000000", "between 1 and"),
+            ("eval_batch_seqs=1000000", "eval.eval_batch_seqs × eval_seq_len come to"),
+            ("beta1=1", "must be below 1"),
+            ("matrix_lr=inf", "must be a finite number"),
             ("eval.ttt.ttt_lora_rank=4000000000000", "between 1 and"),
             ("quant.calibration.gptq_calibration_batches=4", "no rule uses it"),
         ] {

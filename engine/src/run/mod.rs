@@ -90,12 +90,12 @@ fn run_phases(job: &Job, observer: &mut dyn Observer) -> Result<State> {
             head(&mut ctx, &data, &val, job.device)?;
         }
         let done = train(&mut ctx, &data, &val, job.device)?;
-        save_checkpoint(&mut ctx, &done.model, &val)?;
+        save_checkpoint(&mut ctx, &done.model)?;
         trained(&mut ctx, &mut state, done.train_time_ms)?;
         let _ = std::fs::remove_file(ctx.training_state_path()); // no longer needed; harmless where it stays
     }
     if state.phase == Phase::Trained && job.until > Phase::Trained {
-        quantize(&mut ctx, &mut state, &data, job.device, job.code_bytes)?;
+        quantize(&mut ctx, &mut state, (&data, &val), job.device, job.code_bytes)?;
         ctx.finish(&mut state, Phase::Quantized)?;
     }
     if state.phase == Phase::Quantized && job.until > Phase::Quantized {

@@ -73,26 +73,30 @@ fn attention_and_rates(recipe: &Recipe) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Writes the checkpoint; where its weights are an average, which the last validation did not see, scores them first.
-pub(super) fn save_checkpoint(ctx: &mut Context, model: &Gpt, val: &ValData) -> Result<()> {
-    if ctx.recipe.optim.ema.is_some() {
-        let start = Instant::now();
-        let (val_loss, val_bpb) = full::validate(model, val, &ctx.recipe.eval, val.targets(), &mut |_| Ok(()))?;
-        let eval_ms = start.elapsed().as_secs_f64() * 1000.0;
-        ctx.log(&format!(
-            "diagnostic pre-quantization post-ema val_loss:{val_loss:.8} val_bpb:{val_bpb:.8} eval_time:{eval_ms:.0}ms"
-        ))?;
-    }
+/// Writes the checkpoint.
+pub(super) fn save_checkpoint(ctx: &mut Context, model: &Gpt) -> Result<()> {
     let path = ctx.dir.join(files::CHECKPOINT);
     let bytes = checkpoint::save(&path, model.parameters(), &ctx.identity())?;
     ctx.log(&format!("Serialized model: {bytes} bytes"))
+}
+
+/// Scores averaged weights, which the last validation of the training did not see.
+fn score_average(ctx: &mut Context, model: &Gpt, val: &ValData) -> Result<()> {
+    let start = Instant::now();
+    let (val_loss, val_bpb) = full::validate(model, val, &ctx.recipe.eval, val.targets(), &mut |_| {
+        if ctx.asked_to_stop() { Err(Error::Stopped) } else { Ok(()) }
+    })?;
+    let eval_ms = start.elapsed().as_secs_f64() * 1000.0;
+    ctx.log(&format!(
+        "diagnostic pre-quantization post-ema val_loss:{val_loss:.8} val_bpb:{val_bpb:.8} eval_time:{eval_ms:.0}ms"
+    ))
 }
 
 /// Quantizes the checkpoint file into the model file.
 pub(super) fn quantize(
     ctx: &mut Context,
     state: &mut State,
-    data: &DataSet,
+    (data, val): (&DataSet, &ValData),
     on: Device,
     code_bytes: u64,
 ) -> Result<()> {
@@ -100,6 +104,9 @@ pub(super) fn quantize(
     let (weights, _) = checkpoint::load(&from)?;
     let full_bytes = checkpoint::state_bytes(&weights);
     let model = Gpt::new(&ctx.recipe.model, weights, on)?;
+    if ctx.recipe.optim.ema.is_some() {
+        score_average(ctx, &model, val)?;
+    }
     let hessians = if ctx.recipe.quant.needs_calibration() {
         calibration(ctx, data, &model, state.train_time_ms)?.hessians
     } else {
@@ -144,24 +151,27 @@ fn calibration(ctx: &mut Context, data: &DataSet, model: &Gpt, train_time_ms: f6
         let width = rows.first().map_or(0, Vec::len) as i64;
         Tensor::from_slice(&rows.concat()).view([-1, width])
     });
-    let left = (t.max_wallclock_seconds > 0.0).then(|| t.max_wallclock_seconds - train_time_ms / 1000.0);
-    if let Some(left) = left.filter(|&left| left <= 0.0) {
-        return Err(Error::Recipe(format!(
-            "calibration cannot begin: training took {:.1} s of train.max_wallclock_seconds {} and left {left:.1} s; raise \
-             quant.calibration.gptq_reserve_seconds in the recipe and train again",
-            train_time_ms / 1000.0,
-            t.max_wallclock_seconds
-        )));
+    let clock = (t.max_wallclock_seconds > 0.0).then(|| t.max_wallclock_seconds - train_time_ms / 1000.0);
+    let left = clock.map(|left| left - start.elapsed().as_secs_f64());
+    let found = calibrate(model, batches.take_while(|_| !ctx.asked_to_stop()), left)?;
+    if ctx.asked_to_stop() {
+        return Err(Error::Interrupted { step: ctx.recipe.train.iterations as u64 });
     }
-    let found = calibrate(model, batches, left)?;
     let seconds = start.elapsed().as_secs_f64();
     ctx.log(&format!("GPTQ:collected {} Hessians in {seconds:.1}s", found.hessians.len()))?;
+    if let Some(over) = clock.map(|clock| seconds - clock).filter(|&over| over > 0.0) {
+        ctx.log(&format!(
+            "GPTQ:training and calibration end {over:.1}s after max_wallclock_seconds; raise \
+             quant.calibration.gptq_reserve_seconds"
+        ))?;
+    }
     if found.batches < asked {
         let why = match left {
             Some(left) if seconds + seconds / found.batches.max(1) as f64 > left => format!(
-                "the clock has {left:.1} s for it; raise quant.calibration.gptq_reserve_seconds to use all of them"
+                "the clock had {:.1} s for it; raise quant.calibration.gptq_reserve_seconds to use all of them",
+                left.max(0.0)
             ),
-            _ => "the training data holds no more rows".to_owned(),
+            _ => "the training data hold no more rows".to_owned(),
         };
         ctx.log(&format!("GPTQ:calibrated on {} of {asked} batches: {why}", found.batches))?;
     }

@@ -2,13 +2,14 @@
 //! again, and documents that test-time training has scored are kept: no document's score depends on another.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
+use super::state::sha256;
 use super::{Context, Phase, State, files};
 use crate::evaluate::ledger::LedgerRow;
 use crate::evaluate::{self, Totals, ValData, ledger};
@@ -36,13 +37,16 @@ pub(super) fn score(ctx: &mut Context, state: &mut State, val: &ValData, on: Dev
     let name = state.model.clone().ok_or_else(|| {
         Error::format(ctx.dir.join(files::STATE), "it names no model file; delete the run directory to start over")
     })?;
-    let (quantized, recipe) = container::read(&ctx.dir.join(name))?;
+    let path = ctx.dir.join(name);
+    let model_sha256 = sha256(&std::fs::read(&path).map_err(Error::io(&path, "reading"))?);
+    let (quantized, recipe) = container::read(&path)?;
+    crate::shim::empty_cache()?;
     let model = Gpt::new(&recipe.model, quantized.dequantize()?, on)?;
     for mode in recipe.eval.modes() {
         if state.scored.contains(&mode) {
             continue;
         }
-        let (rows, eval_ms) = score_mode(ctx, &model, val, &recipe, mode)?;
+        let (rows, eval_ms) = score_mode(ctx, (&model, &model_sha256), val, &recipe, mode)?;
         let digest =
             if mode == recipe.eval.mode { Some(ledger::write(&ctx.dir.join(files::LEDGER), &rows)?) } else { None };
         for line in score_lines(metric_name(&recipe.quant, mode), mode, &rows, eval_ms, digest.as_deref()) {
@@ -57,12 +61,14 @@ pub(super) fn score(ctx: &mut Context, state: &mut State, val: &ValData, on: Dev
 
 fn score_mode(
     ctx: &mut Context,
-    model: &Gpt,
+    (model, model_sha256): (&Gpt, &str),
     val: &ValData,
     recipe: &Recipe,
     mode: EvalMode,
 ) -> Result<(Vec<LedgerRow>, f64)> {
-    let mut partial = Partial::open(ctx.dir.join(files::SCORING), mode)?;
+    let device = if model.device().is_cuda() { "cuda" } else { "cpu" };
+    let of = Scored { mode, model: model_sha256.to_owned(), device: device.to_owned() };
+    let mut partial = Partial::open(ctx.dir.join(files::SCORING), of)?;
     let left: Vec<usize> = val.documents.iter().map(|d| d.index).filter(|&doc| !partial.holds(doc)).collect();
     let before = Totals::of(&partial.rows);
     if !partial.rows.is_empty() {
@@ -91,41 +97,56 @@ fn score_mode(
 /// Documents that an unfinished evaluation has scored, in a file of one line a batch.
 struct Partial {
     path: PathBuf,
-    mode: EvalMode,
+    /// What the scores depend on besides the recipe.
+    of: Scored,
     rows: Vec<LedgerRow>,
     /// Milliseconds that they took.
     ms: f64,
     file: Option<File>,
 }
 
+/// Rows of another model, mode or kind of device are never taken up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Scored {
+    mode: EvalMode,
+    /// SHA-256 of the model file.
+    model: String,
+    device: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct PartialLine {
-    mode: EvalMode,
+    of: Scored,
     ms: f64,
     rows: Vec<LedgerRow>,
 }
 
 impl Partial {
-    /// What an earlier call left. A last line that a kill cut short is not counted, and neither is what another mode left.
-    fn open(path: PathBuf, mode: EvalMode) -> Result<Partial> {
-        let mut partial = Partial { path, mode, rows: Vec::new(), ms: 0.0, file: None };
-        if mode != EvalMode::Ttt {
+    /// What an earlier call left. A last line that a kill cut short is cut off, and so is what another model or mode left.
+    fn open(path: PathBuf, of: Scored) -> Result<Partial> {
+        let mut partial = Partial { path, of, rows: Vec::new(), ms: 0.0, file: None };
+        if partial.of.mode != EvalMode::Ttt {
             return Ok(partial);
         }
-        let lines = match File::open(&partial.path) {
-            Ok(file) => BufReader::new(file).lines(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(partial),
-            Err(e) => return Err(Error::io(&partial.path, "opening")(e)),
-        };
-        for line in lines.map_while(std::result::Result::ok) {
-            let Ok(line) = serde_json::from_str::<PartialLine>(&line) else { break };
-            if line.mode != mode {
+        let path = &partial.path;
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path, "opening"))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(Error::io(path, "reading"))?;
+        let mut whole = 0;
+        for line in text.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            let Ok(read) = serde_json::from_slice::<PartialLine>(line) else { break };
+            if read.of != partial.of {
                 break;
             }
-            partial.ms = line.ms;
-            partial.rows.extend(line.rows);
+            partial.ms = read.ms;
+            partial.rows.extend(read.rows);
+            whole += line.len() as u64;
         }
-        partial.rewrite()?;
+        file.set_len(whole).map_err(Error::io(path, "truncating"))?;
+        file.seek(SeekFrom::End(0)).map_err(Error::io(path, "reading"))?;
+        partial.file = Some(file);
         Ok(partial)
     }
 
@@ -133,35 +154,12 @@ impl Partial {
         self.rows.iter().any(|row| row.doc == doc as u64)
     }
 
-    /// Begins the file anew with what was read of it.
-    fn rewrite(&mut self) -> Result<()> {
-        let rows = std::mem::take(&mut self.rows);
-        self.file = Some(File::create(&self.path).map_err(Error::io(&self.path, "creating"))?);
-        if !rows.is_empty() {
-            self.put(&rows, self.ms)?;
-        }
-        self.rows = rows;
-        Ok(())
-    }
-
     /// Keeps `rows`, scored by now.
     fn add(&mut self, rows: &[LedgerRow], ms: f64) -> Result<()> {
-        if rows.is_empty() { Ok(()) } else { self.put(rows, ms) }
-    }
-
-    fn put(&mut self, rows: &[LedgerRow], ms: f64) -> Result<()> {
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let mut options = OpenOptions::new();
-                options.create(true).append(true).open(&self.path).map_err(Error::io(&self.path, "opening"))?
-            }
-        };
-        let line = PartialLine { mode: self.mode, ms, rows: rows.to_vec() };
+        let Some(file) = self.file.as_mut().filter(|_| !rows.is_empty()) else { return Ok(()) };
+        let line = PartialLine { of: self.of.clone(), ms, rows: rows.to_vec() };
         let text = serde_json::to_string(&line).map_err(|e| Error::format(&self.path, e.to_string()))?;
-        file.write_all(format!("{text}\n").as_bytes()).map_err(Error::io(&self.path, "writing"))?;
-        self.file = Some(file);
-        Ok(())
+        file.write_all(format!("{text}\n").as_bytes()).map_err(Error::io(&self.path, "writing"))
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_flash_attention_forward_ops.h>
+#include <ATen/ops/leaky_relu_ops.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Exception.h>
 
@@ -63,6 +64,10 @@ char *caddie_varlen_attention(const at::Tensor *q, const at::Tensor *k, const at
         /*window_size_right=*/std::nullopt, /*seqused_k=*/std::nullopt, /*alibi_slopes=*/std::nullopt);
     *out = new at::Tensor(std::get<0>(std::move(result)));
   });
+}
+
+char *caddie_leaky_relu(const at::Tensor *x, double slope, at::Tensor **out) {
+  return guarded([&] { *out = new at::Tensor(at::_ops::leaky_relu::call(*x, slope)); });
 }
 
 char *caddie_cuda_peak_memory(int8_t device, int64_t *allocated, int64_t *reserved) {

@@ -1,6 +1,6 @@
 //! The C++ shim: its errors arrive as errors on a machine without a GPU, and with one its numbers are attention's.
 
-use caddie_engine::cuda::{MemoryStats, empty_cache, memory_stats, reset_peak_memory, varlen_attention};
+use caddie_engine::shim::{MemoryStats, empty_cache, memory_stats, reset_peak_memory, varlen_attention};
 use caddie_engine::{Error, device};
 use tch::{Cuda, Device, Kind, Tensor};
 
