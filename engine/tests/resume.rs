@@ -136,7 +136,8 @@ fn no_step_is_taken_after_the_cap() {
     assert!(log.contains("step:1/8 val_loss:") && !log.contains("step:2/8"), "{log}");
     assert!(log.contains("stopping_early: wallclock_cap"), "{log}");
     // And the clock has nothing left for calibration: one batch is read, and the log says so with the way out.
-    let calibrated = log.lines().find(|line| line.starts_with("GPTQ:calibrated on 1 of 2 batches")).expect("it is said");
+    let calibrated =
+        log.lines().find(|line| line.starts_with("GPTQ:calibrated on 1 of 2 batches")).expect("it is said");
     assert!(calibrated.contains("raise quant.calibration.gptq_reserve_seconds"), "{calibrated}");
     assert!(log.contains("s after max_wallclock_seconds"), "{log}");
 }

@@ -76,12 +76,20 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: 
     contents.formats.push(Format::CaddieModel);
     let line = bytes.iter().take(64).position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
     let stream = bytes.get(line..).unwrap_or_default();
-    let word = bytes.get(MAGIC.len()..line).unwrap_or_default().split(|byte| *byte == b' ').next_back().unwrap_or_default();
+    let word =
+        bytes.get(MAGIC.len()..line).unwrap_or_default().split(|byte| *byte == b' ').next_back().unwrap_or_default();
     let word = String::from_utf8_lossy(word).trim().to_owned();
     let peeled = match layers::named(&word, stream, budget) {
         Some(Ok(peeled)) => peeled,
         Some(Err(problem)) => return opaque(bytes, name, problem, contents),
-        None => return opaque(bytes, name, format!("its first line names the compressor {word:?}, which is not known"), contents),
+        None => {
+            return opaque(
+                bytes,
+                name,
+                format!("its first line names the compressor {word:?}, which is not known"),
+                contents,
+            );
+        }
     };
     contents.layers.push(Layer { stream: name.to_owned(), ..peeled.layer });
     if peeled.rest > 0 {

@@ -2,10 +2,10 @@
 
 use tch::{Device, Kind, Reduction, Tensor};
 
+use super::ModelRecipe;
 use super::embedding::Embedding;
 use super::head::Head;
 use super::trunk::{Connections, Order, Trunk};
-use super::ModelRecipe;
 use crate::nn::lora::Plan;
 use crate::nn::scope::Builder;
 use crate::nn::{AdapterInit, Adapters, Docs, Param, Pass, RopeTables, Rows, Tap, rms_norm};
@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn weights_of_another_layout_name_the_component_and_the_key() {
         let m = Recipe::parse(TOML, &[]).unwrap().model;
-        let refused = |change: &dyn Fn(&mut Vec<(String, Tensor)>)| {
+        type Change<'a> = &'a dyn Fn(&mut Vec<(String, Tensor)>);
+        let refused = |change: Change<'_>| {
             let mut state = initial_state(&m, 1).unwrap();
             change(&mut state);
             Gpt::new(&m, state, Device::Cpu).err().unwrap().to_string()

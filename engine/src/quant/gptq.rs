@@ -114,7 +114,7 @@ mod tests {
     fn correlated_inputs_lose_less_than_by_rounding_to_nearest() {
         let (w, x) = (wave(&[24, 16], 1.7), wave(&[200, 16], 0.37) + wave(&[200, 1], 0.9));
         let loss = |data: &Data| {
-            f64::try_from((&x.matmul(&(data.dequantize().unwrap() - &w).tr())).square().sum(Kind::Float)).unwrap()
+            f64::try_from(x.matmul(&(data.dequantize().unwrap() - &w).tr()).square().sum(Kind::Float)).unwrap()
         };
         let gptq = loss(&round("w", &w, &x.tr().matmul(&x), &rule()).unwrap());
         let nearest = loss(&super::super::introw::nearest(&w, &rule()).unwrap());

@@ -11,8 +11,8 @@ mod train;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Order, num_parameters};
 pub use crate::model::ModelRecipe;
+use crate::model::{Order, num_parameters};
 pub use crate::optim::OptimRecipe;
 pub use eval::{EvalMode, EvalRecipe, SlidingRecipe, TttRecipe};
 pub use quant::{CalibrationRecipe, CodecChoice, FloatKind, QuantRecipe, RuleRecipe};
@@ -104,7 +104,11 @@ impl Recipe {
             ("the model's weights", num_parameters(m)?, 1 << 33),
             ("model.layout with its loops: virtual layers", slots, 1024),
             ("eval.eval_batch_seqs × eval_seq_len", e.eval_batch_seqs.saturating_mul(e.eval_seq_len), 1 << 28),
-            ("eval.ttt.ttt_chunk_size × ttt_eval_seq_len", ttt.ttt_chunk_size.saturating_mul(ttt.ttt_eval_seq_len), 1 << 28),
+            (
+                "eval.ttt.ttt_chunk_size × ttt_eval_seq_len",
+                ttt.ttt_chunk_size.saturating_mul(ttt.ttt_eval_seq_len),
+                1 << 28,
+            ),
             ("the adapters' values of eval.ttt", adapters.saturating_mul(ttt.ttt_batch_size), MANY),
         ] {
             if size > most {

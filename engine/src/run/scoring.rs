@@ -130,8 +130,13 @@ impl Partial {
         }
         let path = &partial.path;
         let mut options = OpenOptions::new();
-        let mut file =
-            options.create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path, "opening"))?;
+        let mut file = options
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(Error::io(path, "opening"))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(Error::io(path, "reading"))?;
         let mut whole = 0;

@@ -29,9 +29,9 @@ impl AdapterInit for SeededInit {
         let keys: Vec<i64> = docs.iter().flat_map(|&doc| names.iter().map(move |name| key(doc, name))).collect();
         let steps = Tensor::arange_start(1, rank * inputs + 1, (Kind::Int64, device)) * GOLDEN;
         let mut z = Tensor::from_slice(&keys).to_device(device).unsqueeze(1) + steps.unsqueeze(0);
-        z = (&z).bitwise_xor_tensor(&shifted(&z, 30)) * MIX[0];
-        z = (&z).bitwise_xor_tensor(&shifted(&z, 27)) * MIX[1];
-        z = (&z).bitwise_xor_tensor(&shifted(&z, 31));
+        z = z.bitwise_xor_tensor(&shifted(&z, 30)) * MIX[0];
+        z = z.bitwise_xor_tensor(&shifted(&z, 27)) * MIX[1];
+        z = z.bitwise_xor_tensor(&shifted(&z, 31));
         let u = shifted(&z, 40).to_kind(Kind::Float) * 2f64.powi(-24);
         let bound = 1.0 / (inputs as f32).sqrt();
         let a = (u * 2.0 - 1.0) * f64::from(bound);

@@ -15,7 +15,8 @@ pub struct BrotliReader<'a, 'b> {
 
 impl<'a, 'b> BrotliReader<'a, 'b> {
     pub fn new(input: &'a mut &'b [u8]) -> Self {
-        let state = BrotliState::new_strict(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
+        let state =
+            BrotliState::new_strict(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
         BrotliReader { input, state, done: false }
     }
 }
