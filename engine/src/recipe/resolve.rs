@@ -293,7 +293,7 @@ mod tests {
             ("eval_batch_seqs=1000000", "eval.eval_batch_seqs × eval_seq_len come to"),
             ("beta1=1", "must be below 1"),
             ("matrix_lr=inf", "must be a finite number"),
-            ("eval.ttt.ttt_lora_rank=4000000000000", "between 1 and"),
+            ("eval.ttt.ttt_lora_rank=4000000000000", "the adapters' values of eval.ttt come to"),
             ("quant.calibration.gptq_calibration_batches=4", "no rule uses it"),
         ] {
             let error = refused(&[set]);
