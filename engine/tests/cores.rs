@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use common::tokens;
+use common::write_data;
 
 /// Four micro-steps and matrices of several shapes, so that two and three workers share them differently.
 const RECIPE: &str = "name = 'cores'\n[data]\ntokenizer = 'byte260'\n[model]\nvocab_size = 260\nmodel_dim = 64\n\
@@ -19,23 +19,6 @@ const RECIPE: &str = "name = 'cores'\n[data]\ntokenizer = 'byte260'\n[model]\nvo
     [eval]\nmode = 'ttt'\nalso = ['full', 'sliding']\neval_seq_len = 64\neval_batch_seqs = 3\ndocuments_apart = true\n\
     [eval.sliding]\neval_stride = 16\n[eval.ttt]\nttt_lora_rank = 4\nttt_lora_lr = 0.01\nttt_chunk_size = 16\n\
     ttt_eval_seq_len = 48\n";
-
-/// A folder with one shard of each split: documents of 1 to 120 byte tokens.
-fn data(dir: &Path) -> PathBuf {
-    let folder = dir.join("data");
-    std::fs::create_dir(&folder).unwrap();
-    for (split, seed, documents) in [("train", 1, 80), ("val", 2, 12)] {
-        let mut ids: Vec<u16> = Vec::new();
-        for length in tokens(seed, documents, 1, 120) {
-            ids.push(1);
-            ids.extend(tokens(seed + length as u64, length as usize, 4, 100).iter().map(|&t| t as u16));
-        }
-        let header = [20_240_520, 1, ids.len() as i32].into_iter().chain([0; 253]).flat_map(i32::to_le_bytes);
-        let bytes: Vec<u8> = header.chain(ids.iter().flat_map(|id| id.to_le_bytes())).collect();
-        std::fs::write(folder.join(format!("fineweb_{split}_000000.bin")), bytes).unwrap();
-    }
-    folder
-}
 
 /// The files of a whole run with this many cores: checkpoint, model file and ledger, and the scores of its log.
 fn run(dir: &Path, cores: usize) -> (Vec<Vec<u8>>, Vec<String>) {
@@ -66,7 +49,7 @@ fn run(dir: &Path, cores: usize) -> (Vec<Vec<u8>>, Vec<String>) {
 #[test]
 fn one_core_and_several_give_the_same_files_and_scores() {
     let folder = tempfile::tempdir().unwrap();
-    data(folder.path());
+    write_data(folder.path(), 80, 12, 120);
     std::fs::write(folder.path().join("recipe.toml"), RECIPE).unwrap();
     let (files, scores) = run(folder.path(), 1);
     assert_eq!(scores.len(), 4, "full, sliding, ttt and the ledger: {scores:?}");

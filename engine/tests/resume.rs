@@ -2,13 +2,13 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use caddie_engine::log::{Event, Observer, Silent};
 use caddie_engine::run::{Job, Phase, State, run};
 use caddie_engine::{Error, Recipe};
-use common::tokens;
+use common::write_data;
 use tch::Device;
 
 /// The record stack in its smallest form: loops that begin half way, an average, packed documents.
@@ -21,23 +21,6 @@ const RECIPE: &str = "name = 'resume'\n[data]\ntokenizer = 'byte260'\n[model]\nv
     [quant.matrix]\nbits = 6\nclip_sigmas = 12.85\ngptq = true\n[quant.calibration]\ngptq_calibration_batches = 2\n\
     gptq_reserve_seconds = 1\n[eval]\nmode = 'ttt'\nalso = ['full']\neval_seq_len = 64\ndocuments_apart = true\n\
     [eval.ttt]\nttt_lora_rank = 2\nttt_lora_lr = 0.01\nttt_chunk_size = 16\nttt_eval_seq_len = 48\n";
-
-/// Writes one shard of each split.
-fn write_data(dir: &Path) -> PathBuf {
-    let folder = dir.join("data");
-    std::fs::create_dir(&folder).unwrap();
-    for (split, seed, documents) in [("train", 1, 60), ("val", 2, 8)] {
-        let mut ids: Vec<u16> = Vec::new();
-        for length in tokens(seed, documents, 1, 90) {
-            ids.push(1);
-            ids.extend(tokens(seed + length as u64, length as usize, 4, 100).iter().map(|&t| t as u16));
-        }
-        let header = [20_240_520, 1, ids.len() as i32].into_iter().chain([0; 253]).flat_map(i32::to_le_bytes);
-        let bytes: Vec<u8> = header.chain(ids.iter().flat_map(|id| id.to_le_bytes())).collect();
-        std::fs::write(folder.join(format!("fineweb_{split}_000000.bin")), bytes).unwrap();
-    }
-    folder
-}
 
 /// Asks the run to stop when `when` says so.
 struct StopAt<'a, F: Fn(&Event) -> bool> {
@@ -63,7 +46,7 @@ impl Bench {
     fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        let data = write_data(&root);
+        let data = write_data(&root, 60, 8, 90);
         Bench { _folder: folder, root, data }
     }
 

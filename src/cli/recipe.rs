@@ -120,16 +120,7 @@ fn bytes(components: &[ComponentBudget], cap: u64) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(["component", "tensors", "parameters", "bits", "bytes", "estimated", "of budget"]);
-    let sum = |of: fn(&ComponentBudget) -> u64| components.iter().map(of).sum::<u64>();
-    let total = ComponentBudget {
-        component: "all",
-        tensors: sum(|c| c.tensors),
-        parameters: sum(|c| c.parameters),
-        bits: components.iter().map(|c| c.bits * c.parameters as f64).sum::<f64>()
-            / sum(|c| c.parameters).max(1) as f64,
-        bytes: sum(|c| c.bytes),
-        estimated: sum(|c| c.estimated),
-    };
+    let total = ComponentBudget::total(components);
     for c in components.iter().chain([&total]) {
         table.add_row([
             c.component.to_owned(),

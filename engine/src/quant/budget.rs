@@ -19,6 +19,25 @@ pub struct ComponentBudget {
     pub estimated: u64,
 }
 
+impl ComponentBudget {
+    /// All of `components` together, under the name `all`.
+    pub fn total(components: &[ComponentBudget]) -> ComponentBudget {
+        let mut total =
+            ComponentBudget { component: "all", tensors: 0, parameters: 0, bits: 0.0, bytes: 0, estimated: 0 };
+        components.iter().for_each(|one| total.add(one));
+        total
+    }
+
+    fn add(&mut self, other: &ComponentBudget) {
+        let weighed = self.bits * self.parameters as f64 + other.bits * other.parameters as f64;
+        self.tensors += other.tensors;
+        self.parameters += other.parameters;
+        self.bits = weighed / self.parameters.max(1) as f64;
+        self.bytes += other.bytes;
+        self.estimated += other.estimated;
+    }
+}
+
 /// Entropy of a Gaussian weight rounded in steps of k·σ/R: `½·log2(2πe) − log2(k/R)` bits (spec/algorithms.md §4.5), for SDClip
 /// with `clip_sigmas` k. `None` where the scale comes from a quantile: the step then depends on the row's outliers.
 ///
@@ -33,22 +52,13 @@ pub fn gaussian_bits(rule: &RuleRecipe) -> Option<f64> {
 pub fn budget(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
     let mut out: Vec<ComponentBudget> = Vec::new();
     for param in params {
-        let cost = cost(param, recipe);
-        let parameters = param.numel() as u64;
-        let entry = match out.iter_mut().find(|entry| entry.component == param.component) {
-            Some(entry) => entry,
-            None => {
-                let component = param.component;
-                out.push(ComponentBudget { component, tensors: 0, parameters: 0, bits: 0.0, bytes: 0, estimated: 0 });
-                out.last_mut().unwrap_or_else(|| unreachable!("an entry was just added"))
-            }
-        };
-        let weighed = entry.bits * entry.parameters as f64 + cost.bits * parameters as f64;
-        entry.tensors += 1;
-        entry.parameters += parameters;
-        entry.bits = weighed / entry.parameters.max(1) as f64;
-        entry.bytes += cost.bytes;
-        entry.estimated += cost.estimated;
+        let Cost { bits, bytes, estimated } = cost(param, recipe);
+        let component = param.component;
+        let one = ComponentBudget { component, tensors: 1, parameters: param.numel() as u64, bits, bytes, estimated };
+        match out.iter_mut().find(|entry| entry.component == component) {
+            Some(entry) => entry.add(&one),
+            None => out.push(one),
+        }
     }
     out
 }

@@ -1,6 +1,7 @@
 //! The last phase: scoring what the model file holds, with every mode of the recipe. A mode that is finished is not done
 //! again, and documents that test-time training has scored are kept: no document's score depends on another.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,8 @@ fn score_mode(
     let device = if model.device().is_cuda() { "cuda" } else { "cpu" };
     let of = Scored { mode, model: model_sha256.to_owned(), device: device.to_owned() };
     let mut partial = Partial::open(ctx.dir.join(files::SCORING), of)?;
-    let left: Vec<usize> = val.documents.iter().map(|d| d.index).filter(|&doc| !partial.holds(doc)).collect();
+    let held: HashSet<u64> = partial.rows.iter().map(|row| row.doc).collect();
+    let left: Vec<usize> = val.documents.iter().map(|d| d.index).filter(|&doc| !held.contains(&(doc as u64))).collect();
     let before = Totals::of(&partial.rows);
     if !partial.rows.is_empty() {
         ctx.log(&format!("{}:resumed documents:{} of {}", mode.as_str(), partial.rows.len(), val.documents.len()))?;
@@ -88,7 +90,6 @@ fn score_mode(
         Ok(())
     })?;
     let mut rows = partial.rows;
-    rows.retain(|row| !left.contains(&(row.doc as usize)));
     rows.extend(scored.rows);
     rows.sort_by_key(|row| row.doc);
     Ok((rows, elapsed_ms()))
@@ -153,10 +154,6 @@ impl Partial {
         file.seek(SeekFrom::End(0)).map_err(Error::io(path, "reading"))?;
         partial.file = Some(file);
         Ok(partial)
-    }
-
-    fn holds(&self, doc: usize) -> bool {
-        self.rows.iter().any(|row| row.doc == doc as u64)
     }
 
     /// Keeps `rows`, scored by now.

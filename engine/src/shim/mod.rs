@@ -78,7 +78,7 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
     }
 }
 
-/// The peaks of this process on GPU `device_index`, since its start or since [`reset_peak_memory`].
+/// The peaks of this process on GPU `device_index`, since its start.
 ///
 /// It is `None` where no GPU computes: without libtorch's CUDA part, before the first use of a GPU, and for a GPU that
 /// is not there.
@@ -88,17 +88,6 @@ pub fn memory_stats(device_index: usize) -> Option<MemoryStats> {
     // SAFETY: both pointers are to integers of this frame, which the function only writes; it throws nothing.
     check(unsafe { caddie_cuda_peak_memory(device, &mut allocated, &mut reserved) }).ok()?;
     Some(MemoryStats { peak_allocated: allocated.try_into().ok()?, peak_reserved: reserved.try_into().ok()? })
-}
-
-/// Lets the peaks of [`memory_stats`] start again from what GPU `device_index` holds now, where there is one.
-///
-/// # Errors
-/// A GPU that is not there.
-pub fn reset_peak_memory(device_index: usize) -> Result<()> {
-    // An index beyond 127 is no device of libtorch either: it says so for its largest.
-    let device = i8::try_from(device_index).unwrap_or(i8::MAX);
-    // SAFETY: the function takes a number only and throws nothing; the allocator locks itself.
-    check(unsafe { caddie_cuda_reset_peak_memory(device) })
 }
 
 /// Hands the memory that no tensor occupies back to the driver, on all GPUs: between training and an evaluation whose
@@ -139,6 +128,5 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn caddie_leaky_relu(x: *const C_tensor, slope: f64, out: *mut *mut C_tensor) -> *mut c_char;
     fn caddie_cuda_peak_memory(device: i8, allocated: *mut i64, reserved: *mut i64) -> *mut c_char;
-    fn caddie_cuda_reset_peak_memory(device: i8) -> *mut c_char;
     fn caddie_cuda_empty_cache() -> *mut c_char;
 }

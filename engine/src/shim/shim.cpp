@@ -81,14 +81,6 @@ char *caddie_cuda_peak_memory(int8_t device, int64_t *allocated, int64_t *reserv
   });
 }
 
-char *caddie_cuda_reset_peak_memory(int8_t device) {
-  return guarded([&] {
-    if (auto *allocator = cuda_allocator()) {
-      allocator->resetPeakStats(device);
-    }
-  });
-}
-
 char *caddie_cuda_empty_cache() {
   return guarded([&] {
     if (auto *allocator = cuda_allocator()) {

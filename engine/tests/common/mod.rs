@@ -4,7 +4,7 @@
 // Each test binary uses its own part.
 #![allow(dead_code)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use caddie_engine::nn::Class;
 use caddie_engine::quant::{Item, QuantizedModel, quantize};
@@ -56,6 +56,24 @@ pub fn tokens(seed: u64, n: usize, lo: i64, hi: i64) -> Vec<i64> {
     (1..=n as u64)
         .map(|j| lo + (mix(seed.wrapping_add(j.wrapping_mul(GOLDEN_RATIO))) % (hi - lo) as u64) as i64)
         .collect()
+}
+
+/// Writes `data/` in `dir`, one shard of each split, and returns its path. A document is one token that opens it and 1 to
+/// `longest` − 1 byte tokens.
+pub fn write_data(dir: &Path, train_docs: usize, val_docs: usize, longest: i64) -> PathBuf {
+    let folder = dir.join("data");
+    std::fs::create_dir(&folder).unwrap();
+    for (split, seed, documents) in [("train", 1, train_docs), ("val", 2, val_docs)] {
+        let mut ids: Vec<u16> = Vec::new();
+        for length in tokens(seed, documents, 1, longest) {
+            ids.push(1);
+            ids.extend(tokens(seed + length as u64, length as usize, 4, 100).iter().map(|&t| t as u16));
+        }
+        let header = [20_240_520, 1, ids.len() as i32].into_iter().chain([0; 253]).flat_map(i32::to_le_bytes);
+        let bytes: Vec<u8> = header.chain(ids.iter().flat_map(|id| id.to_le_bytes())).collect();
+        std::fs::write(folder.join(format!("fineweb_{split}_000000.bin")), bytes).unwrap();
+    }
+    folder
 }
 
 /// The numbers in `engine/tests/golden/<file>`.
