@@ -105,13 +105,13 @@ fn check_outputs(args: &EvaluateArgs) -> Result<()> {
     for (flag, path) in [("--per-token", &args.per_token), ("--ledger", &args.ledger)] {
         let Some(path) = path else { continue };
         if path == &args.model {
-            return Err(Error::Usage(format!("{flag} {path} would replace the model; name another file")));
+            return Err(Error::usage(format!("{flag} {path} would replace the model; name another file")));
         }
         atomic::check(path.as_std_path())?;
     }
     match (&args.per_token, &args.ledger) {
         (Some(a), Some(b)) if a == b => {
-            Err(Error::Usage(format!("--per-token and --ledger both name {a}; give each a file of its own")))
+            Err(Error::usage(format!("--per-token and --ledger both name {a}; give each a file of its own")))
         }
         _ => Ok(()),
     }

@@ -10,8 +10,8 @@ use include_dir::{Dir, include_dir};
 use liblzma::stream::{Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
 
-use super::base85;
 use crate::artifact::tarball;
+use caddie_files::base85;
 
 static ENGINE_SRC: Dir = include_dir!("$CARGO_MANIFEST_DIR/engine/src");
 const ENGINE_MANIFEST: &str = include_str!("../../engine/Cargo.toml");
