@@ -7,7 +7,7 @@ use caddie::report::Confidence;
 use caddie_audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
 use caddie_python::Module;
 use caddie_python::{Alone, unwrap};
-use caddie_rulebook::Rulebook;
+use caddie_rulebook::{PARAMETER_GOLF_2026, Rulebook};
 use camino::Utf8Path;
 
 /// Which rule each bad script is about, and what stands in a line of the steps.
@@ -141,6 +141,22 @@ fn bad_scripts_have_a_lead_at_the_line_that_does_it() {
         seen.push(name);
     }
     assert_eq!(seen.len(), BAD.len(), "a row without a script: {seen:?}");
+}
+
+/// Where no log says how many processes ran, there was one a GPU of the rulebook's machine.
+#[test]
+fn the_number_of_processes_is_that_of_the_rulebooks_machine() {
+    let script = "import os, subprocess\nif int(os.environ.get(\"WORLD_SIZE\", \"1\")) == 2:\n    subprocess.run([\"pip\", \
+                  \"install\", \"x\"])\nprint(f\"final_exact val_loss:{1.0} val_bpb:{1.0}\")\n";
+    let rules = |gpus: &str| {
+        let text = PARAMETER_GOLF_2026.replacen("gpus = 8", gpus, 1);
+        let rulebook = Rulebook::parse(&text).expect("a rulebook");
+        let module = Module::parse(script).expect("a script");
+        let audit = audit(&module, &subject(&rulebook, None));
+        audit.leads.into_iter().map(|lead| lead.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(rules("gpus = 8"), Vec::<&str>::new());
+    assert_eq!(rules("gpus = 2"), ["size-external-binary"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Calibration after the training loop: where it reads training data, its time belongs to the training clock.
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_folder::RunLog;
 
@@ -10,6 +10,7 @@ pub const CHECK: Check = Check {
     name: "calibration-time",
     about: "Training and the calibration of the quantised weights together are within the training clock.",
     rules: &["time-gptq-train-data", "time-gptq-reserve", "time-gptq-selfgen"],
+    needs: Needs::ANY_RUN,
     run,
 };
 

@@ -12,7 +12,7 @@ pub(super) use whole::other_means;
 use super::context::run_name;
 use super::score::{after_quantisation, before_quantisation};
 use super::shown::{apart, shown};
-use super::{Check, Context, denominator};
+use super::{Check, Context, Needs, denominator};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
 use caddie_rulebook::stats::mean;
@@ -30,6 +30,7 @@ pub const CHECK: Check = Check {
         "stat-seed-choice",
         "pkg-json",
     ],
+    needs: Needs::ANY_RUN,
     run,
 };
 

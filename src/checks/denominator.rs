@@ -3,10 +3,9 @@
 use std::f64::consts::LN_2;
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_files::text::thousands;
-use caddie_folder::Track;
 use caddie_folder::denominator::{Denominator, SAME, close, judge, rounding};
 use caddie_folder::{RunLog, Stated};
 use caddie_rulebook::stats::mean;
@@ -17,6 +16,7 @@ pub const CHECK: Check = Check {
     name: "denominator",
     about: "tokens * val_loss / (ln 2 * val_bpb) is the number of bytes of the validation split.",
     rules: &["bpb-denominator", "bpb-leading-space", "bpb-sidecar", "val-full"],
+    needs: Needs::Run(|run| run.val_bpb.is_some() && run.val_loss.is_some()),
     run,
 };
 
@@ -167,7 +167,7 @@ fn partial(context: &Context<'_>) -> Option<Finding> {
         of_runs(&runs, context.runs().len())
     );
     let severity =
-        if context.track == Track::Record && !is_partial(first) { Severity::Error } else { Severity::Warning };
+        if context.is_entered_as_record() && !is_partial(first) { Severity::Error } else { Severity::Warning };
     let finding = context.finding("val-full", message).code(Code::PartialValidation).severity(severity);
     Some(runs.iter().fold(finding, |finding, run| {
         let line = run.line("partial_validation").or_else(|| run.line("val_tokens"));

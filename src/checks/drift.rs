@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::RunLog;
 
@@ -11,6 +11,7 @@ pub const CHECK: Check = Check {
     name: "drift",
     about: "The runs differ in their seed and in nothing else that can change the score.",
     rules: &["stat-seeds"],
+    needs: Needs::ANY_RUN,
     run,
 };
 

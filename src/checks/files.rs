@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, NO_LOG_LINE, Severity};
 use caddie_files::Encoding;
 use caddie_folder::NotCounted;
@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
     name: "files",
     about: "The files that a submission consists of are present and readable.",
     rules: &["pkg-readme", "pkg-log", "pkg-truncated-folder"],
+    needs: Needs::Nothing,
     run,
 };
 

@@ -1,29 +1,23 @@
 //! The machine: that the record track's clocks ran on the one that the rulebook names, and that submission.json names the machine of the logs.
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::RunLog;
-use caddie_folder::Track;
-use caddie_rulebook::Hardware;
+use caddie_rulebook::{Hardware, gpus};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "hardware",
     about: "A record's logs state the machine that the track is timed on, and submission.json the hardware of the logs.",
     rules: &["time-hw-8xh100-sxm", "repro"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
-/// GPUs by the word that names them: a vocabulary for reading. A log or a claim that names none is not compared.
-const GPUS: [&str; 16] = [
-    "H100", "H200", "H800", "H20", "GH200", "B200", "B300", "GB10", "A100", "A10", "L40S", "L4", "V100", "T4",
-    "RTX4090", "RTX5090",
-];
-
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(machine) = context.rulebook.hardware.as_ref().filter(|_| context.track != Track::NonRecord) {
+    if let Some(machine) = context.machine() {
         findings.extend(other_machine(context, machine));
         findings.extend(other_world_size(context, machine.gpus));
         findings.extend(fewer_gpus(context));
@@ -41,12 +35,12 @@ fn stated(run: &RunLog) -> Option<(&str, Option<u64>)> {
 
 /// Of the record track a log that states another machine is an error; where nothing states the track, a warning.
 fn severity(context: &Context<'_>) -> Severity {
-    if context.track == Track::Record { Severity::Error } else { Severity::Warning }
+    if context.is_entered_as_record() { Severity::Error } else { Severity::Warning }
 }
 
 /// The runs whose log states another GPU than the track's.
 fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
-    let other = |run: &&RunLog| stated(run).is_some_and(|(text, _)| !is_the_tracks(machine, text));
+    let other = |run: &&RunLog| stated(run).is_some_and(|(text, _)| !machine.is_named_by(text));
     let runs: Vec<&RunLog> = context.runs().iter().filter(other).collect();
     let (text, _) = stated(runs.first()?)?;
     let message = format!(
@@ -97,13 +91,6 @@ fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// A text that names the track's GPU, no other, and no other variant of it.
-fn is_the_tracks(machine: &Hardware, text: &str) -> bool {
-    let own = machine.gpu.to_ascii_uppercase();
-    let known = gpus(text).into_iter().all(|gpu| gpu == own) && names(text).contains(&own);
-    known && !machine.not.iter().any(|other| text.contains(other.as_str()))
-}
-
 /// Many logs print only `world_size`: that is no breach, and no proof.
 fn unstated(context: &Context<'_>) -> Option<Finding> {
     let runs = context.runs();
@@ -126,7 +113,8 @@ fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     if claim.contains(text) {
         return None;
     }
-    let (claimed, logged) = (gpus(claim), gpus(text));
+    let machine = context.rulebook.hardware_of(context.track);
+    let (claimed, logged) = (gpus(claim, machine), gpus(text, machine));
     let same = logged.iter().all(|gpu| claimed.contains(gpu));
     // A name that no list knows is compared only in a native log, whose line caddie copies into submission.json.
     let comparable = run.hardware.is_some() || !(claimed.is_empty() || logged.is_empty());
@@ -137,38 +125,4 @@ fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     let finding = context.finding("repro", message).code(Code::JsonHardwareNeLog).severity(Severity::Warning);
     let finding = finding.claimed(claim).measured(text).at(context.json_name(), Some(key_line), claim);
     Some(finding.at(run.log.clone(), line, text))
-}
-
-/// The GPUs that a text names: `8xH100-80GB-SXM`, `NVIDIA H100 80GB HBM3`, `1xRTX5090`, `NVIDIA GeForce RTX 5090`.
-fn gpus(text: &str) -> Vec<&'static str> {
-    names(text).iter().filter_map(|name| GPUS.into_iter().find(|gpu| gpu == name)).collect()
-}
-
-/// The words that may name a GPU, in capitals.
-fn names(text: &str) -> Vec<String> {
-    let text = text.to_ascii_uppercase().replace("RTX ", "RTX");
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    // `8xH100`: a count may stand before the name without a space.
-    let names = words.map(|word| word.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('X'));
-    names.map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gpus_are_told_apart_in_the_spellings_of_logs_and_claims() {
-        let machine = caddie_rulebook::Rulebook::builtin().expect("loads").hardware.expect("a machine");
-        let is_h100_sxm = |text: &str| is_the_tracks(&machine, text);
-        for text in ["8xH100-80GB-SXM", "8xH100 SXM (RunPod)", "NVIDIA H100 80GB HBM3", "cuda:0 NVIDIA H100 80GB HBM3"]
-        {
-            assert!(is_h100_sxm(text), "{text}");
-        }
-        for text in ["NVIDIA H200", "NVIDIA H100 PCIe", "NVIDIA H100 NVL", "cpu AMD EPYC threads:2", "H1000"] {
-            assert!(!is_h100_sxm(text), "{text}");
-        }
-        assert_eq!(gpus("1xRTX5090"), gpus("NVIDIA GeForce RTX 5090"));
-        assert_eq!(gpus("2x NVIDIA H100 80GB HBM3, developed on 1x NVIDIA GB10"), ["H100", "GB10"]);
-    }
 }

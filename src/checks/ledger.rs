@@ -1,7 +1,7 @@
 //! The score ledgers: the official score recomputed from the rows, and every statement of their digests.
 
 use super::context::run_name;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{Ledger, LedgerFile, RunLog};
 
@@ -10,6 +10,7 @@ pub const CHECK: Check = Check {
     name: "ledger",
     about: "Scores recomputed from the ledger's rows are the log's to the last digit, and the digests agree.",
     rules: &["bpb-formula", "repro"],
+    needs: Needs::ANY_RUN,
     run,
 };
 

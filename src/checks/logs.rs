@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{NotCounted, RunLog};
 
@@ -14,6 +14,7 @@ pub const CHECK: Check = Check {
     name: "logs",
     about: "Each log holds one whole run, once, under labels and a name that fit it.",
     rules: &["pkg-log", "repro"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
@@ -22,6 +23,7 @@ pub const SHARDS: Check = Check {
     name: "train-shards",
     about: "The number of training shards is one that the tokenizer's exports have.",
     rules: &["val-train-disjoint"],
+    needs: Needs::Run(|run| run.train_shards.is_some()),
     run: shards,
 };
 

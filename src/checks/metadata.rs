@@ -1,17 +1,17 @@
 //! submission.json itself: valid, and with the keys that the leaderboard needs.
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::Encoding;
 use caddie_folder::SubmissionFile;
-use caddie_folder::Track;
-use caddie_folder::submission::{Quoted, canonical_track};
+use caddie_folder::submission::Quoted;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "metadata",
     about: "submission.json is valid JSON and states the required keys.",
     rules: &["pkg-json"],
+    needs: Needs::Metadata,
     run,
 };
 
@@ -95,17 +95,16 @@ fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
 
 /// A track that is not one of the challenge's, in the folder's place or in submission.json.
 fn unknown_track(context: &Context<'_>, stated: Option<(&str, u64)>) -> Vec<Finding> {
-    let checked = match context.track.name() {
-        Some("non_record_16mb") => "non_record_16mb",
-        _ => "a record",
-    };
-    let unknown = |track: &str| canonical_track(track).is_none();
+    let other = context.track.filter(|track| !track.record);
+    let checked = other.map_or("a record", |track| track.name.as_str());
+    let unknown = |track: &str| context.rulebook.track(track).is_none();
     let finding = |track: &str| {
         let message = format!("track \"{track}\" is unknown; checked as {checked}");
         context.finding("pkg-json", message).code(Code::TrackUnknown).severity(Severity::Warning).claimed(track)
     };
-    let placed = Track::placed(context.folder).filter(|track| unknown(track));
-    let placed = placed.map(|track| finding(&track).at(".", None, format!("in a folder track_{track}")));
+    let placed = context.placed_track().filter(|track| unknown(track));
+    let placed = placed
+        .map(|track| finding(&track).at(".", None, format!("in a folder {}{track}", context.rulebook.track_prefix)));
     let stated = stated.filter(|(track, _)| unknown(track));
     let stated = stated.map(|(track, line)| finding(track).at(context.json_name(), Some(line), track));
     placed.into_iter().chain(stated).collect()

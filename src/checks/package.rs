@@ -1,10 +1,8 @@
 //! The shape of the package: the folder's name and track, and what its README tells a reader who wants to rerun it.
 
 use super::significance::{Dates, row_of, stood_at};
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::Track;
-use caddie_folder::submission::canonical_track;
 
 /// Days that the two dates of a folder may lie apart: it may be named when the work begins and dated when it ends.
 const DAYS_APART: i32 = 7;
@@ -14,6 +12,7 @@ pub const CHECK: Check = Check {
     name: "package",
     about: "The folder's name, its track, the run command and the requirements are as reviewers ask.",
     rules: &["pkg-folder-name", "pkg-record-folder", "pkg-run-command", "pkg-requirements"],
+    needs: Needs::Nothing,
     run,
 };
 
@@ -34,7 +33,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 
 /// Only below a track is a name the record's.
 fn folder_name(context: &Context<'_>) -> Option<Finding> {
-    Track::placed(context.folder)?;
+    context.placed_track()?;
     let absolute = context.folder.path.canonicalize_utf8().unwrap_or_else(|_| context.folder.path.clone());
     let name = absolute.file_name()?;
     let problem = name_problem(name, context.limits.year)?;
@@ -61,10 +60,10 @@ fn name_problem(name: &str, year: u16) -> Option<String> {
 
 /// submission.json of another track than the one that the folder lies in.
 fn other_track(context: &Context<'_>) -> Option<Finding> {
-    let placed = Track::placed(context.folder)?;
-    let placed = canonical_track(&placed)?;
+    let named = |text: &str| context.rulebook.track(text).map(|track| track.name.as_str());
+    let placed = named(&context.placed_track()?)?;
     let (stated, line) = context.folder.metadata()?.text("track")?;
-    let claimed = canonical_track(stated).filter(|claimed| *claimed != placed)?;
+    let claimed = named(stated).filter(|claimed| *claimed != placed)?;
     let message = format!(
         "{} names the track {stated}, the folder lies in {placed}: correct the one that is wrong",
         context.json_name()
@@ -75,7 +74,7 @@ fn other_track(context: &Context<'_>) -> Option<Finding> {
 
 /// submission.json and the folder's name state different days. It matters most where another record stood on each.
 fn dates(context: &Context<'_>) -> Option<Finding> {
-    Track::placed(context.folder)?;
+    context.placed_track()?;
     let dates = Dates::of(context.folder);
     let (stated, placed, apart) = (dates.stated?, dates.placed?, dates.apart()?);
     let (then, now) = (stood_at(context, stated), stood_at(context, placed));
@@ -85,7 +84,7 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     }
     // A row of the leaderboard is tested against the row before it, whatever the dates are.
     let of_the_ladder = row_of(context.folder, &context.rulebook.records).is_some();
-    let other_record = then != now && context.track != Track::NonRecord && !of_the_ladder;
+    let other_record = then != now && context.competes() && !of_the_ladder;
     if apart <= DAYS_APART && !(other_record && apart > 1) {
         return None;
     }

@@ -1,20 +1,20 @@
 //! Scores that no step of the challenge ever gained: evidence that somebody must look, of nothing more.
 
-use super::{Check, Context, significance};
+use super::{Check, Context, Needs, significance};
 use crate::report::{Confidence, Finding, Severity};
 use caddie_folder::RunLog;
-use caddie_folder::Track;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "plausible-score",
     about: "No score lies further below the record that stood than any record ever lay.",
     rules: &["val-no-train", "c1-causal"],
+    needs: Needs::Run(|run| run.val_bpb.is_some()),
     run,
 };
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
-    if context.track == Track::NonRecord {
+    if !context.competes() {
         return Vec::new();
     }
     let Some((standing, name)) = significance::standing_record(context) else { return Vec::new() };

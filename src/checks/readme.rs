@@ -6,7 +6,7 @@ mod rows;
 mod seeds;
 
 use super::claims::{Form, form, sample};
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{Claim, Field, Scope};
 use caddie_rulebook::stats::sample_std;
@@ -16,6 +16,7 @@ pub const CHECK: Check = Check {
     name: "readme-numbers",
     about: "The README's headline, tables and labelled numbers state what the logs state.",
     rules: &["pkg-headline", "size-claims-agree", "repro", "score-metric", "pkg-readme"],
+    needs: Needs::Nothing,
     run,
 };
 

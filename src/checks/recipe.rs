@@ -1,6 +1,6 @@
 //! recipe.toml is the recipe that the runs were made with.
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::recipe::differences;
 
@@ -9,6 +9,7 @@ pub const CHECK: Check = Check {
     name: "recipe",
     about: "recipe.toml holds the values of the recipe at the head of each native log.",
     rules: &["repro"],
+    needs: Needs::ANY_RUN,
     run,
 };
 

@@ -7,7 +7,7 @@ mod unlogged;
 use std::collections::BTreeMap;
 
 use super::claims::sample;
-use super::{Check, Context, denominator};
+use super::{Check, Context, Needs, denominator};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Stated};
 use caddie_rulebook::stats::mean;
@@ -17,6 +17,7 @@ pub const CHECK: Check = Check {
     name: "claimed-score",
     about: "The claimed val_bpb is the mean of the logs' official scores, of the quantised model.",
     rules: &["pkg-headline", "score-metric", "size-scored-artifact", "repro"],
+    needs: Needs::Run(|run| run.val_bpb.is_some()),
     run,
 };
 

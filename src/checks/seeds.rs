@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::Track;
 use caddie_folder::{Claim, Field, NotCounted, RunLog, Scope};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "seeds",
     about: "There are as many runs with distinct seeds as are demanded, and file names and submission.json agree with the logs.",
-    rules: &["stat-seeds", "stat-seed-choice", "time-nonrecord"],
+    rules: &["stat-seeds", "stat-seed-choice"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
@@ -69,7 +69,7 @@ fn repeated(context: &Context<'_>) -> Option<Finding> {
     // Outside the record track several logs of one seed are usually ablations, unless they are named as seeds.
     let otherwise = |seed: i64, run: &RunLog| label(context, run).is_some_and(|(named, _)| named != seed);
     let labelled = by_seed.iter().any(|(seed, same)| same.iter().any(|run| otherwise(*seed, run)));
-    let severity = if context.track == Track::NonRecord && !labelled { Severity::Info } else { Severity::Error };
+    let severity = if !context.competes() && !labelled { Severity::Info } else { Severity::Error };
     Some(by_seed.into_values().flatten().fold(finding.severity(severity), at_seed))
 }
 
@@ -187,7 +187,7 @@ fn odd(context: &Context<'_>) -> Option<Finding> {
     let usual = |seed: i64| context.rulebook.seeds.is_usual(seed);
     let odd: Vec<&RunLog> = context.runs().iter().filter(|run| run.seed.is_some_and(|seed| !usual(seed))).collect();
     let seeds: Vec<String> = odd.iter().filter_map(|run| Some(run.seed?.to_string())).collect();
-    if seeds.is_empty() || context.track == Track::NonRecord {
+    if seeds.is_empty() || !context.competes() {
         return None;
     }
     let message = format!("unusual seeds ({}): how they were chosen is not known", seeds.join(", "));

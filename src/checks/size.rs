@@ -1,7 +1,7 @@
 //! The 16,000,000 bytes: the cap for every seed, the sum of the parts, and the script that is shipped.
 
 use super::context::{counted_bytes, run_name};
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::FileEntry;
 use caddie_files::text::thousands;
@@ -13,6 +13,7 @@ pub const CAP: Check = Check {
     name: "size-cap",
     about: "The counted bytes of every run, and the claimed ones, are within the cap.",
     rules: &["size-cap-decimal", "size-every-seed"],
+    needs: Needs::ANY_RUN,
     run: cap,
 };
 
@@ -21,6 +22,7 @@ pub const PARTS: Check = Check {
     name: "size-parts",
     about: "Model bytes plus code bytes are the total that the log states.",
     rules: &["size-parts"],
+    needs: Needs::Run(|run| run.bytes_total.is_some()),
     run: parts,
 };
 
@@ -29,6 +31,7 @@ pub const CODE: Check = Check {
     name: "code-size",
     about: "The code size that the logs count is that of the script in the folder.",
     rules: &["size-code-representation", "size-code-one-file", "size-no-stub"],
+    needs: Needs::Script,
     run: code,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::text::thousands;
 use caddie_folder::{RunLog, SourceDump};
@@ -14,6 +14,7 @@ pub const CHECK: Check = Check {
     name: "log-source",
     about: "The runs' scripts are one script: as dumped, as counted and as shipped.",
     rules: &["pkg-log-source-match", "repro"],
+    needs: Needs::Run(|run| run.source.is_some()),
     run,
 };
 

@@ -1,15 +1,15 @@
 //! The two clocks of the record track.
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::RunLog;
-use caddie_folder::Track;
 
 /// Metadata of the training clock.
 pub const TRAIN: Check = Check {
     name: "train-time",
     about: "Training is within the limit, one step of tolerance included.",
     rules: &["time-train-600", "time-nonrecord"],
+    needs: Needs::ANY_RUN,
     run: train,
 };
 
@@ -18,6 +18,7 @@ pub const EVAL: Check = Check {
     name: "eval-time",
     about: "The evaluation that gives the official score is within the limit, its warm-up and diagnostics too.",
     rules: &["time-eval-600", "time-eval-scope", "time-nonrecord"],
+    needs: Needs::ANY_RUN,
     run: eval,
 };
 
@@ -95,7 +96,7 @@ impl Clock {
         let (longest, most) = over.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let (severity, remark) = if most - self.limit <= self.tolerance + 1e-9 {
             (Severity::Info, "; within one step, for the loop reads the clock after a step")
-        } else if context.track == Track::NonRecord {
+        } else if !context.competes() {
             (Severity::Info, "; this track allows it when the README says so")
         } else if most - self.limit < self.slack - 1e-9 {
             (Severity::Warning, "; more than a step, as of a loop that reads the clock every few steps")
@@ -119,7 +120,7 @@ impl Clock {
     }
 
     fn rule(&self, context: &Context<'_>) -> &'static str {
-        if context.track == Track::NonRecord { "time-nonrecord" } else { self.rule }
+        if context.competes() { self.rule } else { "time-nonrecord" }
     }
 }
 

@@ -29,9 +29,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<u8> {
     if !args.val.is_empty() || !args.train.is_empty() {
         return Err(Error::Usage("--val and --train search a model file; a script holds no weights".to_owned()));
     }
-    let rulebook = Rulebook::builtin()?;
+    let rulebook = args.rulebook.load()?;
     let (files, folders): (Vec<_>, Vec<_>) = args.paths.iter().cloned().partition(|path| path.is_file());
-    let mut found = find::find(&folders);
+    let mut found = find::find(&folders, &rulebook.track_prefix);
     let paths: Vec<Utf8PathBuf> = files.into_iter().chain(found.folders).collect();
     let one = |path: &Utf8Path| if path.is_dir() { of_folder(path, &rulebook) } else { of_file(path, &rulebook) };
     let (scripts, mut failures) = walk::each(&paths, one);

@@ -4,10 +4,18 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::Report;
+use super::{Format, Report};
 use caddie_files::text::is_deceptive;
 
-pub(super) fn render(report: &Report) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "json",
+    extension: "json",
+    about: "The published schema (`caddie schema verify`), for programs.",
+    write: |report, _| render(report),
+};
+
+fn render(report: &Report) -> String {
     pretty(report)
 }
 

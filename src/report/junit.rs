@@ -3,11 +3,19 @@
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Failure, Finding, FolderReport, Report, Severity, Verdict, facts, place};
+use super::{Failure, Finding, FolderReport, Format, Report, Severity, Verdict, facts, place};
 use caddie_files::text::printable;
 use caddie_rulebook::Rule;
 
-pub(super) fn render(report: &Report) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "junit",
+    extension: "xml",
+    about: "JUnit XML: a suite a folder, a case a rule.",
+    write: |report, _| render(report),
+};
+
+fn render(report: &Report) -> String {
     let mut junit = Junit::new("caddie verify");
     let rules = decided_rules(report);
     for folder in &report.folders {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::group::{Group, groups};
 use super::pen::Pen;
-use super::{Confidence, Finding, FolderReport, Look, Report, RunFacts, Severity, facts, place};
+use super::{Confidence, Finding, FolderReport, Format, Look, Report, RunFacts, Severity, facts, place, table};
 use caddie_files::text::one_line;
 use caddie_files::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
 
@@ -20,7 +20,23 @@ const LIKE: usize = 12;
 /// Columns that a cut text keeps on the narrowest terminal.
 const NARROW: usize = 20;
 
-pub(super) fn render(report: &Report, look: Look) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "plain",
+    extension: "txt",
+    about: "For a person at a terminal; a table for several folders.",
+    write: render,
+};
+
+/// One folder in full; several as a table, unless the look asks for each.
+fn render(report: &Report, look: Look) -> String {
+    match look.quiet || look.details || report.folders.len() + report.failures.len() < 2 {
+        true => in_full(report, look),
+        false => table::render(report, look),
+    }
+}
+
+fn in_full(report: &Report, look: Look) -> String {
     let mut text = String::new();
     for (index, folder) in report.folders.iter().enumerate() {
         if index > 0 && !look.quiet {

@@ -19,7 +19,7 @@ mod runs;
 mod script;
 pub mod search;
 pub mod submission;
-mod track;
+pub mod track;
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,6 @@ pub use run_log::{LogFile, MetricLine, RunLog, SourceDump, read_log, read_runs};
 pub use runs::{NotCounted, OtherLog, Runs};
 pub use script::Because;
 pub use submission::Submission;
-pub use track::Track;
 
 use caddie_files::{Encoding, Error, FileEntry, Pointer, Result, Skipped};
 use caddie_python::Script;

@@ -7,8 +7,6 @@ mod aliases;
 mod canonical;
 mod runs;
 
-pub use canonical::canonical_track;
-
 use aliases::{BASE, BY_SEED, EACH_SEED, NESTED, TEXTS, flag, known, seed_of_total, statistic};
 
 use super::claim::{Claim, Field, Scope};
@@ -26,8 +24,8 @@ pub struct Submission {
     pub author: Option<String>,
     pub github_id: Option<String>,
     pub date: Option<String>,
-    /// `10min_16mb` or `non_record_16mb`; `None` when absent or not understood.
-    pub track: Option<&'static str>,
+    /// As the file spells it; a rulebook knows which of its tracks that is.
+    pub track: Option<String>,
     pub blurb: Option<String>,
     pub hardware: Option<String>,
     /// Number of the pull request that the submission builds on, from a number or from text (`PR #1394 (@x)`).
@@ -121,9 +119,8 @@ impl Submission {
         let word = |name: &str| submission.canonical_text(name).map(str::to_owned);
         let (name, author, github_id) = (word("name"), word("author"), word("github_id"));
         let (date, track, blurb, hardware) = (word("date"), word("track"), word("blurb"), word("hardware"));
-        submission.track = track.and_then(|track| canonical_track(&track));
         (submission.name, submission.author, submission.github_id) = (name, author, github_id);
-        (submission.date, submission.blurb, submission.hardware) = (date, blurb, hardware);
+        (submission.date, submission.track, submission.blurb, submission.hardware) = (date, track, blurb, hardware);
         root.entries().iter().for_each(|(key, node)| submission.entry(key, node));
         submission.in_order_of_seeds(&root);
         submission.seeds.sort_unstable();
@@ -295,7 +292,10 @@ mod tests {
             "bytes_model_int8_zlib": 100, "code_bytes": 20, "artifact_bytes_max": 120, "val_loss": null,
             "seed_results": {"42": {"val_bpb": 1.0730, "train_time_ms": 588004}}, "seeds": [42, 7], "spice": [1]}"#;
         let submission = Submission::parse(text).expect("valid");
-        assert_eq!((submission.name.as_deref(), submission.track), (Some("x"), Some("non_record_16mb")));
+        assert_eq!(
+            (submission.name.as_deref(), submission.track.as_deref()),
+            (Some("x"), Some("non-record-unlimited-compute-16mb"))
+        );
         assert_eq!(submission.seeds, [7, 42]);
         let claim = submission.claim(Field::ValBpb, Scope::Seed(42)).expect("claimed");
         assert_eq!((claim.stated.decimals, claim.line, claim.key.as_str()), (4, 3, "seed_results.42.val_bpb"));

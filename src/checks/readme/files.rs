@@ -10,7 +10,18 @@ use crate::report::{Code, Finding, Severity};
 use caddie_folder::Readme;
 use caddie_folder::readme::Mention;
 
-static GPUS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(\d{1,2})\s*[x×]\s*h100").ok());
+/// A number of something: `2x`, `8 ×`.
+static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(\d{1,2})\s*[xX×]\s*").ok());
+
+/// How many GPUs of that name the text says: `2xH100`.
+fn gpus(text: &str, gpu: &str) -> Option<u64> {
+    let named = |rest: &str| rest.get(..gpu.len()).is_some_and(|name| name.eq_ignore_ascii_case(gpu));
+    let mut counts = TIMES.as_ref()?.captures_iter(text);
+    counts.find_map(|found| {
+        let (count, end) = (found.get(1)?, found.get(0)?.end());
+        named(text.get(end..)?).then(|| count.as_str().parse().ok())?
+    })
+}
 
 /// Scripts to run and files of a list that are not in the folder. A path that leaves the folder is the repository's.
 pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding> {
@@ -40,10 +51,10 @@ pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding>
 
 /// `train_v0.txt is on 2xH100`, where that log has eight.
 pub(super) fn labels(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
+    let Some(machine) = context.rulebook.hardware_of(context.track) else { return Vec::new() };
     let mut findings = Vec::new();
     for mention in &readme.mentions {
-        let Some(gpus) = GPUS.as_ref().and_then(|pattern| pattern.captures(&mention.text)) else { continue };
-        let Some(claimed) = gpus.get(1).and_then(|count| count.as_str().parse::<u64>().ok()) else { continue };
+        let Some(claimed) = gpus(&mention.text, &machine.gpu) else { continue };
         let logs_in_line = readme.mentions.iter().filter(|other| other.line == mention.line && is_log(&other.name));
         // With two logs in a line nobody knows which is meant.
         if logs_in_line.count() != 1 {

@@ -4,7 +4,6 @@ use super::baseline::{Baseline, runs_of};
 use super::named;
 use crate::checks::Context;
 use crate::report::{Code, Confidence, Finding, Severity, p_value};
-use caddie_folder::Track;
 use caddie_folder::{NatsPair, Stated};
 use caddie_rulebook::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
@@ -28,7 +27,7 @@ fn stated(context: &Context<'_>, names: &[&'static str]) -> Option<(&'static str
 
 /// A baseline that is named in submission.json and is not the record that stood.
 pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
-    if context.against.is_some() || context.track == Track::NonRecord {
+    if context.against.is_some() || !context.competes() {
         return None;
     }
     let (key, value, line, what) = if let Some((key, value, line)) = stated(context, &BASELINE_BPB) {

@@ -13,11 +13,12 @@ use caddie_python::packings::{self, Minify, Options};
 use caddie_rulebook::Rulebook;
 
 /// The script as it is shipped and the largest model (as logged, as a file of the folder, or as claimed) are what
-/// counts; beside it stand the other accountings.
-pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, limit: u64, minify: Minify) -> Result<Sizing> {
+/// counts; beside it stand the other accountings. `cap` replaces that of the folder's track.
+pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Result<Sizing> {
     let folder = Folder::read(path)?;
     refuse_pointers(&folder)?;
-    let context = Context::new(&folder, rulebook, Some(limit));
+    let context = Context::new(&folder, rulebook, cap);
+    let limit = context.limits.artifact_bytes;
     let runs = context.runs();
     let model = model(&context);
     let logged = runs.iter().filter_map(counted_bytes).max();

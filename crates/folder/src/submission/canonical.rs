@@ -91,13 +91,3 @@ fn canonical_rerun(rerun: &Rerun) -> Value {
 fn by_seed<'a>(scores: impl Iterator<Item = &'a (i64, f64)>) -> Map<String, Value> {
     scores.map(|(seed, score)| (seed.to_string(), (*score).into())).collect()
 }
-
-/// The two tracks under their one spelling each.
-pub fn canonical_track(text: &str) -> Option<&'static str> {
-    let text = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
-    match text.strip_prefix("track_").unwrap_or(&text) {
-        "10min_16mb" => Some("10min_16mb"),
-        "non_record_16mb" | "non_record_unlimited_compute_16mb" => Some("non_record_16mb"),
-        _ => None,
-    }
-}

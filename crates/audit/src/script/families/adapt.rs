@@ -22,6 +22,7 @@ pub const FAMILY: Family = Family {
         "val-no-train",
         "c3-ttt-warmup",
     ],
+    by_command: &["c3-score-first", "c3-no-adapt-then-score", "c4-single-pass", "val-prequant-ttt", "val-no-train"],
     run,
 };
 

@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "byte-mixture",
     about: "No loss of a token is mixed with counts of the bytes of that token.",
     rules: &["c2-byte-mixture"],
+    by_command: &["c2-byte-mixture"],
     run,
 };
 

@@ -17,6 +17,7 @@ pub const FAMILY: Family = Family {
     name: "byte-table",
     about: "val_bpb divides by the bytes of the validation text, each byte counted once.",
     rules: &["bpb-byte-lut", "bpb-sidecar", "bpb-leading-space", "bpb-no-constant"],
+    by_command: &[],
     run,
 };
 

@@ -10,6 +10,7 @@ pub const FAMILY: Family = Family {
     name: "chosen-by-loss",
     about: "No loss is chosen among several by comparing them on the token that came.",
     rules: &["c4-no-selection", "c2-no-hindsight"],
+    by_command: &["c2-no-hindsight"],
     run,
 };
 

@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "doc-boundary",
     about: "A gate that mixes neighbouring tokens stops at the start of a document where attention does.",
     rules: &["doc-boundary"],
+    by_command: &[],
     run,
 };
 

@@ -12,6 +12,7 @@ pub const FAMILY: Family = Family {
     name: "mixed-losses",
     about: "What is mixed into the loss of a token is the loss of that token under each expert.",
     rules: &["c2-normalised"],
+    by_command: &["c2-normalised"],
     run,
 };
 

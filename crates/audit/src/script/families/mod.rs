@@ -48,6 +48,9 @@ pub struct Family {
     pub about: &'static str,
     /// Rules that its leads speak to.
     pub rules: &'static [&'static str],
+    /// Those of them on how tokens are scored: a lead on one counts as well where only a command of README.md or of a
+    /// shell script switches on what it is about. What a command switches on in training is its own business.
+    pub by_command: &'static [&'static str],
     /// Looks.
     pub run: fn(&Case<'_>) -> Vec<Lead>,
 }

@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "order-of-documents",
     about: "Documents are scored in the order of the stream where what one taught reaches the next.",
     rules: &["val-order"],
+    by_command: &[],
     run,
 };
 

@@ -22,6 +22,7 @@ pub const FAMILY: Family = Family {
         "size-runtime-payload",
         "size-no-stub",
     ],
+    by_command: &[],
     run,
 };
 

@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "packages",
     about: "Every module that the run imports comes with Python, the challenge, the folder or a declared package.",
     rules: &["size-no-smuggling"],
+    by_command: &[],
     run,
 };
 

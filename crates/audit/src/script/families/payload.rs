@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "validation-payload",
     about: "No validation token comes with the entry, nor a correction for one.",
     rules: &["val-no-payload", "size-no-val-or-train-payload"],
+    by_command: &[],
     run,
 };
 

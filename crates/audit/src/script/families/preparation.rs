@@ -15,6 +15,7 @@ pub const FAMILY: Family = Family {
     name: "data-preparation",
     about: "The whole validation split is scored, and the preparation that ships keeps it out of the training shards.",
     rules: &["val-full", "val-train-disjoint"],
+    by_command: &[],
     run,
 };
 
@@ -92,7 +93,7 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
             ),
             because: "whether these runs used such shards cannot be seen; #2127 found several that did".to_owned(),
             steps: Vec::<Step>::new(),
-            clears: "prepare with --val-docs 50000, say so in README.md, and show that the first training shard begins after the split",
+            clears: "prepare with --val-docs and the number of documents of the split, say so in README.md, and show that the first training shard begins after it",
             at_most: Some(Severity::Info),
         });
     }

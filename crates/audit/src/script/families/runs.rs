@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "script-runs",
     about: "Every supported Python reads the script, and what runs uses no name that nothing binds.",
     rules: &["pkg-script-runs"],
+    by_command: &[],
     run,
 };
 

@@ -12,6 +12,7 @@ pub const FAMILY: Family = Family {
     name: "script-seeds",
     about: "A run begins from the seed that it states, and does not try several.",
     rules: &["stat-seed-choice", "stat-seeds"],
+    by_command: &[],
     run,
 };
 

@@ -15,6 +15,7 @@ pub const FAMILY: Family = Family {
     name: "fitted-offset",
     about: "No offset or bias is fitted to the positions whose loss it then lowers.",
     rules: &["slot-standard", "slot-causal", "etlb"],
+    by_command: &["slot-standard", "slot-causal", "etlb"],
     run,
 };
 

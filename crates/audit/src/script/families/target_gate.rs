@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "target-gate",
     about: "No gate, mask or weight of an expert reads the token whose probability it makes.",
     rules: &["c1-no-target-gate"],
+    by_command: &["c1-no-target-gate"],
     run,
 };
 

@@ -12,6 +12,7 @@ pub const FAMILY: Family = Family {
     name: "target-key",
     about: "No table is looked up under a hash that holds the token to be predicted.",
     rules: &["c2-target-key"],
+    by_command: &["c2-target-key"],
     run,
 };
 

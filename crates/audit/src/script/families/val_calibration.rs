@@ -11,6 +11,7 @@ pub const FAMILY: Family = Family {
     name: "calibration-on-validation",
     about: "Nothing that quantisation needs is collected from validation tokens.",
     rules: &["time-gptq-no-val"],
+    by_command: &[],
     run,
 };
 

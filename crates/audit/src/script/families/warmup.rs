@@ -9,6 +9,7 @@ pub const FAMILY: Family = Family {
     name: "unclocked-training",
     about: "What steps before the clocked training loop taught is put back.",
     rules: &["time-clock-scope-train"],
+    by_command: &[],
     run,
 };
 

@@ -233,7 +233,7 @@ impl<'a> Machine<'a, '_> {
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
         let kind = match self.config.text(&name) {
             Some(_) => kind,
-            None => match launched(&name) {
+            None => match self.launched(&name) {
                 Some(number) => Kind::Int(number),
                 None if (default.is_none() || is_switch(&kind)) && self.doubts(&name) => Kind::Unknown,
                 None => kind,
@@ -340,19 +340,19 @@ impl<'a> Machine<'a, '_> {
         }
         tensor
     }
+
+    /// What `torchrun` states to the process that reports, on the machine of the track.
+    pub(super) fn launched(&self, name: &str) -> Option<i64> {
+        match name {
+            "RANK" | "LOCAL_RANK" => Some(0),
+            "WORLD_SIZE" | "LOCAL_WORLD_SIZE" => i64::try_from(self.processes).ok(),
+            _ => None,
+        }
+    }
 }
 
 fn number_of(value: Option<&Value<'_>>) -> Option<f64> {
     value.and_then(Value::number)
-}
-
-/// What `torchrun` states on the contest's machine, eight GPUs, to the process that reports.
-pub(super) fn launched(name: &str) -> Option<i64> {
-    match name {
-        "RANK" | "LOCAL_RANK" => Some(0),
-        "WORLD_SIZE" | "LOCAL_WORLD_SIZE" => Some(8),
-        _ => None,
-    }
 }
 
 /// Whether it is how a script writes a switch that is off, or one of several ways of doing something.

@@ -113,6 +113,8 @@ pub struct Machine<'a, 'c> {
     module: &'a Module,
     config: &'c Config,
     doubts: &'c Doubts,
+    /// Processes of the run, where the configuration does not state them.
+    processes: u64,
     /// Switches that were doubted.
     doubted: Vec<String>,
     pub taints: Taints,
@@ -188,16 +190,16 @@ pub struct Followed {
 }
 
 /// Follows `module` and says what it would do. Where the log shows that a setting was not what was supposed, it is
-/// followed once more from the beginning with that setting.
-pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
-    let mut machine = Machine::new(module, config, doubts);
+/// followed once more from the beginning with that setting. `processes` run where the configuration does not say how many.
+pub fn follow(module: &Module, config: &Config, doubts: &Doubts, processes: u64) -> Followed {
+    let mut machine = Machine::new(module, config, doubts, processes);
     machine.run();
     if machine.contradicted.is_empty() {
         return machine.followed();
     }
     let python = |truth: bool| if truth { "True" } else { "False" };
     let config = machine.contradicted.iter().fold(config.clone(), |config, (name, on)| config.with(name, python(*on)));
-    let mut machine = Machine::new(module, &config, doubts);
+    let mut machine = Machine::new(module, &config, doubts, processes);
     machine.run();
     machine.followed()
 }
@@ -230,12 +232,13 @@ fn outermost(body: &[ast::Stmt], home: usize) -> FxHashMap<*const ast::StmtFunct
 }
 
 impl<'a, 'c> Machine<'a, 'c> {
-    fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
+    fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts, processes: u64) -> Machine<'a, 'c> {
         let names = [("__name__", Value::of(Kind::Text("__main__".into())))].into_iter().collect();
         Machine {
             module,
             config,
             doubts,
+            processes,
             doubted: Vec::new(),
             taints: Taints::default(),
             heap: Heap::default(),

@@ -255,7 +255,7 @@ impl<'a> Machine<'a, '_> {
     /// Whether the configuration states an environment variable.
     fn stated(&mut self, name: &Value<'a>) -> Option<bool> {
         let name = name.text()?;
-        let stated = self.config.text(name).is_some() || super::library::launched(name).is_some();
+        let stated = self.config.text(name).is_some() || self.launched(name).is_some();
         (stated || !self.doubts(name)).then_some(stated)
     }
 
