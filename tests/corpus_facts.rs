@@ -75,7 +75,7 @@ fn facts(truth: &Value, run: &RunLog, dumps: bool) -> Vec<(&'static str, Value)>
     }
     // Stated for some runs only; where the table is silent it does not say that there is none.
     let stated = [
-        ("gptq_reserve_s", json!(run.gptq_reserve_seconds)),
+        ("gptq_reserve_s", json!(run.gptq_reserve_seconds(600.0))),
         ("gptq_hessian_s", json!(run.gptq_hessian_seconds)),
         ("ttt_compile_warmup_s", json!(run.eval_warmup_seconds)),
         ("post_gptq_total_s", json!(run.post_gptq_seconds)),

@@ -185,7 +185,9 @@ fn every_check_has_a_case_for_each_of_its_rules() {
     for file in files("fixtures/checks", ".toml") {
         let name = file.file_stem().and_then(|name| name.to_str()).expect("a name");
         if !REGISTRY.iter().any(|check| check.name == name) {
-            lacking.push(format!("fixtures/checks/{name}.toml: {name} is no check; add it to REGISTRY in src/checks/mod.rs"));
+            lacking.push(format!(
+                "fixtures/checks/{name}.toml: {name} is no check; add it to REGISTRY in src/checks/mod.rs"
+            ));
         }
     }
     assert_nothing_lacks(lacking);
@@ -202,8 +204,10 @@ fn every_case_is_found_and_the_good_folder_has_none_of_it() {
             let place = format!("fixtures/checks/{}.toml, {:?}", check.name, case.about);
             let found = case.findings(&rulebook);
             if !found.iter().any(|finding| case.finds.is(finding)) {
-                let found: Vec<String> =
-                    found.iter().map(|f| format!("{} {:?} {}: {}", f.rule, f.code, f.severity.name(), f.message)).collect();
+                let found: Vec<String> = found
+                    .iter()
+                    .map(|f| format!("{} {:?} {}: {}", f.rule, f.code, f.severity.name(), f.message))
+                    .collect();
                 lacking.push(format!("{place}: no {:?} among\n  {}", case.finds, found.join("\n  ")));
             }
             if good.iter().any(|finding| case.finds.is(finding)) {
@@ -244,9 +248,11 @@ fn every_check_and_code_is_in_the_reference() {
         }
     }
     let unnamed = |code: &&Code| !page.contains(&format!("`{}`", code.name()));
-    lacking.extend(Code::ALL.iter().filter(unnamed).map(|code| {
-        format!("docs/verify.md, Checks: add `{}` to the codes of the check that gives it", code.name())
-    }));
+    lacking.extend(
+        Code::ALL.iter().filter(unnamed).map(|code| {
+            format!("docs/verify.md, Checks: add `{}` to the codes of the check that gives it", code.name())
+        }),
+    );
     assert_nothing_lacks(lacking);
 }
 
@@ -274,7 +280,9 @@ fn every_family_is_in_the_reference_and_has_scripts() {
         if family.rules.iter().any(|rule| with_a_folder.contains(rule)) {
             continue;
         }
-        for (kinds, what) in [(&["bad"][..], "breaks a rule of it"), (&["good", "trap"], "keeps them, or only looks bad")] {
+        for (kinds, what) in
+            [(&["bad"][..], "breaks a rule of it"), (&["good", "trap"], "keeps them, or only looks bad")]
+        {
             if !has(stem, kinds) {
                 lacking.push(format!(
                     "{}: add fixtures/audit/{stem}.{}.<what>.py, a script that {what}; or a test with a folder in tests/audit_folder.rs",
@@ -295,10 +303,13 @@ fn every_code_is_provoked_by_a_test() {
             all += &std::fs::read_to_string(&path).expect("reads");
         }
     }
-    let variants: BTreeMap<&str, String> = Code::ALL.iter().map(|code| (code.name(), format!("Code::{code:?}"))).collect();
+    let variants: BTreeMap<&str, String> =
+        Code::ALL.iter().map(|code| (code.name(), format!("Code::{code:?}"))).collect();
     let unseen = variants.iter().filter(|(name, variant)| !all.contains(**name) && !all.contains(variant.as_str()));
     assert_nothing_lacks(
-        unseen.map(|(name, _)| format!("fixtures/checks: add a [[case]] with code = \"{name}\" to its check's file")).collect(),
+        unseen
+            .map(|(name, _)| format!("fixtures/checks: add a [[case]] with code = \"{name}\" to its check's file"))
+            .collect(),
     );
 }
 
@@ -401,7 +412,10 @@ fn the_pages_for_contributors_are_true() {
         }
         for block in text.split("```").skip(1).step_by(2) {
             let (head, code) = block.split_once('\n').expect("a block");
-            let file = head.split_whitespace().nth(1).unwrap_or_else(|| panic!("{path}: a block names its file: ```rust FILE"));
+            let file = head
+                .split_whitespace()
+                .nth(1)
+                .unwrap_or_else(|| panic!("{path}: a block names its file: ```rust FILE"));
             if !self::text(file).contains(code.trim_end()) {
                 lacking.push(format!("{path}: the block of {file} is not what stands there:\n{code}"));
             }

@@ -82,6 +82,12 @@ fn another_challenge_needs_a_rulebook_and_no_other_code() {
     let (code, _, theirs) = errors(good, &OTHER);
     assert_eq!(code, Some(1));
     assert_eq!(theirs, ["model-card", "size-cap-decimal", "time-hw-8xh100-sxm"]);
+    // A file that only this challenge asks for has a code as well.
+    let report = json(&[&["verify", "--format", "json", good], &OTHER[..]].concat());
+    let findings = report["folders"][0]["findings"].as_array().expect("findings");
+    let card = findings.iter().find(|finding| finding["rule"] == "model-card").expect("a finding");
+    assert_eq!(card["code"], "MISSING_FILE");
+    assert_eq!(card["message"], "MODEL_CARD.md is missing: say what the model is for");
 }
 
 /// A copy of the other challenge's folder, moved to where another league would have it.
@@ -145,7 +151,10 @@ fn a_rule_that_does_not_say_how_it_is_cleared_is_refused() {
     for changed in [Changed::new(clear, ""), Changed::new(clear, "clear = \" \"\n")] {
         let (code, text, error) = changed.run(&["verify", "folders/good"]);
         assert_eq!((code, text.as_str()), (Some(2), ""));
-        assert!(error.contains("mine.toml: line ") && error.contains("rule pkg-folder-name: no clear: say in one"), "{error}");
+        assert!(
+            error.contains("mine.toml: line ") && error.contains("rule pkg-folder-name: no clear: say in one"),
+            "{error}"
+        );
         assert_eq!(changed.run(&["rules", "--coverage"]).0, Some(1));
     }
 }

@@ -32,13 +32,13 @@ impl<'a> Needed<'a> {
         Some(Needed { run, seconds, self_generated: run.gptq_generate_seconds.is_some() })
     }
 
-    fn evidence(&self, finding: Finding) -> Finding {
+    fn evidence(&self, finding: Finding, train_seconds: f64) -> Finding {
         let run = self.run;
         let mut parts = vec![format!("training {:.3} s", run.train_seconds.unwrap_or(0.0))];
         parts.extend(run.gptq_generate_seconds.map(|seconds| format!("generation {seconds:.1} s")));
         parts.extend(run.gptq_hessian_seconds.map(|seconds| format!("calibration {seconds:.1} s")));
         parts.extend(run.post_gptq_seconds.map(|seconds| format!("in all, as logged, {seconds:.1} s")));
-        parts.extend(run.gptq_reserve_seconds.map(|seconds| format!("reserve {seconds} s")));
+        parts.extend(run.gptq_reserve_seconds(train_seconds).map(|seconds| format!("reserve {seconds} s")));
         let fields = ["post_gptq_seconds", "gptq_hessian_seconds", "gptq_generate_seconds", "train_seconds"];
         let line = fields.iter().find_map(|field| run.line(field));
         finding.at(run.log.clone(), line, parts.join(", "))
@@ -82,7 +82,7 @@ fn on_train_data(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
         which(context, over)
     );
     let finding = finding(context, rule, message, severity, most).confidence(Confidence::Medium);
-    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding)))
+    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding, limit)))
 }
 
 fn on_own_text(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
@@ -94,7 +94,7 @@ fn on_own_text(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
         which(context, over)
     );
     let finding = finding(context, "time-gptq-selfgen", message, Severity::Warning, most);
-    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding)))
+    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding, limit)))
 }
 
 fn finding(context: &Context<'_>, rule: &'static str, message: String, severity: Severity, most: f64) -> Finding {

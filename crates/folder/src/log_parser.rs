@@ -72,8 +72,6 @@ struct Current {
     /// Warm-up steps were seen: the run began, even when it never came to a step.
     warmed_up: bool,
     gpus: BTreeSet<u64>,
-    /// The training budget that calibration leaves, milliseconds.
-    effective_ms: Option<f64>,
     /// When the sizes were last stated, epoch seconds.
     sized_at: Option<f64>,
 }

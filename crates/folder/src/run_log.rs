@@ -82,8 +82,8 @@ pub struct RunLog {
     pub train_shards: Option<u64>,
     /// Distinct GPUs in the log's nvidia-smi table.
     pub gpus: Option<u64>,
-    /// Seconds taken from the training budget for calibration, derived from the effective budget.
-    pub gptq_reserve_seconds: Option<f64>,
+    /// Milliseconds of the training budget that the reserve for calibration leaves, as logged.
+    pub gptq_effective_ms: Option<f64>,
     /// Seconds of collecting Hessians or calibrating, as logged.
     pub gptq_hessian_seconds: Option<f64>,
     /// Seconds of generating calibration text with the model itself: then no training data is read.
@@ -152,6 +152,14 @@ impl MetricLine {
 }
 
 impl RunLog {
+    /// Seconds taken from the training budget for calibration: what the effective budget leaves of the whole, for the
+    /// log's own figure is rounded to seconds. The whole is `train_seconds` where the log states no other.
+    pub fn gptq_reserve_seconds(&self, train_seconds: f64) -> Option<f64> {
+        let stated = self.hyperparameters.get("max_wallclock_seconds").and_then(|text| text.parse::<f64>().ok());
+        let budget = stated.filter(|seconds| seconds.is_finite() && *seconds > 0.0).unwrap_or(train_seconds);
+        Some((budget * 1000.0 - self.gptq_effective_ms?) / 1000.0)
+    }
+
     /// The line of `log` that states `field`, when that log states it.
     pub fn line(&self, field: &str) -> Option<u64> {
         self.lines.get(field).copied()

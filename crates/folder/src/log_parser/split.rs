@@ -48,7 +48,6 @@ impl Parser {
     /// Puts the current run away; the next one begins with `line`.
     pub(super) fn next_run(&mut self, line: u64) {
         self.settle_bare_total();
-        self.settle_reserve();
         self.settle_score();
         self.settle_untrained();
         self.settle_eval_wall();
@@ -86,10 +85,9 @@ impl Parser {
             lines: run.lines.iter().filter(|(field, _)| HEADER.contains(field)).map(|(k, v)| (*k, *v)).collect(),
             ..RunLog::default()
         };
-        let effective_ms = self.current.effective_ms;
+        let gptq_effective_ms = self.current.run.gptq_effective_ms;
         self.next_run(self.number);
-        self.current.run = RunLog { span: self.current.run.span, ..header };
-        self.current.effective_ms = effective_ms;
+        self.current.run = RunLog { span: self.current.run.span, gptq_effective_ms, ..header };
     }
 
     /// A total without a format name is the counted one only where it equals packed model and code.

@@ -4,9 +4,6 @@ use super::Parser;
 use super::words::{number, seconds, value};
 use crate::run_log::MetricLine;
 
-/// The training budget where a log does not state another, milliseconds.
-const BUDGET_MS: f64 = 600_000.0;
-
 impl Parser {
     /// Any line about those clocks; false when the line is none.
     pub(super) fn timing(&mut self, line: &str) -> bool {
@@ -41,7 +38,7 @@ impl Parser {
         if rest.starts_with("reserving ") {
             let effective = value(rest, "effective=").and_then(|text| number(text.strip_suffix("ms")?));
             if effective.is_some() {
-                self.current.effective_ms = effective;
+                self.current.run.gptq_effective_ms = effective;
                 self.note("gptq_reserve_seconds");
             }
             return;
@@ -64,14 +61,6 @@ impl Parser {
             self.current.run.post_gptq_seconds = Some(seconds);
             self.note("post_gptq_seconds");
         }
-    }
-
-    /// The reserve is what the effective budget leaves of the whole: the log's own figure is rounded to seconds.
-    pub(super) fn settle_reserve(&mut self) {
-        let Some(effective) = self.current.effective_ms else { return };
-        let stated = self.current.run.hyperparameters.get("max_wallclock_seconds").and_then(|text| number(text));
-        let budget = stated.filter(|seconds| *seconds > 0.0).map_or(BUDGET_MS, |seconds| seconds * 1000.0);
-        self.current.run.gptq_reserve_seconds = Some((budget - effective) / 1000.0);
     }
 
     /// Seconds between the last size and the last metric by the log's own stamps.

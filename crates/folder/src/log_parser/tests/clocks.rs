@@ -8,12 +8,14 @@ fn the_reserve_is_what_the_effective_budget_leaves() {
         "Hyperparameters:\n  max_wallclock_seconds: 600.0\ngptq:reserving 0s, effective=599500ms\n\
          1/20000 train_loss: 9.0 train_time: 0.0m tok/s: 100\nGPTQ:collected 67 Hessians in 3.5s\n",
     );
-    assert_eq!((run.gptq_reserve_seconds, run.gptq_hessian_seconds), (Some(0.5), Some(3.5)));
+    assert_eq!((run.gptq_reserve_seconds(7200.0), run.gptq_hessian_seconds), (Some(0.5), Some(3.5)));
     let run = read(
         "seed:1\nstep:1/2 train_loss:1.0\ngptq:generated 64 sequences in 196.7s\nwallclock:post_gptq total_elapsed:858.2s train_budget:600.0s",
     );
     assert_eq!((run.gptq_generate_seconds, run.post_gptq_seconds), (Some(196.7), Some(858.2)));
-    assert_eq!(run.gptq_reserve_seconds, None);
+    assert_eq!(run.gptq_reserve_seconds(600.0), None);
+    let run = read("seed:1\ngptq:reserving 0s, effective=599500ms\nstep:1/2 train_loss:1.0\n");
+    assert_eq!(run.gptq_reserve_seconds(600.0), Some(0.5), "of the challenge's budget, where the log states none");
 }
 
 #[test]
