@@ -8,11 +8,11 @@ use super::progress::Progress;
 use crate::error::exit;
 use crate::runner::{recipes, stop};
 use crate::{Error, Result};
-use caddie_engine::atomic;
 use caddie_engine::evaluate::file::{FileJob, write_per_token};
 use caddie_engine::evaluate::ledger;
 use caddie_engine::recipe::EvalMode;
 use caddie_engine::run::score_lines;
+use caddie_format::atomic;
 
 /// Score a quantized model file, or a checkpoint with --recipe
 ///

@@ -146,7 +146,7 @@ fn date_of(runs: &Utf8Path, given: Option<jiff::civil::Date>) -> Result<jiff::ci
     let write = |out: &mut dyn std::io::Write| {
         out.write_all(format!("{date}\n").as_bytes()).map_err(caddie_engine::Error::io(&path, "writing"))
     };
-    caddie_engine::atomic::write(path.as_std_path(), write)?;
+    caddie_format::atomic::write(path.as_std_path(), write)?;
     Ok(date)
 }
 
