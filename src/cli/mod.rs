@@ -9,6 +9,7 @@ pub mod engine_options;
 pub mod evaluate;
 pub mod explain;
 pub mod fixture;
+mod help;
 #[cfg(feature = "engine")]
 pub mod inspect;
 pub mod ladder;
@@ -36,7 +37,7 @@ pub mod verify;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::Result;
 use crate::error::exit;
@@ -117,7 +118,8 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "engine")]
     caddie_engine::parallel::prepare_process();
     let code = std::panic::catch_unwind(|| {
-        let cli = Cli::parse();
+        let matches = help::grouped(Cli::command()).get_matches();
+        let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match dispatch(cli.command) {
             Ok(code) => code,
             Err(error) => {
