@@ -159,9 +159,7 @@ fn compare_codes(
     for tensor in &exported.tensors {
         let named = |suffix: &str| {
             let key = format!("{}{suffix}", tensor.name);
-            theirs
-                .get(&key)
-                .ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")))
+            theirs.get(&key).ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")))
         };
         match &tensor.data {
             Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => {
@@ -177,7 +175,12 @@ fn compare_codes(
         }
     }
     let share = 1.0 - equal as f64 / codes as f64;
-    table.row(&format!("integer codes{of}"), format!("{} of {codes} are equal; the share that is not", equal), share, 0.005);
+    table.row(
+        &format!("integer codes{of}"),
+        format!("{} of {codes} are equal; the share that is not", equal),
+        share,
+        0.005,
+    );
     table.row(&format!("scales{of}"), "every scale, as stored in f16", scales, 0.0);
     table.row(&format!("what stays in floating point{of}"), "every value, as stored", floats, 0.0);
     Ok(())
