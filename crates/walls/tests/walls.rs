@@ -227,7 +227,7 @@ fn main() -> ExitCode {
         println!("skipped: {}", said(&probe).trim());
         return ExitCode::SUCCESS;
     }
-    let tests: &[(&str, fn(&Cell))] = &[
+    let tests: &[(&str, Test)] = &[
         ("a_program_runs_and_writes_where_it_may", a_program_runs_and_writes_where_it_may),
         ("network", network),
         ("files", files),
@@ -245,6 +245,8 @@ fn main() -> ExitCode {
     println!("\ntest result: ok. {} passed; 0 failed", tests.len());
     ExitCode::SUCCESS
 }
+
+type Test = fn(&Cell);
 
 fn find_python() -> Option<PathBuf> {
     let out = Command::new("python3").args(["-I", "-c", "import sys; print(sys.executable)"]).output().ok()?;
