@@ -39,7 +39,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
     let recipe = args.recipe.resolve()?;
     let dir = args.out.clone().unwrap_or_else(|| native::run_dir("runs".into(), &recipe.name, args.seed));
     let job =
-        native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantized, stop::flag())?;
+        native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantized, crate::stop::flag())?;
     let mut progress = Progress::new(&format!("seed {}", args.seed), !args.quiet);
     let done = caddie_engine::run::run(&job, &mut progress);
     drop(progress);

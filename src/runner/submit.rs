@@ -79,7 +79,7 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
             &submission.data,
             &submission.device,
             Phase::Evaluated,
-            stop::flag(),
+            crate::stop::flag(),
         )?;
         caddie_engine::run::run(&job, observer(seed).as_mut())?;
     }

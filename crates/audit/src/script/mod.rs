@@ -17,6 +17,7 @@ mod taint;
 mod trace;
 mod value;
 
+pub use commands::settings as command_settings;
 pub use config::Config;
 pub use examine::{Examined, ExaminedCall, ExaminedStep, examine};
 pub use families::{FAMILIES, Family, Lead, Step};
