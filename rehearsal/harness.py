@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -27,11 +28,16 @@ _LEFT_OUT = {".git", "records", "data", "logs", "node_modules", "__pycache__", "
 _LARGEST_COPY = 64 << 20
 
 _OURS = {
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONSTARTUP",
-    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR",
-    "MASTER_PORT", "CUDA_VISIBLE_DEVICES", "TRITON_INTERPRET", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR",
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR",
+    "MASTER_PORT",
 }  # fmt: skip
-"""Variables that an author may have set for machine and launcher, where the rehearsal has its own."""
+_OUR_KINDS = ("PYTHON", "LD_", "OMP_", "MKL_", "NCCL_", "CUDA_", "TORCH_", "TORCHINDUCTOR_", "TRITON_", "PYTORCH_", "GLOO_")
+"""Variables for machine and launcher, of which the rehearsal has its own, by name and by how the name begins."""
+
+
+def _settings(given: Mapping[str, str]) -> dict[str, str]:
+    """What of an author's environment is a setting of the script."""
+    return {name: value for name, value in given.items() if name not in _OURS and not name.startswith(_OUR_KINDS)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,6 +237,12 @@ def _remove_counters(run_id: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def _processor_seconds() -> float:
+    """What all children that ended have used of the processors."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def rehearse(request: Request) -> dict[str, Any]:
     """Rehearses a script and returns the report."""
     script = request.script.resolve()
@@ -245,7 +257,7 @@ def rehearse(request: Request) -> dict[str, Any]:
     root = request.keep or Path(tempfile.mkdtemp(prefix="rehearsal-"))
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
-    started = time.monotonic()
+    started, spent = time.monotonic(), _processor_seconds()
     try:
         report = _rehearse(request, script, layers, python, root)
     finally:
@@ -257,12 +269,13 @@ def rehearse(request: Request) -> dict[str, Any]:
         "sha256": hashlib.sha256(text).hexdigest(),
         **report,
         "seconds": round(time.monotonic() - started, 3),
+        "cpu_seconds": round(_processor_seconds() - spent, 3),
         "python": {"version": version, "reason": reason},
     }
 
 
 def _rehearse(request: Request, script: Path, layers: list[str], python: str, root: Path) -> dict[str, Any]:
-    given = {name: value for name, value in request.settings.items() if name not in _OURS}
+    given = _settings(request.settings)
     defaults = sources.variables(layers)
     defaults |= {name: sources.number(value) for name, value in given.items() if name in defaults}
     # Lower case: some scripts make the name of a device or of a file from it.

@@ -39,6 +39,7 @@ class Toy:
             ("warmup_steps lr_warmup_steps compile_warmup_steps", 1),
             ("warmdown_iters warmdown_steps cooldown_iters cooldown_steps num_warmdown_iters", max(1, steps // 2)),
             ("muon_momentum_warmup_steps momentum_warmup_steps", max(1, steps // 2)),
+            ("recur_start_step qat_after_step int6_step int4_step loop_start_step qat_start_step late_qat_step", max(1, steps // 2)),
             ("swa_every lawa_freq", 2),
             ("train_log_every log_every log_interval churn_log_every", 1),
             ("model_dim d_model n_embd embedding_dim dim hidden_dim", WIDTH),
