@@ -1,6 +1,7 @@
 """The toy sizes: what a script's settings become, so that a run takes seconds.
 
 A size is only ever made smaller: a setting that is smaller already, or off (zero), stays as the author chose it. The
+windows of an evaluation are only ever moved farther apart. The
 number of layers stays too, because scripts name single layers in other settings.
 """
 
@@ -14,7 +15,9 @@ Number = int | float
 WIDTH = 64
 HEADS = 4
 SEQUENCE = 256
-BATCH_TOKENS = 8192
+STRIDE = 64
+TRAIN_TOKENS, VALIDATION_TOKENS = 4096, 8192
+"""Tokens of a batch: each of eight micro-steps of a training batch has two sequences."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +51,16 @@ class Toy:
             ("rope_dims", 8),
             ("train_seq_len eval_seq_len seq_len max_seq_len block_size_tokens ttt_eval_seq_len ttt_train_seq_len", SEQUENCE),
             ("rope_train_seq_len context_length ctx_len seq_len_start sw_eval_seq_len ttt_seq_len", SEQUENCE),
-            ("train_batch_tokens batch_tokens total_batch_size batch_tokens_start", BATCH_TOKENS),
-            ("val_batch_size val_batch_tokens eval_batch_tokens", BATCH_TOKENS),
-            ("val_max_tokens", 4 * BATCH_TOKENS),
+            ("train_batch_tokens batch_tokens total_batch_size batch_tokens_start", TRAIN_TOKENS),
+            ("val_batch_size val_batch_tokens eval_batch_tokens", VALIDATION_TOKENS),
+            ("val_max_tokens", 4 * VALIDATION_TOKENS),
             ("batch_size device_batch_size micro_batch_size", 4),
             ("grad_accum grad_accum_steps gradient_accumulation_steps", 8),
             ("eval_batch_seqs eval_batch_size sw_eval_batch sliding_batch_size ttt_batch_seqs", 16),
             ("bigram_vocab_size bigram_hash_buckets bigram_buckets trigram_vocab_size", 512),
             ("bigram_dim bigram_hash_dim ve_dim", 32),
             ("mamba3_d_state mamba3_headdim mamba3_chunk_size d_state", 16),
+            ("bitnet_group_size xnor_group_size group_size", WIDTH),
             ("gptq_calibration_batches gptq_calib_batches gptq_calib_samples", 2),
             ("gptq_num_seqs num_seqs calib_seqs", 4),
             ("gptq_gen_len", 32),
@@ -71,11 +75,14 @@ class Toy:
             ("pop_size", 2),
         ]
 
+    STRIDES = ("eval_stride", "sliding_eval_stride", "sliding_window_stride", "stride", "sw_stride", "ttt_stride")
+    """Settings that say how far apart the windows of an evaluation are: the farther, the fewer."""
+
     OFF = ("val_loss_every", "checkpoint_every")
     """Settings that count steps between two occasions, which zero turns off."""
 
     def smaller(self, name: str, value: Number) -> Number | None:
-        """What a setting of this name and value becomes, or None when it stays."""
+        """What a setting of this name and value becomes so that the run is shorter, or None when it stays."""
         name = name.lower()
         if isinstance(value, bool):
             return None
@@ -83,6 +90,8 @@ class Toy:
             return None
         if name in self.OFF:
             return 0 if value else None
+        if name in self.STRIDES:
+            return STRIDE if 0 < value < STRIDE else None
         limit = self.sizes().get(name)
         if limit is None or value <= limit or value <= 0:
             return None

@@ -85,8 +85,8 @@ class Settings(unittest.TestCase):
         self.assertEqual(sources.variables([text]), {"MODEL_DIM": 512, "ROPE_BASE": 10000.0, "RUN_ID": None, "NUM_LAYERS": 12})
 
     def test_sizes_only_shrink(self) -> None:
-        made = toy.environment({"MODEL_DIM": 32, "NUM_HEADS": 8, "NUM_KV_HEADS": 2, "EVAL_STRIDE": 64, "VAL_LOSS_EVERY": 1000}, toy.Toy(), "x")
-        self.assertEqual(made, {"NUM_HEADS": "4", "NUM_KV_HEADS": "1", "VAL_LOSS_EVERY": "0"})
+        made = toy.environment({"MODEL_DIM": 32, "NUM_HEADS": 8, "NUM_KV_HEADS": 2, "EVAL_STRIDE": 64, "SLIDING_EVAL_STRIDE": 16, "VAL_LOSS_EVERY": 1000}, toy.Toy(), "x")
+        self.assertEqual(made, {"NUM_HEADS": "4", "NUM_KV_HEADS": "1", "SLIDING_EVAL_STRIDE": "64", "VAL_LOSS_EVERY": "0"})
 
     def test_constants_of_modules_and_settings_are_replaced(self) -> None:
         text = "SEQ_LEN = 2048\nclass Config:\n    model_dim: int = 768\nclass Other:\n    model_dim = 768\nf(num_seqs=64)\n"
