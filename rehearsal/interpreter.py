@@ -114,16 +114,16 @@ def _patch_memory(interpreter: Any, bfloat16: Any) -> None:
     raw = interpreter._interpreter
     load, store, atomic = builder.create_masked_load, builder.create_masked_store, builder.create_atomic_rmw
 
-    def masked_load(self: Any, pointers: Any, mask: Any, other: Any, *rest: Any) -> Any:
+    def masked_load(self: Any, pointers: Any, mask: Any, other: Any, *rest: Any, **hints: Any) -> Any:
         if pointers.get_element_ty() != bfloat16:
-            return load(self, pointers, mask, other, *rest)
+            return load(self, pointers, mask, other, *rest, **hints)
         fill = np.zeros(pointers.data.shape, np.uint16) if other is None else packed(other.data)
         fill = np.ascontiguousarray(np.broadcast_to(fill, pointers.data.shape))
         return handle(unpacked(raw.load(pointers.data, mask.data, fill, np.dtype(np.uint16))), bfloat16)
 
-    def masked_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any) -> Any:
+    def masked_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any, **hints: Any) -> Any:
         if pointers.get_element_ty() != bfloat16:
-            return store(self, pointers, value, mask, *rest)
+            return store(self, pointers, value, mask, *rest, **hints)
         bits = np.ascontiguousarray(np.broadcast_to(packed(rounded(value.data)), pointers.data.shape))
         return raw.store(pointers.data, bits, mask.data)
 
@@ -175,10 +175,13 @@ def _patch_libdevice(interpreter: Any, bfloat16: Any) -> None:
     interpreter.InterpreterBuilder.create_extern_elementwise = call
 
 
+found: dict[Any, Any] = {}
+"""The reference of every kernel that was launched, or None."""
+
+
 def _patch_launch(interpreter: Any) -> None:
     """Computes known kernels by their references and notes which way every kernel went."""
     run = interpreter.InterpretedFunction.run
-    found: dict[Any, Any] = {}
 
     def launch(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
         if self.fn not in found:
