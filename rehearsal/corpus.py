@@ -17,9 +17,9 @@ from . import tokenizer
 from .toy import Number
 
 MAGIC, VERSION, HEADER = 20240520, 1, 256
-TRAIN_SHARDS, TRAIN_TOKENS = 2, 120_000
-VALIDATION_TOKENS = 10_241
-"""Ten times 1,024 targets: a multiple of every length of sequence at toy size."""
+TRAIN_SHARDS, TRAIN_TOKENS = 3, 32_000
+VALIDATION_TOKENS = 6_145
+"""Six times 1,024 targets: a multiple of every length of sequence at toy size."""
 
 _LONGEST, _SHORTEST = 600, 24
 
