@@ -11,5 +11,6 @@ pub mod rehearse;
 pub mod render;
 pub mod report;
 pub mod runner;
+pub mod stop;
 
 pub use error::{Error, Result};

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use super::engine_options::EngineOptions;
 use super::progress::Progress;
 use crate::error::exit;
-use crate::runner::{recipes, stop};
+use crate::runner::recipes;
 use crate::{Error, Result};
 use caddie_engine::evaluate::file::{FileJob, write_per_token};
 use caddie_engine::evaluate::ledger;

@@ -18,6 +18,7 @@ pub mod pack;
 pub mod progress;
 #[cfg(feature = "engine")]
 pub mod recipe;
+pub mod rehearse;
 pub mod render;
 pub mod report_options;
 #[cfg(feature = "engine")]
@@ -98,6 +99,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
+    Rehearse(rehearse::RehearseArgs),
     Verify(verify::VerifyArgs),
     Rules(rules::RulesArgs),
     Audit(audit::AuditArgs),
@@ -185,6 +187,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Inspect(args) => inspect::run(&args),
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Rehearse(args) => Ok(rehearse::run(&args)?),
         Command::Verify(args) => Ok(verify::run(&args)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),

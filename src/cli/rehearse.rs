@@ -19,9 +19,11 @@ use caddie_files::{Error, Result, exit};
 ///
 /// A script is rehearsed, never valid: speed, memory, real numerics and sharding over GPUs do not show.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  caddie rehearse train_gpt.py\n  caddie rehearse records/track_10min_16mb/2026-05-01_Name\n  \
+#[command(
+    after_help = "Examples:\n  caddie rehearse train_gpt.py\n  caddie rehearse records/track_10min_16mb/2026-05-01_Name\n  \
                         caddie rehearse train_gpt.py --seeds 1,2 --env TTT_ENABLED=1 --keep rehearsal\n\n\
-                        Exit codes: 0 it came to its score in a log that verify reads, 1 it did not, 2 it was not run")]
+                        Exit codes: 0 it came to its score in a log that verify reads, 1 it did not, 2 it was not run"
+)]
 pub struct RehearseArgs {
     /// A script, or a records folder with one
     target: Utf8PathBuf,
@@ -106,7 +108,9 @@ fn plain(done: &Rehearsal) -> String {
     let first = done.runs.first();
     let verdict = match first {
         Some(_) if done.passed() => "rehearsed: it came to its score, in a log that verify reads",
-        Some(run) if run.report.reached_its_score() => "rehearsed: it came to its score, in a log that verify does not read",
+        Some(run) if run.report.reached_its_score() => {
+            "rehearsed: it came to its score, in a log that verify does not read"
+        }
         Some(run) if run.report.status == "stopped" => "it stopped before its score",
         Some(_) => "it ended without a score",
         None => "nothing was run",
@@ -123,17 +127,35 @@ fn plain(done: &Rehearsal) -> String {
         Some(false) => no,
         None => "not compared",
     };
-    let _ = writeln!(text, "  seed      {}", yes_or_no(done.seed_matters, "another seed gives other losses", "another seed gives the same losses: SEED reaches nothing"));
-    let _ = writeln!(text, "  repeats   {}", yes_or_no(done.repeats, "the same seed gives the same losses", "the same seed gives other losses"));
-    let packed = done.bytes_code_packed.map(|bytes| format!(", {} packed (caddie pack)", thousands(bytes))).unwrap_or_default();
+    let _ = writeln!(
+        text,
+        "  seed      {}",
+        yes_or_no(
+            done.seed_matters,
+            "another seed gives other losses",
+            "another seed gives the same losses: SEED reaches nothing"
+        )
+    );
+    let _ = writeln!(
+        text,
+        "  repeats   {}",
+        yes_or_no(done.repeats, "the same seed gives the same losses", "the same seed gives other losses")
+    );
+    let packed =
+        done.bytes_code_packed.map(|bytes| format!(", {} packed (caddie pack)", thousands(bytes))).unwrap_or_default();
     let _ = writeln!(text, "  code      {} bytes as it ships{packed}", thousands(done.bytes_code));
-    let settings: Vec<String> = done.settings.iter().map(|setting| format!("{}={}", setting.name, setting.value)).collect();
+    let settings: Vec<String> =
+        done.settings.iter().map(|setting| format!("{}={}", setting.name, setting.value)).collect();
     if !settings.is_empty() {
         let _ = writeln!(text, "  settings  {} (from the folder's commands)", settings.join(" "));
     }
     if let Some(run) = first {
         let emulated: Vec<&str> = run.report.emulated.keys().map(String::as_str).collect();
-        let _ = writeln!(text, "  emulated  {}", if emulated.is_empty() { "nothing".to_owned() } else { emulated.join(", ") });
+        let _ = writeln!(
+            text,
+            "  emulated  {}",
+            if emulated.is_empty() { "nothing".to_owned() } else { emulated.join(", ") }
+        );
     }
     let walls = if done.walls.is_empty() { "none: it ran as you".to_owned() } else { done.walls.join(", ") };
     let _ = writeln!(text, "  walls     {walls}");
@@ -143,14 +165,16 @@ fn plain(done: &Rehearsal) -> String {
 
 fn one_run(text: &mut String, run: &Run) {
     let again = if run.repetition { " again" } else { "" };
-    let phases: Vec<String> = run.report.phases.iter().map(|phase| format!("{} {:.1} s", phase.name, phase.seconds)).collect();
+    let phases: Vec<String> =
+        run.report.phases.iter().map(|phase| format!("{} {:.1} s", phase.name, phase.seconds)).collect();
     let _ = writeln!(text, "  seed {}{again}: {:.0} s: {}", run.seed, run.report.seconds, phases.join(", "));
     if let Some(line) = &run.report.score_line {
         let _ = writeln!(text, "    {}", one_line(line));
     }
     if let Some(failure) = &run.report.failure {
         let place = failure.place.as_ref().map(|place| format!("{}:{}: ", place.file, place.line)).unwrap_or_default();
-        let _ = writeln!(text, "    {place}{}: {}", failure.exception, one_line(&failure.message));
+        let kind = failure.exception.as_ref().map(|kind| format!("{kind}: ")).unwrap_or_default();
+        let _ = writeln!(text, "    {place}{kind}{}", one_line(&failure.message));
         if let Some(line) = failure.place.as_ref().and_then(|place| place.text.as_ref()) {
             let _ = writeln!(text, "      {}", one_line(line));
         }
@@ -169,7 +193,11 @@ fn reading(text: &mut String, run: &Run) {
     }
     let _ = writeln!(text, "\n  verify    reads {}", read.found.join(", "));
     if !read.missing.is_empty() {
-        let _ = writeln!(text, "  missing   {}: print them as the baseline does, or a folder with this log gets an error", read.missing.join(", "));
+        let _ = writeln!(
+            text,
+            "  missing   {}: print them as the baseline does, or a folder with this log gets an error",
+            read.missing.join(", ")
+        );
     }
     if !read.silent.is_empty() {
         let _ = writeln!(text, "  silent    {}: stays unknown to a reviewer", read.silent.join(", "));

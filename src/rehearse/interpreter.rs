@@ -32,7 +32,11 @@ impl Interpreter {
     }
 
     fn of(python: &Utf8Path) -> Result<Interpreter> {
-        let code = "import sys, torch; print(sys.executable); print(sys.prefix); print(sys.base_prefix)";
+        // Where it is installed, where its files really lie, and where its shared library is.
+        let code = "import os, sys, sysconfig, torch; real = os.path.realpath; print(sys.executable); \
+                    print(sys.prefix); print(sys.base_prefix); print(real(sys.base_prefix)); \
+                    print(os.path.dirname(os.path.dirname(real(sys.executable)))); \
+                    print(sysconfig.get_config_var('LIBDIR') or sys.base_prefix)";
         let output = Command::new(python).args(["-I", "-c", code]).stdin(Stdio::null()).output();
         let output = output.map_err(Error::io(python, "starting"))?;
         if !output.status.success() {
@@ -49,7 +53,10 @@ impl Interpreter {
         let mut lines = text.lines().map(Utf8PathBuf::from);
         let python = lines.next().unwrap_or_else(|| python.to_owned());
         let mut folders: Vec<Utf8PathBuf> = lines.filter(|path| !path.starts_with("/usr") && path != "/").collect();
-        folders.dedup();
+        folders.sort();
+        // A folder within another is there with it.
+        folders.dedup_by(|inner, outer| inner.starts_with(&*outer));
+        folders.retain(|path| path.exists());
         Ok(Interpreter { python, folders })
     }
 }

@@ -38,7 +38,13 @@ pub fn of(place: &Utf8Path, report: &Report) -> Reading {
 fn written(place: &Utf8Path) -> Vec<Utf8PathBuf> {
     let listing = caddie_files::list(&place.join("work/records")).unwrap_or_default();
     let is_log = |path: &Utf8Path| matches!(path.extension(), Some("txt" | "log")) && path.as_str().contains("logs/");
-    listing.files.into_iter().map(|file| file.path).filter(|path| is_log(path)).map(|path| Utf8PathBuf::from("work/records").join(path)).collect()
+    listing
+        .files
+        .into_iter()
+        .map(|file| file.path)
+        .filter(|path| is_log(path))
+        .map(|path| Utf8PathBuf::from("work/records").join(path))
+        .collect()
 }
 
 fn read(place: &Utf8Path, log: Utf8PathBuf) -> Reading {
@@ -75,8 +81,10 @@ fn facts(run: &RunLog) -> [(&'static str, bool, bool); 9] {
 
 /// The losses and scores of a line, without its times.
 fn losses(line: &str) -> Option<String> {
-    let kept: Vec<&str> =
-        line.split_whitespace().filter(|word| ["train_loss:", "val_loss:", "val_bpb:", "loss:"].iter().any(|name| word.starts_with(name))).collect();
+    let kept: Vec<&str> = line
+        .split_whitespace()
+        .filter(|word| ["train_loss:", "val_loss:", "val_bpb:", "loss:"].iter().any(|name| word.starts_with(name)))
+        .collect();
     (!kept.is_empty()).then(|| kept.join(" "))
 }
 

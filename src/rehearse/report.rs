@@ -26,7 +26,8 @@ pub struct Place {
 /// Why a run stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    pub exception: String,
+    #[serde(default)]
+    pub exception: Option<String>,
     pub message: String,
     #[serde(rename = "where")]
     pub place: Option<Place>,
@@ -42,7 +43,7 @@ pub struct Report {
     /// `final_line`, `ended_without_score` or `stopped`.
     pub status: String,
     /// The last phase that the run was in.
-    pub reached: String,
+    pub reached: Option<String>,
     #[serde(default)]
     pub phases: Vec<Phase>,
     #[serde(default)]

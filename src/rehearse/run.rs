@@ -111,7 +111,8 @@ pub fn run(
 fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> Result<Command> {
     let (options, python) = (request.options, &request.interpreter.python);
     let script = request.script.canonicalize_utf8().map_err(Error::io(request.script, "resolving"))?;
-    let mut words: Vec<String> = [python.as_str(), "-m", "rehearsal", script.as_str(), "--no-walls"].map(str::to_owned).into();
+    let mut words: Vec<String> =
+        [python.as_str(), "-m", "rehearsal", script.as_str(), "--no-walls"].map(str::to_owned).into();
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
     option("--report", place.join("report.json").into_string());
     option("--keep", place.join("work").into_string());
@@ -147,11 +148,12 @@ fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> 
     let root = room.path.join(format!(".root-{name}"));
     fs::create_dir_all(&root).map_err(Error::io(&root, "creating"))?;
     let beside = script.parent().unwrap_or(Utf8Path::new("/")).to_owned();
-    let folders = request.interpreter.folders.iter().chain([&request.package.to_owned(), &beside]).chain(&request.corpus);
+    let own = [request.package, &beside].map(Utf8Path::as_std_path);
+    let folders = request.interpreter.folders.iter().chain(&request.corpus).map(|path| path.as_std_path());
     let plan = Plan {
         command: words,
         env: env.into(),
-        readable: folders.map(|path| path.as_std_path().to_owned()).collect(),
+        readable: folders.chain(own).map(std::path::Path::to_owned).collect(),
         writable: place.as_std_path().to_owned(),
         root: root.into_std_path_buf(),
         loopback: Some(python.as_std_path().to_owned()),

@@ -10,7 +10,6 @@ use rand::seq::IteratorRandom as _;
 use rand::{SeedableRng, TryRngCore as _};
 use rand_chacha::ChaCha20Rng;
 
-use super::stop;
 use crate::artifact::{Manifest, UnpackLimits, unpack};
 use crate::{Error, Result};
 use caddie_folder::Folder;

@@ -6,7 +6,7 @@ use caddie_engine::{Recipe, device};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{native, placing, stop};
+use super::{native, placing};
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
 use crate::render::runs::{self, FinishedRun};

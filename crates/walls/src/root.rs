@@ -43,6 +43,12 @@ pub fn build(plan: &Plan) -> Result<(), Error> {
     mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING).map_err(missing("mounts"))?;
     let root = plan.root.as_path();
     tmpfs(root, "size=16m,mode=755", MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
+    // First, for what is readable and what is writable may itself lie in /tmp.
+    let tmp = plan.writable.join("tmp");
+    fs::create_dir_all(&tmp).map_err(missing_io(&tmp))?;
+    // The program may be another user than the one who makes it.
+    fs::set_permissions(&tmp, Permissions::from_mode(0o1777)).map_err(missing_io(&tmp))?;
+    bind(&tmp, &folder(root, Path::new("/tmp"))?)?;
     let system = SYSTEM.iter().map(PathBuf::from).filter(|path| path.symlink_metadata().is_ok());
     for path in system.chain(plan.readable.iter().cloned()) {
         readable(root, &path)?;
@@ -50,12 +56,6 @@ pub fn build(plan: &Plan) -> Result<(), Error> {
     devices(root, plan.limits.shared)?;
     fs::write(inside(root, Path::new("/etc/passwd"))?, "nobody:x:65534:65534:nobody:/tmp:/bin/sh\n")
         .map_err(missing_io(Path::new("/etc/passwd")))?;
-    let tmp = plan.writable.join("tmp");
-    fs::create_dir_all(&tmp).map_err(missing_io(&tmp))?;
-    // The program may be another user than the one who makes it.
-    fs::set_permissions(&tmp, Permissions::from_mode(0o1777)).map_err(missing_io(&tmp))?;
-    bind(&tmp, &folder(root, Path::new("/tmp"))?)?;
-    // Second, for it may itself lie in /tmp.
     bind(&plan.writable, &folder(root, &plan.writable)?)?;
     let proc = folder(root, Path::new("/proc"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
