@@ -268,7 +268,7 @@ fn a_zip_bomb_is_cut_and_said() {
     assert!(out.contains("declared to be more than the file, many times over"), "{out}");
     assert!(out.contains("lie over others"), "{out}");
     // One member alone, with more inside than any model has.
-    let limited = caddie::checkpoint::parse_within(bomb(3), 20 << 20);
+    let limited = caddie_checkpoint::parse_within(bomb(3), 20 << 20);
     assert!(limited.problems.iter().any(|problem| problem.contains("unpacks to more than is read")), "{limited:?}");
     assert_eq!(out.matches("is there twice").count(), 1, "said once: {out}");
     // A stream that unpacks to more than any model has.
@@ -349,7 +349,7 @@ fn what_cannot_be_audited_says_why() {
         (vec!["script"], "a script"),
         (vec!["missing.pt"], "no such file"),
         (vec!["."], "no script in it; give a records folder, a .py file or a model file"),
-        (vec![model, "--val", "short.bin"], "no token shard"),
+        (vec![model, "--val", "short.bin"], "600 bytes are too few for the 1024-byte header of a shard"),
         (vec![model, "--val", "missing.bin"], "no such shard"),
         (vec![model, "--cap", "0"], "--cap"),
     ] {
@@ -381,7 +381,7 @@ fn damaged_files_are_read_or_refused_without_a_panic() {
                 damaged[at] = random(256) as u8;
             }
             damaged.truncate(damaged.len() - random(damaged.len().min(300)));
-            let contents = caddie::checkpoint::parse(damaged);
+            let contents = caddie_checkpoint::parse(damaged);
             let whole: usize = contents.buffers.iter().map(|buffer| buffer.bytes.len()).sum();
             assert!(whole < 64 << 20);
         }

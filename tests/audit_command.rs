@@ -76,7 +76,7 @@ fn what_cannot_be_followed_says_where() {
 #[test]
 fn the_reference_lists_every_family() {
     let page = include_str!("../docs/audit.md");
-    for family in caddie::audit::script::FAMILIES {
+    for family in caddie_audit::script::FAMILIES {
         let rules: Vec<String> = family.rules.iter().map(|rule| format!("`{rule}`")).collect();
         let row = format!("| `{}` | {} | {} |", family.name, family.about, rules.join(", "));
         assert!(page.contains(&row), "docs/audit.md lacks\n{row}");

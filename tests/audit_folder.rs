@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use caddie::audit::script::{Examined, examine};
-use caddie::code::helpers::executed;
-use caddie::folder::Folder;
 use caddie::report::Severity;
-use caddie::rulebook::Rulebook;
+use caddie_audit::script::{Examined, examine};
+use caddie_folder::Folder;
+use caddie_folder::executed::executed;
+use caddie_rulebook::Rulebook;
 use camino::Utf8Path;
 
 /// A made-up script that is clean.

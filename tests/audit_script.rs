@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use caddie::audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
-use caddie::code::python::Module;
-use caddie::code::{Alone, unwrap};
 use caddie::report::Confidence;
-use caddie::rulebook::Rulebook;
+use caddie_audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
+use caddie_python::Module;
+use caddie_python::{Alone, unwrap};
+use caddie_rulebook::Rulebook;
 use camino::Utf8Path;
 
 /// Which rule each bad script is about, and what stands in a line of the steps.

@@ -3,7 +3,7 @@
 //! `CADDIE_SHARED` names the shared data (default `../shared`); `CADDIE_UPSTREAM` a checkout of the real repository, in
 //! whose logs the dumped scripts stand; the corpus has them cut out.
 
-use caddie::folder::{Field, Folder, RunLog, Scope};
+use caddie_folder::{Field, Folder, RunLog, Scope};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
@@ -93,10 +93,10 @@ fn statistics(runs: &[RunLog]) -> Vec<(&'static str, Value)> {
     let rounded = |value: Option<f64>| json!(value.map(|value| (value * 1e8).round() / 1e8));
     vec![
         ("n_official_runs", json!(runs.len())),
-        ("mean_val_bpb", rounded(caddie::stats::mean(&scores))),
-        ("std_val_bpb_sample", rounded(caddie::stats::sample_std(&scores))),
-        ("mean_val_loss", rounded(caddie::stats::mean(&losses))),
-        ("std_val_loss_sample", rounded(caddie::stats::sample_std(&losses))),
+        ("mean_val_bpb", rounded(caddie_rulebook::stats::mean(&scores))),
+        ("std_val_bpb_sample", rounded(caddie_rulebook::stats::sample_std(&scores))),
+        ("mean_val_loss", rounded(caddie_rulebook::stats::mean(&losses))),
+        ("std_val_loss_sample", rounded(caddie_rulebook::stats::sample_std(&losses))),
         ("best_val_bpb", json!(scores.iter().copied().reduce(f64::min))),
         ("max_artifact_bytes", json!(runs.iter().filter_map(|run| run.bytes_total).max())),
     ]
@@ -177,7 +177,7 @@ fn logs_of_proposed_folders_are_understood() {
             });
             if let Some(claim) = claim.filter(|_| scored) {
                 let scores: Vec<f64> = read.runs.official.iter().filter_map(|run| run.val_bpb).collect();
-                let mean = caddie::stats::mean(&scores);
+                let mean = caddie_rulebook::stats::mean(&scores);
                 let agrees = scores.iter().chain(&mean).any(|score| claim.stated.agrees(*score));
                 with_claims += 1;
                 found += usize::from(agrees);
@@ -224,7 +224,7 @@ fn dumped_scripts_hash_to_the_shipped_ones() {
             fragments += usize::from(source.fragment);
             for (_, path) in scripts.iter().filter(|(bytes, _)| *bytes == source.bytes) {
                 same_length += 1;
-                let digest = caddie::folder::files::sha256(path).expect("readable");
+                let digest = caddie_files::sha256(path).expect("readable");
                 same_bytes += usize::from(digest == source.sha256);
             }
         }

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use caddie::checks::{VerifyOptions, verify_read};
-use caddie::folder::Folder;
 use caddie::report::{Code, FolderReport, Severity};
-use caddie::rulebook::Rulebook;
+use caddie_folder::Folder;
+use caddie_rulebook::Rulebook;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 

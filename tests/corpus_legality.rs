@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use caddie::audit::script::{Examined, FAMILIES, examine};
 use caddie::checks::find;
-use caddie::code::helpers::executed;
-use caddie::folder::Folder;
 use caddie::report::{Confidence, Severity};
-use caddie::rulebook::Rulebook;
+use caddie_audit::script::{Examined, FAMILIES, examine};
+use caddie_folder::Folder;
+use caddie_folder::executed::executed;
+use caddie_rulebook::Rulebook;
 use camino::Utf8PathBuf;
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ struct Exception {
 
 /// A contested question is raised and accuses nobody.
 fn is_contested(rulebook: &Rulebook, rule: &str) -> bool {
-    use caddie::rulebook::Authority;
+    use caddie_rulebook::Authority;
     rulebook.rule(rule).is_some_and(|rule| rule.authority == Authority::Contested || rule.unanswered.is_some())
 }
 

@@ -1,6 +1,6 @@
 //! Logs as they lie in folders: under odd names, several in a file, beside files that are none.
 
-use caddie::folder::{Folder, NotCounted};
+use caddie_folder::{Folder, NotCounted};
 use camino::{Utf8Path, Utf8PathBuf};
 
 fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Utf8PathBuf) {

@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use caddie::fixture::SourceReport;
-use caddie::folder::ledger::{self, Ledger};
+use caddie_folder::ledger::{self, Ledger};
 use camino::{Utf8Path, Utf8PathBuf};
 use native::{Ended, caddie, data, field, folder, line};
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use caddie::artifact::{self, Contents, Manifest, Source};
-use caddie::folder::ledger;
+use caddie_folder::ledger;
 use camino::{Utf8Path, Utf8PathBuf};
 use native::{DOCS, Ended, caddie, data, folder, records};
 

@@ -6,7 +6,7 @@ mod native;
 
 use std::fs;
 
-use caddie::folder::read_log;
+use caddie_folder::read_log;
 use native::{Ended, caddie, field, folder, line, train, train_command};
 
 const RESULTS: [&str; 2] = ["checkpoint.safetensors", "model.int8.zlib"];

@@ -6,11 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
 use caddie::artifact::{Limits, UnpackLimits, Versions, unpack};
-use caddie::folder::{RunLog, read_log};
 use caddie::render::ledgers::LedgerSummary;
 use caddie::render::recipe::RecipeText;
 use caddie::render::runs::{self, FinishedRun};
 use caddie::render::{Facts, Meta, Options, Track, launcher, legality, page, render, render_runs, submission};
+use caddie_folder::{RunLog, read_log};
 
 const RECIPE: &str = r#"name = "NaiveBaseline"
 blurb = "The challenge's baseline, scored with document-independent LoRA test-time training."

@@ -7,7 +7,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use caddie::checks::{VerifyOptions, verify};
 use caddie::report::{Code, Confidence, Explanation, Failure, Finding, Format, Look, Report, Root, Severity, Topic};
-use caddie::rulebook::Rulebook;
+use caddie_rulebook::Rulebook;
 use serde_json::Value;
 use support::Copy;
 

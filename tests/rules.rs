@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use caddie::rulebook::Rulebook;
+use caddie_rulebook::Rulebook;
 use serde_json::Value;
 
 fn caddie(arguments: &[&str]) -> (Option<i32>, String, String) {

@@ -366,12 +366,12 @@ fn the_published_p_values_reproduce_from_the_merged_logs() {
 #[test]
 fn the_ladder_is_what_the_merged_logs_print() {
     let Some(records) = corpus() else { return };
-    let ladder = caddie::rulebook::Ladder::builtin().expect("loads");
+    let ladder = caddie_rulebook::Ladder::builtin().expect("loads");
     let mut compared = 0;
     for evidence in ladder.rows.iter().flat_map(|row| &row.evidence) {
         let Some(name) = &evidence.folder else { continue };
         let path = camino::Utf8PathBuf::from_path_buf(records.join(name)).expect("UTF-8");
-        let folder = caddie::folder::Folder::read(&path).expect("reads");
+        let folder = caddie_folder::Folder::read(&path).expect("reads");
         let others = folder.runs.others.iter().map(|other| &other.run);
         let logged: Vec<_> = folder.runs.official.iter().chain(others).collect();
         for run in &evidence.runs {

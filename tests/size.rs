@@ -70,7 +70,7 @@ fn every_accounting_is_a_row_and_the_json_has_the_same_numbers() {
         let of = |key: &str| row[key].as_i64().unwrap_or_else(|| panic!("{key} of {row}"));
         assert_eq!(of("bytes_model") + of("bytes_code"), of("bytes_total"));
         assert_eq!(of("bytes_total") + of("headroom"), 16_000_000);
-        assert!(plain.contains(&caddie::report::thousands(of("bytes_total"))), "{row}");
+        assert!(plain.contains(&caddie_files::text::thousands(of("bytes_total"))), "{row}");
     }
     assert_eq!(json["helpers"], serde_json::json!([{"name": "helper.py", "bytes": 6}]));
     assert_eq!(json["tokenizers"], serde_json::json!([{"name": "own.model", "bytes": 1001}]));

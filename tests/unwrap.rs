@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 
 use assert_cmd::Command;
-use caddie::code::{Alone, Unwrapped, unwrap};
+use caddie_python::{Alone, Unwrapped, unwrap};
 use proptest::prelude::*;
 use support::Copy;
 

@@ -232,7 +232,7 @@ fn recipe_and_script_are_those_of_the_runs() {
     support::write(&copy.path, "recipe.toml", "name = ");
     assert_only(&copy, &[(Code::RecipeNeLog, Severity::Warning)]);
     let script = std::fs::read(support::good().join("train_gpt.py")).expect("reads");
-    let digest = caddie::folder::files::hex(&<sha2::Sha256 as sha2::Digest>::digest(script));
+    let digest = caddie_files::hex(&<sha2::Sha256 as sha2::Digest>::digest(script));
     let copy = Copy::new();
     copy.edit("submission.json", "\"name\": \"Good\"", &format!("\"name\": \"Good\", \"code_sha256\": \"{digest}\""));
     assert_only(&copy, &[]);

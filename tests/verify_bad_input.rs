@@ -243,7 +243,7 @@ fn a_pipe_that_takes_a_files_place_is_not_waited_for() {
     let (said, hear) = std::sync::mpsc::channel();
     let (pipe, to) = (path.clone(), link.clone());
     std::thread::spawn(move || {
-        let error = |path| caddie::folder::read_log(path).err().map(|error| error.to_string());
+        let error = |path| caddie_folder::read_log(path).err().map(|error| error.to_string());
         let _ = said.send((error(&pipe), error(&to)));
     });
     let (of_pipe, of_link) = hear.recv_timeout(PATIENCE).expect("nobody waits for a writer");

@@ -4,10 +4,10 @@
 
 use std::sync::OnceLock;
 
-use caddie::audit::script::{Config, Subject, audit, examine};
-use caddie::code::python::Module;
-use caddie::code::{Alone, unwrap};
-use caddie::rulebook::Rulebook;
+use caddie_audit::script::{Config, Subject, audit, examine};
+use caddie_python::Module;
+use caddie_python::{Alone, unwrap};
+use caddie_rulebook::Rulebook;
 use camino::Utf8Path;
 
 fn rulebook() -> &'static Rulebook {

@@ -6,9 +6,9 @@ mod scratch;
 use std::sync::LazyLock;
 
 use caddie::checks::{VerifyOptions, verify_read};
-use caddie::folder::Folder;
-use caddie::report::{Format, Look, Report};
-use caddie::rulebook::Rulebook;
+use caddie_folder::Folder;
+use crate::report::{Format, Look, Report};
+use caddie_rulebook::Rulebook;
 
 static RULEBOOK: LazyLock<Rulebook> = LazyLock::new(|| Rulebook::builtin().expect("loads"));
 

@@ -6,6 +6,6 @@ mod scratch;
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     scratch::folder(|folder| {
         scratch::write(folder, "train.log", bytes);
-        let _ = caddie::folder::read_log(&folder.join("train.log"));
+        let _ = caddie_folder::read_log(&folder.join("train.log"));
     });
 });

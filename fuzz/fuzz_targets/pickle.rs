@@ -1,7 +1,7 @@
 //! A pickle of any bytes, and a model file of any bytes: peeled, parsed, never run.
 #![no_main]
 
-use caddie::checkpoint::{parse_within, pickle};
+use caddie_checkpoint::{parse_within, pickle};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let limits = pickle::Limits { ops: 100_000, values: 20_000, globals: 100 };

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = caddie::folder::Readme::parse(&String::from_utf8_lossy(bytes));
+    let _ = caddie_folder::Readme::parse(&String::from_utf8_lossy(bytes));
 });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rulebook::Rulebook;
+use caddie_rulebook::Rulebook;
 
 /// Name of the first member, which describes the others.
 pub const MANIFEST: &str = "manifest.json";

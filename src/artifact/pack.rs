@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::{Counted, CountedRun, Limits, MANIFEST, Manifest, Member, SCHEMA_VERSION, Versions};
 use super::{Staging, tarball};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// Members hold what is compressed already; a higher level gains less than 1 % and costs a minute.
 const ZSTD_LEVEL: i32 = 9;

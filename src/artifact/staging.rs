@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// A file or folder in the making. Dropped before [`Staging::commit`], it takes its temporary away and leaves the
 /// target as it was.

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// The time that every entry carries: `SOURCE_DATE_EPOCH` in seconds, or 0.
 ///

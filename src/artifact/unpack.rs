@@ -10,9 +10,8 @@ use fs_err as fs;
 use super::manifest::{MANIFEST, Manifest, Member};
 use super::pack::Hashing;
 use super::staging::Staging;
-use crate::folder::files;
-use crate::folder::pointer::{self, Pointer};
-use crate::{Error, Result};
+use caddie_files::pointer::{self, Pointer};
+use caddie_files::{Error, Result};
 
 /// Where unpacking stops. The defaults leave room for ten seeds with the ledgers of the whole validation set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,7 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// declared; when data follow the archive; when a limit is passed. The message names the member, and nothing is left
 /// behind.
 pub fn unpack(archive: &Utf8Path, out: &Utf8Path, limits: &UnpackLimits, force: bool) -> Result<Manifest> {
-    files::regular(archive)?;
+    caddie_files::regular(archive)?;
     let staging = Staging::folder(out, MANIFEST, force)?;
     let manifest = read(archive, limits, Some(staging.path()), "nothing was unpacked")?;
     staging.commit()?;
@@ -55,7 +54,7 @@ pub fn unpack(archive: &Utf8Path, out: &Utf8Path, limits: &UnpackLimits, force: 
 /// # Errors
 /// As [`unpack`], but for what concerns its folder.
 pub fn examine(archive: &Utf8Path, limits: &UnpackLimits) -> Result<Manifest> {
-    files::regular(archive)?;
+    caddie_files::regular(archive)?;
     read(archive, limits, None, "nothing was counted")
 }
 

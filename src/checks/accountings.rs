@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::context::{counted_bytes, run_name};
-use crate::folder::{Claim, Field, RunLog, Scope};
 use crate::report::{ClaimedAs, Size};
-use crate::stats::mean;
+use caddie_folder::{Claim, Field, RunLog, Scope};
+use caddie_rulebook::stats::mean;
 
 /// The accountings of a folder's size under the context's cap.
 pub fn size_of(context: &Context<'_>) -> Size {
@@ -72,7 +72,7 @@ fn claimed_total<'a>(context: &Context<'a>) -> Option<(Claim, String)> {
             .or_else(|| of(all(), |scope| matches!(scope, Scope::Seed(_))))
             .or_else(|| of(all(), |scope| *scope == Scope::Mean))
     };
-    let folder: &'a crate::folder::Folder = context.folder;
+    let folder: &'a caddie_folder::Folder = context.folder;
     let in_json = folder.metadata().and_then(|metadata| stated(&metadata.claims));
     let in_json = in_json.map(|claim| (claim, context.json_name().to_owned()));
     in_json.or_else(|| Some((stated(&folder.readme.as_ref()?.claims())?, "README.md".to_owned())))

@@ -2,8 +2,8 @@
 
 use super::time::of_runs;
 use super::{Check, Context};
-use crate::folder::{RunLog, files};
 use crate::report::{Code, Confidence, Finding, Severity};
+use caddie_folder::RunLog;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -57,7 +57,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 
 /// A log that names its calibration text without a time for writing it: read again, where it matters.
 fn says_self_generated(context: &Context<'_>, run: &RunLog) -> bool {
-    let Ok(text) = files::read_text(&context.folder.path.join(&run.log)) else { return false };
+    let Ok(text) = caddie_files::read_text(&context.folder.path.join(&run.log)) else { return false };
     // Anchored, so that the source of a script in the log does not match.
     text.lines().map(str::to_ascii_lowercase).any(|line| {
         let calibration = ["gptq", "calib"].iter().any(|start| line.starts_with(start));

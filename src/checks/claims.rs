@@ -13,9 +13,9 @@ use super::context::run_name;
 use super::score::{after_quantisation, before_quantisation};
 use super::shown::{apart, shown};
 use super::{Check, Context, denominator};
-use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
 use crate::report::{Code, Finding, Severity};
-use crate::stats::mean;
+use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
+use caddie_rulebook::stats::mean;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

@@ -7,56 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::significance::{self, Comparison};
-use crate::audit::script::{Examined, examine};
-use crate::code::helpers::{Executed, executed};
-use crate::code::pack;
-use crate::folder::{Folder, RunLog, Scope, Stated};
-use crate::report::{Confidence, Finding, Severity};
-use crate::rulebook::{Limits, Rulebook};
+use crate::report::{Finding, Severity};
+use caddie_audit::script::{Examined, examine};
+use caddie_folder::executed::{Executed, executed};
+use caddie_folder::{Folder, RunLog, Scope, Stated, Track};
+use caddie_python::pack;
+use caddie_rulebook::{Limits, Rulebook};
 
 /// Logs beside the runs' own that are looked through for a score.
 const MAX_LOGS: usize = 40;
 /// Bytes of logs that are searched for claimed scores, all searches of a folder together.
 const SEARCHED_BYTES: u64 = 256 << 20;
-
-/// Which rules apply to a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Track {
-    /// 10 minutes on 8xH100, 16 MB.
-    Record,
-    /// Only the 16 MB hold.
-    NonRecord,
-    /// Nothing says; checked as a record.
-    Unstated,
-}
-
-impl Track {
-    /// The canonical spelling; `None` when nothing states it.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Track::Record => Some("10min_16mb"),
-            Track::NonRecord => Some("non_record_16mb"),
-            Track::Unstated => None,
-        }
-    }
-
-    /// What the folder's place calls its track: `10min_16mb` of `records/track_10min_16mb/…`.
-    pub fn placed(folder: &Folder) -> Option<String> {
-        let absolute = folder.path.canonicalize_utf8().unwrap_or_else(|_| folder.path.clone());
-        absolute.components().rev().find_map(|part| part.as_str().strip_prefix("track_").map(str::to_owned))
-    }
-
-    /// Where the folder lies decides; what submission.json says comes second.
-    pub fn of(folder: &Folder) -> Track {
-        let placed = Track::placed(folder);
-        let placed = placed.and_then(|track| crate::folder::submission::canonical_track(&track));
-        match placed.or_else(|| folder.metadata()?.track) {
-            Some("10min_16mb") => Track::Record,
-            Some(_) => Track::NonRecord,
-            None => Track::Unstated,
-        }
-    }
-}
 
 /// A folder with what to judge it by.
 #[derive(Debug)]
@@ -180,14 +141,14 @@ impl<'a> Context<'a> {
         let logs = files.filter(|file| matches!(file.extension(), Some("log" | "txt")) && !of_a_run(file));
         std::iter::once(run.log.as_path()).chain(logs.take(MAX_LOGS)).find_map(|file| {
             self.pay_for(file)?;
-            let (line, text) = crate::folder::search::printed_score(&self.folder.path.join(file), stated)?;
+            let (line, text) = caddie_folder::search::printed_score(&self.folder.path.join(file), stated)?;
             Some((file.to_owned(), line, text))
         })
     }
 
     /// Whether a line of the run's log states this many bytes of something.
     pub fn states_bytes(&self, run: &RunLog, bytes: u64) -> bool {
-        self.pay_for(&run.log).is_some() && crate::folder::search::states_bytes(&self.folder.path.join(&run.log), bytes)
+        self.pay_for(&run.log).is_some() && caddie_folder::search::states_bytes(&self.folder.path.join(&run.log), bytes)
     }
 
     /// Takes a file's bytes from what may be searched; `None` when they are spent, so that no folder costs more.
@@ -204,30 +165,12 @@ impl<'a> Context<'a> {
 
     /// A finding on `rule`, with the rule's severity and citations.
     pub fn finding(&self, rule: &str, message: impl Into<String>) -> Finding {
-        finding_on(self.rulebook, rule, message)
+        caddie_rulebook::finding_on(self.rulebook, rule, message)
     }
 
     /// `severity` on the record track, information elsewhere.
     pub fn on_record(&self, severity: Severity) -> Severity {
         if self.track == Track::NonRecord { Severity::Info } else { severity }
-    }
-}
-
-/// A finding on `rule` that no folder's context gives, with the rule's severity and citations.
-pub fn finding_on(rulebook: &Rulebook, rule: &str, message: impl Into<String>) -> Finding {
-    let known = rulebook.rule(rule);
-    Finding {
-        rule: rule.to_owned(),
-        code: None,
-        severity: known.map_or(Severity::Error, |rule| rule.severity),
-        confidence: Confidence::High,
-        message: message.into(),
-        measured: None,
-        claimed: None,
-        limit: None,
-        evidence: Vec::new(),
-        citations: known.map(|rule| rule.citations.iter().map(ToString::to_string).collect()).unwrap_or_default(),
-        clear: None,
     }
 }
 

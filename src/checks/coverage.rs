@@ -3,9 +3,9 @@
 use camino::Utf8Path;
 
 use super::REGISTRY;
-use crate::audit::script::FAMILIES;
-use crate::rulebook::{Disposition, Flaw, Rule, Rulebook};
-use crate::{Error, Result};
+use caddie_audit::script::FAMILIES;
+use caddie_files::{Error, Result};
+use caddie_rulebook::{Disposition, Flaw, Rule, Rulebook};
 
 /// The builtin rulebook, or the one in a file.
 ///
@@ -100,7 +100,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::rulebook::PARAMETER_GOLF_2026;
+    use caddie_rulebook::PARAMETER_GOLF_2026;
 
     #[test]
     fn every_rule_has_one_disposition_and_every_check_is_named_by_its_rules() {

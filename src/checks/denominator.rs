@@ -3,11 +3,14 @@
 use std::f64::consts::LN_2;
 
 use super::time::of_runs;
-use super::{Check, Context, Track};
-use crate::folder::{RunLog, Stated};
-use crate::report::{Code, Confidence, Finding, Severity, thousands};
-use crate::rulebook::{Fingerprint, FingerprintKind, Rulebook};
-use crate::stats::mean;
+use super::{Check, Context};
+use crate::report::{Code, Confidence, Finding, Severity};
+use caddie_files::text::thousands;
+use caddie_folder::Track;
+use caddie_folder::denominator::{Denominator, SAME, close, judge, rounding};
+use caddie_folder::{RunLog, Stated};
+use caddie_rulebook::stats::mean;
+use caddie_rulebook::{Fingerprint, FingerprintKind};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -19,40 +22,24 @@ pub const CHECK: Check = Check {
 
 // Tolerances of reading: how closely printed numbers give a count. What a script may leave out is the rulebook's.
 
-/// Two runs of one mistake agree this closely.
-const SAME: f64 = 3e-4;
 /// Fewer tokens than this share of what an alphabet needs are a part of the split.
 const WHOLE: f64 = 0.99;
-/// No tokenizer splits a text into as many tokens as this share of its bytes.
-const BYTEWISE: f64 = 2.0 / 3.0;
 /// Outside of these factors the text itself is another one, not only its count.
 const OTHER_TEXT: std::ops::Range<f64> = 0.5..2.0;
-
-/// What a run's numbers say about its denominator.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Verdict<'a> {
-    /// The split's bytes, counted right.
-    Right,
-    Known(&'a Fingerprint),
-    /// This many times the split's bytes.
-    Unknown(f64),
-    /// No token count, and val_bpb over val_loss is that of no known alphabet.
-    Untold(f64),
-}
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let known = &context.rulebook.fingerprints;
     let truncation = context.limits.split_truncation;
     let mut findings: Vec<Finding> = partial(context).into_iter().collect();
     // One finding a cause: runs of one submission nearly always share it.
-    let mut groups: Vec<(Verdict, Vec<&RunLog>)> = Vec::new();
+    let mut groups: Vec<(Denominator, Vec<&RunLog>)> = Vec::new();
     for run in context.runs() {
-        let Some(verdict) = judge(run, known, truncation).filter(|verdict| *verdict != Verdict::Right) else {
+        let Some(verdict) = judge(run, known, truncation).filter(|verdict| *verdict != Denominator::Right) else {
             continue;
         };
         // What a ledger says it divides by is recounted from its documents; and who scored a part has another text.
         let explained = is_partial(run) || too_few(run, known) || run.ledger_bytes.is_some();
-        if explained && matches!(verdict, Verdict::Unknown(_) | Verdict::Untold(_)) {
+        if explained && matches!(verdict, Denominator::Unknown(_) | Denominator::Untold(_)) {
             continue;
         }
         match groups.iter_mut().find(|(other, _)| alike(*other, verdict)) {
@@ -64,15 +51,10 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether the run's numbers show that it divided by the bytes of the split.
-pub(crate) fn is_right(run: &RunLog, rulebook: &Rulebook) -> bool {
-    judge(run, &rulebook.fingerprints, rulebook.limits.split_truncation) == Some(Verdict::Right)
-}
-
 /// The run's score over the bytes of the split, where its log divides by a known wrong count of them.
 pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
     let known = &context.rulebook.fingerprints;
-    let Some(Verdict::Known(print)) = judge(run, known, context.limits.split_truncation) else { return None };
+    let Some(Denominator::Known(print)) = judge(run, known, context.limits.split_truncation) else { return None };
     let miscounted = print.kind == FingerprintKind::Wrong && print.rule != "val-full";
     let bytes = print.bytes.filter(|_| miscounted)?;
     Some(run.val_bpb? * bytes as f64 / canonical(context) as f64)
@@ -87,82 +69,21 @@ fn canonical(context: &Context<'_>) -> u64 {
     context.rulebook.fingerprints.iter().find_map(|print| print.bytes).unwrap_or_default()
 }
 
-fn alike(a: Verdict, b: Verdict) -> bool {
+fn alike(a: Denominator, b: Denominator) -> bool {
     match (a, b) {
-        (Verdict::Unknown(a), Verdict::Unknown(b)) | (Verdict::Untold(a), Verdict::Untold(b)) => close(a, b, SAME),
+        (Denominator::Unknown(a), Denominator::Unknown(b)) | (Denominator::Untold(a), Denominator::Untold(b)) => {
+            close(a, b, SAME)
+        }
         _ => a == b,
     }
 }
 
-/// `None` where the log states no score, or a value that cannot be divided by.
-/// A script may leave a share of `truncation` unscored at the split's end.
-fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Option<Verdict<'a>> {
-    let (loss, bpb) = (run.val_loss?, run.val_bpb?);
-    if !(loss > 0.0 && bpb > 0.0) {
-        return None;
-    }
-    let rounding = rounding(run, loss, bpb);
-    // A loss in nats a byte is the score in another unit, and says nothing about bytes a token.
-    if close(bpb / loss, 1.0 / LN_2, SAME + rounding) && !bytewise(run, known) {
-        return None;
-    }
-    let Some(tokens) = run.val_tokens.filter(|tokens| *tokens > 0) else {
-        return Some(judge_ratio(bpb / loss, rounding, known));
-    };
-    let bytes = tokens as f64 * loss / (LN_2 * bpb);
-    // The count of a known part of the split decides: its bytes depend on the alphabet.
-    let part = known.iter().find(|print| print.rule == "val-full" && print.tokens == Some(tokens));
-    if let Some(part) = part {
-        return Some(Verdict::Known(part));
-    }
-    let matches = |print: &&Fingerprint, width: f64| print.bytes.is_some_and(|own| close(bytes, own as f64, width));
-    let of_kind = |kind| known.iter().filter(move |print| print.kind == kind);
-    if of_kind(FingerprintKind::Canonical).any(|print| matches(&print, truncation + rounding)) {
-        return Some(Verdict::Right);
-    }
-    let other = of_kind(FingerprintKind::Other).find(|print| matches(print, SAME + rounding));
-    let wrong = of_kind(FingerprintKind::Wrong).find(|print| matches(print, SAME + rounding));
-    if let Some(print) = other.or(wrong) {
-        return Some(Verdict::Known(print));
-    }
-    let canonical = of_kind(FingerprintKind::Canonical).find_map(|print| print.bytes)?;
-    Some(Verdict::Unknown(bytes / canonical as f64))
-}
-
-/// Whether the run's tokens are bytes, as far as its count tells.
-fn bytewise(run: &RunLog, known: &[Fingerprint]) -> bool {
-    let canonical = known.iter().filter(|print| print.kind == FingerprintKind::Canonical).find_map(|print| print.bytes);
-    let fewest = canonical.map_or(0.0, |bytes| BYTEWISE * bytes as f64);
-    run.val_tokens.is_none_or(|tokens| tokens as f64 > fewest)
-}
-
-/// Without a token count only bytes a token are known; they tell the alphabets apart, and the known mistakes.
-fn judge_ratio(ratio: f64, rounding: f64, known: &[Fingerprint]) -> Verdict<'_> {
-    let own = |print: &Fingerprint| Some(print.tokens? as f64 / (LN_2 * print.bytes? as f64));
-    let matches = |print: &&Fingerprint| own(print).is_some_and(|own| close(ratio, own, SAME + rounding));
-    match known.iter().find(matches) {
-        Some(print) if print.kind == FingerprintKind::Canonical => Verdict::Right,
-        Some(print) => Verdict::Known(print),
-        None => Verdict::Untold(ratio),
-    }
-}
-
-/// Half a unit of the last printed digit, relative, of both numbers.
-fn rounding(run: &RunLog, loss: f64, bpb: f64) -> f64 {
-    let half = 0.5 * 10f64.powi(-(run.decimals.unwrap_or(4).min(15) as i32));
-    half / loss + half / bpb
-}
-
-fn close(a: f64, b: f64, width: f64) -> bool {
-    (a - b).abs() <= width * b.abs()
-}
-
-fn finding(context: &Context<'_>, verdict: Verdict, runs: &[&RunLog]) -> Finding {
+fn finding(context: &Context<'_>, verdict: Denominator, runs: &[&RunLog]) -> Finding {
     let who = of_runs(runs, context.runs().len());
     let finding = match verdict {
-        Verdict::Known(print) => known(context, &who, print, runs),
-        Verdict::Unknown(factor) => unknown(context, &who, factor),
-        Verdict::Untold(ratio) => {
+        Denominator::Known(print) => known(context, &who, print, runs),
+        Denominator::Unknown(factor) => unknown(context, &who, factor),
+        Denominator::Untold(ratio) => {
             let message = format!(
                 "val_bpb over val_loss of {who} is {ratio:.6}, that of no known tokenizer, and the log states no token \
                  count: what val_bpb divides by is unknown"
@@ -170,7 +91,7 @@ fn finding(context: &Context<'_>, verdict: Verdict, runs: &[&RunLog]) -> Finding
             let severity = context.on_record(Severity::Warning);
             context.finding("bpb-denominator", message).severity(severity).measured(ratio)
         }
-        Verdict::Right => context.finding("bpb-denominator", "").severity(Severity::Info),
+        Denominator::Right => context.finding("bpb-denominator", "").severity(Severity::Info),
     };
     runs.iter().fold(finding, |finding, run| finding.at(run.log.clone(), run.line("val_bpb"), numbers(run)))
 }
@@ -281,7 +202,7 @@ fn too_few(run: &RunLog, known: &[Fingerprint]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rulebook::Rulebook;
+    use caddie_rulebook::Rulebook;
 
     fn verdict(tokens: Option<u64>, loss: f64, bpb: f64, decimals: u32) -> String {
         let book = Rulebook::builtin().expect("loads");
@@ -289,10 +210,10 @@ mod tests {
         let run = RunLog { val_tokens: tokens, val_loss, val_bpb, decimals, ..RunLog::default() };
         match judge(&run, &book.fingerprints, book.limits.split_truncation) {
             None => "none".to_owned(),
-            Some(Verdict::Right) => "right".to_owned(),
-            Some(Verdict::Known(print)) => format!("{} {:?}", print.rule, print.kind),
-            Some(Verdict::Unknown(factor)) => format!("{factor:.3}"),
-            Some(Verdict::Untold(ratio)) => format!("ratio {ratio:.3}"),
+            Some(Denominator::Right) => "right".to_owned(),
+            Some(Denominator::Known(print)) => format!("{} {:?}", print.rule, print.kind),
+            Some(Denominator::Unknown(factor)) => format!("{factor:.3}"),
+            Some(Denominator::Untold(ratio)) => format!("ratio {ratio:.3}"),
         }
     }
 

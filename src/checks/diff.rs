@@ -8,11 +8,13 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::git::{Change, Objects, Repository, Status};
 use super::walk::{self, Outcome};
-use super::{Check, Context, VerifyOptions, finding_on};
-use crate::folder::pointer::{Keeper, Pointer};
-use crate::report::{Finding, FolderReport, Severity, thousands};
-use crate::rulebook::Rulebook;
-use crate::{Error, Result};
+use super::{Check, Context, VerifyOptions};
+use crate::report::{Finding, FolderReport, Severity};
+use caddie_files::pointer::{Keeper, Pointer};
+use caddie_files::text::thousands;
+use caddie_files::{Error, Result};
+use caddie_rulebook::Rulebook;
+use caddie_rulebook::finding_on;
 
 /// Metadata of the check. It decides over a range of commits, which no single folder shows: [`verify`] runs it.
 pub const CHECK: Check = Check {

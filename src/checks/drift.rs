@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, Context};
-use crate::folder::RunLog;
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::RunLog;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Check, Context};
-use crate::folder::{FileEntry, files};
-use crate::report::{Code, Finding, Severity, thousands};
+use crate::report::{Code, Finding, Severity};
+use caddie_files::FileEntry;
+use caddie_files::text::thousands;
 
 /// Metadata of the files.
 pub const FILES: Check = Check {
@@ -143,7 +144,8 @@ fn programs(context: &Context<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let readme = folder.files.iter().find(|file| file.path.as_str().eq_ignore_ascii_case("readme.md"));
-    let readme = readme.and_then(|file| files::read_text(&folder.path.join(&file.path)).ok()).unwrap_or_default();
+    let readme =
+        readme.and_then(|file| caddie_files::read_text(&folder.path.join(&file.path)).ok()).unwrap_or_default();
     let declared = called.keys().all(|program| readme.contains(program));
     let names: Vec<&str> = called.keys().copied().collect();
     let (severity, remark) = if declared {

@@ -3,9 +3,9 @@
 use camino::Utf8PathBuf;
 
 use super::{Context, calibration, hardware, logs, source, time};
-use crate::folder::{Folder, RunLog, SourceDump};
 use crate::report::{Code, Finding, Severity};
-use crate::rulebook::Rulebook;
+use caddie_folder::{Folder, RunLog, SourceDump};
+use caddie_rulebook::Rulebook;
 
 /// The findings of `check` on a record of `runs`.
 fn findings(runs: Vec<RunLog>, check: fn(&Context<'_>) -> Vec<Finding>) -> Vec<(Option<Code>, Severity, String)> {

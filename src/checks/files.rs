@@ -3,9 +3,10 @@
 use camino::Utf8Path;
 
 use super::{Check, Context};
-use crate::folder::{Encoding, NotCounted};
 use crate::report::{Code, Finding, NO_LOG_LINE, Severity};
-use crate::rulebook::{FileKind, RequiredFile};
+use caddie_files::Encoding;
+use caddie_folder::NotCounted;
+use caddie_rulebook::{FileKind, RequiredFile};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::walk::Failure;
-use crate::folder::files;
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// Folders that are entered from one argument downwards: a heap of repositories, a repository, `records`, a track, a
 /// group of folders, a folder.
@@ -47,10 +46,10 @@ struct Search {
 
 impl Search {
     fn argument(&mut self, path: &Utf8Path) {
-        match files::metadata(path, crate::folder::NO_FOLDER) {
+        match caddie_files::metadata(path, caddie_folder::NO_FOLDER) {
             Err(error) => self.fail(path, &error),
             Ok(metadata) if !metadata.is_dir() => {
-                self.fail(path, &Error::unreadable(path, format!("not a folder; {}", crate::folder::GIVE_FOLDER)));
+                self.fail(path, &Error::unreadable(path, format!("not a folder; {}", caddie_folder::GIVE_FOLDER)));
             }
             Ok(_) if !self.below(path, Place::Anywhere, 0) => self.add(path),
             Ok(_) => {}

@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 use trouble::{OF_THE_USER, trusted_by_environment};
 
 /// Output of one command that is read: some 300,000 paths.

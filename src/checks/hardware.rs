@@ -1,10 +1,11 @@
 //! The machine: that the record track's clocks ran on the one that the rulebook names, and that submission.json names the machine of the logs.
 
 use super::time::of_runs;
-use super::{Check, Context, Track};
-use crate::folder::RunLog;
+use super::{Check, Context};
 use crate::report::{Code, Finding, Severity};
-use crate::rulebook::Hardware;
+use caddie_folder::RunLog;
+use caddie_folder::Track;
+use caddie_rulebook::Hardware;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn gpus_are_told_apart_in_the_spellings_of_logs_and_claims() {
-        let machine = crate::rulebook::Rulebook::builtin().expect("loads").hardware.expect("a machine");
+        let machine = caddie_rulebook::Rulebook::builtin().expect("loads").hardware.expect("a machine");
         let is_h100_sxm = |text: &str| is_the_tracks(&machine, text);
         for text in ["8xH100-80GB-SXM", "8xH100 SXM (RunPod)", "NVIDIA H100 80GB HBM3", "cuda:0 NVIDIA H100 80GB HBM3"]
         {

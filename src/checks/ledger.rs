@@ -2,8 +2,8 @@
 
 use super::context::run_name;
 use super::{Check, Context};
-use crate::folder::{Ledger, LedgerFile, RunLog};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::{Ledger, LedgerFile, RunLog};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

@@ -6,8 +6,8 @@ use camino::Utf8Path;
 
 use super::time::of_runs;
 use super::{Check, Context};
-use crate::folder::{NotCounted, RunLog};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::{NotCounted, RunLog};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

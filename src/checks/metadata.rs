@@ -1,9 +1,11 @@
 //! submission.json itself: valid, and with the keys that the leaderboard needs.
 
-use super::{Check, Context, Track};
-use crate::folder::submission::{Quoted, canonical_track};
-use crate::folder::{Encoding, SubmissionFile};
+use super::{Check, Context};
 use crate::report::{Code, Finding, Severity};
+use caddie_files::Encoding;
+use caddie_folder::SubmissionFile;
+use caddie_folder::Track;
+use caddie_folder::submission::{Quoted, canonical_track};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

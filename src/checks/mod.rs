@@ -39,14 +39,14 @@ pub mod walk;
 use camino::Utf8Path;
 
 pub use accountings::size_of;
-pub use context::{Context, Track, finding_on};
+pub use context::Context;
 
-use crate::Result;
-use crate::audit::script::FAMILIES;
-use crate::folder::{Folder, RunLog, Submission};
 use crate::report::{AuditFacts, Code, Finding, FolderReport, RunFacts, Scores, Severity};
-use crate::rulebook::{Rule, Rulebook};
-use crate::stats::{mean, sample_std};
+use caddie_audit::script::FAMILIES;
+use caddie_files::Result;
+use caddie_folder::{Folder, RunLog, Submission};
+use caddie_rulebook::stats::{mean, sample_std};
+use caddie_rulebook::{Rule, Rulebook};
 
 /// One check with its metadata.
 #[derive(Debug, Clone, Copy)]

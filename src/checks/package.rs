@@ -1,9 +1,10 @@
 //! The shape of the package: the folder's name and track, and what its README tells a reader who wants to rerun it.
 
 use super::significance::{Dates, row_of, stood_at};
-use super::{Check, Context, Track};
-use crate::folder::{files, submission::canonical_track};
+use super::{Check, Context};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::Track;
+use caddie_folder::submission::canonical_track;
 
 /// Days that the two dates of a folder may lie apart: it may be named when the work begins and dated when it ends.
 const DAYS_APART: i32 = 7;
@@ -19,7 +20,7 @@ pub const CHECK: Check = Check {
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let readme = context.folder.files.iter().find(|file| file.path.as_str().eq_ignore_ascii_case("readme.md"));
     let readme = readme.and_then(|file| {
-        let text = files::read_text(&context.folder.path.join(&file.path)).ok()?;
+        let text = caddie_files::read_text(&context.folder.path.join(&file.path)).ok()?;
         Some((file.path.as_str(), text))
     });
     let of_the_place = [folder_name(context), other_track(context), dates(context), unread_date(context)];

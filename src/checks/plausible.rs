@@ -1,8 +1,9 @@
 //! Scores that no step of the challenge ever gained: evidence that somebody must look, of nothing more.
 
-use super::{Check, Context, Track, significance};
-use crate::folder::RunLog;
+use super::{Check, Context, significance};
 use crate::report::{Confidence, Finding, Severity};
+use caddie_folder::RunLog;
+use caddie_folder::Track;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

@@ -7,9 +7,9 @@ mod seeds;
 
 use super::claims::{Form, form, sample};
 use super::{Check, Context};
-use crate::folder::{Claim, Field, Scope};
 use crate::report::{Code, Finding, Severity};
-use crate::stats::sample_std;
+use caddie_folder::{Claim, Field, Scope};
+use caddie_rulebook::stats::sample_std;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

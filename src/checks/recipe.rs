@@ -1,8 +1,8 @@
 //! recipe.toml is the recipe that the runs were made with.
 
 use super::{Check, Context};
-use crate::folder::recipe::differences;
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::recipe::differences;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

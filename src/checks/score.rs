@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use super::claims::sample;
 use super::{Check, Context, denominator};
-use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Stated};
 use crate::report::{Code, Finding, Severity};
-use crate::stats::mean;
+use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Stated};
+use caddie_rulebook::stats::mean;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

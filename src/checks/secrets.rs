@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{Check, Context};
-use crate::folder::{FileEntry, files};
 use crate::report::{Confidence, Finding, Severity};
+use caddie_files::FileEntry;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -60,11 +60,11 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut places = Seen::default();
     let mut left = MAX_BYTES;
     for file in context.folder.files.iter().filter(|file| is_text(file)) {
-        if file.bytes > left.min(files::MAX_TEXT_BYTES) {
+        if file.bytes > left.min(caddie_files::MAX_TEXT_BYTES) {
             continue;
         }
         left -= file.bytes;
-        let Ok(text) = files::read_text(&context.folder.path.join(&file.path)) else { continue };
+        let Ok(text) = caddie_files::read_text(&context.folder.path.join(&file.path)) else { continue };
         secrets.look(file, &text, &SECRET, |secret| Some(masked(secret)));
         places.look(file, &text, &PLACE, |user| (!NOBODY.contains(&user)).then(|| user.to_owned()));
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Context, Track};
-use crate::folder::{Claim, Field, NotCounted, RunLog, Scope};
+use super::{Check, Context};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::Track;
+use caddie_folder::{Claim, Field, NotCounted, RunLog, Scope};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {

@@ -1,8 +1,8 @@
 //! Numbers of a field as messages print them: bytes and other counts whole and in groups of three digits, seconds to the
 //! millisecond, scores to the digits that they have.
 
-use crate::folder::Field;
-use crate::report::thousands;
+use caddie_files::text::thousands;
+use caddie_folder::Field;
 
 /// Digits after the point that anything is printed with at most.
 const MOST_DIGITS: usize = 10;

@@ -4,11 +4,12 @@ mod baseline;
 mod claims;
 mod table;
 
-use super::{Check, Context, Track};
-use crate::Result;
+use super::{Check, Context};
 use crate::report::{Code, Finding, Severity, Significance, p_value};
-use crate::rulebook::Ladder;
-use crate::stats::{Sample, mean};
+use caddie_files::Result;
+use caddie_folder::Track;
+use caddie_rulebook::Ladder;
+use caddie_rulebook::stats::{Sample, mean};
 
 use baseline::{Against, Baseline};
 pub(super) use baseline::{Dates, row_of};
@@ -44,7 +45,7 @@ struct Versus {
 /// Refuses an `--against` that names nothing.
 ///
 /// # Errors
-/// [`crate::Error::Usage`] with what it may name.
+/// [`caddie_files::Error::Usage`] with what it may name.
 pub fn check_against(text: &str, ladder: &Ladder) -> Result<()> {
     Against::parse(text, ladder).map(|_| ())
 }

@@ -2,9 +2,11 @@
 
 use super::context::{counted_bytes, run_name};
 use super::{Check, Context};
-use crate::code::helpers::Executed;
-use crate::folder::{Field, FileEntry, RunLog, Scope};
-use crate::report::{Code, Finding, Severity, thousands};
+use crate::report::{Code, Finding, Severity};
+use caddie_files::FileEntry;
+use caddie_files::text::thousands;
+use caddie_folder::executed::Executed;
+use caddie_folder::{Field, RunLog, Scope};
 
 /// Metadata of the cap.
 pub const CAP: Check = Check {

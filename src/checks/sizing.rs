@@ -9,11 +9,11 @@ use super::find::{self, Found};
 use super::walk::{self, Failure};
 use crate::artifact::manifest::TRAIN_GPT;
 use crate::artifact::{self, UnpackLimits};
-use crate::code::packings::Minify;
-use crate::folder::{Pointer, files};
 use crate::report::ClaimedAs;
-use crate::rulebook::Rulebook;
-use crate::{Error, Result};
+use caddie_files::Pointer;
+use caddie_files::{Error, Result};
+use caddie_python::packings::Minify;
+use caddie_rulebook::Rulebook;
 
 /// What counts, and how it was counted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -189,7 +189,7 @@ enum Counted {
 
 impl Counted {
     fn at(path: &Utf8Path) -> Result<Counted> {
-        let metadata = files::metadata(
+        let metadata = caddie_files::metadata(
             path,
             "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
         )?;

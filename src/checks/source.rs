@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::time::of_runs;
 use super::{Check, Context};
-use crate::code::Script;
-use crate::folder::{RunLog, SourceDump, files};
-use crate::report::{Code, Finding, Severity, thousands};
+use crate::report::{Code, Finding, Severity};
+use caddie_files::text::thousands;
+use caddie_folder::{RunLog, SourceDump};
+use caddie_python::Script;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -129,7 +130,7 @@ fn lines_apart(dump: &str, script: &Script) -> (usize, usize) {
 /// The dump of a run, read again from its log: only folders where it matters pay for it.
 fn dump_text(context: &Context<'_>, run: &RunLog) -> Option<String> {
     let dump = run.source.as_ref()?;
-    let text = files::read_text(&context.folder.path.join(&run.log)).ok()?;
+    let text = caddie_files::read_text(&context.folder.path.join(&run.log)).ok()?;
     let lines = text.lines().skip(usize::try_from(dump.first_line).ok()?.saturating_sub(1));
     let count = usize::try_from(dump.last_line.saturating_sub(dump.first_line)).ok()?.saturating_add(1);
     Some(lines.take(count).collect::<Vec<_>>().join("\n"))

@@ -1,8 +1,9 @@
 //! The two clocks of the record track.
 
-use super::{Check, Context, Track};
-use crate::folder::RunLog;
+use super::{Check, Context};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::RunLog;
+use caddie_folder::Track;
 
 /// Metadata of the training clock.
 pub const TRAIN: Check = Check {

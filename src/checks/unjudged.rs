@@ -2,9 +2,9 @@
 //! may count it among what passes.
 
 use super::Context;
-use crate::audit::script::FAMILIES;
-use crate::folder::RunLog;
 use crate::report::{AuditFacts, Unjudged};
+use caddie_audit::script::FAMILIES;
+use caddie_folder::RunLog;
 
 /// What a check looks at, beyond the list of files that every folder has.
 enum Needs {

@@ -6,11 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::{VerifyOptions, verify_read};
-use crate::error::named;
-use crate::folder::Folder;
 use crate::report::FolderReport;
-use crate::rulebook::Rulebook;
-use crate::{Error, Result};
+use caddie_files::named;
+use caddie_files::{Error, Result};
+use caddie_folder::Folder;
+use caddie_rulebook::Rulebook;
 
 /// Stack of a worker: what a hostile script nests, a parser recurses into. Pages that are not used cost nothing.
 const STACK_BYTES: usize = 32 << 20;
@@ -110,7 +110,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::exit;
+    use caddie_files::exit;
 
     #[test]
     fn one_folder_never_stops_the_others() {

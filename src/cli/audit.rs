@@ -6,10 +6,11 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::verify::FailOn;
-use crate::audit::model::{self as audit, Audit, AuditOptions, SHORTEST, Search, TensorReport};
-use crate::error::exit;
-use crate::report::{Finding, one_line, thousands};
-use crate::{Error, Result};
+use crate::report::Finding;
+use caddie_audit::model::{self as audit, Audit, AuditOptions, SHORTEST, Search, TensorReport};
+use caddie_files::exit;
+use caddie_files::text::{one_line, thousands};
+use caddie_files::{Error, Result};
 
 /// Tensors that plain output lists; JSON has every one.
 const MAX_TENSORS: usize = 60;

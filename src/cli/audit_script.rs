@@ -6,15 +6,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::audit::{AuditArgs, AuditFormat};
-use crate::audit::script::{Examined, ExaminedCall, FAMILIES, examine};
 use crate::checks::{find, walk};
-use crate::code::helpers::executed;
-use crate::code::{Alone, Script, unwrap};
-use crate::error::exit;
-use crate::folder::Folder;
-use crate::report::{one_line, thousands};
-use crate::rulebook::Rulebook;
-use crate::{Error, Result};
+use caddie_audit::script::{Examined, ExaminedCall, FAMILIES, examine};
+use caddie_files::exit;
+use caddie_files::text::{one_line, thousands};
+use caddie_files::{Error, Result};
+use caddie_folder::Folder;
+use caddie_folder::executed::executed;
+use caddie_python::{Alone, Script, unwrap};
+use caddie_rulebook::Rulebook;
 
 /// Whether `path` is a script or a folder with one, and no model.
 pub(super) fn is_for_a_script(path: &Utf8Path) -> bool {

@@ -3,8 +3,8 @@
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::Result;
-use crate::error::exit;
+use caddie_files::Result;
+use caddie_files::exit;
 
 /// Print a completion script for a shell
 #[derive(Debug, Clone, Args)]

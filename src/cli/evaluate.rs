@@ -8,11 +8,11 @@ use super::progress::Progress;
 use crate::error::exit;
 use crate::runner::{recipes, stop};
 use crate::{Error, Result};
-use caddie_engine::atomic;
 use caddie_engine::evaluate::file::{FileJob, write_per_token};
 use caddie_engine::evaluate::ledger;
 use caddie_engine::recipe::EvalMode;
 use caddie_engine::run::score_lines;
+use caddie_format::atomic;
 
 /// Score a quantized model file, or a checkpoint with --recipe
 ///
@@ -105,13 +105,13 @@ fn check_outputs(args: &EvaluateArgs) -> Result<()> {
     for (flag, path) in [("--per-token", &args.per_token), ("--ledger", &args.ledger)] {
         let Some(path) = path else { continue };
         if path == &args.model {
-            return Err(Error::Usage(format!("{flag} {path} would replace the model; name another file")));
+            return Err(Error::usage(format!("{flag} {path} would replace the model; name another file")));
         }
         atomic::check(path.as_std_path())?;
     }
     match (&args.per_token, &args.ledger) {
         (Some(a), Some(b)) if a == b => {
-            Err(Error::Usage(format!("--per-token and --ledger both name {a}; give each a file of its own")))
+            Err(Error::usage(format!("--per-token and --ledger both name {a}; give each a file of its own")))
         }
         _ => Ok(()),
     }

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::rulebook_option::RulebookOption;
 use crate::checks::coverage;
-use crate::error::exit;
 use crate::report::{Code, Explanation, Topic};
-use crate::rulebook::Rulebook;
-use crate::{Error, Result};
+use caddie_files::exit;
+use caddie_files::{Error, Result};
+use caddie_rulebook::Rulebook;
 
 /// Explain a rule or a code of a finding: what it says, who says so, how it is cleared.
 #[derive(Debug, Args)]

@@ -3,9 +3,9 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use crate::error::exit;
 use crate::fixture::{self, Params, SourceReport};
-use crate::{Error, Result};
+use caddie_files::exit;
+use caddie_files::{Error, Result};
 
 /// Write a small corpus whose exact entropy is known, in FineWeb's layout
 ///

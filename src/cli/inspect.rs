@@ -5,10 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use crate::error::{Error, exit};
-use crate::folder::files;
-use crate::report::thousands;
-use crate::rulebook::Rulebook;
+use crate::error::exit;
+use caddie_files::text::thousands;
+use caddie_rulebook::Rulebook;
 
 /// Show what a model file or checkpoint holds, and what each tensor costs of the byte budget
 ///
@@ -38,7 +37,7 @@ enum Format {
 pub fn run(args: &InspectArgs) -> crate::Result<u8> {
     let cap = args.cap.map_or_else(|| Rulebook::builtin().map(|rulebook| rulebook.limits.artifact_bytes), Ok)?;
     // The engine opens whatever it is given, and a pipe would be waited for.
-    files::regular(&args.model)?;
+    caddie_files::regular(&args.model)?;
     let report = inspect(args.model.as_std_path(), cap)?;
     let text = match args.format {
         Format::Plain => plain(&report),
@@ -90,7 +89,7 @@ fn row(tensor: &TensorReport) -> [String; 7] {
     ]
 }
 
-fn json(path: &Utf8Path, report: &ModelReport) -> crate::Result<String> {
+fn json(path: &Utf8Path, report: &ModelReport) -> caddie_files::Result<String> {
     #[derive(Serialize)]
     struct Document<'a> {
         schema_version: u32,
@@ -100,7 +99,7 @@ fn json(path: &Utf8Path, report: &ModelReport) -> crate::Result<String> {
     }
     serde_json::to_string_pretty(&Document { schema_version: 1, path, report })
         .map(|text| text + "\n")
-        .map_err(|e| Error::Internal(format!("the report of {path} as JSON: {e}")))
+        .map_err(|e| caddie_files::Error::Internal(format!("the report of {path} as JSON: {e}")))
 }
 
 #[cfg(test)]

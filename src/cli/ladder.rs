@@ -4,11 +4,11 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::rulebook_option::RulebookOption;
-use crate::Result;
-use crate::error::exit;
-use crate::report::cut;
-use crate::rulebook::Row;
-use crate::stats::sample_std;
+use caddie_files::Result;
+use caddie_files::exit;
+use caddie_files::text::cut;
+use caddie_rulebook::Row;
+use caddie_rulebook::stats::sample_std;
 
 /// List the records, oldest first: what `verify` tests a score against.
 #[derive(Debug, Args)]

@@ -136,17 +136,17 @@ pub fn main() -> ExitCode {
 }
 
 /// Writes results to stdout. A reader that has seen enough (`caddie … | head`) is no error; a full disk is.
-fn print(text: &str) -> Result<()> {
+fn print(text: &str) -> caddie_files::Result<()> {
     print_bytes(text.as_bytes())
 }
 
 /// [`print`] for what need not be UTF-8.
-fn print_bytes(bytes: &[u8]) -> Result<()> {
+fn print_bytes(bytes: &[u8]) -> caddie_files::Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(crate::Error::io("standard output", "writing")(error))
+            Err(caddie_files::Error::io("standard output", "writing")(error))
         }
         _ => Ok(()),
     }
@@ -183,18 +183,18 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Inspect(args) => inspect::run(&args),
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Rules(args) => rules::run(&args),
-        Command::Audit(args) => audit::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::Size(args) => size::run(&args),
-        Command::Ladder(args) => ladder::run(&args),
-        Command::Render(args) => render::run(&args),
-        Command::Unpack(args) => unpack::run(&args),
-        Command::Unwrap(args) => unwrap::run(&args),
-        Command::Pack(args) => pack::run(&args),
-        Command::Fixture(args) => fixture::run(&args),
-        Command::Schema(args) => schema::run(&args),
-        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Verify(args) => Ok(verify::run(&args)?),
+        Command::Rules(args) => Ok(rules::run(&args)?),
+        Command::Audit(args) => Ok(audit::run(&args)?),
+        Command::Explain(args) => Ok(explain::run(&args)?),
+        Command::Size(args) => Ok(size::run(&args)?),
+        Command::Ladder(args) => Ok(ladder::run(&args)?),
+        Command::Render(args) => Ok(render::run(&args)?),
+        Command::Unpack(args) => Ok(unpack::run(&args)?),
+        Command::Unwrap(args) => Ok(unwrap::run(&args)?),
+        Command::Pack(args) => Ok(pack::run(&args)?),
+        Command::Fixture(args) => Ok(fixture::run(&args)?),
+        Command::Schema(args) => Ok(schema::run(&args)?),
+        Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())?),
     }
 }

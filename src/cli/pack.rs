@@ -4,12 +4,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::code::packings::{self, Minify, Options, Smallest};
-use crate::code::{InFolder, Unwrapped, unwrap};
-use crate::error::exit;
-use crate::folder::files;
-use crate::report::{one_line, thousands};
-use crate::{Error, Result};
+use caddie_files::exit;
+use caddie_files::text::{one_line, thousands};
+use caddie_files::{Error, Result};
+use caddie_python::packings::{self, Minify, Options, Smallest};
+use caddie_python::{InFolder, Unwrapped, unwrap};
 
 /// Make a script self-extracting and smaller: minified, compressed and base85, the smallest way wins
 ///
@@ -84,8 +83,8 @@ pub enum PackFormat {
 /// # Errors
 /// When the script cannot be read, or the packed one cannot be written or is not the same.
 pub fn run(args: &PackArgs) -> Result<u8> {
-    files::metadata(&args.script, "no such file; give a Python script")?;
-    let shipped = files::read_bounded(&args.script)?;
+    caddie_files::metadata(&args.script, "no such file; give a Python script")?;
+    let shipped = caddie_files::read_bounded(&args.script)?;
     let inner = inner(&args.script, &shipped);
     let options = Options { minify: args.minify.into(), brotli: args.brotli };
     let packed = packings::smallest(&inner.source, options).map_err(|why| Error::unreadable(&args.script, why))?;
@@ -111,7 +110,7 @@ fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
     let name = script.file_name().unwrap_or("train_gpt.py");
     let root = script.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
     // Only a script that hands over to another file needs its neighbours; without them it is packed as it stands.
-    let listing = files::list(root).map(|listing| listing.files).unwrap_or_default();
+    let listing = caddie_files::list(root).map(|listing| listing.files).unwrap_or_default();
     let unwrapped = unwrap(source, name, &InFolder { root, files: &listing });
     match unwrapped.problems.first() {
         // A wrapper that is not understood is packed as it stands, once more.

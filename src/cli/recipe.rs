@@ -8,10 +8,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::engine_options::RecipeOptions;
-use crate::error::{Error, exit};
-use crate::report::thousands;
-use crate::rulebook::Rulebook;
+use crate::error::exit;
 use crate::runner::recipes;
+use caddie_files::text::thousands;
+use caddie_rulebook::Rulebook;
 
 /// List the built-in recipes, or show what a recipe resolves to
 #[derive(Debug, Args)]
@@ -181,9 +181,9 @@ fn json(recipe: &Recipe, cap: u64) -> crate::Result<String> {
         cap,
         components: budget(&parameters(m)?, &recipe.quant),
     };
-    serde_json::to_string_pretty(&document)
-        .map(|text| text + "\n")
-        .map_err(|e| Error::Internal(format!("the recipe {} as JSON: {e}", recipe.name)))
+    let text = serde_json::to_string_pretty(&document)
+        .map_err(|e| caddie_files::Error::Internal(format!("the recipe {} as JSON: {e}", recipe.name)))?;
+    Ok(text + "\n")
 }
 
 #[cfg(test)]

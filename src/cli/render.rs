@@ -2,10 +2,10 @@
 
 use camino::Utf8PathBuf;
 
-use crate::Result;
-use crate::error::exit;
 use crate::render::{self, Options, Track};
-use crate::rulebook::Rulebook;
+use caddie_files::Result;
+use caddie_files::exit;
+use caddie_rulebook::Rulebook;
 
 /// Render finished runs as a records folder, the text of its pull request, and the artifact
 ///

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::report::{Format, Look, Report};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// Options of a report.
 #[derive(Debug, Clone, Args)]

@@ -40,7 +40,7 @@ pub struct ReproduceArgs {
 /// Reproduces, and prints the comparison and the verdict.
 pub fn run(args: &ReproduceArgs) -> Result<u8> {
     if args.docs == Some(0) {
-        return Err(Error::Usage("--docs 0 compares nothing; pass at least 1".to_owned()));
+        return Err(Error::usage("--docs 0 compares nothing; pass at least 1".to_owned()));
     }
     let request = Request {
         target: args.target.clone(),

@@ -3,9 +3,9 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use crate::Result;
 use crate::checks::coverage;
-use crate::rulebook::Rulebook;
+use caddie_files::Result;
+use caddie_rulebook::Rulebook;
 
 /// Which challenge's rules hold.
 #[derive(Debug, Clone, Default, Args)]

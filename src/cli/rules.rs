@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 
 use super::rulebook_option::RulebookOption;
 use crate::checks::coverage::{self, Counts};
-use crate::error::exit;
-use crate::folder::files::read_text;
-use crate::report::{Severity, one_line};
-use crate::rulebook::{Authority, Disposition, Flaw, PARAMETER_GOLF_2026, Rule, Rulebook};
-use crate::{Error, Result};
+use crate::report::Severity;
+use caddie_files::exit;
+use caddie_files::read_text;
+use caddie_files::text::one_line;
+use caddie_files::{Error, Result};
+use caddie_rulebook::{Authority, Disposition, Flaw, PARAMETER_GOLF_2026, Rule, Rulebook};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// List the challenge's rules: what they say, who says so, and what becomes of each in a verification.
 #[derive(Debug, Args)]
@@ -34,7 +36,7 @@ pub struct RulesArgs {
     #[arg(value_name = "FILTER")]
     pub filter: Option<String>,
     /// Only rules of this authority; may be repeated
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = authorities())]
     pub authority: Vec<Authority>,
     /// Only rules of this severity; may be repeated
     #[arg(long, value_enum)]
@@ -245,5 +247,14 @@ fn rule_json(book: &Rulebook, rule: &Rule) -> Value {
         "checks": rule.checks,
         "reason": reason,
         "citations": citations.collect::<Vec<_>>(),
+    })
+}
+
+/// The words of `--authority`, with their meanings in its help.
+fn authorities() -> impl TypedValueParser<Value = Authority> {
+    let words = Authority::ALL.map(|authority| PossibleValue::new(authority.name()).help(authority.about()));
+    PossibleValuesParser::new(words).map(|word| {
+        let named = Authority::ALL.into_iter().find(|authority| authority.name() == word);
+        named.unwrap_or_else(|| unreachable!("clap accepts the words of the list alone"))
     })
 }

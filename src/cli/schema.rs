@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::Result;
-use crate::error::exit;
 use crate::report::VERIFY_SCHEMA;
+use caddie_files::Result;
+use caddie_files::exit;
 
 /// Print the JSON Schema of a command's --format json.
 #[derive(Debug, Args)]

@@ -5,10 +5,10 @@ use clap::{Args, ValueEnum};
 
 use super::pack::MinifyWhen;
 use super::rulebook_option::RulebookOption;
-use crate::Result;
 use crate::checks::sizing::{self, Entry, Part, Sizing};
-use crate::error::exit;
-use crate::report::{one_line, thousands};
+use caddie_files::Result;
+use caddie_files::exit;
+use caddie_files::text::{one_line, thousands};
 
 /// Count an entry's bytes against the cap, under every accounting
 ///

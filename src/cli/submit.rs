@@ -10,8 +10,9 @@ use super::render::SubmissionOptions;
 use crate::Result;
 use crate::error::exit;
 use crate::render::numbers;
-use crate::report::{FolderReport, Severity, Verdict, thousands};
+use crate::report::{FolderReport, Severity, Verdict};
 use crate::runner::submit::{Submission, Submitted, submit};
+use caddie_files::text::thousands;
 
 /// Train every seed of a recipe, quantize, evaluate, render the records folder, pack the artifact, and verify it
 ///

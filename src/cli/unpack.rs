@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use crate::artifact::{self, UnpackLimits};
-use crate::error::exit;
+use caddie_files::exit;
 
 /// Unpack an artifact and verify every member
 ///

@@ -5,11 +5,10 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::checks::find;
-use crate::code::{InFolder, Unwrapped, unwrap};
-use crate::error::exit;
-use crate::folder::files;
-use crate::report::{one_line, thousands};
-use crate::{Error, Result};
+use caddie_files::exit;
+use caddie_files::text::{one_line, thousands};
+use caddie_files::{Error, Result};
+use caddie_python::{InFolder, Unwrapped, unwrap};
 
 /// Show the source that a script carries, without running it
 ///
@@ -77,10 +76,10 @@ pub fn run(args: &UnwrapArgs) -> Result<u8> {
 
 /// The script of a folder, or the script itself with the folder that it lies in.
 fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Unwrapped)> {
-    let metadata = files::metadata(path, "no such file or folder; give a script or a records folder")?;
+    let metadata = caddie_files::metadata(path, "no such file or folder; give a script or a records folder")?;
     let (root, listing, name) = if metadata.is_dir() {
         one_folder(path)?;
-        let folder = crate::folder::Folder::read(path)?;
+        let folder = caddie_folder::Folder::read(path)?;
         let Some(script) = folder.script else {
             return Err(Error::unreadable(path, "holds no Python script; give the script itself"));
         };
@@ -88,11 +87,11 @@ fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Unwrapped)> {
     } else {
         let Some(name) = path.file_name() else { return Err(Error::unreadable(path, "not a file")) };
         let root = path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new(".")).to_owned();
-        let listing = files::list(&root)?.files;
+        let listing = caddie_files::list(&root)?.files;
         (root, listing, Utf8PathBuf::from(name))
     };
     let script = root.join(&name);
-    let source = files::read_bounded(&script)?;
+    let source = caddie_files::read_bounded(&script)?;
     let unwrapped = unwrap(&source, name.as_str(), &InFolder { root: &root, files: &listing });
     Ok((if metadata.is_dir() { script } else { path.to_owned() }, unwrapped))
 }

@@ -9,11 +9,11 @@ use indicatif::ProgressBar;
 
 use super::report_options::ReportOptions;
 use super::rulebook_option::RulebookOption;
-use crate::Result;
 use crate::checks::{VerifyOptions, diff, find, walk};
-use crate::error::exit;
-use crate::folder::place::folder_of;
 use crate::report::{Failure, Report, Root, Severity};
+use caddie_files::Result;
+use caddie_files::exit;
+use caddie_folder::place::folder_of;
 
 /// Folders from which on progress is shown.
 const MANY: usize = 20;

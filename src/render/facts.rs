@@ -12,8 +12,8 @@ use super::results::Results;
 use super::runs::FinishedRun;
 use super::{launcher, numbers};
 use crate::artifact::{Limits, Versions};
-use crate::folder::{RunLog, files};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
+use caddie_folder::RunLog;
 
 /// What the runs cannot say: whose submission it is, and what it is called.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +84,7 @@ impl Facts {
             ledgers: runs.iter().map(|run| (run.seed, run.ledger_summary.sha256.clone())).collect(),
             model_file: first.model.file_name().unwrap_or_default().to_owned(),
             launcher_bytes,
-            code_sha256: files::hex(&Sha256::digest(script)),
+            code_sha256: caddie_files::hex(&Sha256::digest(script)),
             versions: Versions {
                 caddie: env!("CARGO_PKG_VERSION").to_owned(),
                 engine: launcher::engine_version(),

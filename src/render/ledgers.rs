@@ -3,9 +3,9 @@
 use camino::Utf8Path;
 use serde::Serialize;
 
-use crate::folder::RunLog;
-use crate::folder::ledger::{self, Ledger};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
+use caddie_folder::RunLog;
+use caddie_folder::ledger::{self, Ledger};
 
 /// What a ledger says in sum.
 #[derive(Debug, Clone, PartialEq, Serialize)]

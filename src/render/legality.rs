@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::facts::Facts;
 use super::numbers;
 use super::results::MetricKind;
-use crate::report::thousands;
+use caddie_files::text::thousands;
 
 /// One line of the statement.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,10 +1,9 @@
 //! From finished runs to a records folder, the text of its pull request, and the artifact.
 //!
-//! Every number comes from the logs through [`crate::folder::read_log`] into one [`results::Results`], and is written by
+//! Every number comes from the logs through [`caddie_folder::read_log`] into one [`results::Results`], and is written by
 //! [`numbers`]. A number that a log does not state is not rendered; a log that contradicts its model file or ledger stops
 //! the rendering. What the folder claims of the rules is in [`legality`].
 
-pub(crate) mod base85;
 pub mod facts;
 pub mod launcher;
 pub mod ledgers;

@@ -12,7 +12,7 @@ use super::runs::{self, FinishedRun};
 use super::submission::{ledger_file, ledgers_json, log_file, submission_json};
 use super::{launcher, legality, page};
 use crate::artifact::{self, Contents, Limits, Source, Staging, staging, tarball};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// What to render, and where to.
 #[derive(Debug, Clone)]

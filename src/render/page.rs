@@ -7,8 +7,8 @@ use super::legality::{Answer, Statement};
 use super::results::{MetricKind, Other, Results, Run};
 use super::submission::{ledger_file, log_file};
 use super::{launcher, numbers};
-use crate::report::thousands;
-use crate::{Error, Result};
+use caddie_files::text::thousands;
+use caddie_files::{Error, Result};
 
 const README: &str = include_str!("../../templates/README.md");
 const PULL_REQUEST: &str = include_str!("../../templates/PULL_REQUEST.md");

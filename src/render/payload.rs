@@ -2,8 +2,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::audit::model::{AuditOptions, audit};
-use crate::report::{Severity, thousands};
+use crate::report::Severity;
+use caddie_audit::model::{AuditOptions, audit};
+use caddie_files::text::thousands;
 
 /// Most shards that are searched for; the challenge's validation split is one.
 const MAX_SHARDS: usize = 16;

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 use serde::Serialize;
 
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// A log's first line of 100 `=` ends the recipe.
 const RULE: &str =

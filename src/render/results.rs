@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::folder::RunLog;
-use crate::stats;
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
+use caddie_folder::RunLog;
+use caddie_rulebook::stats;
 
 /// What the logs of one submission say together. Runs are in ascending order of seed.
 #[derive(Debug, Clone, PartialEq)]

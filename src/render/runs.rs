@@ -4,8 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ledgers::LedgerSummary;
 use super::recipe::RecipeText;
-use crate::folder::{RunLog, read_log};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
+use caddie_folder::{RunLog, read_log};
 
 /// One finished run.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::legality::{Answer, Statement};
 use super::numbers::{json_loop_score, json_score, json_seconds};
 use super::results::{MetricKind, Results, Run};
-use crate::stats;
+use caddie_rulebook::stats;
 
 /// The whole file, ended by a newline.
 pub fn submission_json(facts: &Facts, statements: &[Statement]) -> String {

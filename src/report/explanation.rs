@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::text::wrapped;
 use super::{Code, Severity, remedy};
-use crate::rulebook::{Authority, Disposition, Rule, Rulebook};
+use caddie_files::text::wrapped;
+use caddie_rulebook::{Authority, Disposition, Rule, Rulebook};
 
 /// Similarity from which a name is worth suggesting.
 const SIMILAR: f64 = 0.75;

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use crate::rulebook::Rule;
+use caddie_rulebook::Rule;
 
-use super::text::{counted, thousands};
-use super::{Code, Finding, FolderReport, NO_LOG_LINE, Severity, Significance, Size, one_line, p_value};
+use super::{Code, Finding, FolderReport, NO_LOG_LINE, Severity, Significance, Size, p_value};
+use caddie_files::text::one_line;
+use caddie_files::text::{counted, thousands};
 
 /// The rule about what a pull request changes.
 const PULL_REQUEST: &str = "pr-one-new-folder";

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Finding, Severity};
-use crate::folder::RunLog;
+use caddie_folder::RunLog;
 
 /// What the findings amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

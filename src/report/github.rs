@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::text::{cut, printable};
 use super::{Evidence, Finding, FolderReport, Report, Severity, place};
+use caddie_files::text::{cut, printable};
 
 /// GitHub shows ten annotations of a level in a step and drops the others without a word.
 const SHOWN: usize = 10;

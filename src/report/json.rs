@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::Report;
-use super::text::is_deceptive;
+use caddie_files::text::is_deceptive;
 
 pub(super) fn render(report: &Report) -> String {
     pretty(report)

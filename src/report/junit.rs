@@ -3,9 +3,9 @@
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::text::printable;
 use super::{Failure, Finding, FolderReport, Report, Severity, Verdict, facts, place};
-use crate::rulebook::Rule;
+use caddie_files::text::printable;
+use caddie_rulebook::Rule;
 
 pub(super) fn render(report: &Report) -> String {
     let mut junit = Junit::new("caddie verify");

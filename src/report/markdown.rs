@@ -5,8 +5,8 @@
 use std::fmt::Write;
 
 use super::group::{Group, groups};
-use super::text::{cut, padded, printable, thousands};
 use super::{Failure, Finding, FolderReport, Report, Severity, Verdict, facts, place};
+use caddie_files::text::{cut, padded, printable, thousands};
 
 /// GitHub refuses comments of more than 65,536 characters; bytes are never fewer than characters.
 const MAX_BYTES: usize = 60_000;

@@ -1,9 +1,7 @@
 //! What the checks found, as types and in every output format. Nothing is decided here.
 
-mod code;
 mod explanation;
 mod facts;
-mod finding;
 mod folder_report;
 mod github;
 mod group;
@@ -17,20 +15,17 @@ mod remedy;
 mod sarif;
 mod significance;
 mod table;
-mod text;
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-pub use code::{Code, NO_LOG_LINE};
+pub use caddie_rulebook::{Code, Confidence, Evidence, Finding, NO_LOG_LINE, Severity};
 pub use explanation::{Explanation, Topic};
-pub use finding::{Confidence, Evidence, Finding, Severity};
 pub use folder_report::{AuditFacts, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Unjudged, Verdict};
 pub use place::Root;
 pub use significance::{p_value, significance_table};
-pub use text::{cut, one_line, thousands};
 
-use crate::rulebook::{Rule, Rulebook};
+use caddie_rulebook::{Rule, Rulebook};
 
 /// Characters of a message that are kept, in every format: a message is a sentence, not a file.
 const MAX_MESSAGE: usize = 2_000;
@@ -99,7 +94,7 @@ pub struct Look {
 
 impl Failure {
     /// Why `path` could not be read, without the path where the error begins with it.
-    pub fn new(path: Utf8PathBuf, error: &crate::Error) -> Failure {
+    pub fn new(path: Utf8PathBuf, error: &caddie_files::Error) -> Failure {
         let text = error.to_string();
         let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
         Failure { reason: reason.to_owned(), path }

@@ -7,8 +7,9 @@ use std::fmt::Write;
 
 use super::group::{Group, groups};
 use super::pen::Pen;
-use super::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
-use super::{Confidence, Finding, FolderReport, Look, Report, RunFacts, Severity, facts, one_line, place};
+use super::{Confidence, Finding, FolderReport, Look, Report, RunFacts, Severity, facts, place};
+use caddie_files::text::one_line;
+use caddie_files::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
 
 /// Findings that are shown in short before the runs.
 const WORST: usize = 3;

@@ -1,7 +1,7 @@
 //! How findings are cleared, by code and by rule.
 
 use super::Code;
-use crate::rulebook::Rule;
+use caddie_rulebook::Rule;
 
 /// What a participant does about a finding with this code.
 pub(super) fn of_code(code: Code) -> &'static str {

@@ -12,9 +12,9 @@ use serde_sarif::sarif::{
 use sha2::{Digest, Sha256};
 
 use super::explanation::{Explanation, Topic};
-use super::text::{cut, printable};
 use super::{Evidence, Finding, FolderReport, Report, Severity, json, place};
-use crate::rulebook::Rule;
+use caddie_files::text::{cut, printable};
+use caddie_rulebook::Rule;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 const HOME: &str = "https://github.com/openai/parameter-golf";

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{FolderReport, Significance, one_line};
+use super::{FolderReport, Significance};
+use caddie_files::text::one_line;
 
 /// One block for each pair of a sample and a baseline; empty where nothing was tested.
 pub fn significance_table(report: &FolderReport) -> String {

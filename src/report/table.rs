@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use super::group::groups;
 use super::pen::Pen;
-use super::text::{columns, counted, cut, printable, thousands};
-use super::{FolderReport, Look, Report, Severity, Verdict, facts, one_line};
+use super::{FolderReport, Look, Report, Severity, Verdict, facts};
+use caddie_files::text::one_line;
+use caddie_files::text::{columns, counted, cut, printable, thousands};
 
 /// Columns before the folder's name on a terminal.
 const NAMES: [&str; 6] = ["verdict", "val_bpb ± std", "runs", "bytes", "headroom", "err/unk/warn"];

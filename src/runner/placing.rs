@@ -8,7 +8,7 @@ use fs_err as fs;
 
 use crate::render::runs::FinishedRun;
 use crate::render::{self, Options, Rendered};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
 
 /// Renders `runs` into [`Options::out`].
 ///

@@ -19,7 +19,7 @@ pub fn resolve(name: &str, overrides: &[String]) -> Result<Recipe> {
     }
     match BUILT_IN.get_file(format!("{name}.toml")).and_then(|file| file.contents_utf8()) {
         Some(text) => Ok(Recipe::parse(text, overrides)?),
-        None => Err(Error::Usage(format!(
+        None => Err(Error::usage(format!(
             "{name}: there is no such recipe file, nor a built-in recipe of that name (built in: {})",
             names().join(", ")
         ))),

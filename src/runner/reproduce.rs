@@ -12,9 +12,9 @@ use rand_chacha::ChaCha20Rng;
 
 use super::stop;
 use crate::artifact::{Manifest, UnpackLimits, unpack};
-use crate::folder::Folder;
-use crate::folder::ledger::{self, Ledger, LedgerRow};
 use crate::{Error, Result};
+use caddie_folder::Folder;
+use caddie_folder::ledger::{self, Ledger, LedgerRow};
 
 /// What to reproduce, and how closely.
 #[derive(Debug, Clone)]
@@ -91,9 +91,9 @@ impl Reproduction {
 pub fn reproduce(request: &Request, mut observer: impl FnMut(i64) -> Box<dyn Observer>) -> Result<Reproduction> {
     let device = device::select(&request.device)?;
     let artifact = find_artifact(&request.target)?;
-    let folder = tempfile::tempdir().map_err(Error::io("a temporary folder", "creating"))?;
+    let folder = tempfile::tempdir().map_err(caddie_files::Error::io("a temporary folder", "creating"))?;
     let root = Utf8PathBuf::try_from(folder.path().join("artifact"))
-        .map_err(|e| Error::Usage(format!("{}: not a UTF-8 path; set TMPDIR", e.as_path().display())))?;
+        .map_err(|e| Error::usage(format!("{}: not a UTF-8 path; set TMPDIR", e.as_path().display())))?;
     let manifest = unpack(&artifact, &root, &UnpackLimits::default(), false)?;
     let sample_seed = match request.docs {
         None => None,
@@ -153,9 +153,9 @@ fn find_artifact(target: &Utf8Path) -> Result<Utf8PathBuf> {
         return Ok(target.to_owned());
     }
     if !target.is_dir() {
-        return Err(Error::Usage(format!("{target}: there is no such artifact or records folder")));
+        return Err(Error::usage(format!("{target}: there is no such artifact or records folder")));
     }
-    let full = target.canonicalize_utf8().map_err(Error::io(target, "resolving"))?;
+    let full = target.canonicalize_utf8().map_err(caddie_files::Error::io(target, "resolving"))?;
     let folder = full.file_name().unwrap_or_default();
     let dated = folder.split_once('_').map_or(folder, |(_, name)| name);
     let stated =
@@ -178,7 +178,7 @@ fn find_artifact(target: &Utf8Path) -> Result<Utf8PathBuf> {
 fn random_seed() -> Result<u64> {
     rand::rngs::OsRng
         .try_next_u64()
-        .map_err(|e| Error::Usage(format!("the system gives no random numbers ({e}); pass --sample-seed")))
+        .map_err(|e| Error::usage(format!("the system gives no random numbers ({e}); pass --sample-seed")))
 }
 
 /// `count` documents of the ledger, in its order; `None` for all of them.

@@ -9,12 +9,11 @@ use fs_err as fs;
 use super::{native, placing, stop};
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
-use crate::folder;
 use crate::render::runs::{self, FinishedRun};
 use crate::render::{self, Options, Rendered, Track};
 use crate::report::FolderReport;
-use crate::rulebook::Rulebook;
 use crate::{Error, Result};
+use caddie_rulebook::Rulebook;
 
 /// What to submit.
 #[derive(Debug, Clone)]
@@ -106,17 +105,17 @@ fn finished(runs: &Utf8Path, seeds: &[u64]) -> Result<Vec<FinishedRun>> {
     seeds.sort_unstable();
     let open = |seed: &u64| {
         let dir = runs.join(format!("seed-{seed}"));
-        FinishedRun::open(&dir, folder::read_log(&dir.join("log.txt"))?)
+        FinishedRun::open(&dir, caddie_folder::read_log(&dir.join("log.txt"))?)
     };
-    let mut finished = seeds.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let mut finished = seeds.iter().map(open).collect::<caddie_files::Result<Vec<_>>>()?;
     runs::agree(&mut finished)?;
     Ok(finished)
 }
 
 fn check_seeds(seeds: &[u64]) -> Result<()> {
     match seeds.iter().enumerate().find(|(i, seed)| seeds[..*i].contains(seed)) {
-        Some((_, seed)) => Err(Error::Usage(format!("--seeds names {seed} twice; each run needs a seed of its own"))),
-        None if seeds.is_empty() => Err(Error::Usage("--seeds is empty; name at least one, for example 42".to_owned())),
+        Some((_, seed)) => Err(Error::usage(format!("--seeds names {seed} twice; each run needs a seed of its own"))),
+        None if seeds.is_empty() => Err(Error::usage("--seeds is empty; name at least one, for example 42".to_owned())),
         None => Ok(()),
     }
 }
@@ -124,7 +123,7 @@ fn check_seeds(seeds: &[u64]) -> Result<()> {
 /// `name` as a folder, refusing what would lead elsewhere.
 fn folder_name(name: &str) -> Result<&str> {
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
-    if plain { Ok(name) } else { Err(Error::Usage(format!("--name {name:?}: not usable as the name of a folder"))) }
+    if plain { Ok(name) } else { Err(Error::usage(format!("--name {name:?}: not usable as the name of a folder"))) }
 }
 
 /// The submission's date: the one given, else that of the first start, which is kept so that a run that goes on after
@@ -143,11 +142,11 @@ fn date_of(runs: &Utf8Path, given: Option<jiff::civil::Date>) -> Result<jiff::ci
         Some(date) => date,
         None => render::default_date()?,
     };
-    fs::create_dir_all(runs).map_err(Error::io(runs, "creating"))?;
+    fs::create_dir_all(runs).map_err(caddie_files::Error::io(runs, "creating"))?;
     let write = |out: &mut dyn std::io::Write| {
         out.write_all(format!("{date}\n").as_bytes()).map_err(caddie_engine::Error::io(&path, "writing"))
     };
-    caddie_engine::atomic::write(path.as_std_path(), write)?;
+    caddie_format::atomic::write(path.as_std_path(), write)?;
     Ok(date)
 }
 

@@ -31,15 +31,7 @@ pub const BOS_ID: u16 = 1;
 mod testing {
     use std::path::{Path, PathBuf};
 
-    /// A well-formed shard.
-    pub fn shard_bytes(tokens: &[u16]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for word in [20_240_520, 1, tokens.len() as i32].into_iter().chain([0; 253]) {
-            bytes.extend(i32::to_le_bytes(word));
-        }
-        bytes.extend(tokens.iter().flat_map(|id| id.to_le_bytes()));
-        bytes
-    }
+    pub use caddie_format::shard::encode as shard_bytes;
 
     pub fn write(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
         let path = dir.join(name);

@@ -6,9 +6,10 @@ use crate::checks::Context;
 use crate::checks::context::{counted_bytes, run_name};
 use crate::checks::score::repeats;
 use crate::checks::shown::{apart, said, shown};
-use crate::folder::{Claim, Field, RunLog, Scope, Submission};
-use crate::report::{Code, Finding, Severity, thousands};
-use crate::stats::mean;
+use crate::report::{Code, Finding, Severity};
+use caddie_files::text::thousands;
+use caddie_folder::{Claim, Field, RunLog, Scope, Submission};
+use caddie_rulebook::stats::mean;
 
 /// A multiple of this is a rounded number, not a count.
 const ROUND: f64 = 10_000.0;
@@ -93,7 +94,7 @@ fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Fin
 /// by another accounting.
 pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {
     let (model, logged) = (run.bytes_model?, run.bytes_total?);
-    let total = |script: &&crate::folder::FileEntry| claim.stated.agrees(model.saturating_add(script.bytes) as f64);
+    let total = |script: &&caddie_files::FileEntry| claim.stated.agrees(model.saturating_add(script.bytes) as f64);
     let script = context.folder.scripts().find(total)?;
     let message = format!(
         "{}: {} claims bytes_total {}, its model with {} of {} bytes; the log says {}",

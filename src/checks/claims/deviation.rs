@@ -3,8 +3,8 @@
 use super::statistic::sample_of;
 use super::{not_logged, place};
 use crate::checks::Context;
-use crate::folder::{Claim, Field, Stated};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::{Claim, Field, Stated};
 
 /// What a claimed standard deviation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::deviation::form;
 use crate::checks::Context;
-use crate::folder::{Claim, Field, RunLog, Scope, Stated, Submission};
-use crate::stats::{mean, sample_std};
+use caddie_folder::{Claim, Field, RunLog, Scope, Stated, Submission};
+use caddie_rulebook::stats::{mean, sample_std};
 
 /// The values of one field that a claim over the runs can be compared with.
 #[derive(Debug, Clone, PartialEq)]

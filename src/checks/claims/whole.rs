@@ -3,9 +3,10 @@
 use super::{not_logged, place};
 use crate::checks::Context;
 use crate::checks::shown::{apart, said, shown};
-use crate::folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
-use crate::report::{Code, Confidence, Finding, Severity, thousands};
-use crate::stats::mean;
+use crate::report::{Code, Confidence, Finding, Severity};
+use caddie_files::text::thousands;
+use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
+use caddie_rulebook::stats::mean;
 
 /// Relative difference of val_bpb / val_loss that evaluations of one model have among themselves: the ratio of a
 /// document-wise and of a stream evaluation differ by 3e-5.
@@ -92,7 +93,7 @@ fn is_of(claim: &Claim, run: &RunLog) -> bool {
 
 /// A mean or a maximum over the runs of any of their evaluation clocks.
 fn clocks_agree(runs: &[RunLog], claim: &Claim) -> bool {
-    let clocks: Vec<Vec<f64>> = runs.iter().map(crate::folder::eval_clocks).collect();
+    let clocks: Vec<Vec<f64>> = runs.iter().map(caddie_folder::eval_clocks).collect();
     let shortest = clocks.iter().map(Vec::len).min().unwrap_or(0);
     (0..shortest).any(|index| {
         let values: Vec<f64> = clocks.iter().filter_map(|clocks| clocks.get(index).copied()).collect();

@@ -6,9 +6,9 @@ use camino::Utf8Path;
 use regex::Regex;
 
 use crate::checks::Context;
-use crate::folder::Readme;
-use crate::folder::readme::Mention;
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::Readme;
+use caddie_folder::readme::Mention;
 
 static GPUS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(\d{1,2})\s*[x×]\s*h100").ok());
 
@@ -49,7 +49,7 @@ pub(super) fn labels(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
         if logs_in_line.count() != 1 {
             continue;
         }
-        let named = |run: &&crate::folder::RunLog| {
+        let named = |run: &&caddie_folder::RunLog| {
             run.log.as_str() == mention.name || run.log.file_name() == Some(&mention.name)
         };
         let Some((run, world)) = context.every_run().find(named).and_then(|run| Some((run, run.world_size?))) else {

@@ -7,9 +7,9 @@ use crate::checks::Context;
 use crate::checks::claims::{other_means, sample};
 use crate::checks::score::undecidable;
 use crate::checks::shown::{apart, shown};
-use crate::folder::{Claim, Field, Readme, RunLog, Scope};
 use crate::report::{Code, Confidence, Finding, Severity};
-use crate::stats::mean;
+use caddie_folder::{Claim, Field, Readme, RunLog, Scope};
+use caddie_rulebook::stats::mean;
 
 /// Relative error that a time marked as approximate may have.
 const ROUGH: f64 = 0.01;
@@ -198,7 +198,7 @@ fn units(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
 }
 
 fn eval_time(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
-    let clocks: Vec<f64> = context.every_run().flat_map(crate::folder::eval_clocks).collect();
+    let clocks: Vec<f64> = context.every_run().flat_map(caddie_folder::eval_clocks).collect();
     let rough = |clock: &f64| {
         claim.stated.near(*clock) || claim.stated.approximate && (claim.stated.value / clock - 1.0).abs() <= ROUGH
     };

@@ -2,8 +2,8 @@
 
 use crate::checks::Context;
 use crate::checks::shown::apart;
-use crate::folder::{Claim, Field, Readme, RunLog};
 use crate::report::{Code, Confidence, Finding, Severity};
+use caddie_folder::{Claim, Field, Readme, RunLog};
 
 /// A score with fewer digits is met by chance.
 const DIGITS: i32 = 4;

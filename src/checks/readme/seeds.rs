@@ -7,9 +7,9 @@ use crate::checks::Context;
 use crate::checks::claims::other_means;
 use crate::checks::context::run_name;
 use crate::checks::shown::apart;
-use crate::folder::{Claim, Field, RunLog, Scope};
 use crate::report::{Code, Confidence, Finding, Severity};
-use crate::stats::mean;
+use caddie_folder::{Claim, Field, RunLog, Scope};
+use caddie_rulebook::stats::mean;
 
 /// Places that one finding shows.
 const SHOWN: usize = 6;
@@ -85,7 +85,7 @@ fn differs<'a>(context: &Context<'a>, claim: &Claim, seed: i64) -> Option<(&'a R
     };
     let measured = match claim.field {
         Field::ValBpb if claim.loose => scores.min_by(nearest).unwrap_or(logged),
-        Field::EvalSeconds => crate::folder::eval_clocks(run).into_iter().min_by(nearest).unwrap_or(logged),
+        Field::EvalSeconds => caddie_folder::eval_clocks(run).into_iter().min_by(nearest).unwrap_or(logged),
         _ => logged,
     };
     // `~5,589` of 5,591 keeps its word.

@@ -1,8 +1,8 @@
 //! Whether the logs can be of the claimed runs at all.
 
 use crate::checks::Context;
-use crate::folder::{Field, Scope, Submission};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::{Field, Scope, Submission};
 
 /// Relative difference of parameter counts that is another model, not another way of counting.
 const OTHER_MODEL: f64 = 0.02;

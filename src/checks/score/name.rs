@@ -2,9 +2,9 @@
 
 use crate::checks::Context;
 use crate::checks::claims::sample;
-use crate::folder::{RunLog, Stated};
 use crate::report::{Code, Finding, Severity};
-use crate::stats::mean;
+use caddie_folder::{RunLog, Stated};
+use caddie_rulebook::stats::mean;
 
 /// Compares the name with the claim and with the logs, the set-aside ones included.
 pub(super) fn folder_name(context: &Context<'_>) -> Option<Finding> {

@@ -2,9 +2,9 @@
 
 use crate::checks::Context;
 use crate::checks::claims::{Form, form, sample};
-use crate::folder::{Claim, Field, Readme, Scope, Stated, Submission};
 use crate::report::{Code, Finding, Severity};
-use crate::stats::mean;
+use caddie_folder::{Claim, Field, Readme, Scope, Stated, Submission};
+use caddie_rulebook::stats::mean;
 
 pub(super) fn run(context: &Context<'_>) -> Vec<Finding> {
     let scored = context.runs().iter().any(|run| run.val_bpb.is_some());

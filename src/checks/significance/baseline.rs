@@ -3,10 +3,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 
-use crate::folder::{Folder, RunLog};
-use crate::rulebook::{Ladder, Row};
-use crate::stats::{Sample, Score, mean};
-use crate::{Error, Result};
+use caddie_files::{Error, Result};
+use caddie_folder::{Folder, RunLog};
+use caddie_rulebook::stats::{Sample, Score, mean};
+use caddie_rulebook::{Ladder, Row};
 
 /// Bits per byte that no trained model has: one that knows nothing starts at about 4.
 const MOST_BPB: f64 = 3.0;

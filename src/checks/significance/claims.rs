@@ -2,10 +2,11 @@
 
 use super::baseline::{Baseline, runs_of};
 use super::named;
-use crate::checks::{Context, Track};
-use crate::folder::{NatsPair, Stated, files};
+use crate::checks::Context;
 use crate::report::{Code, Confidence, Finding, Severity, p_value};
-use crate::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
+use caddie_folder::Track;
+use caddie_folder::{NatsPair, Stated};
+use caddie_rulebook::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
 /// Spellings of submission.json.
 const STATISTIC: [&str; 4] = ["t_statistic", "t_stat", "t_value", "welch_t"];
@@ -46,7 +47,7 @@ pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
 /// Whether README.md speaks of the margin, `0.005 nats` or `the 0.005-nat bar`: it then says that it is cleared.
 pub fn names_margin(context: &Context<'_>, margin: f64) -> bool {
     let margin = margin.to_string();
-    let text = files::read_text(&context.folder.path.join("README.md")).unwrap_or_default();
+    let text = caddie_files::read_text(&context.folder.path.join("README.md")).unwrap_or_default();
     text.match_indices(&margin).any(|(at, _)| {
         let before = text.get(..at).is_some_and(|before| !before.ends_with(|c: char| c.is_ascii_digit() || c == '.'));
         let after = text.get(at + margin.len()..).unwrap_or_default();

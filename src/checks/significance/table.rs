@@ -2,8 +2,8 @@
 
 use super::baseline::Baseline;
 use crate::report::Significance;
-use crate::rulebook::{Ladder, Policy};
-use crate::stats::{Sample, TTest, Test, Undefined, Unit, mean, one_sample, pooled, same_alphabet, welch};
+use caddie_rulebook::stats::{Sample, TTest, Test, Undefined, Unit, mean, one_sample, pooled, same_alphabet, welch};
+use caddie_rulebook::{Ladder, Policy};
 
 /// All tests of `sample` against `baseline` that `policies` ask for, and the pooled one beside them.
 pub fn tests(sample: &Sample, baseline: &Baseline, policies: &[Policy], ladder: &Ladder) -> Vec<Significance> {
@@ -128,8 +128,8 @@ impl Question<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rulebook::Rulebook;
-    use crate::stats::Score;
+    use caddie_rulebook::Rulebook;
+    use caddie_rulebook::stats::Score;
 
     fn ladder() -> &'static Ladder {
         Ladder::builtin().expect("loads")

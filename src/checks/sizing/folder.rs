@@ -6,11 +6,11 @@ use super::{Accounting, Claimed, Entry, Part, Sizing};
 use crate::checks::accountings::size_of;
 use crate::checks::context::{Context, counted_bytes, run_name};
 use crate::checks::extra;
-use crate::code::packings::{self, Minify, Options};
-use crate::folder::{Field, Folder, RunLog, Scope};
-use crate::report::thousands;
-use crate::rulebook::Rulebook;
-use crate::{Error, Result};
+use caddie_files::text::thousands;
+use caddie_files::{Error, Result};
+use caddie_folder::{Field, Folder, RunLog, Scope};
+use caddie_python::packings::{self, Minify, Options};
+use caddie_rulebook::Rulebook;
 
 /// The script as it is shipped and the largest model (as logged, as a file of the folder, or as claimed) are what
 /// counts; beside it stand the other accountings.

@@ -1,0 +1,93 @@
+//! What is claimed of a folder's runs: which of them, how it was configured, and by which line of its log.
+
+use camino::Utf8PathBuf;
+
+use super::{Config, Said};
+use caddie_folder::{Claim, Field, Folder, RunLog, Scope};
+
+/// Digits of a score that is found in a log by no chance.
+const TELLING_DIGITS: i32 = 4;
+/// Logs that are looked through.
+const MAX_LOGS: usize = 6;
+
+/// Claims that are compared with the runs.
+const MAX_CLAIMS: usize = 200;
+
+fn claims(folder: &Folder) -> &[Claim] {
+    let claims = folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default();
+    claims.get(..MAX_CLAIMS).unwrap_or(claims)
+}
+
+/// The run whose configuration counts: the one with which most of what submission.json states agrees, of several the
+/// first. Logs of an earlier state may lie beside it.
+pub fn run(folder: &Folder) -> Option<&RunLog> {
+    let claims = claims(folder);
+    let agreeing = |run: &RunLog| {
+        let of_it = claims.iter().filter(|claim| match claim.scope {
+            Scope::Seed(seed) => run.seed == Some(seed),
+            Scope::Mean | Scope::Max | Scope::Whole => true,
+        });
+        of_it.filter(|claim| claim.is_of(run)).count()
+    };
+    folder.runs.official.iter().rev().max_by_key(|run| agreeing(run))
+}
+
+/// What the log of a run states of its configuration, and what else it says.
+pub fn configuration(folder: &Folder, run: &RunLog) -> Config {
+    let config = Config::new(&run.hyperparameters);
+    let config = match run.world_size {
+        Some(size) if !config.is_empty() => config.with("WORLD_SIZE", size.to_string()),
+        _ => config,
+    };
+    match said(run, folder) {
+        Some(said) => config.with_log(said),
+        None => config,
+    }
+}
+
+/// The lines of the run in its log, and of the log that gives the score, the script that is dumped there left out.
+fn said(run: &RunLog, folder: &Folder) -> Option<Said> {
+    let text = caddie_files::read_text(&folder.path.join(&run.log)).ok()?;
+    let score =
+        run.score_log.as_ref().and_then(|log| caddie_files::read_text(&folder.path.join(log)).ok()).unwrap_or_default();
+    let (first, last) = run.span;
+    let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
+    let own = text.lines().zip(1_u64..).filter(|(_, line)| (first..=last).contains(line) && !dumped(*line));
+    Some(Said::new(own.map(|(line, _)| line).chain(score.lines())))
+}
+
+/// The word with which the line begins that prints the claimed score, where it is another one than the log's official
+/// line: `ppm_mix` of `ppm_mix mix_bpb=0.9033`.
+pub fn metric(folder: &Folder, run: Option<&RunLog>) -> Option<String> {
+    let scores = || {
+        let of_a_score = |claim: &&Claim| claim.field == Field::ValBpb && claim.stated.decimals >= TELLING_DIGITS;
+        claims(folder).iter().filter(of_a_score)
+    };
+    if scores().next().is_none()
+        || run.and_then(|run| run.val_bpb).is_some_and(|own| scores().any(|c| c.stated.agrees(own)))
+    {
+        return None;
+    }
+    let logs: Vec<Utf8PathBuf> = match run {
+        Some(run) => std::iter::once(&run.log).chain(&run.score_log).cloned().collect(),
+        None => {
+            let is_log = |path: &Utf8PathBuf| path.extension().is_some_and(|end| matches!(end, "log" | "txt"));
+            folder.files.iter().map(|file| file.path.clone()).filter(is_log).take(MAX_LOGS).collect()
+        }
+    };
+    logs.iter().find_map(|log| {
+        let text = caddie_files::read_text(&folder.path.join(log)).ok()?;
+        let prints = |line: &&str| {
+            line.to_ascii_lowercase().contains("bpb")
+                && numbers(line).any(|number| scores().any(|c| c.stated.agrees(number)))
+        };
+        let line = text.lines().find(prints)?;
+        line.split([' ', ':']).find(|word| !word.is_empty()).map(str::to_owned)
+    })
+}
+
+/// The numbers with a point in a line.
+fn numbers(line: &str) -> impl Iterator<Item = f64> {
+    let words = line.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+    words.filter(|word| word.contains('.')).filter_map(|word| word.parse().ok())
+}

@@ -1,0 +1,161 @@
+//! A script as it is shipped, audited: unwrapped, parsed, followed with the configuration of its run, and every lead
+//! turned into a finding with the line and the way to it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::{Frame, Lead, Subject, audit, beside, claimed, commands};
+use caddie_folder::Folder;
+use caddie_python::Unwrapped;
+use caddie_python::{Module, Problem};
+use caddie_rulebook::Rulebook;
+use caddie_rulebook::finding_on;
+use caddie_rulebook::{Confidence, Finding, Severity};
+
+/// Characters of a line that a finding shows.
+const EXCERPT: usize = 160;
+
+/// What the audit of one script found.
+#[derive(Debug, Serialize)]
+pub struct Examined {
+    pub path: Utf8PathBuf,
+    /// The wrappers that were undone, outermost first; lines below are those of the source inside.
+    pub layers: Vec<String>,
+    /// The log whose configuration was followed; `None`: the script's defaults.
+    pub configuration: Option<Utf8PathBuf>,
+    /// Whether the script was followed to its end.
+    pub complete: bool,
+    /// Reported scores that were recognised.
+    pub scores: usize,
+    /// What could not be read, with its line.
+    pub problems: Vec<Problem>,
+    pub findings: Vec<Finding>,
+    /// For each finding, the steps with the calls that lead to them.
+    pub paths: Vec<Vec<ExaminedStep>>,
+}
+
+/// One step of a finding.
+#[derive(Debug, Serialize)]
+pub struct ExaminedStep {
+    /// The module beside the script that the line is of; `None`: the script.
+    pub file: Option<Utf8PathBuf>,
+    pub line: u64,
+    pub what: String,
+    /// The source line.
+    pub text: String,
+    /// The calls from the entry point to it.
+    pub path: Vec<ExaminedCall>,
+}
+
+/// One call on the way to a step.
+#[derive(Debug, Serialize)]
+pub struct ExaminedCall {
+    /// The function that is called.
+    pub function: String,
+    /// The module beside the script that calls it; `None`: the script.
+    pub file: Option<Utf8PathBuf>,
+    /// The line (1-based) of the call.
+    pub line: u64,
+}
+
+impl Examined {
+    /// The gravest finding.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+}
+
+/// Audits the script at `path`, unwrapped; as the run configured it that is claimed, where it came in a folder.
+/// Nothing is executed.
+pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
+    let run = folder.and_then(claimed::run);
+    let config = folder.zip(run).map(|(folder, run)| claimed::configuration(folder, run)).unwrap_or_default();
+    let mut examined = Examined {
+        path: path.to_owned(),
+        layers: unwrapped.layers.iter().map(caddie_python::Layer::kind).collect(),
+        configuration: run.filter(|_| !config.is_empty()).map(|run| run.log.clone()),
+        complete: false,
+        scores: 0,
+        problems: unwrapped.problems.clone(),
+        findings: Vec::new(),
+        paths: Vec::new(),
+    };
+    match unwrapped.module() {
+        Ok(module) => {
+            let together = folder.and_then(|folder| beside::with_neighbours(path, module, folder));
+            let module = together.as_ref().unwrap_or(module);
+            let claimed = folder.and_then(|folder| claimed::metric(folder, run));
+            let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.as_deref()));
+            let subject = Subject { config, metric, rulebook, folder };
+            let mut found = audit(module, &subject);
+            found.leads.extend(commands::leads(module, &subject, &found.leads));
+            (examined.complete, examined.scores) = (found.complete, found.scores);
+            for lead in &found.leads {
+                examined.findings.push(finding(path, !unwrapped.layers.is_empty(), module, lead, rulebook));
+                examined.paths.push(steps(module, lead));
+            }
+        }
+        Err(problem) => {
+            if problem.is_syntax() && examined.layers.is_empty() {
+                let text = String::from_utf8_lossy(&unwrapped.source);
+                examined.findings.push(unreadable(path, &text, problem, rulebook));
+                examined.paths.push(Vec::new());
+            }
+            if !examined.problems.contains(problem) {
+                examined.problems.push(problem.clone());
+            }
+        }
+    }
+    examined
+}
+
+/// A script that no Python reads.
+fn unreadable(path: &Utf8Path, source: &str, problem: &Problem, rulebook: &Rulebook) -> Finding {
+    let message = format!("no Python reads the script: {problem}");
+    finding_on(rulebook, "pkg-script-runs", message)
+        .confidence(Confidence::High)
+        .clear("ship the script that made the logs")
+        .at(path, Some(problem.line), line_of(source, problem.line))
+}
+
+/// A lead with the severity and citations of its rule. What is less than highly probable is no error.
+fn finding(path: &Utf8Path, wrapped: bool, module: &Module, lead: &Lead, rulebook: &Rulebook) -> Finding {
+    let finding = finding_on(rulebook, lead.rule, format!("{}; {}", lead.message, lead.because));
+    let severity = match lead.confidence {
+        Confidence::High => finding.severity,
+        Confidence::Medium => finding.severity.min(Severity::Warning),
+        Confidence::Low => Severity::Unknown,
+    };
+    let severity = lead.at_most.map_or(severity, |most| severity.min(most));
+    let finding = finding.severity(severity).confidence(lead.confidence).clear(lead.clears);
+    lead.steps.iter().fold(finding, |finding, step| {
+        let text = format!("{}: {}", step.what, line_of(module.source(), step.line));
+        match module.place(step.line) {
+            (Some(file), line) => finding.at(path.with_file_name(file), Some(line), text),
+            (None, line) if wrapped => finding.at_inner(path, line, text),
+            (None, line) => finding.at(path, Some(line), text),
+        }
+    })
+}
+
+fn steps(module: &Module, lead: &Lead) -> Vec<ExaminedStep> {
+    let place = |line: u64| {
+        let (file, line) = module.place(line);
+        (file.map(Utf8Path::to_owned), line)
+    };
+    let call = |frame: &Frame| {
+        let (file, line) = place(frame.line);
+        ExaminedCall { function: frame.function.clone(), file, line }
+    };
+    let step = |step: &super::Step| {
+        let (file, line) = place(step.line);
+        let text = line_of(module.source(), step.line);
+        ExaminedStep { file, line, what: step.what.clone(), text, path: step.path.iter().map(call).collect() }
+    };
+    lead.steps.iter().map(step).collect()
+}
+
+fn line_of(source: &str, line: u64) -> String {
+    let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
+    source.lines().nth(index).unwrap_or_default().trim().chars().take(EXCERPT).collect()
+}

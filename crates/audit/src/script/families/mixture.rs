@@ -1,0 +1,40 @@
+//! Mixtures of experts in which one gives no probability to the token that came (C2): the mixture does not sum to 1.
+
+use std::collections::BTreeMap;
+
+use super::super::taint::Flags;
+use super::super::trace::Action;
+use super::{Case, Family, Lead, metric_of, step};
+use caddie_rulebook::Confidence;
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "mixed-losses",
+    about: "What is mixed into the loss of a token is the loss of that token under each expert.",
+    rules: &["c2-normalised"],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    let mut leads = BTreeMap::new();
+    for score in case.scores() {
+        if !matches!(score.event.action, Action::Score { .. }) || !score.flags.has(Flags::UNNORMALISED) {
+            continue;
+        }
+        let (confidence, because) = case.confidence(score.event);
+        leads.entry(score.event.place.line).or_insert_with(|| Lead {
+            rule: "c2-normalised",
+            confidence: confidence.min(Confidence::Medium),
+            message: format!(
+                "the loss that `{}` sums up mixes losses of experts with an entropy, which is the loss of no token: the mixture \
+                 is no distribution",
+                metric_of(score.text)
+            ),
+            because: format!("{because}; the weight of that expert is not known"),
+            steps: vec![step(score.event, "the loss made from the mixture is added to the score")],
+            clears: "mix distributions over the vocabulary, each of which sums to 1",
+            at_most: None,
+        });
+    }
+    leads.into_values().collect()
+}

@@ -1,0 +1,132 @@
+//! The validation split: all of it is scored, and what prepares the training shards leaves it out.
+
+use super::super::claimed;
+use super::super::taint::Flags;
+use super::declared::Declared;
+use super::{Case, Family, Lead, Step, metric_of, step};
+use caddie_folder::{Folder, RunLog};
+use caddie_python::ast::visitor::{Visitor, walk_expr};
+use caddie_python::{Module, ast};
+use caddie_rulebook::{Confidence, Severity};
+use caddie_rulebook::{FingerprintKind, Rulebook};
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "data-preparation",
+    about: "The whole validation split is scored, and the preparation that ships keeps it out of the training shards.",
+    rules: &["val-full", "val-train-disjoint"],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    cut(case).into_iter().chain(preparation(case)).collect()
+}
+
+/// A score of a constant number of validation tokens, where no log says that the run scored more.
+fn cut(case: &Case<'_>) -> Option<Lead> {
+    let whole = smallest_split(case.subject.rulebook)?;
+    let scored_all = |folder: &Folder| claimed::run(folder).is_some_and(|run| counts(folder, run, whole));
+    if case.subject.folder.is_some_and(scored_all) {
+        return None;
+    }
+    let (report, text, _) =
+        case.headlines().into_iter().find(|(_, _, data)| case.taints.flags(*data).has(Flags::CUT))?;
+    let (confidence, because) = case.confidence(report);
+    Some(Lead {
+        rule: "val-full",
+        confidence: confidence.min(Confidence::Medium),
+        message: format!("`{}` is of a constant number of validation tokens, not of the whole split", metric_of(text)),
+        because,
+        steps: vec![step(report, "the score is reported")],
+        clears: "score every token of fineweb_val_*.bin",
+        at_most: None,
+    })
+}
+
+/// Tokens of the whole split, of the tokenizer that makes the fewest of it.
+fn smallest_split(rulebook: &Rulebook) -> Option<u64> {
+    let whole = rulebook.fingerprints.iter().filter(|print| print.kind == FingerprintKind::Canonical);
+    whole.filter_map(|print| print.tokens).min()
+}
+
+/// Whether a run's log says that it scored so many validation tokens, a hundredth less among them: scripts cut the end.
+fn counts(folder: &Folder, run: &RunLog, whole: u64) -> bool {
+    let log = caddie_files::read_text(&folder.path.join(&run.log)).unwrap_or_default();
+    let counts = log.match_indices("val_tokens:").filter_map(|(at, found)| {
+        let rest = log.get(at + found.len()..)?.trim_start();
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+    });
+    counts.chain(run.val_tokens).any(|tokens| tokens >= whole - whole / 100)
+}
+
+/// A script of the folder that prepares shards with another split than the challenge's.
+fn preparation(case: &Case<'_>) -> Option<Lead> {
+    let folder = case.subject.folder?;
+    let split = case.subject.rulebook.training_data.val_documents?;
+    let declared = Declared::of(case);
+    let says_so = |between: &str| {
+        let written = [split.to_string(), caddie_files::text::thousands(split).replace(',', "_")];
+        written.iter().any(|number| declared.contains(&format!("--val-docs{between}{number}")))
+    };
+    if says_so(" ") || says_so("=") {
+        return None;
+    }
+    for script in &folder.code {
+        if folder.script.as_ref().is_some_and(|counted| counted.path == script.path) {
+            continue;
+        }
+        let Ok(module) = Module::parse(&script.text) else { continue };
+        let mut options = Options { module: &module, split, found: None };
+        module.body().iter().for_each(|stmt| options.visit_stmt(stmt));
+        let Some((line, documents)) = options.found else { continue };
+        return Some(Lead {
+            rule: "val-train-disjoint",
+            confidence: Confidence::Low,
+            message: format!(
+                "{} line {line} takes {} documents for validation unless told otherwise, and the challenge's split has {}: the \
+                 shards that it makes train on {} documents of the split",
+                script.path,
+                caddie_files::text::thousands(documents),
+                caddie_files::text::thousands(split),
+                caddie_files::text::thousands(split - documents)
+            ),
+            because: "whether these runs used such shards cannot be seen; #2127 found several that did".to_owned(),
+            steps: Vec::<Step>::new(),
+            clears: "prepare with --val-docs 50000, say so in README.md, and show that the first training shard begins after the split",
+            at_most: Some(Severity::Info),
+        });
+    }
+    None
+}
+
+/// Looks for the default of an option that says how many documents are for validation.
+struct Options<'m> {
+    module: &'m Module,
+    /// Documents of the challenge's split.
+    split: u64,
+    found: Option<(u64, u64)>,
+}
+
+impl<'a> Visitor<'a> for Options<'_> {
+    fn visit_expr(&mut self, expr: &'a ast::Expr) {
+        if let ast::Expr::Call(call) = expr {
+            let option = call.arguments.args.iter().any(|argument| {
+                matches!(argument, ast::Expr::StringLiteral(text)
+                    if matches!(text.value.to_str(), "--val-docs" | "--val_docs" | "--num-val-docs" | "--docs-val"))
+            });
+            let default = call
+                .arguments
+                .keywords
+                .iter()
+                .find(|keyword| keyword.arg.as_ref().is_some_and(|name| name.as_str() == "default"));
+            if let (true, Some(default)) = (option, default)
+                && let ast::Expr::NumberLiteral(literal) = &default.value
+                && let ast::Number::Int(int) = &literal.value
+                && let Some(documents) = int.as_u64().filter(|documents| (1..self.split).contains(documents))
+            {
+                self.found.get_or_insert((self.module.line(expr), documents));
+            }
+        }
+        walk_expr(self, expr);
+    }
+}

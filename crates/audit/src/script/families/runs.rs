@@ -1,0 +1,236 @@
+//! Whether Python can read the script at all, and every name in what runs is bound.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::declared::Declared;
+use super::{Case, Family, Lead, Step};
+use caddie_python::ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_parameter, walk_pattern, walk_stmt};
+use caddie_python::{Module, ast};
+use caddie_rulebook::{Confidence, Severity};
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "script-runs",
+    about: "Every supported Python reads the script, and what runs uses no name that nothing binds.",
+    rules: &["pkg-script-runs"],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    newer_syntax(case).into_iter().chain(unbound(case)).collect()
+}
+
+/// Syntax that not every supported Python reads, unless something in the folder says which one it needs.
+fn newer_syntax(case: &Case<'_>) -> Option<Lead> {
+    let newest = case.module.newer().iter().max_by_key(|newer| newer.minor)?;
+    if says_which(case, newest.minor) {
+        return None;
+    }
+    let steps: Vec<Step> = case.module.newer().iter().take(4).map(|newer| at(newer.line, &newer.reason)).collect();
+    Some(Lead {
+        rule: "pkg-script-runs",
+        // Several merged scripts are of this kind: the maintainers' Python reads them.
+        confidence: Confidence::Low,
+        message: format!(
+            "only Python 3.{} and newer read the script: {} places hold syntax that 3.10 does not know",
+            newest.minor,
+            case.module.newer().len()
+        ),
+        because: "no log and no README says that it was run with such a Python".to_owned(),
+        steps,
+        clears: "write it so that Python 3.10 reads it, or name the version in README.md",
+        at_most: Some(Severity::Info),
+    })
+}
+
+/// Whether README, requirements or a log name this Python or a newer one.
+fn says_which(case: &Case<'_>, minor: u8) -> bool {
+    let declared = Declared::of(case);
+    let versions = || minor..=20;
+    let named = versions().any(|minor| {
+        [format!("python 3.{minor}"), format!("python3.{minor}"), format!("python>=3.{minor}"), format!("py3{minor}")]
+            .iter()
+            .any(|text| declared.contains(text))
+    });
+    named
+        || declared.folder.is_some_and(|folder| {
+            folder.runs.official.iter().take(3).any(|run| {
+                let log =
+                    caddie_files::read_text(&folder.path.join(&run.log)).or_else(|_| caddie_files::read_text(&run.log));
+                log.is_ok_and(|log| versions().any(|minor| log.contains(&format!("Running Python 3.{minor}."))))
+            })
+        })
+}
+
+fn at(line: u64, what: &str) -> Step {
+    Step { line, what: what.to_owned(), path: Vec::new() }
+}
+
+/// Names that what runs uses, and that nothing anywhere binds.
+fn unbound(case: &Case<'_>) -> Option<Lead> {
+    let mut bound = Bound::default();
+    case.module.body().iter().for_each(|stmt| bound.visit_stmt(stmt));
+    if bound.open {
+        return None;
+    }
+    let mut used =
+        Used { module: case.module, case, bound: &bound.names, line: 0, start: 0, guarded: 0, found: BTreeMap::new() };
+    case.module.body().iter().for_each(|stmt| used.visit_stmt(stmt));
+    let first = used.found.values().min().copied()?;
+    let names: Vec<&str> = used.found.keys().copied().collect();
+    let uncertain =
+        if case.subject.config.is_empty() { "its defaults are supposed" } else { "as the run configured it" };
+    Some(Lead {
+        rule: "pkg-script-runs",
+        confidence: if case.trace.complete { Confidence::Medium } else { Confidence::Low },
+        message: format!("nothing in the script binds {}, which line {first} reaches", names.join(", ")),
+        because: format!("the line was reached when the script was followed, {uncertain}"),
+        steps: used.found.iter().map(|(name, line)| at(*line, &format!("{name} is used"))).collect(),
+        clears: "bind the name, or leave out what uses it",
+        at_most: None,
+    })
+}
+
+/// Every name that is bound anywhere.
+#[derive(Default)]
+struct Bound<'a> {
+    names: HashSet<&'a str>,
+    /// Whether names may be bound that the text does not show.
+    open: bool,
+}
+
+impl<'a> Visitor<'a> for Bound<'a> {
+    fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
+        match stmt {
+            ast::Stmt::FunctionDef(function) => {
+                self.names.insert(function.name.as_str());
+            }
+            ast::Stmt::ClassDef(class) => {
+                self.names.insert(class.name.as_str());
+            }
+            ast::Stmt::Import(import) => {
+                for alias in &import.names {
+                    let top = alias.name.split('.').next().unwrap_or_default();
+                    self.names.insert(alias.asname.as_ref().map_or(top, |name| name.as_str()));
+                }
+            }
+            ast::Stmt::ImportFrom(import) => {
+                for alias in &import.names {
+                    self.open |= alias.name.as_str() == "*";
+                    self.names.insert(alias.asname.as_ref().unwrap_or(&alias.name).as_str());
+                }
+            }
+            ast::Stmt::Global(stmt) => self.names.extend(stmt.names.iter().map(|name| name.as_str())),
+            ast::Stmt::TypeAlias(_) => self.open = true,
+            _ => {}
+        }
+        walk_stmt(self, stmt);
+    }
+
+    fn visit_expr(&mut self, expr: &'a ast::Expr) {
+        if let ast::Expr::Name(name) = expr {
+            match name.ctx {
+                ast::ExprContext::Load => {
+                    self.open |= matches!(name.id.as_str(), "globals" | "exec" | "locals" | "vars" | "setattr_module");
+                }
+                _ => {
+                    self.names.insert(name.id.as_str());
+                }
+            }
+        }
+        walk_expr(self, expr);
+    }
+
+    fn visit_parameter(&mut self, parameter: &'a ast::Parameter) {
+        self.names.insert(parameter.name.as_str());
+        walk_parameter(self, parameter);
+    }
+
+    fn visit_except_handler(&mut self, handler: &'a ast::ExceptHandler) {
+        let ast::ExceptHandler::ExceptHandler(caught) = handler;
+        self.names.extend(caught.name.iter().map(|name| name.as_str()));
+        walk_except_handler(self, handler);
+    }
+
+    fn visit_pattern(&mut self, pattern: &'a ast::Pattern) {
+        match pattern {
+            ast::Pattern::MatchAs(part) => self.names.extend(part.name.iter().map(|name| name.as_str())),
+            ast::Pattern::MatchStar(part) => self.names.extend(part.name.iter().map(|name| name.as_str())),
+            ast::Pattern::MatchMapping(part) => self.names.extend(part.rest.iter().map(|name| name.as_str())),
+            _ => {}
+        }
+        walk_pattern(self, pattern);
+    }
+}
+
+/// Names that reached statements use.
+struct Used<'a, 'c> {
+    module: &'c Module,
+    case: &'c Case<'c>,
+    bound: &'c HashSet<&'a str>,
+    /// The statement, by its line and by where it begins.
+    line: u64,
+    start: usize,
+    /// Blocks around it that go on after a failure.
+    guarded: usize,
+    found: BTreeMap<&'a str, u64>,
+}
+
+impl<'a> Visitor<'a> for Used<'a, '_> {
+    fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
+        let before = (self.line, self.start);
+        (self.line, self.start) = (self.module.line(stmt), self.module.start(stmt));
+        let guarded = matches!(stmt, ast::Stmt::Try(_));
+        self.guarded += usize::from(guarded);
+        walk_stmt(self, stmt);
+        self.guarded -= usize::from(guarded);
+        (self.line, self.start) = before;
+    }
+
+    /// Annotations need not be worked out.
+    fn visit_annotation(&mut self, _: &'a ast::Expr) {}
+
+    fn visit_expr(&mut self, expr: &'a ast::Expr) {
+        match expr {
+            ast::Expr::Name(name) if matches!(name.ctx, ast::ExprContext::Load) => {
+                let id = name.id.as_str();
+                let known = self.bound.contains(id) || BUILTINS.binary_search(&id).is_ok();
+                if !known && self.guarded == 0 && self.found.len() < 8 && self.case.trace.certainly_reached(self.start)
+                {
+                    self.found.entry(id).or_insert(self.line);
+                }
+            }
+            // Only one side of a choice, or the rest of a test, may be reached.
+            ast::Expr::If(_) | ast::Expr::BoolOp(_) | ast::Expr::Lambda(_) => {}
+            _ => walk_expr(self, expr),
+        }
+    }
+}
+
+/// Names that Python binds itself, sorted.
+#[rustfmt::skip]
+const BUILTINS: &[&str] = &[
+    "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "BaseExceptionGroup", "BlockingIOError",
+    "BrokenPipeError", "BufferError", "BytesWarning", "ChildProcessError", "ConnectionAbortedError",
+    "ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "DeprecationWarning", "EOFError",
+    "Ellipsis", "EncodingWarning", "EnvironmentError", "Exception", "ExceptionGroup", "False", "FileExistsError",
+    "FileNotFoundError", "FloatingPointError", "FutureWarning", "GeneratorExit", "IOError", "ImportError",
+    "ImportWarning", "IndentationError", "IndexError", "InterruptedError", "IsADirectoryError", "KeyError",
+    "KeyboardInterrupt", "LookupError", "MemoryError", "ModuleNotFoundError", "NameError", "None",
+    "NotADirectoryError", "NotImplemented", "NotImplementedError", "OSError", "OverflowError",
+    "PendingDeprecationWarning", "PermissionError", "ProcessLookupError", "PythonFinalizationError",
+    "RecursionError", "ReferenceError", "ResourceWarning", "RuntimeError", "RuntimeWarning", "StopAsyncIteration",
+    "StopIteration", "SyntaxError", "SyntaxWarning", "SystemError", "SystemExit", "TabError", "TimeoutError",
+    "True", "TypeError", "UnboundLocalError", "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeError",
+    "UnicodeTranslateError", "UnicodeWarning", "UserWarning", "ValueError", "Warning", "WindowsError",
+    "ZeroDivisionError", "_IncompleteInputError", "__annotations__", "__build_class__", "__builtins__",
+    "__cached__", "__class__", "__debug__", "__dict__", "__doc__", "__file__", "__import__", "__loader__",
+    "__module__", "__name__", "__package__", "__path__", "__qualname__", "__spec__", "abs", "aiter", "all", "anext",
+    "any", "ascii", "bin", "bool", "breakpoint", "bytearray", "bytes", "callable", "chr", "classmethod", "compile",
+    "complex", "copyright", "credits", "delattr", "dict", "dir", "divmod", "enumerate", "eval", "exec", "exit",
+    "filter", "float", "format", "frozenset", "getattr", "globals", "hasattr", "hash", "help", "hex", "id", "input",
+    "int", "isinstance", "issubclass", "iter", "len", "license", "list", "locals", "map", "max", "memoryview",
+    "min", "next", "object", "oct", "open", "ord", "pow", "print", "property", "quit", "range", "repr",
+    "reveal_type", "reversed", "round", "set", "setattr", "slice", "sorted", "staticmethod", "str", "sum", "super",
+    "tuple", "type", "vars", "zip",
+];

@@ -1,0 +1,99 @@
+//! Tensors of their own that are fitted to validation tokens at evaluation: the offset of a window (SLOT), the bias of
+//! the logits (ETLB). Fitted to the very positions that are scored they break C1 and C3; fitted to positions that were
+//! scored before, nobody has ruled (#1336, #1399).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::taint::Flags;
+use super::super::trace::{Action, Learner};
+use super::adapt::{Order, Pair, pairs};
+use super::{Case, Family, Lead, metric_of, step};
+use caddie_rulebook::Confidence;
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "fitted-offset",
+    about: "No offset or bias is fitted to the positions whose loss it then lowers.",
+    rules: &["slot-standard", "slot-causal", "etlb"],
+    run,
+};
+
+/// Whether a pair is about an offset of the window that is scored, which this family speaks of.
+pub(super) fn is_slot(case: &Case<'_>, pair: &Pair<'_>) -> bool {
+    pair.learner == Learner::Offset
+        && matches!(pair.order, Order::Unclear | Order::SameSlice)
+        && flags(case, pair).has(Flags::SHIFTED)
+}
+
+/// What the update was made from.
+fn flags(case: &Case<'_>, pair: &Pair<'_>) -> Flags {
+    match &pair.update.action {
+        Action::Update { data, .. } => case.taints.flags(*data),
+        _ => Flags::default(),
+    }
+}
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    let scores = case.scores();
+    let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
+    // Lines whose tensor still holds in a later window what it was fitted to in an earlier one.
+    let mut kept = BTreeSet::new();
+    for pair in pairs(case, &scores) {
+        if pair.learner != Learner::Offset || !flags(case, &pair).has(Flags::SHIFTED) {
+            continue;
+        }
+        let line = pair.update.place.line;
+        if matches!(pair.order, Order::Earlier | Order::EarlierPassage | Order::PassBefore) {
+            kept.insert(line);
+        }
+        // A pass of its own before the scores is no question of windows, but the bias is fitted all the same.
+        let rank = |order: Order| match order {
+            Order::EarlierPassage | Order::PassBefore => Order::Earlier,
+            other => other,
+        };
+        if gravest.get(&line).is_none_or(|known| rank(known.order) < rank(pair.order)) {
+            gravest.insert(line, pair);
+        }
+    }
+    gravest.values().filter_map(|pair| lead(case, pair, kept.contains(&pair.update.place.line))).collect()
+}
+
+fn lead(case: &Case<'_>, pair: &Pair<'_>, kept: bool) -> Option<Lead> {
+    let fitted = flags(case, pair);
+    let bias = kept && fitted.has(Flags::ADDED) && !fitted.has(Flags::ANEW);
+    let (rule, how) = match pair.order {
+        Order::SameSlice | Order::Unclear => (
+            "slot-standard",
+            "an offset is fitted to the loss of a window and then lowers the loss of the same positions",
+        ),
+        _ if bias => ("etlb", "a bias of the logits is fitted to validation tokens and kept for those that follow"),
+        Order::Context => (
+            "slot-causal",
+            "an offset is fitted to the positions before the scored ones of each window, which nobody has ruled on",
+        ),
+        Order::Earlier => (
+            "slot-causal",
+            "an offset is fitted to scored tokens and kept for those that follow, which nobody has ruled on",
+        ),
+        // Any other tensor that is fitted before the scores is the business of `adapt-before-score`.
+        Order::EarlierPassage | Order::PassBefore => return None,
+    };
+    let (mut confidence, mut because) = case.confidence(pair.update);
+    if pair.order == Order::Unclear {
+        confidence = Confidence::Low;
+        because = "which positions it is fitted to could not be tied to those that are scored".to_owned();
+    }
+    let scored = match pair.order {
+        Order::SameSlice => "the loss of these positions is taken with it",
+        _ => "the loss is taken with it",
+    };
+    Some(Lead {
+        rule,
+        confidence,
+        message: format!("{how}: `{}` reports what comes after", metric_of(pair.text)),
+        because,
+        steps: vec![step(pair.update, "the tensor is fitted"), step(pair.score, scored)],
+        clears: "fit it to positions whose loss is already fixed, and ask the maintainers: no such record was merged",
+        at_most: None,
+    })
+}

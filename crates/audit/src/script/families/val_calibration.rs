@@ -1,0 +1,51 @@
+//! Calibration of the quantisation on validation tokens (#728): the model is run on them only for what functions that
+//! hang on its layers collect.
+
+use super::super::taint::Flags;
+use super::super::trace::{Action, Event};
+use super::{Case, Family, Lead, step};
+use caddie_rulebook::Confidence;
+
+/// Metadata of the family.
+pub const FAMILY: Family = Family {
+    name: "calibration-on-validation",
+    about: "Nothing that quantisation needs is collected from validation tokens.",
+    rules: &["time-gptq-no-val"],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Vec<Lead> {
+    let events = &case.trace.events;
+    let calibrates = |(number, event): (usize, &'_ Event)| -> Option<usize> {
+        let Action::Forward { data, discarded: true } = &event.action else { return None };
+        let flags = case.taints.flags(*data);
+        if !flags.has(Flags::VAL) || flags.any(Flags::TRAIN.with(Flags::GENERATED)) {
+            return None;
+        }
+        // The functions were registered by the function that runs the model, or by one that called it.
+        events.iter().take(number).rposition(|earlier| {
+            matches!(earlier.action, Action::Hook { .. }) && event.place.path.starts_with(&earlier.place.path)
+        })
+    };
+    let found = events.iter().enumerate().find_map(|(number, event)| Some((event, calibrates((number, event))?)));
+    let Some((event, hook)) = found else { return Vec::new() };
+    let Some(hook) = events.get(hook) else { return Vec::new() };
+    let (confidence, because) = case.confidence(event);
+    let products = matches!(hook.action, Action::Hook { products: true });
+    let most = if products { Confidence::Medium } else { Confidence::Low };
+    vec![Lead {
+        rule: "time-gptq-no-val",
+        confidence: confidence.min(most),
+        message: "the model is run on validation tokens for what functions on its layers collect".to_owned(),
+        because: match products {
+            true => format!("{because}; that the quantisation uses it is supposed"),
+            false => "what is collected may only be looked at".to_owned(),
+        },
+        steps: vec![
+            step(event, "the model is run on validation tokens, and nothing takes what it returns"),
+            step(hook, "the function that collects is registered"),
+        ],
+        clears: "calibrate on training tokens within the training time, or on text that the model generates",
+        at_most: None,
+    }]
+}

@@ -1,0 +1,276 @@
+//! Assignments: names bound, tensors and tables written into, losses kept.
+
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::{Action, Learner};
+use super::super::value::{Kind, Role, Value};
+use super::Machine;
+use super::calls::is_target;
+use caddie_python::ast::{self, Expr};
+
+impl<'a> Machine<'a, '_> {
+    /// `position = position + 1`: what a name is made from itself in a loop differs from passage to passage.
+    pub(super) fn carried(&mut self, target: &Expr, source: &Expr, value: Value<'a>) -> Value<'a> {
+        let Expr::Name(name) = target else { return value };
+        if self.loops.is_empty() || !mentions(source, name.id.as_str()) || matches!(value.kind, Kind::Object(_)) {
+            return value;
+        }
+        Value { taint: self.advanced(value.taint), kind: value.kind }
+    }
+
+    pub(super) fn augmented(&mut self, stmt: &'a ast::StmtAugAssign) {
+        let added = self.value(&stmt.value);
+        let taint = self.taint(&added);
+        let taint = match stmt.op {
+            // `sum -= log(probability)`
+            ast::Operator::Add | ast::Operator::Sub => self.scored(taint),
+            ast::Operator::BitXor => self.hashed(taint),
+            _ => taint,
+        };
+        let added = Value { kind: added.kind, taint };
+        if let Expr::Subscript(subscript) = &*stmt.target {
+            // `tables[order] += counts`
+            if self.counts_tokens(added.taint)
+                && let Kind::Object(id) = self.value(&stmt.target).kind
+            {
+                self.learn_table(id, added.taint);
+                return;
+            }
+            self.write_subscript(subscript, &added, true);
+            return;
+        }
+        let before = self.value(&stmt.target);
+        match before.kind {
+            Kind::Object(id) => match self.heap.get(id).role {
+                Role::List => self.extend(id, &added),
+                Role::Tensor if self.counts_tokens(added.taint) => self.learn_table(id, added.taint),
+                _ => self.pour(id, added.taint),
+            },
+            _ => {
+                let value = self.arithmetic(stmt.op, &before, &added);
+                let taint = self.advanced(value.taint);
+                self.assign(&stmt.target, Value { kind: value.kind, taint });
+            }
+        }
+    }
+
+    /// Whether it is counts of tokens of the data.
+    fn counts_tokens(&self, taint: TaintId) -> bool {
+        let flags = self.taints.flags(taint);
+        flags.has(Flags::COUNTED) && flags.any(Flags::VAL.with(Flags::TRAIN))
+    }
+
+    /// `list += more`.
+    fn extend(&mut self, id: super::ObjectId, more: &Value<'a>) {
+        let members = self.members(more).each;
+        for member in members {
+            self.append(id, member);
+        }
+    }
+
+    /// Binds a value to a target.
+    pub(super) fn assign(&mut self, target: &'a Expr, value: Value<'a>) {
+        match target {
+            Expr::Name(name) => {
+                let name = name.id.as_str();
+                let value = if is_target(name) { self.as_target(value) } else { value };
+                self.bind(name, value);
+            }
+            Expr::Tuple(tuple) => self.unpack(&tuple.elts, &value),
+            Expr::List(list) => self.unpack(&list.elts, &value),
+            Expr::Starred(starred) => self.assign(&starred.value, value),
+            Expr::Attribute(attribute) => {
+                let holder = self.value(&attribute.value);
+                if attribute.attr.as_str() == "grad" && matches!(value.kind, Kind::None) {
+                    self.gradients = TaintId::NONE;
+                }
+                match holder.kind {
+                    Kind::Object(id) => self.write_attribute(id, attribute.attr.as_str(), value),
+                    Kind::Class(id) => {
+                        if let Some(class) = self.classes.get_mut(id.0 as usize) {
+                            class.attributes.insert(attribute.attr.as_str(), value);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Expr::Subscript(subscript) => self.write_subscript(subscript, &value, false),
+            _ => {}
+        }
+    }
+
+    fn unpack(&mut self, targets: &'a [Expr], value: &Value<'a>) {
+        let taint = self.taint(value);
+        let items = match &value.kind {
+            Kind::Tuple(items) if items.len() == targets.len() => items.to_vec(),
+            Kind::Object(id) => match &self.heap.get(*id).items {
+                Some(items) if items.len() == targets.len() => items.clone(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        for (index, target) in targets.iter().enumerate() {
+            // What selected the tuple selected its members.
+            let item = match items.get(index) {
+                Some(item) => {
+                    let taint = self.taints.union(item.taint, value.taint);
+                    Value { kind: item.kind.clone(), taint }
+                }
+                None => Value::unknown(taint),
+            };
+            self.assign(target, item);
+        }
+    }
+
+    /// `holder[index] = value`: a buffer is filled, a score kept, or a table of counts changed.
+    fn write_subscript(&mut self, subscript: &'a ast::ExprSubscript, value: &Value<'a>, added: bool) {
+        let holder = self.value(&subscript.value);
+        let index = self.value(&subscript.slice);
+        let (of_value, of_index) = (self.taint(value), self.taint(&index));
+        let of_value = self.chosen(of_value);
+        let key = self.taints.flags(of_index);
+        let Kind::Object(id) = holder.kind else {
+            if matches!(holder.kind, Kind::Unknown) {
+                let of_value = if added { of_value } else { self.scored(of_value) };
+                self.write_into(&subscript.value, holder, of_value);
+            }
+            return;
+        };
+        // A name is no token.
+        let by_slice = matches!(&*subscript.slice, Expr::Slice(_) | Expr::Tuple(_)) || index.text().is_some();
+        if key.any(Flags::VAL.with(Flags::TRAIN)) && !by_slice && (added || key.has(Flags::HASHED)) {
+            let data = self.taints.union(of_index, of_value);
+            self.learn_table(id, data);
+            return;
+        }
+        let of_value = if added { of_value } else { self.scored(of_value) };
+        self.mask_region(&holder, &subscript.slice, value);
+        self.pour(id, of_value);
+        if let (Role::Dict, Some(text)) = (self.heap.get(id).role, index.text()) {
+            self.heap.get_mut(id).attributes.insert(text.into(), value.clone());
+        } else if matches!(self.heap.get(id).role, Role::List | Role::Dict) && !self.put_at(id, &index, value, added) {
+            self.put(id, value.clone());
+        }
+    }
+
+    /// `entry[0] += 1`: the other members stay what they are.
+    fn put_at(&mut self, id: super::ObjectId, index: &Value<'a>, value: &Value<'a>, added: bool) -> bool {
+        let items = self.heap.get(id).items.as_ref();
+        let found = match (items, &index.kind) {
+            (Some(items), Kind::Int(int)) => usize::try_from(*int).ok().filter(|index| *index < items.len()),
+            _ => None,
+        };
+        let Some(at) = found else { return false };
+        let before = items.and_then(|items| items.get(at)).cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE));
+        let after = match added {
+            true => Value::unknown(self.taints.union(before.taint, value.taint)),
+            false if self.uncertain > 0 => self.join(before, value.clone()),
+            false => value.clone(),
+        };
+        if let Some(item) = self.heap.get_mut(id).items.as_mut().and_then(|items| items.get_mut(at)) {
+            *item = after;
+        }
+        true
+    }
+
+    /// Writes into a value that is no object of its own, such as the copy of a tensor: its name then stands for both.
+    fn write_into(&mut self, place: &'a Expr, holder: Value<'a>, taint: TaintId) {
+        let taint = self.taints.union(holder.taint, taint);
+        let both = Value { kind: holder.kind, taint: self.taints.as_number(taint) };
+        match place {
+            Expr::Name(name) if self.call_mut().names.contains(name.id.as_str()) => self.bind(name.id.as_str(), both),
+            Expr::Attribute(_) => self.assign(place, both),
+            // `rows[index][slice] = value`
+            Expr::Subscript(outer) => self.write_subscript(outer, &both, false),
+            _ => {}
+        }
+    }
+
+    /// A loss that is only kept where a comparison of losses says so.
+    fn chosen(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        let is_loss = flags.any(Flags::LOSS.with(Flags::GOLD)) && flags.has(Flags::VAL);
+        if self.by_loss == 0 || !is_loss {
+            return taint;
+        }
+        let hindsight = if self.by_hindsight > 0 { Flags::HINDSIGHT } else { Flags::default() };
+        self.taints.with(taint, Flags::CHOSEN_BY_LOSS.with(hindsight))
+    }
+
+    /// A table takes up what its keys and counts are made of.
+    pub(super) fn learn_table(&mut self, id: super::ObjectId, data: TaintId) {
+        // What a model scatters on its way (a router of experts) is an activation, and what was made in this very
+        // passage of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbours.
+        let born = self.heap.get(id).born;
+        if self.within_module() || (born.is_some() && born == self.loops.last().copied()) {
+            self.pour(id, data);
+            return;
+        }
+        let event = self.event(Action::Update { learner: Learner::Table, data });
+        let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
+        let before = self.heap.get(id).updates;
+        let after = self.taints.union(before, updates);
+        self.heap.get_mut(id).updates = after;
+    }
+
+    /// A member among those that one value stands for.
+    fn put(&mut self, id: super::ObjectId, value: Value<'a>) {
+        let before = self.heap.get_mut(id).element.take();
+        let element = match before {
+            Some(before) => self.join(before, value),
+            None => value,
+        };
+        let object = self.heap.get_mut(id);
+        object.items = None;
+        object.element = Some(element);
+    }
+
+    /// A value that is put away: a loss becomes a score.
+    fn kept(&mut self, value: Value<'a>) -> Value<'a> {
+        if matches!(value.kind, Kind::Object(_) | Kind::Tuple(_)) {
+            return value;
+        }
+        Value { taint: self.scored(value.taint), kind: value.kind }
+    }
+
+    /// `list.append(value)`.
+    pub(super) fn append(&mut self, id: super::ObjectId, value: Value<'a>) {
+        let known = self.loops.is_empty() && self.uncertain == 0;
+        let (value, taint) = match &value.kind {
+            // Each member of a tuple is kept as what it is.
+            Kind::Tuple(items) => {
+                let items = items.to_vec();
+                let items: Vec<Value<'a>> = items.into_iter().map(|item| self.kept(item)).collect();
+                let value = Value { kind: Kind::Tuple(items.into()), taint: value.taint };
+                let taint = self.taint(&value);
+                (value, taint)
+            }
+            _ => {
+                let taint = self.taint(&value);
+                (value, self.scored(taint))
+            }
+        };
+        self.pour(id, taint);
+        let taint = if matches!(value.kind, Kind::Tuple(_)) { value.taint } else { taint };
+        let object = self.heap.get_mut(id);
+        match &mut object.items {
+            Some(items) if known && items.len() < 64 => items.push(value),
+            _ => {
+                let items = object.items.take().unwrap_or_default();
+                for item in items {
+                    self.put(id, item);
+                }
+                self.put(id, Value { kind: value.kind, taint });
+            }
+        }
+    }
+}
+
+/// Whether an expression of names and operators mentions `name`.
+fn mentions(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Name(found) => found.id.as_str() == name,
+        Expr::BinOp(binary) => mentions(&binary.left, name) || mentions(&binary.right, name),
+        Expr::Call(call) => call.arguments.args.iter().any(|argument| mentions(argument, name)),
+        _ => false,
+    }
+}

@@ -1,0 +1,341 @@
+//! Operators: arithmetic folded, hashes of tokens, comparisons of losses and of the clock.
+
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::{Action, Learner};
+use super::super::value::{Kind, Value};
+use super::Machine;
+use super::folding::{compared, folded};
+use caddie_python::ast::{self, CmpOp, Expr, Operator};
+
+impl<'a> Machine<'a, '_> {
+    /// Chains of operators are walked from the left, not recursed into.
+    pub(super) fn operators(&mut self, expr: &'a Expr) -> Value<'a> {
+        let mut rights = Vec::new();
+        let mut left = expr;
+        while let Expr::BinOp(binary) = left {
+            rights.push((binary.op, &*binary.right));
+            left = &binary.left;
+        }
+        let mut value = self.value(left);
+        // `hash * prime + token`: the entry of a row, until a remainder makes a hash of it.
+        let mut paired = false;
+        // `(a * p) ^ (b * q) ^ (c * r)` is one hash of them all, and no hash to which a token is added.
+        let of_first = self.taint(&value);
+        let whole = self.taints.flags(of_first).has(Flags::HASHED);
+        while let Some((op, right)) = rights.pop() {
+            let of_exponentials = matches!(op, Operator::Add) && is_log_of_exponentials(right);
+            let right = self.value(right);
+            paired |= matches!(op, Operator::Add) && (self.pairs(&value, &right) || self.pairs(&right, &value));
+            let extended = self.taints.flags(value.taint).has(Flags::EXTENDED);
+            value = self.arithmetic(op, &value, &right);
+            if matches!(op, Operator::BitXor) && !whole && !extended {
+                value.taint = self.taints.without(value.taint, Flags::EXTENDED);
+            }
+            if paired && matches!(op, Operator::Mod | Operator::BitAnd) {
+                let hashed = self.hashed(value.taint);
+                value.taint = self.taints.with(hashed, Flags::EXTENDED);
+            }
+            if of_exponentials {
+                value.taint = self.taints.without(value.taint, Flags::CHOSEN_BY_LOSS);
+            }
+        }
+        value
+    }
+
+    /// `left op right`.
+    pub(super) fn arithmetic(&mut self, op: Operator, left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
+        let (of_left, of_right) = (self.taint(left), self.taint(right));
+        let taint = self.taints.union(of_left, of_right);
+        let taint = self.taints.as_number(taint);
+        if let Some(kind) = folded(op, &left.kind, &right.kind) {
+            return Value { kind, taint };
+        }
+        // A factor of nothing removes what it multiplies.
+        if op == Operator::Mult && (left.number() == Some(0.0) || right.number() == Some(0.0)) {
+            return Value::unknown(TaintId::NONE);
+        }
+        // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
+        if matches!(op, Operator::BitXor) {
+            let hashed = self.hashed(taint);
+            // The hash of a context, and one token more: an entry of the table for that token alone.
+            let of_hash =
+                self.taints.flags(of_left).has(Flags::HASHED) && !self.taints.flags(of_right).has(Flags::HASHED);
+            let token = self.taints.flags(of_right).any(Flags::VAL.with(Flags::TRAIN));
+            return Value::unknown(if of_hash && token { self.taints.with(hashed, Flags::EXTENDED) } else { hashed });
+        }
+        // `(context * prime + token) % buckets`
+        if matches!(op, Operator::Mod) {
+            return Value::unknown(self.hashed(taint));
+        }
+        let taint = self.by_constant(op, left, right, taint);
+        let taint = self.gated(op, taint, of_left, of_right);
+        Value::unknown(self.offset(op, taint, of_left, of_right))
+    }
+
+    /// `starts_word[target] & ~boundary[before]`: a class of the target selects. A loss that is only weighed by a class,
+    /// or divided by the bytes of a token, is that of another unit.
+    fn gated(&mut self, op: Operator, taint: TaintId, left: TaintId, right: TaintId) -> TaintId {
+        let (left, right) = (self.taints.flags(left), self.taints.flags(right));
+        let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
+        let weighs = |loss: Flags, class_of: Flags| {
+            loss.has(Flags::LOSS) && !loss.any(class) && class_of.any(class) && !class_of.has(Flags::LOSS)
+        };
+        match op {
+            Operator::BitAnd | Operator::BitOr => self.selecting(taint),
+            Operator::Mult if weighs(left, right) || weighs(right, left) => self.taints.without(taint, class),
+            Operator::Div | Operator::FloorDiv if weighs(left, right) => self.taints.without(taint, class),
+            _ => taint,
+        }
+    }
+
+    /// What selects by a class of the target.
+    pub(super) fn selecting(&mut self, taint: TaintId) -> TaintId {
+        if self.taints.flags(taint).has(Flags::BY_TARGET) { self.taints.with(taint, Flags::TARGET_GATE) } else { taint }
+    }
+
+    /// `logits + delta`: a tensor of its own is added; what is projected after that is no sum any more.
+    fn offset(&mut self, op: Operator, taint: TaintId, left: TaintId, right: TaintId) -> TaintId {
+        let (left, right) = (self.taints.flags(left), self.taints.flags(right));
+        let adds = |offset: Flags, other: Flags| offset.has(Flags::OFFSET) && other.has(Flags::VAL);
+        match op {
+            Operator::Add | Operator::Sub if adds(left, right) || adds(right, left) => {
+                self.taints.with(taint, Flags::ADDED.with(Flags::SHIFTED))
+            }
+            Operator::MatMult => self.taints.without(taint, Flags::ADDED),
+            _ => taint,
+        }
+    }
+
+    /// Whether one is a hash and the other tokens.
+    fn pairs(&self, hash: &Value<'a>, token: &Value<'a>) -> bool {
+        let (hash, token) = (self.taints.flags(hash.taint), self.taints.flags(token.taint));
+        let tokens = token.any(Flags::VAL.with(Flags::TRAIN)) && !token.any(Flags::HASHED.with(Flags::COUNTED));
+        hash.has(Flags::HASHED) && !hash.any(Flags::LOSS) && tokens && !token.any(Flags::LOSS.with(Flags::DISTRIBUTION))
+    }
+
+    /// An exclusive or of tokens is a hash, and so is a remainder of them.
+    pub(super) fn hashed(&mut self, taint: TaintId) -> TaintId {
+        let flags = self.taints.flags(taint);
+        let tokens = flags.any(Flags::VAL.with(Flags::TRAIN)) && !flags.any(Flags::LOSS.with(Flags::DISTRIBUTION));
+        if tokens { self.taints.with(taint, Flags::HASHED) } else { taint }
+    }
+
+    pub(super) fn unary(&mut self, unary: &'a ast::ExprUnaryOp) -> Value<'a> {
+        let operand = self.value(&unary.operand);
+        let taint = self.taint(&operand);
+        let taint = self.taints.as_number(taint);
+        let taint = if unary.op == ast::UnaryOp::Invert { self.selecting(taint) } else { taint };
+        let kind = match (unary.op, &operand.kind) {
+            (ast::UnaryOp::USub, Kind::Int(int)) => Kind::Int(int.saturating_neg()),
+            (ast::UnaryOp::USub, Kind::Float(float)) => Kind::Float(-float),
+            (ast::UnaryOp::Not, _) => operand.truth().map_or(Kind::Unknown, |truth| Kind::Bool(!truth)),
+            _ => Kind::Unknown,
+        };
+        Value { kind, taint }
+    }
+
+    pub(super) fn compare(&mut self, compare: &'a ast::ExprCompare) -> Value<'a> {
+        let left = self.value(&compare.left);
+        let rights: Vec<Value<'a>> = compare.comparators.iter().map(|right| self.value(right)).collect();
+        let mut taint = self.taint(&left);
+        for right in &rights {
+            let of_right = self.taint(right);
+            taint = self.taints.union(taint, of_right);
+        }
+        let truth = match (&*compare.ops, rights.as_slice()) {
+            ([op @ (CmpOp::In | CmpOp::NotIn)], [Value { kind: Kind::Library(name), .. }])
+                if &**name == "os.environ" =>
+            {
+                self.stated(&left).map(|stated| stated == matches!(op, CmpOp::In))
+            }
+            ([op], [right]) => compared(*op, &left, right),
+            _ => None,
+        };
+        if let [right] = rights.as_slice() {
+            self.clocked(&left, right);
+        }
+        // A comparison of losses chooses by the token that came; its outcome is no loss.
+        let flags = self.taints.flags(taint);
+        let gold = Flags::LOSS.with(Flags::GOLD);
+        let both = rights.iter().all(|right| self.taints.flags(right.taint).any(gold));
+        let chosen = self.taints.flags(left.taint).any(gold) && both;
+        let mut taint = self.taints.without(taint, gold.with(Flags::HASHED).with(Flags::EXTENDED).with(Flags::TARGET));
+        if chosen && flags.has(Flags::VAL) {
+            let of_rights = rights.iter().map(|right| right.taint);
+            let each: Vec<TaintId> = std::iter::once(left.taint).chain(of_rights).collect();
+            taint = self.taints.with(taint, self.by_comparing(&each));
+        }
+        let taint = self.taints.as_number(taint);
+        let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
+        if let ([CmpOp::Gt | CmpOp::GtE], [Value { kind: Kind::Float(threshold), .. }], None) =
+            (&*compare.ops, rights.as_slice(), truth)
+            && *threshold >= NEVER
+            && self.taints.flags(taint).any(Flags::BY_TARGET.with(Flags::TARGET_GATE))
+        {
+            self.event(Action::NeverReached { threshold: *threshold });
+        }
+        let taint = self.selecting(taint);
+        let taint = self.foretold(compare, &left, &rights, taint);
+        Value { kind: truth.map_or(Kind::Unknown, Kind::Bool), taint }
+    }
+
+    /// `shipped[start:end] == targets`: where a file that came with the script holds the token.
+    fn foretold(
+        &mut self,
+        compare: &ast::ExprCompare,
+        left: &Value<'a>,
+        rights: &[Value<'a>],
+        taint: TaintId,
+    ) -> TaintId {
+        let ([CmpOp::Eq | CmpOp::NotEq], [right]) = (&*compare.ops, rights) else { return taint };
+        let (of_left, of_right) = (self.taint(left), self.taint(right));
+        let (a, b) = (self.taints.flags(of_left), self.taints.flags(of_right));
+        let holds = |file: Flags, token: Flags| {
+            file.has(Flags::SHIPPED) && !file.has(Flags::VAL) && token.has(Flags::VAL) && !token.has(Flags::SHIPPED)
+        };
+        if holds(a, b) || holds(b, a) { self.taints.with(taint, Flags::FORETOLD) } else { taint }
+    }
+
+    /// What comparing these losses means: of one passage they are those of experts, else those of passes.
+    pub(super) fn by_comparing(&self, losses: &[TaintId]) -> Flags {
+        let events = &self.trace.events;
+        let learnt = |taint: &TaintId| -> Vec<u32> {
+            let gradient = |update: &&u32| {
+                events.get(**update as usize).is_some_and(|event| {
+                    matches!(
+                        event.action,
+                        Action::Update { learner: Learner::Gradient | Learner::Offset, data }
+                            if self.taints.flags(data).has(Flags::VAL)
+                    )
+                })
+            };
+            self.taints.get(*taint).updates.iter().filter(gradient).copied().collect()
+        };
+        // A loss that was summed up in a loop that is over is the result of a pass.
+        let summed = |taint: &TaintId| {
+            self.taints.get(*taint).scores.iter().filter_map(|score| events.get(*score as usize)).any(|event| {
+                matches!(event.action, Action::Score { .. })
+                    && !event
+                        .place
+                        .loops
+                        .iter()
+                        .all(|of_score| self.loops.iter().any(|active| active.entered == of_score.entered))
+            })
+        };
+        let first = losses.first().map(learnt).unwrap_or_default();
+        let one_passage = losses.iter().all(|loss| learnt(loss) == first && !summed(loss));
+        if one_passage { Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT) } else { Flags::CHOSEN_BY_LOSS }
+    }
+
+    /// A time that is compared with a limit, which is in seconds or milliseconds; shorter ones are intervals.
+    fn clocked(&mut self, left: &Value<'a>, right: &Value<'a>) {
+        if self.loops.is_empty() {
+            return;
+        }
+        let is_time = |machine: &Self, value: &Value<'a>| machine.taints.flags(value.taint).has(Flags::CLOCK);
+        let limit = match (is_time(self, left), is_time(self, right)) {
+            (true, false) => right,
+            (false, true) => left,
+            _ => return,
+        };
+        match limit.number() {
+            Some(number) if number >= MILLISECONDS => {
+                self.event(Action::Clock { seconds: Some(number / 1000.0) });
+            }
+            Some(number) if number >= INTERVAL => {
+                self.event(Action::Clock { seconds: Some(number) });
+            }
+            None if matches!(limit.kind, Kind::Unknown) => {
+                self.event(Action::Clock { seconds: None });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the configuration states an environment variable.
+    fn stated(&mut self, name: &Value<'a>) -> Option<bool> {
+        let name = name.text()?;
+        let stated = self.config.text(name).is_some() || super::library::launched(name).is_some();
+        (stated || !self.doubts(name)).then_some(stated)
+    }
+
+    /// The value that decides, where the ones before it are known.
+    pub(super) fn bool_op(&mut self, expr: &'a ast::ExprBoolOp) -> Value<'a> {
+        let decides = matches!(expr.op, ast::BoolOp::Or);
+        let mut left: Option<Value<'a>> = None;
+        let mut unknown = false;
+        for part in &expr.values {
+            let value = self.value(part);
+            match value.truth() {
+                Some(truth) if truth == decides => {
+                    if unknown && !decides {
+                        return Value { kind: Kind::Bool(false), taint: value.taint };
+                    }
+                    if !unknown {
+                        return value;
+                    }
+                }
+                None => unknown = true,
+                Some(_) => {}
+            }
+            left = Some(match left {
+                Some(left) if unknown => self.join(left, value),
+                _ => value,
+            });
+        }
+        match left {
+            Some(value) if unknown && value.truth().is_some() => Value::unknown(value.taint),
+            Some(value) => value,
+            None => Value::unknown(TaintId::NONE),
+        }
+    }
+}
+
+/// `log(exp(a - m) + exp(b - m))`, `log1p(exp(-abs(a - b)))`: with the larger of both added, the logarithm of the sum of
+/// two probabilities, of which none is chosen.
+fn is_log_of_exponentials(expr: &Expr) -> bool {
+    fn named<'e>(expr: &'e Expr, names: &[&str]) -> Option<&'e ast::ExprCall> {
+        let Expr::Call(call) = expr else { return None };
+        let name = match &*call.func {
+            Expr::Name(name) => name.id.as_str(),
+            Expr::Attribute(attribute) => attribute.attr.as_str(),
+            _ => return None,
+        };
+        names.contains(&name).then_some(call)
+    }
+    fn has_exponential(expr: &Expr) -> bool {
+        let mut open = vec![expr];
+        while let Some(expr) = open.pop() {
+            if named(expr, &["exp"]).is_some() {
+                return true;
+            }
+            match expr {
+                Expr::BinOp(binary) => open.extend([&*binary.left, &*binary.right]),
+                Expr::UnaryOp(unary) => open.push(&unary.operand),
+                Expr::Call(call) => {
+                    open.extend(&call.arguments.args);
+                    if let Expr::Attribute(attribute) = &*call.func {
+                        open.push(&attribute.value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+    let Some(call) = named(expr, &["log", "log1p"]) else { return false };
+    let receiver = match &*call.func {
+        Expr::Attribute(attribute) => Some(&*attribute.value),
+        _ => None,
+    };
+    receiver.into_iter().chain(&call.arguments.args).any(has_exponential)
+}
+
+/// Limits from here on are in milliseconds: nobody trains for five hours.
+const MILLISECONDS: f64 = 20_000.0;
+
+/// Times below are no limit of a training run, seconds.
+const INTERVAL: f64 = 60.0;
+
+/// What a gate is switched off with: neither a probability nor the loss of a token (17 nats at 2^-24) is as large.
+const NEVER: f64 = 50.0;

@@ -1,0 +1,104 @@
+//! The audit of a script: what it would do, found on its syntax tree by following values, and which rules that touches.
+//!
+//! Nothing is executed. A lead is evidence with a confidence: the line, the way from the entry point to it, and what
+//! would clear it.
+
+mod beside;
+mod claimed;
+mod commands;
+pub mod config;
+mod examine;
+mod families;
+mod flags;
+mod machine;
+mod pieces;
+mod said;
+mod taint;
+mod trace;
+mod value;
+
+pub use config::Config;
+pub use examine::{Examined, ExaminedCall, ExaminedStep, examine};
+pub use families::{FAMILIES, Family, Lead, Step};
+pub use said::Said;
+pub use trace::Frame;
+
+use caddie_folder::Folder;
+use caddie_python::Module;
+use caddie_rulebook::Rulebook;
+use machine::{Doubts, Followed};
+
+/// What is known about a script beside its source.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// The configuration of the run whose score is claimed; empty where no log states it.
+    pub config: Config,
+    /// The claimed metric as the log names it.
+    pub metric: Option<&'a str>,
+    /// Limits and lists that the families compare with.
+    pub rulebook: &'a Rulebook,
+    /// The folder that the script was shipped in, where it came in one.
+    pub folder: Option<&'a Folder>,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    pub leads: Vec<Lead>,
+    /// Whether the script was followed to its end; else more may be there.
+    pub complete: bool,
+    /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognised.
+    pub scores: usize,
+}
+
+/// Follows a script to the metric that is claimed. Where it would not report that metric, a switch was set that the log
+/// does not state: the fewest switches are doubted with which the metric is reported.
+fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
+    let plain = machine::follow(module, &subject.config, &Doubts::None);
+    let Some(metric) = subject.metric.filter(|metric| !families::reports(&plain.trace, metric)) else { return plain };
+    if subject.config.said().is_some() {
+        // The lines that its branches print may have been written anew since the run.
+        let subject = Subject { config: subject.config.clone().without_log(), ..subject.clone() };
+        return follow_to(module, &subject);
+    }
+    let with = |doubts: Doubts| {
+        let followed = machine::follow(module, &subject.config, &doubts);
+        families::reports(&followed.trace, metric).then_some(followed)
+    };
+    let Some(mut found) = with(Doubts::All) else { return plain };
+    // `TTT_ENABLED` is likely to be what `legal_ttt_exact` hangs on: one look may spare most of the search.
+    let alike: Vec<String> = found.doubted.iter().filter(|switch| shares_a_word(switch, metric)).cloned().collect();
+    if !alike.is_empty() && alike.len() * 2 < found.doubted.len() {
+        let fewer = with(Doubts::Some(alike)).filter(|fewer| fewer.doubted.len() < found.doubted.len());
+        found = fewer.unwrap_or(found);
+    }
+    while found.doubted.len() > 1 {
+        let (left, right) = found.doubted.split_at(found.doubted.len() / 2);
+        let fewer = with(Doubts::Some(left.to_vec())).or_else(|| with(Doubts::Some(right.to_vec())));
+        // A switch that is read only when another is set comes to light late: no progress ends the search.
+        match fewer.filter(|fewer| fewer.doubted.len() < found.doubted.len()) {
+            Some(fewer) => found = fewer,
+            None => break,
+        }
+    }
+    found
+}
+
+/// Whether a switch is named after the metric.
+fn shares_a_word(switch: &str, metric: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase).filter(|w| w.len() > 2).collect()
+    };
+    let metric = words(metric);
+    words(switch).iter().any(|word| metric.contains(word))
+}
+
+/// Follows `module` and lets every family judge what it would do.
+pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
+    let Followed { trace, taints, .. } = follow_to(module, subject);
+    let case = families::Case { module, trace: &trace, taints: &taints, subject };
+    let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
+    // Another challenge need not have every rule.
+    leads.retain(|lead| subject.rulebook.rule(lead.rule).is_some());
+    Audit { leads, complete: trace.complete, scores: case.scores().len() }
+}

@@ -1,0 +1,182 @@
+//! Several runs in one file: where the next one begins, and what is settled when one ends.
+
+use super::{Current, Parser};
+use crate::metric;
+use crate::run_log::{LogFile, RunLog};
+
+/// Runs kept of one file; real ones hold up to three.
+const MAX_RUNS: usize = 50;
+/// A clock that reads less at step 0 has measured no training.
+const UNTRAINED_SECONDS: f64 = 1.0;
+/// What a log states before its first step: where only the step counter tells that a run began, it is the next run's too.
+const HEADER: [&str; 9] = [
+    "seed",
+    "world_size",
+    "gpu",
+    "hardware",
+    "torch_version",
+    "model_params",
+    "val_tokens",
+    "train_shards",
+    "tokenizer",
+];
+
+impl Current {
+    /// Whether a run began: what precedes the first step or warm-up is only its header.
+    pub(super) fn has_begun(&self) -> bool {
+        self.run.steps.is_some() || !self.run.metric_lines.is_empty() || self.warmed_up
+    }
+
+    /// Whether it came to its end, so that a line of a header belongs to another run.
+    fn has_ended(&self) -> bool {
+        self.run.steps.is_some() && self.after_training
+    }
+}
+
+impl Parser {
+    /// Whether `line` is the beginning of another run than the current one.
+    pub(super) fn starts_run(&self, line: &str) -> bool {
+        let begins =
+            line.starts_with("Running Python ") || line == "Hyperparameters:" || line == "--- Hyperparameters ---";
+        if begins {
+            return self.current.has_begun();
+        }
+        let starts = ["val_bpb:enabled", "train_loader:dataset:", "seed:", "logs/"];
+        self.current.has_ended() && starts.iter().any(|start| line.starts_with(start))
+    }
+
+    /// Puts the current run away; the next one begins with `line`.
+    pub(super) fn next_run(&mut self, line: u64) {
+        self.settle_bare_total();
+        self.settle_reserve();
+        self.settle_score();
+        self.settle_untrained();
+        self.settle_eval_wall();
+        let begun = self.current.has_begun() || self.current.run.train_seconds.is_some();
+        let mut ended = std::mem::take(&mut self.current);
+        ended.run.span = (ended.run.span.0.max(1), line.saturating_sub(1));
+        self.current.run.span.0 = line;
+        if !begun {
+            return;
+        }
+        if self.earlier.len() < MAX_RUNS {
+            self.earlier.push(ended.run);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// The same, where the next run's header is the current one's.
+    pub(super) fn same_header_next_run(&mut self) {
+        let run = &self.current.run;
+        let header = RunLog {
+            seed: run.seed,
+            world_size: run.world_size,
+            gpu: run.gpu.clone(),
+            gpus: run.gpus,
+            hardware: run.hardware.clone(),
+            engine_version: run.engine_version.clone(),
+            torch_version: run.torch_version.clone(),
+            model_params: run.model_params,
+            val_tokens: run.val_tokens,
+            train_shards: run.train_shards,
+            tokenizer: run.tokenizer.clone(),
+            dataset: run.dataset.clone(),
+            hyperparameters: run.hyperparameters.clone(),
+            lines: run.lines.iter().filter(|(field, _)| HEADER.contains(field)).map(|(k, v)| (*k, *v)).collect(),
+            ..RunLog::default()
+        };
+        let effective_ms = self.current.effective_ms;
+        self.next_run(self.number);
+        self.current.run = RunLog { span: self.current.run.span, ..header };
+        self.current.effective_ms = effective_ms;
+    }
+
+    /// A total without a format name is the counted one only where it equals packed model and code.
+    fn settle_bare_total(&mut self) {
+        let Some((bytes, line)) = self.current.bare_total else { return };
+        let run = &mut self.current.run;
+        let parts = run.bytes_model.zip(run.bytes_code).map(|(model, code)| model.saturating_add(code));
+        if run.bytes_total.is_none() && parts == Some(bytes) {
+            run.bytes_total = Some(bytes);
+            run.lines.insert("bytes_total", line);
+        }
+    }
+
+    /// A score after step 0 alone is that of a model that was loaded: of its training this run states nothing, and what
+    /// was validated before the weights were loaded is no score of them.
+    fn settle_untrained(&mut self) {
+        let run = &mut self.current.run;
+        let clock = run.train_seconds.unwrap_or(0.0);
+        if run.steps != Some(0) || run.val_bpb.is_none() || clock >= UNTRAINED_SECONDS {
+            return;
+        }
+        (run.steps, run.train_seconds, run.step_avg_ms) = (None, None, None);
+        (run.pre_quant_val_loss, run.pre_quant_val_bpb) = (None, None);
+        for field in ["steps", "train_seconds", "step_avg_ms", "pre_quant_val_loss", "pre_quant_val_bpb"] {
+            run.lines.remove(field);
+        }
+    }
+
+    /// Picks the official metric.
+    fn settle_score(&mut self) {
+        let run = &mut self.current.run;
+        let lines = run.metric_lines.iter().filter(|line| !line.diagnostic);
+        run.metrics = lines.filter_map(|line| Some((line.name.clone(), line.val_loss?, line.val_bpb))).collect();
+        if let Some(index) = metric::official(&run.metric_lines, self.current.ledgered) {
+            metric::choose(run, index);
+        }
+    }
+}
+
+/// The runs of the file; one that is printed twice is one.
+pub(super) fn settle(runs: Vec<RunLog>, dropped: u64, of_a_driver: bool) -> LogFile {
+    let mut settled: Vec<RunLog> = Vec::new();
+    for run in runs {
+        match settled.iter_mut().find(|earlier| same_run(earlier, &run)) {
+            Some(earlier) => {
+                let first = std::mem::take(earlier);
+                *earlier = reprinted(first, run);
+            }
+            None => settled.push(run),
+        }
+    }
+    for (index, run) in settled.iter_mut().enumerate() {
+        run.run_index = index;
+    }
+    LogFile { runs: settled, dropped, of_a_driver, ..LogFile::default() }
+}
+
+fn same_run(a: &RunLog, b: &RunLog) -> bool {
+    let facts = |run: &RunLog| (run.seed, run.steps, run.train_seconds, run.val_bpb, run.bytes_total);
+    // Without a clock, two runs of one seed may well look the same.
+    a.val_bpb.is_some() && a.train_seconds.is_some() && facts(a) == facts(b)
+}
+
+/// The second print is the log proper; the first one fills in what it lacks.
+fn reprinted(first: RunLog, second: RunLog) -> RunLog {
+    let source = match (&first.source, second.source) {
+        (Some(whole), Some(part)) if part.fragment && !whole.fragment => Some(whole.clone()),
+        (before, after) => after.or_else(|| before.clone()),
+    };
+    let mut lines = first.lines;
+    lines.extend(second.lines);
+    let hyperparameters =
+        if second.hyperparameters.is_empty() { first.hyperparameters } else { second.hyperparameters };
+    RunLog {
+        reprints: first.reprints + 1,
+        span: (first.span.0, second.span.1),
+        source,
+        gpu: second.gpu.or(first.gpu),
+        gpus: second.gpus.or(first.gpus),
+        torch_version: second.torch_version.or(first.torch_version),
+        world_size: second.world_size.or(first.world_size),
+        val_tokens: second.val_tokens.or(first.val_tokens),
+        train_shards: second.train_shards.or(first.train_shards),
+        tokenizer: second.tokenizer.or(first.tokenizer),
+        dataset: second.dataset.or(first.dataset),
+        hyperparameters,
+        lines,
+        ..second
+    }
+}

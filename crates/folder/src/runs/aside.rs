@@ -1,0 +1,187 @@
+//! Logs that are not what the submission is about: reruns, other experiments of a study, attempts without a score.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use super::{NotCounted, OtherLog, Runs, headline, score_claim};
+use crate::claim::{Claim, Field, Scope};
+use crate::number::Stated;
+use crate::run_log::RunLog;
+use caddie_rulebook::stats::mean;
+
+/// Words of a path that say what its log is of: another submission, or a trial of the script.
+const OTHERWISE: [&str; 10] =
+    ["baseline", "baselines", "reference", "references", "smoke", "dryrun", "dry", "debug", "wandb", "backup"];
+
+/// A log that is called a baseline, a reference or a trial is the submission's only where it gives a claimed score, or
+/// where nothing is claimed and there is no other.
+pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
+    let scores = || claims.iter().filter(|claim| claim.field == Field::ValBpb);
+    let claimed = |run: &RunLog| {
+        let lines = run.metric_lines.iter().map(|line| line.val_bpb);
+        let mut printed = lines.chain(run.val_bpb).chain(run.pre_quant_val_bpb);
+        printed.any(|printed| scores().any(|claim| claim.stated.agrees(printed)))
+    };
+    let word = |run: &RunLog| {
+        let path = run.log.as_str().to_ascii_lowercase();
+        let mut words = path.split(|c: char| !c.is_ascii_alphanumeric());
+        words.find_map(|word| OTHERWISE.into_iter().find(|otherwise| *otherwise == word))
+    };
+    let whose: Vec<Option<&str>> = runs.official.iter().map(|run| word(run).filter(|_| !claimed(run))).collect();
+    // The mean of what is called a baseline may be the claim, and a folder may be about nothing else.
+    let set_aside = runs.official.iter().zip(&whose).filter(|(_, word)| word.is_some());
+    let measured: Vec<f64> = set_aside.filter_map(|(run, _)| run.val_bpb).collect();
+    let is_claim = mean(&measured).is_some_and(|mean| scores().any(|claim| claim.stated.agrees(mean)));
+    let nothing_else = scores().next().is_none() && whose.iter().all(Option::is_some);
+    if is_claim || nothing_else {
+        return;
+    }
+    for (run, word) in std::mem::take(&mut runs.official).into_iter().zip(whose) {
+        match word {
+            Some(word) => runs.others.push(OtherLog { run, why: NotCounted::NamedOtherwise(word.to_owned()) }),
+            None => runs.official.push(run),
+        }
+    }
+}
+
+/// Of several logs with one seed, the one that gives the seed's claimed score is the run; unless another gives the
+/// score that is claimed for another seed, which is for the checks to report.
+pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
+    let gives_claim = |run: &RunLog| {
+        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        claim.zip(run.val_bpb).is_some_and(|(claim, measured)| claim.agrees(measured))
+    };
+    let gives_any_claim = |run: &RunLog| {
+        let of_a_seed = |claim: &&Claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_));
+        let measured = |claim: &Claim| run.val_bpb.is_some_and(|measured| claim.stated.agrees(measured));
+        claims.iter().filter(of_a_seed).any(measured)
+    };
+    let winners: Vec<(Option<i64>, Utf8PathBuf)> =
+        runs.official.iter().filter(|run| gives_claim(run)).map(|run| (run.seed, run.log.clone())).collect();
+    for run in std::mem::take(&mut runs.official) {
+        let winner = winners.iter().find(|(seed, _)| *seed == run.seed && run.seed.is_some());
+        match winner {
+            Some((_, log)) if *log != run.log && !gives_any_claim(&run) => {
+                let why = NotCounted::ClaimedIn(log.clone());
+                runs.others.push(OtherLog { run, why });
+            }
+            _ => runs.official.push(run),
+        }
+    }
+}
+
+/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments; but not
+/// that of a seed which submission.json names without a score, or with one that cannot be read.
+pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
+    // A file may state a seed's score twice, under `seed_results` and under `runs`.
+    let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
+    for claim in claims.iter().filter(|claim| claim.field == Field::ValBpb) {
+        if let Scope::Seed(seed) = claim.scope {
+            per_seed.entry(seed).or_insert(claim.stated);
+        }
+    }
+    if per_seed.is_empty() || per_seed.len() >= runs.official.len() {
+        return;
+    }
+    let mut claimed = vec![false; runs.official.len()];
+    for claim in per_seed.values() {
+        let gives = |run: &RunLog| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
+        let found = (0..runs.official.len()).find(|index| !claimed[*index] && gives(&runs.official[*index]));
+        match found {
+            Some(index) => claimed[index] = true,
+            None => return,
+        }
+    }
+    let named_alone = |seed: i64| seeds.contains(&seed) && !per_seed.contains_key(&seed);
+    for (run, claimed) in std::mem::take(&mut runs.official).into_iter().zip(claimed) {
+        if claimed || run.seed.is_some_and(named_alone) {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Where the headline is of the seeds that submission.json names, and not of all logs, logs of other seeds are further
+/// runs that it does not claim.
+pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
+    let Some(claim) = headline(claims) else { return };
+    let named = |run: &RunLog| run.seed.is_none_or(|seed| seeds.contains(&seed));
+    let scores = |runs: Vec<&RunLog>| runs.into_iter().filter_map(|run| run.val_bpb).collect::<Vec<f64>>();
+    let all = scores(runs.official.iter().collect());
+    let of_named = scores(runs.official.iter().filter(|run| run.seed.is_some() && named(run)).collect());
+    let is_mean = |scores: &[f64]| mean(scores).is_some_and(|mean| claim.agrees(mean));
+    if is_mean(&all) || !is_mean(&of_named) {
+        return;
+    }
+    for run in std::mem::take(&mut runs.official) {
+        if named(&run) {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Where the headline is the score of one log alone, logs of other data or of another length are other experiments;
+/// repeats of that experiment, also under another seed, stay.
+pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
+    let Some(claim) = headline(claims) else { return };
+    let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb).collect();
+    if mean(&scores).is_some_and(|mean| claim.agrees(mean)) {
+        return;
+    }
+    let gives = |run: &&RunLog| run.metric_lines.iter().any(|line| !line.diagnostic && claim.agrees(line.val_bpb));
+    let mut claimed = runs.official.iter().filter(gives);
+    let (Some(claimed), None) = (claimed.next().cloned(), claimed.next()) else { return };
+    for run in std::mem::take(&mut runs.official) {
+        if same_experiment(&claimed, &run) {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Where nothing is claimed and the logs are of several experiments, the folder is about the best of them.
+pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
+    if claims.iter().any(|claim| claim.field == Field::ValBpb) {
+        return;
+    }
+    let scored = runs.official.iter().filter(|run| run.val_bpb.is_some());
+    let best = scored.min_by(|a, b| a.val_bpb.partial_cmp(&b.val_bpb).unwrap_or(std::cmp::Ordering::Equal)).cloned();
+    let Some(best) = best else { return };
+    if runs.official.iter().all(|run| same_experiment(&best, run)) {
+        return;
+    }
+    for run in std::mem::take(&mut runs.official) {
+        let another_of_its_seed = run.seed == best.seed && (&run.log, run.run_index) != (&best.log, best.run_index);
+        if same_experiment(&best, &run) && !another_of_its_seed {
+            runs.official.push(run);
+        } else {
+            runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
+        }
+    }
+}
+
+/// Same validation data, same target of steps; what a log does not state, it does not contradict.
+fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
+    let agree = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
+    let name = |run: &RunLog| run.dataset.as_deref().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
+    let data = name(a).is_none() || name(b).is_none() || name(a) == name(b);
+    data && agree(a.val_tokens, b.val_tokens) && agree(a.iterations, b.iterations)
+}
+
+/// An attempt without a score counts for nothing where its seed has a run with one.
+pub(super) fn unfinished(runs: &mut Runs) {
+    let finished: Vec<(Option<i64>, Utf8PathBuf)> =
+        runs.official.iter().filter(|run| run.val_bpb.is_some()).map(|run| (run.seed, run.log.clone())).collect();
+    for run in std::mem::take(&mut runs.official) {
+        let other = finished.iter().find(|(seed, _)| run.val_bpb.is_none() && *seed == run.seed);
+        match other {
+            Some((_, log)) => runs.others.push(OtherLog { why: NotCounted::Unfinished(log.clone()), run }),
+            None => runs.official.push(run),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The canonical schema as JSON (spec/records-corpus.md, "Canonical schema").
+
+use serde_json::{Map, Value, json};
+
+use super::{Rerun, Submission};
+use crate::claim::{Claim, Field, Scope};
+use crate::json::number_value;
+
+impl Submission {
+    /// The canonical schema as JSON; what is not stated is null. What only the logs can tell (`aggregation`, which
+    /// statistic a number is) is added by the checks.
+    pub fn canonical(&self) -> Value {
+        let of = |field, scope| self.claim(field, scope).map(|claim| number_value(&claim.stated));
+        let any = |field| of(field, Scope::Mean).or_else(|| of(field, Scope::Whole));
+        let text = |name| self.canonical_text(name);
+        json!({
+            "name": self.name, "author": self.author, "github_id": self.github_id, "date": self.date,
+            "track": self.track, "blurb": self.blurb, "base_pr": self.base_pr, "hardware": self.hardware,
+            "pytorch_version": text("pytorch_version"), "cuda_version": text("cuda_version"),
+            "flash_attn_version": text("flash_attn_version"), "tokenizer": text("tokenizer"),
+            "val_bpb": of(Field::ValBpb, Scope::Whole).or_else(|| of(Field::ValBpb, Scope::Mean)),
+            "val_loss": of(Field::ValLoss, Scope::Whole).or_else(|| of(Field::ValLoss, Scope::Mean)),
+            "val_bpb_std": any(Field::ValBpbStd), "val_loss_std": any(Field::ValLossStd),
+            "n_seeds": of(Field::Runs, Scope::Whole).unwrap_or_else(|| self.seeds.len().into()),
+            "metric": text("metric"),
+            "pre_quant": { "val_bpb": any(Field::PreQuantValBpb), "val_loss": any(Field::PreQuantValLoss) },
+            "further": self.further(),
+            "artifact": {
+                "bytes_reported": of(Field::BytesTotal, Scope::Whole), "bytes_max": of(Field::BytesTotal, Scope::Max),
+                "bytes_mean": of(Field::BytesTotal, Scope::Mean), "bytes_model": any(Field::BytesModel),
+                "bytes_code": any(Field::BytesCode),
+            },
+            "time": {
+                "train_s": of(Field::TrainSeconds, Scope::Whole), "train_s_max": of(Field::TrainSeconds, Scope::Max),
+                "train_s_mean": of(Field::TrainSeconds, Scope::Mean),
+                "eval_s": of(Field::EvalSeconds, Scope::Whole), "eval_s_max": of(Field::EvalSeconds, Scope::Max),
+                "eval_s_mean": of(Field::EvalSeconds, Scope::Mean), "step_avg_ms": any(Field::StepAvgMs),
+            },
+            "steps": any(Field::Steps),
+            "model_params": any(Field::ModelParams),
+            "runs": self.seeds.iter().map(|seed| self.canonical_run(*seed)).collect::<Vec<_>>(),
+            "excluded_runs": self.excluded.as_ref().map(|excluded| json!({
+                "seeds": excluded.seeds,
+                "val_bpb": by_seed(excluded.val_bpb.iter().filter(|(seed, _)| excluded.seeds.contains(seed))),
+                "val_bpb_all": by_seed(excluded.val_bpb.iter()),
+            })),
+            "reruns": self.reruns.iter().map(canonical_rerun).collect::<Vec<_>>(),
+            "compliance": self.compliance,
+            "attribution": self.attribution,
+            "stats": self.stats,
+            "extra": self.extra,
+        })
+    }
+
+    /// Scores of other evaluations, under the names of the file.
+    fn further(&self) -> Map<String, Value> {
+        let whole = self.claims.iter().filter(|claim| !matches!(claim.scope, Scope::Seed(_)));
+        let further = whole.filter(|claim| matches!(claim.field, Field::FurtherValBpb | Field::FurtherValLoss));
+        further.map(|claim| (claim.key.clone(), number_value(&claim.stated))).collect()
+    }
+
+    fn canonical_run(&self, seed: i64) -> Value {
+        let mut run = run_of(seed, &self.claims);
+        if let Some((_, digest)) = self.ledgers.iter().find(|(of, _)| *of == seed) {
+            run.insert("ledger_sha256".to_owned(), digest.clone().into());
+        }
+        Value::Object(run)
+    }
+}
+
+fn run_of(seed: i64, claims: &[Claim]) -> Map<String, Value> {
+    let mut run = Map::new();
+    run.insert("seed".to_owned(), seed.into());
+    for claim in claims.iter().filter(|claim| claim.scope == Scope::Seed(seed)) {
+        // The first that stands in the file is the one that is compared.
+        run.entry(claim.field.name()).or_insert_with(|| number_value(&claim.stated));
+    }
+    run
+}
+
+fn canonical_rerun(rerun: &Rerun) -> Value {
+    let over = |field| rerun.claims.iter().find(|claim| claim.field == field && !matches!(claim.scope, Scope::Seed(_)));
+    json!({
+        "label": rerun.label,
+        "val_bpb": over(Field::ValBpb).map(|claim| number_value(&claim.stated)),
+        "val_bpb_std": over(Field::ValBpbStd).map(|claim| number_value(&claim.stated)),
+        "runs": rerun.seeds.iter().map(|seed| run_of(*seed, &rerun.claims)).collect::<Vec<_>>(),
+    })
+}
+
+fn by_seed<'a>(scores: impl Iterator<Item = &'a (i64, f64)>) -> Map<String, Value> {
+    scores.map(|(seed, score)| (seed.to_string(), (*score).into())).collect()
+}
+
+/// The two tracks under their one spelling each.
+pub fn canonical_track(text: &str) -> Option<&'static str> {
+    let text = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    match text.strip_prefix("track_").unwrap_or(&text) {
+        "10min_16mb" => Some("10min_16mb"),
+        "non_record_16mb" | "non_record_unlimited_compute_16mb" => Some("non_record_16mb"),
+        _ => None,
+    }
+}

@@ -1,0 +1,188 @@
+//! A script as a self-extracting one: compressed, base85, in the frame that the field uses. What runs is the same source.
+
+use std::io::Write;
+
+use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
+use liblzma::write::XzEncoder;
+use serde::Serialize;
+
+use super::minify::holds;
+use super::unwrap::{Alone, unwrap};
+use caddie_files::base85;
+
+/// liblzma's default; the other presets differ in the dictionary, which a script does not fill.
+const PRESET: u32 = 6;
+/// Brotli's best; the field's packers use it.
+const QUALITY: i32 = 11;
+/// Brotli's largest window, 4 MiB.
+const WINDOW: i32 = 22;
+/// Words of scripts that look their own source up through Python's `inspect`, as Triton does for each kernel. Such a
+/// lookup fails in a script that is executed from a string, unless the frame hands the lines to `linecache`.
+const READS_SOURCE: [&str; 4] = ["triton", "inspect", "jit.script", "getsource"];
+
+/// How a script is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Codec {
+    /// Without a container: the frame states the filter.
+    #[serde(rename = "raw LZMA2")]
+    Lzma,
+    #[serde(rename = "xz")]
+    Xz,
+    /// Needs the Python package `brotli` at run time, where LZMA is part of Python.
+    #[serde(rename = "brotli")]
+    Brotli,
+}
+
+impl Codec {
+    /// Every codec, in order of preference among equals.
+    pub const ALL: [Codec; 3] = [Codec::Lzma, Codec::Xz, Codec::Brotli];
+
+    /// The name as `caddie unwrap` prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Lzma => "raw LZMA2",
+            Codec::Xz => "xz",
+            Codec::Brotli => "brotli",
+        }
+    }
+
+    /// The Python package that the packed script needs beyond Python itself.
+    pub fn needs(self) -> Option<&'static str> {
+        (self == Codec::Brotli).then_some("brotli")
+    }
+}
+
+/// A packed script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The self-extracting script.
+    pub script: Vec<u8>,
+    pub codec: Codec,
+    /// Its source is handed to `linecache`, so that `inspect.getsource`, Triton and tracebacks find its lines.
+    pub keeps_source: bool,
+}
+
+/// Packs `source` with `codec`; a result that is smaller is unwrapped and compared before it is returned.
+///
+/// # Errors
+/// When the packed script does not unwrap to `source`: then there is nothing to use.
+pub fn pack(source: &[u8], codec: Codec) -> Result<Packed, String> {
+    let failed = |error: std::io::Error| format!("compressing failed: {error}");
+    let keeps_source = keeps_source(source);
+    let script = match codec {
+        // Text is better off without the alignment that LZMA assumes; the decoder needs not be told.
+        Codec::Lzma => {
+            let tries = [lzma2(source, 0).map_err(failed)?, lzma2(source, 2).map_err(failed)?];
+            let payload = tries.into_iter().min_by_key(Vec::len).unwrap_or_default();
+            frame(&payload, codec, keeps_source)
+        }
+        Codec::Xz => frame(&xz(source).map_err(failed)?, codec, keeps_source),
+        Codec::Brotli => frame(&brotli(source).map_err(failed)?, codec, keeps_source),
+    };
+    if script.len() < source.len() {
+        compare(source, &script)?;
+    }
+    Ok(Packed { script, codec, keeps_source })
+}
+
+/// Whether the packed script carries what it was made of.
+fn compare(source: &[u8], script: &[u8]) -> Result<(), String> {
+    let file = "train_gpt.py";
+    let unwrapped = unwrap(script, file, &Alone { file, source: script });
+    // The source may be a wrapper itself: then more than one layer comes off.
+    let whole = unwrapped.layers.first().is_some_and(|layer| layer.bytes_out == source.len() as u64);
+    if unwrapped.source == source || (unwrapped.layers.len() > 1 && whole) {
+        return Ok(());
+    }
+    let reason = unwrapped.problems.first().map_or_else(|| "it is too small".to_owned(), ToString::to_string);
+    Err(format!("the packed script does not unwrap to the source: {reason}"))
+}
+
+/// Whether the script looks its own source up when it runs.
+fn keeps_source(source: &[u8]) -> bool {
+    READS_SOURCE.iter().any(|word| holds(source, word)) && std::str::from_utf8(source).is_ok()
+}
+
+/// Length of `source` packed without a minifier: an upper bound of what `caddie pack` makes of it.
+pub fn estimate(source: &[u8]) -> Option<u64> {
+    let payload = lzma2(source, 0).ok()?;
+    Some(frame(&payload, Codec::Lzma, keeps_source(source)).len() as u64)
+}
+
+/// The payload has a line of its own, or each traceback would print it.
+fn frame(payload: &[u8], codec: Codec, keeps_source: bool) -> Vec<u8> {
+    let text = base85::encode(payload);
+    let (module, format) = match codec {
+        Codec::Lzma => ("lzma", ",format=L.FORMAT_RAW,filters=[{\"id\":L.FILTER_LZMA2}]"),
+        Codec::Xz => ("lzma", ""),
+        Codec::Brotli => ("brotli", ""),
+    };
+    let script = if keeps_source {
+        // An entry without a time stamp is what linecache never drops for being out of date.
+        format!(
+            "import {module} as L,base64 as B,linecache as C\nB=B.b85decode(\"{text}\")\nB=L.decompress(B{format})\n\
+             C.cache[\"<packed>\"]=len(B),None,[l+\"\\n\"for l in B.decode().split(\"\\n\")],\"<packed>\"\n\
+             exec(compile(B,\"<packed>\",\"exec\"))\n"
+        )
+    } else {
+        format!("import {module} as L,base64 as B\nB=B.b85decode(\"{text}\")\nexec(L.decompress(B{format}))\n")
+    };
+    script.into_bytes()
+}
+
+fn lzma2(bytes: &[u8], position_bits: u32) -> std::io::Result<Vec<u8>> {
+    let mut options = LzmaOptions::new_preset(PRESET)?;
+    options.position_bits(position_bits);
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    compress(bytes, Stream::new_raw_encoder(&filters)?)
+}
+
+fn xz(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    compress(bytes, Stream::new_easy_encoder(PRESET, Check::Crc32)?)
+}
+
+fn compress(bytes: &[u8], stream: Stream) -> std::io::Result<Vec<u8>> {
+    let mut encoder = XzEncoder::new_stream(Vec::new(), stream);
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+fn brotli(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let options = brotli::enc::BrotliEncoderParams { quality: QUALITY, lgwin: WINDOW, ..Default::default() };
+    let mut payload = Vec::new();
+    brotli::BrotliCompress(&mut &*bytes, &mut payload, &options)?;
+    Ok(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_script_unwraps_to_the_same_bytes_and_is_the_same_every_time() {
+        let source = "print('a line that is there often')\n".repeat(500);
+        for codec in Codec::ALL {
+            let packed = pack(source.as_bytes(), codec).expect("packs");
+            assert!(packed.script.len() < source.len() / 10, "{codec:?}");
+            assert_eq!(pack(source.as_bytes(), codec).as_ref(), Ok(&packed));
+            assert!(packed.script.len() as u64 <= estimate(source.as_bytes()).expect("an estimate") + 100, "{codec:?}");
+        }
+        let packed = pack(source.as_bytes(), Codec::Lzma).expect("packs");
+        assert!(packed.script.len() as u64 <= estimate(source.as_bytes()).expect("an estimate"), "an upper bound");
+        // A wrapper in a wrapper comes off as well.
+        let twice = pack(&packed.script, Codec::Lzma).expect("packs");
+        let file = "a.py";
+        let unwrapped = unwrap(&twice.script, file, &Alone { file, source: &twice.script });
+        assert_eq!((unwrapped.layers.len(), unwrapped.source), (2, source.into_bytes()));
+    }
+
+    #[test]
+    fn a_script_that_reads_its_source_keeps_it() {
+        let source = "import triton\n@triton.jit\ndef kernel(x):\n    return x\n".repeat(40);
+        for codec in Codec::ALL {
+            let packed = pack(source.as_bytes(), codec).expect("packs");
+            assert!(packed.keeps_source && holds(&packed.script, "linecache"), "{codec:?}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A finding: what was seen, where, and which rule it speaks to. Evidence, not a verdict on a person.
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Code, Rulebook};
+
+/// How much a finding matters. `Unknown` marks what could not be determined: it is never a pass, and it outranks a
+/// warning because a reader must look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Unknown,
+    Error,
+}
+
+impl Severity {
+    /// The word that reports print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Unknown => "unknown",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// How sure caddie is that what it measured is what the rule means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    Low,
+    Medium,
+    High,
+}
+
+impl Confidence {
+    /// The word that reports print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Confidence::Low => "low",
+            Confidence::Medium => "medium",
+            Confidence::High => "high",
+        }
+    }
+}
+
+/// A place in a file that shows the finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// Relative to the folder.
+    pub file: Utf8PathBuf,
+    /// 1-based; `None` for a whole file.
+    pub line: Option<u64>,
+    /// 1-based, in the source inside the file's wrapper (`caddie unwrap` prints it); `None` outside of wrappers.
+    pub inner_line: Option<u64>,
+    /// The line, or what is to be seen in the file.
+    pub text: String,
+}
+
+/// One finding, in the order of fields that `verify --format json` publishes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// Id of the rule in the rulebook.
+    pub rule: String,
+    /// The discrepancy's code, where it has one.
+    pub code: Option<Code>,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    pub message: String,
+    /// What caddie derived from the files.
+    pub measured: Option<Value>,
+    /// What the folder states.
+    pub claimed: Option<Value>,
+    /// What the rule allows.
+    pub limit: Option<Value>,
+    pub evidence: Vec<Evidence>,
+    /// Where the rule is written.
+    pub citations: Vec<String>,
+    /// What would clear this finding, where more can be said than of its rule.
+    pub clear: Option<String>,
+}
+
+impl Finding {
+    /// What `caddie explain` takes: the code, else the rule.
+    pub fn name(&self) -> &str {
+        self.code.map_or(self.rule.as_str(), |code| code.name())
+    }
+
+    /// Names the discrepancy.
+    pub fn code(mut self, code: Code) -> Finding {
+        self.code = Some(code);
+        self
+    }
+
+    /// Replaces the rule's severity, where the case is milder or the matter contested.
+    pub fn severity(mut self, severity: Severity) -> Finding {
+        self.severity = severity;
+        self
+    }
+
+    /// Says how sure the measurement is; high unless said.
+    pub fn confidence(mut self, confidence: Confidence) -> Finding {
+        self.confidence = confidence;
+        self
+    }
+
+    /// What caddie derived.
+    pub fn measured(mut self, value: impl Into<Value>) -> Finding {
+        self.measured = Some(value.into());
+        self
+    }
+
+    /// What the folder states.
+    pub fn claimed(mut self, value: impl Into<Value>) -> Finding {
+        self.claimed = Some(value.into());
+        self
+    }
+
+    /// What the rule allows.
+    pub fn limit(mut self, value: impl Into<Value>) -> Finding {
+        self.limit = Some(value.into());
+        self
+    }
+
+    /// Says what would clear it.
+    pub fn clear(mut self, clear: impl Into<String>) -> Finding {
+        self.clear = Some(clear.into());
+        self
+    }
+
+    /// Adds a line of the source inside a file's wrapper.
+    pub fn at_inner(mut self, file: impl Into<Utf8PathBuf>, line: u64, text: impl Into<String>) -> Finding {
+        self.evidence.push(Evidence { file: file.into(), line: None, inner_line: Some(line), text: text.into() });
+        self
+    }
+
+    /// Adds a place that shows it.
+    pub fn at(mut self, file: impl Into<Utf8PathBuf>, line: Option<u64>, text: impl Into<String>) -> Finding {
+        self.evidence.push(Evidence { file: file.into(), line, inner_line: None, text: text.into() });
+        self
+    }
+}
+
+/// A finding on `rule` that no folder's context gives, with the rule's severity and citations.
+pub fn finding_on(rulebook: &Rulebook, rule: &str, message: impl Into<String>) -> Finding {
+    let known = rulebook.rule(rule);
+    Finding {
+        rule: rule.to_owned(),
+        code: None,
+        severity: known.map_or(Severity::Error, |rule| rule.severity),
+        confidence: Confidence::High,
+        message: message.into(),
+        measured: None,
+        claimed: None,
+        limit: None,
+        evidence: Vec::new(),
+        citations: known.map(|rule| rule.citations.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        clear: None,
+    }
+}
