@@ -12,6 +12,7 @@ mod families;
 mod flags;
 mod machine;
 mod pieces;
+mod python;
 mod said;
 mod taint;
 mod trace;

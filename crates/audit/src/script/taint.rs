@@ -77,7 +77,7 @@ impl Taint {
 }
 
 /// A set of [`Taints`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaintId(u32);
 
 impl TaintId {

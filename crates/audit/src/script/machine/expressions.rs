@@ -3,18 +3,17 @@
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, MAX_TEXT, Object, Role, Value};
-use super::{MAX_DEPTH, Machine};
+use super::Machine;
 use caddie_python::ast::{self, Expr, Operator};
 
 impl<'a> Machine<'a, '_> {
     /// The value of an expression.
     pub(super) fn value(&mut self, expr: &'a Expr) -> Value<'a> {
-        if !self.step() || self.depth >= MAX_DEPTH {
+        if !self.step() || !self.budget.descend() {
             return Value::unknown(TaintId::NONE);
         }
-        self.depth += 1;
         let value = self.evaluate(expr);
-        self.depth -= 1;
+        self.budget.ascend();
         value
     }
 
@@ -51,9 +50,9 @@ impl<'a> Machine<'a, '_> {
                     Some(true) => self.value(&choice.body),
                     Some(false) => self.value(&choice.orelse),
                     None => {
-                        self.uncertain += 1;
+                        self.branches.enter(Flags::default());
                         let (left, right) = (self.value(&choice.body), self.value(&choice.orelse));
-                        self.uncertain -= 1;
+                        self.branches.leave(Flags::default());
                         self.join(left, right)
                     }
                 }
@@ -104,9 +103,9 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn name(&mut self, name: &'a str) -> Value<'a> {
-        match self.lookup(name) {
+        match self.scopes.lookup(name) {
             Some(value) => value.clone(),
-            None => Value::of(Kind::Library(self.builtins.entry(name).or_insert_with(|| name.into()).clone())),
+            None => Value::of(Kind::Library(self.libraries.builtin(name))),
         }
     }
 
@@ -116,9 +115,9 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taint(&value);
         let list = self.new_object(Role::List, taint);
         if let Some(id) = list.object() {
-            self.heap.get_mut(id).element = Some(value);
+            self.memory.heap.get_mut(id).element = Some(value);
         }
-        let call = self.call_mut();
+        let call = self.scopes.innermost();
         if call.returned.is_none() {
             call.returned = Some(list);
         }
@@ -137,7 +136,7 @@ impl<'a> Machine<'a, '_> {
         let content = self.taints.all(taints);
         let list = self.new_object(Role::List, content);
         if let Some(id) = list.object() {
-            self.heap.get_mut(id).items = Some(items);
+            self.memory.heap.get_mut(id).items = Some(items);
         }
         list
     }
@@ -152,13 +151,13 @@ impl<'a> Machine<'a, '_> {
             self.pour(id, taint);
             match key.as_ref().and_then(Value::text) {
                 Some(text) => {
-                    self.heap.get_mut(id).attributes.insert(text.into(), value);
+                    self.memory.heap.get_mut(id).attributes.insert(text.into(), value);
                 }
                 None => {
                     // `{byte: 1}`: what is counted is in the keys.
                     let of_key = key.map_or(TaintId::NONE, |key| key.taint);
                     self.pour(id, of_key);
-                    self.heap.get_mut(id).element = Some(value);
+                    self.memory.heap.get_mut(id).element = Some(value);
                 }
             }
         }
@@ -268,7 +267,7 @@ impl<'a> Machine<'a, '_> {
             self.taints.with(found, Flags::BY_TARGET)
         } else if plain && of_key.has(Flags::BY_TARGET) {
             self.taints.with(found, Flags::BY_TARGET.with(Flags::TARGET_GATE))
-        } else if counts && !self.within_module() {
+        } else if counts && !self.events.within_module() {
             self.taints.with(found, Flags::OF_PARTS)
         } else {
             found
@@ -279,8 +278,8 @@ impl<'a> Machine<'a, '_> {
     fn part(&mut self, holder: &Value<'a>, bounds: &Value<'a>) -> Option<Value<'a>> {
         let members = match &holder.kind {
             Kind::Tuple(items) => items.last().cloned(),
-            Kind::Object(id) if self.heap.get(*id).role == Role::List => {
-                let object = self.heap.get(*id);
+            Kind::Object(id) if self.memory.heap.get(*id).role == Role::List => {
+                let object = self.memory.heap.get(*id);
                 object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())
             }
             _ => return None,
@@ -288,7 +287,7 @@ impl<'a> Machine<'a, '_> {
         let held = self.taint(holder);
         let list = self.new_object(Role::List, held);
         if let Some(id) = list.object() {
-            self.heap.get_mut(id).element = members;
+            self.memory.heap.get_mut(id).element = members;
         }
         Some(Value { taint: self.taints.union(holder.taint, bounds.taint), kind: list.kind })
     }
@@ -306,7 +305,7 @@ impl<'a> Machine<'a, '_> {
                 Some(Value { taint: self.taints.union(item.taint, holder.taint), kind: item.kind })
             }
             (Kind::Object(id), kind) => {
-                let object = self.heap.get(*id);
+                let object = self.memory.heap.get(*id);
                 let found = match kind {
                     Kind::Int(int) => object.items.as_ref().and_then(|items| at(items, *int)),
                     Kind::Text(text) => object.attributes.get(text).cloned(),

@@ -22,15 +22,15 @@ impl<'a> Machine<'a, '_> {
             }
             Kind::Object(id) => self.object_method(*id, receiver, name, arguments),
             // A class method is given its class.
-            Kind::Class(class) if self.method_of(*class, name).is_some() => {
-                let function = self.method_of(*class, name).map_or(Kind::Unknown, Kind::Function);
+            Kind::Class(class) if self.classes.method(*class, name).is_some() => {
+                let function = self.classes.method(*class, name).map_or(Kind::Unknown, Kind::Function);
                 let positional =
                     std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
                 self.apply(Value::of(function), Arguments { positional, named: arguments.named.clone() })
             }
             Kind::Class(class) if name == "apply" => {
                 let class = *class;
-                match self.method_of(class, "forward") {
+                match self.classes.method(class, "forward") {
                     Some(forward) => {
                         let context = self.new_object(Role::Other, TaintId::NONE);
                         let positional = std::iter::once(context).chain(arguments.positional.iter().cloned()).collect();
@@ -51,16 +51,16 @@ impl<'a> Machine<'a, '_> {
         name: &'a str,
         arguments: &Arguments<'a>,
     ) -> Value<'a> {
-        let role = self.heap.get(id).role;
+        let role = self.memory.heap.get(id).role;
         match (role, name) {
             (Role::Optimizer, "step") => {
                 // `step(closure)` takes the loss and its gradient by itself.
                 if let Some(closure) = arguments.get(0, "closure").cloned()
                     && matches!(closure.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
                 {
-                    let line = self.line;
+                    let line = self.events.line;
                     self.apply(closure, Arguments::default());
-                    self.line = line;
+                    self.events.line = line;
                 }
                 self.optimizer_step(id);
                 Value::of(Kind::None)
@@ -98,9 +98,9 @@ impl<'a> Machine<'a, '_> {
                 let given = self.given(arguments);
                 self.pour(id, given);
                 if let Some(other) = arguments.positional.first().and_then(Value::object) {
-                    let attributes = self.heap.get(other).attributes.clone();
-                    let element = self.heap.get(other).element.clone();
-                    let object = self.heap.get_mut(id);
+                    let attributes = self.memory.heap.get(other).attributes.clone();
+                    let element = self.memory.heap.get(other).element.clone();
+                    let object = self.memory.heap.get_mut(id);
                     object.attributes.extend(attributes);
                     object.element = object.element.take().or(element);
                 }
@@ -121,7 +121,7 @@ impl<'a> Machine<'a, '_> {
                 | "buffers" | "named_buffers",
             ) => self.parameters_of(id, name),
             (_, "state_dict") if role != Role::Dict => {
-                let within = self.updates_within(id);
+                let within = self.memory.updates_within(id, &mut self.taints);
                 self.new_object(Role::Dict, within)
             }
             (_, "load_state_dict") => {
@@ -143,10 +143,10 @@ impl<'a> Machine<'a, '_> {
             (Role::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
                 let given = self.given(arguments);
                 let given = self.scored(given);
-                if self.uncertain == 0 {
+                if self.branches.are_known() {
                     let updates = self.taints.get(given).updates.clone();
                     let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
-                    let object = self.heap.get_mut(id);
+                    let object = self.memory.heap.get_mut(id);
                     (object.content, object.updates) = (given, updates);
                 } else {
                     self.pour(id, given);
@@ -183,16 +183,16 @@ impl<'a> Machine<'a, '_> {
 
     /// The parameters of a model: a list of what belongs to it.
     fn parameters_of(&mut self, id: ObjectId, name: &str) -> Value<'a> {
-        let mut objects = self.objects_of(&Value::of(Kind::Object(id)));
-        if matches!(self.heap.get(id).role, Role::List) {
-            let elements = self.heap.get(id).element.iter().filter_map(Value::object).map(|object| object.0);
+        let mut objects = self.memory.objects_of(&Value::of(Kind::Object(id)), &self.taints);
+        if matches!(self.memory.heap.get(id).role, Role::List) {
+            let elements = self.memory.heap.get(id).element.iter().filter_map(Value::object).map(|object| object.0);
             objects.extend(elements);
         } else {
             objects.push(id.0);
         }
         objects.sort_unstable();
         objects.dedup();
-        let updates = self.updates_within(id);
+        let updates = self.memory.updates_within(id, &mut self.taints);
         let taint = self.taints.change(updates, |taint| taint.objects = objects);
         let member = match name {
             "modules" | "children" => Value { kind: Kind::Unknown, taint },
@@ -203,7 +203,7 @@ impl<'a> Machine<'a, '_> {
         };
         let list = self.new_object(Role::List, TaintId::NONE);
         if let Some(list) = list.object() {
-            self.heap.get_mut(list).element = Some(member);
+            self.memory.heap.get_mut(list).element = Some(member);
         }
         list
     }
@@ -212,14 +212,14 @@ impl<'a> Machine<'a, '_> {
     fn restore(&mut self, id: ObjectId, given: TaintId) {
         let updates = self.taints.get(given).updates.clone();
         let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
-        if self.uncertain > 0 {
-            let before = self.heap.get(id).updates;
+        if !self.branches.are_known() {
+            let before = self.memory.heap.get(id).updates;
             let both = self.taints.union(before, updates);
-            self.heap.get_mut(id).updates = both;
+            self.memory.heap.get_mut(id).updates = both;
             return;
         }
-        self.forget(id);
-        self.heap.get_mut(id).updates = updates;
+        self.memory.forget(id);
+        self.memory.heap.get_mut(id).updates = updates;
     }
 
     /// Methods of tensors and of what is not known.
@@ -228,7 +228,7 @@ impl<'a> Machine<'a, '_> {
         match name {
             "backward" => {
                 let loss = self.taints.as_number(of_receiver);
-                self.gradients = self.taints.union(self.gradients, loss);
+                self.memory.gradients = self.taints.union(self.memory.gradients, loss);
                 return Value::of(Kind::None);
             }
             "register_forward_hook" | "register_forward_pre_hook" => {
@@ -241,13 +241,13 @@ impl<'a> Machine<'a, '_> {
                 return Value::unknown(TaintId::NONE);
             }
             "zero_grad" => {
-                self.gradients = TaintId::NONE;
+                self.memory.gradients = TaintId::NONE;
                 return Value::of(Kind::None);
             }
             // A gradient scaler steps the optimiser that it is given.
             "step" => {
                 if let Some(id) = arguments.positional.first().and_then(Value::object)
-                    && self.heap.get(id).role == Role::Optimizer
+                    && self.memory.heap.get(id).role == Role::Optimizer
                 {
                     self.optimizer_step(id);
                 }
@@ -269,10 +269,11 @@ impl<'a> Machine<'a, '_> {
             "zero_" | "copy_" | "add_" | "sub_" | "mul_" | "normal_" | "uniform_" | "fill_" | "addcdiv_" => {
                 return self.in_place(receiver, name, arguments);
             }
-            "softmax" | "log_softmax" | "logsumexp" => return Value::unknown(self.normalised(name, of_receiver)),
+            "softmax" | "log_softmax" => return Value::unknown(self.normalized(false, of_receiver)),
+            "logsumexp" => return Value::unknown(self.normalized(true, of_receiver)),
             "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
             "nonzero" => return Value::unknown(self.found_at(of_receiver)),
-            "argsort" | "permutation" => return self.order(of_receiver, super::order::draws(name)),
+            "argsort" | "permutation" => return self.order(of_receiver, name == "permutation"),
             "next_batch" | "get_batch" | "pop" | "popleft" | "read" => {
                 let given = self.given(arguments);
                 let taint = self.taints.union(given, of_receiver);
@@ -305,7 +306,7 @@ impl<'a> Machine<'a, '_> {
         let of_receiver = self.taint(receiver);
         if matches!(&receiver.kind, Kind::Method(_, "grad")) {
             if name == "zero_" {
-                self.gradients = TaintId::NONE;
+                self.memory.gradients = TaintId::NONE;
             }
             return receiver.clone();
         }
@@ -315,11 +316,11 @@ impl<'a> Machine<'a, '_> {
             self.update_objects(&objects, given);
             return receiver.clone();
         }
-        if matches!(name, "zero_" | "copy_" | "normal_" | "uniform_" | "fill_") && self.uncertain == 0 {
+        if matches!(name, "zero_" | "copy_" | "normal_" | "uniform_" | "fill_") && self.branches.are_known() {
             let updates = self.taints.get(given).updates.clone();
             let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
             for object in objects {
-                self.heap.get_mut(ObjectId(object)).updates = updates;
+                self.memory.heap.get_mut(ObjectId(object)).updates = updates;
             }
         } else if name == "copy_" && !objects.is_empty() {
             // `if name in before: parameter.data.copy_(before[name])`
@@ -352,24 +353,24 @@ impl<'a> Machine<'a, '_> {
     /// `getattr(holder, "name", default)`.
     pub(super) fn attribute_named(&mut self, holder: &Value<'a>, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
         let own = match &holder.kind {
-            Kind::Object(id) => self.heap.get(*id).attributes.get(name).cloned(),
+            Kind::Object(id) => self.memory.heap.get(*id).attributes.get(name).cloned(),
             _ => None,
         };
         let class = match &holder.kind {
-            Kind::Object(id) => self.heap.get(*id).class,
+            Kind::Object(id) => self.memory.heap.get(*id).class,
             Kind::Class(class) => Some(*class),
             _ => None,
         };
-        let of_class = class.and_then(|class| self.class_attribute(class, name, 0));
+        let of_class = class.and_then(|class| self.classes.attribute(class, name));
         let of_class = of_class.filter(|value| !matches!(value.kind, Kind::Function(_))).cloned();
         let found = own.or(of_class);
-        let method = holder.object().and_then(|id| Some((id, self.heap.get(id).class?)));
-        let method = method.and_then(|(id, class)| Some(Kind::Bound(self.method_of(class, name)?, id)));
+        let method = holder.object().and_then(|id| Some((id, self.memory.heap.get(id).class?)));
+        let method = method.and_then(|(id, class)| Some(Kind::Bound(self.classes.method(class, name)?, id)));
         found.or_else(|| method.map(Value::of)).unwrap_or_else(|| {
             let taint = self.taint(holder);
             match arguments.positional.get(2) {
                 // What neither the object nor its class has is the default; other classes are not known to the end.
-                Some(default) if class.is_some_and(|class| self.is_plain(class)) => default.clone(),
+                Some(default) if class.is_some_and(|class| self.classes.is_plain(class)) => default.clone(),
                 Some(default) => Value { taint: self.taints.union(taint, default.taint), kind: Kind::Unknown },
                 None => Value::unknown(taint),
             }

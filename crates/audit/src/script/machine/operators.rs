@@ -146,7 +146,7 @@ impl<'a> Machine<'a, '_> {
             ([op @ (CmpOp::In | CmpOp::NotIn)], [Value { kind: Kind::Library(name), .. }])
                 if &**name == "os.environ" =>
             {
-                self.stated(&left).map(|stated| stated == matches!(op, CmpOp::In))
+                left.text().and_then(|name| self.assumptions.is_set(name)).map(|set| set == matches!(op, CmpOp::In))
             }
             ([op], [right]) => compared(*op, &left, right),
             _ => None,
@@ -198,7 +198,7 @@ impl<'a> Machine<'a, '_> {
 
     /// What comparing these losses means: of one passage they are those of experts, else those of passes.
     pub(super) fn by_comparing(&self, losses: &[TaintId]) -> Flags {
-        let events = &self.trace.events;
+        let events = &self.events.trace.events;
         let learnt = |taint: &TaintId| -> Vec<u32> {
             let gradient = |update: &&u32| {
                 events.get(**update as usize).is_some_and(|event| {
@@ -215,11 +215,7 @@ impl<'a> Machine<'a, '_> {
         let summed = |taint: &TaintId| {
             self.taints.get(*taint).scores.iter().filter_map(|score| events.get(*score as usize)).any(|event| {
                 matches!(event.action, Action::Score { .. })
-                    && !event
-                        .place
-                        .loops
-                        .iter()
-                        .all(|of_score| self.loops.iter().any(|active| active.entered == of_score.entered))
+                    && !event.place.loops.iter().all(|of_score| self.loops.is_active(of_score.entered))
             })
         };
         let first = losses.first().map(learnt).unwrap_or_default();
@@ -250,13 +246,6 @@ impl<'a> Machine<'a, '_> {
             }
             _ => {}
         }
-    }
-
-    /// Whether the configuration states an environment variable.
-    fn stated(&mut self, name: &Value<'a>) -> Option<bool> {
-        let name = name.text()?;
-        let stated = self.config.text(name).is_some() || super::library::launched(name).is_some();
-        (stated || !self.doubts(name)).then_some(stated)
     }
 
     /// The value that decides, where the ones before it are known.
