@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 
 use super::super::python::MODULES;
-use super::super::trace::{Action, Event};
+use super::super::taint::Flags;
+use super::super::trace::{Action, Event, EventKind};
 use super::declared::Declared;
-use super::{Case, Family, Lead, step};
+use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "packages",
     about: "Every module that the run imports comes with Python, the challenge, the folder or a declared package.",
-    rules: &["size-no-smuggling"],
+    rules: &[Rule { id: "size-no-smuggling", needs: &[Needs::of(Flags::NONE, &[EventKind::Import])] }],
+    beside: Needs::of(Flags::NONE, &[EventKind::Report]),
     run,
 };
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::super::python::BUILTINS;
 use super::declared::Declared;
-use super::{Case, Family, Lead, Step};
+use super::{Case, Family, Lead, Needs, Rule, Step};
 use caddie_python::ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_parameter, walk_pattern, walk_stmt};
 use caddie_python::{Module, ast};
 use caddie_rulebook::{Confidence, Severity};
@@ -13,7 +13,8 @@ use caddie_rulebook::{Confidence, Severity};
 pub const FAMILY: Family = Family {
     name: "script-runs",
     about: "Every supported Python reads the script, and what runs uses no name that nothing binds.",
-    rules: &["pkg-script-runs"],
+    rules: &[Rule { id: "pkg-script-runs", needs: &[Needs::NOTHING] }],
+    beside: Needs::NOTHING,
     run,
 };
 

@@ -4,7 +4,7 @@ use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
 use super::super::value::{Kind, ObjectId, Role, Value};
 use super::Machine;
-use super::calls::is_target;
+use super::arguments::is_target;
 use caddie_python::ast::{self, Expr};
 
 impl<'a> Machine<'a, '_> {

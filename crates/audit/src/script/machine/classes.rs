@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::super::taint::{Flags, TaintId};
 use super::super::value::{ClassId, Kind, Object, ObjectId, Role, Value};
 use super::Machine;
-use super::calls::{Arguments, PARAMETERS, POSITIONS};
+use super::arguments::Arguments;
+use super::calls::{PARAMETERS, POSITIONS};
 use caddie_python::ast::{self, Expr};
 
 impl<'a> Machine<'a, '_> {

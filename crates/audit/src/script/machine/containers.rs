@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::taint::TaintId;
 use super::super::value::{HOLE, Kind, ObjectId, Role, Value};
 use super::Machine;
-use super::calls::Arguments;
+use super::arguments::Arguments;
 use super::library::Order;
 
 impl<'a> Machine<'a, '_> {

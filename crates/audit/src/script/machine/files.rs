@@ -6,8 +6,8 @@ use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, Role, Value};
 use super::Machine;
+use super::arguments::Arguments;
 use super::bytes::speaks_of_bytes;
-use super::calls::Arguments;
 use super::library::Format;
 
 impl<'a> Machine<'a, '_> {

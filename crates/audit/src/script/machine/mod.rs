@@ -4,10 +4,13 @@
 //! Nothing is executed. What is not known is `Unknown`; a condition that is not known has both branches followed.
 //! docs/audit-interpreter.md explains it.
 
+mod arguments;
 mod assignments;
+mod branching;
 mod bytes;
 mod calls;
 mod classes;
+mod comparisons;
 mod containers;
 mod expressions;
 mod files;
@@ -22,11 +25,13 @@ mod operators;
 mod order;
 mod state;
 mod statements;
+mod subscripts;
 mod symbols;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod updates;
+mod values;
 mod witness;
 
 use super::config::Config;

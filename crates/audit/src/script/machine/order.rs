@@ -3,7 +3,7 @@
 use super::super::taint::{Flags, TaintId};
 use super::super::value::{Kind, ObjectId, Value};
 use super::Machine;
-use super::calls::Arguments;
+use super::arguments::Arguments;
 
 impl<'a> Machine<'a, '_> {
     /// `sorted(documents)`, `documents.sort()`: the list, put into another order. Paths have no order of their own.

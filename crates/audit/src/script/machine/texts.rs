@@ -2,7 +2,7 @@
 
 use super::super::value::{HOLE, Kind, Role, Value};
 use super::Machine;
-use super::calls::Arguments;
+use super::arguments::Arguments;
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn text_method(

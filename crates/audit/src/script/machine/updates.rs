@@ -4,7 +4,8 @@ use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
 use super::super::value::{ObjectId, Role, Value};
 use super::Machine;
-use super::calls::{Arguments, PARAMETERS};
+use super::arguments::Arguments;
+use super::calls::PARAMETERS;
 
 impl<'a> Machine<'a, '_> {
     /// `torch.autograd.grad(loss, parameters)`: a gradient, and what it is taken for will be changed by it.

@@ -3,7 +3,7 @@
 use super::effect::Content;
 use super::perform::learns;
 use crate::script::machine::Machine;
-use crate::script::machine::calls::Arguments;
+use crate::script::machine::arguments::Arguments;
 use crate::script::taint::{Flags, TaintId};
 use crate::script::value::{Role, Value};
 

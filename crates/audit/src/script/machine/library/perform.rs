@@ -2,7 +2,7 @@
 
 use super::effect::{Content, Effect};
 use crate::script::machine::Machine;
-use crate::script::machine::calls::Arguments;
+use crate::script::machine::arguments::Arguments;
 use crate::script::taint::TaintId;
 use crate::script::value::{Kind, Object, Role, Value};
 

@@ -3,7 +3,7 @@
 use super::effect::To;
 use super::perform::first_of;
 use crate::script::machine::Machine;
-use crate::script::machine::calls::Arguments;
+use crate::script::machine::arguments::Arguments;
 use crate::script::machine::state::launched;
 use crate::script::taint::{Flags, TaintId};
 use crate::script::trace::Action;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Known;
 use crate::script::machine::Machine;
-use crate::script::machine::calls::Arguments;
+use crate::script::machine::arguments::Arguments;
 use crate::script::trace::{Action, Outside};
 use crate::script::value::{HOLE, Kind, Value};
 

@@ -5,7 +5,7 @@ const MAX_STEPS: usize = 600_000;
 /// Names or members that count as one step when they are copied or looked through.
 const MEMBERS_A_STEP: usize = 16;
 /// Depth of expressions, blocks and calls together.
-pub(in super::super) const MAX_DEPTH: usize = 150;
+const MAX_DEPTH: usize = 150;
 
 /// Steps that are left, and the depth of what is being followed.
 #[derive(Debug)]
@@ -62,5 +62,31 @@ impl Budget {
     /// Whether so many levels more are not too deep.
     pub fn has_room_for(&self, levels: usize) -> bool {
         self.depth + levels <= MAX_DEPTH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_that_are_kept_cost_more_than_those_that_are_looked_through() {
+        let mut budget = Budget::of(100);
+        budget.keep(90);
+        budget.spend(9 * MEMBERS_A_STEP);
+        assert!(!budget.is_spent());
+        budget.step();
+        assert!(budget.is_spent());
+        budget.keep(usize::MAX);
+        assert!(budget.is_spent());
+    }
+
+    #[test]
+    fn no_more_levels_than_fit_are_entered() {
+        let mut budget = Budget::default();
+        let entered = std::iter::from_fn(|| budget.descend().then_some(())).count();
+        assert_eq!(entered, MAX_DEPTH);
+        budget.ascend();
+        assert!(budget.has_room_for(1) && !budget.has_room_for(2));
     }
 }
