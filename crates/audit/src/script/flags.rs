@@ -116,6 +116,9 @@ impl Flags {
 
 #[cfg(test)]
 impl Flags {
+    /// Every fact.
+    pub const ALL: Flags = Flags(u64::MAX);
+
     /// Every fact with its name.
     #[rustfmt::skip]
     pub const NAMED: &[(&str, Flags)] = &[

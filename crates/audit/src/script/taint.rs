@@ -129,6 +129,15 @@ impl Taints {
         self.sets.len()
     }
 
+    /// The same sets with these flags alone, by the same ids; for families, which add none.
+    #[cfg(test)]
+    pub fn only(&self, flags: Flags) -> Taints {
+        let only = |taint: &Rc<Taint>| {
+            Rc::new(Taint { flags: taint.flags.without(Flags::ALL.without(flags)), ..Taint::clone(taint) })
+        };
+        Taints { sets: self.sets.iter().map(only).collect(), ..Taints::default() }
+    }
+
     /// The flags of an id.
     pub fn flags(&self, id: TaintId) -> Flags {
         self.get(id).flags

@@ -9,6 +9,8 @@ mod doc_boundary;
 mod gptq;
 mod mixture;
 mod needs;
+#[cfg(test)]
+mod needs_tests;
 mod order;
 mod outside;
 mod packages;
