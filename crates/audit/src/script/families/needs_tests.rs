@@ -172,3 +172,52 @@ fn a_rule_can_do_without_nothing_that_it_needs() {
     let never: Vec<&str> = told_apart.map(|rule| rule.id).filter(|id| !met.contains(id)).collect();
     assert_eq!(never, [""; 0], "rules that no script breaks");
 }
+
+/// The source of each family, by its name.
+const SOURCES: &[(&str, &str)] = &[
+    ("adapt-before-score", include_str!("adapt.rs")),
+    ("order-of-documents", include_str!("order.rs")),
+    ("fitted-offset", include_str!("slot.rs")),
+    ("chosen-by-loss", include_str!("chosen.rs")),
+    ("target-gate", include_str!("target_gate.rs")),
+    ("target-key", include_str!("target_key.rs")),
+    ("byte-mixture", include_str!("byte_mixture.rs")),
+    ("mixed-losses", include_str!("mixture.rs")),
+    ("calibration-after-training", include_str!("gptq.rs")),
+    ("calibration-on-validation", include_str!("val_calibration.rs")),
+    ("validation-payload", include_str!("payload.rs")),
+    ("unclocked-training", include_str!("warmup.rs")),
+    ("network-and-programs", include_str!("outside.rs")),
+    ("packages", include_str!("packages.rs")),
+    ("byte-table", include_str!("byte_table.rs")),
+    ("script-seeds", include_str!("seeds.rs")),
+    ("doc-boundary", include_str!("doc_boundary.rs")),
+    ("data-preparation", include_str!("preparation.rs")),
+    ("script-runs", include_str!("runs.rs")),
+];
+
+/// What no script brings to light is seen in the source: it speaks of no fact and of no event that is not declared.
+#[test]
+fn a_family_declares_what_its_source_speaks_of() {
+    assert_eq!(SOURCES.len(), FAMILIES.len());
+    for family in FAMILIES {
+        let own = SOURCES.iter().find(|(name, _)| *name == family.name).expect("its source").1;
+        let phases = [".phase(", ".trains("].iter().any(|call| own.contains(call));
+        let source = format!("{own}{}", if phases { include_str!("phase.rs") } else { "" });
+        let (taints, events) = declared(family);
+        for (name, flag) in Flags::NAMED {
+            let word = format!("Flags::{name}");
+            let spoken = source.match_indices(&word).any(|(at, word)| {
+                !source[at + word.len()..].starts_with(|next: char| next == '_' || next.is_ascii_uppercase())
+            });
+            assert!(!spoken || taints.has(*flag), "{} speaks of {name}", family.name);
+        }
+        for kind in EVERY {
+            let of_scores = matches!(kind, EventKind::Score | EventKind::Loss) && source.contains(".scores()");
+            let of_reports = *kind == EventKind::Report
+                && [".scores()", ".headlines()", ".confidence("].iter().any(|call| source.contains(call));
+            let spoken = source.contains(&format!("Action::{kind:?}")) || of_scores || of_reports;
+            assert!(!spoken || events.contains(kind), "{} speaks of {kind:?}", family.name);
+        }
+    }
+}
