@@ -2,8 +2,8 @@
 //! stopped early enough to leave room for it.
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, Step, step};
+use super::super::trace::{Action, Event, EventKind, Learner};
+use super::{Case, Family, Lead, Needs, Rule, Step, step};
 use caddie_folder::Track;
 use caddie_folder::{Folder, RunLog};
 use caddie_rulebook::Confidence;
@@ -12,7 +12,11 @@ use caddie_rulebook::Confidence;
 pub const FAMILY: Family = Family {
     name: "calibration-after-training",
     about: "Nothing reads training tokens once the training clock has run out.",
-    rules: &["time-gptq-train-data"],
+    rules: &[Rule {
+        id: "time-gptq-train-data",
+        needs: &[Needs::of(Flags::TRAIN, &[EventKind::Update, EventKind::Clock, EventKind::Forward])],
+    }],
+    beside: Needs::of(Flags::VAL.with(Flags::GENERATED), &[EventKind::Report]),
     run,
 };
 
