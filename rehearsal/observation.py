@@ -82,13 +82,15 @@ def watch(progress: Progress, clock: Clock) -> dict[str, Any]:
 
 
 def watched_open(progress: Progress) -> Callable[..., Any]:
-    """An `open` that notices models being written and read."""
+    """An `open` that notices models being written, and what was written being read."""
+    written: set[str] = set()
 
     def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
         if str(file).endswith(_ENDINGS) and "b" in mode:
             if "w" in mode:
+                written.add(str(file))
                 progress.wrote()
-            elif progress.saved:
+            elif str(file) in written:
                 progress.loaded()
         return builtins.open(file, mode, *args, **kwargs)
 

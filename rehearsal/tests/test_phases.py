@@ -138,6 +138,11 @@ class Failures(unittest.TestCase):
         self.assertEqual((found["remedy"], found["about"]), ("missing_package", "surely_not_installed"))
         self.assertEqual((found["where"]["line"], found["reached"]), (2, "imports"))
 
+    def test_a_missing_program_is_named(self) -> None:
+        found = self.failure("import subprocess\nsubprocess.run(['surely-no-program', '-x'])\n")
+        self.assertEqual((found["remedy"], found["about"]), ("missing_package", "the program surely-no-program"))
+        self.assertEqual(found["where"]["line"], 2)
+
     def test_a_path_of_the_author_is_told(self) -> None:
         found = self.failure("if __name__ == '__main__':\n    open('/workspace/my_model.pt')\n")
         self.assertEqual((found["remedy"], found["reached"]), ("authors_path", "first_step"))
