@@ -74,7 +74,7 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
 
 rehearsals: ## rehearse every merged script on the CPU at toy size: make rehearsals UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
-	$(if $(UPSTREAM),,$(error UPSTREAM=DIR must name a checkout of openai/parameter-golf))
+	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	scripts/rehearse-corpus "$(UPSTREAM)" $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 
 parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [WRITE=docs/parity.md]
