@@ -77,6 +77,7 @@ def _before(function: Callable[..., Any], told: Callable[[], None]) -> Callable[
 def watch(progress: Progress, clock: Clock) -> dict[str, Any]:
     """Starts watching. Returns what the script shall find in `torch` for it."""
     register_optimizer_step_post_hook(Rounds(progress, clock).stepped)
+    torch.Tensor.backward = _before(torch.Tensor.backward, progress.gradients)  # type: ignore[method-assign]
     torch.nn.Module.load_state_dict = _after(torch.nn.Module.load_state_dict, progress.restored)  # type: ignore
     return {"save": _after(torch.save, progress.wrote)}
 

@@ -7,7 +7,7 @@ import lzma
 import unittest
 
 import support  # noqa: F401  It sets the path.
-from support import SCORE, rehearse
+from support import rehearse
 
 from rehearsal.progress import Progress, is_score
 
@@ -125,6 +125,21 @@ class Phases(unittest.TestCase):
         self.assertEqual(progress.phase, "quantize")
         progress.stepped()
         self.assertEqual(progress.phase, "training")
+
+
+    def test_an_optimizer_that_is_none_of_pytorchs_trains_too(self) -> None:
+        source = """
+            import io, torch
+            if __name__ == "__main__":
+                w = torch.nn.Parameter(torch.ones(3, device="cuda"))
+                w.square().sum().backward()
+                w.data -= 0.1 * w.grad
+                torch.save(w, "final_model.pt")
+                torch.load("final_model.pt", weights_only=False)
+                print("final_int8_zlib_roundtrip val_loss:1.0 val_bpb:0.5")
+        """
+        report = rehearse(source)
+        self.assertEqual((report["status"], report["steps"]), ("final_line", 0))
 
 
 class Failures(unittest.TestCase):
