@@ -207,7 +207,10 @@ class Transform:
                 self._replace(target.id, value)
 
     def _keywords(self, call: ast.Call) -> None:
-        """Numbers of sequences to generate, which some scripts write into the call."""
+        """Numbers of sequences to generate and of tokens to take, which some scripts write into the call."""
+        taken = isinstance(call.func, ast.Attribute) and call.func.attr == "take" and len(call.args) == 1
+        if taken and isinstance(call.args[0], ast.Constant):
+            self._replace("val_batch_tokens", call.args[0])
         for keyword in call.keywords:
             if keyword.arg in ("num_seqs", "calib_seqs"):
                 self._replace(keyword.arg, keyword.value)
