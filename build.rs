@@ -7,9 +7,11 @@ use std::path::Path;
 fn main() {
     println!("cargo::rerun-if-env-changed=DEP_CADDIE_ENGINE_LIBTORCH_LIB");
     println!("cargo::rerun-if-changed=build.rs");
-    // Both are embedded: the engine's source in the launcher, the recipes by name.
+    // Both are embedded: the engine's source and its formats in the launcher, the recipes by name.
     println!("cargo::rerun-if-changed=engine/src");
+    println!("cargo::rerun-if-changed=crates/format/src");
     println!("cargo::rerun-if-changed=recipes");
+    println!("cargo::rerun-if-changed=rehearsal");
     let Some(lib) = std::env::var_os("DEP_CADDIE_ENGINE_LIBTORCH_LIB") else { return };
     let lib = Path::new(&lib);
     if let Ok(target) = lib.canonicalize()

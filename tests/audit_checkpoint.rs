@@ -349,7 +349,7 @@ fn what_cannot_be_audited_says_why() {
         (vec!["script"], "a script"),
         (vec!["missing.pt"], "no such file"),
         (vec!["."], "no script in it; give a records folder, a .py file or a model file"),
-        (vec![model, "--val", "short.bin"], "no token shard"),
+        (vec![model, "--val", "short.bin"], "600 bytes are too few for the 1024-byte header of a shard"),
         (vec![model, "--val", "missing.bin"], "no such shard"),
         (vec![model, "--cap", "0"], "--cap"),
     ] {

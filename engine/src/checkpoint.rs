@@ -5,6 +5,7 @@
 //! same file. The `safetensors` crate parses and validates; its writer is not used, because it keeps the metadata in a
 //! hash map and so puts it in another order each time.
 
+use caddie_format::atomic;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
@@ -17,7 +18,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result};
 
 /// Parameters by name, in the model's order.
 pub type StateDict = Vec<(String, Tensor)>;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use caddie_format::atomic;
+
 /// Every failure that outside input, the machine or the training itself can cause.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -58,6 +60,15 @@ impl Error {
     /// An [`Error::Format`] for `path`.
     pub fn format(path: impl Into<PathBuf>, reason: impl Into<String>) -> Error {
         Error::Format { path: path.into(), reason: reason.into() }
+    }
+}
+
+impl From<atomic::Failure> for Error {
+    fn from(failure: atomic::Failure) -> Error {
+        match failure {
+            atomic::Failure::Io { path, action, source } => Error::Io { path, action, source },
+            atomic::Failure::Refused { path, reason } => Error::Format { path, reason },
+        }
     }
 }
 

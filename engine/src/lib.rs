@@ -6,7 +6,6 @@
 //! Names follow `train_gpt.py`: a reader who knows the challenge's baseline finds `val_bpb`, `qk_gain_init`,
 //! `warmdown_iters` and `resid_mix` where they expect them.
 
-pub mod atomic;
 pub mod blocks;
 pub mod bounds;
 pub mod checkpoint;

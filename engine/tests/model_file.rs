@@ -5,11 +5,11 @@ mod common;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use caddie_engine::quant::header::Header;
 use caddie_engine::quant::inspect::inspect;
 use caddie_engine::quant::{QuantizedModel, container};
 use caddie_engine::recipe::{CodecChoice, QuantRecipe};
 use caddie_engine::{Error, Recipe, checkpoint};
+use caddie_format::model::Header;
 use common::{baseline, quantize_all};
 use flate2::bufread::ZlibDecoder;
 use flate2::write::ZlibEncoder;

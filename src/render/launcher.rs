@@ -14,6 +14,8 @@ use crate::artifact::tarball;
 use caddie_files::base85;
 
 static ENGINE_SRC: Dir = include_dir!("$CARGO_MANIFEST_DIR/engine/src");
+static FORMAT_SRC: Dir = include_dir!("$CARGO_MANIFEST_DIR/crates/format/src");
+const FORMAT_MANIFEST: &str = include_str!("../../crates/format/Cargo.toml");
 const ENGINE_MANIFEST: &str = include_str!("../../engine/Cargo.toml");
 const ENGINE_BUILD: &str = include_str!("../../engine/build.rs");
 const ENGINE_LOCK: &str = include_str!("../../engine/Cargo.lock");
@@ -47,11 +49,13 @@ pub fn engine_version() -> String {
 /// Every file that the script unpacks, by path.
 pub fn sources(recipe_toml: &str) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    collect(&ENGINE_SRC, &mut files);
+    collect(&ENGINE_SRC, "engine/src", &mut files);
+    collect(&FORMAT_SRC, "crates/format/src", &mut files);
     for (path, text) in [
         ("Cargo.toml", WORKSPACE),
         ("Cargo.lock", ENGINE_LOCK),
-        ("engine/Cargo.toml", shipped_manifest()),
+        ("engine/Cargo.toml", shipped_manifest(ENGINE_MANIFEST)),
+        ("crates/format/Cargo.toml", shipped_manifest(FORMAT_MANIFEST)),
         ("engine/build.rs", ENGINE_BUILD),
         ("recipe.toml", &format!("{}\n", recipe_toml.trim())),
     ] {
@@ -60,7 +64,7 @@ pub fn sources(recipe_toml: &str) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn collect(dir: &Dir<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
+fn collect(dir: &Dir<'_>, root: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     for file in dir.files() {
         let path = file.path().to_string_lossy();
         // An editor's leftovers are not the engine's source.
@@ -70,15 +74,15 @@ fn collect(dir: &Dir<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
                 Ok(source) if path.ends_with(".rs") => shipped(source).into_bytes(),
                 _ => content.to_vec(),
             };
-            files.insert(format!("engine/src/{path}"), content);
+            files.insert(format!("{root}/{path}"), content);
         }
     }
-    dir.dirs().for_each(|inner| collect(inner, files));
+    dir.dirs().for_each(|inner| collect(inner, root, files));
 }
 
-/// The engine's manifest without what only its tests need; that is its last section.
-fn shipped_manifest() -> &'static str {
-    ENGINE_MANIFEST.split("\n[dev-dependencies]").next().unwrap_or(ENGINE_MANIFEST)
+/// A manifest without what only tests need; that is its last section.
+fn shipped_manifest(manifest: &'static str) -> &'static str {
+    manifest.split("\n[dev-dependencies]").next().unwrap_or(manifest)
 }
 
 /// A source file as it ships: without its modules of tests and its comments, which no run needs and which are a third of the
@@ -112,7 +116,7 @@ fn payload(recipe_toml: &str) -> Vec<u8> {
     tar.into_inner().unwrap_or_else(|e| unreachable!("a tar in memory ends: {e}"))
 }
 
-/// Raw LZMA2, as the field's own wrappers use it (spec/records-corpus.md §d).
+/// Raw LZMA2, as the field's own wrappers use it (docs/spec/records.md#self-extracting-scripts).
 fn compress(bytes: &[u8]) -> Vec<u8> {
     let encode = || -> std::io::Result<Vec<u8>> {
         let mut filters = Filters::new();

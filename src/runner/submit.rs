@@ -6,7 +6,7 @@ use caddie_engine::{Recipe, device};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{native, placing, stop};
+use super::{native, placing};
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
 use crate::render::runs::{self, FinishedRun};
@@ -81,7 +81,7 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
             &submission.data,
             &submission.device,
             Phase::Evaluated,
-            stop::flag(),
+            crate::stop::flag(),
         )?;
         caddie_engine::run::run(&job, observer(seed).as_mut())?;
     }
@@ -149,7 +149,7 @@ fn date_of(runs: &Utf8Path, given: Option<jiff::civil::Date>) -> Result<jiff::ci
     let write = |out: &mut dyn std::io::Write| {
         out.write_all(format!("{date}\n").as_bytes()).map_err(caddie_engine::Error::io(&path, "writing"))
     };
-    caddie_engine::atomic::write(path.as_std_path(), write)?;
+    caddie_format::atomic::write(path.as_std_path(), write)?;
     Ok(date)
 }
 

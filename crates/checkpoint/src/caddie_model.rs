@@ -1,61 +1,35 @@
-//! caddie's own model file, as `engine/src/quant/container.rs` writes it: a first line, then one compressed stream of a
-//! header's length, the header in JSON and the payload.
+//! caddie's own model file ([`caddie_format::model`]). A file whose header contradicts itself is read as far as it goes, and
+//! its contradictions are problems.
 
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use caddie_format::model::{Entry, FAMILY, Header, Scheme};
+use caddie_format::sha256;
 
 use super::contents::{Contents, Format, Place, RegionKind, Tensor, join};
 use super::dtype::Dtype;
 use super::layers::{self, Budget, Inside, Layer};
 use super::tree::holes;
-use caddie_files::hex;
 
-const MAGIC: &[u8] = b"caddie-model ";
-
-#[derive(Deserialize)]
-struct Header {
-    tensors: Vec<Entry>,
-    payload_sha256: String,
-    /// Numbers of several bytes are stored with their lowest bytes first, then the next ones.
-    #[serde(default)]
-    byte_shuffle: bool,
+/// Types of a scheme's values and of its scales.
+fn types(scheme: Scheme) -> (Dtype, Dtype) {
+    match scheme {
+        Scheme::IntPerRow => (Dtype::I8, Dtype::F16),
+        Scheme::Int8PerTensor => (Dtype::I8, Dtype::F32),
+        Scheme::Float16 => (Dtype::F16, Dtype::F16),
+        Scheme::Float32 => (Dtype::F32, Dtype::F32),
+    }
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    shape: Vec<u64>,
-    scheme: String,
-    offset: u64,
-    bytes: u64,
-    scale_offset: Option<u64>,
-    scale_bytes: Option<u64>,
-}
-
-impl Entry {
-    /// Types of the values and of the scales.
-    fn types(&self) -> (Dtype, Dtype) {
-        match self.scheme.as_str() {
-            "int_per_row" | "int8_per_row" => (Dtype::I8, Dtype::F16),
-            "int8_per_tensor" => (Dtype::I8, Dtype::F32),
-            "float16" => (Dtype::F16, Dtype::F16),
-            "float32" => (Dtype::F32, Dtype::F32),
-            _ => (Dtype::Untyped, Dtype::Untyped),
-        }
-    }
-
-    /// The stretches of the payload that this tensor takes, each with the width of its numbers.
-    fn blobs(&self) -> [Option<(u64, u64, usize)>; 2] {
-        let (values, scales) = self.types();
-        let scale = self.scale_offset.zip(self.scale_bytes);
-        [Some((self.offset, self.bytes, values.width())), scale.map(|(at, bytes)| (at, bytes, scales.width()))]
-    }
+/// The stretches of the payload that a tensor takes, each with the width of its numbers.
+fn blobs(entry: &Entry) -> [Option<(u64, u64, usize)>; 2] {
+    let (values, scales) = types(entry.scheme);
+    let scale = entry.scale_offset.zip(entry.scale_bytes);
+    [Some((entry.offset, entry.bytes, values.width())), scale.map(|(at, bytes)| (at, bytes, scales.width()))]
 }
 
 /// Puts the bytes of every number together again. Blobs that overlap would be moved as often as there are tensors, so what is
 /// moved is taken from the budget.
 fn unshuffle(payload: &mut [u8], header: &Header, budget: &mut Budget) -> Result<(), String> {
-    for (offset, bytes, width) in header.tensors.iter().flat_map(Entry::blobs).flatten() {
+    for (offset, bytes, width) in header.tensors.iter().flat_map(blobs).flatten() {
         let range =
             usize::try_from(offset).ok().and_then(|from| Some(from..from.checked_add(usize::try_from(bytes).ok()?)?));
         let Some(blob) = range.and_then(|range| payload.get_mut(range)) else { continue };
@@ -69,7 +43,7 @@ fn unshuffle(payload: &mut [u8], header: &Header, budget: &mut Budget) -> Result
 }
 
 pub(super) fn is(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
+    bytes.starts_with(FAMILY.as_bytes())
 }
 
 pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: &mut Budget) {
@@ -77,7 +51,7 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: 
     let line = bytes.iter().take(64).position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
     let stream = bytes.get(line..).unwrap_or_default();
     let word =
-        bytes.get(MAGIC.len()..line).unwrap_or_default().split(|byte| *byte == b' ').next_back().unwrap_or_default();
+        bytes.get(FAMILY.len()..line).unwrap_or_default().split(|byte| *byte == b' ').next_back().unwrap_or_default();
     let word = String::from_utf8_lossy(word).trim().to_owned();
     let peeled = match layers::named(&word, stream, budget) {
         Some(Ok(peeled)) => peeled,
@@ -116,7 +90,7 @@ fn tensors(mut inside: Vec<u8>, name: &str, contents: &mut Contents, budget: &mu
         Ok(header) => header,
         Err(problem) => return opaque(inside, name, format!("the header of a caddie model: {problem}"), contents),
     };
-    if hex(&Sha256::digest(inside.get(start..).unwrap_or_default())) != header.payload_sha256 {
+    if sha256(inside.get(start..).unwrap_or_default()) != header.payload_sha256 {
         contents.problem(name, "its weights differ from the SHA-256 in its header".to_owned());
     }
     if header.byte_shuffle
@@ -143,12 +117,13 @@ fn tensors(mut inside: Vec<u8>, name: &str, contents: &mut Contents, budget: &mu
         contents.tensors.push(Tensor { name: join(name, &label), dtype, shape, place });
     };
     for entry in header.tensors {
-        let (dtype, scale) = entry.types();
+        let (dtype, scale) = types(entry.scheme);
         if let (Some(offset), Some(bytes)) = (entry.scale_offset, entry.scale_bytes) {
             let count = bytes / scale.width() as u64;
             add(format!("{}.scale", entry.name), scale, vec![count], offset, bytes, contents);
         }
-        let shape = if dtype == Dtype::Untyped { vec![entry.bytes] } else { entry.shape };
+        // A negative size is none: the product below is then not the bytes that the tensor declares.
+        let shape = entry.shape.iter().map(|size| u64::try_from(*size).unwrap_or(u64::MAX)).collect();
         add(entry.name, dtype, shape, entry.offset, entry.bytes, contents);
     }
     for range in holes(start..end, covered) {

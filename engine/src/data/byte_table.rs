@@ -1,44 +1,19 @@
-//! How many bytes of text each token stands for: the denominator of val_bpb (§1.3).
+//! How many bytes of text each token stands for: the denominator of val_bpb (docs/spec/algorithms.md#bytes-of-a-token).
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use prost::Message as _;
-use sha2::{Digest as _, Sha256};
+use caddie_format::tokenizer::{Kind, Piece, SPACE, pieces};
 
 use super::DataSet;
 use crate::recipe::TokenizerKind;
 use crate::{Error, Recipe, Result};
 
-/// SentencePiece writes a leading space as this character.
-const SPACE: char = '▁';
 /// A model of 65,536 pieces has about 1 MB.
 const MAX_MODEL_BYTES: u64 = 8 << 20;
 /// The packed form keeps 14 bits for the byte count.
 const MAX_PIECE_BYTES: usize = (1 << 14) - 1;
-
-/// The fields of SentencePiece's `ModelProto` that scoring needs; prost skips the others.
-#[derive(Clone, PartialEq, prost::Message)]
-struct ModelProto {
-    #[prost(message, repeated, tag = "1")]
-    pieces: Vec<Piece>,
-}
-
-/// One piece. prost writes the accessor `kind()`, which says NORMAL (1) when the field is absent.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Piece {
-    #[prost(string, tag = "1")]
-    text: String,
-    #[prost(int32, optional, tag = "3", default = "1")]
-    kind: Option<i32>,
-}
-
-const UNKNOWN: i32 = 2;
-const CONTROL: i32 = 3;
-const UNUSED: i32 = 5;
-const BYTE: i32 = 6;
 
 /// Bytes of every token id: `bytes(target | prev) = base[target] + (lead[target] and not boundary[prev])`.
 ///
@@ -83,27 +58,26 @@ impl ByteTable {
         if bytes.len() as u64 > MAX_MODEL_BYTES {
             return Err(format!("larger than {MAX_MODEL_BYTES} bytes, so not a tokenizer of 16-bit ids"));
         }
-        let model = ModelProto::decode(bytes)
-            .map_err(|error| format!("not a SentencePiece model ({error}); fetch it again"))?;
-        if model.pieces.len() as i64 != vocab_size {
+        let pieces = pieces(bytes).map_err(|error| format!("not a SentencePiece model ({error}); fetch it again"))?;
+        if pieces.len() as i64 != vocab_size {
             return Err(format!(
                 "the tokenizer has {} pieces, but the recipe's model.vocab_size is {vocab_size}; one of them belongs \
                  to another data set",
-                model.pieces.len()
+                pieces.len()
             ));
         }
-        if !model.pieces.iter().any(|piece| piece.text == "▁" && !piece.is_boundary() && piece.kind() != BYTE) {
+        if !pieces.iter().any(|piece| piece.text == "▁" && !is_boundary(piece) && piece.kind() != Kind::Byte) {
             return Err("no piece is a lone `▁`: a space would become three byte tokens and be counted as 3 bytes, \
                         which lowers val_bpb by a fifth; train the tokenizer with `▁` in its vocabulary"
                 .to_owned());
         }
         let mut table = ByteTable { base_bytes: vec![], has_leading_space: vec![], is_boundary: vec![] };
-        for (id, piece) in model.pieces.iter().enumerate() {
-            let (base, lead) = piece.bytes();
+        for (id, piece) in pieces.iter().enumerate() {
+            let (base, lead) = bytes_of(piece);
             if base > MAX_PIECE_BYTES {
                 return Err(format!("piece {id} has {base} bytes; at most {MAX_PIECE_BYTES} are supported"));
             }
-            table.push(base as u16, lead, piece.is_boundary());
+            table.push(base as u16, lead, is_boundary(piece));
         }
         Ok(table)
     }
@@ -166,50 +140,51 @@ impl ByteTable {
 
     /// SHA-256 of [`ByteTable::to_packed`], in hexadecimal.
     pub fn sha256(&self) -> String {
-        Sha256::digest(self.to_packed()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
-            hex
-        })
+        caddie_format::sha256(&self.to_packed())
     }
 }
 
-impl Piece {
-    /// Pieces that stand for no text.
-    fn is_boundary(&self) -> bool {
-        matches!(self.kind(), UNKNOWN | CONTROL | UNUSED)
-    }
+/// Whether a piece stands for no text.
+fn is_boundary(piece: &Piece) -> bool {
+    matches!(piece.kind(), Kind::Unknown | Kind::Control | Kind::Unused)
+}
 
-    /// Bytes without the leading space, and whether there is one.
-    fn bytes(&self) -> (usize, bool) {
-        match (self.kind(), self.text.strip_prefix(SPACE)) {
-            _ if self.is_boundary() => (0, false),
-            (BYTE, _) => (1, false),
-            (_, Some(rest)) => (rest.len(), true),
-            (_, None) => (self.text.len(), false),
-        }
+/// Bytes of a piece without its leading space, and whether there is one.
+fn bytes_of(piece: &Piece) -> (usize, bool) {
+    match (piece.kind(), piece.text.strip_prefix(SPACE)) {
+        _ if is_boundary(piece) => (0, false),
+        (Kind::Byte, _) => (1, false),
+        (_, Some(rest)) => (rest.len(), true),
+        (_, None) => (piece.text.len(), false),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use caddie_format::tokenizer::model_of;
+
     use super::*;
 
-    fn model(pieces: &[(&str, Option<i32>)]) -> Vec<u8> {
-        let pieces = pieces.iter().map(|&(text, kind)| Piece { text: text.to_owned(), kind }).collect();
-        ModelProto { pieces }.encode_to_vec()
+    fn model(pieces: &[(&str, Option<Kind>)]) -> Vec<u8> {
+        let piece = |&(text, kind): &(&str, Option<Kind>)| Piece {
+            text: text.to_owned(),
+            score: None,
+            kind: kind.map(|kind| kind as i32),
+        };
+        model_of(pieces.iter().map(piece).collect())
     }
 
     #[test]
     fn each_kind_of_piece_counts_as_the_field_counts_it() {
         let pieces = [
-            ("<pad>", Some(CONTROL)),
-            ("<s>", Some(CONTROL)),
-            ("<unk>", Some(UNKNOWN)),
-            ("<0x41>", Some(BYTE)),
+            ("<pad>", Some(Kind::Control)),
+            ("<s>", Some(Kind::Control)),
+            ("<unk>", Some(Kind::Unknown)),
+            ("<0x41>", Some(Kind::Byte)),
             ("▁", None),
-            ("▁▁é", Some(1)),
-            ("ab", Some(4)),
-            ("▁gone", Some(UNUSED)),
+            ("▁▁é", Some(Kind::Normal)),
+            ("ab", Some(Kind::UserDefined)),
+            ("▁gone", Some(Kind::Unused)),
         ];
         let table = ByteTable::parse(&model(&pieces), 8).unwrap();
         assert_eq!(table.base_bytes(), [0, 0, 0, 1, 0, 5, 2, 0]);
@@ -223,7 +198,7 @@ mod tests {
     fn unusable_tokenizers_are_refused() {
         let short = ByteTable::parse(&model(&[("▁", None), ("a", None)]), 3).unwrap_err();
         assert!(short.contains("has 2 pieces, but the recipe's model.vocab_size is 3"), "{short}");
-        for lone in [None, Some(("▁", Some(UNUSED))), Some(("▁", Some(BYTE)))] {
+        for lone in [None, Some(("▁", Some(Kind::Unused))), Some(("▁", Some(Kind::Byte)))] {
             let pieces = [("a", None), lone.unwrap_or(("▁b", None))];
             let error = ByteTable::parse(&model(&pieces), 2).unwrap_err();
             assert!(error.contains("lone `▁`"), "{error}");

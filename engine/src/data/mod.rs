@@ -1,4 +1,5 @@
-//! Shards, tokenizer byte tables, documents, evaluation windows and the training loaders (spec/algorithms.md §1, §5).
+//! Shards, tokenizer byte tables, documents, evaluation windows and the training loaders
+//! (docs/spec/algorithms.md#data, #evaluation).
 //!
 //! Nothing here touches a tensor: everything is integers, so it is tested exactly.
 
@@ -23,7 +24,8 @@ pub use packed::PackedLoader;
 pub use sequential::SequentialLoader;
 pub use stream::TokenStream;
 
-/// The id that starts every document, in every tokenizer of the challenge (§1.2). As a target it costs 0 bytes.
+/// The id that starts every document, in every tokenizer of the challenge (docs/spec/algorithms.md#documents). As a target it
+/// has 0 bytes.
 pub const BOS_ID: u16 = 1;
 
 /// Shards for the tests of this room.
@@ -31,15 +33,7 @@ pub const BOS_ID: u16 = 1;
 mod testing {
     use std::path::{Path, PathBuf};
 
-    /// A well-formed shard.
-    pub fn shard_bytes(tokens: &[u16]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for word in [20_240_520, 1, tokens.len() as i32].into_iter().chain([0; 253]) {
-            bytes.extend(i32::to_le_bytes(word));
-        }
-        bytes.extend(tokens.iter().flat_map(|id| id.to_le_bytes()));
-        bytes
-    }
+    pub use caddie_format::shard::encode as shard_bytes;
 
     pub fn write(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
         let path = dir.join(name);

@@ -1,5 +1,6 @@
 //! Scoring a file: a quantized model file, or a checkpoint with the recipe that describes it.
 
+use caddie_format::atomic;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,7 +15,7 @@ use crate::model::Gpt;
 use crate::quant::container;
 use crate::recipe::EvalMode;
 use crate::run::metric_name;
-use crate::{Error, Recipe, Result, atomic, checkpoint};
+use crate::{Error, Recipe, Result, checkpoint};
 
 /// A request to score a file.
 pub struct FileJob<'a> {

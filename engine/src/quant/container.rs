@@ -1,31 +1,18 @@
-//! The model file: what is submitted, counted against the cap, and loaded again for the score.
-//!
-//! ```text
-//! caddie-model 2 brotli\n      first line, readable with `head -1`: the version and the compressor
-//! one compressed stream of
-//!   u32 little-endian          length of the header
-//!   JSON                       tensors, recipe, SHA-256 of the payload (see `header`)
-//!   payload                    integers, scales, f16, f32
-//! ```
-//!
-//! One stream, so that the header is compressed too; no zip, no pickle, nothing that a reader would execute. Files come
-//! from strangers: every length is checked against the layout that the shapes imply before memory is taken for it.
+//! Writes and reads model files; their format is [`caddie_format::model`].
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use caddie_format::model::{Entry, FAMILY, Header, MAGIC, Scheme, lay_out, shuffle};
+use caddie_format::{atomic, sha256};
 use tch::Tensor;
 
 use super::codec::Codec;
-use super::header::{Entry, Header, Scheme, lay_out, outline};
+use super::scheme::{kind, outline, scale_kind};
 use super::{Data, QuantizedModel, QuantizedTensor};
 use crate::checkpoint::bytes_of;
-use crate::{Error, Recipe, Result, atomic};
-
-/// How a model file starts; the name of the codec and a line feed follow.
-pub const MAGIC: &str = "caddie-model 2 ";
+use crate::{Error, Recipe, Result};
 
 /// Largest file that is read: sixteen times the challenge's cap.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -131,7 +118,7 @@ pub(super) fn read_parts(path: &Path) -> Result<(Header, Vec<u8>, u64)> {
 }
 
 fn decode(bytes: &[u8]) -> std::result::Result<(Header, Vec<u8>), String> {
-    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| match bytes.starts_with(b"caddie-model ") {
+    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| match bytes.starts_with(FAMILY.as_bytes()) {
         true => "its format is of another version of caddie".to_owned(),
         false => format!("it does not start with `{MAGIC}`"),
     })?;
@@ -233,8 +220,9 @@ fn unpack(header: &Header, payload: &[u8]) -> Result<QuantizedModel> {
         .tensors
         .iter()
         .map(|entry| {
-            let values = tensor(values_of(entry, payload), &entry.shape, entry.scheme.kind())?;
-            let data = match (entry.scheme, entry.scheme.scale(&entry.shape)) {
+            let values = tensor(values_of(entry, payload), &entry.shape, kind(entry.scheme))?;
+            let scale = scale_kind(entry.scheme).zip(entry.scheme.scale_shape(&entry.shape));
+            let data = match (entry.scheme, scale) {
                 (Scheme::Float16, _) => Data::Float16(values),
                 (Scheme::Float32, _) | (_, None) => Data::Float32(values),
                 (scheme, Some((kind, shape))) => {
@@ -261,37 +249,5 @@ pub(super) fn scale_of<'a>(entry: &Entry, payload: &'a [u8]) -> &'a [u8] {
     match (entry.scale_offset, entry.scale_bytes) {
         (Some(offset), Some(bytes)) => &payload[offset as usize..][..bytes as usize],
         _ => &[],
-    }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
-}
-
-/// The byte shuffle of the field (spec/algorithms.md §4.5), for one blob of numbers at a time.
-mod shuffle {
-    /// The lowest bytes of all numbers of `width` bytes, then the next ones, and so on.
-    pub fn apart(bytes: &[u8], width: usize) -> Vec<u8> {
-        (0..width).flat_map(|plane| bytes.iter().skip(plane).step_by(width).copied()).collect()
-    }
-
-    /// What [`apart`] took apart.
-    pub fn together(bytes: &[u8], width: usize) -> Vec<u8> {
-        let numbers = bytes.len() / width.max(1);
-        (0..numbers).flat_map(|i| (0..width).map(move |plane| bytes[plane * numbers + i])).collect()
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn planes_lie_together_and_come_back() {
-            assert_eq!(apart(&[1, 10, 2, 20, 3, 30], 2), [1, 2, 3, 10, 20, 30]);
-            for width in [1, 2, 4] {
-                let bytes: Vec<u8> = (0..24).collect();
-                assert_eq!(together(&apart(&bytes, width), width), bytes);
-            }
-        }
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! [`quantize`] and [`QuantizedModel::dequantize`] are the two directions, [`container`] is the file, [`mod@inspect`]
 //! says what a file holds and what it costs. Each class of parameters has a rule in the recipe; a new scheme is a file, a
-//! variant of [`Data`] with its [`header::Scheme`], and a line in [`fit`].
+//! variant of [`Data`] with its [`caddie_format::model::Scheme`] (and `scheme.rs`), and a line in [`fit`].
 
 pub mod budget;
 pub mod calibrate;
 pub mod codec;
 pub mod container;
 mod gptq;
-pub mod header;
 pub mod inspect;
 mod introw;
+mod scheme;
 
 use std::collections::BTreeMap;
 
@@ -61,8 +61,8 @@ pub struct Item<'a> {
     pub hessian: Option<&'a Tensor>,
 }
 
-/// Exports a model's state dict as `recipe` says (spec/algorithms.md §4). `params` is what its components declare, in the
-/// order of `state`; `hessians` is what calibration found.
+/// Exports a model's state dict as `recipe` says (docs/spec/algorithms.md#quantization). `params` is what its components
+/// declare, in the order of `state`; `hessians` is what calibration found.
 ///
 /// # Errors
 /// As [`quantize`].

@@ -1,5 +1,6 @@
 //! The phases of a run, each from the files of the one before to its own.
 
+use caddie_format::atomic;
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use crate::quant::calibrate::{Calibration, calibrate};
 use crate::quant::{self, container};
 use crate::recipe::TokenizerKind;
 use crate::train::open_training_data;
-use crate::{Error, Recipe, Result, atomic, checkpoint, device};
+use crate::{Error, Recipe, Result, checkpoint, device};
 
 /// The head of the log: the resolved recipe, versions, hardware, and the baseline's own opening lines.
 pub(super) fn head(ctx: &mut Context, data: &DataSet, val: &ValData, on: Device) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What a run directory holds, and whose it is.
 
+use caddie_format::atomic;
 use std::fs::{File, TryLockError};
 use std::io::Read as _;
 use std::path::Path;
@@ -10,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Job, files};
 use crate::data::DataSet;
 use crate::recipe::EvalMode;
-use crate::{Error, Result, atomic};
+use crate::{Error, Result};
 
 /// What to do about a run directory that holds something else.
 pub(super) const ANOTHER_PLACE: &str = "choose another --out (or --name), or delete the directory";

@@ -12,14 +12,17 @@ mod families;
 mod flags;
 mod machine;
 mod pieces;
+mod python;
 mod said;
 mod taint;
 mod trace;
 mod value;
 
+pub use commands::settings as command_settings;
 pub use config::Config;
 pub use examine::{Examined, ExaminedCall, ExaminedStep, examine};
-pub use families::{FAMILIES, Family, Lead, Step};
+use families::Arisen;
+pub use families::{FAMILIES, Family, Lead, Needs, Rule, Step};
 pub use said::Said;
 pub use trace::Frame;
 
@@ -114,7 +117,8 @@ fn shares_a_word(switch: &str, metric: &str) -> bool {
 pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
     let Followed { trace, taints, .. } = follow_to(module, subject);
     let case = families::Case { module, trace: &trace, taints: &taints, subject };
-    let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| (family.run)(&case)).collect();
+    let arisen = Arisen::of(&trace, &taints);
+    let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| family.leads(&case, &arisen)).collect();
     // Another challenge need not have every rule.
     leads.retain(|lead| subject.rulebook.rule(lead.rule).is_some());
     Audit { leads, complete: trace.complete, scores: case.scores().len() }

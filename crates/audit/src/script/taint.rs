@@ -77,7 +77,7 @@ impl Taint {
 }
 
 /// A set of [`Taints`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaintId(u32);
 
 impl TaintId {
@@ -127,6 +127,15 @@ impl Taints {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.sets.len()
+    }
+
+    /// The same sets with these flags alone, by the same ids; for families, which add none.
+    #[cfg(test)]
+    pub fn only(&self, flags: Flags) -> Taints {
+        let only = |taint: &Rc<Taint>| {
+            Rc::new(Taint { flags: taint.flags.without(Flags::ALL.without(flags)), ..Taint::clone(taint) })
+        };
+        Taints { sets: self.sets.iter().map(only).collect(), ..Taints::default() }
     }
 
     /// The flags of an id.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Case, Family, Lead, Step};
+use super::{Case, Family, Lead, Needs, Rule, Step};
 use caddie_python::ast::visitor::{Visitor, walk_expr, walk_stmt};
 use caddie_python::{Module, ast};
 use caddie_rulebook::Confidence;
@@ -12,8 +12,9 @@ use caddie_rulebook::Confidence;
 pub const FAMILY: Family = Family {
     name: "doc-boundary",
     about: "A gate that mixes neighbouring tokens stops at the start of a document where attention does.",
-    rules: &["doc-boundary"],
+    rules: &[Rule { id: "doc-boundary", needs: &[Needs::NOTHING] }],
     by_command: &[],
+    beside: Needs::NOTHING,
     run,
 };
 

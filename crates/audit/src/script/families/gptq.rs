@@ -2,8 +2,8 @@
 //! stopped early enough to leave room for it.
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, Step, step};
+use super::super::trace::{Action, Event, EventKind, Learner};
+use super::{Case, Family, Lead, Needs, Rule, Step, step};
 use caddie_folder::{Folder, RunLog};
 use caddie_rulebook::Confidence;
 
@@ -11,8 +11,12 @@ use caddie_rulebook::Confidence;
 pub const FAMILY: Family = Family {
     name: "calibration-after-training",
     about: "Nothing reads training tokens once the training clock has run out.",
-    rules: &["time-gptq-train-data"],
+    rules: &[Rule {
+        id: "time-gptq-train-data",
+        needs: &[Needs::of(Flags::TRAIN, &[EventKind::Update, EventKind::Clock, EventKind::Forward])],
+    }],
     by_command: &[],
+    beside: Needs::of(Flags::VAL.with(Flags::GENERATED), &[EventKind::Report]),
     run,
 };
 
@@ -64,7 +68,7 @@ fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
     !folder.runs.official.is_empty() && folder.runs.official.iter().all(room)
 }
 
-/// Seconds that a calibration takes where its log does not say: most take less (spec section 1B).
+/// Seconds that a calibration is taken to need where its log does not say: most of those that are logged took less.
 const USUAL_CALIBRATION: f64 = 10.0;
 
 /// The line that runs the model, where the event lies in a layer of it: `model.forward_logits(x)`.

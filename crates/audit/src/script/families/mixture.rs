@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::Action;
-use super::{Case, Family, Lead, metric_of, step};
+use super::super::trace::{Action, EventKind};
+use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "mixed-losses",
     about: "What is mixed into the loss of a token is the loss of that token under each expert.",
-    rules: &["c2-normalised"],
+    rules: &[Rule {
+        id: "c2-normalised",
+        needs: &[Needs::of(Flags::UNNORMALISED, &[EventKind::Score, EventKind::Report])],
+    }],
     by_command: &["c2-normalised"],
+    beside: Needs::of(Flags::NONE, &[EventKind::Loss]),
     run,
 };
 

@@ -2,8 +2,9 @@
 
 use super::super::claimed;
 use super::super::taint::Flags;
+use super::super::trace::EventKind;
 use super::declared::Declared;
-use super::{Case, Family, Lead, Step, metric_of, step};
+use super::{Case, Family, Lead, Needs, Rule, Step, metric_of, step};
 use caddie_folder::{Folder, RunLog};
 use caddie_python::ast::visitor::{Visitor, walk_expr};
 use caddie_python::{Module, ast};
@@ -14,8 +15,12 @@ use caddie_rulebook::{FingerprintKind, Rulebook};
 pub const FAMILY: Family = Family {
     name: "data-preparation",
     about: "The whole validation split is scored, and the preparation that ships keeps it out of the training shards.",
-    rules: &["val-full", "val-train-disjoint"],
+    rules: &[
+        Rule { id: "val-full", needs: &[Needs::of(Flags::CUT, &[EventKind::Report])] },
+        Rule { id: "val-train-disjoint", needs: &[Needs::NOTHING] },
+    ],
     by_command: &[],
+    beside: Needs::NOTHING,
     run,
 };
 

@@ -2,16 +2,17 @@
 //! hang on its layers collect.
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event};
-use super::{Case, Family, Lead, step};
+use super::super::trace::{Action, Event, EventKind};
+use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "calibration-on-validation",
     about: "Nothing that quantisation needs is collected from validation tokens.",
-    rules: &["time-gptq-no-val"],
+    rules: &[Rule { id: "time-gptq-no-val", needs: &[Needs::of(Flags::VAL, &[EventKind::Forward, EventKind::Hook])] }],
     by_command: &[],
+    beside: Needs::of(Flags::TRAIN.with(Flags::GENERATED), &[EventKind::Report]),
     run,
 };
 

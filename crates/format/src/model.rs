@@ -1,9 +1,22 @@
-//! The JSON header of a model file: what is stored where, and the recipe it came from.
+//! caddie's model file: what is submitted, counted against the cap, and loaded again for the score.
+//!
+//! ```text
+//! caddie-model 2 brotli\n      first line, readable with `head -1`: the version and the compressor
+//! one compressed stream of
+//!   u32 little-endian          length of the header
+//!   JSON                       [`Header`]: tensors, recipe, SHA-256 of the payload
+//!   payload                    integers, scales, f16, f32
+//! ```
+//!
+//! One stream, so that the header is compressed too; no zip, no pickle, nothing that a reader would execute. Files come
+//! from strangers: every length is checked against the layout that the shapes imply before memory is taken for it.
 
 use serde::{Deserialize, Serialize};
-use tch::Kind;
 
-use super::{Data, QuantizedModel};
+/// How a model file of any version starts.
+pub const FAMILY: &str = "caddie-model ";
+/// How a model file of this version starts; the name of the codec and a line feed follow.
+pub const MAGIC: &str = "caddie-model 2 ";
 
 /// Most dimensions of a tensor; nothing in the field has more than four.
 const MAX_DIMS: usize = 8;
@@ -53,16 +66,6 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme of exported data.
-    pub fn of(data: &Data) -> Scheme {
-        match data {
-            Data::IntRow { .. } => Scheme::IntPerRow,
-            Data::PerTensor { .. } => Scheme::Int8PerTensor,
-            Data::Float16(_) => Scheme::Float16,
-            Data::Float32(_) => Scheme::Float32,
-        }
-    }
-
     /// The word in the header.
     pub fn name(self) -> &'static str {
         match self {
@@ -73,20 +76,29 @@ impl Scheme {
         }
     }
 
-    /// Element type of the values.
-    pub fn kind(self) -> Kind {
+    /// Bytes of one value.
+    pub fn width(self) -> u64 {
         match self {
-            Scheme::IntPerRow | Scheme::Int8PerTensor => Kind::Int8,
-            Scheme::Float16 => Kind::Half,
-            Scheme::Float32 => Kind::Float,
+            Scheme::IntPerRow | Scheme::Int8PerTensor => 1,
+            Scheme::Float16 => 2,
+            Scheme::Float32 => 4,
         }
     }
 
-    /// Element type and shape of the scale, for values of this shape.
-    pub fn scale(self, shape: &[i64]) -> Option<(Kind, Vec<i64>)> {
+    /// Bytes of one scale.
+    pub fn scale_width(self) -> Option<u64> {
         match self {
-            Scheme::IntPerRow => Some((Kind::Half, shape.iter().take(1).copied().collect())),
-            Scheme::Int8PerTensor => Some((Kind::Float, Vec::new())),
+            Scheme::IntPerRow => Some(2),
+            Scheme::Int8PerTensor => Some(4),
+            Scheme::Float16 | Scheme::Float32 => None,
+        }
+    }
+
+    /// Shape of the scales of values of this shape: one a row, or a single one.
+    pub fn scale_shape(self, shape: &[i64]) -> Option<Vec<i64>> {
+        match self {
+            Scheme::IntPerRow => Some(shape.iter().take(1).copied().collect()),
+            Scheme::Int8PerTensor => Some(Vec::new()),
             Scheme::Float16 | Scheme::Float32 => None,
         }
     }
@@ -105,7 +117,7 @@ pub fn lay_out(tensors: &[Outline]) -> Result<(Vec<Entry>, u64), String> {
         if shape.len() > MAX_DIMS || per_row_of_no_matrix {
             return Err(too_large());
         }
-        let width = 8 * scheme.kind().elt_size_in_bytes() as u8;
+        let width = 8 * scheme.width() as u8;
         if *bits != width && !(*scheme == Scheme::IntPerRow && (2..=8).contains(bits)) {
             return Err(format!("tensor {name} cannot have {bits} bits a weight as {}", scheme.name()));
         }
@@ -115,10 +127,10 @@ pub fn lay_out(tensors: &[Outline]) -> Result<(Vec<Entry>, u64), String> {
             scheme: *scheme,
             bits: *bits,
             offset: 0,
-            bytes: byte_len(shape, scheme.kind()).ok_or_else(too_large)?,
+            bytes: byte_len(shape, scheme.width()).ok_or_else(too_large)?,
             scale_offset: None,
-            scale_bytes: match scheme.scale(shape) {
-                Some((kind, shape)) => Some(byte_len(&shape, kind).ok_or_else(too_large)?),
+            scale_bytes: match scheme.scale_shape(shape).zip(scheme.scale_width()) {
+                Some((shape, width)) => Some(byte_len(&shape, width).ok_or_else(too_large)?),
                 None => None,
             },
         });
@@ -152,19 +164,6 @@ pub struct Outline {
     pub bits: u8,
 }
 
-/// The outline of every tensor of a model.
-pub fn outline(model: &QuantizedModel) -> Vec<Outline> {
-    let of = |t: &super::QuantizedTensor| {
-        let scheme = Scheme::of(&t.data);
-        let bits = match t.data {
-            Data::IntRow { bits, .. } => bits,
-            _ => 8 * scheme.kind().elt_size_in_bytes() as u8,
-        };
-        Outline { name: t.name.clone(), shape: t.shape.clone(), scheme, bits }
-    };
-    model.tensors.iter().map(of).collect()
-}
-
 impl Header {
     /// Checks a header that was read: names are unique and every size and offset is what the shapes imply. Returns the
     /// payload's length in bytes.
@@ -183,10 +182,37 @@ impl Header {
     }
 }
 
-fn byte_len(shape: &[i64], kind: Kind) -> Option<u64> {
+fn byte_len(shape: &[i64], width: u64) -> Option<u64> {
     let sizes = shape.iter().map(|&n| u64::try_from(n)).collect::<Result<Vec<_>, _>>().ok()?;
-    let width = kind.elt_size_in_bytes() as u64;
     // libtorch computes strides in i64 even where another size is 0, so the product must fit without the zeros too.
     sizes.iter().try_fold(width, |product, &n| product.checked_mul(n.max(1)).filter(|&p| p <= i64::MAX as u64))?;
     Some(sizes.iter().product::<u64>() * width)
+}
+
+/// The byte shuffle of the field (docs/spec/algorithms.md#model-file), for one blob of numbers at a time.
+pub mod shuffle {
+    /// The lowest bytes of all numbers of `width` bytes, then the next ones, and so on.
+    pub fn apart(bytes: &[u8], width: usize) -> Vec<u8> {
+        (0..width).flat_map(|plane| bytes.iter().skip(plane).step_by(width).copied()).collect()
+    }
+
+    /// What [`apart`] took apart.
+    pub fn together(bytes: &[u8], width: usize) -> Vec<u8> {
+        let numbers = bytes.len() / width.max(1);
+        (0..numbers).flat_map(|i| (0..width).map(move |plane| bytes[plane * numbers + i])).collect()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn planes_lie_together_and_come_back() {
+            assert_eq!(apart(&[1, 10, 2, 20, 3, 30], 2), [1, 2, 3, 10, 20, 30]);
+            for width in [1, 2, 4] {
+                let bytes: Vec<u8> = (0..24).collect();
+                assert_eq!(together(&apart(&bytes, width), width), bytes);
+            }
+        }
+    }
 }
