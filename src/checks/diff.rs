@@ -379,7 +379,7 @@ mod tests {
     fn the_tracks_are_those_of_the_rulebook() {
         let other = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/other-challenge/pocket-2027.toml");
         let other = Rulebook::read(other.into()).expect("a rulebook");
-        let of = |league: &str| {
+        let of = |league: &str| -> Vec<String> {
             let added = change(Status::Added, &format!("records/{league}/2027-05-01_New/submission.json"));
             judge(vec![added], &BTreeSet::new(), &other).findings.into_iter().map(|finding| finding.message).collect()
         };
