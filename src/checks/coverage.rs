@@ -46,7 +46,7 @@ fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
 }
 
 /// What a rulebook can name as deciding a rule: a check of a folder's files, or a family of the script's audit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Named {
     pub name: &'static str,
     /// What it looks at, in one sentence.
@@ -57,7 +57,8 @@ pub struct Named {
 
 /// Everything that a rulebook can name.
 pub fn every() -> impl Iterator<Item = Named> {
-    let checks = REGISTRY.iter().map(|check| Named { name: check.name, about: check.about, rules: check.rules.to_vec() });
+    let checks =
+        REGISTRY.iter().map(|check| Named { name: check.name, about: check.about, rules: check.rules.to_vec() });
     checks.chain(FAMILIES.iter().map(|family| Named {
         name: family.name,
         about: family.about,
