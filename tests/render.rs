@@ -11,6 +11,7 @@ use caddie::render::recipe::RecipeText;
 use caddie::render::runs::{self, FinishedRun};
 use caddie::render::{Facts, Meta, Options, Track, launcher, legality, page, render, render_runs, submission};
 use caddie_folder::{RunLog, read_log};
+use caddie_rulebook::Rulebook;
 
 const RECIPE: &str = r#"name = "NaiveBaseline"
 blurb = "The challenge's baseline, scored with document-independent LoRA test-time training."
@@ -76,13 +77,17 @@ fn script() -> Vec<u8> {
     vec![b'#'; 47_642]
 }
 
-fn meta(track: &str) -> Meta {
+fn track(name: &str) -> Track {
+    Track::of(&Rulebook::builtin().unwrap(), Some(name)).unwrap()
+}
+
+fn meta(name: &str) -> Meta {
     Meta {
         name: "Naive Baseline + TTT".to_owned(),
         author: "Ada L.".to_owned(),
         github_id: "ada".to_owned(),
         date: jiff::civil::date(2026, 5, 1),
-        track: track.parse().unwrap(),
+        track: track(name),
     }
 }
 
@@ -342,8 +347,8 @@ fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> Options {
         author: "Ada".to_owned(),
         github_id: "ada".to_owned(),
         date: jiff::civil::date(2026, 5, 1),
-        track: "track_10min_16mb".parse().unwrap(),
-        limits: limits(),
+        track: track("track_10min_16mb"),
+        rulebook: Rulebook::builtin().unwrap(),
         artifact: true,
         tokenizer: Some(tokenizer.to_owned()),
         force: false,
@@ -461,7 +466,7 @@ fn a_rendered_folder_passes_verify() {
         lay_out(&dir.join("runs/x"), seed);
     }
     // On one CPU: no claim to the record, whose hardware the checker would miss.
-    let options = Options { artifact: false, track: Track::NonRecord, ..options(&dir, &dir) };
+    let options = Options { artifact: false, track: track("non_record_16mb"), ..options(&dir, &dir) };
     let rendered = render(&options).unwrap();
     let report = caddie::checks::verify(&rendered.folder, &Default::default()).unwrap();
     assert_eq!(report.verdict, caddie::report::Verdict::Pass, "{:#?}", report.findings);
