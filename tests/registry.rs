@@ -395,11 +395,11 @@ fn every_format_is_in_the_help_the_readme_the_reference_and_a_snapshot() {
 fn the_pages_for_contributors_are_true() {
     let pages = ["check", "audit-rule", "report-format", "rule"];
     let mut lacking = Vec::new();
-    let readme = text("README.md");
+    let contributing = text("CONTRIBUTING.md");
     for page in pages {
         let path = format!("docs/contributing/{page}.md");
-        if !readme.contains(&path) {
-            lacking.push(format!("README.md: link to {path}"));
+        if !contributing.contains(&path) {
+            lacking.push(format!("CONTRIBUTING.md, Adding something: link to {path}"));
         }
         let text = text(&path);
         // `src/checks/mod.rs`, and not `src/checks/NAME.rs`, which is to be written.
