@@ -46,7 +46,7 @@ fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
 }
 
 /// What a rulebook can name as deciding a rule: a check of a folder's files, or a family of the script's audit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Named {
     pub name: &'static str,
     /// What it looks at, in one sentence.
