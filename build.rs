@@ -11,6 +11,7 @@ fn main() {
     println!("cargo::rerun-if-changed=engine/src");
     println!("cargo::rerun-if-changed=crates/format/src");
     println!("cargo::rerun-if-changed=recipes");
+    println!("cargo::rerun-if-changed=rehearsal");
     let Some(lib) = std::env::var_os("DEP_CADDIE_ENGINE_LIBTORCH_LIB") else { return };
     let lib = Path::new(&lib);
     if let Ok(target) = lib.canonicalize()

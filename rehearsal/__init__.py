@@ -5,5 +5,7 @@ of these by something that computes the same numbers on a CPU, and writes down i
 shows that a script runs from its first to its last line and what it computes. It shows neither speed nor memory nor the
 rounding of half precision, so its result is called rehearsed and never valid.
 
-    python -m rehearsal --report report.json train_gpt.py
+    python -m rehearsal train_gpt.py --report report.json
+
+README.md has the options and the report.
 """

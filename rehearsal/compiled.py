@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 import torch
 import torch._dynamo
+import torch.compiler
 
 from .ledger import note
 from .views import view
@@ -27,4 +29,27 @@ def names(real: bool) -> dict[str, Any]:
         return {"compile": _compile}
     torch.nn.Module.compile = lambda self, *args, **kwargs: None
     # There is nothing to forget when nothing was compiled, and the real function would import the whole back end.
-    return {"compile": _as_is, "_dynamo": view(torch._dynamo, reset=lambda: None)}
+    dynamo = view(torch._dynamo, reset=lambda: None, disable=_unchanged, mark_dynamic=_nothing, maybe_mark_dynamic=_nothing)
+    return {"compile": _as_is, "_dynamo": dynamo}
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """A hint to a compiler that does not run."""
+
+
+def _unchanged(function: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """A decorator with or without arguments that keeps the function as it is."""
+    return function if callable(function) else lambda inner: inner
+
+
+def compiler() -> types.ModuleType:
+    """What the script finds as `torch.compiler`: the hints do nothing, and the decorators change nothing."""
+    return view(
+        torch.compiler,
+        compile=_as_is,
+        disable=_unchanged,
+        allow_in_graph=_unchanged,
+        cudagraph_mark_step_begin=_nothing,
+        reset=_nothing,
+        is_compiling=lambda: False,
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import resource
 import time
 import types
@@ -17,6 +18,7 @@ import torch
 from torch.utils._device import _device_constructors
 
 from .ledger import note
+from .streams import event_class
 
 CPU = torch.device("cpu")
 
@@ -119,22 +121,6 @@ def patch_methods() -> None:
         setattr(torch.Tensor, name, _by_keyword(getattr(torch.Tensor, name)))
 
 
-class Event:
-    """Stands in for `torch.cuda.Event`, with the clock of the machine."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.at = 0.0
-
-    def record(self, *args: Any) -> None:
-        self.at = time.perf_counter()
-
-    def synchronize(self) -> None:
-        """Nothing is ever pending on a CPU."""
-
-    def elapsed_time(self, end: "Event") -> float:
-        return 1000.0 * (end.at - self.at)
-
-
 def _memory(*args: Any, **kwargs: Any) -> int:
     """The largest memory of the process so far, in bytes: the nearest thing to the memory of a GPU."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -159,7 +145,7 @@ def cuda_names() -> dict[str, Any]:
         "is_available": _always(True),
         "is_initialized": _always(True),
         "is_bf16_supported": _always(True),
-        "device_count": _always(1),
+        "device_count": lambda: int(os.environ.get("WORLD_SIZE", "1")),
         "current_device": _always(0),
         "set_device": _always(None),
         "device": _one_device,
@@ -168,6 +154,20 @@ def cuda_names() -> dict[str, Any]:
         "get_device_capability": _always((H100.major, H100.minor)),
         "synchronize": _always(None),
         "empty_cache": _always(None),
+        "init": _always(None),
+        "ipc_collect": _always(None),
+        "memory_stats": _always({}),
+        "memory_summary": _always(""),
+        "mem_get_info": _always((H100.total_memory, H100.total_memory)),
+        "set_per_process_memory_fraction": _always(None),
+        "reset_max_memory_allocated": _always(None),
+        "reset_accumulated_memory_stats": _always(None),
+        "get_arch_list": _always(["sm_90"]),
+        "utilization": _always(100),
+        "get_rng_state": lambda *args: torch.get_rng_state(),
+        "set_rng_state": lambda state, *args: torch.set_rng_state(state),
+        "get_rng_state_all": lambda: [torch.get_rng_state()],
+        "set_rng_state_all": lambda states: torch.set_rng_state(states[0]),
         "manual_seed": _always(None),
         "manual_seed_all": _always(None),
         "reset_peak_memory_stats": _always(None),
@@ -175,7 +175,7 @@ def cuda_names() -> dict[str, Any]:
         "max_memory_reserved": _memory,
         "memory_allocated": _memory,
         "memory_reserved": _memory,
-        "Event": Event,
+        "Event": event_class(time.perf_counter),
     }
 
 

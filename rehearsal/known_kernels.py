@@ -9,6 +9,11 @@ import torch
 from .kernels import TensorDescriptor, reference
 
 
+def _rows(pointer: torch.Tensor, rows: int, columns: int, stride: int, step: int) -> torch.Tensor:
+    """The matrix that a kernel reads from a pointer and two strides."""
+    return pointer.as_strided((rows, columns), (stride, step))
+
+
 @reference("af24b1e7b2bee342532de72d942c53a2e4ddfb24de6606ad6c0217de8a8f791d")
 def linear_leaky_relu_square(
     a_desc: TensorDescriptor,
@@ -31,3 +36,55 @@ def linear_leaky_relu_square(
     else:
         before = aux_desc.base
         c_desc.base.copy_(product * torch.where(before > 0, 2.0 * before, 0.5 * before))
+
+
+@reference("a14347780f16a6b9219e07b9460860a11327d4e585a06a538da769ad466c1857")
+def softcapped_cross_entropy(
+    logits_ptr: torch.Tensor,
+    losses_ptr: torch.Tensor,
+    lse_ptr: torch.Tensor,
+    targets_ptr: torch.Tensor,
+    stride_logits_n: int,
+    stride_logits_v: int,
+    n_rows: int,
+    n_cols: int,
+    softcap: float,
+    **sizes: Any,
+) -> None:
+    """The cross-entropy of each row of softcapped logits, and the logarithm of the row's sum of exponentials.
+
+    The cap is c·tanh(x/c). Written as 2c·sigmoid(2x/c) it is larger by the constant c, which the loss does not see and
+    the logarithm of the sum does.
+    """
+    logits = _rows(logits_ptr, n_rows, n_cols, stride_logits_n, stride_logits_v).float()
+    capped = softcap * torch.tanh(logits / softcap) + softcap
+    total = torch.logsumexp(capped, dim=1)
+    chosen = capped.gather(1, targets_ptr.view(-1, 1).long()).squeeze(1)
+    lse_ptr.view(-1).copy_(total)
+    losses_ptr.view(-1).copy_(total - chosen)
+
+
+@reference("aef6778f01c2702bf4810f264fcca45bf2087128bc12c7cf64c9634a820d9a99")
+def softcapped_cross_entropy_gradient(
+    grad_logits_ptr: torch.Tensor,
+    grad_losses_ptr: torch.Tensor,
+    lse_ptr: torch.Tensor,
+    logits_ptr: torch.Tensor,
+    targets_ptr: torch.Tensor,
+    stride_logits_n: int,
+    stride_logits_v: int,
+    stride_grad_n: int,
+    stride_grad_v: int,
+    n_rows: int,
+    n_cols: int,
+    softcap: float,
+    **sizes: Any,
+) -> None:
+    """The gradient of the above with respect to the logits; the derivative of c·tanh(x/c) is 1 − tanh²(x/c)."""
+    logits = _rows(logits_ptr, n_rows, n_cols, stride_logits_n, stride_logits_v).float()
+    bent = torch.tanh(logits / softcap)
+    gradient = torch.exp(softcap * bent + softcap - lse_ptr.view(-1, 1))
+    rows = torch.arange(n_rows)
+    gradient[rows, targets_ptr.view(-1).long()] -= 1.0
+    gradient *= grad_losses_ptr.view(-1, 1).float() * (1.0 - bent * bent)
+    _rows(grad_logits_ptr, n_rows, n_cols, stride_grad_n, stride_grad_v).copy_(gradient)

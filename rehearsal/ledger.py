@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import collections
 import json
+import sys
 from pathlib import Path
-
-import torch
 
 _counts: collections.Counter[str] = collections.Counter()
 
 
 def note(what: str) -> None:
     """Adds one use of an emulated thing. The text names the thing as the script called it."""
-    # Inside torch.compile this runs once a compilation, which would count nothing of use.
-    if not torch.compiler.is_compiling():
+    # Inside torch.compile this runs once a compilation, which would count nothing of use. Who only makes reports has not
+    # imported PyTorch, and compiles nothing.
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.compiler.is_compiling():
         _counts[what] += 1
 
 

@@ -17,6 +17,8 @@ from typing import Any, Callable
 from .views import Imports
 
 Hook = Callable[[types.ModuleType], None]
+Parse = Callable[[str, str], ast.Module]
+"""Makes the syntax tree of a source and a file name; it may change the tree."""
 
 
 def _is_start(statement: ast.stmt) -> bool:
@@ -27,20 +29,22 @@ def _is_start(statement: ast.stmt) -> bool:
     )
 
 
-def split(source: str, path: Path) -> tuple[ast.Module, ast.Module]:
+def split(source: str, path: Path, parse: Parse = ast.parse) -> tuple[ast.Module, ast.Module]:
     """The definitions of a script and its start. A script without a start is all definitions."""
-    tree = ast.parse(source, filename=str(path))
+    tree = parse(source, str(path))
     first = next((at for at, statement in enumerate(tree.body) if _is_start(statement)), len(tree.body))
     return ast.Module(tree.body[:first], tree.type_ignores), ast.Module(tree.body[first:], [])
 
 
-def load(path: Path, imports: Imports, name: str = "__main__") -> tuple[types.ModuleType, Callable[[], None]]:
+def load(
+    path: Path, imports: Imports, name: str = "__main__", parse: Parse = ast.parse
+) -> tuple[types.ModuleType, Callable[[], None]]:
     """Executes the definitions of a script as module `name`; returns the module and a function that starts it.
 
     `imports` decides what the script's own imports find.
     """
     source = path.read_text(encoding="utf-8")
-    definitions, start = split(source, path)
+    definitions, start = split(source, path, parse)
     script = types.ModuleType(name)
     script.__file__ = str(path)
     script.__dict__["__builtins__"] = imports.builtins()
@@ -73,9 +77,9 @@ def find_hook(name: str) -> Hook:
     return hook
 
 
-def run(path: Path, imports: Imports, hook: Hook | None = None) -> None:
+def run(path: Path, imports: Imports, hook: Hook | None = None, transform: Parse = ast.parse) -> None:
     """Runs a script from its first to its last line, with the hook in between."""
-    script, start = load(path, imports)
+    script, start = load(path, imports, parse=transform)
     if hook is not None:
         hook(script)
     start()

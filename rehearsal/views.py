@@ -51,6 +51,7 @@ class Imports:
 
     def __init__(self) -> None:
         self.modules: dict[str, types.ModuleType] = {}
+        self._builtins: dict[str, Any] = {**vars(builtins), "__import__": self}
 
     def add(self, *modules: types.ModuleType) -> None:
         """Lets the script find these modules under their own names."""
@@ -74,6 +75,12 @@ class Imports:
             found = importlib.import_module(name)
         return found if fromlist else top
 
+    def by_name(self, name: str, package: str | None = None) -> types.ModuleType:
+        """What `importlib.import_module` finds."""
+        if name.startswith(".") or name.partition(".")[0] not in self.modules:
+            return importlib.import_module(name, package)
+        return self(name, fromlist=("",))
+
     def builtins(self) -> dict[str, Any]:
-        """What a script gets as its `__builtins__`."""
-        return {**vars(builtins), "__import__": self}
+        """What a script gets as its `__builtins__`: one dictionary, by which its code can be recognized."""
+        return self._builtins

@@ -7,8 +7,10 @@ pub mod checks;
 pub mod cli;
 pub mod error;
 pub mod fixture;
+pub mod rehearse;
 pub mod render;
 pub mod report;
 pub mod runner;
+pub mod stop;
 
 pub use error::{Error, Result};

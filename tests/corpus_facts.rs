@@ -1,4 +1,5 @@
-//! Every fact that was worked out by hand about the merged records, against what caddie reads (spec/records-corpus.md).
+//! Every fact that was worked out by hand about the merged records, against what caddie reads of their logs
+//! (docs/spec/records.md#logs).
 //!
 //! `CADDIE_SHARED` names the shared data (default `../shared`); `CADDIE_UPSTREAM` a checkout of the real repository, in
 //! whose logs the dumped scripts stand; the corpus has them cut out.

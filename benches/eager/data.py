@@ -1,4 +1,4 @@
-"""FineWeb-format shards (spec/algorithms.md, section 1): 256 little-endian i32 of header, then u16 token ids."""
+"""FineWeb-format shards (docs/spec/algorithms.md#shards): 256 little-endian i32 of header, then u16 token ids."""
 
 from pathlib import Path
 

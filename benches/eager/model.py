@@ -1,4 +1,4 @@
-"""NaiveBaseline in eager PyTorch, with optional low-rank adapters (spec/algorithms.md, sections 2 and 5.3).
+"""NaiveBaseline in eager PyTorch, with optional low-rank adapters (docs/spec/algorithms.md#model, #adapters).
 
 Parameter names and shapes are upstream's state dict, so caddie's checkpoints load as they are.
 """

@@ -1,4 +1,4 @@
-"""The baseline's optimiser step in eager PyTorch: Muon for matrices, Adam for the rest (spec/algorithms.md, section 3)."""
+"""The baseline's optimizer step in eager PyTorch: Muon for matrices, Adam for the rest (docs/spec/algorithms.md#training)."""
 
 import statistics
 import time

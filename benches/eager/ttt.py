@@ -1,4 +1,4 @@
-"""Document-independent, score-first LoRA test-time training in eager PyTorch (spec/algorithms.md, section 5.3)."""
+"""Document-independent, score-first LoRA test-time training in eager PyTorch (docs/spec/algorithms.md#test-time-training)."""
 
 import math
 import time

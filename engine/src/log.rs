@@ -1,4 +1,4 @@
-//! The run's log: written as it goes, in the line formats of the field (spec/algorithms.md §7, BASE family).
+//! The run's log, written while the run goes on, in the line formats of the field (docs/spec/algorithms.md#log-lines).
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};

@@ -114,7 +114,7 @@ fn scored(model: &Gpt, val: &ValData, settings: &Settings, mode: EvalMode) -> Sc
     evaluate(model, val, &settings.recipe(), mode, None, &mut |_| Ok(())).unwrap()
 }
 
-/// First input that the mode lets target `k` see, from its definition (spec/algorithms.md §5).
+/// First input that the mode lets target `k` see, from its definition (docs/spec/algorithms.md#evaluation).
 fn context_start(val: &ValData, settings: &Settings, mode: EvalMode, k: usize) -> usize {
     let (len, stride) = (settings.len as usize, settings.stride as usize);
     let d = val.documents.iter().rfind(|d| d.start <= k).unwrap();

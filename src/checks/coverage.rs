@@ -57,7 +57,8 @@ pub struct Named {
 
 /// Everything that a rulebook can name.
 pub fn every() -> impl Iterator<Item = Named> {
-    let checks = REGISTRY.iter().map(|check| Named { name: check.name, about: check.about, rules: check.rules.to_vec() });
+    let checks =
+        REGISTRY.iter().map(|check| Named { name: check.name, about: check.about, rules: check.rules.to_vec() });
     checks.chain(FAMILIES.iter().map(|family| Named {
         name: family.name,
         about: family.about,

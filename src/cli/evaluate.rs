@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use super::engine_options::EngineOptions;
 use super::progress::Progress;
 use crate::error::exit;
-use crate::runner::{recipes, stop};
+use crate::runner::recipes;
 use crate::{Error, Result};
 use caddie_engine::evaluate::file::{FileJob, write_per_token};
 use caddie_engine::evaluate::ledger;
@@ -70,7 +70,7 @@ impl From<Mode> for EvalMode {
 /// Scores, prints, and writes the ledger and the per-token file.
 pub fn run(args: &EvaluateArgs) -> Result<u8> {
     check_outputs(args)?;
-    let stop = stop::flag();
+    let stop = crate::stop::flag();
     let job = FileJob {
         model: args.model.clone().into(),
         recipe: args.recipe.as_deref().map(|name| recipes::resolve(name, &[])).transpose()?,

@@ -9,6 +9,7 @@ pub mod engine_options;
 pub mod evaluate;
 pub mod explain;
 pub mod fixture;
+mod help;
 #[cfg(feature = "engine")]
 pub mod inspect;
 pub mod ladder;
@@ -17,6 +18,7 @@ pub mod pack;
 pub mod progress;
 #[cfg(feature = "engine")]
 pub mod recipe;
+pub mod rehearse;
 pub mod render;
 pub mod report_options;
 #[cfg(feature = "engine")]
@@ -36,7 +38,7 @@ pub mod verify;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::Result;
 use crate::error::exit;
@@ -97,6 +99,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
+    Rehearse(rehearse::RehearseArgs),
     Verify(verify::VerifyArgs),
     Rules(rules::RulesArgs),
     Audit(audit::AuditArgs),
@@ -117,7 +120,8 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "engine")]
     caddie_engine::parallel::prepare_process();
     let code = std::panic::catch_unwind(|| {
-        let cli = Cli::parse();
+        let matches = help::grouped(Cli::command()).get_matches();
+        let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match dispatch(cli.command) {
             Ok(code) => code,
             Err(error) => {
@@ -183,6 +187,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Inspect(args) => inspect::run(&args),
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Rehearse(args) => Ok(rehearse::run(&args)?),
         Command::Verify(args) => Ok(verify::run(&args)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),

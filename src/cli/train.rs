@@ -7,7 +7,7 @@ use super::engine_options::{EngineOptions, RecipeOptions};
 use super::progress::Progress;
 use crate::Result;
 use crate::error::exit;
-use crate::runner::{native, stop};
+use crate::runner::native;
 use caddie_engine::run::Phase;
 
 /// Train one seed of a recipe and quantize it
@@ -38,8 +38,15 @@ pub struct TrainArgs {
 pub fn run(args: &TrainArgs) -> Result<u8> {
     let recipe = args.recipe.resolve()?;
     let dir = args.out.clone().unwrap_or_else(|| native::run_dir("runs".into(), &recipe.name, args.seed));
-    let job =
-        native::job(recipe, args.seed, &dir, &args.engine.data, &args.engine.device, Phase::Quantized, stop::flag())?;
+    let job = native::job(
+        recipe,
+        args.seed,
+        &dir,
+        &args.engine.data,
+        &args.engine.device,
+        Phase::Quantized,
+        crate::stop::flag(),
+    )?;
     let mut progress = Progress::new(&format!("seed {}", args.seed), !args.quiet);
     let done = caddie_engine::run::run(&job, &mut progress);
     drop(progress);

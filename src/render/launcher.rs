@@ -116,7 +116,7 @@ fn payload(recipe_toml: &str) -> Vec<u8> {
     tar.into_inner().unwrap_or_else(|e| unreachable!("a tar in memory ends: {e}"))
 }
 
-/// Raw LZMA2, as the field's own wrappers use it (spec/records-corpus.md §d).
+/// Raw LZMA2, as the field's own wrappers use it (docs/spec/records.md#self-extracting-scripts).
 fn compress(bytes: &[u8]) -> Vec<u8> {
     let encode = || -> std::io::Result<Vec<u8>> {
         let mut filters = Filters::new();

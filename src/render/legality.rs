@@ -14,7 +14,7 @@ use caddie_files::text::thousands;
 /// One line of the statement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statement {
-    /// Rule of spec/challenge-rules.md or condition of #1017.
+    /// Id of a rule in the rulebook, or one of the conditions of #1017 (docs/spec/rules.md#the-four-conditions).
     pub rule: &'static str,
     /// What is demanded.
     pub demand: String,

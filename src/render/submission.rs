@@ -1,4 +1,4 @@
-//! submission.json: the canonical schema of spec/records-corpus.md §b, with the keys that other parsers look for.
+//! submission.json in its canonical form (docs/spec/records.md#canonical-form), with the keys that other parsers look for.
 
 use serde_json::{Map, Value, json};
 

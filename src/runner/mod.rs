@@ -5,5 +5,4 @@ pub mod native;
 pub mod placing;
 pub mod recipes;
 pub mod reproduce;
-pub mod stop;
 pub mod submit;

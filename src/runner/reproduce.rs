@@ -10,7 +10,6 @@ use rand::seq::IteratorRandom as _;
 use rand::{SeedableRng, TryRngCore as _};
 use rand_chacha::ChaCha20Rng;
 
-use super::stop;
 use crate::artifact::{Manifest, UnpackLimits, unpack};
 use crate::{Error, Result};
 use caddie_folder::Folder;
@@ -114,12 +113,12 @@ pub fn reproduce(request: &Request, mut observer: impl FnMut(i64) -> Box<dyn Obs
             data: request.data.clone().into(),
             mode: None,
             device,
-            stop: stop::flag(),
+            stop: crate::stop::flag(),
         };
         let loaded = job.load()?;
         check_data(&request.data, &claimed, loaded.val.documents.len(), loaded.val.targets())?;
         let docs = draw(&claimed.rows, request.docs, sample_seed);
-        let (score, _) = loaded.score(docs.as_deref(), stop::flag(), observer(run.seed).as_mut())?;
+        let (score, _) = loaded.score(docs.as_deref(), crate::stop::flag(), observer(run.seed).as_mut())?;
         let rows: Vec<LedgerRow> = score
             .rows
             .iter()

@@ -6,7 +6,7 @@ use caddie_engine::{Recipe, device};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::{native, placing, stop};
+use super::{native, placing};
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
 use crate::render::runs::{self, FinishedRun};
@@ -79,7 +79,7 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
             &submission.data,
             &submission.device,
             Phase::Evaluated,
-            stop::flag(),
+            crate::stop::flag(),
         )?;
         caddie_engine::run::run(&job, observer(seed).as_mut())?;
     }

@@ -3,12 +3,9 @@
 //! Known by their first bytes, never by the file's name; brotli has none and is tried last. All unpacking of a file
 //! shares one [`Budget`].
 
-use std::io::{BufRead, Read};
 use std::ops::Range;
 
-use brotli::enc::StandardAlloc;
-use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
-use liblzma::stream::Stream;
+use caddie_files::decompress::{self, Bounds, Codec, Failure};
 use serde::Serialize;
 
 use super::{caddie_model, legacy, safetensors, zip};
@@ -22,37 +19,30 @@ const MAX_STREAMS: usize = 1024;
 
 /// What unpacking may still produce.
 #[derive(Debug)]
-pub(super) struct Budget {
-    left: u64,
-}
+pub(super) struct Budget(decompress::Budget);
 
 impl Budget {
     /// A budget of so many bytes.
     pub(super) fn of(bytes: u64) -> Budget {
-        Budget { left: bytes }
+        Budget(decompress::Budget::new(Bounds { output: bytes, memory: MAX_MEMORY, time: None, ratio: None }))
     }
 
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
-        let left = self.left.checked_sub(bytes as u64);
-        // Once spent it stays spent, so that a thousand bombs cost no more than one.
-        self.left = left.unwrap_or(0);
-        left.map(drop).ok_or_else(|| "it unpacks to more than is read; a model of the challenge does not".to_owned())
+        self.0.take(bytes).map_err(told)
     }
 
-    /// Reads a decoder to its end.
-    pub(super) fn read(&mut self, mut reader: impl Read) -> Result<Vec<u8>, String> {
-        let mut output = Vec::new();
-        if self.left == 0 {
-            self.take(1)?;
-        }
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            let read = reader.read(&mut buffer).map_err(|error| error.to_string())?;
-            if read == 0 {
-                return Ok(output);
-            }
-            self.take(read)?;
-            output.extend_from_slice(buffer.get(..read).unwrap_or_default());
+    /// What is inside the stream at the beginning of `bytes`, and how many bytes follow it.
+    pub(super) fn unpack(&mut self, codec: &Codec, bytes: &[u8]) -> Result<(Vec<u8>, usize), Failure> {
+        decompress::decompress(codec, bytes, &mut self.0)
+    }
+}
+
+/// A failure as a problem of a model file tells it.
+pub(super) fn told(failure: Failure) -> String {
+    match failure {
+        Failure::Damaged(error) => error,
+        Failure::TooMuch(_) | Failure::TooLong(_) | Failure::Ratio { .. } => {
+            "it unpacks to more than is read; a model of the challenge does not".to_owned()
         }
     }
 }
@@ -114,11 +104,11 @@ pub(super) fn peel(bytes: &[u8], budget: &mut Budget) -> Attempt {
     }
     match codec_of(bytes) {
         // Two bytes are a weak mark of zlib: where it does not decode, it may be something else.
-        Some(Codec::Zlib) => match decode(Codec::Zlib, bytes, budget) {
+        Some(codec @ Codec::Zlib) => match decode(&codec, bytes, budget) {
             Ok(peeled) => Some(Ok(peeled)),
             Err(error) => brotli(bytes, budget).or(Some(Err(error))),
         },
-        Some(codec) => Some(decode(codec, bytes, budget)),
+        Some(codec) => Some(decode(&codec, bytes, budget)),
         None => brotli(bytes, budget),
     }
 }
@@ -130,15 +120,6 @@ fn is_format(bytes: &[u8]) -> bool {
 
 /// Compressors of the field whose streams are known but not unpacked.
 const UNREAD: [(&[u8], &str); 4] = [(b"LRZI", "lrzip"), (b"7kSt", "zpaq"), (b"BZh", "bzip2"), (b"7z\xbc\xaf", "7z")];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codec {
-    Zlib,
-    Gzip,
-    Zstd,
-    Xz,
-    Lzma,
-}
 
 fn codec_of(bytes: &[u8]) -> Option<Codec> {
     let header = bytes.get(..2).map(|two| u16::from_be_bytes([two[0], two[1]]));
@@ -155,33 +136,19 @@ fn codec_of(bytes: &[u8]) -> Option<Codec> {
     }
 }
 
-fn decode(codec: Codec, bytes: &[u8], budget: &mut Budget) -> Result<Peeled, String> {
-    let mut rest = bytes;
-    let (name, output) = match codec {
-        Codec::Zlib => ("zlib", budget.read(flate2::bufread::ZlibDecoder::new(&mut rest))),
-        Codec::Gzip => ("gzip", budget.read(flate2::bufread::GzDecoder::new(&mut rest))),
-        Codec::Zstd => ("zstd", zstd_frame(&mut rest, budget)),
-        Codec::Xz => ("xz", lzma(Stream::new_stream_decoder(MAX_MEMORY, 0), &mut rest, budget)),
-        Codec::Lzma => ("lzma", lzma(Stream::new_lzma_decoder(MAX_MEMORY), &mut rest, budget)),
+/// Unpacks a stream that begins as one of these compressors' do.
+fn decode(codec: &Codec, bytes: &[u8], budget: &mut Budget) -> Result<Peeled, String> {
+    let name = match codec {
+        Codec::Gzip => "gzip",
+        Codec::Zstd => "zstd",
+        Codec::Xz => "xz",
+        Codec::Lzma => "lzma",
+        _ => "zlib",
     };
-    let output = output.map_err(|error| format!("it begins as {name}, but does not unpack: {error}"))?;
-    let left = rest.len();
+    let (output, left) = budget
+        .unpack(codec, bytes)
+        .map_err(|failure| format!("it begins as {name}, but does not unpack: {}", told(failure)))?;
     Ok(one(name.to_owned(), bytes, output, left))
-}
-
-fn zstd_frame(rest: &mut &[u8], budget: &mut Budget) -> Result<Vec<u8>, String> {
-    let mut decoder = zstd::Decoder::with_buffer(rest).map_err(|error| error.to_string())?.single_frame();
-    decoder.window_log_max(MAX_MEMORY.ilog2()).map_err(|error| error.to_string())?;
-    budget.read(&mut decoder)
-}
-
-fn lzma(
-    stream: Result<Stream, liblzma::stream::Error>,
-    rest: &mut impl BufRead,
-    budget: &mut Budget,
-) -> Result<Vec<u8>, String> {
-    let stream = stream.map_err(|error| error.to_string())?;
-    budget.read(liblzma::bufread::XzDecoder::new_stream(rest, stream))
 }
 
 fn one(codec: String, bytes: &[u8], inside: Vec<u8>, rest: usize) -> Peeled {
@@ -205,7 +172,7 @@ pub(super) fn named(word: &str, bytes: &[u8], budget: &mut Budget) -> Attempt {
         }
         _ => return None,
     };
-    Some(decode(codec, bytes, budget))
+    Some(decode(&codec, bytes, budget))
 }
 
 /// Brotli has no mark. What decodes whole into something known, or into more than it was, is taken for it.
@@ -224,31 +191,10 @@ fn brotli(bytes: &[u8], budget: &mut Budget) -> Attempt {
 /// # Errors
 /// When the budget is spent.
 fn brotli_stream(bytes: &[u8], budget: &mut Budget) -> Result<Option<(Vec<u8>, usize)>, String> {
-    // Strict: a window of the format's own sizes, not the extension to a gigabyte.
-    let mut state =
-        BrotliState::new_strict(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
-    let (mut available_in, mut at_in, mut total) = (bytes.len(), 0, 0);
-    let mut output = Vec::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let (mut available_out, mut at_out) = (buffer.len(), 0);
-        let result = BrotliDecompressStream(
-            &mut available_in,
-            &mut at_in,
-            bytes,
-            &mut available_out,
-            &mut at_out,
-            &mut buffer,
-            &mut total,
-            &mut state,
-        );
-        budget.take(at_out)?;
-        output.extend_from_slice(buffer.get(..at_out).unwrap_or_default());
-        match result {
-            BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::ResultSuccess => return Ok(Some((output, available_in))),
-            BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => return Ok(None),
-        }
+    match budget.unpack(&Codec::Brotli, bytes) {
+        Ok(found) => Ok(Some(found)),
+        Err(Failure::Damaged(_)) => Ok(None),
+        Err(spent) => Err(told(spent)),
     }
 }
 

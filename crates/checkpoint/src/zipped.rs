@@ -1,7 +1,9 @@
 //! `torch.save` since 1.6: a zip whose `data.pkl` refers to members `data/0`, `data/1` …
 
+use caddie_files::decompress::Codec;
+
 use super::contents::{Contents, Format, Place, RegionKind, join};
-use super::layers::Budget;
+use super::layers::{Budget, told};
 use super::legacy;
 use super::tree::{self, Source};
 use super::zip::{self, Member};
@@ -124,8 +126,8 @@ fn unpack(
     }
     let place = match member.method {
         0 => stored.clone(),
-        8 => match budget.read(flate2::read::DeflateDecoder::new(contents.bytes(&stored))) {
-            Ok(bytes) => {
+        8 => match budget.unpack(&Codec::Deflate, contents.bytes(&stored)).map_err(told) {
+            Ok((bytes, _)) => {
                 let range = 0..bytes.len();
                 Place { buffer: contents.keep(bytes, &label), range }
             }

@@ -4,6 +4,7 @@
 //! the file, the reason and the next step. The toolkit reads nothing except through this crate.
 
 pub mod base85;
+pub mod decompress;
 pub mod encoding;
 mod error;
 pub mod pointer;

@@ -1,4 +1,4 @@
-//! The grammar of training logs (spec/records-corpus.md, section c): what each kind of line states.
+//! The grammar of training logs: what each kind of line states (docs/spec/records.md#logs).
 //!
 //! Every pattern is anchored at the start of the line and needs a number where it expects one, so that source code
 //! dumped into a log, which holds the format strings of these very lines, does not match. Dumped scripts are passed

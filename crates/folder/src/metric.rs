@@ -1,4 +1,4 @@
-//! Which of a log's metric lines is the official score (spec/records-corpus.md, "Which line is the official score").
+//! Which of a log's metric lines is the official score (docs/spec/records.md#official-score).
 
 use super::run_log::{MetricLine, RunLog};
 

@@ -1,4 +1,4 @@
-//! submission.json in the one canonical schema, whatever spelling its author chose (spec/records-corpus.md, section b).
+//! submission.json in the one canonical form, whatever spelling its author chose (docs/spec/records.md#submissionjson).
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -189,7 +189,7 @@ fn byte_len(shape: &[i64], width: u64) -> Option<u64> {
     Some(sizes.iter().product::<u64>() * width)
 }
 
-/// The byte shuffle of the field (docs/spec/algorithms.md#codecs), for one blob of numbers at a time.
+/// The byte shuffle of the field (docs/spec/algorithms.md#model-file), for one blob of numbers at a time.
 pub mod shuffle {
     /// The lowest bytes of all numbers of `width` bytes, then the next ones, and so on.
     pub fn apart(bytes: &[u8], width: usize) -> Vec<u8> {

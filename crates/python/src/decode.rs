@@ -1,39 +1,32 @@
 //! The codecs of the field's wrappers, as Python's standard library reads them, within bounds.
 
 use std::fmt::Display;
-use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use liblzma::read::XzDecoder;
-use liblzma::stream::{Filters, LzmaOptions, Stream};
+use caddie_files::decompress::{self, Bounds, Codec, Failure, Filters, Ratio};
+use liblzma::stream::LzmaOptions;
 
-/// Bytes that all decoding of one script may produce together.
-const MAX_OUTPUT: u64 = 64 << 20;
-/// Bytes that any payload may unpack to, however small it is.
-const FREE_OUTPUT: u64 = 4 << 20;
-/// Bytes of output a byte of input beyond that: source code packs 3 to 20 times.
-const MAX_RATIO: u64 = 200;
-/// Memory of a decoder, and the largest dictionary.
-const MAX_MEMORY: u64 = 128 << 20;
-/// Time for all decoding of one script.
-const MAX_TIME: Duration = Duration::from_secs(2);
+/// What decoding one script may cost. Source code packs 3 to 20 times.
+const BOUNDS: Bounds = Bounds {
+    output: 64 << 20,
+    memory: 128 << 20,
+    time: Some(Duration::from_secs(2)),
+    ratio: Some(Ratio { free: 4 << 20, per_byte: 200 }),
+};
 
 /// Python's error, shortened, or the bound that was passed.
 pub type Decoded = std::result::Result<Vec<u8>, String>;
 
 /// What decoding one script may still cost.
 #[derive(Debug)]
-pub struct Budget {
-    bytes: u64,
-    until: Instant,
-}
+pub struct Budget(decompress::Budget);
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { bytes: MAX_OUTPUT, until: Instant::now() + MAX_TIME }
+        Budget(decompress::Budget::new(BOUNDS))
     }
 }
 
@@ -43,31 +36,26 @@ impl Budget {
     /// # Errors
     /// When more was produced than a script may.
     pub fn take(&mut self, bytes: usize) -> Result<(), String> {
-        self.bytes = self
-            .bytes
-            .checked_sub(bytes as u64)
-            .ok_or_else(|| format!("unpacking stopped: all steps together produce more than {MAX_OUTPUT} bytes"))?;
-        if Instant::now() > self.until {
-            return Err(format!("unpacking stopped after {} s", MAX_TIME.as_secs()));
-        }
-        Ok(())
+        self.0.take(bytes).map_err(|failure| told("", failure))
     }
 
-    /// Reads a decompressor to its end; `packed` is the length of its input.
-    fn read(&mut self, codec: &str, packed: usize, mut reader: impl Read) -> Decoded {
-        let limit = (packed as u64).saturating_mul(MAX_RATIO).max(FREE_OUTPUT);
-        let mut output = Vec::new();
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            let read = reader.read(&mut buffer).map_err(|error| invalid(codec, error))?;
-            if read == 0 {
-                return Ok(output);
-            }
-            self.take(read)?;
-            output.extend_from_slice(buffer.get(..read).unwrap_or_default());
-            if output.len() as u64 > limit {
-                return Err(format!("{packed} bytes of {codec} unpack to more than {limit}; that is no source code"));
-            }
+    /// Unpacks `bytes`, which people call `name`; what follows the stream is left alone, as Python leaves it.
+    fn unpack(&mut self, name: &str, codec: &Codec, bytes: &[u8]) -> Decoded {
+        decompress::decompress(codec, bytes, &mut self.0)
+            .map(|(inside, _)| inside)
+            .map_err(|failure| told(name, failure))
+    }
+}
+
+fn told(codec: &str, failure: Failure) -> String {
+    match failure {
+        Failure::Damaged(error) => invalid(codec, error),
+        Failure::TooMuch(bytes) => {
+            format!("unpacking stopped: all steps together produce more than {bytes} bytes")
+        }
+        Failure::TooLong(time) => format!("unpacking stopped after {} s", time.as_secs()),
+        Failure::Ratio { packed, limit } => {
+            format!("{packed} bytes of {codec} unpack to more than {limit}; that is no source code")
         }
     }
 }
@@ -108,14 +96,13 @@ pub struct LzmaFilter {
 /// When the payload is damaged, of another format, or passes a bound.
 pub fn lzma(bytes: &[u8], format: &Lzma, budget: &mut Budget) -> Decoded {
     let name = lzma_name(bytes, format);
-    let stream = match format {
-        Lzma::Auto => Stream::new_auto_decoder(MAX_MEMORY, 0),
-        Lzma::Xz => Stream::new_stream_decoder(MAX_MEMORY, 0),
-        Lzma::Alone => Stream::new_lzma_decoder(MAX_MEMORY),
-        Lzma::Raw(filters) => Stream::new_raw_decoder(&raw_filters(filters).map_err(|error| invalid(name, error))?),
+    let codec = match format {
+        Lzma::Auto => Codec::XzOrLzma,
+        Lzma::Xz => Codec::Xz,
+        Lzma::Alone => Codec::Lzma,
+        Lzma::Raw(filters) => Codec::Raw(raw_filters(filters).map_err(|error| invalid(name, error))?),
     };
-    let stream = stream.map_err(|error| invalid(name, error))?;
-    budget.read(name, bytes.len(), XzDecoder::new_stream(bytes, stream))
+    budget.unpack(name, &codec, bytes)
 }
 
 /// The container as people call it.
@@ -134,8 +121,8 @@ fn raw_filters(filters: &[LzmaFilter]) -> Result<Filters, String> {
     for filter in filters {
         let mut options = LzmaOptions::new_preset(filter.preset).map_err(|error| error.to_string())?;
         if let Some(size) = filter.dict_size {
-            if u64::from(size) > MAX_MEMORY {
-                return Err(format!("a dictionary of {size} bytes; the limit is {MAX_MEMORY}"));
+            if u64::from(size) > BOUNDS.memory {
+                return Err(format!("a dictionary of {size} bytes; the limit is {}", BOUNDS.memory));
             }
             options.dict_size(size);
         }
@@ -172,8 +159,8 @@ pub fn zlib(bytes: &[u8], wbits: i64, budget: &mut Budget) -> (&'static str, Dec
     let gzip = (24..=31).contains(&wbits) || (wbits >= 40 && bytes.starts_with(b"\x1f\x8b"));
     match wbits {
         _ if gzip => ("gzip", gunzip(bytes, budget)),
-        i64::MIN..0 => ("deflate", budget.read("deflate", bytes.len(), flate2::read::DeflateDecoder::new(bytes))),
-        _ => ("zlib", budget.read("zlib", bytes.len(), flate2::read::ZlibDecoder::new(bytes))),
+        i64::MIN..0 => ("deflate", budget.unpack("deflate", &Codec::Deflate, bytes)),
+        _ => ("zlib", budget.unpack("zlib", &Codec::Zlib, bytes)),
     }
 }
 
@@ -182,7 +169,7 @@ pub fn zlib(bytes: &[u8], wbits: i64, budget: &mut Budget) -> (&'static str, Dec
 /// # Errors
 /// When the payload is damaged or passes a bound.
 pub fn gunzip(bytes: &[u8], budget: &mut Budget) -> Decoded {
-    budget.read("gzip", bytes.len(), flate2::read::MultiGzDecoder::new(bytes))
+    budget.unpack("gzip", &Codec::GzipMembers, bytes)
 }
 
 /// `bz2.decompress`.
@@ -190,7 +177,7 @@ pub fn gunzip(bytes: &[u8], budget: &mut Budget) -> Decoded {
 /// # Errors
 /// When the payload is damaged or passes a bound.
 pub fn bz2(bytes: &[u8], budget: &mut Budget) -> Decoded {
-    budget.read("bz2", bytes.len(), bzip2::read::MultiBzDecoder::new(bytes))
+    budget.unpack("bz2", &Codec::Bzip2, bytes)
 }
 
 /// `brotli.decompress`.
@@ -198,7 +185,7 @@ pub fn bz2(bytes: &[u8], budget: &mut Budget) -> Decoded {
 /// # Errors
 /// When the payload is damaged or passes a bound.
 pub fn brotli(bytes: &[u8], budget: &mut Budget) -> Decoded {
-    budget.read("brotli", bytes.len(), brotli::Decompressor::new(bytes, 64 << 10))
+    budget.unpack("brotli", &Codec::Brotli, bytes)
 }
 
 /// `zstandard.decompress` and the like.
@@ -206,9 +193,7 @@ pub fn brotli(bytes: &[u8], budget: &mut Budget) -> Decoded {
 /// # Errors
 /// When the payload is damaged or passes a bound.
 pub fn zstd(bytes: &[u8], budget: &mut Budget) -> Decoded {
-    let mut decoder = zstd::Decoder::with_buffer(bytes).map_err(|error| invalid("zstd", error))?;
-    decoder.window_log_max(MAX_MEMORY.ilog2()).map_err(|error| invalid("zstd", error))?;
-    budget.read("zstd", bytes.len(), decoder)
+    budget.unpack("zstd", &Codec::ZstdFrames, bytes)
 }
 
 /// RFC 1924's alphabet, by value.

@@ -95,6 +95,10 @@ pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
     Ok(steps)
 }
 
+/// The same export of weights so large that no scale is the floor of the format (a model of few steps has many that are).
+const LARGER_FILE: &str = "quantized_larger.safetensors";
+const LARGER: f64 = 64.0;
+
 /// The weights that upstream exports.
 fn exported_weights(reference: &Reference) -> Result<StateDict> {
     let averaged = reference.recipe.optim.ema.is_some();
@@ -126,7 +130,13 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
         table.row("Hessian entries", "relative to the largest of each", entries, 1e-4);
     }
     let exported = export(model.params(), model.parameters(), &hessians, &recipe.quant)?;
-    compare_codes(reference, &exported, table)?;
+    compare_codes(reference, "quantized.safetensors", "", &exported, table)?;
+    if reference.has(LARGER_FILE) {
+        let larger: StateDict =
+            model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor * LARGER)).collect();
+        let exported = export(model.params(), &larger, &hessians, &recipe.quant)?;
+        compare_codes(reference, LARGER_FILE, " of weights 64 times as large", &exported, table)?;
+    }
     Ok(exported)
 }
 
@@ -136,15 +146,20 @@ fn calibration_batches(reference: &Reference) -> Result<Vec<Tensor>> {
     Ok((0..stored.len()).map_while(at).collect())
 }
 
-fn compare_codes(reference: &Reference, exported: &QuantizedModel, table: &mut Table) -> Result<()> {
-    let theirs = reference.tensors("quantized.safetensors")?;
+/// `of` says whose codes they are, where they are not the run's own.
+fn compare_codes(
+    reference: &Reference,
+    file: &str,
+    of: &str,
+    exported: &QuantizedModel,
+    table: &mut Table,
+) -> Result<()> {
+    let theirs = reference.tensors(file)?;
     let (mut codes, mut equal, mut scales, mut floats) = (0i64, 0i64, 0f64, 0f64);
     for tensor in &exported.tensors {
         let named = |suffix: &str| {
             let key = format!("{}{suffix}", tensor.name);
-            theirs
-                .get(&key)
-                .ok_or_else(|| unusable(&reference.path("quantized.safetensors"), format!("it has no {key}")))
+            theirs.get(&key).ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")))
         };
         match &tensor.data {
             Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => {
@@ -160,9 +175,14 @@ fn compare_codes(reference: &Reference, exported: &QuantizedModel, table: &mut T
         }
     }
     let share = 1.0 - equal as f64 / codes as f64;
-    table.row("integer codes", format!("{} of {codes} are equal; the share that is not", equal), share, 0.005);
-    table.row("scales", "every scale, as stored in f16", scales, 0.0);
-    table.row("what stays in floating point", "every value, as stored", floats, 0.0);
+    table.row(
+        &format!("integer codes{of}"),
+        format!("{} of {codes} are equal; the share that is not", equal),
+        share,
+        0.005,
+    );
+    table.row(&format!("scales{of}"), "every scale, as stored in f16", scales, 0.0);
+    table.row(&format!("what stays in floating point{of}"), "every value, as stored", floats, 0.0);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! One transformer block, with one residual lane or two (spec/algorithms.md §2.4, §2.7).
+//! One transformer block, with one residual lane or two (docs/spec/algorithms.md#block, #residual-lanes).
 
 use tch::Tensor;
 

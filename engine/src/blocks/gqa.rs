@@ -1,4 +1,4 @@
-//! Causal grouped-query attention with normalised, gained queries (spec/algorithms.md §2.2).
+//! Causal grouped-query attention, whose queries are normalized and have a gain per head (docs/spec/algorithms.md#attention).
 //!
 //! `q = rope(norm(n W_qᵀ))·g`, `k = rope(norm(n W_kᵀ))`, `v = n W_vᵀ`, softmax attention within the document, and the
 //! output projection. Partial rotary positions and exclusive self attention (XSA) are settings of it: PR #1530 uses both.

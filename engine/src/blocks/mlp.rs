@@ -1,4 +1,4 @@
-//! The squared-activation MLP (spec/algorithms.md §2.3): `proj(act(fc(x))²)`.
+//! The squared-activation MLP (docs/spec/algorithms.md#mlp): `proj(act(fc(x))²)`.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;

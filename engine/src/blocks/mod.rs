@@ -1,7 +1,7 @@
 //! Blocks: what a layer of the model is made of.
 //!
 //! A block is a mixer, which moves information between positions, and a feed-forward part, each with a scale and around a
-//! residual stream (spec/algorithms.md §2.4, §2.7). The recipe describes each kind of block once, under a letter, and the
+//! residual stream (docs/spec/algorithms.md#block). The recipe describes each kind of block once, under a letter, and the
 //! layout says which kind each layer is. A new component is a file here, a field of [`BlockRecipe`] and a variant.
 
 mod block;
@@ -21,7 +21,7 @@ use mlp::{Mlp, MlpRecipe};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BlockRecipe {
-    /// Scale the normalised input of layer `i` by `1/sqrt(i+1)` (§2.4).
+    /// Scale the normalized input of layer `i` by `1/sqrt(i+1)` (docs/spec/algorithms.md#block).
     pub ln_scale: bool,
     /// Mixer: grouped-query attention.
     #[serde(skip_serializing_if = "Option::is_none")]

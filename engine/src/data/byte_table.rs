@@ -1,4 +1,4 @@
-//! How many bytes of text each token stands for: the denominator of val_bpb (§1.3).
+//! How many bytes of text each token stands for: the denominator of val_bpb (docs/spec/algorithms.md#bytes-of-a-token).
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! Rows of training data for the quantizer's calibration (spec/algorithms.md §1.4 c, §4.4).
+//! Rows of training data for the quantizer's calibration (docs/spec/algorithms.md#calibration).
 
 use rand::SeedableRng;
 use rand::seq::index;

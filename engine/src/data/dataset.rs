@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::recipe::TokenizerKind;
 use crate::{Error, Recipe, Result};
 
-/// The files of a data set, as the challenge lays them out (§1.1).
+/// The files of a data set, as the challenge lays them out (docs/spec/algorithms.md#shards).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSet {
     /// Name of the folder with the shards, for example `fineweb10B_sp1024`.

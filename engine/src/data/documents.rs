@@ -5,8 +5,8 @@ use std::path::Path;
 use super::BOS_ID;
 use crate::{Error, Result};
 
-/// One document: the span from its BOS to the next document's BOS, which is its last target (§1.2).
-/// The last document ends with the stream.
+/// One document: the span from its BOS to the next document's BOS, which is its last target
+/// (docs/spec/algorithms.md#documents). The last document ends with the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Document {
     /// Position in the stream's list of documents.
@@ -53,7 +53,8 @@ pub fn find_documents(tokens: &[u16], path: &Path) -> Result<Vec<Document>> {
     Ok(spans.map(|(index, (&start, end))| Document { index, start, targets: end - start }).collect())
 }
 
-/// Segment boundaries of a packed row of `total_len` tokens, for variable-length attention (§1.4 d).
+/// Segment boundaries of a packed row of `total_len` tokens, for variable-length attention
+/// (docs/spec/algorithms.md#packed-loader).
 ///
 /// `bos_positions` are ascending and below `total_len`; a headless tail before the first is its own segment. Segments
 /// longer than `max_doc_len` are cut every `max_doc_len` tokens from their own start (`0`: never). The list ends with

@@ -1,4 +1,4 @@
-//! Training batches, however they are cut from the shards (spec/algorithms.md §1.4).
+//! Training batches, however they are cut from the shards (docs/spec/algorithms.md#training-loaders).
 
 use super::{PackedLoader, SequentialLoader};
 use crate::Result;

@@ -1,4 +1,5 @@
-//! Shards, tokenizer byte tables, documents, evaluation windows and the training loaders (spec/algorithms.md §1, §5).
+//! Shards, tokenizer byte tables, documents, evaluation windows and the training loaders
+//! (docs/spec/algorithms.md#data, #evaluation).
 //!
 //! Nothing here touches a tensor: everything is integers, so it is tested exactly.
 
@@ -23,7 +24,8 @@ pub use packed::PackedLoader;
 pub use sequential::SequentialLoader;
 pub use stream::TokenStream;
 
-/// The id that starts every document, in every tokenizer of the challenge (§1.2). As a target it costs 0 bytes.
+/// The id that starts every document, in every tokenizer of the challenge (docs/spec/algorithms.md#documents). As a target it
+/// has 0 bytes.
 pub const BOS_ID: u16 = 1;
 
 /// Shards for the tests of this room.

@@ -1,4 +1,4 @@
-//! Documents packed into one row a micro-step (PR #1530; spec/algorithms.md §1.4 d).
+//! Documents packed into one row per micro-step (PR #1530; docs/spec/algorithms.md#packed-loader).
 
 use super::loader::Batch;
 use super::{BOS_ID, TokenStream, cu_seqlens};

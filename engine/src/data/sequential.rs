@@ -1,4 +1,4 @@
-//! The baseline's training loader (§1.4 a).
+//! The baseline's training loader (docs/spec/algorithms.md#sequential-loader).
 
 use super::TokenStream;
 use crate::Result;
@@ -6,8 +6,8 @@ use crate::Result;
 /// Reads a stream from front to back, wrapping around: no shuffling, no document masks.
 ///
 /// A micro-step of n tokens takes n + 1 contiguous tokens, x is the first n and y the last n, and the next micro-step
-/// starts after all n + 1, as upstream does (§1.4 a). So consecutive micro-steps share no token, and the last target
-/// of each is never an input.
+/// starts after all n + 1, as upstream's does. So consecutive micro-steps share no token, and the last target of each is
+/// never an input.
 #[derive(Debug)]
 pub struct SequentialLoader {
     stream: TokenStream,

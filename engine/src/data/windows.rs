@@ -1,4 +1,5 @@
-//! Which positions are scored with which context: pure plans of the sliding window (§5.2) and of TTT (§5.3).
+//! Which positions are scored with which context: pure plans of the sliding window and of test-time training
+//! (docs/spec/algorithms.md#sliding-window, #test-time-training).
 
 use super::Document;
 

@@ -1,5 +1,5 @@
-//! Full context: every target scored with what stands before it in its row, or in its document
-//! (spec/algorithms.md §5.1).
+//! Full context: every target is scored with what stands before it in its row, or in its document
+//! (docs/spec/algorithms.md#full-context).
 
 use tch::{Device, Tensor};
 

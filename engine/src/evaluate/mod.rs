@@ -1,4 +1,4 @@
-//! The score: nats of every target, by document, and the ledger that carries it (spec/algorithms.md §5).
+//! The score: nats of every target, by document, and the ledger that carries it (docs/spec/algorithms.md#evaluation).
 //!
 //! All evaluators give the same thing, the nats of each target of the validation stream, so that the mean, the ledger and
 //! the per-token file cannot disagree. Nothing is truncated: every token but the very first BOS is scored exactly once.

@@ -1,5 +1,5 @@
-//! Sliding window: every target scored once, with at least `eval_seq_len − eval_stride` tokens of context where the stream
-//! has them (spec/algorithms.md §5.2).
+//! Sliding window: every target is scored once, with at least `eval_seq_len − eval_stride` tokens of context where the stream
+//! has them (docs/spec/algorithms.md#sliding-window).
 
 use tch::Tensor;
 

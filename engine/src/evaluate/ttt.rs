@@ -1,4 +1,4 @@
-//! Document-independent, score-first LoRA test-time training (PR #1530; spec/algorithms.md §5.3, §5.4).
+//! Document-independent, score-first LoRA test-time training (PR #1530; docs/spec/algorithms.md#test-time-training).
 //!
 //! Each document starts from fresh adapters and a fresh optimizer. Its chunks are scored in order, each before the adapters
 //! learn from it. Nothing is shared between documents: not the adapters, not the moments, not a norm, not a random
@@ -51,7 +51,7 @@ pub fn score(
 }
 
 /// One chunk of synthetic tokens through a throw-away set of adapters: kernels are chosen and memory is reserved without
-/// touching validation data (§5.4, point 5). It counts as evaluation time.
+/// touching validation data (docs/spec/algorithms.md#independence-of-documents). It counts as evaluation time.
 fn warm_up(model: &Gpt, recipe: &TttRecipe) {
     let len = recipe.ttt_chunk_size;
     let mut ids: Vec<i64> = (0..=len).map(|i| i % model.config().vocab_size).collect();

@@ -1,4 +1,4 @@
-//! Token embedding (spec/algorithms.md §2.1): its rows, normalised, are the residual stream's beginning.
+//! Token embedding (docs/spec/algorithms.md#embedding): its normalized rows are the beginning of the residual stream.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};

@@ -51,7 +51,8 @@ pub struct Gpt {
     /// Every parameter in state-dict order, sharing storage with the parts.
     parameters: Vec<(String, Tensor)>,
     parts: Parts,
-    /// Precision of activations and products: bf16 on CUDA, f32 on the CPU (§2.13). Parameters stay f32.
+    /// Precision of activations and products: bf16 on CUDA, f32 on the CPU (docs/spec/algorithms.md#precision). Parameters stay
+    /// f32.
     compute: Kind,
     device: Device,
 }

@@ -1,4 +1,4 @@
-//! The head (spec/algorithms.md §2.8): logits softly capped, `cap · tanh(z / cap)`.
+//! The head (docs/spec/algorithms.md#head): logits softly capped, `cap · tanh(z / cap)`.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};

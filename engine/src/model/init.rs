@@ -1,4 +1,4 @@
-//! Initial weights from a seed (spec/algorithms.md §2.11).
+//! Initial weights from a seed (docs/spec/algorithms.md#initial-weights).
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

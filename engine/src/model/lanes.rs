@@ -1,5 +1,5 @@
-//! Two residual lanes in the last layers (spec/algorithms.md §2.7): attention and MLP run side by side, each reading one
-//! lane and writing both.
+//! Two residual lanes in the last layers (docs/spec/algorithms.md#residual-lanes): attention and MLP run side by side, each
+//! reading one lane and writing both.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;

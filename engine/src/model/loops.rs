@@ -1,4 +1,4 @@
-//! Depth recurrence (spec/algorithms.md §2.6): some layers run several times, from a fraction of training on.
+//! Depth recurrence (docs/spec/algorithms.md#depth-recurrence): some layers run several times, from a fraction of training on.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The model: token embedding, a trunk of blocks, a softcapped head (spec/algorithms.md §2).
+//! The model: token embedding, a trunk of blocks, a softcapped head (docs/spec/algorithms.md#model).
 //!
 //! One forward pass serves training, evaluation, calibration and test-time training; what differs is asked for by
 //! [`Extra`], so that there is no second copy to forget a change in.
@@ -36,7 +36,8 @@ pub fn parameters(m: &ModelRecipe) -> Result<Vec<Param>> {
     Ok(builder.finish()?.0)
 }
 
-/// Number of trainable parameters: 17,059,912 for the baseline, 35,944,602 for PR #1530 (spec/algorithms.md §2.0).
+/// Number of trainable parameters: 17,059,912 for the baseline, 35,944,602 for PR #1530
+/// (docs/spec/algorithms.md#parameter-counts).
 pub fn num_parameters(m: &ModelRecipe) -> Result<i64> {
     Ok(parameters(m)?.iter().map(Param::numel).sum())
 }

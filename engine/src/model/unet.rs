@@ -1,4 +1,4 @@
-//! Skip connections from the first half of the layers to the second (spec/algorithms.md §2.5).
+//! Skip connections from the first half of the layers to the second (docs/spec/algorithms.md#u-net-skips).
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;

@@ -1,4 +1,5 @@
-//! Which positions of a row belong together, and causal attention that keeps within them (spec/algorithms.md §1.4 d, §2.2).
+//! Which positions of a row belong together, and causal attention that keeps within them
+//! (docs/spec/algorithms.md#packed-loader, #attention).
 
 use tch::{Device, Kind, Tensor};
 

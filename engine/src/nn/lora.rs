@@ -1,4 +1,5 @@
-//! Low-rank adapters for test-time training (spec/algorithms.md §5.3): one set a document, one slot a virtual layer.
+//! Low-rank adapters for test-time training (docs/spec/algorithms.md#adapters): each document has one set of them, with one
+//! slot per virtual layer.
 //!
 //! Components declare [`Site`]s, the places where an adapter adds to what they compute; nothing here knows their names.
 

@@ -1,4 +1,4 @@
-//! Root-mean-square normalisation (spec/algorithms.md §2.1).
+//! Root-mean-square normalization (docs/spec/algorithms.md#rmsnorm).
 
 use tch::Tensor;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Input;
 
-/// How a parameter starts (spec/algorithms.md §2.11).
+/// How a parameter starts (docs/spec/algorithms.md#initial-weights).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Start {
     Zeros,
@@ -20,7 +20,7 @@ pub enum Start {
     ResidMix,
 }
 
-/// Which optimizer group moves a parameter (spec/algorithms.md §3.2).
+/// Which optimizer group moves a parameter (docs/spec/algorithms.md#parameter-groups).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
@@ -34,7 +34,7 @@ pub enum Group {
     Scalar,
 }
 
-/// How a parameter is exported (spec/algorithms.md §4): each class has a rule of its own in the recipe.
+/// How a parameter is exported (docs/spec/algorithms.md#quantization): each class has a rule of its own in the recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
@@ -68,7 +68,7 @@ impl Param {
     }
 }
 
-/// How the matrices of a component start that do not start at zero (spec/algorithms.md §2.11).
+/// How those matrices of a component start that do not start at zero (docs/spec/algorithms.md#initial-weights).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {

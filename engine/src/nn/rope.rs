@@ -1,4 +1,4 @@
-//! Rotary positions (spec/algorithms.md §2.2).
+//! Rotary positions (docs/spec/algorithms.md#rotary-positions).
 
 use std::cell::RefCell;
 

@@ -1,4 +1,4 @@
-//! Second moments of the inputs of linear layers, for GPTQ (spec/algorithms.md §4.4).
+//! Second moments of the inputs of linear layers, for GPTQ (docs/spec/algorithms.md#calibration).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

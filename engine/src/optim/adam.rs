@@ -1,4 +1,4 @@
-//! Adam with decoupled weight decay (spec/algorithms.md §3.2).
+//! Adam with decoupled weight decay (docs/spec/algorithms.md#adam).
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;

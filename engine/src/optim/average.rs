@@ -1,5 +1,5 @@
-//! Exponential moving average of the weights (spec/algorithms.md §3.3): `e ← δ·e + (1 − δ)·w` after every step, from the
-//! initial weights on, without bias correction. The average is what is exported.
+//! Exponential moving average of the weights (docs/spec/algorithms.md#weight-average): `e ← δ·e + (1 − δ)·w` after every
+//! step, from the initial weights on, without bias correction. The average is what is exported.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;

@@ -17,7 +17,7 @@ use adam::{Adam, AdamRecipe};
 use average::EmaRecipe;
 use muon::{Muon, MuonRecipe};
 
-/// `[optim]` (spec/algorithms.md §3).
+/// `[optim]`: clipping and the optimizers (docs/spec/algorithms.md#training).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimRecipe {
@@ -53,7 +53,7 @@ enum Update {
     Adam(Adam),
 }
 
-/// The registry: Muon moves the matrices, Adam everything else (§3.2).
+/// The registry: Muon moves the matrices, Adam everything else (docs/spec/algorithms.md#parameter-groups).
 fn updates(model: &Gpt, r: &OptimRecipe) -> Vec<Update> {
     let tied = model.config().embedding.tie_embeddings;
     vec![

@@ -1,4 +1,4 @@
-//! Muon: momentum, then the nearest semi-orthogonal matrix by Newton–Schulz (spec/algorithms.md §3.1).
+//! Muon: momentum, then the nearest semi-orthogonal matrix by Newton–Schulz (docs/spec/algorithms.md#muon).
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -56,7 +56,7 @@ impl MuonRecipe {
         )
     }
 
-    /// Momentum at `step`: linear from the warm-up start to its final value (§3.3).
+    /// Momentum at `step`: it grows linearly from the warm-up's start to its final value (docs/spec/algorithms.md#muon).
     fn momentum(&self, step: i64) -> f64 {
         if self.muon_momentum_warmup_steps <= 0 {
             return self.muon_momentum;

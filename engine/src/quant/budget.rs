@@ -38,8 +38,9 @@ impl ComponentBudget {
     }
 }
 
-/// Entropy of a Gaussian weight rounded in steps of k·σ/R: `½·log2(2πe) − log2(k/R)` bits (spec/algorithms.md §4.5), for SDClip
-/// with `clip_sigmas` k. `None` where the scale comes from a quantile: the step then depends on the row's outliers.
+/// Entropy of a Gaussian weight that is rounded in steps of k·σ/R, `½·log2(2πe) − log2(k/R)` bits
+/// (docs/spec/algorithms.md#entropy-estimate), for SDClip with `clip_sigmas` k. `None` where the scale comes from a quantile: the
+/// step then depends on the row's outliers.
 ///
 /// PR #1530's 35,944,602 weights come to 15.8 MB by this; its brotli artifact has 15,969,354 bytes.
 pub fn gaussian_bits(rule: &RuleRecipe) -> Option<f64> {

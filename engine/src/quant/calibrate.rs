@@ -1,4 +1,4 @@
-//! Second moments of the inputs of every linear layer, from training data (spec/algorithms.md §4.4).
+//! Second moments of the inputs of every linear layer, from training data (docs/spec/algorithms.md#calibration).
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! GPTQ (Frantar et al., arXiv 2210.17323; spec/algorithms.md §4.4): columns are rounded one after another, and the error of
-//! each is fed into those not yet rounded, so that the layer's outputs on calibration data change least.
+//! GPTQ (Frantar et al., arXiv 2210.17323; docs/spec/algorithms.md#gptq): columns are rounded one after another, and the error
+//! of each is fed into those that are not yet rounded, so that the layer's outputs on calibration data change least.
 //!
 //! Given the Hessian H = Σ xxᵀ of the inputs and U, the upper Cholesky factor of H⁻¹, column j of a row becomes
 //! `q_j = round(w_j / s)`, and `w_k −= (w_j − q_j·s) / U_jj · U_jk` for every later k. A row's scale is fixed beforehand, so

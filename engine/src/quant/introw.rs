@@ -1,4 +1,4 @@
-//! Symmetric integers with one scale a row, and their two ways to choose the scale (spec/algorithms.md §4.1, §4.4).
+//! Symmetric integers with one scale per row, and the two ways to choose it (docs/spec/algorithms.md#integer-rows).
 
 use tch::{Device, Kind, Tensor};
 
@@ -35,7 +35,7 @@ impl Scales {
         }
         let percentile = rule.clip_percentile.unwrap_or(100.0);
         let clip = row_quantiles(&w.f_abs()?, percentile / 100.0)?;
-        // The floor keeps an all-zero row finite; it also makes 1/R the finest step there is (spec §4.1, gotcha).
+        // The floor keeps an all-zero row finite; it also makes 1/R the finest step (docs/spec/algorithms.md#integer-rows).
         let scale = clip.f_div_scalar(range)?.f_clamp_min(1.0 / range)?;
         // The integers come from the f32 scale while its f16 rounding is what is stored, so a weight comes back up to 2⁻¹¹
         // off the grid it was rounded to. That mismatch is the baseline's; its numbers are matched exactly, so it is kept.

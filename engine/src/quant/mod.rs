@@ -61,8 +61,8 @@ pub struct Item<'a> {
     pub hessian: Option<&'a Tensor>,
 }
 
-/// Exports a model's state dict as `recipe` says (spec/algorithms.md §4). `params` is what its components declare, in the
-/// order of `state`; `hessians` is what calibration found.
+/// Exports a model's state dict as `recipe` says (docs/spec/algorithms.md#quantization). `params` is what its components
+/// declare, in the order of `state`; `hessians` is what calibration found.
 ///
 /// # Errors
 /// As [`quantize`].

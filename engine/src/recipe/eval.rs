@@ -1,4 +1,4 @@
-//! `[eval]`: the score (spec/algorithms.md §5).
+//! `[eval]`: the score (docs/spec/algorithms.md#evaluation).
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl Default for SlidingRecipe {
     }
 }
 
-/// `[eval.ttt]`: LoRA test-time training (§5.3).
+/// `[eval.ttt]`: LoRA test-time training (docs/spec/algorithms.md#test-time-training).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TttRecipe {
@@ -97,11 +97,13 @@ impl Default for TttRecipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvalMode {
-    /// Every target scored with the context of its row, or of its document, in pieces of `eval_seq_len` (§5.1).
+    /// Every target is scored with the context of its row, or of its document, in pieces of `eval_seq_len`
+    /// (docs/spec/algorithms.md#full-context).
     Full,
-    /// A window that moves by `eval_stride`; every target is scored once, with all the context there is (§5.2).
+    /// A window moves by `eval_stride`; every target is scored once, with all the context that its window has
+    /// (docs/spec/algorithms.md#sliding-window).
     Sliding,
-    /// Document-independent, score-first LoRA test-time training (§5.3).
+    /// Document-independent, score-first LoRA test-time training (docs/spec/algorithms.md#test-time-training).
     Ttt,
 }
 

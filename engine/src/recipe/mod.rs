@@ -59,7 +59,7 @@ pub struct DataRecipe {
     pub tokenizer: TokenizerKind,
 }
 
-/// How token ids map to bytes (spec/algorithms.md §1.3).
+/// How token ids map to bytes (docs/spec/algorithms.md#bytes-of-a-token).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenizerKind {

@@ -1,5 +1,5 @@
-//! `[quant]`: a rule for each class of parameters, the calibration that they need, and the compressor
-//! (spec/algorithms.md §4).
+//! `[quant]`: a rule for each class of parameters, the calibration that the rules need, and the compressor
+//! (docs/spec/algorithms.md#quantization).
 
 use serde::{Deserialize, Serialize};
 

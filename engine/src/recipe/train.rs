@@ -1,4 +1,4 @@
-//! `[train]` (spec/algorithms.md §3.3).
+//! `[train]`: the loop, its batches and its clock (docs/spec/algorithms.md#training).
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct TrainRecipe {
     pub checkpoint_every: i64,
 }
 
-/// How batches are cut from the training shards (spec/algorithms.md §1.4).
+/// How batches are cut from the training shards (docs/spec/algorithms.md#training-loaders).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LoaderKind {

@@ -53,12 +53,22 @@ pub struct Job<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// An unfinished training as its checkpoint holds it.
+pub struct Unfinished {
+    /// Weights, optimizer state and average.
+    pub tensors: StateDict,
+    /// Progress, position in the data, and whose training it is.
+    pub metadata: BTreeMap<String, String>,
+}
+
 /// What every phase of a run shares.
 pub struct Context<'a> {
     pub recipe: Recipe,
     pub seed: u64,
     /// Step of the checkpoint that training goes on from.
     pub resumed_step: Option<u64>,
+    /// The unfinished training that the run directory held; the trainer takes it.
+    pub unfinished: Option<Unfinished>,
     dir: PathBuf,
     data: String,
     log: Log,
@@ -111,6 +121,7 @@ impl<'a> Context<'a> {
             recipe: job.recipe.clone(),
             seed: job.seed,
             resumed_step: None,
+            unfinished: None,
             data: state.data.clone(),
             log: Log::open(&job.dir.join(files::LOG))?,
             dir: job.dir.clone(),
@@ -119,10 +130,11 @@ impl<'a> Context<'a> {
         };
         let mut keep = state.log_bytes;
         if state.phase == Phase::Started
-            && let Some((_, metadata)) = ctx.resume_state()?
+            && let Some(unfinished) = ctx.read_unfinished()?
         {
-            ctx.resumed_step = metadata.get("step").and_then(|s| s.parse().ok());
-            keep = metadata.get("log_bytes").and_then(|s| s.parse().ok()).unwrap_or(0);
+            let stated = |key: &str| unfinished.metadata.get(key).and_then(|s| s.parse().ok());
+            (ctx.resumed_step, keep) = (stated("step"), stated("log_bytes").unwrap_or(0));
+            ctx.unfinished = Some(unfinished);
         }
         ctx.log.keep_only(keep)?;
         if let Some(step) = ctx.resumed_step {
@@ -166,14 +178,14 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// When it is damaged, or that of another run, whose work would be lost.
-    pub fn resume_state(&self) -> Result<Option<(StateDict, BTreeMap<String, String>)>> {
+    fn read_unfinished(&self) -> Result<Option<Unfinished>> {
         let path = self.training_state_path();
         if !path.exists() {
             return Ok(None);
         }
         let (tensors, metadata) = checkpoint::load(&path)?;
         match self.identity().iter().find(|(key, value)| metadata.get(*key) != Some(value)) {
-            None => Ok(Some((tensors, metadata))),
+            None => Ok(Some(Unfinished { tensors, metadata })),
             Some((key, _)) => {
                 let what = if key == "recipe_sha256" { "recipe" } else { key };
                 Err(Error::format(&path, format!("is an unfinished training with another {what}; {ANOTHER_PLACE}")))

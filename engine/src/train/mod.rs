@@ -1,7 +1,7 @@
-//! The training loop (spec/algorithms.md §3.3), resumable at every checkpoint.
+//! The training loop (docs/spec/algorithms.md#training), resumable at every checkpoint.
 //!
-//! The training clock is the field's: it starts after the warm-up, whose effect is undone, and stands still while the
-//! model is validated or a checkpoint is written.
+//! The training clock (docs/spec/algorithms.md#training-clock) is the field's: it starts after the warm-up, whose effect is
+//! undone, and stands still while the model is validated or a checkpoint is written.
 
 mod progress;
 mod regime;

@@ -1,4 +1,5 @@
-//! What changes in the course of training: learning rates and depth recurrence (spec/algorithms.md §2.6, §3.3).
+//! What changes in the course of training: learning rates and depth recurrence
+//! (docs/spec/algorithms.md#schedules, #depth-recurrence).
 
 use crate::Recipe;
 

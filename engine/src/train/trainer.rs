@@ -13,7 +13,7 @@ use crate::evaluate::{ValData, full};
 use crate::log::Event;
 use crate::model::{Gpt, initial_state};
 use crate::recipe::LoaderKind;
-use crate::run::Context;
+use crate::run::{Context, Unfinished};
 use crate::{Error, Result, checkpoint, device};
 
 pub struct Trainer {
@@ -26,14 +26,14 @@ pub struct Trainer {
 impl Trainer {
     /// Fresh weights from the seed, or everything as the checkpoint in the run directory left it.
     pub fn new(ctx: &mut Context, stream: TokenStream, device: Device) -> Result<Trainer> {
+        let resumed = ctx.unfinished.take();
         let recipe = &ctx.recipe;
         let mut state = initial_state(&recipe.model, ctx.seed)?;
         let mut progress = Progress::default();
         let mut saved: BTreeMap<String, Tensor> = BTreeMap::new();
-        let resumed = ctx.resume_state()?;
         let resuming = resumed.is_some();
         let path = ctx.training_state_path();
-        if let Some((tensors, metadata)) = resumed {
+        if let Some(Unfinished { tensors, metadata }) = resumed {
             progress = Progress::read(&metadata, &path)?;
             saved = tensors.into_iter().collect();
             for (name, tensor) in &mut state {

@@ -54,7 +54,7 @@ pub fn leads(module: &Module, subject: &Subject<'_>, known: &[Lead]) -> Vec<Lead
 }
 
 /// `NAME=value` before a command that runs Python, by name; names that are given several values are left out.
-fn settings(folder: &Folder) -> Vec<(String, String)> {
+pub fn settings(folder: &Folder) -> Vec<(String, String)> {
     let tells = |name: &str| name.to_ascii_lowercase().starts_with("readme.") || name.ends_with(".sh");
     let texts = folder.files.iter().filter(|file| file.path.components().count() == 1 && tells(file.path.as_str()));
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();

@@ -19,6 +19,7 @@ mod taint;
 mod trace;
 mod value;
 
+pub use commands::settings as command_settings;
 pub use config::Config;
 pub use examine::{Examined, ExaminedCall, ExaminedStep, examine};
 use families::Arisen;

@@ -1,4 +1,4 @@
-//! The canonical schema as JSON (spec/records-corpus.md, "Canonical schema").
+//! The canonical form of submission.json, as JSON (docs/spec/records.md#canonical-form).
 
 use serde_json::{Map, Value, json};
 

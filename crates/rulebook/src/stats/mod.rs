@@ -14,7 +14,7 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// Sample standard deviation, `sqrt(Σ(x − mean)² / (n − 1))`; `None` below two values.
 ///
 /// The sample form is the one that a significance test over seeds needs; some published folders state the population
-/// form instead (spec/records-corpus.md, units and traps).
+/// form instead (docs/spec/records.md#units).
 pub fn sample_std(values: &[f64]) -> Option<f64> {
     let mean = mean(values)?;
     if values.len() < 2 {

@@ -68,7 +68,7 @@ fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
     !folder.runs.official.is_empty() && folder.runs.official.iter().all(room)
 }
 
-/// Seconds that a calibration takes where its log does not say: most take less (spec section 1B).
+/// Seconds that a calibration is taken to need where its log does not say: most of those that are logged took less.
 const USUAL_CALIBRATION: f64 = 10.0;
 
 /// The line that runs the model, where the event lies in a layer of it: `model.forward_logits(x)`.
