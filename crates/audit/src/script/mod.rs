@@ -14,6 +14,7 @@ mod machine;
 mod pieces;
 mod python;
 mod said;
+mod sorted;
 mod taint;
 mod trace;
 mod value;

@@ -239,6 +239,28 @@ impl Trace {
 }
 
 #[cfg(test)]
+impl EventKind {
+    /// Every kind.
+    pub const EVERY: &[EventKind] = &[
+        EventKind::Update,
+        EventKind::Loss,
+        EventKind::Score,
+        EventKind::Report,
+        EventKind::Forward,
+        EventKind::Hook,
+        EventKind::Written,
+        EventKind::Lookup,
+        EventKind::NeverReached,
+        EventKind::Clock,
+        EventKind::Outside,
+        EventKind::Import,
+        EventKind::Seed,
+        EventKind::Restore,
+        EventKind::ByteTable,
+    ];
+}
+
+#[cfg(test)]
 impl Trace {
     /// The same with every event of another kind in the place of something that says nothing: the import of no module.
     pub fn only(&self, kinds: &[EventKind]) -> Trace {

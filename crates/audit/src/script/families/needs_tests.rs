@@ -42,25 +42,6 @@ impl Script {
     }
 }
 
-/// Every kind of event.
-const EVERY: &[EventKind] = &[
-    EventKind::Update,
-    EventKind::Loss,
-    EventKind::Score,
-    EventKind::Report,
-    EventKind::Forward,
-    EventKind::Hook,
-    EventKind::Written,
-    EventKind::Lookup,
-    EventKind::NeverReached,
-    EventKind::Clock,
-    EventKind::Outside,
-    EventKind::Import,
-    EventKind::Seed,
-    EventKind::Restore,
-    EventKind::ByteTable,
-];
-
 /// The made-up scripts, and some that find something only in a folder.
 fn scripts() -> Vec<Script> {
     let fixtures = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/audit");
@@ -118,7 +99,7 @@ fn a_rule_finds_nothing_where_what_it_needs_has_not_arisen() {
     for script in scripts() {
         let arisen = Arisen::of(&script.followed.trace, &script.followed.taints);
         for family in FAMILIES {
-            for lead in script.leads(family, Flags::ALL, EVERY) {
+            for lead in script.leads(family, Flags::ALL, EventKind::EVERY) {
                 let rule = family.rules.iter().find(|rule| rule.id == lead.rule);
                 let rule = rule.unwrap_or_else(|| panic!("{}: {} is not declared", family.name, lead.rule));
                 assert!(arisen.allows(rule), "{}: {} found without what it needs", script.name, rule.id);
@@ -134,7 +115,7 @@ fn a_family_looks_at_nothing_that_it_does_not_declare() {
         let (taints, events) = declared(family);
         let mut found = 0;
         for script in &scripts {
-            let all = script.leads(family, Flags::ALL, EVERY);
+            let all = script.leads(family, Flags::ALL, EventKind::EVERY);
             found += all.len();
             let with_the_declared = script.leads(family, taints, &events);
             assert_eq!(with_the_declared, all, "{}: {}", script.name, family.name);
@@ -152,16 +133,17 @@ fn a_rule_can_do_without_nothing_that_it_needs() {
             let finds = |script: &Script, taints: Flags, events: &[EventKind]| {
                 script.leads(family, taints, events).iter().any(|lead| lead.rule == rule.id)
             };
-            for script in scripts.iter().filter(|script| finds(script, Flags::ALL, EVERY)) {
+            for script in scripts.iter().filter(|script| finds(script, Flags::ALL, EventKind::EVERY)) {
                 // Of several ways to the rule, the one of this script is not told.
                 let [Needs { taints, events }] = rule.needs else { continue };
                 met.insert(rule.id);
                 for (name, flag) in Flags::NAMED.iter().filter(|(_, flag)| taints.has(*flag)) {
-                    let without = finds(script, Flags::ALL.without(*flag), EVERY);
+                    let without = finds(script, Flags::ALL.without(*flag), EventKind::EVERY);
                     assert!(!without, "{}: {} is found without {name}", script.name, rule.id);
                 }
                 for kind in *events {
-                    let others: Vec<EventKind> = EVERY.iter().copied().filter(|other| other != kind).collect();
+                    let others: Vec<EventKind> =
+                        EventKind::EVERY.iter().copied().filter(|other| other != kind).collect();
                     let without = finds(script, Flags::ALL, &others);
                     assert!(!without, "{}: {} is found without {kind:?}", script.name, rule.id);
                 }
@@ -212,7 +194,7 @@ fn a_family_declares_what_its_source_speaks_of() {
             });
             assert!(!spoken || taints.has(*flag), "{} speaks of {name}", family.name);
         }
-        for kind in EVERY {
+        for kind in EventKind::EVERY {
             let of_scores = matches!(kind, EventKind::Score | EventKind::Loss) && source.contains(".scores()");
             let of_reports = *kind == EventKind::Report
                 && [".scores()", ".headlines()", ".confidence("].iter().any(|call| source.contains(call));

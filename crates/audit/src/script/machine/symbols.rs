@@ -74,7 +74,7 @@ impl<'a> Machine<'a, '_> {
         match expr {
             Expr::Name(name) => {
                 let name = name.id.as_str();
-                let known = self.scopes.from_within().find_map(|call| self.symbols.get(call.number(), name));
+                let known = self.scopes.innermost_first().find_map(|call| self.symbols.get(call.number(), name));
                 known.unwrap_or_else(|| Bound { symbol: hash(("name", name)), less: 0 })
             }
             Expr::BinOp(binary) => {

@@ -59,7 +59,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Whether a method of a model is followed, its making included.
     pub(super) fn within_model(&self) -> bool {
-        let receivers = self.scopes.from_within().filter_map(|call| call.names.get("self")?.object());
+        let receivers = self.scopes.innermost_first().filter_map(|call| call.names.get("self")?.object());
         let mut classes = receivers.filter_map(|id| self.memory.heap.get(id).class);
         classes.any(|class| self.classes.is_module(class))
     }

@@ -66,7 +66,7 @@ impl<'a> Scopes<'a> {
     }
 
     /// The calls, innermost first.
-    pub fn from_within(&self) -> impl Iterator<Item = &Call<'a>> {
+    pub fn innermost_first(&self) -> impl Iterator<Item = &Call<'a>> {
         self.calls.iter().rev()
     }
 
@@ -160,9 +160,9 @@ impl<'a> Scopes<'a> {
         if let Some(home) = last.home {
             return last.names.get(name).or_else(|| self.global(home, name));
         }
-        let around = self.from_within().find_map(|call| call.names.get(name));
+        let around = self.innermost_first().find_map(|call| call.names.get(name));
         // Those who call them may be functions of another module.
-        around.or_else(|| self.from_within().filter_map(|call| call.home).find_map(|home| self.global(home, name)))
+        around.or_else(|| self.innermost_first().filter_map(|call| call.home).find_map(|home| self.global(home, name)))
     }
 
     /// A name at the top level of a module, by the module's number.

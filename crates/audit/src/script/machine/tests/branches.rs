@@ -7,11 +7,11 @@ fn a_known_condition_has_one_branch_followed() {
     holds(
         "if",
         "
-        if 2 > 1:
-            x = 1
-        else:
-            x = val
-    ",
+            if 2 > 1:
+                x = 1
+            else:
+                x = val
+        ",
         &[("x", "1", "")],
     );
     holds("a choice", "x = val if False else 2\n", &[("x", "2", "")]);
@@ -32,30 +32,30 @@ fn an_unknown_condition_has_both_branches_joined() {
     holds(
         "other constants",
         "
-        if input():
-            x = 1
-        else:
-            x = 2
-    ",
+            if input():
+                x = 1
+            else:
+                x = 2
+        ",
         &[("x", "…", "")],
     );
     holds(
         "the same constant",
         "
-        if input():
-            x = 1
-        else:
-            x = 1
-    ",
+            if input():
+                x = 1
+            else:
+                x = 1
+        ",
         &[("x", "1", "")],
     );
     holds(
         "one branch alone",
         "
-        x = train.sum()
-        if input():
-            x = val.sum()
-    ",
+            x = train.sum()
+            if input():
+                x = val.sum()
+        ",
         &[("x", "…", "VAL TRAIN")],
     );
     holds("a name of one branch", "if input():\n    x = 1\n", &[("x", "1", "")]);
@@ -63,10 +63,10 @@ fn an_unknown_condition_has_both_branches_joined() {
     holds(
         "what is called outlives None",
         "
-        f = None
-        if input():
-            f = len
-    ",
+            f = None
+            if input():
+                f = len
+        ",
         &[("f", "len", "")],
     );
 }
@@ -88,10 +88,10 @@ fn nothing_flows_from_a_condition() {
     holds(
         "implicit flow",
         "
-        x = 0
-        if val.sum() > 3:
-            x = 1
-    ",
+            x = 0
+            if val.sum() > 3:
+                x = 1
+        ",
         &[("x", "…", "")],
     );
 }
@@ -113,12 +113,12 @@ fn a_block_that_leaves_is_not_joined_with_what_follows() {
     holds(
         "an early return",
         "
-        def f():
-            if input():
-                return 1
-            return 2
-        x = f()
-    ",
+            def f():
+                if input():
+                    return 1
+                return 2
+            x = f()
+        ",
         &[("x", "…", "")],
     );
     holds(
@@ -135,23 +135,23 @@ fn a_block_that_leaves_is_not_joined_with_what_follows() {
     holds(
         "None yields",
         "
-        def f():
-            if input():
-                return None
-            return 3
-        x = f()
-    ",
+            def f():
+                if input():
+                    return None
+                return 3
+            x = f()
+        ",
         &[("x", "3", "")],
     );
     let program = "
-            def f():
-                x = 1
-                if input():
-                    x = val
-                    raise ValueError
-                return x
-            y = f()
-        ";
+        def f():
+            x = 1
+            if input():
+                x = val
+                raise ValueError
+            return x
+        y = f()
+    ";
     holds("a failure", program, &[("y", "1", "")]);
 }
 

@@ -5,28 +5,28 @@ use super::holds;
 #[test]
 fn arguments_are_bound_as_python_binds_them() {
     let program = "
-            def f(a, b=2, *rest, c=3, **more):
-                return a, b, c, rest, more
-            x = f(1)
-            y = f(val, 5, 6, c=7, d=8)
-        ";
+        def f(a, b=2, *rest, c=3, **more):
+            return a, b, c, rest, more
+        x = f(1)
+        y = f(val, 5, 6, c=7, d=8)
+    ";
     holds("defaults", program, &[("x", "(1, 2, 3, (), {})", ""), ("y", "(tensor, 5, 7, (6), {d: 8})", "VAL")]);
     holds(
         "settings",
         "
-        def f(a=1, b=2):
-            return a, b
-        x = f(**{'b': val.sum()})
-    ",
+            def f(a=1, b=2):
+                return a, b
+            x = f(**{'b': val.sum()})
+        ",
         &[("x", "(1, …)", "VAL")],
     );
     holds(
         "spread",
         "
-        def f(a, b):
-            return b
-        x = f(*(1, val))
-    ",
+            def f(a, b):
+                return b
+            x = f(*(1, val))
+        ",
         &[("x", "tensor", "VAL")],
     );
     holds(
@@ -69,10 +69,10 @@ fn functions_within_functions_see_what_surrounds_them() {
     holds(
         "a lambda",
         "
-        f = lambda x, k=2: x * k
-        a = f(3)
-        b = f(val)
-    ",
+            f = lambda x, k=2: x * k
+            a = f(3)
+            b = f(val)
+        ",
         &[("a", "6", ""), ("b", "…", "VAL")],
     );
     holds("map", "a = list(map(lambda x: x + 1, [1, 2]))\n", &[("a", "[*3]", "")]);
@@ -103,11 +103,11 @@ fn a_generator_gives_what_it_yields_first() {
     holds(
         "yield",
         "
-        def g():
-            yield val.sum()
-            yield train.sum()
-        a = next(g())
-    ",
+            def g():
+                yield val.sum()
+                yield train.sum()
+            a = next(g())
+        ",
         &[("a", "…", "VAL")],
     );
 }

@@ -27,11 +27,11 @@ fn instances_have_attributes_of_their_own_and_of_their_class() {
     holds(
         "of the class itself",
         "
-        class A:
-            n = 1
-        A.n = val
-        b = A().n
-    ",
+            class A:
+                n = 1
+            A.n = val
+            b = A().n
+        ",
         &[("b", "tensor", "VAL")],
     );
 }
@@ -112,13 +112,13 @@ fn a_setting_that_the_log_states_replaces_the_attribute() {
 #[test]
 fn a_call_of_a_model_runs_it() {
     let program = "
-            class M(torch.nn.Module):
-                def forward(self, x):
-                    return x * 2
-            m = M()
-            out = m(val)
-            m(val)
-        ";
+        class M(torch.nn.Module):
+            def forward(self, x):
+                return x * 2
+        m = M()
+        out = m(val)
+        m(val)
+    ";
     holds("forward", program, &[("out", "…", "VAL")]);
     happens("events", program, &["Forward 5", "Forward for nothing 6"]);
 }

@@ -138,12 +138,12 @@ fn the_environment_is_what_the_log_states_or_the_default() {
 #[test]
 fn a_line_of_the_log_is_reported_where_it_sums_up_scores() {
     let program = "
-            total = 0
-            for x in val:
-                total += F.cross_entropy(x, x)
-            print(f'val_bpb:{total}')
-            print('done')
-        ";
+        total = 0
+        for x in val:
+            total += F.cross_entropy(x, x)
+        print(f'val_bpb:{total}')
+        print('done')
+    ";
     happens("a report", program, &["Loss 3", "Score 3", "Loss 3", "Score 3", "Report 4"]);
 }
 
@@ -188,10 +188,10 @@ fn what_reaches_outside_and_sets_seeds_is_told_of() {
     happens(
         "a limit in a loop",
         "
-        for x in val:
-            if time.time() > 600:
-                break
-    ",
+            for x in val:
+                if time.time() > 600:
+                    break
+        ",
         &["Clock 2", "Clock 2"],
     );
 }

@@ -7,10 +7,10 @@ fn few_known_members_are_followed_one_by_one() {
     holds(
         "a tuple",
         "
-        n = 0
-        for i in (1, 2, 3):
-            n += i
-    ",
+            n = 0
+            for i in (1, 2, 3):
+                n += i
+        ",
         &[("n", "6", ""), ("i", "3", "")],
     );
     holds(
@@ -21,19 +21,19 @@ fn few_known_members_are_followed_one_by_one() {
     holds(
         "none",
         "
-        n = 0
-        for i in range(0):
-            n = val
-    ",
+            n = 0
+            for i in range(0):
+                n = val
+        ",
         &[("n", "0", "")],
     );
     holds(
         "one",
         "
-        n = 0
-        for i in range(5, 6):
-            n += i
-    ",
+            n = 0
+            for i in range(5, 6):
+                n += i
+        ",
         &[("n", "5", "")],
     );
 }
@@ -43,28 +43,28 @@ fn other_loops_are_followed_twice() {
     holds(
         "a counter",
         "
-        n = 0
-        for i in range(1000):
-            n += 1
-    ",
+            n = 0
+            for i in range(1000):
+                n += 1
+        ",
         &[("n", "2", ""), ("i", "…", "")],
     );
     holds(
         "while",
         "
-        n = 0
-        while input():
-            n += 1
-    ",
+            n = 0
+            while input():
+                n += 1
+        ",
         &[("n", "2", "")],
     );
     holds(
         "while it is known to hold",
         "
-        n = 0
-        while n < 1:
-            n += 1
-    ",
+            n = 0
+            while n < 1:
+                n += 1
+        ",
         &[("n", "1", "")],
     );
 }
@@ -74,11 +74,11 @@ fn one_passage_meets_what_the_one_before_left() {
     holds(
         "carried",
         "
-        before = 0
-        for x in val:
-            seen = before
-            before = x
-    ",
+            before = 0
+            for x in val:
+                seen = before
+                before = x
+        ",
         &[("seen", "…", "VAL")],
     );
     holds(
@@ -117,40 +117,40 @@ fn what_a_branch_binds_before_it_leaves_a_loop_is_kept() {
     holds(
         "a certain break",
         "
-        for i in (1, 2, 3):
-            if i == 2:
-                break
-    ",
+            for i in (1, 2, 3):
+                if i == 2:
+                    break
+        ",
         &[("i", "2", "")],
     );
     holds(
         "else",
         "
-        for i in (1, 2):
-            pass
-        else:
-            x = 3
-    ",
+            for i in (1, 2):
+                pass
+            else:
+                x = 3
+        ",
         &[("x", "3", "")],
     );
     holds(
         "else after a break",
         "
-        for i in (1, 2):
-            break
-        else:
-            x = 3
-    ",
+            for i in (1, 2):
+                break
+            else:
+                x = 3
+        ",
         &[("x", "unbound", "")],
     );
     holds(
         "a return",
         "
-        def f():
-            for i in (1, 2):
-                return i
-        x = f()
-    ",
+            def f():
+                for i in (1, 2):
+                    return i
+            x = f()
+        ",
         &[("x", "1", "")],
     );
 }
@@ -158,11 +158,11 @@ fn what_a_branch_binds_before_it_leaves_a_loop_is_kept() {
 #[test]
 fn a_comprehension_is_followed_once_with_names_of_its_own() {
     let program = "
-            i = 7
-            a = [i + 1 for i in (1, 2)]
-            b = {k: v for k, v in [(1, val)]}
-            c = [x for x in val if x > 3]
-        ";
+        i = 7
+        a = [i + 1 for i in (1, 2)]
+        b = {k: v for k, v in [(1, val)]}
+        c = [x for x in val if x > 3]
+    ";
     holds("names", program, &[("i", "7", ""), ("a", "[*3]", ""), ("b", "[*tensor]", "VAL"), ("c", "[*…]", "VAL")]);
     holds("of nothing", "a = [x for x in ()]\n", &[("a", "[]", "")]);
 }
@@ -172,11 +172,11 @@ fn a_list_that_is_filled_in_a_loop_has_one_member_for_all() {
     holds(
         "append",
         "
-        a = []
-        for x in val:
-            a.append(x)
-        a.append(train.sum())
-    ",
+            a = []
+            for x in val:
+                a.append(x)
+            a.append(train.sum())
+        ",
         &[("a", "[*…]", "VAL TRAIN")],
     );
 }

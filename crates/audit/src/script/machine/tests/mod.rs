@@ -11,6 +11,7 @@ mod library;
 mod limits;
 mod loops;
 mod names;
+mod page;
 
 use caddie_python::Module;
 

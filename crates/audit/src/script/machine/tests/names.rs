@@ -60,10 +60,10 @@ fn two_names_of_one_list_see_the_same() {
     holds(
         "an entry",
         "
-        a = {'x': 1}
-        b = a
-        b['y'] = val
-    ",
+            a = {'x': 1}
+            b = a
+            b['y'] = val
+        ",
         &[("a", "{x: 1, y: tensor}", "VAL")],
     );
 }
@@ -101,6 +101,7 @@ fn targets_are_known_by_name_and_by_slice() {
         program,
         &[("x", "…", "VAL"), ("next_", "…", "VAL TARGET"), ("labels", "…", "VAL TARGET"), ("limit", "…", "")],
     );
+    holds("an array is marked where something is made of it", "labels = val\n", &[("labels", "tensor", "VAL")]);
 }
 
 #[test]
@@ -108,34 +109,34 @@ fn global_and_nonlocal_bind_further_out() {
     holds(
         "global",
         "
-        n = 1
-        def f():
-            global n
-            n = 5
-        f()
-    ",
+            n = 1
+            def f():
+                global n
+                n = 5
+            f()
+        ",
         &[("n", "5", "")],
     );
     holds(
         "without it the name is the function's own",
         "
-        n = 1
-        def f():
-            n = 5
-        f()
-    ",
+            n = 1
+            def f():
+                n = 5
+            f()
+        ",
         &[("n", "1", "")],
     );
     let program = "
-            def f():
-                x = 1
-                def g():
-                    nonlocal x
-                    x = val
-                g()
-                return x
-            r = f()
-        ";
+        def f():
+            x = 1
+            def g():
+                nonlocal x
+                x = val
+            g()
+            return x
+        r = f()
+    ";
     holds("nonlocal", program, &[("r", "tensor", "VAL")]);
 }
 
