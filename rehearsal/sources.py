@@ -27,6 +27,10 @@ _HOLDERS = re.compile(r"(?i)^(hyper_?param\w*|config|args|hparams?|settings|gpt_
 """Classes whose attributes are settings."""
 
 
+_COUNTS = ("num_seqs", "calib_seqs", "max_samples", "num_samples", "n_samples")
+"""Parameters that say how much data a function generates or looks at."""
+
+
 class Opaque(ValueError):
     """An expression that does not follow from constants."""
 
@@ -241,6 +245,8 @@ class Transform:
                     self._settings(node.body)
                 elif isinstance(node, ast.Call):
                     self._keywords(node)
+                elif isinstance(node, ast.FunctionDef):
+                    self._parameters(node)
         self._mark(tree)
         return ast.fix_missing_locations(tree)
 
@@ -262,8 +268,18 @@ class Transform:
         if taken and isinstance(call.args[0], ast.Constant):
             self._replace("val_batch_tokens", call.args[0])
         for keyword in call.keywords:
-            if keyword.arg in ("num_seqs", "calib_seqs"):
+            if keyword.arg in _COUNTS:
                 self._replace(keyword.arg, keyword.value)
+
+    def _parameters(self, function: ast.FunctionDef) -> None:
+        """Defaults of parameters that say how much data a function takes."""
+        positional = [*function.args.posonlyargs, *function.args.args]
+        # Defaults belong to the last parameters.
+        pairs = list(zip(positional[::-1], function.args.defaults[::-1]))
+        pairs += [(a, d) for a, d in zip(function.args.kwonlyargs, function.args.kw_defaults) if d is not None]
+        for parameter, default in pairs:
+            if parameter.arg in _COUNTS:
+                self._replace(parameter.arg, default)
 
     def _replace(self, name: str, node: ast.expr) -> None:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, (int, float)):

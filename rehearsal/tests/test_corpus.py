@@ -93,7 +93,7 @@ class Settings(unittest.TestCase):
         self.assertEqual(made, {"NUM_HEADS": "4", "NUM_KV_HEADS": "1", "SLIDING_EVAL_STRIDE": "64", "VAL_LOSS_EVERY": "0"})
 
     def test_constants_of_modules_and_settings_are_replaced(self) -> None:
-        text = "SEQ_LEN = 2048\nclass Config:\n    model_dim: int = 768\nclass Other:\n    model_dim = 768\nf(num_seqs=64)\n"
+        text = "SEQ_LEN = 2048\nclass Config:\n    model_dim: int = 768\nclass Other:\n    model_dim = 768\nf(num_seqs=64)\ndef g(a, max_samples=50000, b=1):\n    pass\n"
         transform = sources.Transform(toy.Toy())
         import ast
 
@@ -102,7 +102,8 @@ class Settings(unittest.TestCase):
         self.assertIn("model_dim: int = 64", changed)
         self.assertIn("model_dim = 768", changed)
         self.assertIn("f(num_seqs=4)", changed)
-        self.assertEqual(len(transform.changed), 3)
+        self.assertIn("def g(a, max_samples=1024, b=1)", changed)
+        self.assertEqual(len(transform.changed), 4)
 
 
 if __name__ == "__main__":
