@@ -93,6 +93,12 @@ class Interpreted(unittest.TestCase):
         self.check("y = tl.full((n,), 0.1, dtype=tl.bfloat16)", lambda a, b: torch.full((64,), 0.1).bfloat16())
         self.check("y = a.to(tl.int16, bitcast=True).to(tl.bfloat16, bitcast=True)", lambda a, b: a)
 
+    def test_functions_of_libdevice(self) -> None:
+        a = torch.randint(-1000, 1000, (64,), dtype=torch.int32)
+        y = torch.empty(64, dtype=torch.int32)
+        self.launch("y = tl.extra.cuda.libdevice.popc(a ^ b)", a, torch.zeros_like(a), y)
+        self.assertEqual(y.tolist(), [bin(value & 0xFFFFFFFF).count("1") for value in a.tolist()])
+
     def test_sums(self) -> None:
         torch.manual_seed(0)
         a = torch.randn(64).bfloat16()
