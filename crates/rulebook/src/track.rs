@@ -116,7 +116,7 @@ mod tests {
     use crate::PARAMETER_GOLF_2026;
 
     fn with(tracks: &str) -> Rulebook {
-        let from = PARAMETER_GOLF_2026.find("[[track]]").expect("tracks");
+        let from = PARAMETER_GOLF_2026.find("\n[[track]]\n").expect("tracks") + 1;
         let to = PARAMETER_GOLF_2026.find("[seeds]").expect("seeds");
         let text = format!("{}{tracks}\n{}", &PARAMETER_GOLF_2026[..from], &PARAMETER_GOLF_2026[to..]);
         Rulebook::parse(&text).expect("parses")
