@@ -141,6 +141,19 @@ class Known(unittest.TestCase):
         )
         torch.testing.assert_close(gradient, logits.grad)
 
+    def test_the_product_of_signs(self) -> None:
+        torch.manual_seed(0)
+        x, w = torch.randn(3, 128), torch.randn(5, 128)
+        alpha, beta, y = torch.rand(5, 2), torch.rand(3), torch.empty(3, 5)
+
+        def packed(values: torch.Tensor) -> torch.Tensor:
+            bits = (values.view(values.shape[0], -1, 32) > 0).long() << torch.arange(32)
+            return bits.sum(-1).to(torch.int32)
+
+        known_kernels.xnor_product(packed(x), packed(w), y, alpha, beta, 3, 5, 4, 2, 2, 4, 4, 5, 2, BLOCK_M=8, BLOCK_N=8)
+        scaled = w.sign() * alpha.repeat_interleave(64, 1)
+        torch.testing.assert_close(y, x.sign() @ scaled.T * beta[:, None])
+
 
 if __name__ == "__main__":
     unittest.main()
