@@ -44,7 +44,7 @@ pub use context::Context;
 use crate::report::{AuditFacts, Code, Finding, FolderReport, RunFacts, Scores, Severity};
 use caddie_audit::script::FAMILIES;
 use caddie_files::Result;
-use caddie_folder::{Folder, RunLog, Submission};
+use caddie_folder::{Fact, Folder, RunLog, Submission};
 use caddie_rulebook::stats::{mean, sample_std};
 use caddie_rulebook::{Rule, Rulebook};
 
@@ -219,8 +219,8 @@ fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
 
 /// Mean and sample standard deviation over the runs that have a score.
 fn scores(runs: &[RunLog]) -> Scores {
-    let bpb: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
-    let loss: Vec<f64> = runs.iter().filter_map(|run| run.val_loss).collect();
+    let bpb: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
+    let loss: Vec<f64> = runs.iter().filter_map(|run| run.val_loss.value()).collect();
     Scores {
         val_bpb_mean: mean(&bpb),
         val_bpb_std: sample_std(&bpb),

@@ -33,7 +33,7 @@ impl Track {
     pub fn of(folder: &Folder) -> Track {
         let placed = Track::placed(folder);
         let placed = placed.and_then(|track| crate::submission::canonical_track(&track));
-        match placed.or_else(|| folder.metadata()?.track) {
+        match placed.or_else(|| Some(folder.metadata()?.track?.value)) {
             Some("10min_16mb") => Track::Record,
             Some(_) => Track::NonRecord,
             None => Track::Unstated,
