@@ -3,7 +3,7 @@
 use super::time::of_runs;
 use super::{Check, Context, Needs};
 use crate::report::{Code, Confidence, Finding, Severity};
-use caddie_folder::RunLog;
+use caddie_folder::{Fact, RunLog, Shows};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -24,24 +24,24 @@ struct Needed<'a> {
 
 impl<'a> Needed<'a> {
     fn of(run: &'a RunLog) -> Option<Needed<'a>> {
-        let train = run.train_seconds?;
-        let parts = train + run.gptq_generate_seconds.unwrap_or(0.0) + run.gptq_hessian_seconds.unwrap_or(0.0);
+        let train = run.train_seconds.value()?;
+        let parts =
+            train + run.gptq_generate_seconds.value().unwrap_or(0.0) + run.gptq_hessian_seconds.value().unwrap_or(0.0);
         let calibrated = run.gptq_generate_seconds.is_some() || run.gptq_hessian_seconds.is_some();
         // The log's own sum holds what lies between the parts as well.
-        let seconds = run.post_gptq_seconds.or(calibrated.then_some(parts))?;
+        let seconds = run.post_gptq_seconds.value().or(calibrated.then_some(parts))?;
         Some(Needed { run, seconds, self_generated: run.gptq_generate_seconds.is_some() })
     }
 
     fn evidence(&self, finding: Finding, train_seconds: f64) -> Finding {
         let run = self.run;
-        let mut parts = vec![format!("training {:.3} s", run.train_seconds.unwrap_or(0.0))];
-        parts.extend(run.gptq_generate_seconds.map(|seconds| format!("generation {seconds:.1} s")));
-        parts.extend(run.gptq_hessian_seconds.map(|seconds| format!("calibration {seconds:.1} s")));
-        parts.extend(run.post_gptq_seconds.map(|seconds| format!("in all, as logged, {seconds:.1} s")));
-        parts.extend(run.gptq_reserve_seconds(train_seconds).map(|seconds| format!("reserve {seconds} s")));
-        let fields = ["post_gptq_seconds", "gptq_hessian_seconds", "gptq_generate_seconds", "train_seconds"];
-        let line = fields.iter().find_map(|field| run.line(field));
-        finding.at(run.log.clone(), line, parts.join(", "))
+        let mut parts = vec![format!("training {:.3} s", run.train_seconds.value().unwrap_or(0.0))];
+        parts.extend(run.gptq_generate_seconds.value().map(|seconds| format!("generation {seconds:.1} s")));
+        parts.extend(run.gptq_hessian_seconds.value().map(|seconds| format!("calibration {seconds:.1} s")));
+        parts.extend(run.post_gptq_seconds.value().map(|seconds| format!("in all, as logged, {seconds:.1} s")));
+        parts.extend(run.gptq_reserve_seconds(train_seconds).value().map(|seconds| format!("reserve {seconds} s")));
+        let calibrated = run.post_gptq_seconds.or(run.gptq_hessian_seconds).or(run.gptq_generate_seconds);
+        finding.in_log(run, calibrated.or(run.train_seconds), parts.join(", "))
     }
 }
 

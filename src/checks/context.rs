@@ -10,7 +10,7 @@ use super::significance::{self, Comparison};
 use crate::report::{Finding, Severity};
 use caddie_audit::script::{Examined, examine};
 use caddie_folder::executed::{Executed, executed};
-use caddie_folder::{Folder, RunLog, Scope, Stated, track};
+use caddie_folder::{Fact, Folder, RunLog, Scope, Stated, track};
 use caddie_python::pack;
 use caddie_rulebook::{Hardware, Limits, Rulebook, Track};
 
@@ -140,10 +140,11 @@ impl<'a> Context<'a> {
 
     fn find_unlogged_seeds(&self) -> Vec<i64> {
         let scored = self.every_run().filter(|run| run.val_bpb.is_some());
-        let logged: HashSet<i64> = scored.filter_map(|run| run.seed).collect();
-        let mut seeds = self.folder.metadata().map(|metadata| metadata.seeds.clone()).unwrap_or_default();
+        let logged: HashSet<i64> = scored.filter_map(|run| run.seed.value()).collect();
+        let mut seeds =
+            self.folder.metadata().map(|metadata| metadata.seed_numbers().collect::<Vec<_>>()).unwrap_or_default();
         // The log of a run may break off before its score.
-        seeds.extend(self.runs().iter().filter_map(|run| run.seed));
+        seeds.extend(self.runs().iter().filter_map(|run| run.seed.value()));
         let in_readme = self.folder.readme.as_ref().map(|readme| readme.claims()).unwrap_or_default();
         seeds.extend(in_readme.iter().filter_map(|claim| match claim.scope {
             Scope::Seed(seed) => Some(seed),
@@ -198,10 +199,10 @@ impl<'a> Context<'a> {
 
 /// The counted bytes of a run: the total that its log states, else the sum of the parts that it states.
 pub fn counted_bytes(run: &RunLog) -> Option<u64> {
-    run.bytes_total.or_else(|| run.bytes_model?.checked_add(run.bytes_code?))
+    run.bytes_total.value().or_else(|| run.bytes_model.value()?.checked_add(run.bytes_code.value()?))
 }
 
 /// How a run is called in messages: its seed, or its file where no seed is logged.
 pub fn run_name(run: &RunLog) -> String {
-    run.seed.map_or_else(|| run.log.to_string(), |seed| format!("seed {seed}"))
+    run.seed.value().map_or_else(|| run.log.to_string(), |seed| format!("seed {seed}"))
 }

@@ -3,7 +3,7 @@
 use super::time::of_runs;
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::RunLog;
+use caddie_folder::{Fact, Logged, RunLog, Shows};
 use caddie_rulebook::{Hardware, gpus};
 
 /// Metadata of the check.
@@ -28,9 +28,8 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// What the log says about its machine: the engine's line, or the GPU that nvidia-smi listed.
-fn stated(run: &RunLog) -> Option<(&str, Option<u64>)> {
-    let engine = run.hardware.as_deref().map(|text| (text, run.line("hardware")));
-    engine.or_else(|| run.gpu.as_deref().map(|text| (text, run.line("gpu"))))
+fn stated(run: &RunLog) -> Option<&Logged<String>> {
+    run.hardware.as_ref().or(run.gpu.as_ref())
 }
 
 /// Of the record track a log that states another machine is an error; where nothing states the track, a warning.
@@ -40,9 +39,9 @@ fn severity(context: &Context<'_>) -> Severity {
 
 /// The runs whose log states another GPU than the track's.
 fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
-    let other = |run: &&RunLog| stated(run).is_some_and(|(text, _)| !machine.is_named_by(text));
+    let other = |run: &&RunLog| stated(run).is_some_and(|stated| !machine.is_named_by(&stated.value));
     let runs: Vec<&RunLog> = context.runs().iter().filter(other).collect();
-    let (text, _) = stated(runs.first()?)?;
+    let text = stated(runs.first()?)?.value.as_str();
     let message = format!(
         "{}: the log says {text}; the record track's times are those of {} {}",
         of_runs(&runs, context.runs().len()),
@@ -52,7 +51,7 @@ fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongHardware);
     let finding = finding.severity(severity(context)).measured(text);
     Some(runs.iter().fold(finding, |finding, run| match stated(run) {
-        Some((text, line)) => finding.at(run.log.clone(), line, text),
+        Some(stated) => finding.in_log(run, stated, &stated.value),
         None => finding,
     }))
 }
@@ -60,8 +59,8 @@ fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
 /// The runs on another number of GPUs than the track's.
 fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     let runs: Vec<&RunLog> =
-        context.runs().iter().filter(|run| run.world_size.is_some_and(|size| size != gpus)).collect();
-    let size = runs.first()?.world_size?;
+        context.runs().iter().filter(|run| run.world_size.value().is_some_and(|size| size != gpus)).collect();
+    let size = runs.first()?.world_size.value()?;
     let what = if size < gpus {
         format!("{size} of the {gpus} GPUs on which the record track is timed")
     } else {
@@ -71,14 +70,14 @@ fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
     let finding = finding.severity(severity(context)).measured(size).limit(gpus);
     Some(runs.iter().fold(finding, |finding, run| {
-        let text = run.world_size.map_or_else(String::new, |size| format!("world_size:{size}"));
-        finding.at(run.log.clone(), run.line("world_size"), text)
+        let text = run.world_size.value().map_or_else(String::new, |size| format!("world_size:{size}"));
+        finding.in_log(run, run.world_size, text)
     }))
 }
 
 /// More processes than the machine's table shows GPUs.
 fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
-    let both = |run: &RunLog| Some((run.gpus?, run.world_size?));
+    let both = |run: &RunLog| Some((run.gpus.value()?, run.world_size.value()?));
     let fewer = |run: &&RunLog| both(run).is_some_and(|(gpus, size)| gpus < size);
     let runs: Vec<&RunLog> = context.runs().iter().filter(fewer).collect();
     let (gpus, size) = both(runs.first()?)?;
@@ -86,9 +85,7 @@ fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
         format!("{}: nvidia-smi lists {gpus} GPUs, the run says it used {size}", of_runs(&runs, context.runs().len()));
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
     let finding = finding.severity(context.on_record(Severity::Warning)).measured(gpus).claimed(size);
-    Some(runs.iter().fold(finding, |finding, run| {
-        finding.at(run.log.clone(), run.line("gpus").or_else(|| run.line("gpu")), format!("{gpus} GPUs listed"))
-    }))
+    Some(runs.iter().fold(finding, |finding, run| finding.in_log(run, run.gpus, format!("{gpus} GPUs listed"))))
 }
 
 /// Many logs print only `world_size`: that is no breach, and no proof.
@@ -103,13 +100,14 @@ fn unstated(context: &Context<'_>) -> Option<Finding> {
     let message = format!("the hardware is unknown: the logs state {what}");
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::HardwareUnknown).severity(severity);
     let first = runs.first()?;
-    Some(finding.at(first.log.clone(), first.line("world_size"), "no hardware line, no nvidia-smi table"))
+    Some(finding.in_log(first, first.world_size, "no hardware line, no nvidia-smi table"))
 }
 
 /// The JSON's machine against one log's.
 fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
-    let (claim, key_line) = context.folder.metadata()?.text("hardware")?;
-    let (text, line) = stated(run)?;
+    let in_json = context.folder.metadata()?.text("hardware")?;
+    let stated = stated(run)?;
+    let (claim, text) = (in_json.value, stated.value.as_str());
     if claim.contains(text) {
         return None;
     }
@@ -123,6 +121,6 @@ fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     }
     let message = format!("{} names the hardware {claim}, {} says {text}", context.json_name(), run.log);
     let finding = context.finding("repro", message).code(Code::JsonHardwareNeLog).severity(Severity::Warning);
-    let finding = finding.claimed(claim).measured(text).at(context.json_name(), Some(key_line), claim);
-    Some(finding.at(run.log.clone(), line, text))
+    let finding = finding.claimed(claim).measured(text).at(context.json_name(), Some(in_json.line), claim);
+    Some(finding.in_log(run, stated, text))
 }

@@ -44,7 +44,7 @@ pub use context::Context;
 use crate::report::{AuditFacts, Code, Finding, FolderReport, RunFacts, Scores, Severity};
 use caddie_audit::script::FAMILIES;
 use caddie_files::Result;
-use caddie_folder::{Folder, RunLog, Submission};
+use caddie_folder::{Fact, Folder, RunLog, Submission};
 use caddie_rulebook::stats::{mean, sample_std};
 use caddie_rulebook::{Rule, Rulebook};
 
@@ -232,7 +232,7 @@ fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
 fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
     let mut canonical = metadata.canonical();
     let (aggregation, statistics) = claims::reading(context, metadata);
-    let track = metadata.track.as_deref().and_then(|stated| context.rulebook.track(stated));
+    let track = metadata.track.as_ref().and_then(|stated| context.rulebook.track(&stated.value));
     if let Some(canonical) = canonical.as_object_mut() {
         canonical.insert("track".to_owned(), track.map(|track| track.name.as_str()).into());
         canonical.insert("aggregation".to_owned(), aggregation);
@@ -243,8 +243,8 @@ fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
 
 /// Mean and sample standard deviation over the runs that have a score.
 fn scores(runs: &[RunLog]) -> Scores {
-    let bpb: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
-    let loss: Vec<f64> = runs.iter().filter_map(|run| run.val_loss).collect();
+    let bpb: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
+    let loss: Vec<f64> = runs.iter().filter_map(|run| run.val_loss.value()).collect();
     Scores {
         val_bpb_mean: mean(&bpb),
         val_bpb_std: sample_std(&bpb),

@@ -3,6 +3,7 @@
 use super::significance::{Dates, row_of, stood_at};
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::Lined;
 
 /// Days that the two dates of a folder may lie apart: it may be named when the work begins and dated when it ends.
 const DAYS_APART: i32 = 7;
@@ -62,7 +63,7 @@ fn name_problem(name: &str, year: u16) -> Option<String> {
 fn other_track(context: &Context<'_>) -> Option<Finding> {
     let named = |text: &str| context.rulebook.track(text).map(|track| track.name.as_str());
     let placed = named(&context.placed_track()?)?;
-    let (stated, line) = context.folder.metadata()?.text("track")?;
+    let Lined { value: stated, line } = context.folder.metadata()?.text("track")?;
     let claimed = named(stated).filter(|claimed| *claimed != placed)?;
     let message = format!(
         "{} names the track {stated}, the folder lies in {placed}: correct the one that is wrong",
@@ -98,7 +99,7 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
         "{} states the date {stated}, the folder's name {placed}: {apart} days apart, correct the one that is wrong{tested}",
         context.json_name()
     );
-    let line = context.folder.metadata().and_then(|metadata| metadata.line_of("date"));
+    let line = context.folder.metadata().and_then(|metadata| metadata.date.as_ref()).map(|date| date.line);
     let severity = if apart > DAYS_APART { context.on_record(Severity::Warning) } else { Severity::Info };
     let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(severity);
     let finding = finding.claimed(stated.to_string()).measured(placed.to_string());
@@ -107,14 +108,14 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
 
 /// A date that is not YYYY-MM-DD says nothing to a program.
 fn unread_date(context: &Context<'_>) -> Option<Finding> {
-    let stated = context.folder.metadata()?.date.as_deref().filter(|date| !date.trim().is_empty())?;
+    let date = context.folder.metadata()?.date.as_ref().filter(|date| !date.value.trim().is_empty())?;
     if Dates::of(context.folder).stated.is_some() {
         return None;
     }
+    let stated = date.value.as_str();
     let message = format!("{} states the date {stated:?}, which is no YYYY-MM-DD: write it so", context.json_name());
-    let line = context.folder.metadata().and_then(|metadata| metadata.line_of("date"));
     let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(Severity::Info);
-    Some(finding.claimed(stated).at(context.json_name(), line, stated))
+    Some(finding.claimed(stated).at(context.json_name(), Some(date.line), stated))
 }
 
 /// A README without any command that runs the script.

@@ -15,5 +15,5 @@ pub fn placed(folder: &Folder, rulebook: &Rulebook) -> Option<String> {
 /// decides; what submission.json says comes second.
 pub fn entered<'b>(folder: &Folder, rulebook: &'b Rulebook) -> Option<&'b Track> {
     let placed = placed(folder, rulebook).and_then(|name| rulebook.track(&name));
-    placed.or_else(|| rulebook.track(folder.metadata()?.track.as_deref()?))
+    placed.or_else(|| rulebook.track(&folder.metadata()?.track.as_ref()?.value))
 }

@@ -7,8 +7,8 @@ use regex::Regex;
 
 use crate::checks::Context;
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::Readme;
 use caddie_folder::readme::Mention;
+use caddie_folder::{Fact, Readme, Shows};
 
 /// A number of something: `2x`, `8 ×`.
 static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(\d{1,2})\s*[xX×]\s*").ok());
@@ -63,19 +63,20 @@ pub(super) fn labels(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
         let named = |run: &&caddie_folder::RunLog| {
             run.log.as_str() == mention.name || run.log.file_name() == Some(&mention.name)
         };
-        let Some((run, world)) = context.every_run().find(named).and_then(|run| Some((run, run.world_size?))) else {
+        let Some((run, world)) = context.every_run().find(named).and_then(|run| Some((run, run.world_size.value()?)))
+        else {
             continue;
         };
         if world == claimed {
             continue;
         }
-        let really = context.every_run().find(|run| run.world_size == Some(claimed));
+        let really = context.every_run().find(|run| run.world_size.value() == Some(claimed));
         let really = really.map(|run| format!("; {} is", run.log)).unwrap_or_default();
         let message = format!("README.md says {} ran on {claimed} GPUs, its log says {world}{really}", run.log);
         let finding = context.finding("repro", message).code(Code::ReadmeRunLabel).severity(Severity::Warning);
         let finding =
             finding.claimed(claimed).measured(world).at("README.md", Some(mention.line), mention.text.clone());
-        findings.push(finding.at(run.log.clone(), run.line("world_size"), format!("world_size:{world}")));
+        findings.push(finding.in_log(run, run.world_size, format!("world_size:{world}")));
     }
     findings
 }

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::{Frame, Lead, Subject, audit, beside, claimed, commands};
-use caddie_folder::Folder;
+use caddie_folder::{Fact, Folder};
 use caddie_python::Unwrapped;
 use caddie_python::{Module, Problem};
 use caddie_rulebook::Rulebook;
@@ -85,7 +85,7 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             let together = folder.and_then(|folder| beside::with_neighbours(path, module, folder));
             let module = together.as_ref().unwrap_or(module);
             let claimed = folder.and_then(|folder| claimed::metric(folder, run));
-            let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.as_deref()));
+            let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.text()));
             let subject = Subject { config, metric, rulebook, folder };
             let mut found = audit(module, &subject);
             found.leads.extend(commands::leads(module, &subject, &found.leads));

@@ -4,6 +4,7 @@
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, EventKind, Learner};
 use super::{Case, Family, Lead, Needs, Rule, Step, step};
+use caddie_folder::Fact;
 use caddie_folder::{Folder, RunLog};
 use caddie_rulebook::Confidence;
 
@@ -62,8 +63,8 @@ fn is_unlimited(case: &Case<'_>) -> bool {
 fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
     let limit = case.subject.limits().train_seconds;
     let room = |run: &RunLog| {
-        let needed = run.gptq_hessian_seconds.unwrap_or(USUAL_CALIBRATION);
-        run.train_seconds.is_some_and(|seconds| seconds + needed <= limit)
+        let needed = run.gptq_hessian_seconds.value().unwrap_or(USUAL_CALIBRATION);
+        run.train_seconds.value().is_some_and(|seconds| seconds + needed <= limit)
     };
     !folder.runs.official.is_empty() && folder.runs.official.iter().all(room)
 }

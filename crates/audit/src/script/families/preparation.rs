@@ -5,7 +5,7 @@ use super::super::taint::Flags;
 use super::super::trace::EventKind;
 use super::declared::Declared;
 use super::{Case, Family, Lead, Needs, Rule, Step, metric_of, step};
-use caddie_folder::{Folder, RunLog};
+use caddie_folder::{Fact, Folder, RunLog};
 use caddie_python::ast::visitor::{Visitor, walk_expr};
 use caddie_python::{Module, ast};
 use caddie_rulebook::{Confidence, Severity};
@@ -62,7 +62,7 @@ fn counts(folder: &Folder, run: &RunLog, whole: u64) -> bool {
         let rest = log.get(at + found.len()..)?.trim_start();
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
     });
-    counts.chain(run.val_tokens).any(|tokens| tokens >= whole - whole / 100)
+    counts.chain(run.val_tokens.value()).any(|tokens| tokens >= whole - whole / 100)
 }
 
 /// A script of the folder that prepares shards with another split than the challenge's.
