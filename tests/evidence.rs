@@ -12,8 +12,8 @@ const WHOLE: [&str; 6] =
 /// What describes a line without quoting it: of which weights or model its score is, which run begins there, what breaks
 /// the syntax.
 const DESCRIBED: [&str; 7] = [
-    "before quantisation",
-    "after quantisation",
+    "before quantization",
+    "after quantization",
     "scores the model of ",
     "no hardware line, no nvidia-smi table",
     ", counted",

@@ -258,7 +258,7 @@ fn a_flag_is_true_only_where_it_was_measured() {
 
 /// The loop's validation is one of full context at four decimals: compared with nothing but a full-context score.
 #[test]
-fn the_score_before_quantisation_is_compared_with_its_like_alone() {
+fn the_score_before_quantization_is_compared_with_its_like_alone() {
     let row = |facts: &Facts| {
         let readme = page::pages(facts, &legality::statements(facts)).unwrap().readme;
         readme.lines().find(|line| line.starts_with("| full context, before")).unwrap().to_owned()

@@ -173,7 +173,7 @@ fn every_command_that_reads_limits_takes_another_rulebook() {
     assert_eq!((code, text.as_str()), (Some(0), "pocket-2027/1 has no ladder of records\n"));
     let (code, _, error) = caddie(&[&["verify", "--against", "#1493", "folders/good"], &OTHER[..]].concat());
     assert!(code == Some(2) && error.contains("no record of the ladder"), "{error}");
-    // The formats with a catalogue of rules show that rulebook's.
+    // The formats with a catalog of rules show that rulebook's.
     let (_, sarif, _) = caddie(&[&["verify", "--format", "sarif", "other-challenge/entry"], &OTHER[..]].concat());
     assert!(sarif.contains("\"id\": \"model-card\"") && !sarif.contains("pkg-readme"), "{sarif}");
     let (_, junit, _) = caddie(&[&["verify", "--format", "junit", "other-challenge/entry"], &OTHER[..]].concat());
@@ -302,25 +302,25 @@ fn what_nobody_answered_is_unknown_and_never_passed() {
     assert!(caddie(&["explain", "slot-causal"]).1.contains("unanswered"));
 }
 
-/// The catalogue that the rulebook was compiled from, where it lies beside the checkout.
+/// The catalog that the rulebook was compiled from, where it lies beside the checkout.
 #[test]
-fn every_rule_of_the_catalogue_is_in_the_rulebook() {
+fn every_rule_of_the_catalog_is_in_the_rulebook() {
     let shared =
         std::env::var("CADDIE_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
     let path = Path::new(&shared).join("spec/challenge-rules.md");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no catalogue at {}", path.display());
+        eprintln!("skipped: no catalog at {}", path.display());
         return;
     };
     let (_, text) = text.split_once("### 1A").expect("section 1A");
-    let (catalogue, open) = text.split_once("### 1I").expect("section 1I");
-    let catalogue: BTreeSet<&str> =
-        catalogue.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    assert!(catalogue.len() > 90, "{}", catalogue.len());
+    let (catalog, open) = text.split_once("### 1I").expect("section 1I");
+    let catalog: BTreeSet<&str> =
+        catalog.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(catalog.len() > 90, "{}", catalog.len());
     let book = Rulebook::builtin().expect("loads");
     let rules: BTreeSet<&str> = book.rules.iter().map(|rule| rule.id.as_str()).collect();
-    assert_eq!(catalogue.difference(&rules).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the rulebook");
-    assert_eq!(rules.difference(&catalogue).collect::<Vec<_>>(), [&"pkg-record-folder"], "not in the catalogue");
+    assert_eq!(catalog.difference(&rules).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the rulebook");
+    assert_eq!(rules.difference(&catalog).collect::<Vec<_>>(), [&"pkg-record-folder"], "not in the catalog");
     // What section 1I calls by its id is unanswered in the rulebook.
     let open = open.split("\n## ").next().expect("a section");
     let named: Vec<&str> = open.split('`').filter(|word| rules.contains(word)).collect();

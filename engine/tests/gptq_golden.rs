@@ -18,7 +18,7 @@ fn rule(clip_sigmas: f64, bits: i64) -> RuleRecipe {
     RuleRecipe { bits: bits as u8, clip_sigmas: Some(clip_sigmas), clip_percentile: None, gptq: true }
 }
 
-/// `H = XᵀX / 4` with `X[t, j] = (U[t, j] + 0.5·U[t, j − 1] + 0.4·z[t])·s[j]`, the first column's neighbour being the last,
+/// `H = XᵀX / 4` with `X[t, j] = (U[t, j] + 0.5·U[t, j − 1] + 0.4·z[t])·s[j]`, the first column's neighbor being the last,
 /// and column 17 dead.
 fn hessian(inputs: &Value) -> Tensor {
     let entry = |key: &str| fill_entry(&with_offset(&inputs[key]), "");
@@ -118,6 +118,6 @@ fn a_calibrated_model_agrees_in_hessians_integers_and_loss() {
     let bos: Vec<i32> = integers(&file["forward"]["bos_positions"]).iter().map(|&p| p as i32).collect();
     let docs = Docs::packed(&[bos.as_slice(), &[80]].concat(), Device::Cpu).unwrap();
     let mean = tch::no_grad(|| after.loss(&x, &y, &docs));
-    let expected = float(&golden["mean_nll_packed_after_dequantisation"]) as f32;
+    let expected = float(&golden["mean_nll_packed_after_dequantization"]) as f32;
     assert_close("loss after GPTQ", &values(&mean), &[expected], 1e-3);
 }

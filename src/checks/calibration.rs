@@ -8,7 +8,7 @@ use caddie_folder::{Fact, RunLog, Shows};
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "calibration-time",
-    about: "Training and the calibration of the quantised weights together are within the training clock.",
+    about: "Training and the calibration of the quantized weights together are within the training clock.",
     rules: &["time-gptq-train-data", "time-gptq-reserve", "time-gptq-selfgen"],
     needs: Needs::ANY_RUN,
     run,

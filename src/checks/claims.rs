@@ -10,7 +10,7 @@ pub(super) use statistic::{reading, sample};
 pub(super) use whole::other_means;
 
 use super::context::run_name;
-use super::score::{after_quantisation, before_quantisation};
+use super::score::{after_quantization, before_quantization};
 use super::shown::{apart, shown};
 use super::{Check, Context, Needs, denominator};
 use crate::report::{Code, Finding, Severity};
@@ -52,7 +52,7 @@ fn once(claims: &[Claim]) -> impl Iterator<Item = &Claim> {
         let repeats = |other: &Claim| {
             other.field == claim.field && other.stated == claim.stated && same_scope(other.scope, claim.scope)
         };
-        // The neighbours are enough: a file has a few dozen numbers, a hostile one thousands.
+        // The neighbors are enough: a file has a few dozen numbers, a hostile one thousands.
         let before = claims.get(index.saturating_sub(64)..index).unwrap_or_default();
         (!before.iter().any(repeats)).then_some(claim)
     })
@@ -215,10 +215,10 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
         if denominator::is_corrected(claim.stated, &corrected) {
             return None;
         }
-        if before_quantisation(run, claim.stated).is_some() {
-            return Some(not_quantised(context, claim, run, measured));
+        if before_quantization(run, claim.stated).is_some() {
+            return Some(not_quantized(context, claim, run, measured));
         }
-        let other = |line: &&MetricLine| after_quantisation(line) && claim.stated.agrees(line.val_bpb);
+        let other = |line: &&MetricLine| after_quantization(line) && claim.stated.agrees(line.val_bpb);
         if let Some(line) = run.metric_lines.iter().find(other) {
             let message = format!(
                 "{name}: {} claims val_bpb {}, which is {}; {} gives {measured}",
@@ -249,16 +249,16 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
     Some(finding.measured(measured).in_log(run, claim.field.logged(run), format!("{field} {measured}")))
 }
 
-/// A seed's score is that of its weights before quantisation. Where the headline is that of the artifacts, the seeds
+/// A seed's score is that of its weights before quantization. Where the headline is that of the artifacts, the seeds
 /// are only labelled badly; and who claims the worse of two scores gains nothing.
-fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
+fn not_quantized(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
     let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb.value()).collect();
     let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
     let sound = headline.zip(mean(&scores)).is_some_and(|(headline, mean)| {
         headline.stated.near(mean) || scores.iter().any(|score| headline.stated.agrees(*score))
     });
     let message = format!(
-        "{}: {} claims val_bpb {}, a score of the weights before quantisation; after it: {measured}",
+        "{}: {} claims val_bpb {}, a score of the weights before quantization; after it: {measured}",
         run_name(run),
         context.json_name(),
         claim.stated.value
@@ -266,7 +266,7 @@ fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f
     let gains = claim.stated.value < measured;
     let severity = if sound || !gains { Severity::Warning } else { Severity::Error };
     let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore).severity(severity);
-    place(context, finding, claim).measured(measured).in_log(run, run.val_bpb, "after quantisation")
+    place(context, finding, claim).measured(measured).in_log(run, run.val_bpb, "after quantization")
 }
 
 /// A claim that no log decides is neither right nor wrong.

@@ -27,9 +27,9 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     // Where the model is that good before anything adapts to what it scores, the gain is one of training.
     let (rule, (run, lowest), what, look) = if let Some(found) = lowest(|run| run.pre_quant_val_bpb) {
         let look = "which data it was trained on, and how the bytes are counted";
-        ("val-no-train", found, "before quantisation", look)
+        ("val-no-train", found, "before quantization", look)
     } else if let Some(found) = lowest(|run| run.val_bpb) {
-        let look = "whether the evaluation is causal, normalised, scores before it learns and scores once (C1 to C4), and \
+        let look = "whether the evaluation is causal, normalized, scores before it learns and scores once (C1 to C4), and \
                     how the bytes are counted";
         ("c1-causal", found, "of the evaluation", look)
     } else {

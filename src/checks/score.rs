@@ -15,7 +15,7 @@ use caddie_rulebook::stats::mean;
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "claimed-score",
-    about: "The claimed val_bpb is the mean of the logs' official scores, of the quantised model.",
+    about: "The claimed val_bpb is the mean of the logs' official scores, of the quantized model.",
     rules: &["pkg-headline", "score-metric", "size-scored-artifact", "repro"],
     needs: Needs::Run(|run| run.val_bpb.is_some()),
     run,
@@ -99,16 +99,16 @@ fn trailing(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     Some(finding.in_log(run, run.val_bpb, metric_text(run)))
 }
 
-/// A run without a score of the quantised model decides nothing about the claim.
+/// A run without a score of the quantized model decides nothing about the claim.
 fn unscored(context: &Context<'_>) -> Vec<Finding> {
     let unscored = context.runs().iter().filter(|run| run.val_bpb.is_none());
     unscored
         .map(|run| {
-            let message = format!("{}: no score of the quantised model is in the log", run.log);
+            let message = format!("{}: no score of the quantized model is in the log", run.log);
             let finding = context.finding("size-scored-artifact", message).code(Code::ScoreUnknown);
             let text = run.pre_quant_val_bpb.value().map_or_else(
                 || "no metric line".to_owned(),
-                |bpb| format!("last validation before quantisation: val_bpb {bpb}"),
+                |bpb| format!("last validation before quantization: val_bpb {bpb}"),
             );
             finding.severity(Severity::Unknown).in_log(run, run.pre_quant_val_bpb, text)
         })
@@ -150,13 +150,13 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         let message = format!("{described} is {name}; the official metric gives {measured:.8}");
         let finding = context.finding("score-metric", message).code(Code::HeadlineIsOtherMetric);
         finding.severity(Severity::Warning).in_log(run, line, name)
-    } else if let Some((run, line)) = of_some_run(runs, |run| before_quantisation(run, claim.stated)) {
-        let message = format!("{described} is a score of the weights before quantisation; after it: {measured:.8}");
+    } else if let Some((run, line)) = of_some_run(runs, |run| before_quantization(run, claim.stated)) {
+        let message = format!("{described} is a score of the weights before quantization; after it: {measured:.8}");
         let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore);
         // Who claims the worse of two scores gains nothing.
         let gains = claim.stated.value < measured;
         let finding = finding.severity(if gains { Severity::Error } else { Severity::Warning });
-        finding.in_log(run, line, "before quantisation")
+        finding.in_log(run, line, "before quantization")
     } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(
             "{described} or a seed's score stands in a line that is not read as one; the lines that are read give {measured:.8}"
@@ -242,7 +242,7 @@ fn metric_text(run: &RunLog) -> String {
 fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, &RunLog, &MetricLine)> {
     let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for run in runs {
-        for line in run.metric_lines.iter().filter(|line| after_quantisation(line)) {
+        for line in run.metric_lines.iter().filter(|line| after_quantization(line)) {
             if claim.agrees(line.val_bpb) {
                 return Some((line.name.clone(), run, line));
             }
@@ -252,19 +252,19 @@ fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, &RunLog, &Met
     let (name, _) = by_name.iter().find(|(_, values)| mean(values).is_some_and(|mean| claim.agrees(mean)))?;
     // A mean is shown by its first part.
     let part =
-        |run: &'_ RunLog| run.metric_lines.iter().position(|line| line.name == *name && after_quantisation(line));
+        |run: &'_ RunLog| run.metric_lines.iter().position(|line| line.name == *name && after_quantization(line));
     let (run, at) = runs.iter().find_map(|run| Some((run, part(run)?)))?;
     Some((format!("the mean of {name}"), run, run.metric_lines.get(at)?))
 }
 
-/// The line that gives the claim, where it is a score of the weights before they were quantised.
-pub(super) fn before_quantisation(run: &RunLog, claim: Stated) -> Option<LogLine> {
-    let mut before = run.metric_lines.iter().filter(|line| !after_quantisation(line));
+/// The line that gives the claim, where it is a score of the weights before they were quantized.
+pub(super) fn before_quantization(run: &RunLog, claim: Stated) -> Option<LogLine> {
+    let mut before = run.metric_lines.iter().filter(|line| !after_quantization(line));
     let validated = run.pre_quant_val_bpb.filter(|bpb| claim.agrees(bpb.value));
     validated.log_line().or_else(|| before.find(|line| claim.agrees(line.val_bpb)).log_line())
 }
 
 /// `diagnostic quantized` is a score of the artifact, before its test-time training.
-pub(super) fn after_quantisation(line: &MetricLine) -> bool {
+pub(super) fn after_quantization(line: &MetricLine) -> bool {
     !line.diagnostic || line.name.contains("quantized") && !line.name.contains("pre-quant")
 }

@@ -93,7 +93,7 @@ pub fn run(args: &AuditArgs) -> Result<u8> {
     let audit = audit::audit(path, &options, &args.rulebook.load()?)?;
     match args.format {
         AuditFormat::Plain => super::print(&plain(&audit))?,
-        // Plain structs with string keys always serialise.
+        // Plain structs with string keys always serialize.
         AuditFormat::Json => {
             super::print(&format!("{}\n", serde_json::to_string_pretty(&audit).unwrap_or_else(|_| "{}".to_owned())))?;
         }

@@ -30,7 +30,7 @@ pub struct ReportOptions {
     /// One line a folder
     #[arg(long, short, conflicts_with = "details")]
     pub quiet: bool,
-    /// Colours of plain output; NO_COLOR turns auto into never
+    /// Colors of plain output; NO_COLOR turns auto into never
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
 }
@@ -63,7 +63,7 @@ impl FromStr for FurtherReport {
     }
 }
 
-/// When to colour.
+/// When to color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set.
@@ -73,7 +73,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Whether output to a `terminal` or to something else is coloured.
+    /// Whether output to a `terminal` or to something else is colored.
     pub fn wanted(self, terminal: bool) -> bool {
         match self {
             Color::Always => true,
@@ -107,14 +107,14 @@ impl ReportOptions {
         let terminal = std::io::stdout().is_terminal();
         let width = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
         Look {
-            colour: self.color.wanted(terminal),
+            color: self.color.wanted(terminal),
             width: terminal.then(width).flatten().filter(|width| *width > 0),
             ..self.look_of_files()
         }
     }
 
     fn look_of_files(&self) -> Look {
-        Look { colour: self.color == Color::Always, quiet: self.quiet, details: self.details, width: None }
+        Look { color: self.color == Color::Always, quiet: self.quiet, details: self.details, width: None }
     }
 }
 

@@ -92,7 +92,7 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
             if ttt { format!("{causal} {adapters} {tested}") } else { format!("{causal} {tested}") },
         ),
         own(
-            "C2 normalised",
+            "C2 normalized",
             "the distribution sums to 1 over the vocabulary, whichever token came",
             format!(
                 "The loss is the cross-entropy of one softmax over {vocab} tokens; there is no second expert to mix in."

@@ -157,7 +157,7 @@ fn flags_of(limits: &Limits) -> [(String, &'static str); 9] {
         ("no_pre_quant_ttt".to_owned(), "val-no-train"),
         ("no_slot".to_owned(), "C1 causal"),
         ("no_etlb".to_owned(), "C3 score before update"),
-        ("no_ngram_cache".to_owned(), "C2 normalised"),
+        ("no_ngram_cache".to_owned(), "C2 normalized"),
     ]
 }
 

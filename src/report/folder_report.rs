@@ -108,7 +108,7 @@ pub struct AuditFacts {
     pub configuration: Option<Utf8PathBuf>,
     /// Whether the script was followed to its end.
     pub complete: bool,
-    /// Reported scores that were recognised: without one, nothing about scoring was judged.
+    /// Reported scores that were recognized: without one, nothing about scoring was judged.
     pub scores: usize,
     /// What could not be read, with its line.
     pub problems: Vec<String>,

@@ -35,7 +35,7 @@ fn render(report: &Report) -> String {
 /// The rules that checks decide in a folder. A rule that none decides is no case, for it cannot pass; one about a pull
 /// request is a case only where it was found broken.
 fn decided_rules(report: &Report) -> Vec<Rule> {
-    let (_, mut rules) = report.catalogue();
+    let (_, mut rules) = report.catalog();
     rules.retain(|rule| !rule.checks.is_empty() && !rule.id.starts_with("pr-"));
     rules
 }

@@ -51,7 +51,7 @@ pub struct Report {
     /// What annotations and SARIF state paths relative to.
     #[serde(skip)]
     pub root: Root,
-    /// The rules that formats with a catalogue show; the builtin ones where nothing is given.
+    /// The rules that formats with a catalog show; the builtin ones where nothing is given.
     #[serde(skip)]
     pub book: Option<Rulebook>,
 }
@@ -67,7 +67,7 @@ pub struct Failure {
 /// How plain output looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
-    pub colour: bool,
+    pub color: bool,
     /// One line a folder.
     pub quiet: bool,
     /// Every finding of every folder, also where there are several.
@@ -107,7 +107,7 @@ impl Report {
     }
 
     /// The repository and the rules of the challenge.
-    fn catalogue(&self) -> (String, Vec<Rule>) {
+    fn catalog(&self) -> (String, Vec<Rule>) {
         let book = self.book.clone().or_else(|| Rulebook::builtin().ok());
         book.map(|book| (book.repository, book.rules)).unwrap_or_default()
     }

@@ -42,7 +42,7 @@ fn in_full(report: &Report, look: Look) -> String {
         if index > 0 && !look.quiet {
             text.push('\n');
         }
-        let page = Page { folder, look, pen: Pen { colour: look.colour } };
+        let page = Page { folder, look, pen: Pen { color: look.color } };
         page.headline(&mut text);
         if !look.quiet {
             page.summary(&mut text);
@@ -54,7 +54,7 @@ fn in_full(report: &Report, look: Look) -> String {
     }
     if look.quiet {
         for failure in &report.failures {
-            let word = Pen { colour: look.colour }.alarm("unread");
+            let word = Pen { color: look.color }.alarm("unread");
             let _ = writeln!(text, "{word}  {}  ({})", one_line(failure.path.as_str()), one_line(&failure.reason));
         }
     } else if let Some(head) = first_to_explain(report).filter(|_| look.width.is_some()) {
@@ -62,7 +62,7 @@ fn in_full(report: &Report, look: Look) -> String {
         text.push('\n');
         text.push_str(&wrapped("", &hint, 2, look.width));
     }
-    if let Some(line) = facts::undecided(&report.catalogue().1).filter(|_| look.details && !look.quiet) {
+    if let Some(line) = facts::undecided(&report.catalog().1).filter(|_| look.details && !look.quiet) {
         text.push('\n');
         text.push_str(&wrapped("", &line, 2, look.width));
     }

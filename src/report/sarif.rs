@@ -71,7 +71,7 @@ struct Rules {
 
 impl Rules {
     fn of(report: &Report) -> Rules {
-        let (repository, known) = report.catalogue();
+        let (repository, known) = report.catalog();
         let known: Vec<Rule> = known.into_iter().filter(|rule| !rule.checks.is_empty()).collect();
         let ids = report.folders.iter().flat_map(|folder| &folder.findings).map(|finding| &finding.rule);
         let mut others: Vec<String> = ids.filter(|id| !known.iter().any(|rule| rule.id == **id)).cloned().collect();

@@ -134,7 +134,7 @@ fn without_zeros(line: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl Parser {
-    /// A line of a dumped script as the script printed it: without prefix, colours and the terminal's carriage return.
+    /// A line of a dumped script as the script printed it: without prefix, colors and the terminal's carriage return.
     fn printed(&self, line: &[u8]) -> Cow<'static, [u8]> {
         let text = String::from_utf8_lossy(line);
         let text = prefix::plain(text.strip_suffix('\r').unwrap_or(&text));

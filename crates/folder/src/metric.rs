@@ -62,8 +62,8 @@ pub(super) fn is_diagnostic(name: &str) -> bool {
     DIAGNOSTICS.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether the weights that a metric of this name scores are those before quantisation.
-pub(super) fn is_before_quantisation(name: &str) -> bool {
+/// Whether the weights that a metric of this name scores are those before quantization.
+pub(super) fn is_before_quantization(name: &str) -> bool {
     is_diagnostic(name) && !name.ends_with("diagnostic quantized")
 }
 

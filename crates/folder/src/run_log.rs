@@ -27,7 +27,7 @@ pub struct RunLog {
     pub decimals: Option<u32>,
     /// Every final metric line, in order.
     pub metric_lines: Vec<MetricLine>,
-    /// Last validation inside the loop: the score before quantisation.
+    /// Last validation inside the loop: the score before quantization.
     pub pre_quant_val_bpb: Option<Logged<f64>>,
     /// Nats per token of that validation.
     pub pre_quant_val_loss: Option<Logged<f64>>,
@@ -134,7 +134,7 @@ pub struct MetricLine {
     pub decimals: u32,
     /// Its own clock, when the line has one.
     pub eval_seconds: Option<f64>,
-    /// Of the weights before quantisation: never a score.
+    /// Of the weights before quantization: never a score.
     pub diagnostic: bool,
     /// 1-based line number.
     pub line: u64,
@@ -156,9 +156,9 @@ impl InLog for SourceDump {
 }
 
 impl MetricLine {
-    /// Whether what is scored are the weights before quantisation.
-    pub fn before_quantisation(&self) -> bool {
-        metric::is_before_quantisation(&self.name)
+    /// Whether what is scored are the weights before quantization.
+    pub fn before_quantization(&self) -> bool {
+        metric::is_before_quantization(&self.name)
     }
 }
 

@@ -108,13 +108,13 @@ codes! {
     TrainTimeUnknown => "TRAIN_TIME_UNKNOWN", "The log states no training time.", PRINT_IT;
     EvalTimeOver600s => "EVAL_TIME_OVER_600S", "Evaluation took longer than the limit.", WITHIN_THE_LIMIT;
     EvalTimeUnknown => "EVAL_TIME_UNKNOWN", "The log states no evaluation time for the official score.", PRINT_IT;
-    ScoreUnknown => "SCORE_UNKNOWN", "No log states a score of the quantised model.",
+    ScoreUnknown => "SCORE_UNKNOWN", "No log states a score of the quantized model.",
         "Score the model reloaded from its compressed file, and ship that log.";
     ClaimNotInLogs => "CLAIM_NOT_IN_LOGS", "The claimed score is in no log.", STATE_THE_MEAN;
     JsonScoreNotMean => "JSON_SCORE_NOT_MEAN", "The claimed score is that of one run, not the mean.", STATE_THE_MEAN;
     HeadlineIsOtherMetric => "HEADLINE_IS_OTHER_METRIC", "The claim is another metric than the official one.",
         STATE_THE_MEAN;
-    PreQuantScore => "SCORE_IS_PRE_QUANT", "The claimed score is that of the weights before quantisation.",
+    PreQuantScore => "SCORE_IS_PRE_QUANT", "The claimed score is that of the weights before quantization.",
         "Score the model reloaded from its compressed file, and ship that log.";
     FolderNameNeScore => "FOLDER_NAME_NE_SCORE", "The score in the folder's name is not the claimed one.",
         "State in the folder's name the score that submission.json claims, or none.";

@@ -142,7 +142,7 @@ pub(super) fn labelled(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
             Field::BytesTotal | Field::BytesModel | Field::BytesCode | Field::Steps => exact(context, claim),
             Field::EvalSeconds => eval_time(context, claim),
             Field::TrainSeconds => exact(context, claim),
-            Field::PreQuantValBpb => before_quantisation(context, claim),
+            Field::PreQuantValBpb => before_quantization(context, claim),
             _ => None,
         });
     }
@@ -166,8 +166,8 @@ fn exact(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(mismatch(context, claim, message, first).severity(Severity::Info).confidence(Confidence::Medium))
 }
 
-/// A score before quantisation that no log prints, and no mean of theirs is.
-fn before_quantisation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+/// A score before quantization that no log prints, and no mean of theirs is.
+fn before_quantization(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let logged = context.runs().iter().find_map(|run| run.pre_quant_val_bpb.value())?;
     let means = other_means(context.runs(), Field::PreQuantValBpb).into_iter();
     let means = means.chain(other_means(context.runs(), Field::ValBpb));
@@ -175,7 +175,7 @@ fn before_quantisation(context: &Context<'_>, claim: &Claim) -> Option<Finding> 
         return None;
     }
     let message = format!(
-        "README.md says val_bpb {} before quantisation, which is in no log (the first says {logged})",
+        "README.md says val_bpb {} before quantization, which is in no log (the first says {logged})",
         claim.stated.value
     );
     let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);

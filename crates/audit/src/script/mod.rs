@@ -68,7 +68,7 @@ pub struct Audit {
     pub leads: Vec<Lead>,
     /// Whether the script was followed to its end; else more may be there.
     pub complete: bool,
-    /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognised.
+    /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognized.
     pub scores: usize,
 }
 

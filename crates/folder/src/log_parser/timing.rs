@@ -80,7 +80,7 @@ impl Parser {
             };
             done.name.ends_with(":done") && run.metric_lines.iter().any(same)
         };
-        for line in run.metric_lines.iter().filter(|line| !line.before_quantisation()) {
+        for line in run.metric_lines.iter().filter(|line| !line.before_quantization()) {
             let Some(seconds) = line.eval_seconds.filter(|_| !repeats(line)) else { continue };
             let name = line.name.strip_suffix("_exact").unwrap_or(&line.name);
             last = line.line;

@@ -79,7 +79,7 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
             _ => {}
         }
     }
-    // A sum whose single scores were not recognised: it was taken up in the loop, in which order is not known.
+    // A sum whose single scores were not recognized: it was taken up in the loop, in which order is not known.
     let summed = matches!(score.action, Action::Report { .. });
     if summed && update.place.loops.iter().any(|stamp| scored.iteration(stamp.entered).is_some()) {
         return Order::Unclear;

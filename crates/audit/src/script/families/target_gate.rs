@@ -56,7 +56,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             ),
             because,
             steps: vec![step(score.event, "the loss made under that condition is added to the score")],
-            clears: "take the class of the token before, or of every token of the vocabulary, and normalise",
+            clears: "take the class of the token before, or of every token of the vocabulary, and normalize",
             at_most: None,
         });
     }

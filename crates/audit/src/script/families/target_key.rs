@@ -37,7 +37,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
                 let kept = step(score.event, "the loss made from that entry is added to the score");
                 looked_up.into_iter().chain([kept]).collect()
             },
-            clears: "look up every token of the vocabulary under the context and normalise before the token is read",
+            clears: "look up every token of the vocabulary under the context and normalize before the token is read",
             at_most: None,
         });
     }
