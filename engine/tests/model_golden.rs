@@ -109,7 +109,7 @@ fn muon_agrees_step_by_step() {
 
 #[test]
 fn muon_with_row_normalisation_agrees_on_banks() {
-    let golden = &golden("varlen_ttt.json")["muon_row_normalized_bank"];
+    let golden = &golden("varlen_ttt.json")["muon_row_normalised_bank"];
     for case in golden["cases"].as_array().unwrap() {
         let shape = integers(&case["bank_shape"]);
         let tag = shape.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
