@@ -1,4 +1,4 @@
-//! Which device computes, and what hardware it is.
+//! The device that computes, and its hardware.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What can go wrong in the engine, said so that the reader knows the file, the reason and the next step.
+//! The engine's errors. Each message tells the reader the file, the reason and the next step.
 
 use std::path::PathBuf;
 

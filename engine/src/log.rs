@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// What a run tells whoever watches it.
+/// An event that a run reports to its observer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
     /// A line that was just written to the log.

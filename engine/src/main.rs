@@ -1,4 +1,4 @@
-//! What `train_gpt.py` of a native submission builds and starts: the engine alone, without the toolkit.
+//! The program that `train_gpt.py` of a native submission builds and starts: the engine alone, without the toolkit.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ pub const TRAIN_GPT: &str = "train_gpt.py";
 /// Version of the layout that this module writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What an artifact holds.
+/// The contents of an artifact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub schema_version: u32,
@@ -26,7 +26,7 @@ pub struct Manifest {
     pub members: Vec<Member>,
 }
 
-/// What wrote the artifact, and what its numbers were made with.
+/// Versions of the program that wrote the artifact and of the tools behind its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Versions {
     pub caddie: String,
@@ -43,7 +43,7 @@ pub struct Limits {
     /// Counted code and compressed model, decimal bytes, inclusive.
     pub bytes_total: u64,
     pub train_seconds: f64,
-    /// How far the last step may overrun `train_seconds`: the loop reads its clock after a step.
+    /// Seconds by which the last step may overrun `train_seconds`: the loop checks its clock only after each step.
     pub train_tolerance_seconds: f64,
     pub eval_seconds: f64,
     /// Fewest runs of a claim.
@@ -92,7 +92,7 @@ pub struct CountedRun {
 pub struct Member {
     pub path: String,
     pub bytes: u64,
-    /// Of the content, in lower-case hexadecimal.
+    /// SHA-256 of the content, in lower-case hexadecimal.
     pub sha256: String,
 }
 

@@ -13,7 +13,7 @@ use caddie_files::{Error, Result};
 /// Members hold what is compressed already; a higher level gains less than 1 % and costs a minute.
 const ZSTD_LEVEL: i32 = 9;
 
-/// What goes into an artifact.
+/// The contents of an artifact to be packed.
 #[derive(Debug, Clone)]
 pub struct Contents {
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Contents {
     pub models: Vec<(i64, String)>,
 }
 
-/// Where a member's bytes come from.
+/// The source of a member's bytes.
 #[derive(Debug, Clone)]
 pub enum Source {
     File(Utf8PathBuf),

@@ -54,7 +54,7 @@ impl Staging {
         Ok(Staging { target: target.to_owned(), partial, force })
     }
 
-    /// Where to write for now.
+    /// Returns the path to write to for now.
     pub fn path(&self) -> &Utf8Path {
         &self.partial
     }

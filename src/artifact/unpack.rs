@@ -13,7 +13,7 @@ use super::staging::Staging;
 use caddie_files::pointer::{self, Pointer};
 use caddie_files::{Error, Result};
 
-/// Where unpacking stops. The defaults leave room for ten seeds with the ledgers of the whole validation set.
+/// Limits at which unpacking stops. The defaults leave room for ten seeds with the ledgers of the whole validation set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnpackLimits {
     /// Members beside the manifest.
@@ -84,7 +84,7 @@ fn read(archive: &Utf8Path, limits: &UnpackLimits, dir: Option<&Utf8Path>, undon
     Ok(manifest)
 }
 
-/// What goes wrong between the archive and the folder.
+/// A failure between the archive and the folder.
 enum Problem {
     /// The archive is at fault.
     Archive(String),

@@ -81,7 +81,7 @@ fn claimed_total<'a>(context: &Context<'a>) -> Option<(Claim, String)> {
 /// An accounting, and the run that its number is of where it is one's.
 type Found = (ClaimedAs, Option<String>);
 
-/// Which accounting of the runs a claimed total is.
+/// Finds the accounting of the runs that gives a claimed total.
 fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Found {
     let runs = context.runs();
     let is = |bytes: u64| claim.stated.agrees(bytes as f64);
@@ -120,7 +120,7 @@ fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Fou
     known.into_iter().find_map(|accounting| accounting()).unwrap_or((unknown, None))
 }
 
-/// Whether submission.json states a model and a code whose sum the claim is.
+/// Tells whether submission.json states a model size and a code size whose sum is the claim.
 fn own_parts(context: &Context<'_>, claim: &Claim) -> bool {
     let part = |field| context.folder.metadata()?.claim(field, Scope::Whole).map(|claim| claim.stated.value);
     part(Field::BytesModel).zip(part(Field::BytesCode)).is_some_and(|(model, code)| claim.stated.agrees(model + code))

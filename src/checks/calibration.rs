@@ -14,7 +14,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// What a run needed until its calibration was done.
+/// The time that a run needed until its calibration was done.
 struct Needed<'a> {
     run: &'a RunLog,
     seconds: f64,

@@ -1,4 +1,4 @@
-//! What every check sees: the folder, the rulebook and the limits that apply.
+//! The context that every check gets: the folder, the rulebook and the limits that apply.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -28,7 +28,7 @@ pub struct Context<'a> {
     pub limits: Limits,
     /// The track that the folder is entered on; `None` where nothing states one of the rulebook's.
     pub track: Option<&'a Track>,
-    /// What the score is tested against, where the caller asks; else the record that stood.
+    /// The baseline of the score, where the caller names one; else the record that stood.
     pub against: Option<String>,
     comparison: OnceLock<Comparison>,
     unlogged_seeds: OnceLock<Vec<i64>>,
@@ -59,12 +59,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether the record track's rules hold: on such a track, and where nothing states a track.
+    /// Tells whether the record track's rules hold: on a record track, and where nothing states a track.
     pub fn competes(&self) -> bool {
         self.track.is_none_or(|track| track.record)
     }
 
-    /// Whether the folder is entered on a record track, by its place or by submission.json.
+    /// Tells whether the folder is entered on a record track, by its place or by submission.json.
     pub fn is_entered_as_record(&self) -> bool {
         self.track.is_some_and(|track| track.record)
     }
@@ -74,7 +74,7 @@ impl<'a> Context<'a> {
         self.rulebook.hardware_of(self.track).filter(|_| self.competes())
     }
 
-    /// What the folder's place calls its track, known to the rulebook or not.
+    /// Returns the track that the folder's place names, known to the rulebook or not.
     pub fn placed_track(&self) -> Option<String> {
         track::placed(self.folder, self.rulebook)
     }
@@ -84,12 +84,12 @@ impl<'a> Context<'a> {
         self.comparison.get_or_init(|| significance::compare(self))
     }
 
-    /// What the counted script executes; read once.
+    /// Returns the code that the counted script executes; it is read once.
     pub fn executed(&self) -> Option<&Executed> {
         self.executed.get_or_init(|| executed(self.folder)).as_ref()
     }
 
-    /// What the audit of the counted script found, as the first of the runs configured it; followed once.
+    /// Returns the audit of the counted script, configured as in the first run; the script is followed once.
     pub fn audited(&self) -> Option<&Examined> {
         let examined = || {
             let (script, executed) = (self.folder.script.as_ref()?, self.executed()?);
@@ -169,7 +169,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Whether a line of the run's log states this many bytes of something.
+    /// Tells whether a line of the run's log states this many bytes of something.
     pub fn states_bytes(&self, run: &RunLog, bytes: u64) -> bool {
         self.pay_for(&run.log).is_some() && caddie_folder::search::states_bytes(&self.folder.path.join(&run.log), bytes)
     }
@@ -202,7 +202,7 @@ pub fn counted_bytes(run: &RunLog) -> Option<u64> {
     run.bytes_total.value().or_else(|| run.bytes_model.value()?.checked_add(run.bytes_code.value()?))
 }
 
-/// How a run is called in messages: its seed, or its file where no seed is logged.
+/// Returns the name of a run for messages: its seed, or its file where no seed is logged.
 pub fn run_name(run: &RunLog) -> String {
     run.seed.value().map_or_else(|| run.log.to_string(), |seed| format!("seed {seed}"))
 }

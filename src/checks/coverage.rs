@@ -1,4 +1,5 @@
-//! What becomes of every rule: the checks that decide it, or why none does; and whether rulebook and registry agree.
+//! Coverage of the rules: the checks that decide each rule, or the reason why none does. Rulebook and registry must
+//! agree.
 
 use camino::Utf8Path;
 
@@ -45,11 +46,11 @@ fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
     (!speaks).then(|| format!("checks: {name} speaks only to the rules {}", rules.join(", ")))
 }
 
-/// What a rulebook can name as deciding a rule: a check of a folder's files, or a family of the script's audit.
+/// A name that a rulebook can give as deciding a rule: a check of a folder's files, or a family of the script's audit.
 #[derive(Debug, Clone)]
 pub struct Named {
     pub name: &'static str,
-    /// What it looks at, in one sentence.
+    /// The subject of the check, in one sentence.
     pub about: &'static str,
     /// Rules that it speaks to.
     pub rules: Vec<&'static str>,
@@ -71,7 +72,7 @@ pub fn named(name: &str) -> Option<Named> {
     every().find(|known| known.name == name)
 }
 
-/// How many rules each disposition has.
+/// The number of rules of each disposition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     pub rules: usize,

@@ -61,7 +61,7 @@ pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
     Some(run.val_bpb.value()? * bytes as f64 / canonical(context) as f64)
 }
 
-/// Whether a claim is what its logs say, once what they divide by is corrected.
+/// Tells whether a claim is the mean of the logs' scores once their denominators are corrected.
 pub(super) fn is_corrected(claim: Stated, corrected: &[f64]) -> bool {
     mean(corrected).is_some_and(|mean| claim.agrees(mean) || close(claim.value, mean, SAME))
 }
@@ -181,7 +181,7 @@ fn partial(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// Whether the implied bytes are the whole split's to the printed digits.
+/// Tells whether the implied bytes are those of the whole split, to the printed digits.
 fn judge_strict(run: &RunLog, known: &[Fingerprint]) -> Option<bool> {
     let (loss, bpb, tokens) = (run.val_loss.value()?, run.val_bpb.value()?, run.val_tokens.value()?);
     let bytes = tokens as f64 * loss / (LN_2 * bpb);

@@ -1,4 +1,4 @@
-//! What a pull request does to the repository: exactly one new folder below `records/<track>/`, and nothing else.
+//! Checks of the changes that a pull request makes: exactly one new folder below `records/<track>/`, and nothing else.
 //!
 //! The folders that it adds are then verified as they are in the head commit, whatever is checked out.
 
@@ -276,7 +276,7 @@ impl Copying<'_> {
     }
 }
 
-/// What is said of a pointer that a pull request adds: pulling helps the reader of a checkout, not the request.
+/// Returns the message for a pointer that a pull request adds. Pulling helps the reader of a checkout, not the request.
 fn in_the_request(pointer: Pointer) -> String {
     let keeper = match pointer.keeper {
         Keeper::Lfs => "Git LFS",
@@ -290,7 +290,7 @@ fn create(folder: &Utf8Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io(folder, "creating"))
 }
 
-/// Whether a path only leads downwards.
+/// Tells whether a path only leads downwards.
 fn is_plain(path: &Utf8Path) -> bool {
     path.components().all(|part| matches!(part, Utf8Component::Normal(name) if !name.contains('\\')))
 }

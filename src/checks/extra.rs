@@ -113,7 +113,7 @@ fn report(finding: Finding, files: &[&FileEntry]) -> Finding {
         .fold(finding, |finding, file| finding.at(file.path.clone(), None, format!("{} bytes", file.bytes)))
 }
 
-/// Where a script calls a program: its file, the line's number and text.
+/// A line on which a script calls a program: the file, the line's number and its text.
 type Call = (camino::Utf8PathBuf, u64, String);
 
 /// Programs of the system that the scripts name in a call, each with the first one.

@@ -42,8 +42,8 @@ fn encodings(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether a file whose name (in lower case) is `wanted` was too long to be read: that is reported by itself. A link is
-/// no file.
+/// Tells whether a file whose name (in lower case) is `wanted` was too long to be read; that has a finding of its own.
+/// A link is not a file.
 fn unread(context: &Context<'_>, wanted: impl Fn(&str) -> bool) -> bool {
     let folder = context.folder;
     let named = |path: &Utf8Path| path.file_name().is_some_and(|name| wanted(&name.to_ascii_lowercase()));
@@ -51,7 +51,7 @@ fn unread(context: &Context<'_>, wanted: impl Fn(&str) -> bool) -> bool {
     paths.any(|path| named(path) && folder.files.iter().any(|file| file.path == *path))
 }
 
-/// What is wrong with a file that the rulebook demands.
+/// Finds the problems of a file that the rulebook demands.
 fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     let finding = |message: String, code| context.finding(&file.rule, message).code(code);
     let missing = |code| vec![finding(format!("{} is missing: {}", file.name, file.add), code)];
@@ -128,7 +128,7 @@ fn scripts(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     findings
 }
 
-/// What else is there; a folder may hold hundreds of scripts.
+/// Lists the other files in words. A folder may hold hundreds of scripts, so only the first few are named.
 fn listed(names: &[&str]) -> String {
     const NAMED: usize = 6;
     if names.is_empty() {
@@ -176,7 +176,7 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What was not read is unknown where a submission needs it, and worth a line elsewhere.
+/// Reports files that were not read: as unknown where a submission needs them, as a line of information elsewhere.
 fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for skipped in &context.folder.skipped {
         let name = skipped.path.file_name().unwrap_or(".").to_ascii_lowercase();

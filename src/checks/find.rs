@@ -46,7 +46,7 @@ struct Search<'a> {
     listed: usize,
 }
 
-/// How the folder of a track is known.
+/// The naming of track folders, by which they are recognized.
 #[derive(Clone, Copy)]
 struct Tracks<'a> {
     prefix: &'a str,
@@ -134,7 +134,7 @@ impl Search<'_> {
     }
 }
 
-/// What a folder is for the search.
+/// The kind of folder that the search is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// A checkout that has `records`: nothing else of it is looked at.
@@ -252,7 +252,7 @@ impl Level {
         level.is_some_and(|level| level.folders.iter().any(|track| tracks.has(track)))
     }
 
-    /// Whether this folder is a record, not a place of records.
+    /// Tells whether this folder is a record, not a place of records.
     fn is_record(&self, place: Place, depth: usize) -> bool {
         let whole = self.submission || self.script;
         match place {
@@ -263,7 +263,7 @@ impl Level {
         }
     }
 
-    /// Whether a folder in it is a record of its own, not the logs of this one.
+    /// Tells whether a folder in this one is a record of its own, not the logs of this one.
     fn is_group(&self) -> bool {
         let inner = self.folders.iter().take(MAX_GROUP).filter_map(|folder| Level::read(folder).ok());
         inner.into_iter().any(|level| level.submission || level.script)

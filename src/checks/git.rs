@@ -1,4 +1,4 @@
-//! What `verify --diff` asks of git: commits, changed paths, and files as they are in a commit.
+//! The questions that `verify --diff` puts to git: commits, changed paths, and files as they are in a commit.
 //!
 //! Only plumbing commands, without a shell. Whatever a repository's configuration or attributes name is not run: no
 //! hooks, no monitors, no external diffs, no text conversion, and files come from the object store, so no filter
@@ -18,7 +18,7 @@ use trouble::{OF_THE_USER, trusted_by_environment};
 /// Output of one command that is read: some 300,000 paths.
 const MAX_OUTPUT: u64 = 32 << 20;
 
-/// What git says of a name that it does not know.
+/// Git's messages about a name that it does not know.
 const UNKNOWN_NAME: [&str; 4] =
     ["Needed a single revision", "unknown revision", "bad revision", "not a valid object name"];
 /// A git repository.
@@ -33,9 +33,9 @@ pub struct Change {
     pub status: Status,
     /// From the root of the repository; characters that are not UTF-8 replaced.
     pub path: Utf8PathBuf,
-    /// Whether `path` is spelled as in the repository.
+    /// True if `path` is spelled as in the repository.
     pub utf8: bool,
-    /// What a renamed path was called.
+    /// The old name of a renamed path.
     pub from: Option<Utf8PathBuf>,
     /// Git's mode of the new file: `100644`, `100755`, `120000` (link), `160000` (submodule).
     pub mode: String,
@@ -43,7 +43,7 @@ pub struct Change {
     pub object: String,
 }
 
-/// What happened to a path.
+/// The kind of change of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Added,
@@ -107,7 +107,7 @@ impl Repository {
         })
     }
 
-    /// What differs between two commits, by path.
+    /// Lists the differences between two commits, by path.
     ///
     /// # Errors
     /// When git fails or says more than can be read.
@@ -184,7 +184,7 @@ impl Repository {
         command
     }
 
-    /// What git said, or what it means and what helps, where that is known.
+    /// Returns git's message, or its meaning with a remedy where that is known.
     fn explained(&self, said: &str) -> String {
         trouble::explained(said, &self.dir, || self.filter())
     }

@@ -27,12 +27,13 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What the log says about its machine: the engine's line, or the GPU that nvidia-smi listed.
+/// Returns the machine that the log states: the engine's line, or the GPU that nvidia-smi listed.
 fn stated(run: &RunLog) -> Option<&Logged<String>> {
     run.hardware.as_ref().or(run.gpu.as_ref())
 }
 
-/// Of the record track a log that states another machine is an error; where nothing states the track, a warning.
+/// Returns the severity of a log that states another machine: an error on the record track, a warning where nothing
+/// states the track.
 fn severity(context: &Context<'_>) -> Severity {
     if context.is_entered_as_record() { Severity::Error } else { Severity::Warning }
 }

@@ -1,4 +1,4 @@
-//! What a log file is: one run from its first step to its score, or something else.
+//! The kind of a log file: one run from its first step to its score, or something else.
 
 use std::collections::BTreeMap;
 

@@ -53,7 +53,7 @@ use caddie_rulebook::{Rule, Rulebook};
 pub struct Check {
     /// As the rulebook names it.
     pub name: &'static str,
-    /// What it compares, in one sentence.
+    /// The comparison that the check makes, in one sentence.
     pub about: &'static str,
     /// Rules that its findings speak to.
     pub rules: &'static [&'static str],
@@ -63,7 +63,7 @@ pub struct Check {
     pub run: fn(&Context<'_>) -> Vec<Finding>,
 }
 
-/// What a check looks at, beyond the list of files that every folder has.
+/// The inputs of a check, beyond the list of files that every folder has.
 #[derive(Debug, Clone, Copy)]
 pub enum Needs {
     /// Nothing more.
@@ -114,12 +114,12 @@ pub const REGISTRY: &[&Check] = &[
     &secrets::CHECK,
 ];
 
-/// What a verification may be told.
+/// Options for a verification.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
     /// Another cap than the rulebook's, decimal bytes.
     pub cap: Option<u64>,
-    /// What the score is tested against: a pull request (`#1493`), a records folder, or a value in bits per byte.
+    /// The baseline of the score: a pull request (`#1493`), a records folder, or a value in bits per byte.
     pub against: Option<String>,
 }
 
@@ -172,7 +172,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     }
 }
 
-/// What the audit of the script could judge.
+/// Summarizes what the audit of the script could judge.
 fn audit_facts(context: &Context<'_>) -> AuditFacts {
     let examined = context.audited();
     let judged = examined.is_some_and(|examined| examined.complete && examined.scores > 0);
@@ -210,8 +210,9 @@ const OVER_ALL_RUNS: &[Code] = &[
     Code::SeedLabelMismatch,
 ];
 
-/// Where no log is in the folder, one finding says so; that scores and sizes are then unknown would only bury it. So
-/// with a log that could not be read or understood: what the others do not state may stand there, and nobody is accused of it.
+/// Removes consequences of missing logs. Where the folder has no log, one finding says so, and findings of unknown
+/// scores and sizes would only bury it. The same holds for a log that could not be read or understood: it may state
+/// what the others do not, so nobody is accused of leaving it out.
 fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
     if folder.unread_logs().next().is_some() || folder.logs_not_understood().next().is_some() {
         let over_all = |finding: &Finding| finding.code.is_some_and(|code| OVER_ALL_RUNS.contains(&code));

@@ -42,7 +42,7 @@ fn folder_name(context: &Context<'_>) -> Option<Finding> {
     Some(context.finding("pkg-folder-name", message).severity(Severity::Warning).at(".", None, name))
 }
 
-/// What is wrong with a folder's name.
+/// Describes the problem of a folder's name.
 fn name_problem(name: &str, year: u16) -> Option<String> {
     let (date, rest) = name.get(..10).zip(name.get(10..)).unwrap_or(("", name));
     let Ok(parsed) = date.parse::<jiff::civil::Date>() else {

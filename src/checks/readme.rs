@@ -103,7 +103,7 @@ fn deviation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(finding.claimed(claim.stated.value).at("README.md", Some(claim.line), claim.text.clone()))
 }
 
-/// Whether the README's table has seeds of which no log is here: then its statistics cannot be compared.
+/// Tells whether the README's table has seeds without a log in the folder. Its statistics then cannot be compared.
 fn unlogged_seeds(context: &Context<'_>) -> bool {
     !context.unlogged_seeds().is_empty()
 }

@@ -185,7 +185,7 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(place(finding.measured(measured)))
 }
 
-/// Whether the runs repeat one experiment, so that their mean is worth something: the same model on the same
+/// Tells whether the runs repeat one experiment, so that their mean has a meaning: the same model on the same
 /// validation data, trained for about as long.
 pub(super) fn repeats(runs: &[RunLog]) -> bool {
     let same = |of: fn(&RunLog) -> Option<u64>| {

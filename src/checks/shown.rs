@@ -23,7 +23,7 @@ pub(super) fn apart(field: Field, claimed: f64, measured: f64) -> (String, Strin
     (digits(field)..=MOST_DIGITS).map(pair).find(differ).unwrap_or_else(|| pair(MOST_DIGITS))
 }
 
-/// What the logs say: one number that all of them state is said once.
+/// Writes the logs' values. A number that all of them state is written once.
 pub(super) fn said(field: Field, values: &[f64]) -> String {
     match values {
         [one] => format!("the log says {}", shown(field, *one)),

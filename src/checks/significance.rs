@@ -172,7 +172,7 @@ fn margin(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Op
     Some(context.finding("stat-p01", message).severity(Severity::Info).measured(p).limit(policy.alpha))
 }
 
-/// Whether the leaderboard's own test is passed.
+/// Tells whether the leaderboard's own test is passed.
 fn is_accepted(context: &Context<'_>, comparison: &Comparison) -> bool {
     let rows = comparison.tests.iter().filter(|row| row.decides && row.policy.as_deref() == Some(LEADERBOARD));
     let least = rows.filter_map(|row| row.p_value).min_by(f64::total_cmp);
@@ -214,7 +214,7 @@ fn frontier(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> 
     Some(finding.severity(context.on_record(Severity::Warning)))
 }
 
-/// How much lower the mean is, bits per byte.
+/// Returns how much lower the mean is, in bits per byte.
 fn gain_bpb(sample: &Sample, versus: &Versus) -> Option<f64> {
     let values: Vec<f64> = sample.scores.iter().map(|run| run.val_bpb).collect();
     Some(versus.baseline.val_bpb - mean(&values)?)

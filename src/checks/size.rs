@@ -35,7 +35,7 @@ pub const CODE: Check = Check {
     run: code,
 };
 
-/// What the log states of the total, or of the part that the sum needs.
+/// Returns the total that the log states, or the part that the sum needs.
 fn stated_size(run: &RunLog) -> Option<Logged<u64>> {
     run.bytes_total.or(run.bytes_model)
 }
@@ -247,7 +247,7 @@ fn changed_after_count(context: &Context<'_>, script: &FileEntry) -> Option<Find
     }))
 }
 
-/// What the folder's script would be when packed without a minifier, in words.
+/// Describes the size that the folder's script would have when packed without a minifier.
 fn packed_in_words(context: &Context<'_>, model: u64) -> String {
     let limit = context.limits.artifact_bytes;
     let Some(packed) = context.packed_code() else { return String::new() };

@@ -15,11 +15,11 @@ use caddie_files::{Error, Result};
 use caddie_python::packings::Minify;
 use caddie_rulebook::Rulebook;
 
-/// What counts, and how it was counted.
+/// The bytes that count, and the accounting that gives them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sizing {
     pub path: String,
-    /// Which accounting gave `counted`.
+    /// The accounting that gave `counted`.
     pub method: String,
     pub parts: Vec<Part>,
     /// Sum of the parts, decimal bytes.
@@ -32,7 +32,7 @@ pub struct Sizing {
     /// Every way to count a records folder: each run as logged, then the largest model with the code as shipped, packed
     /// and with its helpers. Empty for artifacts and files.
     pub accountings: Vec<Accounting>,
-    /// What else there is to say of a records folder.
+    /// Further facts of a records folder.
     #[serde(flatten)]
     pub folder: Option<Entry>,
 }
@@ -123,7 +123,7 @@ fn headroom(limit: u64, total: u64) -> i64 {
     (i128::from(limit) - i128::from(total)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-/// What one command sized, and what could not be.
+/// The paths that one command sized, and those that it could not size.
 #[derive(Debug, Default)]
 pub struct Sizings {
     pub sizings: Vec<Sizing>,
@@ -178,7 +178,7 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
     all
 }
 
-/// What a path holds that is counted.
+/// The counted contents of a path.
 enum Counted {
     /// The records folder itself, or those below it.
     Folders(Found),

@@ -105,13 +105,14 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// Whether a dump is the script but for its last line feed: a log may print its own, or one less.
+/// Tells whether a dump differs from the script only in its last line feed: a log may print one more, or one less.
 fn only_lacks_a_feed(context: &Context<'_>, run: &RunLog, dump: &SourceDump, script: &Script) -> bool {
     let near = dump.bytes.abs_diff(script.bytes) == 1;
     near && dump_text(context, run).is_some_and(|text| same_lines(&text, script, |line| line))
 }
 
-/// Whether the lines are the same in the same order, each as `of` takes it; empty ones at the end are not counted.
+/// Tells whether the lines are the same in the same order after `of` is applied to each; empty lines at the end are
+/// ignored.
 fn same_lines(dump: &str, script: &Script, of: fn(&str) -> &str) -> bool {
     let lines = |text| str::lines(text).map(of);
     lines(dump.trim_end_matches(['\r', '\n'])).eq(lines(script.text.trim_end_matches(['\r', '\n'])))

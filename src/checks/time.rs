@@ -27,9 +27,9 @@ struct Clock {
     what: &'static str,
     rule: &'static str,
     limit: f64,
-    /// What one step may run over.
+    /// Seconds by which one step may run over.
     tolerance: f64,
-    /// What is a warning still.
+    /// Seconds of excess that are still a warning.
     slack: f64,
     over: Code,
     unknown: Code,

@@ -21,11 +21,11 @@ pub struct Failure {
     pub path: Utf8PathBuf,
     /// Without the path.
     pub reason: String,
-    /// What the command should exit with: unreadable input, or an internal error.
+    /// The exit code that this failure asks of the command: unreadable input, or an internal error.
     pub exit_code: u8,
 }
 
-/// What one command found over its folders, both parts in the order in which the folders were named and found.
+/// The result of one command over its folders. Both parts keep the order in which the folders were named and found.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub folders: Vec<FolderReport>,

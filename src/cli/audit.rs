@@ -18,10 +18,11 @@ const MAX_TENSORS: usize = 60;
 
 /// Look into a model file or a script, executing neither
 ///
-/// Of a model: every tensor, everything that is none, and tokens that stand in it. Models are known by what is in them:
-/// torch.save (zip and older), pickles, safetensors, caddie's, bare or compressed with zlib, gzip, zstd, LZMA or brotli,
-/// byte-shuffled or bundled. Of a script: what it would do with the validation tokens, found by following values over its
-/// syntax tree, with the lines and what would clear each finding.
+/// A model's audit shows every tensor, everything that is not a tensor, and validation tokens in the file. Models are
+/// recognized by their contents: torch.save (zip and older), pickles, safetensors, caddie's, bare or compressed with
+/// zlib, gzip, zstd, LZMA or brotli, byte-shuffled or bundled. A script's audit shows what it would do with the
+/// validation tokens: it follows values over the script's syntax tree, and gives the lines of each finding and what
+/// would clear it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -64,14 +65,14 @@ pub struct AuditArgs {
     /// Show the calls that lead from the entry point to each line of a script
     #[arg(long)]
     pub explain_path: bool,
-    /// How the audit is written
+    /// Format of the audit
     #[arg(long, value_enum, default_value = "plain")]
     pub format: AuditFormat,
     #[command(flatten)]
     pub rulebook: RulebookOption,
 }
 
-/// How an audit is written.
+/// The format of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuditFormat {
     Plain,

@@ -16,7 +16,7 @@ use caddie_folder::executed::executed;
 use caddie_python::{Alone, Script, unwrap};
 use caddie_rulebook::Rulebook;
 
-/// Whether `path` is a script or a folder with one, and no model.
+/// Tells whether `path` is a script or a folder with one, and not a model.
 pub(super) fn is_for_a_script(path: &Utf8Path) -> bool {
     path.is_dir() || path.extension() == Some("py")
 }
@@ -55,7 +55,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<u8> {
     Ok(walk::exit_code(&failures).unwrap_or(findings))
 }
 
-/// What `--format json` prints.
+/// The JSON that `--format json` prints.
 #[derive(Serialize)]
 struct Scripts<'a> {
     scripts: &'a [Examined],

@@ -41,7 +41,7 @@ pub struct EvaluateArgs {
     /// Write every token's nats as tab-separated text
     #[arg(long, value_name = "FILE")]
     per_token: Option<Utf8PathBuf>,
-    /// Where to write the ledger [default: <MODEL>.<mode>.ledger.jsonl.zst]
+    /// Path for the ledger [default: <MODEL>.<mode>.ledger.jsonl.zst]
     #[arg(long, value_name = "FILE")]
     ledger: Option<Utf8PathBuf>,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Command;
 use clap::builder::StyledStr;
 
-/// What users come for, and the commands that do it. A command that this build lacks is left out.
+/// The commands, grouped by what users come for. A command that this build lacks is left out.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Make an entry", &["rehearse", "submit", "recipe", "train", "evaluate", "render", "pack", "fixture"]),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),

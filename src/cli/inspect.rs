@@ -19,7 +19,7 @@ use caddie_files::text::thousands;
 pub struct InspectArgs {
     /// A model file written by caddie, or a safetensors checkpoint
     model: Utf8PathBuf,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "plain")]
     format: Format,
     /// The budget that the shares refer to, in decimal bytes of code and model together [default: the rulebook's]

@@ -43,7 +43,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::Result;
 use crate::error::exit;
 
-/// What every build knows, in lines of at most 80 columns: clap breaks longer ones wherever they end.
+/// The examples of every build, in lines of at most 80 columns, because clap breaks longer ones at any word.
 macro_rules! examples {
     ($own:literal) => {
         concat!(

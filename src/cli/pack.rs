@@ -39,13 +39,13 @@ pub struct PackArgs {
     /// Write the packed script to this file instead of standard output
     #[arg(short, long, visible_alias = "output", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
-    /// Whether pyminify is run
+    /// When to run pyminify
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub minify: MinifyWhen,
     /// Allow brotli; the packed script then needs the Python package brotli
     #[arg(long)]
     pub brotli: bool,
-    /// How the report is written; json goes to standard output, and the script then only to --out
+    /// Format of the report; json goes to standard output, and the script then only to --out
     #[arg(long, value_enum, default_value = "plain")]
     pub format: PackFormat,
 }
@@ -53,7 +53,7 @@ pub struct PackArgs {
 /// When a minifier is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MinifyWhen {
-    /// Where it is installed and works
+    /// Run it where it is installed and works
     Auto,
     /// Not at all: the source inside is the script byte for byte
     Never,
@@ -71,7 +71,7 @@ impl From<MinifyWhen> for Minify {
     }
 }
 
-/// How the report is written.
+/// The format of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PackFormat {
     Plain,
@@ -105,7 +105,7 @@ pub fn run(args: &PackArgs) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// What the script executes: itself, or what it carries where it is a wrapper.
+/// Returns the code that the script executes: its own text, or the code that it carries where it is a wrapper.
 fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
     let name = script.file_name().unwrap_or("train_gpt.py");
     let root = script.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
@@ -119,7 +119,7 @@ fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
     }
 }
 
-/// What is said of a packing.
+/// The report on a packing.
 struct Report<'a> {
     args: &'a PackArgs,
     /// Bytes of the script as given.
@@ -139,7 +139,7 @@ impl Report<'_> {
         self.packed.is_smaller() && self.to() < self.from.saturating_add(other)
     }
 
-    /// What is different at run time, and what the reader should know of the choice.
+    /// Lists the differences at run time, and the notes that explain the choice.
     fn notes(&self) -> Vec<String> {
         let packed = self.packed;
         let mut notes = Vec::new();

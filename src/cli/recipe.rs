@@ -34,7 +34,7 @@ enum Command {
 struct ShowArgs {
     #[command(flatten)]
     recipe: RecipeOptions,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "plain")]
     format: Format,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! How and where a report is written: the options that every command with a report shares.
+//! Options for a report's format and destination, shared by every command with a report.
 
 use std::fs::Permissions;
 use std::io::{IsTerminal, Write};
@@ -15,7 +15,7 @@ use caddie_files::{Error, Result};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Report")]
 pub struct ReportOptions {
-    /// How the report is written
+    /// Format of the report
     #[arg(long, value_parser = formats(), default_value = "plain")]
     pub format: &'static Format,
     /// Write the report to a file instead of standard output
@@ -73,7 +73,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Whether output to a `terminal` or to something else is colored.
+    /// Tells whether output to a `terminal`, or to something else, is colored.
     pub fn wanted(self, terminal: bool) -> bool {
         match self {
             Color::Always => true,
@@ -102,7 +102,7 @@ impl ReportOptions {
         Ok(Outputs { stdout, files, look: self.look_of_files() })
     }
 
-    /// How plain output to standard output looks.
+    /// Returns the look of plain output to standard output.
     fn look(&self) -> Look {
         let terminal = std::io::stdout().is_terminal();
         let width = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
@@ -118,7 +118,7 @@ impl ReportOptions {
     }
 }
 
-/// Where the reports go, open.
+/// The open destinations of the reports.
 #[derive(Debug)]
 pub struct Outputs {
     stdout: Option<(&'static Format, Look)>,

@@ -7,7 +7,7 @@ use crate::checks::coverage;
 use caddie_files::Result;
 use caddie_rulebook::Rulebook;
 
-/// Which challenge's rules hold.
+/// The option that chooses a challenge's rules.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RulebookOption {
     /// The rules and limits of another challenge, in TOML (caddie rules --format toml prints those that caddie has)

@@ -53,14 +53,14 @@ pub struct RulesArgs {
     /// The table of dispositions instead, of every rule or of those that are asked for
     #[arg(long)]
     pub coverage: bool,
-    /// How the rules are written; toml is the whole rulebook as a file
+    /// Format of the rules; toml prints the whole rulebook as a file
     #[arg(long, value_enum, default_value = "plain")]
     pub format: RulesFormat,
     #[command(flatten)]
     pub rulebook: RulebookOption,
 }
 
-/// Of a plain breach.
+/// The severity of a plain breach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RuleSeverity {
     Error,
@@ -76,7 +76,7 @@ pub enum Kind {
     OutOfScope,
 }
 
-/// How rules are written.
+/// The format of a list of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RulesFormat {
     Plain,

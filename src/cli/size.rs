@@ -40,15 +40,15 @@ pub struct SizeArgs {
     pub cap: Option<u64>,
     #[command(flatten)]
     pub rulebook: RulebookOption,
-    /// Whether pyminify is run on a folder's script for the packed accounting
+    /// When to run pyminify on a folder's script for the packed accounting
     #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
     pub minify: MinifyWhen,
-    /// How the result is written
+    /// Format of the result
     #[arg(long, value_enum, default_value = "plain")]
     pub format: SizeFormat,
 }
 
-/// How sizes are written.
+/// The format of sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SizeFormat {
     Plain,
@@ -118,7 +118,7 @@ fn plain(sizing: &Sizing) -> String {
     text
 }
 
-/// What is summed, of an artifact or of files.
+/// Lists the summed parts of an artifact, or of files.
 fn parts(sizing: &Sizing) -> String {
     let mut rows: Vec<(String, String)> =
         sizing.parts.iter().map(|part| (one_line(&part.name), thousands(part.bytes))).collect();
@@ -167,7 +167,7 @@ fn table(sizing: &Sizing, folder: &Entry) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What is in no total, and why.
+/// Lists the files that no total counts, and why.
 fn uncounted(folder: &Entry) -> String {
     let mut text = String::new();
     let mut say = |what: &str, files: String, why: &str| text.push_str(&format!("  {what}: {files}; {why}\n"));

@@ -40,12 +40,12 @@ pub struct UnwrapArgs {
     /// Write the source to this file
     #[arg(short, long, visible_alias = "output", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
-    /// How the layers are written
+    /// Format of the layers
     #[arg(long, value_enum, default_value = "plain")]
     pub format: LayersFormat,
 }
 
-/// How layers are written.
+/// The format of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayersFormat {
     Plain,

@@ -127,7 +127,7 @@ fn folders_of(arguments: &[Utf8PathBuf], track_prefix: &str) -> Vec<Utf8PathBuf>
     arguments.iter().map(folder).filter(|folder| known.insert(folder.clone())).collect()
 }
 
-/// How many of many folders are done, on standard error and only where that is a terminal.
+/// Shows how many of many folders are done, on standard error and only if that is a terminal.
 fn progress(folders: usize) -> ProgressBar {
     if folders < MANY || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -13,7 +13,7 @@ use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
 use caddie_rulebook::{Hardware, Rulebook};
 
-/// What the runs cannot say: whose submission it is, and what it is called.
+/// The facts that the runs cannot tell: whose submission it is, and its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Meta {
     pub name: String,
@@ -30,7 +30,7 @@ pub struct Track {
     pub name: String,
     /// Name of the folder under `records/`.
     pub folder: String,
-    /// Whether the track's runs compete for the record, under its limits and on its machine.
+    /// True if the track's runs compete for the record, under its limits and on its machine.
     pub is_record: bool,
     /// The machine that the track is timed on; `None` where none is demanded.
     pub hardware: Option<Hardware>,
@@ -43,7 +43,7 @@ pub struct Facts {
     pub recipe: RecipeText,
     pub results: Results,
     pub limits: Limits,
-    /// What every seed scored. Its digest is that of the first seed.
+    /// The scores of all seeds. The digest is that of the first seed.
     pub scored: LedgerSummary,
     /// Each seed with the digest of its ledger, in the order of the runs.
     pub ledgers: Vec<(i64, String)>,
@@ -54,7 +54,7 @@ pub struct Facts {
     /// SHA-256 of that file, in lower-case hexadecimal.
     pub code_sha256: String,
     pub versions: Versions,
-    /// What lies in the model files; nothing where they were not looked into.
+    /// The contents of the model files; nothing where they were not examined.
     pub payload: Payload,
 }
 

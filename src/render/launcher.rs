@@ -1,7 +1,7 @@
 //! `train_gpt.py` of a native folder: a short launcher with the engine's source and the recipe embedded.
 //!
-//! What ships is what is counted: `bytes_code` is the length of this file. It depends on the recipe and the engine's
-//! source alone, so it is known before training ends and the log can state it.
+//! The file that ships is the file that is counted: `bytes_code` is its length. It depends on the recipe and the
+//! engine's source alone, so it is known before training ends and the log can state it.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -7,7 +7,7 @@ use caddie_files::{Error, Result};
 use caddie_folder::ledger::{self, Ledger};
 use caddie_folder::{Fact, RunLog};
 
-/// What a ledger says in sum.
+/// The totals of a ledger.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LedgerSummary {
     /// Over the uncompressed lines.

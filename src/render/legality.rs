@@ -16,9 +16,9 @@ use caddie_files::text::thousands;
 pub struct Statement {
     /// Id of a rule in the rulebook, or one of the conditions of #1017 (docs/spec/rules.md#the-four-conditions).
     pub rule: &'static str,
-    /// What is demanded.
+    /// The demand.
     pub demand: String,
-    /// How it is met, and how that was checked.
+    /// The reason why it is met, and the way in which that was checked.
     pub basis: String,
     pub answer: Answer,
 }
@@ -46,7 +46,7 @@ impl Answer {
         }
     }
 
-    /// What was measured; `None` for what these runs do not prove.
+    /// Returns the measured answer; `None` for a statement that these runs do not prove.
     pub fn flag(self) -> Option<bool> {
         match self {
             Answer::Yes => Some(true),

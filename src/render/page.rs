@@ -14,7 +14,7 @@ const README: &str = include_str!("../../templates/README.md");
 const PULL_REQUEST: &str = include_str!("../../templates/PULL_REQUEST.md");
 const REQUIREMENTS: &str = include_str!("../../templates/requirements.txt");
 
-/// Where a log states nothing.
+/// The text for a fact that the log does not state.
 const NOT_STATED: &str = "not stated";
 
 /// The documents that are prose.
@@ -155,7 +155,8 @@ fn gain(results: &Results) -> Option<String> {
         .then(|| format!("With {official}, val_bpb of the same model files is {}{mean}.", steps.join(", ")))
 }
 
-/// How `caddie reproduce` is asked for a sample, and what it then scores; a small set is scored whole.
+/// Describes how to ask `caddie reproduce` for a sample, and how many documents it then scores; a small set is scored
+/// whole.
 fn sample(documents: u64) -> Value {
     const SAMPLE: u64 = 100;
     if documents > SAMPLE {
@@ -175,7 +176,7 @@ fn size(facts: &Facts) -> Value {
     }
 }
 
-/// What the numbers were made with.
+/// Describes the machine and the versions behind the numbers.
 fn made(facts: &Facts) -> Value {
     let hardware = &facts.results.hardware;
     context! {

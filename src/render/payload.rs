@@ -1,4 +1,4 @@
-//! What lies in the model files of a submission, as `caddie audit` finds it, for the legality statement.
+//! The contents of a submission's model files, as `caddie audit` finds them, for the legality statement.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -10,7 +10,7 @@ use caddie_rulebook::Rulebook;
 /// Most shards that are searched for; the challenge's validation split is one.
 const MAX_SHARDS: usize = 16;
 
-/// What was found in the model files.
+/// The findings in the model files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Payload {
     /// Model files that were read.
@@ -19,7 +19,7 @@ pub struct Payload {
     pub tensors: usize,
     /// Validation tokens of the shards that were searched for; 0 where none was at hand.
     pub searched_tokens: u64,
-    /// What a state dict of the model would not hold, and tokens that stand in the file.
+    /// Contents that a state dict of the model would not have, and tokens that stand in the file.
     pub found: Vec<String>,
     /// Why a file could not be looked into.
     pub unread: Option<String>,
@@ -56,7 +56,8 @@ impl Payload {
         payload
     }
 
-    /// Whether the files hold nothing but tensors, and no validation tokens; `None` where that was not looked for.
+    /// Tells whether the files hold nothing but tensors, and no validation tokens; `None` where that was not looked
+    /// for.
     pub fn clean(&self) -> Option<bool> {
         if !self.found.is_empty() {
             return Some(false);
@@ -64,7 +65,7 @@ impl Payload {
         (self.models > 0 && self.unread.is_none() && self.searched_tokens > 0).then_some(true)
     }
 
-    /// How that was looked for, and what came of it.
+    /// Describes how the files were examined, and the result.
     pub fn basis(&self) -> String {
         if let Some(reason) = &self.unread {
             return format!("A model file could not be looked into: {reason}.");

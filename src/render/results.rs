@@ -6,7 +6,7 @@ use caddie_files::{Error, Result};
 use caddie_folder::{Fact, RunLog};
 use caddie_rulebook::stats;
 
-/// What the logs of one submission say together. Runs are in ascending order of seed.
+/// The joint results of one submission's logs. Runs are in ascending order of seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {
     pub runs: Vec<Run>,
@@ -67,7 +67,7 @@ pub struct Other {
     pub delta: f64,
 }
 
-/// Which evaluator a metric line belongs to.
+/// The evaluator that a metric line belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     Ttt,

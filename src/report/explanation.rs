@@ -1,4 +1,5 @@
-//! What a rule or a code means, who says so, and how a finding is cleared: for `caddie explain` and for SARIF's help.
+//! The meaning of a rule or a code, its sources, and how a finding is cleared: for `caddie explain` and for SARIF's
+//! help.
 
 use std::fmt::Write;
 
@@ -11,7 +12,7 @@ const SIMILAR: f64 = 0.75;
 /// Names that are suggested at most.
 const SUGGESTIONS: usize = 3;
 
-/// What a name stands for.
+/// The rule or the code that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic<'a> {
     Rule(&'a Rule),
@@ -52,11 +53,11 @@ fn plain_name(name: &str) -> String {
 pub struct Explanation {
     /// The rule's id or the code.
     pub name: String,
-    /// What the rule demands, or what the code means.
+    /// The demand of the rule, or the meaning of the code.
     pub statement: String,
     /// Label and text.
     pub parts: Vec<(&'static str, String)>,
-    /// What is cited, each with its address where it has one.
+    /// The sources, each with its address where it has one.
     pub citations: Vec<(String, Vec<String>)>,
 }
 
@@ -159,7 +160,7 @@ fn authority(authority: Authority) -> &'static str {
     }
 }
 
-/// What a finding of this severity means.
+/// Explains what a finding of this severity means.
 fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error: a plain breach; a milder case is reported as a warning or as information",

@@ -1,4 +1,4 @@
-//! What a folder's report says beside its findings, as labels and texts that every readable format shares.
+//! The facts of a folder's report beside its findings, as labels and texts that every readable format shares.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(super) fn score(folder: &FolderReport) -> Option<String> {
     Some(format!("{mean:.8}{std} over {}", counted(folder.scores.runs, "run")))
 }
 
-/// Whether anything is known of a score or a size; of a pull request as a whole there are findings alone.
+/// Tells whether anything is known of a score or a size. A pull request as a whole has findings alone.
 pub(super) fn is_a_folder(folder: &FolderReport) -> bool {
     let nothing = Size { limit: folder.size.limit, ..Size::default() };
     !folder.runs.is_empty() || folder.track.is_some() || folder.claimed.is_some() || folder.size != nothing
@@ -52,7 +52,7 @@ pub(super) fn track(folder: &FolderReport) -> String {
     folder.track.as_deref().map_or_else(|| "not stated; checked as a record".to_owned(), one_line)
 }
 
-/// What the audit of the script came to, or why it came to nothing.
+/// Describes the result of the script's audit, or why it has none.
 pub(super) fn audit(folder: &FolderReport) -> String {
     let audit = &folder.audit;
     let Some(script) = audit.script.as_ref().map(|script| one_line(script.as_str())) else {
@@ -73,7 +73,7 @@ pub(super) fn audit(folder: &FolderReport) -> String {
     format!("{script} followed {how}{part}: {found}")
 }
 
-/// What was not read, or is a log of no form that is read: whatever it holds was compared with nothing.
+/// Lists files that were not read, and logs of a form that is not read: their contents were compared with nothing.
 pub(super) fn unread(folder: &FolderReport) -> Option<String> {
     const NAMED: usize = 3;
     let of_a_log = |finding: &&Finding| {
@@ -141,7 +141,7 @@ pub(super) fn accountings(size: &Size) -> Vec<Row> {
     rows
 }
 
-/// How many rules no check decides, so that a report without findings promises no more than was looked at.
+/// States how many rules no check decides, so that a report without findings promises no more than was checked.
 pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     let of = |name: &str| rules.iter().filter(|rule| rule.disposition().is_some_and(|d| d.name() == name)).count();
     let (open, beyond) = (of("undecided"), of("out-of-scope"));
@@ -156,13 +156,13 @@ pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     })
 }
 
-/// Whether the report is on a pull request as a whole, which has no folder of its own.
+/// Tells whether the report is on a pull request as a whole, which has no folder of its own.
 pub(super) fn is_a_pull_request(folder: &FolderReport) -> bool {
     let of_a_pull_request = |finding: &Finding| finding.rule == PULL_REQUEST;
     folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request)
 }
 
-/// What a report calls its subject.
+/// Returns the name by which a report calls its subject.
 pub(super) fn name(folder: &FolderReport) -> &str {
     if is_a_pull_request(folder) { "pull request" } else { folder.path.as_str() }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Finding, Severity};
 use caddie_folder::{Fact, RunLog};
 
-/// What the findings amount to.
+/// The verdict that the findings amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -58,7 +58,7 @@ pub struct FolderReport {
 pub struct Unjudged {
     /// Id of the rule.
     pub rule: String,
-    /// What the folder lacks.
+    /// The fact that the folder lacks.
     pub because: String,
 }
 
@@ -93,24 +93,24 @@ impl FolderReport {
 }
 
 impl FolderReport {
-    /// How many findings have this severity.
+    /// Counts the findings of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
 
-/// What the audit of the script could judge.
+/// The parts of the script that the audit could judge.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AuditFacts {
     /// The script that was followed, relative to the folder; `None` where there is none that could be read.
     pub script: Option<Utf8PathBuf>,
     /// The log whose configuration was followed; `None`: the script's defaults.
     pub configuration: Option<Utf8PathBuf>,
-    /// Whether the script was followed to its end.
+    /// True if the script was followed to its end.
     pub complete: bool,
     /// Reported scores that were recognized: without one, nothing about scoring was judged.
     pub scores: usize,
-    /// What could not be read, with its line.
+    /// Places that could not be read, each with its line.
     pub problems: Vec<String>,
     /// Findings of the audit, among the folder's.
     pub findings: usize,
@@ -118,7 +118,7 @@ pub struct AuditFacts {
     pub undecided: Vec<String>,
 }
 
-/// What one run's log states.
+/// The facts that one run's log states.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunFacts {
     /// Relative to the folder.
@@ -181,7 +181,7 @@ pub struct Size {
     pub claimed: Option<u64>,
     /// The file that states it: submission.json, or README.md where that states none.
     pub claimed_in: Option<String>,
-    /// Which accounting gives `claimed`.
+    /// The accounting that gives `claimed`.
     pub claimed_as: Option<ClaimedAs>,
     /// The run whose number `claimed` is, where it is one run's: `seed 42`, or a log.
     pub claimed_run: Option<String>,
@@ -216,7 +216,7 @@ pub struct Size {
     pub headroom: Option<i64>,
 }
 
-/// Which accounting of the runs a claimed total is.
+/// The accounting of the runs that a claimed total is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimedAs {
@@ -291,9 +291,9 @@ pub struct Significance {
     pub statistic: Option<f64>,
     pub df: Option<f64>,
     pub p_value: Option<f64>,
-    /// Whether `p_value` is below the policy's; null where no policy asks, or nothing was computed.
+    /// True if `p_value` is below the policy's; null where no policy asks, or nothing was computed.
     pub passes: Option<bool>,
-    /// Whether this is the reading by which caddie says that the policy holds; the others are for comparison.
+    /// True if caddie decides by this test whether the policy holds; the other tests are for comparison.
     pub decides: bool,
     /// Why nothing was computed.
     pub note: Option<String>,

@@ -7,7 +7,7 @@ use super::{Look, Report, github, json, junit, markdown, plain, sarif};
 pub struct Format {
     /// As `--format` and `--report` name it.
     pub name: &'static str,
-    /// What the name of its file usually ends with, without the dot.
+    /// The usual ending of its file name, without the dot.
     pub extension: &'static str,
     /// Whom it is for, in one sentence.
     pub about: &'static str,

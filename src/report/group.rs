@@ -17,7 +17,7 @@ impl<'a> Group<'a> {
         self.findings.first().copied()
     }
 
-    /// What the first finding says; the others say the same of other runs.
+    /// Returns the message of the first finding; the others say the same of other runs.
     pub fn message(&self) -> &'a str {
         self.head().map_or("", |finding| finding.message.as_str())
     }

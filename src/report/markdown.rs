@@ -55,7 +55,7 @@ struct Page {
 }
 
 impl Page {
-    /// Whether there was room.
+    /// Appends the part if there is room, and tells whether there was.
     fn push(&mut self, part: &str) -> bool {
         let fits = self.text.len() + part.len() <= self.room;
         if fits {

@@ -1,4 +1,4 @@
-//! What the checks found, as types and in every output format. Nothing is decided here.
+//! The report: the checks' results as types and in every output format. Nothing is decided here.
 
 mod explanation;
 mod facts;
@@ -36,7 +36,7 @@ const MAX_QUOTE: usize = 1_000;
 /// The JSON Schema of `verify --format json`.
 pub const VERIFY_SCHEMA: &str = include_str!("../../docs/verify.schema.json");
 
-/// What one command found over all its folders.
+/// The report of one command over all its folders.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Version of this shape; it grows when a field changes its meaning or goes.
@@ -48,7 +48,7 @@ pub struct Report {
     pub folders: Vec<FolderReport>,
     /// Folders that could not be read, so that nothing is known of them.
     pub failures: Vec<Failure>,
-    /// What annotations and SARIF state paths relative to.
+    /// The root to which annotations and SARIF state paths relatively.
     #[serde(skip)]
     pub root: Root,
     /// The rules that formats with a catalog show; the builtin ones where nothing is given.
@@ -64,7 +64,7 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// How plain output looks.
+/// The look of plain output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
     pub color: bool,

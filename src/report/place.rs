@@ -1,4 +1,4 @@
-//! Where a finding is, as GitHub names files: relative to the top of the repository, with forward slashes.
+//! The place of a finding as GitHub names files: relative to the top of the repository, with forward slashes.
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
@@ -47,7 +47,7 @@ fn repository_of(path: &Utf8Path) -> Option<&Utf8Path> {
     path.ancestors().find(|folder| !folder.as_str().is_empty() && folder.join(".git").exists())
 }
 
-/// What holds the `records` that a path goes through, with a track and a folder below.
+/// Returns the folder that holds the `records` of a path, where a track and a folder follow.
 fn above_records(path: &Utf8Path) -> Option<&Utf8Path> {
     path.ancestors().skip(2).find(|folder| folder.file_name() == Some("records"))?.parent()
 }

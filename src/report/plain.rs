@@ -226,8 +226,8 @@ impl Page<'_> {
     }
 }
 
-/// Whether another finding says the same at least as gravely: the claimed number and the measured one are over the same
-/// limit, and of equally grave ones the measured one tells more.
+/// Tells whether another finding, at least as grave, says the same: the claimed number and the measured one are over
+/// the same limit. Of two equally grave ones the measured one tells more.
 fn is_told_by(finding: &Finding, other: &Finding) -> bool {
     let same = finding.code.is_some() && finding.code == other.code;
     let same = same && finding.limit.is_some() && finding.limit == other.limit;

@@ -21,7 +21,7 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 const MAX_RESULTS: usize = 5_000;
 /// Further places of a finding.
 const MAX_RELATED: usize = 20;
-/// What a path keeps as it is in a URI.
+/// The characters of a path that a URI does not keep as they are.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Metadata of the format.
@@ -60,7 +60,7 @@ fn render(report: &Report) -> String {
 
 /// The rules that results point to, by index.
 struct Rules {
-    /// Where pull requests and issues are; empty for a challenge without.
+    /// The address of pull requests and issues; empty for a challenge without.
     repository: String,
     /// The challenge's name without its year: the tag of its rules.
     challenge: String,
@@ -202,7 +202,8 @@ impl Results<'_> {
         location
     }
 
-    /// What stays the same when lines are added above: the rule, the file and what its line says, not its number.
+    /// Computes a fingerprint that stays the same when lines are added above: of the rule, the file and the line's
+    /// text, not its number.
     fn fingerprint(&mut self, folder: &FolderReport, finding: &Finding) -> String {
         let first = finding.evidence.first();
         let file = place::file_of(folder, first);

@@ -41,7 +41,7 @@ pub fn significance_table(report: &FolderReport) -> String {
     text
 }
 
-/// What the first test lacks; one note stands for the others.
+/// Explains what the first test lacks; one note stands for the others.
 fn why_none(block: &[Significance]) -> String {
     block.iter().find_map(|row| row.note.as_deref()).map_or_else(|| "no runs".to_owned(), one_line)
 }

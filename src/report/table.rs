@@ -13,7 +13,7 @@ use caddie_files::text::{columns, counted, cut, printable, thousands};
 const NAMES: [&str; 6] = ["verdict", "val_bpb ± std", "runs", "bytes", "headroom", "err/unk/warn"];
 /// Columns that a cut text keeps on the narrowest terminal.
 const NARROW: usize = 20;
-/// What a row that was not read says instead of a verdict.
+/// The text that stands in place of a verdict for a row that was not read.
 const UNREAD: &str = "unread";
 
 pub(super) fn render(report: &Report, look: Look) -> String {
@@ -170,7 +170,7 @@ fn worst(folder: &FolderReport) -> Option<String> {
     Some(one_line(&format!("{} {}{}: {}", head.severity.name(), head.name(), group.times(), group.message())))
 }
 
-/// How often each kind occurs, gravest and most frequent first, and how the folders fare.
+/// Writes how often each kind of finding occurs, gravest and most frequent first, and the verdicts of the folders.
 fn totals(text: &mut String, report: &Report, pen: Pen, width: Option<usize>) {
     let mut kinds: BTreeMap<(Severity, &str, &str), (usize, usize)> = BTreeMap::new();
     for folder in &report.folders {

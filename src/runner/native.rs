@@ -14,7 +14,8 @@ pub fn run_dir(runs: Utf8PathBuf, name: &str, seed: u64) -> Utf8PathBuf {
     runs.join(name).join(format!("seed-{seed}"))
 }
 
-/// What the engine needs for one run; the counted code is the length of the `train_gpt.py` that ships with the recipe.
+/// Builds the engine's job for one run. The counted code is the length of the `train_gpt.py` that ships with the
+/// recipe.
 ///
 /// # Errors
 /// When the device is not there.

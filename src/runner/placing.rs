@@ -71,8 +71,8 @@ pub fn refuse_occupied(options: &Options) -> Result<()> {
     }
 }
 
-/// Where outputs are rendered before they get their places. The name is the same on every try, so that what a killed
-/// process left is taken away by the next one; the caller sees to it that there is one at a time.
+/// The folder in which outputs are rendered before they move to their places. Its name is the same on every try, so
+/// that the next process removes what a killed one left; the caller makes sure that only one process uses it at a time.
 struct Staging(Utf8PathBuf);
 
 impl Staging {

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 use caddie_folder::Folder;
 use caddie_folder::ledger::{self, Ledger, LedgerRow};
 
-/// What to reproduce, and how closely.
+/// Options for a reproduction: the artifact, the sample and the tolerance.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// An artifact, or a records folder whose artifact lies beside it or above it.
@@ -30,7 +30,7 @@ pub struct Request {
     pub tolerance: f64,
 }
 
-/// What one seed's reproduction found.
+/// The result of reproducing one seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedResult {
     pub seed: i64,
@@ -50,7 +50,7 @@ pub struct SeedResult {
 }
 
 impl SeedResult {
-    /// Whether every compared document agrees.
+    /// Tells whether every compared document agrees.
     pub fn reproduced(&self) -> bool {
         self.differing.is_empty()
     }

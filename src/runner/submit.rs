@@ -16,7 +16,7 @@ use crate::{Error, Result};
 use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
-/// What to submit.
+/// Options for a submission.
 #[derive(Debug, Clone)]
 pub struct Submission {
     pub recipe: Recipe,
@@ -38,7 +38,7 @@ pub struct Submission {
     pub force: bool,
 }
 
-/// What came out.
+/// The outputs of a submission.
 pub struct Submitted {
     pub rendered: Rendered,
     pub report: FolderReport,

@@ -1,4 +1,4 @@
-//! What a run's own numbers say of the bytes that its val_bpb divides by: `tokens * val_loss / (ln 2 * val_bpb)`.
+//! The bytes by which a run's val_bpb divides, from the run's own numbers: `tokens * val_loss / (ln 2 * val_bpb)`.
 
 use std::f64::consts::LN_2;
 
@@ -11,7 +11,7 @@ use crate::RunLog;
 pub const SAME: f64 = 3e-4;
 /// No tokenizer splits a text into as many tokens as this share of its bytes.
 const BYTEWISE: f64 = 2.0 / 3.0;
-/// What a run's numbers say about its denominator.
+/// The denominator that a run's numbers imply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Denominator<'a> {
     /// The split's bytes, counted right.
@@ -23,7 +23,7 @@ pub enum Denominator<'a> {
     Untold(f64),
 }
 
-/// Whether the run's numbers show that it divided by the bytes of the split.
+/// Tells whether the run's numbers show that it divided by the bytes of the split.
 pub fn is_right(run: &RunLog, rulebook: &Rulebook) -> bool {
     judge(run, &rulebook.fingerprints, rulebook.limits.split_truncation) == Some(Denominator::Right)
 }
@@ -63,7 +63,7 @@ pub fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Opt
     Some(Denominator::Unknown(bytes / canonical as f64))
 }
 
-/// Whether the run's tokens are bytes, as far as its count tells.
+/// Tells whether the run's tokens are bytes, as far as their number tells.
 fn bytewise(run: &RunLog, known: &[Fingerprint]) -> bool {
     let canonical = known.iter().filter(|print| print.kind == FingerprintKind::Canonical).find_map(|print| print.bytes);
     let fewest = canonical.map_or(0.0, |bytes| BYTEWISE * bytes as f64);

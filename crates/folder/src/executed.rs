@@ -1,4 +1,4 @@
-//! Which files of the folder a script runs or reads.
+//! The files of a folder that a script runs or reads.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -19,7 +19,7 @@ pub struct Helper {
     pub bytes: u64,
 }
 
-/// What running a folder's script brings in.
+/// The files and modules that running a folder's script brings in.
 #[derive(Debug)]
 pub struct Executed {
     pub unwrapped: Unwrapped,
@@ -77,7 +77,7 @@ fn is_code(path: &Utf8Path) -> bool {
     path.extension().is_some_and(|extension| CODE.contains(&extension))
 }
 
-/// Whether a name of the script is this file: `ngram_tilt` or `a/kernel.cpp`, wherever the script thinks it lies.
+/// Tells whether a name in the script means this file: `ngram_tilt` or `a/kernel.cpp`, wherever the script expects it.
 fn means(name: &Name, path: &Utf8Path) -> bool {
     match name {
         Name::Module(module) => {
@@ -90,7 +90,7 @@ fn means(name: &Name, path: &Utf8Path) -> bool {
     }
 }
 
-/// What a script calls something.
+/// A name that a script uses for a file.
 enum Name {
     Module(String),
     File(String),

@@ -71,7 +71,7 @@ impl Node {
         self.entries().iter().find(|(name, _)| name == key).map(|(_, node)| node)
     }
 
-    /// What was read of this value, with the value's line.
+    /// Attaches this value's line to `value`, which was read from it.
     pub fn at<T>(&self, value: T) -> Lined<T> {
         Lined::new(value, self.line)
     }

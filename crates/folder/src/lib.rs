@@ -51,7 +51,7 @@ const MAX_SCRIPTS: usize = 100;
 /// Bytes of all scripts that are kept in memory.
 const MAX_SCRIPTS_BYTES: u64 = 32 << 20;
 
-/// What a user who gave something else should give.
+/// Advice to a user who gave something else than a folder.
 pub const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
 /// Said of a path where nothing lies.
 pub const NO_FOLDER: &str = "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
@@ -64,7 +64,7 @@ pub struct Folder {
     pub path: Utf8PathBuf,
     /// Regular files, relative and sorted.
     pub files: Vec<FileEntry>,
-    /// What was not read, and why.
+    /// Files that were not read, each with the reason.
     pub skipped: Vec<Skipped>,
     /// Files in whose place a pointer lies. Among `files` they have the length that the pointer declares.
     pub pointers: Vec<(Utf8PathBuf, Pointer)>,
@@ -286,7 +286,7 @@ fn calls_itself_a_log(path: &Utf8Path) -> bool {
     text.ends_with(".log") || ["log", "train", "seed"].iter().any(|word| text.contains(word))
 }
 
-/// What a folder's logs hold.
+/// The contents of a folder's logs.
 #[derive(Default)]
 struct Logs {
     runs: Vec<RunLog>,

@@ -48,7 +48,7 @@ struct Parser {
     of_a_driver: bool,
     number: u64,
     dump: Option<Dump>,
-    /// What every line begins with, where a launcher wrote that.
+    /// The text with which every line begins, where a launcher wrote one.
     shared: Shared,
     /// The line that is read does not fit, and its beginning was hashed.
     long: bool,
@@ -141,7 +141,7 @@ impl Parser {
         Cow::Owned(prefix::unprefixed(&text, &self.shared).1.as_bytes().to_vec())
     }
 
-    /// Whether the line is part of a dumped script, which is not to be read as a log.
+    /// Tells whether the line is part of a dumped script, which is not to be read as a log.
     fn in_script(&mut self, line: &[u8], feed: bool, text: &str) -> bool {
         if let Some(dump) = self.dump.take_if(|_| words::is_separator(text) || dump::ends_script(text)) {
             self.end_script(dump, words::is_separator(text));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Which of a run's two logs: an evaluation alone has a log of its own beside that of the training.
+/// One of a run's two logs: a separate evaluation has a log of its own beside that of the training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Log {
@@ -80,7 +80,7 @@ impl<T> Fact for Option<Logged<T>> {
     }
 }
 
-/// What stands on a line of a run's log. `None` where no log states it.
+/// A fact on a line of a run's log. `None` where no log states it.
 pub trait InLog {
     fn log_line(&self) -> Option<LogLine>;
 }

@@ -1,4 +1,4 @@
-//! Which of a log's metric lines is the official score (docs/spec/records.md#official-score).
+//! Choice of the official score among a log's metric lines (docs/spec/records.md#official-score).
 
 use super::logged::Logged;
 use super::run_log::{MetricLine, RunLog};
@@ -6,7 +6,7 @@ use super::run_log::{MetricLine, RunLog};
 /// Name of the score of a run that has no metric of its artifact: the last validation in training.
 pub const IN_TRAINING: &str = "in_training_validation";
 
-/// What kind of evaluation a metric line reports; the later kinds are what a run that has them is scored by.
+/// The kind of evaluation that a metric line reports. A run is scored by the latest of these kinds that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
     /// A name of none of these kinds: a score only where there is no other.
@@ -19,10 +19,10 @@ enum Tier {
 
 /// Parts of the names of evaluations that adapt to the text.
 const ADAPTING: [&str; 8] = ["ttt", "slot", "ngram", "n_gram", "etlb", "mixer", "ppm", "knn"];
-/// How the names of metrics of the artifact begin.
+/// Beginnings of the names of metrics of the artifact.
 const SCORES: [&str; 10] =
     ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram", "ppm_mix"];
-/// How the names of metrics of weights that are not the artifact, or of a part of the data, begin.
+/// Beginnings of the names of metrics of weights that are not the artifact, or of a part of the data.
 const DIAGNOSTICS: [&str; 12] = [
     "diag",
     "pre-quant",
@@ -38,7 +38,7 @@ const DIAGNOSTICS: [&str; 12] = [
     "best",
 ];
 
-/// Whether a metric of this name is of a kind that is known to be a score.
+/// Tells whether a metric of this name is of a kind that is known to be a score.
 pub(super) fn is_known(name: &str) -> bool {
     tier(name) != Tier::Other
 }
@@ -55,14 +55,14 @@ fn tier(name: &str) -> Tier {
     }
 }
 
-/// Whether a metric of this name is never a score: it is of weights that are not the artifact, or says itself that it
-/// is a diagnosis.
+/// Tells whether a metric of this name is never a score: it is of weights that are not the artifact, or calls itself a
+/// diagnostic.
 pub(super) fn is_diagnostic(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     DIAGNOSTICS.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether the weights that a metric of this name scores are those before quantization.
+/// Tells whether a metric of this name scores the weights before quantization.
 pub(super) fn is_before_quantization(name: &str) -> bool {
     is_diagnostic(name) && !name.ends_with("diagnostic quantized")
 }
@@ -116,7 +116,7 @@ fn exact_twin(lines: &[MetricLine], index: usize) -> usize {
     twins.max_by_key(|(at, line)| (line.decimals, *at)).map_or(index, |(at, _)| at)
 }
 
-/// Whether two lines state one score, as far as the coarser of them says.
+/// Tells whether two lines state one score, to the precision of the coarser of them.
 fn near(a: &MetricLine, b: &MetricLine) -> bool {
     (a.val_bpb - b.val_bpb).abs() < 1e-4
 }

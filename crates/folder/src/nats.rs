@@ -27,7 +27,8 @@ pub struct NatsPair {
 }
 
 impl NatsPair {
-    /// Whether a tokenizer of `ratio` bits per byte for each nat per token makes one of the other, as they are rounded.
+    /// Tells whether the difference in nats per token and that in bits per byte agree, as they are rounded, for a
+    /// tokenizer of `ratio` bits per byte for each nat per token.
     pub fn fits(&self, ratio: f64) -> bool {
         let half = |stated: &Stated| 0.5 * 10f64.powi(-stated.decimals);
         // One and a half: people round the difference of rounded scores.

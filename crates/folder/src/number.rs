@@ -74,12 +74,13 @@ impl Stated {
         10f64.powi(-self.decimals)
     }
 
-    /// Whether `measured` is at most one unit of the last digit away: what is computed from rounded parts may be.
+    /// Tells whether `measured` is at most one unit of the last digit away, as a number computed from rounded parts may
+    /// be.
     pub fn near(&self, measured: f64) -> bool {
         (self.value - measured).abs() <= self.unit() * 1.000_001
     }
 
-    /// Whether the number was stated in megabytes or in other round numbers.
+    /// Tells whether the number was stated in megabytes or in other round numbers.
     pub fn is_coarse(&self) -> bool {
         self.decimals < 0
     }
@@ -89,14 +90,14 @@ impl Stated {
         Stated { decimals: -zeros.unwrap_or(0), ..self }
     }
 
-    /// Whether `measured`, rounded or cut off at the stated precision, is what is stated.
+    /// Tells whether the stated number is `measured`, rounded or cut off at the stated precision.
     pub fn agrees(&self, measured: f64) -> bool {
         let slack = self.slack();
         let cut_off = measured >= self.value - slack && measured < self.value + self.unit() - slack;
         self.rounds(measured) || cut_off
     }
 
-    /// Whether `measured`, rounded at the stated precision, is what is stated.
+    /// Tells whether the stated number is `measured`, rounded at the stated precision.
     pub fn rounds(&self, measured: f64) -> bool {
         (self.value - measured).abs() <= self.unit() / 2.0 + self.slack()
     }
@@ -117,7 +118,7 @@ fn has_thousands_separators(text: &str) -> bool {
         && rest.all(|group| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What a suffix multiplies by, and by how many decimal places it moves the last digit.
+/// Returns the factor of a suffix, and the number of decimal places by which it moves the last digit.
 fn scale(suffix: &str, unit: Unit) -> Option<(f64, i64)> {
     let suffix = suffix.to_ascii_lowercase();
     Some(match (unit, suffix.as_str()) {

@@ -1,4 +1,4 @@
-//! Which records folder a path belongs to.
+//! The records folder that a path belongs to.
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 

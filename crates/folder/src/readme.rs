@@ -27,11 +27,11 @@ const MAX_ITEMS: usize = 2_000;
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Readme {
     pub tables: Vec<Table>,
-    /// What the bold score on top states; empty where there is none in a form that is sure.
+    /// Claims of the bold score on top; empty where there is none in a form that is certain.
     pub headline: Vec<Claim>,
     /// Differences of scores that are stated in bits per byte and in nats.
     pub nats: Vec<NatsPair>,
-    /// What titles, bullets and sentences state about the submission's runs. All [loose](Claim::loose).
+    /// Claims of titles, bullets and sentences about the submission's runs. All are [loose](Claim::loose).
     pub prose: Vec<Claim>,
     /// Files that the text names or runs.
     pub mentions: Vec<Mention>,
@@ -67,8 +67,8 @@ impl Readme {
         readme
     }
 
-    /// What the tables about seeds state: per seed, and in rows named mean or std. The first such table is the
-    /// submission's; a further one may be of other runs of the same seeds, and its claims are loose.
+    /// Returns the claims of the tables about seeds: per seed, and in rows named mean or std. The first such table is
+    /// the submission's; a further one may be of other runs of the same seeds, so its claims are loose.
     pub fn claims(&self) -> Vec<Claim> {
         let mut claims: Vec<Claim> = Vec::new();
         for table in self.tables.iter().filter(|table| !table.is_elsewhere()) {

@@ -42,7 +42,7 @@ impl NoRecipe {
 /// The folder's recipe and those that the runs were made with.
 #[derive(Debug)]
 pub struct Recipes {
-    /// What recipe.toml holds.
+    /// The contents of recipe.toml.
     pub file: Read,
     /// By native log: what stands before its first separator.
     pub logs: Vec<(Utf8PathBuf, Read)>,
@@ -101,7 +101,7 @@ fn head(log: &Utf8Path) -> Result<String> {
 pub struct Difference {
     /// Dotted.
     pub key: String,
-    /// Where the key stands in the one recipe and in the other; `None` where it does not.
+    /// The key's line in the one recipe and in the other; `None` in a recipe without it.
     pub lines: (Option<u64>, Option<u64>),
 }
 

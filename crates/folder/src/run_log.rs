@@ -9,8 +9,8 @@ use super::{log_parser, metric};
 use caddie_files::encoding::{self, Encoding};
 use caddie_files::{Error, Result};
 
-/// What one run's log states, each fact with the line that states it. A value that the log does not state is `None`, never
-/// a guess.
+/// The facts that one run's log states, each with its line. A value that the log does not state is `None`, never a
+/// guess.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RunLog {
     /// The log's path as given.
@@ -65,9 +65,10 @@ pub struct RunLog {
     pub ledger_bytes: Option<Logged<u64>>,
     /// Hyperparameters the log states, by name.
     pub hyperparameters: BTreeMap<String, Logged<String>>,
-    /// Which run of its file this is, from 0: several runs may be appended to one log.
+    /// The run's position in its file, from 0: several runs may be appended to one log.
     pub run_index: usize,
-    /// How often the file prints this very run again (standard output redirected onto the log doubles it).
+    /// The number of times that the file prints this very run again (standard output redirected onto the log doubles
+    /// it).
     pub reprints: u64,
     /// First and last line (1-based) of the run in its file.
     pub span: (u64, u64),
@@ -77,7 +78,7 @@ pub struct RunLog {
     pub resumed_from: Option<Logged<u64>>,
     /// The log that gives the score, where it is another than `log` (evaluation alone, of a model trained in `log`).
     pub score_log: Option<Utf8PathBuf>,
-    /// What the log says about scoring only a part of the validation split.
+    /// The log's statement that only a part of the validation split is scored.
     pub partial_validation: Option<Logged<String>>,
     pub train_shards: Option<Logged<u64>>,
     /// Distinct GPUs in the log's nvidia-smi table.
@@ -105,7 +106,7 @@ pub struct RunLog {
     /// Tokenizer and data set paths as the log states them.
     pub tokenizer: Option<Logged<String>>,
     pub dataset: Option<Logged<String>>,
-    /// What `log` itself scored, where the score is that of `score_log`; its line is in `log`.
+    /// The score of `log` itself, where the run's score is that of `score_log`; its line is in `log`.
     pub superseded: Option<MetricLine>,
 }
 
@@ -134,7 +135,7 @@ pub struct MetricLine {
     pub decimals: u32,
     /// Its own clock, when the line has one.
     pub eval_seconds: Option<f64>,
-    /// Of the weights before quantization: never a score.
+    /// True for a metric of the weights before quantization, which is never a score.
     pub diagnostic: bool,
     /// 1-based line number.
     pub line: u64,
@@ -156,7 +157,7 @@ impl InLog for SourceDump {
 }
 
 impl MetricLine {
-    /// Whether what is scored are the weights before quantization.
+    /// Tells whether the scored weights are those before quantization.
     pub fn before_quantization(&self) -> bool {
         metric::is_before_quantization(&self.name)
     }
@@ -196,7 +197,7 @@ impl RunLog {
         self.steps.is_none() && self.train_seconds.is_none() && self.val_bpb.is_some()
     }
 
-    /// Whether anything in the file says that it is a run's log.
+    /// Tells whether anything in the file says that it is a run's log.
     pub fn is_a_run(&self) -> bool {
         self.val_bpb.is_some() || self.train_seconds.is_some() || self.pre_quant_val_bpb.is_some()
     }

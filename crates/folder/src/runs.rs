@@ -1,4 +1,4 @@
-//! Which of a folder's logs are the runs that the submission is about.
+//! Choice of the logs that are the runs of the submission, among all of a folder's logs.
 
 mod aside;
 mod join;
@@ -91,7 +91,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds
     runs
 }
 
-/// Of several runs of one seed in one file: the one whose score is claimed, else the last that has a score.
+/// Keeps one of several runs of one seed in one file: the one whose score is claimed, else the last that has a score.
 fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -> Vec<RunLog> {
     let mut kept: Vec<RunLog> = Vec::new();
     let is_of_a_seed = |run: &RunLog| {
@@ -143,7 +143,7 @@ fn same_run(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
     a.log != b.log && facts(a) == facts(b) && (telling || a.span == b.span && same_bytes(root, a, b))
 }
 
-/// Whether two files are byte for byte the same.
+/// Tells whether two files are byte for byte the same.
 fn same_bytes(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
     let digest = |run: &RunLog| sha256(&root.join(&run.log)).ok();
     digest(a).is_some_and(|digest_a| digest(b) == Some(digest_a))
@@ -158,7 +158,7 @@ fn reread(run: &mut RunLog, index: usize, reread: &mut Vec<(Utf8PathBuf, String,
     }
 }
 
-/// Where a seed's claimed score is another metric line of its log, the claim is about that line.
+/// Chooses another metric line as the run's score where the score that is claimed for its seed is on that line.
 fn reread_by_seed(log: &mut RunLog, claim: Stated, done: &mut Vec<(Utf8PathBuf, String, f64)>) {
     if log.val_bpb.value().is_none_or(|official| claim.agrees(official)) {
         return;
@@ -200,8 +200,8 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Where a run ends without a metric of its artifact and the score that is claimed is its last validation in training,
-/// that is what the submission is about; the metric's name says so.
+/// Uses the last validation in training as the score of a run that ends without a metric of its artifact, where that is
+/// the claimed score; the metric's name says so.
 fn validated_on_the_way(runs: &mut Runs, claims: &[Claim]) {
     for run in runs.official.iter_mut().filter(|run| run.val_bpb.is_none()) {
         let claim =

@@ -1,4 +1,4 @@
-//! Which script of a folder is the one that counts, and by what that is known.
+//! Choice of the script that counts, with the reason for it.
 
 use std::fmt;
 
@@ -65,7 +65,7 @@ impl fmt::Display for Because {
     }
 }
 
-/// What a folder says of its scripts.
+/// The folder's statements about its scripts.
 pub(super) struct Sources<'a> {
     pub root: &'a Utf8Path,
     pub files: &'a [FileEntry],
@@ -75,7 +75,7 @@ pub(super) struct Sources<'a> {
     pub readme: Option<&'a Readme>,
 }
 
-/// How many runs speak for a script.
+/// The number of runs that speak for a script.
 #[derive(Clone, Copy, Default)]
 struct Votes {
     dumped: usize,
@@ -162,7 +162,7 @@ fn votes_for(sources: &Sources<'_>, script: &FileEntry) -> Votes {
     votes
 }
 
-/// Whether `outer` is a wrapper around `inner`: it unpacks to the same text, or executes that file.
+/// Tells whether `outer` is a wrapper around `inner`: it unpacks to the same text, or executes that file.
 fn carries(sources: &Sources<'_>, outer: &FileEntry, inner: &FileEntry) -> bool {
     let of = |file: &FileEntry| sources.code.iter().find(|code| code.path == file.path);
     let (Some(outer), Some(inner)) = (of(outer), of(inner)) else { return false };

@@ -24,7 +24,7 @@ pub fn printed_score(log: &Utf8Path, stated: Stated) -> Option<(u64, String)> {
     first_line(log, |text| text.contains(&prefix) && is_result(text) && numbers(text).any(|value| stated.agrees(value)))
 }
 
-/// Whether a line of the log states this many bytes: `Paid prefix blob: 4240472 bytes`, `prefix_bytes:8,750,000`.
+/// Tells whether a line of the log states this many bytes: `Paid prefix blob: 4240472 bytes`, `prefix_bytes:8,750,000`.
 pub fn states_bytes(log: &Utf8Path, bytes: u64) -> bool {
     let wanted = bytes.to_string();
     let stated = |text: &str| {

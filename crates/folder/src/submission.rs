@@ -69,7 +69,7 @@ pub struct Quoted {
     pub key: String,
     pub text: String,
     pub line: u64,
-    /// Whether the text could be read as one number, which is then compared as if it were written as such.
+    /// True if the text could be read as one number, which is then compared as if it were written as a number.
     pub understood: bool,
 }
 
@@ -143,7 +143,7 @@ impl Submission {
         self.claim(Field::ValBpb, Scope::Whole).or_else(|| self.claim(Field::ValBpb, Scope::Mean))
     }
 
-    /// What is claimed for each seed: the first value of each.
+    /// Returns the claim for each seed: the first value of each.
     pub fn by_seed(&self, field: Field) -> Vec<(i64, &Claim)> {
         self.seed_numbers().filter_map(|seed| Some((seed, self.claim(field, Scope::Seed(seed))?))).collect()
     }
@@ -153,7 +153,7 @@ impl Submission {
         self.seeds.iter().map(|seed| seed.value)
     }
 
-    /// Whether the file names this seed.
+    /// Tells whether the file names this seed.
     pub fn names_seed(&self, seed: i64) -> bool {
         self.seeds.iter().any(|named| named.value == seed)
     }
@@ -175,7 +175,8 @@ impl Submission {
         spellings.iter().find_map(|spelling| self.text(spelling))
     }
 
-    /// Whether the canonical schema takes its text from this spelling; a further spelling beside it stays in `extra`.
+    /// Tells whether the canonical schema takes its text from this spelling; a further spelling beside it stays in
+    /// `extra`.
     fn is_canonical_text(&self, key: &str) -> bool {
         TEXTS.iter().any(|(_, spellings)| spellings.iter().find(|known| self.text(known).is_some()) == Some(&key))
     }

@@ -4,7 +4,8 @@ use caddie_rulebook::{Rulebook, Track};
 
 use crate::Folder;
 
-/// What the folder's place calls its track: `10min_16mb` of `records/track_10min_16mb/…`, known to the rulebook or not.
+/// Returns the track that the folder's place names: `10min_16mb` of `records/track_10min_16mb/…`, known to the rulebook
+/// or not.
 pub fn placed(folder: &Folder, rulebook: &Rulebook) -> Option<String> {
     let absolute = folder.path.canonicalize_utf8().unwrap_or_else(|_| folder.path.clone());
     let name = |part: &str| part.strip_prefix(rulebook.track_prefix.as_str()).map(str::to_owned);

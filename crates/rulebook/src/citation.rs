@@ -1,4 +1,4 @@
-//! Where a rule is written: structured, so that every output can name, date and link it.
+//! The source of a rule: structured, so that every output can name, date and link it.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct Citation {
     pub pr: Vec<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issue: Vec<u64>,
-    /// What has no address.
+    /// A source without an address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<String>,
     /// Who said it, where that is known.
@@ -29,13 +29,13 @@ pub struct Citation {
     /// When, where that is known; of several pull requests when the last of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<Date>,
-    /// What it shows, in a few words.
+    /// The point that the source shows, in a few words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shows: Option<String>,
 }
 
 impl Citation {
-    /// Whether it names exactly one kind of source.
+    /// Tells whether it names exactly one kind of source.
     pub fn is_one_source(&self) -> bool {
         let texts = [&self.readme, &self.file, &self.other].into_iter().filter(|text| text.is_some()).count();
         texts + usize::from(!self.pr.is_empty()) + usize::from(!self.issue.is_empty()) == 1

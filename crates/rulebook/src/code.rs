@@ -7,7 +7,8 @@ pub const NO_LOG_LINE: &str = "no step, metric or stop line";
 
 macro_rules! codes {
     ($($variant:ident => $name:literal, $description:literal, $clear:expr;)*) => {
-        /// What kind of discrepancy a finding is. The names are those of the field's corpus of checked folders.
+        /// The kind of discrepancy that a finding reports. The names are those of the field's corpus of checked
+        /// folders.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $description] $variant,)*
@@ -27,7 +28,7 @@ macro_rules! codes {
                 match self { $(Code::$variant => $description,)* }
             }
 
-            /// What a participant does so that a finding with this code is cleared.
+            /// Returns what a participant does to clear a finding with this code.
             pub fn clear(self) -> &'static str {
                 match self { $(Code::$variant => $clear,)* }
             }

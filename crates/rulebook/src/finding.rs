@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{Code, Rulebook};
 
-/// How much a finding matters. `Unknown` marks what could not be determined: it is never a pass, and it outranks a
+/// The severity of a finding. `Unknown` marks what could not be determined: it is never a pass, and it outranks a
 /// warning because a reader must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,7 +29,7 @@ impl Severity {
     }
 }
 
-/// How sure caddie is that what it measured is what the rule means.
+/// caddie's confidence that what it measured is what the rule means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
@@ -72,21 +72,21 @@ pub struct Finding {
     pub severity: Severity,
     pub confidence: Confidence,
     pub message: String,
-    /// What caddie derived from the files.
+    /// The value that caddie derived from the files.
     pub measured: Option<Value>,
-    /// What the folder states.
+    /// The value that the folder states.
     pub claimed: Option<Value>,
-    /// What the rule allows.
+    /// The value that the rule allows.
     pub limit: Option<Value>,
     pub evidence: Vec<Evidence>,
-    /// Where the rule is written.
+    /// The sources of the rule.
     pub citations: Vec<String>,
-    /// What would clear this finding, where more can be said than of its rule.
+    /// The way to clear this finding, where more can be said than for its rule in general.
     pub clear: Option<String>,
 }
 
 impl Finding {
-    /// What `caddie explain` takes: the code, else the rule.
+    /// Returns the name that `caddie explain` takes: the code, else the rule.
     pub fn name(&self) -> &str {
         self.code.map_or(self.rule.as_str(), |code| code.name())
     }
@@ -109,19 +109,19 @@ impl Finding {
         self
     }
 
-    /// What caddie derived.
+    /// Adds the value that caddie derived.
     pub fn measured(mut self, value: impl Into<Value>) -> Finding {
         self.measured = Some(value.into());
         self
     }
 
-    /// What the folder states.
+    /// Adds the value that the folder states.
     pub fn claimed(mut self, value: impl Into<Value>) -> Finding {
         self.claimed = Some(value.into());
         self
     }
 
-    /// What the rule allows.
+    /// Adds the value that the rule allows.
     pub fn limit(mut self, value: impl Into<Value>) -> Finding {
         self.limit = Some(value.into());
         self

@@ -24,7 +24,7 @@ const GPUS: [&str; 16] = [
 ];
 
 impl Hardware {
-    /// Whether a text names this GPU, no other, and no other variant of it.
+    /// Tells whether a text names this GPU, no other GPU, and no other variant of it.
     pub fn is_named_by(&self, text: &str) -> bool {
         let own = self.gpu.to_ascii_uppercase();
         let only = gpus(text, Some(self)).into_iter().all(|gpu| gpu == own) && names(text).contains(&own);

@@ -15,7 +15,7 @@ const RECORDS_2026: &str = include_str!("ladder-2026.toml");
 #[serde(deny_unknown_fields)]
 pub struct Ladder {
     pub name: String,
-    /// What the rows are compiled from.
+    /// The source of the rows.
     pub source: String,
     #[serde(rename = "alphabet")]
     pub alphabets: Vec<Alphabet>,
@@ -57,7 +57,7 @@ pub struct Row {
     pub alphabet: String,
     /// Name of the records folder, merged or proposed.
     pub folder: String,
-    /// Where author, date and val_bpb are from.
+    /// The source of author, date and val_bpb.
     pub source: String,
     /// The submission's own runs first.
     pub evidence: Vec<RecordedRuns>,
@@ -69,7 +69,7 @@ pub struct Row {
 pub struct RecordedRuns {
     /// Whose runs.
     pub name: String,
-    /// Where the scores are from.
+    /// The source of the scores.
     pub source: String,
     /// The pull request that brought them, where it is not the row's.
     pub pr: Option<u64>,
@@ -105,7 +105,7 @@ impl Row {
         runs.and_then(|runs| mean(&runs)).unwrap_or(self.val_bpb)
     }
 
-    /// Whether `folder` holds this row's submission or its supporting runs.
+    /// Tells whether `folder` holds this row's submission or its supporting runs.
     fn is(&self, folder: &str) -> bool {
         self.folder == folder || self.evidence.iter().any(|evidence| evidence.folder.as_deref() == Some(folder))
     }
@@ -165,7 +165,7 @@ impl Ladder {
         self.alphabets.iter().find(|alphabet| same_alphabet(alphabet.ratio(), ratio))
     }
 
-    /// Whether the row beat every earlier one.
+    /// Tells whether the row beat every earlier one.
     pub fn is_frontier(&self, position: usize) -> bool {
         let Some(row) = self.rows.get(position) else { return false };
         self.before(position).is_none_or(|best| row.val_bpb < best.val_bpb)
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(ladder().pull_request(65).map(|row| row.val_bpb), Some(1.1556), "the later of two rows");
     }
 
-    /// What the README and PR #2146 print, and whether one-sided Welch over these runs gives it.
+    /// Checks the p-values that the README and PR #2146 print against one-sided Welch over these runs.
     #[test]
     fn published_p_values_reproduce_or_are_known_not_to() {
         let p = |a: &[f64], b: &[f64]| welch(a, b, 0.0).expect("defined").p_value;

@@ -26,7 +26,7 @@ pub struct Limits {
     pub thin_headroom_bytes: u64,
     /// Difference of a headline score that is more than a slip of rounding, bits per byte.
     pub headline_tolerance_bpb: f64,
-    /// What no record gained over the one that stood, bits per byte.
+    /// An improvement over the standing record that no record has reached, in bits per byte.
     pub plausible_gain_bpb: f64,
     /// Share of the split's bytes that a script may leave unscored at its end.
     pub split_truncation: f64,
@@ -44,7 +44,7 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// Whether the seed is one that people think of first.
+    /// Tells whether the seed is one that people think of first.
     pub fn is_usual(&self, seed: i64) -> bool {
         self.usual.contains(&seed) || self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&seed))
     }
@@ -62,7 +62,7 @@ pub struct Packages {
     pub extra: Vec<String>,
 }
 
-/// What submission.json states.
+/// The fields that submission.json must state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
@@ -71,7 +71,7 @@ pub struct Metadata {
     pub keys: Vec<String>,
 }
 
-/// What is known of training data.
+/// Known facts of training data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingData {
@@ -91,11 +91,11 @@ pub struct RequiredFile {
     pub name: String,
     /// The rule that demands it.
     pub rule: String,
-    /// What to do where it is missing; ends a sentence.
+    /// The remedy where the file is missing; ends a sentence.
     pub add: String,
 }
 
-/// How a required file is found.
+/// The way in which a required file is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileKind {

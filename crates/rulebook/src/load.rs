@@ -26,7 +26,7 @@ pub struct Flaw {
     pub line: Option<usize>,
     /// The rule, where it is one's.
     pub rule: Option<String>,
-    /// What is wrong and what is allowed.
+    /// The problem, and what is allowed instead.
     pub reason: String,
 }
 
@@ -97,8 +97,8 @@ impl Rulebook {
         Ok(book)
     }
 
-    /// What is wrong although the form is right: every rule once, of a known family, with one disposition and a text that
-    /// says how it is cleared; every track told apart.
+    /// Lists the flaws of a rulebook whose form is right. Every rule must occur once, be of a known family, and have
+    /// one disposition and a text that says how it is cleared; every track must be distinguishable.
     pub fn flaws(&self) -> Vec<Flaw> {
         let mut flaws = Vec::new();
         let mut seen = HashSet::new();
@@ -163,14 +163,14 @@ impl Rulebook {
     }
 }
 
-/// Where the id of each rule stands, in bytes.
+/// Returns the positions of the rules' ids, in bytes.
 fn rule_starts(table: &DeTable<'_>) -> Vec<usize> {
     let rules = table.get("rule").and_then(|rules| rules.get_ref().as_array()).into_iter().flatten();
     let id = |rule: &Spanned<DeValue<'_>>| Some(rule.get_ref().as_table()?.get("id")?.span().start);
     rules.map(|rule| id(rule).unwrap_or_else(|| rule.span().start)).collect()
 }
 
-/// What the TOML reader says, with the line and the key that it stumbled on.
+/// Turns the TOML reader's message into a flaw with the line and the key of the error.
 fn flaw_of(text: &str, error: &toml::de::Error) -> Flaw {
     let start = error.span().map(|span| span.start);
     let message = error.message().trim_end().to_owned();

@@ -14,13 +14,13 @@ pub struct Rule {
     pub family: String,
     pub statement: String,
     pub authority: Authority,
-    /// Of a plain breach; a check may say less where a case is milder.
+    /// The severity of a plain breach; a check may choose a milder one for a milder case.
     pub severity: Severity,
     pub citations: Vec<Citation>,
     /// Names of the checks that decide the rule.
     #[serde(default)]
     pub checks: Vec<String>,
-    /// What this version would have to do to decide it.
+    /// The work that this version lacks to decide the rule.
     pub undecided: Option<String>,
     /// Why no check ever can, or why there is nothing to check.
     pub out_of_scope: Option<String>,
@@ -30,10 +30,10 @@ pub struct Rule {
     pub until: Option<Moment>,
     /// A question about it that nobody answered: without a finding it is unknown, and never passed.
     pub unanswered: Option<String>,
-    /// What a participant does so that a finding on the rule is cleared; [`super::Rulebook::flaws`] names a rule without.
+    /// The steps by which a participant clears a finding on the rule; [`super::Rulebook::flaws`] names a rule without.
     #[serde(default)]
     pub clear: String,
-    /// Where the rule stands in its file, 1-based.
+    /// The rule's line in its file, 1-based.
     #[serde(skip)]
     pub line: usize,
 }
@@ -90,7 +90,7 @@ impl Authority {
     }
 }
 
-/// What becomes of a rule.
+/// The treatment of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition<'a> {
     /// Checks of the registry decide it.
@@ -113,7 +113,7 @@ impl Disposition<'_> {
 }
 
 impl Rule {
-    /// What becomes of the rule; `None` where it says nothing, or more than one thing.
+    /// Returns the treatment of the rule; `None` where it states none, or more than one.
     pub fn disposition(&self) -> Option<Disposition<'_>> {
         let stated = |text: &'_ Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
         match (self.checks.as_slice(), &self.undecided, &self.out_of_scope) {
@@ -124,7 +124,7 @@ impl Rule {
         }
     }
 
-    /// Whether a report without a finding on the rule says that it is kept.
+    /// Tells whether a report without a finding on the rule says that it is kept.
     pub fn can_pass(&self) -> bool {
         matches!(self.disposition(), Some(Disposition::Checks(_))) && self.unanswered.is_none()
     }

@@ -12,11 +12,11 @@ use super::{Hardware, Limits, Rulebook};
 pub struct Track {
     /// As reports spell it: `10min_16mb`. Its folder has the rulebook's `track_prefix` before it.
     pub name: String,
-    /// What else submission.json calls it.
+    /// Other names that submission.json uses for it.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// Whether its entries compete for the record. Only of these the clocks, the machine, the seeds and the margin are
-    /// demanded; what another track's entries need of them is told.
+    /// True if its entries compete for the record. The clocks, the machine, the seeds and the margin are demanded of
+    /// such entries only; of another track's entries they are reported.
     pub record: bool,
     /// Code plus compressed weights, decimal bytes, inclusive; that of `[limits]` where the track has none of its own.
     pub artifact_bytes: Option<u64>,
@@ -68,7 +68,7 @@ impl Rulebook {
         track.and_then(|track| track.hardware.as_ref()).or(self.hardware.as_ref())
     }
 
-    /// What is wrong with the tracks.
+    /// Lists the flaws of the tracks.
     pub(crate) fn track_flaws(&self) -> Vec<String> {
         let mut flaws = Vec::new();
         if self.track_prefix.trim().is_empty() {
@@ -105,7 +105,7 @@ fn plain(text: &str) -> String {
     text.trim().to_ascii_lowercase().replace(['-', ' '], "_")
 }
 
-/// What the folders of tracks begin with where a rulebook does not say.
+/// Returns the beginning of the track folders' names for a rulebook that states none.
 pub(crate) fn usual_prefix() -> String {
     "track_".to_owned()
 }

@@ -1,4 +1,5 @@
-//! How many bytes of text each token stands for: the denominator of val_bpb (docs/spec/algorithms.md#bytes-of-a-token).
+//! The number of bytes of text that each token stands for: the denominator of val_bpb
+//! (docs/spec/algorithms.md#bytes-of-a-token).
 
 use std::fs::File;
 use std::io::Read as _;
@@ -116,12 +117,12 @@ impl ByteTable {
         &self.base_bytes
     }
 
-    /// Whether each id starts with a space, which counts unless a boundary precedes it.
+    /// Tells for each id whether it starts with a space, which counts unless a boundary precedes it.
     pub fn has_leading_space(&self) -> &[bool] {
         &self.has_leading_space
     }
 
-    /// Whether each id is a control, unknown or unused piece.
+    /// Tells for each id whether it is a control, unknown or unused piece.
     pub fn is_boundary(&self) -> &[bool] {
         &self.is_boundary
     }
@@ -144,7 +145,7 @@ impl ByteTable {
     }
 }
 
-/// Whether a piece stands for no text.
+/// Tells whether a piece stands for no text.
 fn is_boundary(piece: &Piece) -> bool {
     matches!(piece.kind(), Kind::Unknown | Kind::Control | Kind::Unused)
 }

@@ -1,4 +1,4 @@
-//! Where a data set's files are.
+//! The paths of a data set's files.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -9,7 +9,7 @@ pub struct Batch {
     /// Inputs, and the targets one further on.
     pub x: Vec<i64>,
     pub y: Vec<i64>,
-    /// Where the batch is one packed row: the boundaries of its documents, padded.
+    /// The boundaries of the documents, padded, for a batch that is one packed row.
     pub cu_seqlens: Option<Vec<i32>>,
 }
 
@@ -32,7 +32,7 @@ impl Loader {
         }
     }
 
-    /// Where the next micro-step begins, for a checkpoint.
+    /// Returns the position of the next micro-step, for a checkpoint.
     pub fn state(&self) -> Vec<u64> {
         match self {
             Loader::Sequential(loader) => vec![loader.position()],

@@ -39,7 +39,7 @@ pub struct Loaded {
     pub model: Gpt,
     pub recipe: Recipe,
     pub mode: EvalMode,
-    /// Whether the weights come from a checkpoint, before quantization.
+    /// True if the weights come from a checkpoint, before quantization.
     pub pre_quantization: bool,
     pub val: ValData,
 }

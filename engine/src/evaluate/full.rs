@@ -83,7 +83,7 @@ fn apart(val: &ValData, targets: usize, len: usize, at_once: usize) -> Vec<Span>
     spans
 }
 
-/// Where pieces of these lengths begin, one after another, and where the last one ends.
+/// Returns the starts of consecutive pieces of these lengths, and the end of the last one.
 pub(super) fn boundaries(lens: &[usize]) -> Vec<i32> {
     let mut end = 0;
     let ends = lens.iter().map(|&len| {

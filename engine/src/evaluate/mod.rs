@@ -51,7 +51,7 @@ impl ValData {
     }
 }
 
-/// What an evaluation found.
+/// The result of an evaluation.
 pub struct Score {
     pub mode: EvalMode,
     /// Documents scored, in stream order.
@@ -101,7 +101,7 @@ impl Totals {
     }
 }
 
-/// What an evaluation has done so far.
+/// The progress of an evaluation.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub totals: Totals,

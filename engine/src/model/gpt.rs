@@ -11,12 +11,12 @@ use crate::nn::scope::Builder;
 use crate::nn::{AdapterInit, Adapters, Docs, Param, Pass, RopeTables, Rows, Tap, rms_norm};
 use crate::{Result, parallel};
 
-/// What a forward pass does besides the plain one.
+/// Additions to the plain forward pass.
 #[derive(Clone, Copy, Default)]
 pub struct Extra<'a> {
     /// Adapters of test-time training.
     pub adapters: Option<&'a Adapters>,
-    /// Where inputs of linear layers are observed.
+    /// The observer of the inputs of linear layers.
     pub tap: Option<&'a Tap>,
     /// The positions whose hidden states are asked for; the last layer then computes no others.
     pub only: Option<&'a Rows>,
@@ -123,7 +123,7 @@ impl Gpt {
         &self.parameters
     }
 
-    /// What the components declare of the parameters, in the same order.
+    /// Returns the components' declarations of the parameters, in the same order.
     pub fn params(&self) -> &[Param] {
         &self.params
     }

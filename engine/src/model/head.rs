@@ -34,7 +34,7 @@ impl HeadRecipe {
 pub struct Head {
     /// `[vocab, dim]`; the embedding's own table when tied.
     weight: Tensor,
-    /// What the projection reads.
+    /// The input of the projection.
     pub input: Input,
     softcap: f64,
 }

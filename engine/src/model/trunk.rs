@@ -87,7 +87,7 @@ impl Trunk {
         self.order = order;
     }
 
-    /// Where adapters attach, by virtual layer.
+    /// Returns the sites where adapters attach, by virtual layer.
     pub fn sites(&self) -> Vec<Sites> {
         self.order.layers().map(|layer| self.blocks[layer].sites()).collect()
     }

@@ -1,11 +1,11 @@
-//! Which positions of a row belong together, and causal attention that keeps within them
+//! The division of a row into documents, and causal attention that keeps within them
 //! (docs/spec/algorithms.md#packed-loader, #attention).
 
 use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result, shim};
 
-/// How the inputs of a forward pass are divided into documents.
+/// The division of a forward pass's inputs into documents.
 pub enum Docs {
     /// Each row of the batch is one piece.
     Rows,

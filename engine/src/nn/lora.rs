@@ -47,7 +47,7 @@ impl Stack {
         times(x, &self.a)
     }
 
-    /// What site `i` adds, from [`Stack::low`]: `[batch, len, out]`.
+    /// Returns the addition of site `i`, from [`Stack::low`]: `[batch, len, out]`.
     pub fn delta(&self, i: usize, low: &Tensor) -> Tensor {
         times(&low.narrow(2, i as i64 * self.rank, self.rank), &self.b[i])
     }
@@ -69,7 +69,7 @@ pub struct Adapters {
     leaves: Vec<Tensor>,
 }
 
-/// What an [`Adapters`] is built from.
+/// The parts from which an [`Adapters`] is built.
 pub struct Plan<'a> {
     /// Sites by virtual layer.
     pub slots: &'a [Sites],
@@ -121,7 +121,7 @@ impl Adapters {
         &self.slots[index]
     }
 
-    /// What the head's adapter adds to the logits of `hidden` `[batch, len, dim]`.
+    /// Returns the addition of the head's adapter to the logits of `hidden` `[batch, len, dim]`.
     pub fn head_delta(&self, hidden: &Tensor) -> Tensor {
         self.head.delta(0, &self.head.low(hidden))
     }

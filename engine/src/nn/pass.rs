@@ -1,4 +1,4 @@
-//! What all components of one forward pass share.
+//! The state that all components of one forward pass share.
 
 use tch::Tensor;
 
@@ -13,10 +13,10 @@ use super::tap::Tap;
 pub struct Pass<'a> {
     /// The normalized embedding, mixed into each block's input. `[batch, len, dim]`
     pub x0: &'a Tensor,
-    /// Which positions belong to one document.
+    /// The division of positions into documents.
     pub docs: &'a Docs,
     pub ropes: &'a RopeTables,
-    /// Where inputs are observed, while the quantizer calibrates.
+    /// The observer of inputs, while the quantizer calibrates.
     pub tap: Option<&'a Tap>,
     /// The adapters of this virtual layer, in test-time training.
     pub slot: Option<&'a SlotAdapters>,
@@ -64,7 +64,8 @@ impl Rows {
         x.gather(1, &self.positions.unsqueeze(2).expand([-1, -1, width], false), false)
     }
 
-    /// Which of the keys `0..len` each chosen position may see, itself included: boolean `[batch, 1, kept, len]`.
+    /// Returns the keys among `0..len` that each chosen position may see, itself included: boolean `[batch, 1, kept,
+    /// len]`.
     pub fn causal_mask(&self, len: i64) -> Tensor {
         let keys = Tensor::arange(len, (tch::Kind::Int64, self.positions.device()));
         self.positions.unsqueeze(2).ge_tensor(&keys).unsqueeze(1)

@@ -17,7 +17,7 @@ pub struct RopeTables {
     tables: RefCell<Vec<(RopeKey, Table)>>,
 }
 
-/// Which frequencies: the number of rotated dimensions and the base, as bits so that it can be compared.
+/// The key of a frequency table: the number of rotated dimensions and the base, as bits so that it can be compared.
 type RopeKey = (i64, u64);
 
 /// `[1, len, 1, dims/2]` each.

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input(usize);
 
-/// Where the tensors come from while a model is built.
+/// The source of the tensors while a model is built.
 enum Source {
     /// From nowhere: only the declarations are wanted.
     Outline,

@@ -55,7 +55,7 @@ impl Ema {
         &self.average
     }
 
-    /// What a checkpoint keeps, with names that cannot collide with parameters.
+    /// Returns the tensors that a checkpoint keeps, with names that cannot collide with parameters.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.average.iter().map(|(name, t)| (format!("ema.{name}"), t.shallow_clone())).collect()
     }

@@ -76,7 +76,7 @@ pub fn read(path: &Path) -> Result<(QuantizedModel, Recipe)> {
     Ok((unpack(&header, &payload)?, recipe))
 }
 
-/// Whether `path` starts as a model file does.
+/// Tells whether `path` starts as a model file does.
 pub fn is_model(path: &Path) -> Result<bool> {
     let mut start = [0; MAGIC.len()];
     let read = File::open(path)

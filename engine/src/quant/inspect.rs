@@ -1,4 +1,4 @@
-//! What a model file or a checkpoint holds, tensor by tensor, and what each tensor costs of the byte budget.
+//! The contents of a model file or a checkpoint, tensor by tensor, and the bytes of the budget that each tensor costs.
 
 use std::path::Path;
 

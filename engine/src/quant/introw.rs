@@ -14,11 +14,11 @@ const SMALLEST_F16: f64 = 1.0 / (1 << 24) as f64;
 
 /// The scales of the rows of a matrix.
 pub(super) struct Scales {
-    /// What integers are rounded with, f32 `[rows]`.
+    /// The scale with which integers are rounded, f32 `[rows]`.
     pub rounding: Tensor,
-    /// What is stored, f16 `[rows]`.
+    /// The scale that is stored, f16 `[rows]`.
     pub stored: Tensor,
-    /// Where the weights are clipped before they are divided, `[rows]`.
+    /// The bound at which the weights are clipped before they are divided, `[rows]`.
     clip: Option<Tensor>,
 }
 

@@ -39,7 +39,7 @@ pub struct QuantizedTensor {
     pub data: Data,
 }
 
-/// How an exported tensor is stored.
+/// The storage of an exported tensor.
 #[derive(Debug)]
 pub enum Data {
     /// `q` i8 `[rows, cols]` of `bits` bits, `scale` f16 `[rows]`; the weight is `q · scale`.

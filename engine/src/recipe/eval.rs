@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::{Error, Result};
 
-/// Which evaluators, and their settings.
+/// The evaluators and their settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalRecipe {
@@ -93,7 +93,7 @@ impl Default for TttRecipe {
     }
 }
 
-/// Which evaluator gives the score.
+/// The evaluator that gives the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvalMode {

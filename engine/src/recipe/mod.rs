@@ -51,7 +51,7 @@ impl Default for Recipe {
     }
 }
 
-/// Which text the model reads.
+/// The text that the model reads.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRecipe {
@@ -59,7 +59,7 @@ pub struct DataRecipe {
     pub tokenizer: TokenizerKind,
 }
 
-/// How token ids map to bytes (docs/spec/algorithms.md#bytes-of-a-token).
+/// The mapping of token ids to bytes (docs/spec/algorithms.md#bytes-of-a-token).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenizerKind {

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub struct QuantRecipe {
     /// Tensors with at most so many elements stay in floating point.
     pub keep_float_max_numel: i64,
-    /// How control tensors are kept; others that stay in floating point are f16.
+    /// The format of control tensors; other tensors that stay in floating point are f16.
     pub control: FloatKind,
     /// The compressor of the model file, or `smallest` of all.
     pub codec: CodecChoice,
@@ -28,7 +28,7 @@ pub struct QuantRecipe {
     /// The token embedding and a head of its own.
     #[serde(default = "RuleRecipe::int8")]
     pub embedding: RuleRecipe,
-    /// Where a rule asks for GPTQ.
+    /// The calibration, for recipes with a rule that asks for GPTQ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationRecipe>,
 }
@@ -159,12 +159,13 @@ impl QuantRecipe {
         }
     }
 
-    /// Whether any rule needs the inputs' second moments.
+    /// Tells whether any rule needs the inputs' second moments.
     pub fn needs_calibration(&self) -> bool {
         self.matrix.gptq || self.embedding.gptq
     }
 
-    /// Whether every integer is eight bits and the compressor zlib: the baseline's format, with its names in the log.
+    /// Tells whether every integer has eight bits and the compressor is zlib: the baseline's format, with its names in
+    /// the log.
     pub fn is_int8_zlib(&self) -> bool {
         self.codec == CodecChoice::Zlib && [&self.matrix, &self.embedding].iter().all(|r| r.bits == 8 && !r.gptq)
     }

@@ -64,7 +64,7 @@ fn resolve(stated: Table) -> Result<Recipe> {
     Ok(recipe)
 }
 
-/// What is wrong with a key, under its whole path, with the nearest known key where it is not known.
+/// Explains a wrong key by its whole path, with the nearest known key where it is unknown.
 fn explain(error: &serde_path_to_error::Error<toml::de::Error>) -> String {
     let path = error.path().to_string();
     let message = error.inner().message().to_owned();

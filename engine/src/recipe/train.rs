@@ -37,7 +37,7 @@ pub struct TrainRecipe {
     pub checkpoint_every: i64,
 }
 
-/// How batches are cut from the training shards (docs/spec/algorithms.md#training-loaders).
+/// The way in which batches are cut from the training shards (docs/spec/algorithms.md#training-loaders).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LoaderKind {

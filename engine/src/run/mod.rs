@@ -36,7 +36,7 @@ pub mod files {
     pub const LOCK: &str = "lock";
 }
 
-/// What a run needs to know.
+/// The inputs of a run.
 pub struct Job<'a> {
     pub recipe: Recipe,
     pub seed: u64,
@@ -61,7 +61,7 @@ pub struct Unfinished {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What every phase of a run shares.
+/// The state that every phase of a run shares.
 pub struct Context<'a> {
     pub recipe: Recipe,
     pub seed: u64,
@@ -157,7 +157,7 @@ impl<'a> Context<'a> {
         self.log.bytes()
     }
 
-    /// Whether somebody asked to stop.
+    /// Tells whether somebody asked to stop.
     pub fn asked_to_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -166,7 +166,7 @@ impl<'a> Context<'a> {
         self.dir.join(files::TRAINING_STATE)
     }
 
-    /// What a file of this run says of itself, so that it is never taken for another run's.
+    /// Returns the metadata that identify a file of this run, so that it is never taken for another run's.
     pub fn identity(&self) -> BTreeMap<String, String> {
         let recipe = self.recipe.to_toml();
         [("recipe_sha256", sha256(recipe.as_bytes())), ("seed", self.seed.to_string()), ("data", self.data.clone())]

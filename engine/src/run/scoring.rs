@@ -98,7 +98,7 @@ fn score_mode(
 /// Documents that an unfinished evaluation has scored, in a file of one line a batch.
 struct Partial {
     path: PathBuf,
-    /// What the scores depend on besides the recipe.
+    /// The facts besides the recipe on which the scores depend.
     of: Scored,
     rows: Vec<LedgerRow>,
     /// Milliseconds that they took.
@@ -123,7 +123,8 @@ struct PartialLine {
 }
 
 impl Partial {
-    /// What an earlier call left. A last line that a kill cut short is cut off, and so is what another model or mode left.
+    /// Opens the scores that an earlier call left. A last line that a kill cut short is removed, and so are scores of
+    /// another model or mode.
     fn open(path: PathBuf, of: Scored) -> Result<Partial> {
         let mut partial = Partial { path, of, rows: Vec::new(), ms: 0.0, file: None };
         if partial.of.mode != EvalMode::Ttt {

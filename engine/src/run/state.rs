@@ -1,4 +1,4 @@
-//! What a run directory holds, and whose it is.
+//! The contents of a run directory, and the run to which it belongs.
 
 use caddie_format::atomic;
 use std::fs::{File, TryLockError};
@@ -13,7 +13,7 @@ use crate::data::DataSet;
 use crate::recipe::EvalMode;
 use crate::{Error, Result};
 
-/// What to do about a run directory that holds something else.
+/// Advice about a run directory that holds something else.
 pub(super) const ANOTHER_PLACE: &str = "choose another --out (or --name), or delete the directory";
 
 /// The last finished phase of a run.

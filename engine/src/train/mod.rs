@@ -23,7 +23,7 @@ pub use regime::{Regime, regime};
 pub use steps::Steps;
 use trainer::Trainer;
 
-/// What [`train`] leaves behind.
+/// The result of [`train`].
 pub struct Trained {
     /// With the averaged weights where the recipe has an average.
     pub model: Gpt,

@@ -1,14 +1,14 @@
-//! What changes in the course of training: learning rates and depth recurrence
+//! Settings that change in the course of training: learning rates and depth recurrence
 //! (docs/spec/algorithms.md#schedules, #depth-recurrence).
 
 use crate::Recipe;
 
-/// What holds for one step.
+/// The settings for one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Regime {
     /// Multiplies every learning rate.
     pub lr_scale: f64,
-    /// Whether layers run several times.
+    /// True if layers run several times.
     pub looping: bool,
 }
 
@@ -19,7 +19,7 @@ pub fn regime(recipe: &Recipe, step: i64, elapsed_ms: f64, looping: bool) -> Reg
     Regime { lr_scale: lr_scale(recipe, step, elapsed_ms), looping: looping || reached }
 }
 
-/// How much of training is over, by the clock under a cap and by steps without.
+/// Returns the elapsed share of training: by the clock under a cap, by steps without one.
 pub fn fraction(recipe: &Recipe, step: i64, elapsed_ms: f64) -> f64 {
     match recipe.training_seconds() {
         cap if cap > 0.0 => elapsed_ms / (1000.0 * cap),

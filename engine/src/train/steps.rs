@@ -21,7 +21,7 @@ pub struct Steps {
     pub ema: Option<Ema>,
 }
 
-/// What one step gave.
+/// The result of one step.
 pub struct Stepped {
     /// Mean nats per token over the step's micro-steps, before the weights changed.
     pub loss: Tensor,

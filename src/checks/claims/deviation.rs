@@ -1,4 +1,4 @@
-//! Which form of the standard deviation a claim is.
+//! Identification of the form of a claimed standard deviation.
 
 use super::statistic::sample_of;
 use super::{not_logged, place};
@@ -6,7 +6,7 @@ use crate::checks::Context;
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{Claim, Field, Stated};
 
-/// What a claimed standard deviation is.
+/// The form of a claimed standard deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// `n − 1` under the root.

@@ -1,4 +1,4 @@
-//! Which run or which statistic over the runs a claimed number is.
+//! Identification of a claimed number: the run, or the statistic over the runs, that it is.
 
 use serde_json::{Value, json};
 
@@ -23,12 +23,12 @@ impl Sample {
         sample_std(&self.values)
     }
 
-    /// Whether the deviation is `std` up to the rounding of the values that it was computed from.
+    /// Tells whether the deviation is `std` up to the rounding of the values that it was computed from.
     pub fn is_near(&self, stated: Stated, std: f64) -> bool {
         (stated.value - std).abs() <= if self.claimed { std * 0.01 } else { self.unit / 2.0 }
     }
 
-    /// Where the values come from, for messages.
+    /// Names the source of the values, for messages.
     pub fn source(&self) -> &'static str {
         if self.claimed { "claimed seeds" } else { "logs" }
     }
@@ -50,7 +50,7 @@ pub(super) fn sample_of(context: &Context<'_>, field: Field) -> Sample {
     Sample { values: logged, claimed: false, unit: 10f64.powi(-(decimals.min(10) as i32)) }
 }
 
-/// What a number over the runs is.
+/// The statistic over the runs that a number is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Statistic<'a> {
     Max,
@@ -72,8 +72,8 @@ pub(super) fn statistic(runs: &[RunLog], field: Field, stated: Stated) -> Option
     }
 }
 
-/// What the logs say about the claims of submission.json and README.md: `aggregation` (`mean`, `best`, `single`), and
-/// under `statistics` what each number is. Null where it is nothing of the logs.
+/// Describes the claims of submission.json and README.md by the logs: `aggregation` (`mean`, `best`, `single`), and
+/// under `statistics` the statistic that each number is. Null where a number is none of the logs' statistics.
 pub fn reading(context: &Context<'_>, metadata: &Submission) -> (Value, Value) {
     let runs = context.runs();
     let headline = metadata.headline();

@@ -81,7 +81,8 @@ fn loss_in_the_place_of_the_score(context: &Context<'_>, claim: &Claim) -> Optio
     Some(place(context, finding.confidence(Confidence::Low), claim))
 }
 
-/// Of a loss only the official line counts; of the other numbers whatever the log states under the name.
+/// Tells whether the claim is a number of this run. A loss must be that of the official line; any other number may be
+/// whatever the log states under the name.
 fn is_of(claim: &Claim, run: &RunLog) -> bool {
     match claim.field {
         Field::ValLoss => {

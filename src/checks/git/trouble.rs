@@ -1,4 +1,4 @@
-//! What git refuses or lacks, with the remedy that helps; and what of the environment it is told.
+//! Errors of git with the remedy that helps, and the part of the environment that git is given.
 
 use camino::Utf8Path;
 
@@ -28,7 +28,7 @@ pub(super) fn trusted_by_environment(variable: impl Fn(&str) -> Option<String>) 
 /// The setting that makes git read a repository of another user.
 const SAFE: &str = "safe.directory";
 
-/// What git said, or what it means and what helps, where that is known.
+/// Returns git's message, or its meaning with a remedy where that is known.
 pub(super) fn explained(said: &str, dir: &Utf8Path, filter: impl Fn() -> Option<String>) -> String {
     let missing = ["git has no file", "not a tree object", "lazy fetching", "unable to read", "bad object", "missing"];
     if said.contains("not a git repository") {

@@ -13,7 +13,7 @@ use caddie_folder::{Fact, Readme, Shows};
 /// A number of something: `2x`, `8 ×`.
 static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(\d{1,2})\s*[xX×]\s*").ok());
 
-/// How many GPUs of that name the text says: `2xH100`.
+/// Reads the number of GPUs of that name from the text: `2xH100`.
 fn gpus(text: &str, gpu: &str) -> Option<u64> {
     let named = |rest: &str| rest.get(..gpu.len()).is_some_and(|name| name.eq_ignore_ascii_case(gpu));
     let mut counts = TIMES.as_ref()?.captures_iter(text);

@@ -127,7 +127,7 @@ fn roughly(context: &Context<'_>, differing: &Differing<'_>) -> Option<Finding> 
     )
 }
 
-/// Whether a number of a column is the claimed score: then the column is that of the score, whatever its name.
+/// Tells whether a number of a column is the claimed score. The column is then that of the score, whatever its name.
 fn is_headline(context: &Context<'_>, claim: &Claim) -> bool {
     let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
     let same =

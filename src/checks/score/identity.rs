@@ -1,4 +1,4 @@
-//! Whether the logs can be of the claimed runs at all.
+//! Checks that the logs can be those of the claimed runs.
 
 use crate::checks::Context;
 use crate::report::{Code, Finding, Severity};

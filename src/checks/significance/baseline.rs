@@ -1,4 +1,4 @@
-//! What a score is tested against: the record that stood, or what `--against` names.
+//! The baseline of a score: the record that stood, or the one that `--against` names.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
@@ -11,7 +11,7 @@ use caddie_rulebook::{Ladder, Row};
 /// Bits per byte that no trained model has: one that knows nothing starts at about 4.
 const MOST_BPB: f64 = 3.0;
 
-/// What `--against` names.
+/// The baseline that `--against` names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Against {
     /// A row of the ladder, by its pull request.
@@ -52,7 +52,7 @@ impl Against {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Baseline {
     pub name: String,
-    /// Of the row, where it is one.
+    /// The pull request of the row, where the baseline is a row of the ladder.
     pub pr: Option<u64>,
     /// Mean, bits per byte.
     pub val_bpb: f64,
@@ -68,7 +68,7 @@ impl Baseline {
         Baseline { name: row.name(), pr: row.pr, val_bpb: row.mean(), sample }
     }
 
-    /// What `against` names.
+    /// Reads the baseline that `against` names.
     ///
     /// # Errors
     /// When the folder cannot be read, or no log of it states a score.
@@ -102,7 +102,7 @@ impl Baseline {
     /// author's choice makes a lower bar. `Ok(None)` before the first record.
     ///
     /// # Errors
-    /// What is missing, when the folder states no date.
+    /// Returns the missing fact when the folder states no date.
     pub fn standing(folder: &Folder, ladder: &Ladder) -> std::result::Result<Option<Baseline>, String> {
         if let Some(position) = row_of(folder, ladder) {
             return Ok(ladder.before(position).map(Baseline::of_row));
@@ -157,7 +157,7 @@ impl Dates {
         Dates { stated, placed: folder_name(folder).and_then(|name| day(&name)) }
     }
 
-    /// How many days lie between the two, where both are stated.
+    /// Returns the number of days between the two dates, where both are stated.
     pub fn apart(self) -> Option<i32> {
         Some((self.stated?.since(self.placed?)).ok()?.get_days().abs())
     }

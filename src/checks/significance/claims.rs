@@ -1,4 +1,4 @@
-//! What the folder itself says about its improvement: t, df and p, the baseline, and differences in nats.
+//! The folder's own statements about its improvement: t, df and p, the baseline, and differences in nats.
 
 use super::baseline::{Baseline, runs_of};
 use super::named;
@@ -42,7 +42,8 @@ pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
     Some(finding.at(context.json_name(), Some(line), format!("\"{key}\": {}", value.value)))
 }
 
-/// Whether README.md speaks of the margin, `0.005 nats` or `the 0.005-nat bar`: it then says that it is cleared.
+/// Tells whether README.md names the margin, as `0.005 nats` or `the 0.005-nat bar`. It then claims that the margin is
+/// cleared.
 pub fn names_margin(context: &Context<'_>, margin: f64) -> bool {
     let margin = margin.to_string();
     let text = caddie_files::read_text(&context.folder.path.join("README.md")).unwrap_or_default();

@@ -17,7 +17,7 @@ pub fn deciding(sample: &Sample, baseline: &Baseline, policy: &Policy, ladder: &
     question.test(Some(policy), question.decided_by(policy), policy.unit, policy.margin)
 }
 
-/// Whether a token of one is a token of the other; `None` where either states no val_loss.
+/// Tells whether both score the same tokens; `None` where either states no val_loss.
 pub fn one_alphabet(sample: &Sample, baseline: &Baseline) -> Option<bool> {
     Some(same_alphabet(sample.ratio()?, baseline.sample.ratio()?))
 }

@@ -57,7 +57,7 @@ impl Dump {
         self.bytes += bytes;
     }
 
-    /// What was dumped; `None` where too little was seen to call it a script.
+    /// Returns the dump; `None` where too little was seen to call it a script.
     pub(super) fn close(self, separated: bool) -> Option<SourceDump> {
         let lines = self.last_line - self.first_line + 1;
         let enough = if self.fragment { separated && lines >= MIN_LINES } else { separated || lines >= MIN_LINES };
@@ -72,7 +72,7 @@ impl Dump {
     }
 }
 
-/// Whether `line` is one that a script begins with and no log line looks like.
+/// Tells whether `line` is one that a script begins with and no log line looks like.
 pub(super) fn begins_script(line: &str) -> bool {
     let dotted = |text: &str| {
         let named = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ',' | ' ');
@@ -92,7 +92,7 @@ pub(super) fn is_comment(line: &str) -> bool {
     line.starts_with('#') || (line.len() > 2 && line.starts_with('"') && line.ends_with('"'))
 }
 
-/// Whether `line` is Python in the middle of a script: its beginning was overwritten.
+/// Tells whether `line` is Python from the middle of a script whose beginning was overwritten.
 pub(super) fn is_inner_code(line: &str) -> bool {
     let body = line.trim_start();
     let depth = line.len() - body.len();
@@ -103,7 +103,7 @@ pub(super) fn is_inner_code(line: &str) -> bool {
     depth.is_multiple_of(4) && (block || statement || assignment)
 }
 
-/// Whether `line` can only be a log's: a script does not hold these with their numbers.
+/// Tells whether `line` can only be a log's: a script does not hold such a line with its numbers.
 pub(super) fn ends_script(line: &str) -> bool {
     let first = line.split_whitespace().next().unwrap_or("");
     if let Some(rest) = first.strip_prefix("step:").or_else(|| first.strip_prefix("warmup_step:")) {

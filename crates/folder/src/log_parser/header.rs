@@ -1,4 +1,4 @@
-//! What a log states before its first step: seed, settings, data, machine, versions.
+//! The facts that a log states before its first step: seed, settings, data, machine, versions.
 
 use super::Parser;
 use super::words::{value, whole};

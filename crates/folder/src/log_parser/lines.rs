@@ -6,7 +6,7 @@ use std::io::BufRead;
 /// real lines are hyperparameter dumps and packed scripts.
 pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
 
-/// What takes the lines.
+/// The receiver of the lines.
 pub(super) trait Sink {
     /// A piece of a line that does not fit any more; `head` is what did.
     fn overflow(&mut self, head: &[u8], piece: &[u8]);

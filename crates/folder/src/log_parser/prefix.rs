@@ -1,4 +1,4 @@
-//! What launchers, loggers and terminals put around the lines of a log.
+//! Prefixes that launchers, loggers and terminals put around the lines of a log.
 //!
 //! torchrun, Python's logging, docker compose, kubectl, CI runners, Slurm and others write a prefix before each line, and
 //! a terminal adds colors. None of it is part of what the script printed, and several may stand in one another, so
@@ -84,7 +84,7 @@ static SHARED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The rank that srun --label writes; every line has one, not always the same.
 static LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^ *\d{1,5}: ?").ok());
 
-/// What terminals are told in between: colors, cursor moves, titles, and the choice of a character set.
+/// Escape sequences for terminals: colors, cursor moves, titles, and the choice of a character set.
 static ESCAPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new("\u{1b}(?:\\[[0-?]*[ -/]*[@-~]|\\][^\u{7}\u{1b}]*(?:\u{7}|\u{1b}\\\\)|[()*+][0-9A-Za-z]|[=>78DEHM])")
         .ok()
@@ -126,7 +126,7 @@ impl Shared {
         }
     }
 
-    /// How many bytes of the line are this prefix.
+    /// Returns the length of this prefix of the line, in bytes.
     fn length(&self, line: &str) -> Option<usize> {
         match self {
             Shared::None => None,
@@ -145,7 +145,7 @@ pub(super) fn plain(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// What stands in a line at the end, where carriage returns redraw it: the last piece that is no progress bar.
+/// Returns the final text of a line that carriage returns redraw: the last piece that is not a progress bar.
 pub(super) fn shown(line: &str) -> &str {
     let is_bar = |piece: &str| piece.contains("%|") && piece.contains("| ") && piece.ends_with(']');
     let is_empty = |piece: &str| plain(piece).trim().is_empty();
@@ -178,7 +178,7 @@ pub(super) fn unprefixed<'a>(line: &'a str, shared: &Shared) -> (Option<f64>, &'
     (stamp, rest)
 }
 
-/// How many bytes of the line are a prefix that is always taken off.
+/// Returns the length of a prefix that is always removed, in bytes.
 fn length(line: &str) -> Option<usize> {
     // Most lines begin with a key in small letters: nothing is tried on them.
     let first = line.bytes().next()?;
@@ -201,7 +201,8 @@ fn length(line: &str) -> Option<usize> {
     Some(if found.as_str().ends_with("]:") { length + spaces % 2 } else { length })
 }
 
-/// Whether a name between colons is the logger's, and not the key of what was logged: `INFO:root:step:1`, `INFO:seed:7`.
+/// Tells whether a name between colons is the logger's, and not the key of a logged value: `INFO:root:step:1`,
+/// `INFO:seed:7`.
 fn is_logger(name: &str, rest: &str) -> bool {
     let known = name == "root" || name.starts_with("__") || name.contains('.');
     let begins = rest.starts_with(|c: char| c.is_ascii_alphabetic()) || rest.starts_with("  ");

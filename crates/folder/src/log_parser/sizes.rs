@@ -1,4 +1,4 @@
-//! What a log says about bytes.
+//! The sizes in bytes that a log states.
 
 use super::Parser;
 use super::words::{labelled_bytes, ratio, value, whole};

@@ -11,19 +11,19 @@ const MAX_RUNS: usize = 50;
 const UNTRAINED_SECONDS: f64 = 1.0;
 
 impl Current {
-    /// Whether a run began: what precedes the first step or warm-up is only its header.
+    /// Tells whether a run began. Lines before the first step or warm-up are only its header.
     pub(super) fn has_begun(&self) -> bool {
         self.run.steps.is_some() || !self.run.metric_lines.is_empty() || self.warmed_up
     }
 
-    /// Whether it came to its end, so that a line of a header belongs to another run.
+    /// Tells whether the run came to its end, so that a line of a header belongs to another run.
     fn has_ended(&self) -> bool {
         self.run.steps.is_some() && self.after_training
     }
 }
 
 impl Parser {
-    /// Whether `line` is the beginning of another run than the current one.
+    /// Tells whether `line` is the beginning of another run than the current one.
     pub(super) fn starts_run(&self, line: &str) -> bool {
         let begins =
             line.starts_with("Running Python ") || line == "Hyperparameters:" || line == "--- Hyperparameters ---";

@@ -1,4 +1,4 @@
-//! What a column of a results table states, from its name.
+//! The fact that a column of a results table states, from its name.
 
 use crate::claim::Field;
 use crate::number::Unit;
@@ -17,7 +17,7 @@ const OTHER: [&str; 14] = [
     "δ", "delta", "gain", "vs", "gap", "rank", "base", "#", "sota", "control", "improve", "margin", "slack", "headroom",
 ];
 
-/// Which fact a column states; `None` for what is not compared.
+/// Returns the fact that a column states; `None` for one that is not compared.
 pub(super) fn column(name: &str) -> Option<Column> {
     let name = normal(name);
     let of = |field, unit, loose| Some(Column { field, unit, loose });

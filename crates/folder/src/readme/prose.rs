@@ -78,7 +78,7 @@ pub(super) fn scores(line: &str) -> Vec<Stated> {
     stated.filter(|stated| stated.value > 0.05 && stated.value < 20.0).collect()
 }
 
-/// What a line outside tables states. Inside a code block only a bare `std: 0.0005` does.
+/// Returns the claims of a line outside tables. Inside a code block only a bare `std: 0.0005` is a claim.
 pub(super) fn claims(line: &str, number: u64, fenced: bool) -> Vec<Claim> {
     if line.len() > MAX_LINE || !line.contains(|c: char| c.is_ascii_digit()) {
         return Vec::new();

@@ -29,7 +29,7 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoredRow {
     pub score: Claim,
-    /// What else the row states.
+    /// Further claims of the row.
     pub claims: Vec<Claim>,
 }
 
@@ -53,14 +53,14 @@ const ELSEWHERE: [&str; 13] = [
 const VARIED: [&str; 8] = ["config", "variant", "change", "experiment", "setting", "model", "configuration", "stack"];
 
 impl Table {
-    /// Whether the table is about other runs than the submission's, by its heading.
+    /// Tells whether the table is about other runs than the submission's, by its heading.
     pub fn is_elsewhere(&self) -> bool {
         let section = self.section.to_lowercase();
         ELSEWHERE.iter().any(|word| section.contains(word))
             && (!section.contains("result") || section.contains("reference"))
     }
 
-    /// What the table states per seed and over the seeds; empty for a table that is not about seeds.
+    /// Returns the table's claims per seed and over the seeds; empty for a table that is not about seeds.
     pub fn claims(&self) -> Vec<Claim> {
         let seeds_across = self.header.iter().skip(1).filter(|name| seed_label(name).is_some()).count();
         let mut claims = Vec::new();
@@ -146,7 +146,7 @@ impl Table {
     }
 }
 
-/// What a results row or column is about.
+/// The subject of a row or column of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Label {
     Seed(i64),

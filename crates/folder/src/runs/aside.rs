@@ -46,8 +46,8 @@ pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Of several logs with one seed, the one that gives the seed's claimed score is the run; unless another gives the
-/// score that is claimed for another seed, which is for the checks to report.
+/// Keeps, of several logs with one seed, the one that gives the seed's claimed score. Where another gives the score
+/// that is claimed for another seed, all stay, because the checks report that.
 pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
     let gives_claim = |run: &RunLog| {
         let claim = run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed)));
@@ -72,8 +72,8 @@ pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments; but not
-/// that of a seed which submission.json names without a score, or with one that cannot be read.
+/// Sets further logs aside as other experiments where every score that is claimed for a seed has a log of its own. A
+/// log stays if submission.json names its seed without a score, or with one that cannot be read.
 pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     // A file may state a seed's score twice, under `seed_results` and under `runs`.
     let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
@@ -104,8 +104,7 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     }
 }
 
-/// Where the headline is of the seeds that submission.json names, and not of all logs, logs of other seeds are further
-/// runs that it does not claim.
+/// Sets logs of other seeds aside where the headline covers the seeds that submission.json names, and not all logs.
 pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     let Some(claim) = headline(claims) else { return };
     let named = |run: &RunLog| run.seed.value().is_none_or(|seed| seeds.contains(&seed));
@@ -125,8 +124,8 @@ pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     }
 }
 
-/// Where the headline is the score of one log alone, logs of other data or of another length are other experiments;
-/// repeats of that experiment, also under another seed, stay.
+/// Sets logs of other data or of another length aside as other experiments where the headline is the score of one log
+/// alone. Repeats of that experiment, also under another seed, stay.
 pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     let Some(claim) = headline(claims) else { return };
     let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
@@ -145,7 +144,7 @@ pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Where nothing is claimed and the logs are of several experiments, the folder is about the best of them.
+/// Keeps the best of several experiments where nothing is claimed.
 pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
     if claims.iter().any(|claim| claim.field == Field::ValBpb) {
         return;

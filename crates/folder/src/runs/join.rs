@@ -46,7 +46,7 @@ fn training_of(trainings: &[RunLog], evaluation: &RunLog, claims: &[Claim]) -> O
     trainings.iter().position(by_claim).or_else(|| trainings.iter().position(by_seed))
 }
 
-/// Whether the headline is the mean, or one, of the evaluations' scores, and not of the trainings'.
+/// Tells whether the headline is the mean, or one, of the evaluations' scores, and not of the trainings'.
 fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], claim: Option<Stated>) -> bool {
     let states = |runs: &[RunLog]| {
         let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();

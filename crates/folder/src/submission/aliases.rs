@@ -155,7 +155,7 @@ pub(super) const TEXTS: &[(&str, &[&str])] = &[
 /// Keys that name the pull request or the folder that the submission builds on.
 pub(super) const BASE: [&str; 6] =
     ["base_pr", "comparison_baseline_pr", "implementation_lineage_pr", "supports_pr", "based_on", "base_submission"];
-/// What the submission says of its own test against a baseline: key, name in `stats`.
+/// Keys with which a submission states its own test against a baseline, each with its name in `stats`.
 pub(super) const STATS: &[(&str, &str)] = &[
     ("t_statistic", "t"),
     ("welch_df", "df"),
@@ -198,7 +198,7 @@ pub(super) fn seed_of_total(key: &str) -> Option<i64> {
     digits.chars().all(|c| c.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
-/// What `key` states of one run, and the decimal places by which its unit is smaller than ours.
+/// Returns the fact that `key` states of one run, and the decimal places by which its unit is smaller than ours.
 pub(super) fn known_of_run(key: &str) -> Option<(Field, i32)> {
     let key = if key.starts_with("bytes_model_") { "bytes_model" } else { key };
     PER_SEED.iter().find(|(known, ..)| *known == key).map(|(_, field, shift)| (*field, *shift))

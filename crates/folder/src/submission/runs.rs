@@ -1,4 +1,4 @@
-//! What submission.json states about each run, in the four shapes in which the field has stated it.
+//! Claims of submission.json about each run, in the four shapes that participants use.
 
 use super::aliases::{EACH_SEED, known_of_run};
 use super::{Excluded, MAX_CLAIMS, MAX_SEEDS, Rerun, Submission, digest, number_claim, whole};

@@ -51,7 +51,7 @@ pub struct Score {
 /// Runs of one configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// What the runs are: `its own runs`, `with the reproduction by …`.
+    /// The description of the runs: `its own runs`, `with the reproduction by …`.
     pub name: String,
     pub scores: Vec<Score>,
 }
@@ -62,7 +62,7 @@ impl Sample {
         self.scores.len()
     }
 
-    /// Whether there is no run.
+    /// Tells whether there is no run.
     pub fn is_empty(&self) -> bool {
         self.scores.is_empty()
     }
@@ -89,7 +89,7 @@ impl Sample {
     }
 }
 
-/// Whether nats per token of these two ratios are nats of the same tokens.
+/// Tells whether two ratios of bits per byte to nats per token belong to the same tokens.
 pub fn same_alphabet(a: f64, b: f64) -> bool {
     (a / b - 1.0).abs() < SAME_RATIO
 }

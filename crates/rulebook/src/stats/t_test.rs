@@ -7,7 +7,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{mean, sample_std};
 
-/// Which test; a p-value without its test's name says nothing (pooled instead of Welch makes 0.020 of #1514 0.0096).
+/// The kind of test. A p-value without its test's name says nothing: pooled instead of Welch makes 0.020 of #1514
+/// 0.0096.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
