@@ -46,8 +46,8 @@ pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Keeps, of several logs with one seed, the one that gives the seed's claimed score. Where another gives the score
-/// that is claimed for another seed, all stay, because the checks report that.
+/// Keeps, of several logs with one seed, the one that gives the seed's claimed score. A log that gives the score that
+/// is claimed for another seed stays too, because the checks report it.
 pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
     let gives_claim = |run: &RunLog| {
         let claim = run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed)));
