@@ -34,7 +34,7 @@ pub fn flaws(book: &Rulebook) -> Vec<Flaw> {
     flaws
 }
 
-/// Why a check cannot decide a rule that names it.
+/// Explains why a check cannot decide a rule that names it.
 fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
     let Some(Named { rules, .. }) = named(name) else {
         let known: Vec<&str> = every().map(|check| check.name).collect();
@@ -52,7 +52,7 @@ pub struct Named {
     pub name: &'static str,
     /// The subject of the check, in one sentence.
     pub about: &'static str,
-    /// Rules that it speaks to.
+    /// Rules that the check decides.
     pub rules: Vec<&'static str>,
 }
 
@@ -80,7 +80,7 @@ pub struct Counts {
     pub undecided: usize,
     pub out_of_scope: usize,
     pub missing: usize,
-    /// Rules with an open question, whatever their disposition.
+    /// Rules with an open question, of any disposition.
     pub unanswered: usize,
 }
 

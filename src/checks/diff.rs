@@ -1,6 +1,6 @@
 //! Checks of the changes that a pull request makes: exactly one new folder below `records/<track>/`, and nothing else.
 //!
-//! The folders that it adds are then verified as they are in the head commit, whatever is checked out.
+//! The added folders are then verified as they are in the head commit, whatever is checked out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,15 +26,16 @@ pub const CHECK: Check = Check {
 };
 
 const RULE: &str = "pr-one-new-folder";
-/// Paths that are reported one by one.
+/// Most paths that are reported one by one.
 const MAX_FINDINGS: usize = 50;
-/// Files of the added folders that are read out of git.
+/// Most files of the added folders that are read from git.
 const MAX_FILES: usize = 10_000;
-/// Bytes of them, and of one: git hosts take files of up to 100 MB.
+/// Most bytes of all of them, and of one: git hosts take files of up to 100 MB.
 const MAX_BYTES: u64 = 1 << 30;
 const MAX_FILE_BYTES: u64 = 128 << 20;
 
-/// The commits that `BASE..HEAD` or `BASE...HEAD` names. Both mean what HEAD adds to the commit where it branched off.
+/// The commits that `BASE..HEAD` or `BASE...HEAD` names. Both mean the changes of HEAD since the commit where it
+/// branched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
     pub base: String,
@@ -175,7 +176,7 @@ fn how_many(proposal: &mut Proposal, finding: &impl Fn(String) -> Finding) {
     }
 }
 
-/// Folders that are added in no track: none of the rulebook's, and none that the base has.
+/// Reports folders that are added to a track which neither the rulebook nor the base has.
 fn tracks(
     proposal: &mut Proposal,
     before: &BTreeSet<Utf8PathBuf>,
@@ -201,7 +202,7 @@ fn tracks(
     }
 }
 
-/// `records/<track>/<name>` of a file below it.
+/// Returns the `records/<track>/<name>` that a file lies below.
 fn record_folder(path: &Utf8Path) -> Option<Utf8PathBuf> {
     let mut parts = path.as_str().split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -218,7 +219,7 @@ struct Copying<'a> {
     objects: Objects,
     files: usize,
     bytes: u64,
-    /// Findings beyond those that are kept.
+    /// Number of findings beyond those that are kept.
     more: usize,
     rulebook: &'a Rulebook,
     findings: Vec<Finding>,
@@ -295,7 +296,7 @@ fn is_plain(path: &Utf8Path) -> bool {
     path.components().all(|part| matches!(part, Utf8Component::Normal(name) if !name.contains('\\')))
 }
 
-/// The folders are called as in the repository, not as the copies that were read.
+/// Renames the folders to their names in the repository, because copies of them were read.
 fn rename(outcome: &mut Outcome, root: &Utf8Path) {
     let named = |path: &Utf8Path| path.strip_prefix(root).unwrap_or(path).to_owned();
     for report in &mut outcome.folders {

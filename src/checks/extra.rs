@@ -1,4 +1,4 @@
-//! Files in no count, and programs of the system that the scripts call.
+//! Files that no total counts, and system programs that the scripts call.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub const PROGRAMS: Check = Check {
     run: programs,
 };
 
-/// A payload: compiled code, weights or tables.
+/// Endings of payloads: compiled code, weights or tables.
 const BINARY: [&str; 16] = [
     "so",
     "dll",
@@ -45,7 +45,7 @@ const BINARY: [&str; 16] = [
     "onnx",
 ];
 const TOKENIZER: [&str; 3] = ["model", "vocab", "tiktoken"];
-/// Code beside the script that is in no count.
+/// Endings of code beside the script that no total counts.
 const SOURCE: [&str; 8] = ["py", "cpp", "cu", "cuh", "c", "h", "rs", "pyx"];
 
 /// Compressors and the like that a script may call to unpack its artifact.
@@ -57,7 +57,7 @@ pub(super) fn tokenizers<'a>(context: &Context<'a>) -> Vec<&'a FileEntry> {
     of_kind(context, &TOKENIZER)
 }
 
-/// Files of these endings beside the script and the model.
+/// Lists the files with these endings beside the script and the model.
 fn of_kind<'a>(context: &Context<'a>, kinds: &[&str]) -> Vec<&'a FileEntry> {
     let folder = context.folder;
     let own = |file: &&FileEntry| {
@@ -116,7 +116,7 @@ fn report(finding: Finding, files: &[&FileEntry]) -> Finding {
 /// A line on which a script calls a program: the file, the line's number and its text.
 type Call = (camino::Utf8PathBuf, u64, String);
 
-/// Programs of the system that the scripts name in a call, each with the first one.
+/// Lists the system programs that the scripts name in a call, each with the first such call.
 pub(super) fn called(context: &Context<'_>) -> BTreeMap<&'static str, Call> {
     let folder = context.folder;
     let mut called = BTreeMap::new();
@@ -138,7 +138,7 @@ pub(super) fn called(context: &Context<'_>) -> BTreeMap<&'static str, Call> {
     called
 }
 
-/// Programs that the scripts call, and whether the README declares them.
+/// Reports programs that the scripts call, and whether the README declares them.
 fn programs(context: &Context<'_>) -> Vec<Finding> {
     let folder = context.folder;
     let called = called(context);
@@ -162,7 +162,7 @@ fn programs(context: &Context<'_>) -> Vec<Finding> {
     })]
 }
 
-/// The program as the first word of a command: `["lrzip", …]`, `which("lrzip")`, `"lrzip -z …"`.
+/// Tells whether the program is the first word of a command: `["lrzip", …]`, `which("lrzip")`, `"lrzip -z …"`.
 fn is_called(line: &str, program: &str) -> bool {
     let command = |quote: char| {
         line.match_indices(&format!("{quote}{program}")).any(|(at, found)| {

@@ -29,7 +29,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// README and logs that were read although they are not in the encoding that other tools expect.
+/// Reports README and logs in another encoding than other tools expect; caddie read them all the same.
 fn encodings(context: &Context<'_>, findings: &mut Vec<Finding>) {
     // A byte order mark alone is passed over by what reads prose and logs.
     let others = context.folder.encodings.iter().filter(|(_, encoding)| *encoding != Encoding::Utf8Mark);
@@ -199,8 +199,8 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
     not_logs(context, findings);
 }
 
-/// Files that call themselves logs and are of no form that is read. Where no other log is understood, everything that
-/// logs are read for is unknown, and one finding says so.
+/// Reports files with names of logs that have no known form. Where no other log is understood, everything that logs are
+/// read for is unknown, and one finding says so.
 fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let (runs, not_logs) = (&context.folder.runs, &context.folder.runs.not_logs);
     if let Some(first) = not_logs.first().filter(|_| runs.official.is_empty() && runs.others.is_empty()) {

@@ -1,11 +1,12 @@
-//! The shape of the package: the folder's name and track, and what its README tells a reader who wants to rerun it.
+//! Checks of the package's form: the folder's name and track, and the README's instructions for a rerun.
 
 use super::significance::{Dates, row_of, stood_at};
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::Lined;
 
-/// Days that the two dates of a folder may lie apart: it may be named when the work begins and dated when it ends.
+/// Days that the two dates of a folder may lie apart: a folder may be named when the work begins and dated when it
+/// ends.
 const DAYS_APART: i32 = 7;
 
 /// Metadata of the check.
@@ -32,7 +33,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Only below a track is a name the record's.
+/// Checks the folder's name; only a folder below a track has a record's name.
 fn folder_name(context: &Context<'_>) -> Option<Finding> {
     context.placed_track()?;
     let absolute = context.folder.path.canonicalize_utf8().unwrap_or_else(|_| context.folder.path.clone());
@@ -59,7 +60,7 @@ fn name_problem(name: &str, year: u16) -> Option<String> {
     rest.contains(unusual).then(|| "it holds spaces or characters that a shell reads".to_owned())
 }
 
-/// submission.json of another track than the one that the folder lies in.
+/// Reports a submission.json of another track than the one that the folder lies in.
 fn other_track(context: &Context<'_>) -> Option<Finding> {
     let named = |text: &str| context.rulebook.track(text).map(|track| track.name.as_str());
     let placed = named(&context.placed_track()?)?;
@@ -73,7 +74,8 @@ fn other_track(context: &Context<'_>) -> Option<Finding> {
     Some(finding.claimed(claimed).measured(placed).at(context.json_name(), Some(line), stated))
 }
 
-/// submission.json and the folder's name state different days. It matters most where another record stood on each.
+/// Reports different days in submission.json and the folder's name. The difference matters most where another record
+/// stood on each.
 fn dates(context: &Context<'_>) -> Option<Finding> {
     context.placed_track()?;
     let dates = Dates::of(context.folder);
@@ -106,7 +108,7 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     Some(finding.at(context.json_name(), line, format!("\"date\": \"{stated}\"")).at(".", None, placed.to_string()))
 }
 
-/// A date that is not YYYY-MM-DD says nothing to a program.
+/// Reports a date that is not YYYY-MM-DD, which programs cannot read.
 fn unread_date(context: &Context<'_>) -> Option<Finding> {
     let date = context.folder.metadata()?.date.as_ref().filter(|date| !date.value.trim().is_empty())?;
     if Dates::of(context.folder).stated.is_some() {
@@ -118,7 +120,7 @@ fn unread_date(context: &Context<'_>) -> Option<Finding> {
     Some(finding.claimed(stated).at(context.json_name(), Some(date.line), stated))
 }
 
-/// A README without any command that runs the script.
+/// Reports a README without any command that runs the script.
 fn run_command(context: &Context<'_>, name: &str, text: &str) -> Option<Finding> {
     let starts = [
         "torchrun",
@@ -140,7 +142,7 @@ fn run_command(context: &Context<'_>, name: &str, text: &str) -> Option<Finding>
     Some(context.finding("pkg-run-command", message).severity(Severity::Info).at(name, None, "no command"))
 }
 
-/// Packages beyond the challenge's own that nothing tells how to install.
+/// Reports packages beyond the challenge's own without instructions for installing them.
 fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
     let folder = context.folder;
     let listed = folder.files.iter().any(|file| {
@@ -168,7 +170,7 @@ fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
     Some(finding.at(script.path.clone(), Some(line), names.join(", ")))
 }
 
-/// The module that a line imports.
+/// Returns the module that a line imports.
 fn import(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let rest = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))?;

@@ -1,4 +1,5 @@
-//! Scores that no step of the challenge ever gained: evidence that somebody must look, of nothing more.
+//! Reports a score further below the standing record than any record ever was. The finding only says that somebody must
+//! look.
 
 use super::{Check, Context, Needs, significance};
 use crate::report::{Confidence, Finding, Severity};

@@ -1,4 +1,4 @@
-//! The two clocks of the record track.
+//! Checks of the record track's two clocks.
 
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
@@ -22,7 +22,7 @@ pub const EVAL: Check = Check {
     run: eval,
 };
 
-/// A clock: what it is called, its rule, its limit, and its codes.
+/// A clock: its name, its rule, its limit, and its codes.
 struct Clock {
     what: &'static str,
     rule: &'static str,
@@ -67,7 +67,7 @@ fn eval(context: &Context<'_>) -> Vec<Finding> {
 }
 
 impl Clock {
-    /// One finding for the runs over the limit and one for those without a clock, however many there are.
+    /// Makes one finding for all runs over the limit, and one for all without a clock.
     fn judge(&self, context: &Context<'_>) -> Vec<Finding> {
         let runs = context.runs();
         let timed = |run: &'_ RunLog| (self.seconds)(run);
@@ -121,7 +121,7 @@ impl Clock {
     }
 }
 
-/// `train.log`, `2 of 3 runs`, `all 3 runs`.
+/// Names some of the runs: `train.log`, `2 of 3 runs`, `all 3 runs`.
 pub(super) fn of_runs(some: &[&RunLog], all: usize) -> String {
     match some {
         [one] => one.log.to_string(),
@@ -131,7 +131,8 @@ pub(super) fn of_runs(some: &[&RunLog], all: usize) -> String {
     }
 }
 
-/// Scripts that time only their scoring loop are over the limit for a reader with a watch; nobody ruled which counts.
+/// Reports scripts that time only their scoring loop and are over the limit for a reader with a watch; nobody ruled
+/// which time counts.
 fn eval_wall(context: &Context<'_>) -> Option<Finding> {
     let limit = context.limits.eval_seconds;
     let within = |run: &&RunLog| run.eval_seconds.value().is_none_or(|seconds| seconds <= limit);

@@ -7,9 +7,9 @@ use super::{Code, Severity};
 use caddie_files::text::wrapped;
 use caddie_rulebook::{Authority, Disposition, Rule, Rulebook};
 
-/// Similarity from which a name is worth suggesting.
+/// Least similarity of a name that is suggested.
 const SIMILAR: f64 = 0.75;
-/// Names that are suggested at most.
+/// Most names that are suggested.
 const SUGGESTIONS: usize = 3;
 
 /// The rule or the code that a name stands for.
@@ -20,14 +20,14 @@ pub enum Topic<'a> {
 }
 
 impl<'a> Topic<'a> {
-    /// The rule or code of that name; upper and lower case, `-` and `_` are not told apart.
+    /// Finds the rule or code of that name; case is ignored, and `-` equals `_`.
     pub fn find(name: &str, book: &'a Rulebook) -> Option<Topic<'a>> {
         let wanted = plain_name(name);
         let rule = book.rules.iter().find(|rule| plain_name(&rule.id) == wanted).map(Topic::Rule);
         rule.or_else(|| Code::ALL.iter().copied().find(|code| plain_name(code.name()) == wanted).map(Topic::Code))
     }
 
-    /// The names nearest to one that is none, best first.
+    /// Returns the known names nearest to an unknown one, best first.
     pub fn nearest(name: &str, book: &Rulebook) -> Vec<String> {
         let wanted = plain_name(name);
         let names = book.rules.iter().map(|rule| rule.id.as_str()).chain(Code::ALL.iter().map(|code| code.name()));
@@ -55,7 +55,7 @@ pub struct Explanation {
     pub name: String,
     /// The demand of the rule, or the meaning of the code.
     pub statement: String,
-    /// Label and text.
+    /// Labels, each with its text.
     pub parts: Vec<(&'static str, String)>,
     /// The sources, each with its address where it has one.
     pub citations: Vec<(String, Vec<String>)>,
@@ -81,7 +81,7 @@ impl Explanation {
         }
     }
 
-    /// For a terminal of `width` columns; unbroken for a pipe.
+    /// Writes the explanation for a terminal of `width` columns; unbroken for a pipe.
     pub fn plain(&self, width: Option<usize>) -> String {
         let mut text = format!("{}\n", self.name);
         text += &wrapped("  ", &self.statement, 2, width);
@@ -102,7 +102,7 @@ impl Explanation {
         text
     }
 
-    /// For SARIF's help.
+    /// Writes the explanation for SARIF's help.
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n\n", self.statement);
         for (name, part) in &self.parts {
@@ -149,7 +149,7 @@ fn of_rule(rule: &Rule, repository: &str, about: impl Fn(&str) -> Option<&'stati
     }
 }
 
-/// Who says so, and what that is worth.
+/// Names the authority of a rule, and its weight.
 fn authority(authority: Authority) -> &'static str {
     match authority {
         Authority::Readme => "readme: the challenge's README says so; a submission that breaks it can be refused",

@@ -8,7 +8,7 @@ use super::{Code, Finding, FolderReport, NO_LOG_LINE, Severity, Significance, Si
 use caddie_files::text::one_line;
 use caddie_files::text::{counted, thousands};
 
-/// The rule about what a pull request changes.
+/// The rule about the changes of a pull request.
 const PULL_REQUEST: &str = "pr-one-new-folder";
 
 /// `1.25670935 ± 0.000058 over 3 runs`, the mean with the sample standard deviation.
@@ -47,7 +47,7 @@ pub(super) fn size(size: &Size) -> String {
     }
 }
 
-/// The track's name, or what was assumed.
+/// Returns the track's name, or the assumed one.
 pub(super) fn track(folder: &FolderReport) -> String {
     folder.track.as_deref().map_or_else(|| "not stated; checked as a record".to_owned(), one_line)
 }
@@ -101,16 +101,16 @@ pub(super) fn tally(folder: &FolderReport) -> String {
     if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
 }
 
-/// One number of the size, with what there is to say of it.
+/// One number of the size, with a remark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub label: String,
     pub bytes: i128,
-    /// Empty where the label says all.
+    /// The remark; empty where the label says all.
     pub remark: String,
 }
 
-/// Every accounting of the size that has a value.
+/// Lists every accounting of the size that has a value.
 pub(super) fn accountings(size: &Size) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |label: &str, bytes: Option<i128>, remark: String| {
@@ -167,7 +167,7 @@ pub(super) fn name(folder: &FolderReport) -> &str {
     if is_a_pull_request(folder) { "pull request" } else { folder.path.as_str() }
 }
 
-/// One test of the claim in a line. Read by published name, so that a value that is not there is left out.
+/// Writes one test of the claim in a line. Values are read by their published names, so that a missing one is left out.
 pub(super) fn significance(test: &Significance) -> String {
     let value = serde_json::to_value(test).unwrap_or_default();
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(one_line);

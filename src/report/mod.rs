@@ -28,9 +28,9 @@ pub use significance::{p_value, significance_table};
 
 use caddie_rulebook::{Rule, Rulebook};
 
-/// Characters of a message that are kept, in every format: a message is a sentence, not a file.
+/// Most characters of a message that are kept, in every format: a message is a sentence, not a file.
 const MAX_MESSAGE: usize = 2_000;
-/// Characters of a quoted line that are kept, in every format.
+/// Most characters of a quoted line that are kept, in every format.
 const MAX_QUOTE: usize = 1_000;
 
 /// The JSON Schema of `verify --format json`.
@@ -39,14 +39,14 @@ pub const VERIFY_SCHEMA: &str = include_str!("../../docs/verify.schema.json");
 /// The report of one command over all its folders.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Version of this shape; it grows when a field changes its meaning or goes.
+    /// Version of this shape; it grows when a field changes its meaning or is removed.
     pub schema_version: u32,
     /// caddie's version.
     pub caddie: &'static str,
     /// The rulebook's id and version.
     pub rulebook: String,
     pub folders: Vec<FolderReport>,
-    /// Folders that could not be read, so that nothing is known of them.
+    /// Folders that could not be read, so that nothing is known about them.
     pub failures: Vec<Failure>,
     /// The root to which annotations and SARIF state paths relatively.
     #[serde(skip)]
@@ -60,7 +60,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
     pub path: Utf8PathBuf,
-    /// One sentence: what is wrong and what to do.
+    /// One sentence that says what is wrong and what to do.
     pub reason: String,
 }
 
@@ -68,16 +68,16 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
     pub color: bool,
-    /// One line a folder.
+    /// True for one line per folder.
     pub quiet: bool,
-    /// Every finding of every folder, also where there are several.
+    /// True to show every finding of every folder, even of several.
     pub details: bool,
     /// Columns of the terminal; `None` in a pipe, where no line is broken or cut to fit.
     pub width: Option<usize>,
 }
 
 impl Failure {
-    /// Why `path` could not be read, without the path where the error begins with it.
+    /// Makes a failure of `path`; the reason does not repeat the path where the error begins with it.
     pub fn new(path: Utf8PathBuf, error: &caddie_files::Error) -> Failure {
         let text = error.to_string();
         let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
@@ -118,7 +118,7 @@ impl Report {
         self
     }
 
-    /// Names what annotations and SARIF state paths relative to; as given otherwise.
+    /// Sets the root to which annotations and SARIF state paths relatively; without it paths are as given.
     pub fn with_root(mut self, root: Root) -> Report {
         self.root = root;
         self

@@ -11,7 +11,7 @@ use caddie_rulebook::stats::{mean, sample_std};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     pub values: Vec<f64>,
-    /// From submission.json's own values per seed, because not every claimed seed has a log.
+    /// True if the values are submission.json's own per seed, because not every claimed seed has a log.
     pub claimed: bool,
     /// One unit of the last digit that every log prints.
     pub unit: f64,
@@ -34,7 +34,7 @@ impl Sample {
     }
 }
 
-/// The scores: of the logs, unless more seeds are claimed than have logs.
+/// Returns the scores: those of the logs, unless more seeds are claimed than have logs.
 pub fn sample(context: &Context<'_>) -> Sample {
     sample_of(context, Field::ValBpb)
 }
@@ -58,7 +58,8 @@ pub(super) enum Statistic<'a> {
     Run(&'a RunLog),
 }
 
-/// The statistic of `field` that `stated` is; of several the largest run's value, then the mean, then one run's.
+/// Finds the statistic of `field` that `stated` is; of several that fit, the largest run's value, then the mean, then
+/// one run's.
 pub(super) fn statistic(runs: &[RunLog], field: Field, stated: Stated) -> Option<Statistic<'_>> {
     let values: Vec<f64> = runs.iter().filter_map(|run| field.of(run)).collect();
     let of_one_run = || runs.iter().find(|run| field.of(run).is_some_and(|value| stated.agrees(value)));
@@ -103,7 +104,8 @@ pub fn reading(context: &Context<'_>, metadata: &Submission) -> (Value, Value) {
     (json!(aggregation), statistics)
 }
 
-/// As [`statistic`], with the mean of rounded seed values, which may be off in the last digit.
+/// Finds a statistic as [`statistic`] does, with the mean of rounded seed values too, which may be off in the last
+/// digit.
 fn score_statistic<'a>(context: &Context<'a>, claim: &Claim) -> Option<Statistic<'a>> {
     let runs = context.runs();
     let values: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();

@@ -1,4 +1,4 @@
-//! Files that the README names: that they are here, and that a log is what the text says of it.
+//! Checks of the files that the README names: they are in the folder, and a log is what the text says of it.
 
 use std::sync::LazyLock;
 
@@ -23,7 +23,8 @@ fn gpus(text: &str, gpu: &str) -> Option<u64> {
     })
 }
 
-/// Scripts to run and files of a list that are not in the folder. A path that leaves the folder is the repository's.
+/// Reports scripts to run, and files of a list, that are not in the folder. A path that leaves the folder is the
+/// repository's.
 pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding> {
     let here = |mention: &Mention| {
         let file_name = Utf8Path::new(&mention.name).file_name();
@@ -49,7 +50,7 @@ pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding>
     (!absent.is_empty()).then_some(finding)
 }
 
-/// `train_v0.txt is on 2xH100`, where that log has eight.
+/// Reports a wrong description of a log: `train_v0.txt is on 2xH100`, where that log has eight.
 pub(super) fn labels(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
     let Some(machine) = context.rulebook.hardware_of(context.track) else { return Vec::new() };
     let mut findings = Vec::new();

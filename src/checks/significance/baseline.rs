@@ -8,7 +8,7 @@ use caddie_folder::{Fact, Folder, RunLog};
 use caddie_rulebook::stats::{Sample, Score, mean};
 use caddie_rulebook::{Ladder, Row};
 
-/// Bits per byte that no trained model has: one that knows nothing starts at about 4.
+/// Largest val_bpb of a trained model, bits per byte: a model that knows nothing starts at about 4.
 const MOST_BPB: f64 = 3.0;
 
 /// The baseline that `--against` names.
@@ -61,7 +61,7 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// A row of the ladder by the runs that the next row was tested against.
+    /// Makes a baseline of a row of the ladder, with the runs that the next row was tested against.
     pub fn of_row(row: &Row) -> Baseline {
         let sample = row.standing().map(|evidence| evidence.sample());
         let sample = sample.unwrap_or_else(|| Sample { name: String::new(), scores: Vec::new() });
@@ -97,9 +97,9 @@ impl Baseline {
         }
     }
 
-    /// The record that stood when the folder was proposed: the last before its own row where it is one, else the one
-    /// on the eve of its date. Where the folder states two dates, the stricter record of the two, so that no date of its
-    /// author's choice makes a lower bar. `Ok(None)` before the first record.
+    /// Returns the record that stood when the folder was proposed: the last before its own row where it is one, else
+    /// the one on the eve of its date. Where the folder states two dates, the stricter record of the two counts, so
+    /// that no choice of date lowers the bar. `Ok(None)` before the first record.
     ///
     /// # Errors
     /// Returns the missing fact when the folder states no date.
@@ -116,7 +116,7 @@ impl Baseline {
     }
 }
 
-/// The place of the folder's own row in the ladder.
+/// Returns the place of the folder's own row in the ladder.
 pub fn row_of(folder: &Folder, ladder: &Ladder) -> Option<usize> {
     ladder.position(&folder_name(folder)?)
 }
@@ -140,7 +140,7 @@ fn folder_name(folder: &Folder) -> Option<String> {
     absolute.file_name().map(str::to_owned)
 }
 
-/// The days on which the folder says that it was made.
+/// The days on which the folder was made, by its own statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dates {
     /// `date` of submission.json, with or without a time of day.
