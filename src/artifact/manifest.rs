@@ -1,4 +1,4 @@
-//! `manifest.json`: what an artifact holds, and what of it counts.
+//! `manifest.json`: the contents of an artifact, and the part that counts.
 
 use std::collections::BTreeSet;
 
@@ -31,14 +31,14 @@ pub struct Manifest {
 pub struct Versions {
     pub caddie: String,
     pub engine: String,
-    /// As the logs state it; `None` where they do not.
+    /// Version of PyTorch in the logs; `None` where they state none.
     pub pytorch: Option<String>,
 }
 
 /// The limits that the submission was made under.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Identity of the rulebook that these come from.
+    /// Identity of the rulebook with these limits.
     pub rulebook: String,
     /// Counted code and compressed model, decimal bytes, inclusive.
     pub bytes_total: u64,
@@ -51,7 +51,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Those of a track; of the record track where none is named.
+    /// Returns the limits of a track; of the record track where none is named.
     pub fn of(book: &Rulebook, track: Option<&Track>) -> Limits {
         let limits = book.limits_of(track);
         Limits {
@@ -65,7 +65,7 @@ impl Limits {
     }
 }
 
-/// Counted bytes: the code and, of the models, one.
+/// Counted bytes: those of the code and of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
     /// Length of `train_gpt.py`.
@@ -97,9 +97,9 @@ pub struct Member {
 }
 
 impl Manifest {
-    /// Says what in this manifest contradicts itself or the layout; `None` when nothing does.
+    /// Describes a contradiction in this manifest, or between it and the layout; `None` when there is none.
     ///
-    /// The hashes are not looked at here: they are compared when the members are read.
+    /// Hashes are not compared here, but when the members are read.
     pub fn fault(&self) -> Option<String> {
         if self.schema_version != SCHEMA_VERSION {
             return Some(format!(
@@ -150,7 +150,8 @@ impl Manifest {
     }
 }
 
-/// Says why `path` cannot be a member: relative, of plain components, in characters that every system takes.
+/// Explains why `path` cannot be a member, which needs a relative path of plain components in characters that every
+/// system takes.
 pub fn path_fault(path: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if path.is_empty() || path.len() > 100 {

@@ -13,10 +13,10 @@ use caddie_files::exit;
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result};
 
-/// Tensors that plain output lists; JSON has every one.
+/// Most tensors that plain output lists; JSON has every one.
 const MAX_TENSORS: usize = 60;
 
-/// Look into a model file or a script, executing neither
+/// Examine a model file or a script without executing it
 ///
 /// A model's audit shows every tensor, everything that is not a tensor, and validation tokens in the file. Models are
 /// recognized by their contents: torch.save (zip and older), pickles, safetensors, caddie's, bare or compressed with
@@ -213,7 +213,7 @@ fn finding(text: &mut String, finding: &Finding) -> std::fmt::Result {
     finding.evidence.iter().try_for_each(|place| writeln!(text, "  {}", one_line(&place.text)))
 }
 
-/// A message whole, without what moves the cursor.
+/// Returns a whole message without characters that move the cursor.
 fn shown(message: &str) -> String {
     super::shown(message)
 }

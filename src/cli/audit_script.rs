@@ -145,12 +145,12 @@ fn finding(text: &mut String, examined: &Examined, index: usize, explain_path: b
     Ok(())
 }
 
-/// `line 12` of the script, `eval_utils.py line 12` of a module beside it.
+/// Writes `line 12` of the script, or `eval_utils.py line 12` of a module beside it.
 fn at(file: Option<&Utf8Path>, line: u64) -> String {
     file.map_or_else(|| format!("line {line}"), |file| format!("{} line {line}", one_line(file.as_str())))
 }
 
-/// `module, line 412 calls main, line 380 calls eval_val`.
+/// Writes the calls: `module, line 412 calls main, line 380 calls eval_val`.
 fn way(path: &[ExaminedCall]) -> String {
     let calls =
         path.iter().map(|call| format!("{} calls {}", at(call.file.as_deref(), call.line), one_line(&call.function)));

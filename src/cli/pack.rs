@@ -10,11 +10,11 @@ use caddie_files::{Error, Result};
 use caddie_python::packings::{self, Minify, Options, Smallest};
 use caddie_python::{InFolder, Unwrapped, unwrap};
 
-/// Make a script self-extracting and smaller: minified, compressed and base85, the smallest way wins
+/// Make a script smaller and self-extracting: minified, compressed and written in base85
 ///
 /// Minifies with pyminify (of the Python package python-minifier) where that is on PATH, compresses as raw LZMA2, .xz
 /// and brotli, and takes the smallest script that needs nothing more at run time. caddie unwraps its own output and
-/// compares it before it writes. A script that is a wrapper already is unwrapped and packed anew.
+/// compares it before it writes. A script that is a wrapper already is unwrapped and packed again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -50,14 +50,14 @@ pub struct PackArgs {
     pub format: PackFormat,
 }
 
-/// When a minifier is run.
+/// The choice when to run a minifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MinifyWhen {
     /// Run it where it is installed and works
     Auto,
-    /// Not at all: the source inside is the script byte for byte
+    /// Do not run it: the source inside is the script byte for byte
     Never,
-    /// Without one the command fails, so that no two machines pack one script to two sizes
+    /// Fail without one, so that no two machines pack one script to two sizes
     Always,
 }
 
@@ -133,7 +133,7 @@ impl Report<'_> {
         self.packed.packed.script.len() as u64
     }
 
-    /// Against the script and the file that it hands over to: both ship.
+    /// Tells whether the packing is smaller than the script and the file that it hands over to, because both ship.
     fn is_smaller(&self) -> bool {
         let other = self.inner.redirect().map_or(0, |_| self.inner.source.len() as u64);
         self.packed.is_smaller() && self.to() < self.from.saturating_add(other)

@@ -1,4 +1,4 @@
-//! `caddie recipe`: what recipes there are, and what one of them amounts to.
+//! `caddie recipe`: lists the recipes, and shows what one of them resolves to.
 
 use caddie_engine::Recipe;
 use caddie_engine::model::{Order, num_parameters, parameters};

@@ -12,9 +12,9 @@ use caddie_files::text::{one_line, thousands};
 
 /// Count an entry's bytes against the cap, under every accounting
 ///
-/// For a records folder: each run as its log counts it, the largest model with the script as it is shipped, packed as
-/// caddie pack would, and with the files that the script reads at run time; which of these the claim is; and what the
-/// rules leave free or nobody counts: tokenizers, programs of the system.
+/// For a records folder it shows each run as its log counts it; the largest model with the script as it is shipped,
+/// packed as caddie pack would, and with the files that the script reads at run time; which of these the claim is; and
+/// what the rules leave free or nobody counts: tokenizers and system programs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +32,7 @@ Exit codes:
   1  over it
   2  unreadable, or bytes that cannot be determined; the others are reported")]
 pub struct SizeArgs {
-    /// Records folders or what holds them, artifacts (.tar.zst), or the files that are counted
+    /// Records folders or folders of them, artifacts (.tar.zst), or the files that are counted
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<Utf8PathBuf>,
     /// Cap in decimal bytes instead of 16,000,000
@@ -55,7 +55,8 @@ pub enum SizeFormat {
     Json,
 }
 
-/// Counts, prints, and says whether everything is within the cap; what cannot be counted does not stop the rest.
+/// Counts, prints, and tells whether everything is within the cap; a path that cannot be counted does not stop the
+/// others.
 ///
 /// # Errors
 /// When the rulebook cannot be read, or standard output cannot be written.
@@ -87,7 +88,7 @@ fn verdict(sizing: &Sizing) -> &'static str {
     }
 }
 
-/// A line for each of the folders that were found below a path.
+/// Writes one line for each folder that was found below a path.
 fn overview(sizings: &[Sizing]) -> String {
     let mut rows = vec![["counted", "headroom", "folder"].map(str::to_owned)];
     rows.extend(sizings.iter().map(|sizing| {

@@ -1,4 +1,4 @@
-//! Everything that a folder's documents are written from.
+//! The facts from which a folder's documents are written.
 
 use sha2::{Digest, Sha256};
 
@@ -100,7 +100,7 @@ impl Facts {
         })
     }
 
-    /// The hardware as the logs state it.
+    /// Returns the hardware that the logs state.
     pub fn hardware(&self) -> String {
         if self.results.hardware.is_empty() {
             return "not stated in the logs".to_owned();
@@ -112,13 +112,13 @@ impl Facts {
         }
     }
 
-    /// Folder name of the shards as the logs state it, for example `fineweb10B_sp1024`.
+    /// Returns the folder name of the shards in the logs, for example `fineweb10B_sp1024`.
     pub fn dataset(&self) -> Option<String> {
         let names = &self.results.datasets;
         (!names.is_empty()).then(|| names.join(", "))
     }
 
-    /// File name of the tokenizer, or `byte260`.
+    /// Returns the file name of the tokenizer, or `byte260`.
     pub fn tokenizer(&self) -> String {
         self.recipe.tokenizer_file().unwrap_or_else(|| "byte260".to_owned())
     }
@@ -128,12 +128,12 @@ impl Facts {
         self.recipe.text("blurb").unwrap_or_default()
     }
 
-    /// `<date>_<Name>`, in characters that every system takes.
+    /// Returns `<date>_<Name>`, in characters that every system takes.
     pub fn folder_name(&self) -> String {
         self.meta.folder_name()
     }
 
-    /// "1.2244 (mean of 3 seeds, sample std 0.0007)".
+    /// Writes the headline: "1.2244 (mean of 3 seeds, sample std 0.0007)".
     pub fn headline(&self) -> String {
         let spread = self.results.val_bpb;
         let mean = numbers::headline(spread.mean);
@@ -147,12 +147,12 @@ impl Facts {
 }
 
 impl Meta {
-    /// `<date>_<Name>`.
+    /// Returns `<date>_<Name>`.
     pub fn folder_name(&self) -> String {
         format!("{}_{}", self.date, self.file_name())
     }
 
-    /// The name with a `_` for each run of other characters than letters, digits, `.`, `_` and `-`.
+    /// Returns the name with a `_` for each run of characters other than letters, digits, `.`, `_` and `-`.
     pub fn file_name(&self) -> String {
         let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let words: Vec<&str> = self.name.split(|c| !keep(c)).filter(|word| !word.is_empty()).collect();
@@ -161,8 +161,8 @@ impl Meta {
 }
 
 impl Track {
-    /// The track of the rulebook with that name, with the prefix of its folder or without; the record track without a
-    /// name.
+    /// Returns the track of the rulebook with that name, with or without the prefix of its folder; without a name, the
+    /// record track.
     ///
     /// # Errors
     /// When the rulebook has no such track; the message lists those that it has.

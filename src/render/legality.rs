@@ -1,8 +1,8 @@
-//! The legality statement: each condition, how the engine meets it, and what of that was checked on these runs.
+//! The legality statement: each condition, how the engine meets it, and which part of that was checked on these runs.
 //!
-//! Five answers, kept apart: `yes` and `no` were measured from the logs and ledgers, `by construction` is a property of
-//! the engine that its tests check and these runs do not prove, `unknown` is what no file here can answer,
-//! `not demanded` a rule of the record track alone that a run of the other track does not meet or does not show.
+//! There are five answers: `yes` and `no` were measured from the logs and ledgers; `by construction` is a property of
+//! the engine that its tests check and these runs do not prove; `unknown` is a question that no file here can answer;
+//! `not demanded` is a rule of the record track alone that a run of another track does not meet or does not show.
 
 use serde::Serialize;
 
@@ -227,7 +227,7 @@ fn eval_time(facts: &Facts) -> Statement {
     limited(facts, "time-eval-600", format!("evaluation takes at most {limit} s"), basis, longest.map(|s| s <= limit))
 }
 
-/// `None` where the challenge demands no machine.
+/// Returns the statement on the machine; `None` where the challenge demands no machine.
 fn hardware(facts: &Facts) -> Option<Statement> {
     let machine = facts.meta.track.hardware.as_ref()?;
     let results = &facts.results;
@@ -251,7 +251,7 @@ fn seeds(facts: &Facts) -> Statement {
     }
 }
 
-/// A demand of the record track; elsewhere it is told and not judged.
+/// States a demand of the record track; on another track it is reported and not judged.
 fn limited(facts: &Facts, rule: &'static str, demand: String, basis: String, holds: Option<bool>) -> Statement {
     if facts.meta.track.is_record {
         Statement { rule, demand, basis, answer: Answer::measured(holds) }

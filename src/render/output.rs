@@ -1,4 +1,4 @@
-//! Writing what was rendered: all of it, or none.
+//! Writes the rendered output: all of it, or none.
 
 use std::io;
 
@@ -22,19 +22,19 @@ pub struct Options {
     pub runs: Utf8PathBuf,
     /// Folder that gets `records/<track>/<date>_<Name>/`, `PULL_REQUEST.md` and `<Name>.tar.zst`.
     pub out: Utf8PathBuf,
-    /// The recipe's name where `None`.
+    /// Name of the submission; the recipe's name where `None`.
     pub name: Option<String>,
     pub author: String,
     pub github_id: String,
     pub date: jiff::civil::Date,
     pub track: Track,
-    /// Whose limits the documents state.
+    /// Rulebook with the limits that the documents state.
     pub rulebook: Rulebook,
     /// True to pack the artifact as well.
     pub artifact: bool,
     /// The tokenizer's `.model` for the artifact, or the data folder that holds it; `byte260` needs none.
     pub tokenizer: Option<Utf8PathBuf>,
-    /// Replace what an earlier rendering has left in the same places.
+    /// True to replace the output of an earlier rendering in the same places.
     pub force: bool,
 }
 
@@ -91,7 +91,7 @@ pub fn render(options: &Options) -> Result<Rendered> {
     render_runs(&runs::find(&options.runs)?, options)
 }
 
-/// [`render`] of runs that are read already.
+/// Renders as [`render`] does, from runs that are read already.
 ///
 /// # Errors
 /// As [`render`].
@@ -160,7 +160,7 @@ fn write_folder(dir: &Utf8Path, runs: &[FinishedRun], facts: &Facts, script: &[u
     Ok(pages.pull_request)
 }
 
-/// Copies content alone: the permissions of a run directory are no part of a submission.
+/// Copies content alone: the permissions of a run directory do not belong in a submission.
 fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     let mut source = fs::File::open(from).map_err(Error::io(from, "opening"))?;
     let mut target = fs::File::create(to).map_err(Error::io(to, "creating"))?;
@@ -190,7 +190,8 @@ fn contents(runs: &[FinishedRun], facts: &Facts, script: Vec<u8>, tokenizer: Opt
     Contents { name, versions: facts.versions.clone(), limits: facts.limits.clone(), members, models }
 }
 
-/// The tokenizer's `.model`: [`Options::tokenizer`] itself, beside the shards in it, or where the official layout has it.
+/// Finds the tokenizer's `.model`: [`Options::tokenizer`] itself, a file in it beside the shards, or the one in the
+/// official layout.
 fn find_tokenizer(options: &Options, recipe: &RecipeText) -> Result<Option<Utf8PathBuf>> {
     let Some(name) = recipe.tokenizer_file() else { return Ok(None) };
     let other_ways = "name it with --tokenizer FILE, or render without an artifact with --no-artifact";

@@ -1,4 +1,4 @@
-//! README.md, PULL_REQUEST.md and requirements.txt: every number formatted, then put into its template.
+//! README.md, PULL_REQUEST.md and requirements.txt: formats every number and puts it into its template.
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
@@ -17,7 +17,7 @@ const REQUIREMENTS: &str = include_str!("../../templates/requirements.txt");
 /// The text for a fact that the log does not state.
 const NOT_STATED: &str = "not stated";
 
-/// The documents that are prose.
+/// The documents in prose.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pages {
     pub readme: String,
@@ -118,8 +118,8 @@ fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
     }
 }
 
-/// The same models scored otherwise, and what the official way gains. No Δ where two things differ at once: the score
-/// before quantization is one of full context, and may be one of a part of the targets.
+/// Lists other scores of the same models, and the gain of the official way. A score before quantization has no Δ,
+/// because two things differ at once: it has full context, and it may cover only a part of the targets.
 fn others(facts: &Facts) -> Vec<Value> {
     let results = &facts.results;
     let scored = results.others.iter().map(|o| {
@@ -141,7 +141,8 @@ fn others(facts: &Facts) -> Vec<Value> {
     scored.chain(before).collect()
 }
 
-/// One sentence: how far the official score lies from the same models' other scores. `None` where there are no others.
+/// States in one sentence how far the official score lies from the same models' other scores. `None` where there are no
+/// others.
 fn gain(results: &Results) -> Option<String> {
     let name = |metric: &str| MetricKind::of(metric).short().map_or(format!("`{metric}`"), str::to_owned);
     let step = |other: &Other| {
@@ -197,7 +198,7 @@ fn rules(statements: &[Statement], answer: Answer) -> Vec<&'static str> {
     statements.iter().filter(|s| s.answer == answer).map(|s| s.rule).collect()
 }
 
-/// The rules that the files do not show to be met, each with its answer.
+/// Lists the rules that the files do not show to be met, each with its answer.
 fn open_rules(statements: &[Statement]) -> Vec<String> {
     let open = |s: &Statement| match s.answer {
         Answer::No => Some(format!("{} (no)", s.rule)),

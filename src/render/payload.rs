@@ -7,7 +7,7 @@ use caddie_audit::model::{AuditOptions, audit};
 use caddie_files::text::thousands;
 use caddie_rulebook::Rulebook;
 
-/// Most shards that are searched for; the challenge's validation split is one.
+/// Most shards that are searched for; the challenge's validation split has one.
 const MAX_SHARDS: usize = 16;
 
 /// The findings in the model files.
@@ -15,18 +15,18 @@ const MAX_SHARDS: usize = 16;
 pub struct Payload {
     /// Model files that were read.
     pub models: usize,
-    /// Tensors of the file that has most.
+    /// Number of tensors in the file that has most.
     pub tensors: usize,
-    /// Validation tokens of the shards that were searched for; 0 where none was at hand.
+    /// Validation tokens of the shards that were searched for; 0 where there was none.
     pub searched_tokens: u64,
     /// Contents that a state dict of the model would not have, and tokens that stand in the file.
     pub found: Vec<String>,
-    /// Why a file could not be looked into.
+    /// The reason why a file could not be examined.
     pub unread: Option<String>,
 }
 
 impl Payload {
-    /// Looks into the models, and for the tokens of the validation shards that lie in one of the folders.
+    /// Examines the models, and searches them for the tokens of the validation shards that lie in one of the folders.
     pub fn read(models: &[Utf8PathBuf], folders: &[Utf8PathBuf], rulebook: &Rulebook) -> Payload {
         let val = folders.iter().map(|folder| shards(folder)).find(|found| !found.is_empty());
         let options = AuditOptions { val: val.unwrap_or_default(), ..AuditOptions::default() };

@@ -1,4 +1,4 @@
-//! The numbers of a submission: made from the logs here, and nowhere else.
+//! The numbers of a submission. They are made from the logs here, and nowhere else.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub struct Results {
     pub others: Vec<Other>,
     /// Mean val_loss and val_bpb of the last validation inside the training loop, if all logs state them.
     pub pre_quant: Option<(f64, f64)>,
-    /// Distinct values over the logs, in order; empty where no log states one.
+    /// Distinct hardware of the logs, in order; empty where no log states any.
     pub hardware: Vec<String>,
     /// Folder names of the shards.
     pub datasets: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Run {
     pub eval_seconds: Option<f64>,
     pub peak_memory_mib: Option<u64>,
     pub bytes_model: u64,
-    /// `bytes_model` and the code.
+    /// Sum of `bytes_model` and the code.
     pub bytes_total: u64,
 }
 
@@ -63,7 +63,7 @@ pub struct Other {
     pub val_bpb: f64,
     /// Mean over the runs, nats per token.
     pub val_loss: f64,
-    /// Mean over the runs of official − this, bits per byte: below 0 where the official way is better.
+    /// Mean over the runs of official − this score, bits per byte: below 0 where the official way is better.
     pub delta: f64,
 }
 
@@ -77,7 +77,7 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
-    /// By the line's name.
+    /// Returns the evaluator that the line's name tells.
     pub fn of(metric: &str) -> MetricKind {
         match metric {
             m if m.contains("ttt") => MetricKind::Ttt,
@@ -87,7 +87,7 @@ impl MetricKind {
         }
     }
 
-    /// The word of the canonical submission.json.
+    /// Returns the word of the canonical submission.json.
     pub fn as_str(self) -> &'static str {
         match self {
             MetricKind::Ttt => "ttt",
@@ -97,7 +97,7 @@ impl MetricKind {
         }
     }
 
-    /// The context that a score had, in a word or two; `None` for a line of an evaluator that is not known here.
+    /// Returns the context that a score had, in a word or two; `None` for a line of an unknown evaluator.
     pub fn short(self) -> Option<&'static str> {
         match self {
             MetricKind::Ttt => Some("test-time training"),
@@ -107,7 +107,7 @@ impl MetricKind {
         }
     }
 
-    /// In words, for the README.
+    /// Describes the evaluator in words, for the README.
     pub fn describe(self) -> &'static str {
         match self {
             MetricKind::Ttt => "document-independent, score-first LoRA test-time training",
@@ -171,7 +171,7 @@ impl Results {
         self.runs.iter().map(|run| run.bytes_model).max().unwrap_or(0)
     }
 
-    /// The largest submission: the cap holds for each seed.
+    /// Returns the total bytes of the largest run, because the cap holds for each seed.
     pub fn bytes_total_max(&self) -> u64 {
         self.runs.iter().map(|run| run.bytes_total).max().unwrap_or(0)
     }
@@ -181,17 +181,17 @@ impl Results {
         stats::mean(&totals).unwrap_or(0.0).round() as u64
     }
 
-    /// `None` unless every run states it.
+    /// Returns the longest training time; `None` unless every run states one.
     pub fn train_seconds_max(&self) -> Option<f64> {
         self.all(|run| run.train_seconds).map(|values| values.into_iter().fold(0.0, f64::max))
     }
 
-    /// `None` unless every run states it.
+    /// Returns the longest evaluation time; `None` unless every run states one.
     pub fn eval_seconds_max(&self) -> Option<f64> {
         self.all(|run| run.eval_seconds).map(|values| values.into_iter().fold(0.0, f64::max))
     }
 
-    /// One value a run, in order of seed; `None` unless every run states it.
+    /// Returns one value per run, in order of seed; `None` unless every run states it.
     pub fn all(&self, of: impl Fn(&Run) -> Option<f64>) -> Option<Vec<f64>> {
         self.runs.iter().map(of).collect()
     }
@@ -240,7 +240,8 @@ fn mismatch(log: &RunLog, reason: String) -> Error {
     Error::unreadable(&log.log, format!("{reason}; a submission is several seeds of one configuration"))
 }
 
-/// Metric lines beside the official one that every log states. The 4-decimal twin of an `_exact` line says nothing new.
+/// Returns the metric lines beside the official one that every log states. The 4-decimal twin of an `_exact` line says
+/// nothing new.
 fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
     let Some(first) = logs.first() else { return Vec::new() };
     let names = first.metrics().map(|(name, ..)| name);
@@ -269,7 +270,8 @@ fn pre_quant(logs: &[&RunLog]) -> Option<(f64, f64)> {
     ))
 }
 
-/// From `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting `train_loader`.
+/// Returns the data set of `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting
+/// `train_loader`.
 fn dataset(log: &RunLog) -> Option<String> {
     log.hyperparameters.get("train_loader")?.value.strip_prefix("dataset:").map(str::to_owned)
 }

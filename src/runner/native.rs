@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::Result;
 use crate::render::launcher;
 
-/// `runs/<name>/seed-<n>`.
+/// Returns `runs/<name>/seed-<n>`.
 pub fn run_dir(runs: Utf8PathBuf, name: &str, seed: u64) -> Utf8PathBuf {
     runs.join(name).join(format!("seed-{seed}"))
 }

@@ -1,4 +1,4 @@
-//! Rendering where something may lie already: the same content is left as it is, other content is never overwritten
+//! Rendering to places that may be occupied: an output with the same content is kept, another one is never overwritten
 //! without `--force`.
 
 use std::collections::BTreeMap;
@@ -12,8 +12,9 @@ use caddie_files::{Error, Result};
 
 /// Renders `runs` into [`Options::out`].
 ///
-/// A submission that was finished before, or interrupted between two outputs, renders to the same bytes; its outputs are
-/// kept and the missing ones added. An output that differs (somebody edited the README, say) is an error that names the file.
+/// A submission that was finished before, or interrupted between two outputs, renders to the same bytes; its outputs
+/// are kept and the missing ones added. An output that differs (somebody edited the README, say) is an error that names
+/// the file.
 ///
 /// # Errors
 /// As [`render::render_runs`], and for an output that exists and differs, unless [`Options::force`] is given.
@@ -55,7 +56,7 @@ pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
     })
 }
 
-/// Refuses, before the training, an output that is there already: no run that is still to be trained renders to it.
+/// Refuses, before the training, an output that exists already: no run that is still to be trained renders to it.
 ///
 /// # Errors
 /// Names the output, unless [`Options::force`] is given.
@@ -96,14 +97,14 @@ impl Drop for Staging {
     }
 }
 
-/// The first file, by name, that is not the same on both sides; for two files, the file's own name.
+/// Returns the first file, by name, that differs between the sides; for two files, the file's own name.
 fn first_difference(a: &Utf8Path, b: &Utf8Path) -> Result<Option<String>> {
     let (a, b) = (contents(a)?, contents(b)?);
     let name = a.iter().find(|(name, bytes)| b.get(*name) != Some(bytes)).map(|(name, _)| name);
     Ok(name.or_else(|| b.keys().find(|name| !a.contains_key(*name))).cloned())
 }
 
-/// Content by file name, of a file or of a folder's files.
+/// Returns the content of a file, or of a folder's files, by file name.
 fn contents(path: &Utf8Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let read = |path: &Utf8Path| fs::read(path).map_err(Error::io(path, "reading"));
     if !path.is_dir() {

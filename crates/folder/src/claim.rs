@@ -1,4 +1,4 @@
-//! A number that submission.json or README.md states about the runs, wherever and under whatever name it stands.
+//! A number that submission.json or README.md states about the runs, wherever it stands and whatever it is called.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ pub enum Field {
     PreQuantValLoss,
     /// A score of another evaluation than the official one: round trip, sliding window, before test-time training.
     FurtherValBpb,
-    /// The nats per token of that.
+    /// The nats per token of that evaluation.
     FurtherValLoss,
     BytesTotal,
     BytesModel,
@@ -63,7 +63,7 @@ impl Field {
         }
     }
 
-    /// In what a number of this field counts where it is written with or without its unit.
+    /// Returns the unit of a number of this field that is written without one.
     pub fn unit(self) -> Unit {
         match self {
             Field::TrainSeconds | Field::EvalSeconds => Unit::Second,
@@ -72,12 +72,12 @@ impl Field {
         }
     }
 
-    /// The run's own value; `None` for statistics over runs and for what the log does not state.
+    /// Returns the run's own value; `None` for statistics over runs and for values that the log does not state.
     pub fn of(self, run: &RunLog) -> Option<f64> {
         self.logged(run).value()
     }
 
-    /// The same with the line that states it.
+    /// Returns the value with the line that states it.
     pub fn logged(self, run: &RunLog) -> Option<Logged<f64>> {
         let whole = |fact: Option<Logged<u64>>| fact.map(|fact| fact.map(|value| value as f64));
         match self {
@@ -155,7 +155,8 @@ impl Claim {
     }
 }
 
-/// Every evaluation's clock, their sums in order, and the whole with warm-up: "eval time" has meant each of these.
+/// Returns every evaluation's clock, their sums in order, and the whole with warm-up, because "eval time" has meant
+/// each of these.
 pub fn eval_clocks(run: &RunLog) -> Vec<f64> {
     let single: Vec<f64> = run.metric_lines.iter().filter_map(|line| line.eval_seconds).collect();
     let mut clocks = single.clone();
@@ -172,7 +173,7 @@ pub fn eval_clocks(run: &RunLog) -> Vec<f64> {
     clocks
 }
 
-/// Over which runs the claim speaks.
+/// The runs that the claim covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -198,6 +199,6 @@ pub struct Claim {
     pub text: String,
     /// 1-based line of the file that states it.
     pub line: u64,
-    /// The name may mean another evaluation of the run than the official one.
+    /// True if the name may mean another evaluation of the run than the official one.
     pub loose: bool,
 }

@@ -7,9 +7,9 @@ use caddie_python::ast::visitor::{Visitor, walk_expr, walk_stmt};
 use caddie_python::{InFolder, Unwrapped, unwrap};
 use caddie_python::{Module, ast};
 
-/// Helpers that are looked into.
+/// Most helpers that are examined.
 const MAX_HELPERS: usize = 50;
-/// Endings of files that hold code or data that a script could load; logs, documents and tokenizers are no code.
+/// Endings of files that hold code or data that a script could load; logs, documents and tokenizers are not code.
 const CODE: [&str; 14] = ["py", "pyx", "c", "cc", "cpp", "cu", "cuh", "h", "so", "ptx", "cubin", "bin", "npz", "pt"];
 
 /// A file that the script runs or reads at run time.
@@ -65,7 +65,7 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
     Some(found)
 }
 
-/// The first parts of the names of all modules that a module imports, anywhere in it.
+/// Returns the first parts of the names of all modules that a module imports, anywhere in it.
 pub fn imports(module: &Module) -> impl Iterator<Item = String> {
     Names::of(module).names.into_iter().filter_map(|name| match name {
         Name::Module(name) => name.split('.').next().map(str::to_owned),
@@ -140,7 +140,7 @@ impl Names {
         names
     }
 
-    /// `import_module("x")` names a module.
+    /// Records the module that `import_module("x")` names.
     fn call(&mut self, call: &ast::ExprCall) {
         let function = match &*call.func {
             ast::Expr::Attribute(attribute) => attribute.attr.as_str(),

@@ -3,17 +3,17 @@
 use super::logged::Logged;
 use super::run_log::{MetricLine, RunLog};
 
-/// Name of the score of a run that has no metric of its artifact: the last validation in training.
+/// Name of the score of a run without a metric of its artifact: the last validation in training.
 pub const IN_TRAINING: &str = "in_training_validation";
 
 /// The kind of evaluation that a metric line reports. A run is scored by the latest of these kinds that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
-    /// A name of none of these kinds: a score only where there is no other.
+    /// A name of no other kind: a score only where there is no other line.
     Other,
     Roundtrip,
     Sliding,
-    /// Whatever adapts to the text that is scored: test-time training, n-gram caches, slots.
+    /// An evaluation that adapts to the scored text: test-time training, n-gram caches, slots.
     Ttt,
 }
 
@@ -67,7 +67,8 @@ pub(super) fn is_before_quantization(name: &str) -> bool {
     is_diagnostic(name) && !name.ends_with("diagnostic quantized")
 }
 
-/// `final_int8_ttt_lora_exact` and `final_int8_ttt_lora` are one result printed twice.
+/// Returns the name without `_exact`: `final_int8_ttt_lora_exact` and `final_int8_ttt_lora` are one result printed
+/// twice.
 fn base_name(name: &str) -> String {
     name.replace("_exact", "")
 }
@@ -103,7 +104,7 @@ fn by_tier(lines: &[MetricLine]) -> Option<usize> {
     best.or_else(|| last_of(Tier::Other)).or_else(quantized)
 }
 
-/// The line with more digits of the same result, when there is one.
+/// Returns the line with more digits of the same result, when there is one.
 fn exact_twin(lines: &[MetricLine], index: usize) -> usize {
     let base = base_name(&lines[index].name);
     // `ttt_sliding:done` states six digits of a result that a line of another name states in full.

@@ -1,4 +1,4 @@
-//! README.md: its tables, its headline, and what else its prose states that can be compared with the logs.
+//! README.md: its tables, its headline, and the statements of its prose that can be compared with the logs.
 
 use serde::Serialize;
 
@@ -16,11 +16,11 @@ mod table;
 pub use mentions::Mention;
 pub use table::{Row, ScoredRow, Table};
 
-/// Tables read at most; real READMEs have a handful.
+/// Most tables that are read; real READMEs have a handful.
 const MAX_TABLES: usize = 200;
-/// Rows read of one table.
+/// Most rows that are read of one table.
 const MAX_ROWS: usize = 1_000;
-/// Claims in prose, mentions and scores that are kept.
+/// Most claims in prose, mentions and scores that are kept.
 const MAX_ITEMS: usize = 2_000;
 
 /// A README as read.
@@ -29,7 +29,7 @@ pub struct Readme {
     pub tables: Vec<Table>,
     /// Claims of the bold score on top; empty where there is none in a form that is certain.
     pub headline: Vec<Claim>,
-    /// Differences of scores that are stated in bits per byte and in nats.
+    /// Differences of scores in bits per byte and in nats.
     pub nats: Vec<NatsPair>,
     /// Claims of titles, bullets and sentences about the submission's runs. All are [loose](Claim::loose).
     pub prose: Vec<Claim>,
@@ -127,7 +127,7 @@ fn cells(line: &str) -> Vec<String> {
     line.split('|').map(|cell| cell.trim().to_owned()).collect()
 }
 
-/// `|---|:--:|`
+/// Tells whether the row is a table's rule: `|---|:--:|`.
 fn is_rule(cells: &[String]) -> bool {
     cells.iter().all(|cell| cell.contains('-') && cell.chars().all(|c| matches!(c, '-' | ':')))
 }

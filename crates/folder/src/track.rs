@@ -12,8 +12,8 @@ pub fn placed(folder: &Folder, rulebook: &Rulebook) -> Option<String> {
     absolute.components().rev().find_map(|part| name(part.as_str()))
 }
 
-/// The track of the rulebook that the folder is entered on; `None` where nothing states one. Where the folder lies
-/// decides; what submission.json says comes second.
+/// Returns the track of the rulebook that the folder is entered on; `None` where nothing states one. The folder's place
+/// decides before submission.json.
 pub fn entered<'b>(folder: &Folder, rulebook: &'b Rulebook) -> Option<&'b Track> {
     let placed = placed(folder, rulebook).and_then(|name| rulebook.track(&name));
     placed.or_else(|| rulebook.track(&folder.metadata()?.track.as_ref()?.value))

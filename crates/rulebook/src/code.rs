@@ -1,8 +1,9 @@
-//! Codes of discrepancies: one enum whose names, descriptions and advice every output shares. A code is one line here.
+//! Codes of discrepancies: one enum whose names, descriptions and advice every output shares. Each code is one entry
+//! here.
 
 use serde::{Serialize, Serializer};
 
-/// The evidence of a finding about a log in which nothing is understood.
+/// Evidence text of a finding about a log in which nothing is understood.
 pub const NO_LOG_LINE: &str = "no step, metric or stop line";
 
 macro_rules! codes {
@@ -18,12 +19,12 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
-            /// The published spelling.
+            /// Returns the published spelling.
             pub fn name(self) -> &'static str {
                 match self { $(Code::$variant => $name,)* }
             }
 
-            /// One sentence for people.
+            /// Returns one sentence for people.
             pub fn description(self) -> &'static str {
                 match self { $(Code::$variant => $description,)* }
             }

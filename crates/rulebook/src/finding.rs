@@ -1,4 +1,4 @@
-//! A finding: what was seen, where, and which rule it speaks to. Evidence, not a verdict on a person.
+//! A finding: the observation, its place, and the rule that it concerns. It is evidence, not a verdict on a person.
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word that reports print.
+    /// Returns the word that reports print.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Info => "info",
@@ -39,7 +39,7 @@ pub enum Confidence {
 }
 
 impl Confidence {
-    /// The word that reports print.
+    /// Returns the word that reports print.
     pub fn name(self) -> &'static str {
         match self {
             Confidence::Low => "low",
@@ -52,13 +52,13 @@ impl Confidence {
 /// A place in a file that shows the finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// Relative to the folder.
+    /// Path relative to the folder.
     pub file: Utf8PathBuf,
-    /// 1-based; `None` for a whole file.
+    /// 1-based line; `None` for a whole file.
     pub line: Option<u64>,
-    /// 1-based, in the source inside the file's wrapper (`caddie unwrap` prints it); `None` outside of wrappers.
+    /// 1-based line in the source inside the file's wrapper (`caddie unwrap` prints it); `None` outside of wrappers.
     pub inner_line: Option<u64>,
-    /// The line, or what is to be seen in the file.
+    /// The line's text, or a description of the file.
     pub text: String,
 }
 
@@ -103,7 +103,7 @@ impl Finding {
         self
     }
 
-    /// Says how sure the measurement is; high unless said.
+    /// Sets the confidence of the measurement, which is otherwise high.
     pub fn confidence(mut self, confidence: Confidence) -> Finding {
         self.confidence = confidence;
         self
@@ -127,7 +127,7 @@ impl Finding {
         self
     }
 
-    /// Says what would clear it.
+    /// Adds the way to clear the finding.
     pub fn clear(mut self, clear: impl Into<String>) -> Finding {
         self.clear = Some(clear.into());
         self
@@ -146,7 +146,7 @@ impl Finding {
     }
 }
 
-/// A finding on `rule` that no folder's context gives, with the rule's severity and citations.
+/// Starts a finding on `rule` outside of a folder's context, with the rule's severity and citations.
 pub fn finding_on(rulebook: &Rulebook, rule: &str, message: impl Into<String>) -> Finding {
     let known = rulebook.rule(rule);
     Finding {

@@ -27,8 +27,8 @@ pub use track::Track;
 
 use crate::stats::{Test, Unit};
 
-/// A challenge's rules, versioned: the next challenge, or a changed rule, is another file.
-/// The form is explained at the top of `parameter-golf-2026.toml`.
+/// A challenge's rules, versioned: the next challenge, or a changed rule, is another file. The top of
+/// `parameter-golf-2026.toml` explains the form.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rulebook {
@@ -88,21 +88,21 @@ pub struct Policy {
     pub statement: String,
     pub authority: Authority,
     pub citations: Vec<Citation>,
-    /// In which the policy is decided; its test is shown in every unit.
+    /// Unit in which the policy is decided; its test is shown in every unit.
     pub unit: Unit,
     /// The margin that the improvement must exceed, in `unit`.
     pub margin: f64,
-    /// The one-sided p-value must be below.
+    /// Bound that the one-sided p-value must be below.
     pub alpha: f64,
-    /// By which the policy is decided.
+    /// Test by which the policy is decided.
     pub test: Test,
 }
 
-/// A validation set as a tokenizer splits it, by the bytes that val_bpb divides by.
+/// A validation set as a tokenizer splits it, identified by the bytes that val_bpb divides by.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
-    /// For messages: `SP8192 CaseOps`.
+    /// Name for messages: `SP8192 CaseOps`.
     pub alphabet: String,
     pub kind: FingerprintKind,
     /// Scored tokens, where they are known.

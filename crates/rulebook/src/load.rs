@@ -1,4 +1,5 @@
-//! A rulebook from a file: what does not fit its form is named with line and key, and what is allowed there.
+//! Loading of a rulebook from a file. An entry that does not fit the form is named with its line and key, and with the
+//! allowed values.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -13,18 +14,18 @@ use crate::Severity;
 use caddie_files::read_text;
 use caddie_files::{Error, Result};
 
-/// The rulebook that ships with caddie, as it is written.
+/// The text of the rulebook that ships with caddie.
 pub const PARAMETER_GOLF_2026: &str = include_str!("parameter-golf-2026.toml");
 
 /// The name under which a rulebook asks for the ladder that ships with caddie.
 const OWN_LADDER: &str = "ladder-2026.toml";
 
-/// Something in a rulebook that cannot stand.
+/// A flaw of a rulebook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
-    /// 1-based, where one line is to be changed.
+    /// 1-based line, where one line is to be changed.
     pub line: Option<usize>,
-    /// The rule, where it is one's.
+    /// The rule, for a flaw of one rule.
     pub rule: Option<String>,
     /// The problem, and what is allowed instead.
     pub reason: String,
@@ -145,7 +146,7 @@ impl Rulebook {
         flaws
     }
 
-    /// Limits that no number can be held against.
+    /// Lists limits with which no number can be compared.
     fn limit_flaws(&self) -> Vec<String> {
         let limits = &self.limits;
         let above = [("train_seconds", limits.train_seconds), ("eval_seconds", limits.eval_seconds)];
@@ -185,7 +186,7 @@ fn flaw_of(text: &str, error: &toml::de::Error) -> Flaw {
     Flaw { line, rule: None, reason: reason.replace('\n', "; ") }
 }
 
-/// The key that a line gives a value to, or the table that it opens.
+/// Returns the key that a line gives a value to, or the table that it opens.
 fn key_of(line: &str) -> Option<&str> {
     let (key, _) = line.split_once('=')?;
     let key = key.trim();

@@ -1,4 +1,4 @@
-//! The tracks of a challenge: their names, and what differs between them.
+//! The tracks of a challenge: their names, and their differences.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::{Hardware, Limits, Rulebook};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Track {
-    /// As reports spell it: `10min_16mb`. Its folder has the rulebook's `track_prefix` before it.
+    /// The name in reports: `10min_16mb`. Its folder has the rulebook's `track_prefix` before it.
     pub name: String,
     /// Other names that submission.json uses for it.
     #[serde(default)]
@@ -20,26 +20,26 @@ pub struct Track {
     pub record: bool,
     /// Code plus compressed weights, decimal bytes, inclusive; that of `[limits]` where the track has none of its own.
     pub artifact_bytes: Option<u64>,
-    /// Training clock, seconds; likewise.
+    /// Training clock, seconds; that of `[limits]` where the track has none of its own.
     pub train_seconds: Option<f64>,
-    /// Evaluation clock, seconds; likewise.
+    /// Evaluation clock, seconds; that of `[limits]` where the track has none of its own.
     pub eval_seconds: Option<f64>,
-    /// Runs with distinct seeds; likewise.
+    /// Runs with distinct seeds; that of `[limits]` where the track has none of its own.
     pub seeds: Option<usize>,
     /// The machine on which the track is timed; that of `[hardware]` where the track has none of its own.
     pub hardware: Option<Hardware>,
 }
 
 impl Rulebook {
-    /// The track of that name or alias, with the prefix of its folder or without. Upper and lower case are not told
-    /// apart, nor `-`, `_` and spaces.
+    /// Returns the track of that name or alias, with or without the prefix of its folder. Case is ignored, and `-`, `_`
+    /// and spaces are equal.
     pub fn track(&self, text: &str) -> Option<&Track> {
         let wanted = plain(text);
         let wanted = wanted.strip_prefix(&plain(&self.track_prefix)).unwrap_or(&wanted);
         self.tracks.iter().find(|track| track.spellings().any(|spelling| plain(spelling) == wanted))
     }
 
-    /// The track whose rules hold where nothing states one: the first that competes for the record.
+    /// Returns the track whose rules hold where nothing states one: the first that competes for the record.
     pub fn record_track(&self) -> Option<&Track> {
         self.tracks.iter().find(|track| track.record)
     }
@@ -49,7 +49,7 @@ impl Rulebook {
         format!("{}{}", self.track_prefix, track.name)
     }
 
-    /// The limits of a track; of the record track where nothing states one.
+    /// Returns the limits of a track; of the record track where nothing states one.
     pub fn limits_of(&self, track: Option<&Track>) -> Limits {
         let Some(track) = track.or_else(|| self.record_track()) else { return self.limits };
         let all = &self.limits;
@@ -62,7 +62,7 @@ impl Rulebook {
         }
     }
 
-    /// The machine of a track; of the record track where nothing states one. `None` where none is demanded.
+    /// Returns the machine of a track; of the record track where nothing states one. `None` where none is demanded.
     pub fn hardware_of<'a>(&'a self, track: Option<&'a Track>) -> Option<&'a Hardware> {
         let track = track.or_else(|| self.record_track());
         track.and_then(|track| track.hardware.as_ref()).or(self.hardware.as_ref())
@@ -100,7 +100,7 @@ impl Track {
     }
 }
 
-/// In lower case, with `_` for what separates words.
+/// Returns a text in lower case, with `_` between words.
 fn plain(text: &str) -> String {
     text.trim().to_ascii_lowercase().replace(['-', ' '], "_")
 }

@@ -1,4 +1,4 @@
-//! Scripts that are dumped into a log: where one begins and ends, how long it is, what it hashes to.
+//! Scripts that are dumped into a log: their beginning and end, length and hash.
 
 use sha2::{Digest, Sha256};
 
@@ -6,20 +6,21 @@ use super::words::{ratio, value};
 use crate::run_log::SourceDump;
 use caddie_files::hex;
 
-/// Lines of a script that must have been seen where no separator tells that it was one.
+/// Fewest lines that make a script where no separator marks it.
 const MIN_LINES: u64 = 20;
 
-/// A script that is being read past.
+/// A dumped script that is being skipped.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dump {
     hasher: Sha256,
-    /// Bytes of the dump, and the last line feed, which is hashed when another line follows it: `print` added the last.
+    /// Bytes of the dump, and the last line feed, which is hashed when another line follows: `print` added the last
+    /// one.
     bytes: u64,
     pending_feed: bool,
     first_line: u64,
     last_line: u64,
     fragment: bool,
-    /// Only comments so far: a script if code follows.
+    /// True while only comments were seen: it is a script if code follows.
     pub(super) tentative: bool,
 }
 
@@ -87,7 +88,7 @@ pub(super) fn begins_script(line: &str) -> bool {
     ["\"\"\"", "'''", "r\"\"\"", "#!/", "# -*- coding", "#!"].iter().any(|start| line.starts_with(start))
 }
 
-/// A comment, or a description in one pair of quotes, may stand before the first import.
+/// Tells whether the line may stand before the first import: a comment, or a description in one pair of quotes.
 pub(super) fn is_comment(line: &str) -> bool {
     line.starts_with('#') || (line.len() > 2 && line.starts_with('"') && line.ends_with('"'))
 }

@@ -8,7 +8,7 @@ use crate::number::Unit;
 pub(super) struct Column {
     pub field: Field,
     pub unit: Unit,
-    /// The name leaves open which evaluation or which clock is meant.
+    /// True if the name leaves open which evaluation or which clock is meant.
     pub loose: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn column(name: &str) -> Option<Column> {
     }
 }
 
-/// Lower case, one space between words, no mark-up.
+/// Returns the text in lower case, with one space between words and without mark-up.
 pub(super) fn normal(text: &str) -> String {
     let bare: String = text.chars().filter(|c| !matches!(c, '*' | '`' | '\\')).collect();
     bare.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()

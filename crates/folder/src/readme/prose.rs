@@ -1,7 +1,7 @@
 //! Numbers that titles, bullets and sentences of a README state about the submission's runs.
 //!
-//! Only forms that are sure are read: a number in a sentence is more often about somebody else's run than about this
-//! one. Every claim from here is loose.
+//! Only unambiguous forms are read: a number in a sentence is more often about somebody else's run than about this one.
+//! Every claim from here is loose.
 
 use std::sync::LazyLock;
 
@@ -14,10 +14,10 @@ use crate::number::{Stated, Unit};
 const TOP: u64 = 60;
 /// Lines from the top that may be the title.
 const TITLE: u64 = 8;
-/// Longest line that is looked at.
+/// Longest line that is examined.
 const MAX_LINE: usize = 2_000;
 
-/// A pattern that is compiled once; one that is no regular expression never matches, which the tests would show.
+/// A pattern that is compiled once; one that is not a regular expression never matches, which the tests would show.
 macro_rules! pattern {
     ($(#[$about:meta])* $name:ident, $pattern:literal) => {
         $(#[$about])*

@@ -1,4 +1,4 @@
-//! Logs that are not what the submission is about: reruns, other experiments of a study, attempts without a score.
+//! Logs that the submission is not about: reruns, other experiments of a study, attempts without a score.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::number::Stated;
 use crate::run_log::RunLog;
 use caddie_rulebook::stats::mean;
 
-/// Words of a path that say what its log is of: another submission, or a trial of the script.
+/// Words of a path that tell what its log is: another submission, or a trial of the script.
 const OTHERWISE: [&str; 10] =
     ["baseline", "baselines", "reference", "references", "smoke", "dryrun", "dry", "debug", "wandb", "backup"];
 
-/// A log that is called a baseline, a reference or a trial is the submission's only where it gives a claimed score, or
-/// where nothing is claimed and there is no other.
+/// Sets aside logs that are called a baseline, a reference or a trial, unless such a log gives a claimed score, or
+/// nothing is claimed and there is no other.
 pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
     let scores = || claims.iter().filter(|claim| claim.field == Field::ValBpb);
     let claimed = |run: &RunLog| {
@@ -168,7 +168,8 @@ pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Same validation data, same target of steps; what a log does not state, it does not contradict.
+/// Tells whether two runs have the same validation data and the same target of steps; a fact that a log does not state
+/// contradicts nothing.
 fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     let agree = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
     let name = |run: &RunLog| run.dataset.text().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
@@ -176,7 +177,7 @@ fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     data && agree(a.val_tokens.value(), b.val_tokens.value()) && agree(a.iterations.value(), b.iterations.value())
 }
 
-/// An attempt without a score counts for nothing where its seed has a run with one.
+/// Sets aside attempts without a score whose seed has a run with one.
 pub(super) fn unfinished(runs: &mut Runs) {
     let finished: Vec<(Option<i64>, Utf8PathBuf)> = runs
         .official
