@@ -79,7 +79,7 @@ fn run_count(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if runs == 0 || claim.stated.agrees(runs as f64) {
         return None;
     }
-    let message = format!("{} claims {} runs, the logs are of {runs}", context.json_name(), claim.stated.value);
+    let message = format!("{} claims {} runs, the logs hold {runs}", context.json_name(), claim.stated.value);
     let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
     Some(place(context, finding.measured(runs), claim))
 }
@@ -115,7 +115,7 @@ fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> 
     }
     if let Some(first) = missing.first().filter(|_| !runs.is_empty()) {
         let missing = missing.iter().map(|seed| seed.value.to_string()).collect::<Vec<_>>().join(", ");
-        let message = format!("{} names seed {missing}, of which no log is here", context.json_name());
+        let message = format!("{} names seed {missing}, which has no log here", context.json_name());
         let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
         findings.push(finding.at(context.json_name(), Some(first.line), format!("seeds without a log: {missing}")));
     }

@@ -38,7 +38,7 @@ pub fn flaws(book: &Rulebook) -> Vec<Flaw> {
 fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
     let Some(Named { rules, .. }) = named(name) else {
         let known: Vec<&str> = every().map(|check| check.name).collect();
-        return Some(format!("checks: {name:?} is no check; the checks are {}", known.join(", ")));
+        return Some(format!("checks: {name:?} is not a check; the checks are {}", known.join(", ")));
     };
     // A check of files speaks to whatever rule a file's entry names.
     let of_a_file = name == super::files::CHECK.name && book.files.iter().any(|file| file.rule == rule.id);
@@ -133,7 +133,7 @@ mod tests {
         };
         let found = named("checks = [\"pakage\"]");
         assert!(
-            found[0].contains("rule pkg-folder-name: checks: \"pakage\" is no check; the checks are files, "),
+            found[0].contains("rule pkg-folder-name: checks: \"pakage\" is not a check; the checks are files, "),
             "{found:?}"
         );
         let found = named("checks = [\"size-cap\"]");

@@ -86,8 +86,8 @@ fn finding(context: &Context<'_>, verdict: Denominator, runs: &[&RunLog]) -> Fin
         Denominator::Unknown(factor) => unknown(context, &who, factor),
         Denominator::Untold(ratio) => {
             let message = format!(
-                "val_bpb over val_loss of {who} is {ratio:.6}, that of no known tokenizer, and the log states no token \
-                 count: what val_bpb divides by is unknown"
+                "val_bpb over val_loss of {who} is {ratio:.6}, which no known tokenizer has, and the log states no token \
+                 count: the bytes that val_bpb divides by are unknown"
             );
             let severity = context.on_record(Severity::Warning);
             context.finding("bpb-denominator", message).severity(severity).measured(ratio)

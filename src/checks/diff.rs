@@ -253,7 +253,7 @@ impl Copying<'_> {
                 return refused(Severity::Warning, "is a symbolic link and was not read; put the file itself there");
             }
             "100644" | "100755" => {}
-            _ => return refused(Severity::Error, "is no regular file"),
+            _ => return refused(Severity::Error, "is not a regular file"),
         }
         if !file.utf8 || !is_plain(&file.path) {
             return refused(Severity::Unknown, "was not read: its name is not UTF-8, or leads out of its folder");

@@ -10,7 +10,7 @@ use caddie_files::text::thousands;
 /// Metadata of the files.
 pub const FILES: Check = Check {
     name: "extra-files",
-    about: "What lies in the folder beside script, README.md, submission.json, requirements and logs.",
+    about: "The folder holds nothing beside script, README.md, submission.json, requirements and logs.",
     rules: &["pkg-minimal", "size-tokenizer-free", "size-runtime-payload"],
     needs: Needs::Nothing,
     run: extra_files,
@@ -19,7 +19,7 @@ pub const FILES: Check = Check {
 /// Metadata of the programs.
 pub const PROGRAMS: Check = Check {
     name: "external-programs",
-    about: "The README names the programs of the system that the scripts call.",
+    about: "The README names the system programs that the scripts call.",
     rules: &["size-external-binary"],
     needs: Needs::Script,
     run: programs,
@@ -73,13 +73,13 @@ fn extra_files(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let tokenizers = tokenizers(context);
     if !tokenizers.is_empty() {
-        let message = format!("a tokenizer ships with the folder and is in no count: {}", list(&tokenizers));
+        let message = format!("a tokenizer ships with the folder, and no total counts it: {}", list(&tokenizers));
         findings.push(report(context.finding("size-tokenizer-free", message), &tokenizers).severity(Severity::Info));
     }
     let payload = of_kind(context, &BINARY);
     if !payload.is_empty() {
         let message = format!(
-            "binary files ship with the folder: {}; what the script loads of them is counted, say what they are",
+            "binary files ship with the folder: {}; the bytes that the script loads from them count, so say what they are",
             list(&payload)
         );
         let finding = context.finding("size-runtime-payload", message);
@@ -87,7 +87,7 @@ fn extra_files(context: &Context<'_>) -> Vec<Finding> {
     }
     let source = of_kind(context, &SOURCE);
     if !source.is_empty() {
-        let message = format!("code beside the counted script is in no count: {}", list(&source));
+        let message = format!("code beside the counted script is in no total: {}", list(&source));
         findings.push(report(context.finding("pkg-minimal", message), &source).severity(Severity::Info));
     }
     findings

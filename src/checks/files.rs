@@ -207,7 +207,7 @@ fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let more = not_logs.len() - 1;
         let names = if more == 0 { format!("{first} is") } else { format!("{first} and {more} more are") };
         let message = format!(
-            "{names} of no log form that is known, so scores, sizes, times, hardware and seeds are unknown: read the logs \
+            "{names} not logs of a known form, so scores, sizes, times, hardware and seeds are unknown: read the logs \
              yourself, or print the challenge's lines (docs/verify.md, What is read)"
         );
         let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Unknown);
@@ -215,7 +215,7 @@ fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     for log in not_logs {
-        let message = format!("{log} is no training log that is understood; nothing in it was compared");
+        let message = format!("{log} is not a training log of a known form; nothing in it was compared");
         // The log of a claimed seed is needed; any other file that calls itself a log may be none.
         let needed = context.folder.logs_not_understood().any(|needed| needed == log);
         let severity = if needed { Severity::Unknown } else { Severity::Info };

@@ -83,7 +83,7 @@ impl Repository {
             // Only where git knows no such name does fetching help.
             Error::Unreadable { path, reason } if UNKNOWN_NAME.iter().any(|words| reason.contains(words)) => {
                 let advice = "fetch it first (actions/checkout: fetch-depth: 0)";
-                Error::Unreadable { path, reason: format!("{name:?} is no commit here; {advice}: {reason}") }
+                Error::Unreadable { path, reason: format!("{name:?} is not a commit here; {advice}: {reason}") }
             }
             other => other,
         })
@@ -120,7 +120,10 @@ impl Repository {
         arguments.extend(options);
         arguments.extend([base, head, "--"]);
         let mut changes = parse_changes(&self.output(&arguments)?).ok_or_else(|| {
-            Error::unreadable(&self.dir, "git diff-tree printed what is not understood; is this a recent git?")
+            Error::unreadable(
+                &self.dir,
+                "git diff-tree printed output that caddie does not understand; is this a recent git?",
+            )
         })?;
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(changes)

@@ -89,7 +89,7 @@ fn second_log(context: &Context<'_>) -> Option<Finding> {
     let runs: Vec<&RunLog> = context.runs().iter().filter(|run| run.score_log.is_some()).collect();
     let second = runs.first()?.score_log.as_ref()?;
     let message = format!(
-        "the score of {} is in another log than its training ({second}): an evaluation alone of a stored model",
+        "the score of {} is in another log than its training ({second}): a separate evaluation of a stored model",
         of_runs(&runs, context.runs().len())
     );
     let finding = context.finding("pkg-log", message).code(Code::OfficialScoreInSecondLog).severity(Severity::Info);

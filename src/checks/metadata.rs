@@ -81,8 +81,11 @@ fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
         let names: Vec<String> = of(understood).take(NAMED).map(|q| format!("{} \"{}\"", q.key, q.text)).collect();
         let more = of(understood).count().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let then =
-            if understood { "it was compared as the number it states" } else { "it is no number and was not compared" };
+        let then = if understood {
+            "it was compared as the number it states"
+        } else {
+            "it is not a number and was not compared"
+        };
         let names = names.join(", ");
         let message = format!("{} writes as text what must be a number: {names}{more}; {then}", context.json_name());
         let finding = context.finding("pkg-json", message).code(Code::JsonNumberAsText).severity(Severity::Warning);

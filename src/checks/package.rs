@@ -93,7 +93,9 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     }
     let tested = match (then, now) {
         (Some(then), Some(now)) if other_record => {
-            format!("; {then} stood at the one, {now} at the other, and the score is tested against the stricter")
+            format!(
+                "; {then} stood on the first date, {now} on the second, and the score is tested against the stricter"
+            )
         }
         _ => String::new(),
     };
@@ -115,7 +117,8 @@ fn unread_date(context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let stated = date.value.as_str();
-    let message = format!("{} states the date {stated:?}, which is no YYYY-MM-DD: write it so", context.json_name());
+    let message =
+        format!("{} states the date {stated:?}, which is not in the form YYYY-MM-DD; write it so", context.json_name());
     let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(Severity::Info);
     Some(finding.claimed(stated).at(context.json_name(), Some(date.line), stated))
 }

@@ -8,7 +8,7 @@ use caddie_folder::{Logged, RunLog, Shows};
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "plausible-score",
-    about: "No score lies further below the record that stood than any record ever lay.",
+    about: "No score is further below the record that stood than any record ever was.",
     rules: &["val-no-train", "c1-causal"],
     needs: Needs::Run(|run| run.val_bpb.is_some()),
     run,

@@ -159,7 +159,7 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         finding.in_log(run, line, "before quantization")
     } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(
-            "{described} or a seed's score stands in a line that is not read as one; the lines that are read give {measured:.8}"
+            "{described} or a seed's score stands in a line that is not read as a result; the lines that are read give {measured:.8}"
         );
         let finding = context.finding("pkg-headline", message).code(Code::ClaimNotInLogs);
         finding.severity(Severity::Unknown).at(file, Some(line), text)

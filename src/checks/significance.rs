@@ -165,7 +165,7 @@ fn margin(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Op
     }
     let p = decided.p_value.filter(|p| *p >= policy.alpha)?;
     let message = format!(
-        "{better}; that it is more than {} has p = {} ({}), the README asks for p < {}",
+        "{better}; a gain of more than {} has p = {} ({}), the README asks for p < {}",
         policy.margin,
         p_value(p),
         decided.test,

@@ -94,7 +94,7 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
     }
     findings.extend(claimed_over_cap(context));
     if runs.is_empty() {
-        let message = "the counted bytes are unknown: there is no log that states them";
+        let message = "the counted bytes are unknown because no log states them";
         let finding = context.finding("size-cap-decimal", message).code(Code::SizeNotLogged);
         findings.push(finding.severity(Severity::Unknown).limit(limit));
     }

@@ -79,7 +79,7 @@ pub struct Entry {
     pub tokenizers: Vec<Part>,
     /// The tokenizer as the logs name it.
     pub tokenizer_named: Option<String>,
-    /// Programs of the system that the scripts call.
+    /// System programs that the scripts call.
     pub programs: Vec<String>,
 }
 
@@ -213,7 +213,7 @@ fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
     let manifest = artifact::examine(path, &UnpackLimits::default())?;
     let counted = &manifest.counted;
     let largest = counted.runs.iter().max_by_key(|run| run.bytes_model);
-    let model = largest.ok_or_else(|| Error::unreadable(path, "its manifest counts no model; pack it anew"))?;
+    let model = largest.ok_or_else(|| Error::unreadable(path, "its manifest counts no model; pack it again"))?;
     let parts = vec![
         Part { name: TRAIN_GPT.to_owned(), bytes: counted.bytes_code },
         Part { name: model.model.clone(), bytes: model.bytes_model },

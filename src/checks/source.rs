@@ -90,7 +90,7 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     // A shipped script that none of these runs can have been: the unchanged baseline, while all logs dump other code.
     let severity = match published {
         Some(known) if other.len() == dumps.len() => {
-            message = format!("{message}; what is shipped is {}, unchanged", known.what);
+            message = format!("{message}; the shipped script is {}, unchanged", known.what);
             Severity::Error
         }
         // A line end, a comment: no other program.
@@ -175,7 +175,7 @@ fn edited(context: &Context<'_>) -> Vec<Finding> {
         }
         let Some(text) = dump_text(context, run) else { continue };
         if text.matches("__file__").count() <= 1 {
-            after.push((run, format!("{} dumped, {counted} counted, of one reading of the file", dump.bytes)));
+            after.push((run, format!("{} dumped, {counted} counted, from one reading of the file", dump.bytes)));
         } else {
             during.push((run, format!("{} dumped at the start, {counted} counted at the end", dump.bytes)));
         }

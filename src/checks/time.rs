@@ -92,11 +92,11 @@ impl Clock {
     fn over(&self, context: &Context<'_>, over: &[(&RunLog, Logged<f64>)]) -> Option<Finding> {
         let (longest, Logged { value: most, .. }) = over.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
         let (severity, remark) = if most - self.limit <= self.tolerance + 1e-9 {
-            (Severity::Info, "; within one step, for the loop reads the clock after a step")
+            (Severity::Info, "; within tolerance: the loop checks its clock only after each step")
         } else if !context.competes() {
             (Severity::Info, "; this track allows it when the README says so")
         } else if most - self.limit < self.slack - 1e-9 {
-            (Severity::Warning, "; more than a step, as of a loop that reads the clock every few steps")
+            (Severity::Warning, "; more than one step, as in a loop that checks its clock only every few steps")
         } else {
             (Severity::Error, "")
         };

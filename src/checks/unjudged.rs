@@ -27,10 +27,8 @@ fn missing(context: &Context<'_>, audit: &AuditFacts, check: &str) -> Option<Str
         Needs::Run(states) if !context.runs().iter().any(states) => {
             Some("no log states what this rule compares".to_owned())
         }
-        Needs::Script if context.executed().is_none() => Some("there is no script that could be read".to_owned()),
-        Needs::Metadata if context.folder.metadata().is_none() => {
-            Some("there is no submission.json that could be read".to_owned())
-        }
+        Needs::Script if context.executed().is_none() => Some("no script could be read".to_owned()),
+        Needs::Metadata if context.folder.metadata().is_none() => Some("no submission.json could be read".to_owned()),
         Needs::Comparison if context.comparison().tests.is_empty() => {
             Some("the score was compared with no record".to_owned())
         }

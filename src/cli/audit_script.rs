@@ -163,6 +163,9 @@ fn footer(text: &mut String, examined: &Examined) -> std::fmt::Result {
     if examined.scores == 0 {
         writeln!(text, "no reported score was recognized, so nothing could be judged")
     } else {
-        writeln!(text, "what is not found is not thereby legal; docs/audit.md says what is not seen")
+        writeln!(
+            text,
+            "a script without findings is not thereby legal; docs/audit.md lists what the audit does not see"
+        )
     }
 }

@@ -147,7 +147,7 @@ impl Report<'_> {
             notes.push(format!("it only executes {}; that is packed and need not ship beside it", one_line(file)));
         } else if !self.inner.layers.is_empty() {
             let bytes = thousands(self.inner.source.len() as u64);
-            notes.push(format!("it was packed already; the {bytes} bytes inside were packed anew"));
+            notes.push(format!("it was packed already; the {bytes} bytes inside were packed again"));
         }
         match &packed.minifier {
             Ok((by, kept)) if packed.minified => {
@@ -171,12 +171,11 @@ impl Report<'_> {
             notes.push(format!("needs the Python package {package} where it runs: name it in requirements.txt"));
         }
         if packed.packed.keeps_source {
-            notes.push("its lines are handed to linecache, for Triton, inspect and tracebacks to find".to_owned());
+            notes.push("its lines go to linecache, so that Triton, inspect and tracebacks find them".to_owned());
         }
         if let Some(line) = line_of(&packed.source, "__file__") {
             notes.push(format!(
-                "line {line} inside uses __file__, the packed script from now on: what it reads there, to log or to \
-                 count its code, is the packed text of {} bytes",
+                "line {line} inside uses __file__, which is now the packed script: code that is read from there, to be logged or counted, is the packed text of {} bytes",
                 thousands(self.to())
             ));
         }

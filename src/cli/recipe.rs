@@ -139,11 +139,9 @@ fn bytes(components: &[ComponentBudget], cap: u64) -> String {
         column.set_cell_alignment(if i == 0 { CellAlignment::Left } else { CellAlignment::Right });
     }
     let left = match cap.checked_sub(total.estimated) {
-        Some(left) => format!(
-            "{} of {} bytes are left for code and for what the compressor does not reach",
-            thousands(left),
-            thousands(cap)
-        ),
+        Some(left) => {
+            format!("{} of {} bytes are left for code and for the compressor's loss", thousands(left), thousands(cap))
+        }
         None => format!("{} bytes over the budget of {}", thousands(total.estimated - cap), thousands(cap)),
     };
     format!(

@@ -39,7 +39,7 @@ pub struct ReportOptions {
 fn formats() -> impl TypedValueParser<Value = &'static Format> {
     let value = |format: &&'static Format| PossibleValue::new(format.name).help(format.about.trim_end_matches('.'));
     PossibleValuesParser::new(FORMATS.iter().map(value))
-        .try_map(|name| Format::named(&name).ok_or_else(|| format!("{name} is no format")))
+        .try_map(|name| Format::named(&name).ok_or_else(|| format!("{name} is not a format")))
 }
 
 /// `FORMAT=FILE`.

@@ -184,7 +184,7 @@ fn uncounted(folder: &Entry) -> String {
         None => {}
     }
     if !folder.programs.is_empty() {
-        say("programs of the system", folder.programs.join(", "), "called by the scripts, in no total");
+        say("system programs", folder.programs.join(", "), "called by the scripts, in no total");
     }
     text
 }

@@ -174,7 +174,7 @@ impl Track {
         let Some(track) = book.tracks.iter().find(named) else {
             let known: Vec<&str> = book.tracks.iter().map(|track| track.name.as_str()).collect();
             let reason = match name {
-                Some(name) => format!("--track {name:?} is no track; the challenge has {}", known.join(" and ")),
+                Some(name) => format!("--track {name:?} is not a track; the challenge has {}", known.join(" and ")),
                 None => format!("{} has no record track; pass --track", book.id()),
             };
             return Err(Error::Usage(reason));
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(Limits::of(&other, other.track("purse")).bytes_total, 4_000_000);
         for other in ["../x", "", "10min_8mb", "10min-16mb", "track_track_10min_16mb", "Non_Record_16mb"] {
             let message = Track::of(&book, Some(other)).unwrap_err().to_string();
-            assert!(message.contains("is no track; the challenge has 10min_16mb and non_record_16mb"), "{message}");
+            assert!(message.contains("is not a track; the challenge has 10min_16mb and non_record_16mb"), "{message}");
         }
     }
 }

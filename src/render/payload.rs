@@ -68,17 +68,16 @@ impl Payload {
     /// Describes how the files were examined, and the result.
     pub fn basis(&self) -> String {
         if let Some(reason) = &self.unread {
-            return format!("A model file could not be looked into: {reason}.");
+            return format!("A model file could not be examined: {reason}.");
         }
         if self.models == 0 {
-            return "The model files were not looked into; `caddie audit MODEL --val SHARD` does.".to_owned();
+            return "The model files were not examined; `caddie audit MODEL --val SHARD` examines them.".to_owned();
         }
         let read = format!("Every model file was read tensor by tensor ({} tensors)", self.tensors);
         match (self.found.first(), self.searched_tokens) {
             (Some(first), _) => format!("{read}: {first}."),
             (None, 0) => format!(
-                "{read} and holds nothing beside them. For validation tokens inside tensors `caddie audit MODEL --val \
-                 SHARD` looks."
+                "{read} and holds nothing beside them. `caddie audit MODEL --val SHARD` searches tensors for validation tokens."
             ),
             (None, tokens) => format!(
                 "{read} and holds nothing beside them; the {} validation tokens were searched for in all of it, and no \

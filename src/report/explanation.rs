@@ -71,10 +71,7 @@ impl Explanation {
                 statement: code.description().to_owned(),
                 parts: vec![
                     ("to clear it", code.clear().to_owned()),
-                    (
-                        "rule",
-                        "the finding names the rule that it speaks to; caddie explain RULE explains that".to_owned(),
-                    ),
+                    ("rule", "the finding names its rule; caddie explain RULE explains it".to_owned()),
                 ],
                 citations: Vec::new(),
             },

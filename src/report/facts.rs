@@ -65,7 +65,7 @@ pub(super) fn audit(folder: &FolderReport) -> String {
         return format!("not judged: no reported score was recognized in {script}");
     }
     let how = audit.configuration.as_ref().map_or_else(
-        || "with its defaults, for no log states a configuration".to_owned(),
+        || "with its defaults, because no log states a configuration".to_owned(),
         |log| format!("as {} configured it", one_line(log.as_str())),
     );
     let found = if audit.findings == 0 { "nothing found".to_owned() } else { counted(audit.findings, "finding") };
@@ -87,7 +87,7 @@ pub(super) fn unread(folder: &FolderReport) -> Option<String> {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     (!files.is_empty())
-        .then(|| format!("{named}{more}: not read, or of no form that is known; nothing in it was compared"))
+        .then(|| format!("{named}{more}: not read, or not of a known form; its contents were not compared"))
 }
 
 /// `2 errors, 1 unknown, 3 warnings`.
@@ -148,7 +148,7 @@ pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     let unanswered = rules.iter().filter(|rule| rule.unanswered.is_some()).count();
     (open + beyond > 0).then(|| {
         format!(
-            "{} of {} rules are not decided here: {open} not by this version, {beyond} by no file of a folder; \
+            "{} of {} rules are not decided here: this version does not decide {open}, and no file of a folder can decide {beyond}; \
              {unanswered} have a question that nobody answered; caddie rules --coverage lists them",
             open + beyond,
             rules.len()

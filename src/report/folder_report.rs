@@ -211,7 +211,7 @@ pub struct Size {
     pub helpers_max: Option<u64>,
     /// Bytes of tokenizers that ship with the folder; free by the rules, and in no total.
     pub tokenizer: Option<u64>,
-    /// Programs of the system that the scripts call.
+    /// System programs that the scripts call.
     pub programs: Vec<String>,
     pub limit: u64,
     /// Limit minus the counted total (`logged_max`, else `shipped_max`); negative when over.

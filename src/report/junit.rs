@@ -11,7 +11,7 @@ use caddie_rulebook::Rule;
 pub(super) const FORMAT: Format = Format {
     name: "junit",
     extension: "xml",
-    about: "JUnit XML: a suite a folder, a case a rule.",
+    about: "JUnit XML: one suite per folder, one case per rule.",
     write: |report, _| render(report),
 };
 

@@ -172,7 +172,7 @@ fn runs(folder: &FolderReport) -> String {
         let _ = writeln!(text, "| {} | {} | {} |", prose(&row.label), thousands(row.bytes), prose(&row.remark));
     }
     if !folder.size.programs.is_empty() {
-        let _ = writeln!(text, "\nPrograms of the system that the scripts call: {}.", folder.size.programs.join(", "));
+        let _ = writeln!(text, "\nSystem programs that the scripts call: {}.", folder.size.programs.join(", "));
     }
     text + "\n</details>\n\n"
 }

@@ -169,7 +169,7 @@ impl Page<'_> {
         }
         let programs = &self.folder.size.programs;
         if !programs.is_empty() {
-            let _ = writeln!(text, "  programs of the system: {}", programs.join(", "));
+            let _ = writeln!(text, "  system programs: {}", programs.join(", "));
         }
     }
 

@@ -112,8 +112,7 @@ impl Rulebook {
                 add("occurs twice; each id is used once".to_owned());
             }
             if rule.clear.trim().is_empty() {
-                add("no clear: say in one or two sentences what a participant does so that a finding is cleared"
-                    .to_owned());
+                add("no clear: say in one or two sentences what a participant does to clear a finding".to_owned());
             }
             if rule.disposition().is_none() {
                 add("no disposition: give exactly one of checks, undecided and out_of_scope".to_owned());
@@ -125,7 +124,7 @@ impl Rulebook {
                 add("severity is that of a plain breach: error, warning or info".to_owned());
             }
             if rule.authority == Authority::Contested && rule.severity == Severity::Error {
-                add("what is contested is no error: severity is warning or info".to_owned());
+                add("a contested rule is never an error: give the severity warning or info".to_owned());
             }
             if rule.citations.is_empty() || !rule.citations.iter().all(super::Citation::is_one_source) {
                 add("each rule has citations, and each of them exactly one of readme, file, pr, issue, other"
@@ -138,7 +137,7 @@ impl Rulebook {
             }
         }
         for file in self.files.iter().filter(|file| self.rule(&file.rule).is_none()) {
-            let reason = format!("[[file]] {}: rule = {:?} is no rule of this rulebook", file.name, file.rule);
+            let reason = format!("[[file]] {}: rule = {:?} is not a rule of this rulebook", file.name, file.rule);
             flaws.push(Flaw { line: None, rule: None, reason });
         }
         let other = self.limit_flaws().into_iter().chain(self.track_flaws());

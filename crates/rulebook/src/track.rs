@@ -72,17 +72,18 @@ impl Rulebook {
     pub(crate) fn track_flaws(&self) -> Vec<String> {
         let mut flaws = Vec::new();
         if self.track_prefix.trim().is_empty() {
-            flaws
-                .push("track_prefix is empty: give what the tracks' folders begin with, such as \"track_\"".to_owned());
+            flaws.push(
+                "track_prefix is empty: give the beginning of the tracks' folder names, such as \"track_\"".to_owned(),
+            );
         }
         let mut seen = HashSet::new();
         for track in &self.tracks {
             let mut add = |reason: String| flaws.push(format!("[[track]] {}: {reason}", track.name));
             if track.name.is_empty() || track.name.contains(['/', '\\']) {
-                add("the name is the end of a folder's name: neither empty nor with a slash".to_owned());
+                add("the name ends a folder's name, so it cannot be empty or hold a slash".to_owned());
             }
             for spelling in track.spellings().filter(|spelling| !seen.insert(plain(spelling))) {
-                add(format!("{spelling:?} names two tracks; case, `-` and `_` are not told apart"));
+                add(format!("{spelling:?} names two tracks; case is ignored, and `-` equals `_`"));
             }
             for (key, seconds) in [("train_seconds", track.train_seconds), ("eval_seconds", track.eval_seconds)] {
                 if seconds.is_some_and(|seconds| !(seconds.is_finite() && seconds > 0.0)) {

@@ -109,7 +109,7 @@ impl Question<'_> {
         let name = |sample: &Sample| {
             let ratio = sample.ratio().unwrap_or(f64::NAN);
             let known = self.ladder.alphabet(ratio).map(|alphabet| alphabet.id.clone());
-            known.unwrap_or_else(|| format!("no known tokenizer ({ratio:.5} bpb a nat)"))
+            known.unwrap_or_else(|| format!("no known tokenizer ({ratio:.5} bpb per nat)"))
         };
         format!("not comparable: {} against {}; compare in bpb", name(self.sample), name(&self.baseline.sample))
     }
