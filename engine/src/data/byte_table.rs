@@ -11,9 +11,9 @@ use super::DataSet;
 use crate::recipe::TokenizerKind;
 use crate::{Error, Recipe, Result};
 
-/// A model of 65,536 pieces has about 1 MB.
+/// Most bytes of a `.model` file; one of 65,536 pieces has about 1 MB.
 const MAX_MODEL_BYTES: u64 = 8 << 20;
-/// The packed form keeps 14 bits for the byte count.
+/// Most bytes of a piece: the packed form keeps 14 bits for the count.
 const MAX_PIECE_BYTES: usize = (1 << 14) - 1;
 
 /// Bytes of every token id: `bytes(target | prev) = base[target] + (lead[target] and not boundary[prev])`.
@@ -127,7 +127,7 @@ impl ByteTable {
         &self.is_boundary
     }
 
-    /// The table as one little-endian `u16` an id: `base + 16384 · lead + 32768 · boundary`.
+    /// Returns the table as one little-endian `u16` per id: `base + 16384 · lead + 32768 · boundary`.
     pub fn to_packed(&self) -> Vec<u8> {
         let flags = self.has_leading_space.iter().zip(&self.is_boundary);
         self.base_bytes

@@ -21,7 +21,7 @@ pub enum Loader {
 }
 
 impl Loader {
-    /// One micro-step of `tokens` tokens.
+    /// Returns one micro-step of `tokens` tokens.
     pub fn next_batch(&mut self, tokens: usize) -> Result<Batch> {
         match self {
             Loader::Sequential(loader) => {
@@ -40,7 +40,7 @@ impl Loader {
         }
     }
 
-    /// Continues where [`Loader::state`] was; false when it is the state of another kind of loader.
+    /// Continues at the position that [`Loader::state`] returned; false when it is the state of another kind of loader.
     pub fn restore(&mut self, state: &[u64]) -> bool {
         match (self, state) {
             (Loader::Sequential(loader), &[position]) => {

@@ -31,7 +31,7 @@ pub enum FinalLane {
 }
 
 impl Default for LanesRecipe {
-    /// PR #1530's.
+    /// Returns PR #1530's settings.
     fn default() -> Self {
         LanesRecipe { parallel_start_layer: 8, parallel_final_lane: FinalLane::Mean }
     }

@@ -52,7 +52,7 @@ impl Layout {
         &self.kinds
     }
 
-    /// As it was written.
+    /// Returns the layout as it was written.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -8,7 +8,7 @@ use super::rope::RopeTables;
 use super::scope::Input;
 use super::tap::Tap;
 
-/// One forward pass, as a component sees it. Copied for each layer, with the fields that change from one to the next.
+/// One forward pass, as a component sees it. It is copied for each layer, with the fields that differ between layers.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     /// The normalized embedding, mixed into each block's input. `[batch, len, dim]`
@@ -20,7 +20,7 @@ pub struct Pass<'a> {
     pub tap: Option<&'a Tap>,
     /// The adapters of this virtual layer, in test-time training.
     pub slot: Option<&'a SlotAdapters>,
-    /// In the last layer of test-time training: the positions whose hidden states are asked for.
+    /// The positions whose hidden states are requested, in the last layer of test-time training.
     pub only: Option<&'a Rows>,
 }
 
@@ -32,7 +32,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The positions of `x` `[batch, len, dim]` that are asked for: all of them, or [`Pass::only`].
+    /// Returns the requested positions of `x` `[batch, len, dim]`: all of them, or [`Pass::only`].
     pub fn keep(&self, x: &Tensor) -> Tensor {
         match self.only {
             None => x.shallow_clone(),
@@ -58,7 +58,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The chosen positions of `x` `[batch, len, width]`: `[batch, kept, width]`.
+    /// Returns the chosen positions of `x` `[batch, len, width]`: `[batch, kept, width]`.
     pub fn of(&self, x: &Tensor) -> Tensor {
         let width = x.size()[2];
         x.gather(1, &self.positions.unsqueeze(2).expand([-1, -1, width], false), false)

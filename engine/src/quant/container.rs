@@ -29,8 +29,8 @@ pub struct Encoded {
     pub tried: Vec<(Codec, u64)>,
 }
 
-/// The file of `model` and the recipe it came from, compressed as the recipe says; where it asks for the smallest, by the
-/// codec that gives it. The same model and recipe give the same bytes.
+/// Encodes `model` and the recipe that it came from, compressed as the recipe says; where it asks for the smallest, by
+/// the codec that gives it. The same model and recipe give the same bytes.
 ///
 /// # Errors
 /// [`Error::Parameter`] when a tensor's data does not have the shape it claims, or the header would be too long to read.

@@ -23,7 +23,7 @@ pub(super) struct Scales {
 }
 
 impl Scales {
-    /// For `w` f32 `[rows, cols]`.
+    /// Chooses the scales for `w` f32 `[rows, cols]`.
     pub fn of(w: &Tensor, rule: &RuleRecipe) -> Result<Scales> {
         let range = rule.range() as f64;
         if let Some(sigmas) = rule.clip_sigmas {
@@ -43,7 +43,7 @@ impl Scales {
     }
 }
 
-/// Round to nearest: `w` f32 `[rows, cols]`.
+/// Rounds `w` f32 `[rows, cols]` to the nearest integers.
 pub(super) fn nearest(w: &Tensor, rule: &RuleRecipe) -> Result<Data> {
     let scales = Scales::of(w, rule)?;
     let clipped = match &scales.clip {
@@ -57,8 +57,8 @@ pub(super) fn nearest(w: &Tensor, rule: &RuleRecipe) -> Result<Data> {
     Ok(Data::IntRow { bits: rule.bits, q, scale: scales.stored })
 }
 
-/// One scale for the whole of `w` f32 `[…]`, for what is no matrix; it stays f32 and has no floor but 1 for a tensor of
-/// zeros.
+/// Chooses one scale for the whole of `w` f32 `[…]`, which is not a matrix; it stays f32 and has no floor but 1 for a
+/// tensor of zeros.
 pub(super) fn per_tensor(w: &Tensor, rule: &RuleRecipe) -> Result<Data> {
     let clip = row_quantiles(&w.f_abs()?.f_reshape([1, -1])?, rule.clip_percentile.unwrap_or(100.0) / 100.0)?;
     let clip = f64::try_from(clip)?;

@@ -1,4 +1,4 @@
-//! Between tensors of libtorch and the schemes of a model file.
+//! Conversion between tensors of libtorch and the schemes of a model file.
 
 use caddie_format::model::{Outline, Scheme};
 use tch::Kind;

@@ -1,5 +1,5 @@
-//! One run of a recipe: train, quantize, evaluate what was quantized. Each phase leaves its result in the run directory,
-//! and the same call continues wherever an earlier one was stopped, by Ctrl-C or by SIGKILL.
+//! One run of a recipe: trains, quantizes, and evaluates the quantized model. Each phase leaves its result in the run
+//! directory, and the same call continues wherever an earlier one was stopped, by Ctrl-C or by SIGKILL.
 
 mod phases;
 mod scoring;
@@ -53,11 +53,11 @@ pub struct Job<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// An unfinished training as its checkpoint holds it.
+/// An unfinished training from its checkpoint.
 pub struct Unfinished {
     /// Weights, optimizer state and average.
     pub tensors: StateDict,
-    /// Progress, position in the data, and whose training it is.
+    /// Progress, position in the data, and identity of the run.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -76,7 +76,7 @@ pub struct Context<'a> {
     observer: &'a mut dyn Observer,
 }
 
-/// Does what is left of `job` and returns the directory's final state.
+/// Does the remaining work of `job` and returns the directory's final state.
 ///
 /// # Errors
 /// Besides those of the phases: another process works in the directory, or it holds another recipe's, seed's or data's

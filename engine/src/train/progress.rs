@@ -21,7 +21,7 @@ pub struct Progress {
     pub capped: bool,
 }
 
-/// Milliseconds since `since` on the host's clock. A GPU may lag behind it by a few steps.
+/// Returns the milliseconds since `since` on the host's clock. A GPU may lag behind it by a few steps.
 pub fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }

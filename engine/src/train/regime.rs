@@ -12,7 +12,8 @@ pub struct Regime {
     pub looping: bool,
 }
 
-/// The regime of step `step`, which begins at `elapsed_ms` on the training clock. `looping` once is looping for good.
+/// Returns the regime of step `step`, which begins at `elapsed_ms` on the training clock. Once `looping`, training
+/// loops until its end.
 pub fn regime(recipe: &Recipe, step: i64, elapsed_ms: f64, looping: bool) -> Regime {
     let fraction = fraction(recipe, step, elapsed_ms);
     let reached = recipe.model.loops.as_ref().is_some_and(|loops| fraction >= loops.enable_looping_at);
@@ -27,11 +28,11 @@ pub fn fraction(recipe: &Recipe, step: i64, elapsed_ms: f64) -> f64 {
     }
 }
 
-/// Multiplier of every learning rate.
+/// Returns the multiplier of every learning rate.
 ///
-/// With `warmdown_frac` w it is 1 until a fraction 1 − w of training is over and then falls to `min_lr` at the end. With
-/// `warmdown_iters` it falls to 0 over the last so many steps; under a wall-clock cap, over the time that so many steps have
-/// taken on average, counted back from the cap.
+/// With `warmdown_frac` w it is 1 until a fraction 1 − w of training is over and then falls to `min_lr` at the end.
+/// With `warmdown_iters` it falls to 0 over that many last steps; under a wall-clock cap, over the time that so many
+/// steps have taken on average, counted back from the cap.
 fn lr_scale(recipe: &Recipe, step: i64, elapsed_ms: f64) -> f64 {
     let t = &recipe.train;
     if let Some(warmdown) = t.warmdown_frac.filter(|&w| w > 0.0) {
