@@ -91,7 +91,8 @@ fn logs_of_no_known_form_leave_their_rules_unjudged_in_every_format() {
     assert_eq!(report.verdict, Verdict::Unknown);
     let told: Vec<_> = report.findings.iter().filter(|finding| finding.rule == "pkg-log").collect();
     assert!(
-        told.iter().any(|finding| finding.severity == Severity::Unknown && finding.message.contains("no log form"))
+        told.iter()
+            .any(|finding| finding.severity == Severity::Unknown && finding.message.contains("known log format"))
     );
     let parent = copy.path.parent().expect("a parent");
     let (_, junit, _) = caddie(parent, &["verify", "--format", "junit", "good"]);

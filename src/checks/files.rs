@@ -207,7 +207,7 @@ fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let more = not_logs.len() - 1;
         let names = if more == 0 { format!("{first} is") } else { format!("{first} and {more} more are") };
         let message = format!(
-            "{names} not logs of a known form, so scores, sizes, times, hardware and seeds are unknown: read the logs \
+            "{names} not in a known log format, so scores, sizes, times, hardware and seeds are unknown: read the logs \
              yourself, or print the challenge's lines (docs/verify.md, What is read)"
         );
         let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Unknown);

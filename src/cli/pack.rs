@@ -175,7 +175,8 @@ impl Report<'_> {
         }
         if let Some(line) = line_of(&packed.source, "__file__") {
             notes.push(format!(
-                "line {line} inside uses __file__, which is now the packed script: code that is read from there, to be logged or counted, is the packed text of {} bytes",
+                "line {line} inside uses __file__, which is now the packed script: code that is read from there, to \
+                 be logged or counted, is the packed text of {} bytes",
                 thousands(self.to())
             ));
         }

@@ -77,7 +77,8 @@ impl Payload {
         match (self.found.first(), self.searched_tokens) {
             (Some(first), _) => format!("{read}: {first}."),
             (None, 0) => format!(
-                "{read} and holds nothing beside them. `caddie audit MODEL --val SHARD` searches tensors for validation tokens."
+                "{read} and holds nothing beside them. `caddie audit MODEL --val SHARD` searches \
+                 tensors for validation tokens."
             ),
             (None, tokens) => format!(
                 "{read} and holds nothing beside them; the {} validation tokens were searched for in all of it, and no \

@@ -148,8 +148,8 @@ pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     let unanswered = rules.iter().filter(|rule| rule.unanswered.is_some()).count();
     (open + beyond > 0).then(|| {
         format!(
-            "{} of {} rules are not decided here: this version does not decide {open}, and no file of a folder can decide {beyond}; \
-             {unanswered} have a question that nobody answered; caddie rules --coverage lists them",
+            "{} of {} rules are not decided here: this version does not decide {open}, and no file of a folder can \
+             decide {beyond}; {unanswered} have a question that nobody answered; caddie rules --coverage lists them",
             open + beyond,
             rules.len()
         )
