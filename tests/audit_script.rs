@@ -30,7 +30,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
     ("gptq.bad.logits_after_the_clock", "time-gptq-train-data", "model.forward_logits(tokens["),
-    ("mixture.bad.entropy", "c2-normalized", "loss_sum +="),
+    ("mixture.bad.entropy", "c2-normalised", "loss_sum +="),
     ("order.bad.shuffled", "val-order", "loss_sum +="),
     ("order.bad.sorted", "val-order", "loss_sum +="),
     ("payload.bad.prefix", "val-no-payload", "loss_sum +="),
