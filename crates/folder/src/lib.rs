@@ -28,6 +28,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use claim::{Claim, Field, Scope, eval_clocks};
 pub use json::JsonError;
 pub use ledger::Ledger;
+pub use log_parser::{Glance, LiveLog};
 pub use nats::NatsPair;
 pub use number::Stated;
 pub use readme::Readme;
