@@ -57,7 +57,7 @@ pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement])
         .iter()
         .map(|other| context! { what => other.metric, val_bpb => numbers::score(other.val_bpb), delta => numbers::delta(other.delta) })
         .collect();
-    let whole = facts.payload.models > 0;
+    let whole = entry.runs.iter().all(|run| run.model.is_ok());
     let context = context! {
         meta => context! {
             name => meta.name, track => meta.track.to_string(), is_record => meta.track.is_record(), blurb => entry.blurb,

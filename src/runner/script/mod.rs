@@ -25,14 +25,14 @@ use self::data::Data;
 use self::environment::Environment;
 use self::launcher::Launcher;
 use self::process::{Cap, Watch};
-use self::record::{Cause, Machine, RunRecord};
+use self::record::{Cause, Machine};
 use self::seed::{Failure, Seed};
 use super::asked::{check_seeds, date_of, folder_name};
 use super::placing::{self, Spot};
 use crate::artifact::Limits;
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
-use crate::render::script::{self as page, Made, ScriptEntry, ScriptFacts};
+use crate::render::script::{self as page, Made, ScriptEntry, ScriptFacts, ScriptRun};
 use crate::render::{Meta, Rendered, Track};
 use crate::report::FolderReport;
 use caddie_files::{Error, Result};
@@ -117,29 +117,40 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
     plan.meta.date = date_of(&plan.runs, submission.date)?;
     let seeds: Vec<Seed<'_>> =
         submission.seeds.iter().map(|seed| plan.seed(*seed, submission)).collect::<Result<_>>()?;
-    let finished = seeds.iter().map(Seed::is_finished).collect::<Result<Vec<bool>>>()?;
-    if finished.contains(&false) {
+    let finished = seeds.iter().map(Seed::finished).collect::<Result<Vec<_>>>()?;
+    if finished.iter().any(Option::is_none) {
         placing::refuse_any(page::places(&submission.out, &plan.meta).into_iter(), submission.force)?;
     }
-    let mut failures = Vec::new();
+    let (mut runs, mut failures) = (Vec::new(), Vec::new());
     for (seed, finished) in seeds.iter().zip(finished) {
-        if finished {
-            audience.say(&format!("seed {}: finished before, and kept", seed.seed));
-            continue;
-        }
-        plan.check_unchanged()?;
-        let mut watch = audience.watch(seed.seed, plan.train_seconds(seed));
-        let ended = seed.run(crate::stop::flag(), watch.as_mut(), &mut |text| audience.say(text))?;
-        drop(watch);
-        if let Err(failure) = ended {
-            audience.say(&format!("seed {}: failed: {}", failure.seed, failure.reason));
-            failures.push(failure);
+        let ended = match finished {
+            Some(record) => {
+                audience.say(&format!("seed {}: finished before, and kept", seed.seed));
+                Ok(record)
+            }
+            None => {
+                plan.check_unchanged()?;
+                let mut watch = audience.watch(seed.seed, plan.train_seconds(seed));
+                seed.run(crate::stop::flag(), watch.as_mut(), &mut |text| audience.say(text))?
+            }
+        };
+        // Read at once: a script that does not take its seed is found before the other seeds cost their time.
+        let read = match ended {
+            Ok(record) => seed.read(&record)?.map(|run| (run, record.machine)),
+            Err(failure) => Err(failure),
+        };
+        match read {
+            Ok(run) => runs.push(run),
+            Err(failure) => {
+                audience.say(&format!("seed {}: failed: {}", failure.seed, failure.reason));
+                failures.push(failure);
+            }
         }
     }
     if !failures.is_empty() {
         return Ok(Outcome::Failed(failures));
     }
-    let entry = plan.entry(submission, &seeds)?;
+    let entry = plan.entry(submission, &seeds, runs)?;
     let spot = Spot { out: &submission.out, runs: &plan.runs, force: submission.force };
     let rendered = placing::place(&spot, |out| page::render(&entry, out, submission.force))?;
     let report = checks::verify(&rendered.folder, &VerifyOptions::default())?;
@@ -228,17 +239,16 @@ impl Plan {
         )))
     }
 
-    fn entry(&self, submission: &ScriptSubmission, seeds: &[Seed<'_>]) -> Result<ScriptEntry> {
-        let mut runs = Vec::new();
-        let mut made = Made::default();
-        for seed in seeds {
-            let record = RunRecord::read(&seed.dir)?
-                .ok_or_else(|| Error::Internal(format!("{}: the record of a finished run is gone", seed.dir)))?;
-            runs.push(reading::of(&seed.dir, &record)?);
-            // The machine of the runs, which need not be the one that renders.
-            let Machine { caddie, python, torch, gpus, .. } = record.machine;
-            made = Made { caddie, python, torch, gpus };
-        }
+    fn entry(
+        &self,
+        submission: &ScriptSubmission,
+        seeds: &[Seed<'_>],
+        runs: Vec<(ScriptRun, Machine)>,
+    ) -> Result<ScriptEntry> {
+        let (mut runs, machines): (Vec<ScriptRun>, Vec<Machine>) = runs.into_iter().unzip();
+        // The machine of the runs, which need not be the one that renders.
+        let Machine { caddie, python, torch, gpus, .. } = machines.into_iter().next().unwrap_or_default();
+        let made = Made { caddie, python, torch, gpus };
         runs.sort_by_key(|run| run.seed);
         let requirements = self.script.with_file_name("requirements.txt");
         let requirements = requirements.is_file().then(|| caddie_files::read_bounded(&requirements)).transpose()?;

@@ -13,19 +13,17 @@ use caddie_folder::{RunLog, read_log};
 /// Texts that are looked through for a log; a script writes one or two.
 const MAX_LOGS: usize = 50;
 
-/// Reads the run in `dir`.
+/// Reads the run in `dir`; where no log of it states a score that `verify` reads, says so.
 ///
 /// # Errors
-/// When no log states a score that `verify` reads, or it is of another seed than the run.
-pub fn of(dir: &Utf8Path, record: &RunRecord) -> Result<ScriptRun> {
+/// When its log cannot be read, or is of another seed than the run: then no seed of this script is what it should be.
+pub fn of(dir: &Utf8Path, record: &RunRecord) -> Result<std::result::Result<ScriptRun, String>> {
     let log = best_log(dir, record)?;
     if log.val_bpb.is_none() {
-        let reason = format!(
-            "seed {} ended, but no log of it states a score that verify reads (a line like `final_int8_zlib_roundtrip_exact \
-             val_loss:2.07 val_bpb:1.22`); mend the script, or delete {dir} to run it again",
-            record.seed
-        );
-        return Err(Error::unreadable(dir.join(LOG), reason));
+        return Ok(Err(format!(
+            "it ended well, but no log of it states a score that verify reads, in a line like \
+             `final_int8_zlib_roundtrip_exact val_loss:2.07 val_bpb:1.22`; mend the script, or delete {dir} to run it again"
+        )));
     }
     let stated = log.seed;
     if let Some(seed) = stated.filter(|seed| u64::try_from(*seed) != Ok(record.seed)) {
@@ -38,7 +36,7 @@ pub fn of(dir: &Utf8Path, record: &RunRecord) -> Result<ScriptRun> {
     }
     let model = model(dir, record, &log);
     let seed = i64::try_from(record.seed).unwrap_or(i64::MAX);
-    Ok(ScriptRun { seed, states_seed: stated.is_some(), log: RunLog { seed: Some(seed), ..log }, model })
+    Ok(Ok(ScriptRun { seed, states_seed: stated.is_some(), log: RunLog { seed: Some(seed), ..log }, model }))
 }
 
 /// The log of the run that states most; of two that state the same, what the script printed.

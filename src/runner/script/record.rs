@@ -58,6 +58,23 @@ pub struct Cause {
     pub env_withheld: Vec<String>,
 }
 
+/// Which of several devices of one kind are used changes nothing of a run.
+const OF_NO_MATTER: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "NCCL_DEBUG"];
+
+impl Cause {
+    /// Whether a run of the one need not be made again for the other.
+    pub fn is_that_of(&self, other: &Cause) -> bool {
+        let plain = |cause: &Cause| {
+            let mut cause = cause.clone();
+            cause.env.retain(|name, _| !OF_NO_MATTER.contains(&name.as_str()));
+            // What is withheld decides nothing that could be compared.
+            cause.env_withheld.clear();
+            cause
+        };
+        plain(self) == plain(other)
+    }
+}
+
 /// What the run was made on and with, as far as it could be found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {

@@ -9,8 +9,9 @@ use fs_err as fs;
 use super::environment::Environment;
 use super::family::Family;
 use super::process::{self, Cap, Job, Stopped, Watch};
-use super::reason;
 use super::record::{self, Cause, Machine, RunRecord, State};
+use super::{reading, reason};
+use crate::render::script::ScriptRun;
 use caddie_files::{Error, Result};
 
 /// What the script prints, as it came.
@@ -47,13 +48,13 @@ pub struct Failure {
 }
 
 impl Seed<'_> {
-    /// Whether the run is finished, of this very script, command and environment.
+    /// The run, where it is finished, of this very script, command and environment.
     ///
     /// # Errors
     /// When the record cannot be read.
-    pub fn is_finished(&self) -> Result<bool> {
+    pub fn finished(&self) -> Result<Option<RunRecord>> {
         let record = RunRecord::read(&self.dir)?;
-        Ok(record.is_some_and(|record| record.state == State::Finished && record.cause == self.cause))
+        Ok(record.filter(|record| record.state == State::Finished && record.cause.is_that_of(&self.cause)))
     }
 
     /// Runs it from the beginning. What lay in its directory is moved aside.
@@ -101,8 +102,8 @@ impl Seed<'_> {
             )));
         }
         if ended.left_behind > 0 {
-            let count = caddie_files::text::counted(ended.left_behind, "process");
-            say(&format!("seed {}: {count} of the script outlived it and was ended", self.seed));
+            let (count, seed) = (ended.left_behind, self.seed);
+            say(&format!("seed {seed}: processes that the script left behind, and that were ended: {count}"));
         }
         Ok(match why {
             None => Ok(record),
@@ -111,6 +112,15 @@ impl Seed<'_> {
                 Err(Failure { seed: self.seed, reason, tail, log })
             }
         })
+    }
+
+    /// What a finished run says.
+    ///
+    /// # Errors
+    /// As [`reading::of`].
+    pub fn read(&self, record: &RunRecord) -> Result<std::result::Result<ScriptRun, Failure>> {
+        let read = reading::of(&self.dir, record)?;
+        Ok(read.map_err(|reason| Failure { seed: self.seed, reason, tail: Vec::new(), log: self.dir.join(LOG) }))
     }
 
     /// Makes room for a new run. Scripts cannot go on where they stopped; a run that finished is never deleted.
