@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
 use super::closing::Closing;
 use super::render::SubmissionOptions;
@@ -165,7 +165,7 @@ impl Drop for View {
     }
 }
 
-/// `step 700/20000  loss 2.3123  9 minutes left of 600 s  running bpb 1.0712  2 minutes`
+/// `step 700/20000  loss 2.3123  00:09:00 left of 600 s  running for 00:01:30`
 fn shown(glance: &Glance, train_seconds: f64, elapsed: Duration) -> String {
     let mut parts = Vec::new();
     if let Some(step) = glance.step {
@@ -175,7 +175,7 @@ fn shown(glance: &Glance, train_seconds: f64, elapsed: Duration) -> String {
     if let Some(spent) = glance.train_seconds {
         let left = Duration::from_secs_f64((train_seconds - spent).clamp(0.0, 1e9));
         let over = spent > train_seconds;
-        let left = if over { "over".to_owned() } else { format!("{:#} left of", HumanDuration(left)) };
+        let left = if over { "over".to_owned() } else { format!("{} left of", FormattedDuration(left)) };
         parts.push(format!("{left} {train_seconds} s"));
     }
     if let Some(bpb) = glance.val_bpb {
@@ -183,7 +183,7 @@ fn shown(glance: &Glance, train_seconds: f64, elapsed: Duration) -> String {
     } else if let Some(bpb) = glance.running_bpb {
         parts.push(format!("running bpb {bpb:.4}"));
     }
-    parts.push(format!("running for {:#}", HumanDuration(elapsed)));
+    parts.push(format!("running for {}", FormattedDuration(elapsed)));
     parts.join("  ")
 }
 
@@ -201,7 +201,7 @@ mod tests {
             ..Glance::default()
         };
         let said = shown(&training, 600.0, Duration::from_secs(90));
-        assert_eq!(said, "step 700/20000  loss 2.5000  9m left of 600 s  running for 90s");
+        assert_eq!(said, "step 700/20000  loss 2.5000  00:09:00 left of 600 s  running for 00:01:30");
         let late = Glance { train_seconds: Some(601.0), running_bpb: Some(1.07), ..Glance::default() };
         assert!(shown(&late, 600.0, Duration::ZERO).starts_with("over 600 s  running bpb 1.0700"));
     }
