@@ -42,7 +42,7 @@ def emulate_widely(threads: int, clock: Clock, watched: dict[str, Any]) -> Impor
     devices.patch_methods()
     half.patch_methods()
     optimizers.patch()
-    programs.install()
+    programs.install(compressors=True)
     imports = Imports()
     placement.patch_methods(imports.builtins())
     parallel = view(torch.nn.parallel, DistributedDataParallel=replicas.DistributedDataParallel)

@@ -13,7 +13,7 @@ from .views import Absent
 PACKAGE = Path(__file__).resolve().parent
 
 REMEDIES = {
-    "missing_package": "the script imports a package that is not installed here",
+    "missing_package": "the script needs a package or a program that is not installed here",
     "authors_path": "the script reads a file that existed on the author's machine, or beside the script there",
     "newer_python": "the script has syntax that this Python does not know",
     "network": "the script fetches something while it runs; a scored run may not",
@@ -58,6 +58,11 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
+def _is_program(error: OSError) -> bool:
+    """Whether it was a program that could not be started."""
+    return any(frame.name == "_execute_child" for frame in traceback.extract_tb(error.__traceback__))
+
+
 def _missing_path(error: BaseException) -> bool:
     if not isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
         return bool(re.search(r"(?i)no files found|not found.*\.(bin|model)|no data\b", str(error)))
@@ -79,9 +84,11 @@ def remedy(error: BaseException, script: Path) -> tuple[str, str]:
         return "missing_package", str(error)
     if isinstance(error, SyntaxError) and not isinstance(error, IndentationError):
         return "newer_python", f"line {error.lineno}: {error.msg}"
+    if isinstance(error, OSError) and _is_program(error):
+        return "missing_package", f"the program {error.filename}"
     if _missing_path(error):
         return "authors_path", str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or re.search(r"(?i)can't allocate memory|not enough memory", str(error)):
         return "memory", str(error)
     if isinstance(error, _BUGS):
         return "own_bug", str(error)

@@ -115,7 +115,8 @@ def _environment(work: Workspace, request: Request, settings: Mapping[str, str])
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     return {
         **kept,
-        "PATH": os.environ.get("PATH", os.defpath),
+        # Folders of this user's own would answer the script that it may not look.
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": str(work.home),
         "USER": "rehearsal",

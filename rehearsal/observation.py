@@ -77,18 +77,21 @@ def _before(function: Callable[..., Any], told: Callable[[], None]) -> Callable[
 def watch(progress: Progress, clock: Clock) -> dict[str, Any]:
     """Starts watching. Returns what the script shall find in `torch` for it."""
     register_optimizer_step_post_hook(Rounds(progress, clock).stepped)
+    torch.Tensor.backward = _before(torch.Tensor.backward, progress.gradients)  # type: ignore[method-assign]
     torch.nn.Module.load_state_dict = _after(torch.nn.Module.load_state_dict, progress.restored)  # type: ignore
     return {"save": _after(torch.save, progress.wrote)}
 
 
 def watched_open(progress: Progress) -> Callable[..., Any]:
-    """An `open` that notices models being written and read."""
+    """An `open` that notices models being written, and what was written being read."""
+    written: set[str] = set()
 
     def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
         if str(file).endswith(_ENDINGS) and "b" in mode:
             if "w" in mode:
+                written.add(str(file))
                 progress.wrote()
-            elif progress.saved:
+            elif str(file) in written:
                 progress.loaded()
         return builtins.open(file, mode, *args, **kwargs)
 

@@ -11,19 +11,41 @@ from pathlib import Path
 
 from .ledger import note
 
+_LRZIP = """#!{python}
+import lzma, pathlib, sys
+
+given = [word for word in sys.argv[1:] if not word.startswith("-") and not word.isdigit()]
+# The file to write comes after -o, and the other name is the file to read.
+target = sys.argv[sys.argv.index("-o") + 1] if "-o" in sys.argv else None
+source = next(name for name in given if name != target)
+data = pathlib.Path(source).read_bytes()
+unpack = "-d" in sys.argv
+target = target or (source.removesuffix(".lrz") if unpack else source + ".lrz")
+pathlib.Path(target).write_bytes(lzma.decompress(data) if unpack else lzma.compress(data))
+"""
+"""Compresses and decompresses by files, as scripts use lrzip; sizes differ from those of the real program."""
+
 _NVIDIA_SMI = "#!/bin/sh\necho 'This is a rehearsal on a CPU: there is no NVIDIA GPU.'\n"
 
 
-def install() -> None:
-    """Puts an `nvidia-smi` on PATH where there is none, and the programs of this Python's packages (pyminify)."""
+def install(compressors: bool = False) -> None:
+    """Puts an `nvidia-smi` on PATH where there is none, and the programs of this Python's packages (pyminify).
+
+    With `compressors` also an `lrzip` where there is none.
+    """
+    wanted = {"nvidia-smi": _NVIDIA_SMI}
+    if compressors:
+        wanted["lrzip"] = _LRZIP.format(python=sys.executable)
     # A virtual environment that was not activated has its programs beside the interpreter, off PATH.
     folders = [str(Path(sys.executable).parent)]
-    if shutil.which("nvidia-smi") is None:
-        note("nvidia-smi")
+    missing = {name: text for name, text in wanted.items() if shutil.which(name) is None}
+    if missing:
         folder = tempfile.mkdtemp(prefix="rehearsal-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        program = Path(folder) / "nvidia-smi"
-        program.write_text(_NVIDIA_SMI, encoding="ascii")
-        program.chmod(0o755)
         folders.append(folder)
+    for name, text in missing.items():
+        note(name)
+        program = Path(folder) / name
+        program.write_text(text, encoding="utf-8")
+        program.chmod(0o755)
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), *folders])

@@ -43,6 +43,7 @@ class Progress:
         self.scored_at = 0.0
         self.lines = 0
         self.saved = False
+        self.differentiated = False
         self._lock = threading.RLock()
 
     def _now(self) -> float:
@@ -70,15 +71,23 @@ class Progress:
         if self.phase in ("imports", "first_step", "quantize"):
             self.enter("training")
 
+    def gradients(self) -> None:
+        """The script computed gradients."""
+        self.differentiated = True
+
+    def _trained(self) -> bool:
+        """Whether the run has trained. The steps of an optimizer that is none of PyTorch's are not seen, its gradients are."""
+        return self.phase == "training" or (self.phase in ("imports", "first_step") and self.differentiated)
+
     def wrote(self) -> None:
         """The script wrote a model."""
         self.saved = True
-        if self.phase == "training":
+        if self._trained():
             self.enter("quantize")
 
     def loaded(self) -> None:
         """The script reads a model."""
-        if self.phase in ("training", "quantize") and self.saved and self.steps:
+        if self.phase in ("training", "quantize") and self.saved:
             self.enter("reload")
 
     def restored(self) -> None:
@@ -90,7 +99,7 @@ class Progress:
         """The script printed a line."""
         with self._lock:
             self.lines += 1
-            if self.phase == "training" and _AFTER_TRAINING.search(text):
+            if self._trained() and _AFTER_TRAINING.search(text):
                 self.enter("quantize")
             if self.phase in ("quantize", "reload", "evaluate", "final_line") and is_score(text):
                 if self.phase == "reload" or (self.phase == "quantize" and self.saved):

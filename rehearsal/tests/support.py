@@ -36,7 +36,3 @@ def rehearse(source: str, *options: str, beside: dict[str, str] | None = None, n
         if done.returncode != 0:
             raise AssertionError(done.stderr[-2000:])
         return json.loads(report.read_text(encoding="utf-8"))
-
-
-SCORE = 'print("final_int8_zlib_roundtrip_exact val_loss:1.0 val_bpb:0.5")\n'
-"""The last line of a script that came to its end."""

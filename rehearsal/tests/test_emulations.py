@@ -33,6 +33,16 @@ class Emulations(unittest.TestCase):
         """
         self.passes(source, "cuda event -> clock", "cuda stream -> in order", "device cuda -> cpu")
 
+    def test_a_compressor_gives_back_what_it_got(self) -> None:
+        source = """
+            import subprocess, pathlib
+            pathlib.Path("a.bin").write_bytes(b"weights" * 99)
+            subprocess.run(["lrzip", "-z", "-L", "9", "-o", "a.lrz", "a.bin"], check=True)
+            subprocess.run(["lrzip", "-d", "-f", "-o", "b.bin", "a.lrz"], check=True)
+            assert pathlib.Path("b.bin").read_bytes() == b"weights" * 99
+        """
+        self.passes(source)
+
     def test_a_graph_is_refused_by_name(self) -> None:
         report = rehearse("import torch\ntorch.cuda.CUDAGraph()\n")
         self.assertEqual(report["failure"]["remedy"], "not_emulated")

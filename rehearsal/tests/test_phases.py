@@ -7,7 +7,7 @@ import lzma
 import unittest
 
 import support  # noqa: F401  It sets the path.
-from support import SCORE, rehearse
+from support import rehearse
 
 from rehearsal.progress import Progress, is_score
 
@@ -127,6 +127,21 @@ class Phases(unittest.TestCase):
         self.assertEqual(progress.phase, "training")
 
 
+    def test_an_optimizer_that_is_none_of_pytorchs_trains_too(self) -> None:
+        source = """
+            import io, torch
+            if __name__ == "__main__":
+                w = torch.nn.Parameter(torch.ones(3, device="cuda"))
+                w.square().sum().backward()
+                w.data -= 0.1 * w.grad
+                torch.save(w, "final_model.pt")
+                torch.load("final_model.pt", weights_only=False)
+                print("final_int8_zlib_roundtrip val_loss:1.0 val_bpb:0.5")
+        """
+        report = rehearse(source)
+        self.assertEqual((report["status"], report["steps"]), ("final_line", 0))
+
+
 class Failures(unittest.TestCase):
     def failure(self, source: str, **options: object) -> dict[str, object]:
         report = rehearse(source, **options)  # type: ignore[arg-type]
@@ -137,6 +152,11 @@ class Failures(unittest.TestCase):
         found = self.failure("import os\nimport surely_not_installed\n")
         self.assertEqual((found["remedy"], found["about"]), ("missing_package", "surely_not_installed"))
         self.assertEqual((found["where"]["line"], found["reached"]), (2, "imports"))
+
+    def test_a_missing_program_is_named(self) -> None:
+        found = self.failure("import subprocess\nsubprocess.run(['surely-no-program', '-x'])\n")
+        self.assertEqual((found["remedy"], found["about"]), ("missing_package", "the program surely-no-program"))
+        self.assertEqual(found["where"]["line"], 2)
 
     def test_a_path_of_the_author_is_told(self) -> None:
         found = self.failure("if __name__ == '__main__':\n    open('/workspace/my_model.pt')\n")
@@ -164,6 +184,10 @@ class Failures(unittest.TestCase):
     def test_a_run_without_end_is_stopped(self) -> None:
         report = rehearse("while True:\n    pass\n", "--wall", "8")
         self.assertEqual((report["status"], report["failure"]["remedy"]), ("stopped", "time"))
+
+    def test_more_memory_than_there_is_is_told(self) -> None:
+        found = self.failure("import torch\nx = torch.empty(1 << 40)\n")
+        self.assertEqual((found["remedy"], found["where"]["line"]), ("memory", 2))
 
     def test_a_script_that_prints_no_score_did_not_reach_one(self) -> None:
         self.assertEqual(rehearse("")["status"], "ended_without_score")

@@ -46,19 +46,24 @@ fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
 }
 
 /// What a rulebook can name as deciding a rule: a check of a folder's files, or a family of the script's audit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Named {
     pub name: &'static str,
     /// What it looks at, in one sentence.
     pub about: &'static str,
     /// Rules that it speaks to.
-    pub rules: &'static [&'static str],
+    pub rules: Vec<&'static str>,
 }
 
 /// Everything that a rulebook can name.
 pub fn every() -> impl Iterator<Item = Named> {
-    let checks = REGISTRY.iter().map(|check| Named { name: check.name, about: check.about, rules: check.rules });
-    checks.chain(FAMILIES.iter().map(|family| Named { name: family.name, about: family.about, rules: family.rules }))
+    let checks =
+        REGISTRY.iter().map(|check| Named { name: check.name, about: check.about, rules: check.rules.to_vec() });
+    checks.chain(FAMILIES.iter().map(|family| Named {
+        name: family.name,
+        about: family.about,
+        rules: family.ids().collect(),
+    }))
 }
 
 /// The check or family of this name.

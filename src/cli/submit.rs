@@ -93,6 +93,7 @@ mod native {
     use super::super::progress::Progress;
     use super::{SubmitArgs, close};
     use crate::Result;
+    use crate::render::Track;
     use crate::runner::recipes;
     use crate::runner::submit::{Submission, submit};
 
@@ -112,13 +113,15 @@ mod native {
 
     pub fn run(args: &SubmitArgs, recipe: &str) -> Result<u8> {
         let about = &args.submission;
+        let rulebook = about.rulebook.load()?;
         let submission = Submission {
             recipe: recipes::resolve(recipe, &args.native.set)?,
             seeds: args.seeds.clone(),
             name: about.name.clone(),
             author: about.author.clone(),
             github_id: about.github_id.clone(),
-            track: about.track.clone(),
+            track: Track::of(&rulebook, about.track.as_deref())?,
+            rulebook,
             date: about.date,
             out: args.out.clone(),
             data: args.data.clone(),

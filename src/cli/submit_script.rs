@@ -11,6 +11,7 @@ use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 use super::closing::Closing;
 use super::render::SubmissionOptions;
 use super::submit::close;
+use crate::render::Track;
 use crate::runner::script::launcher::Launcher;
 use crate::runner::script::process::Watch;
 use crate::runner::script::seed::Failure;
@@ -62,6 +63,7 @@ pub fn run(
     about: &SubmissionOptions,
     out: &Utf8Path,
 ) -> Result<u8> {
+    let rulebook = about.rulebook.load()?;
     let submission = ScriptSubmission {
         script: args.script.clone().unwrap_or_default(),
         seeds: seeds.to_vec(),
@@ -72,7 +74,8 @@ pub fn run(
         blurb: args.blurb.clone(),
         author: about.author.clone(),
         github_id: about.github_id.clone(),
-        track: about.track.clone(),
+        track: Track::of(&rulebook, about.track.as_deref())?,
+        rulebook,
         date: about.date,
         out: out.to_owned(),
         data: data.to_owned(),

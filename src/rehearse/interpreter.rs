@@ -91,6 +91,7 @@ fn environment(tell: &mut dyn FnMut(&str)) -> Result<Utf8PathBuf> {
     // torch names 2.6 GB of NVIDIA's libraries as its own needs; on a CPU empty ones in their place do.
     step(&place, Command::new(&python).args(pip).args(["--no-deps", "-r", requirements.as_str()]))?;
     let package = super::package::unpacked()?;
+    tell("making stand-ins for NVIDIA's libraries");
     step(&place, Command::new(&python).env("PYTHONPATH", &package).args(["-m", "rehearsal.stand_ins"]))?;
     Interpreter::of(&python)?;
     let complete = place.join("complete");

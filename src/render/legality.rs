@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::facts::Facts;
+use super::facts::{Facts, Track};
 use super::numbers;
 use super::results::{MetricKind, Results};
 use crate::artifact::Limits;
@@ -63,7 +63,9 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
     all.extend(isolation(facts));
     all.extend(accounting(facts));
     let measured = facts.measured();
-    all.extend([train_time(&measured), eval_time(&measured), hardware(&measured), seeds(facts)]);
+    all.extend([train_time(&measured), eval_time(&measured)]);
+    all.extend(hardware(&measured));
+    all.push(seeds(facts));
     all
 }
 
@@ -92,7 +94,7 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
             if ttt { format!("{causal} {adapters} {tested}") } else { format!("{causal} {tested}") },
         ),
         own(
-            "C2 normalised",
+            "C2 normalized",
             "the distribution sums to 1 over the vocabulary, whichever token came",
             format!(
                 "The loss is the cross-entropy of one softmax over {vocab} tokens; there is no second expert to mix in."
@@ -199,7 +201,7 @@ fn accounting(facts: &Facts) -> [Statement; 4] {
 pub(super) struct Measured<'a> {
     pub results: &'a Results,
     pub limits: &'a Limits,
-    pub is_record: bool,
+    pub track: &'a Track,
 }
 
 pub(super) fn size(of: &Measured<'_>) -> Statement {
@@ -243,15 +245,17 @@ pub(super) fn eval_time(of: &Measured<'_>) -> Statement {
     limited(of, "time-eval-600", format!("evaluation takes at most {limit} s"), basis, longest.map(|s| s <= limit))
 }
 
-pub(super) fn hardware(of: &Measured<'_>) -> Statement {
+/// `None` where the challenge demands no machine.
+pub(super) fn hardware(of: &Measured<'_>) -> Option<Statement> {
+    let machine = of.track.hardware.as_ref()?;
     let results = of.results;
     let known = !results.hardware.is_empty() && !results.world_sizes.is_empty();
-    let sxm = |gpu: &String| gpu.contains("H100") && !["PCIe", "NVL"].iter().any(|other| gpu.contains(other));
-    let right = results.hardware.iter().all(sxm) && results.world_sizes.iter().all(|&n| n == 8);
+    let right = results.hardware.iter().all(|gpu| machine.is_named_by(gpu))
+        && results.world_sizes.iter().all(|&processes| processes == machine.gpus);
     let stated =
         if known { format!("The logs say: {}.", results.hardware()) } else { "The logs do not say.".to_owned() };
-    let demand = "the times are those of 8 H100 SXM".to_owned();
-    limited(of, "time-hw-8xh100-sxm", demand, stated, known.then_some(right))
+    let demand = format!("the times are those of {} {}", machine.gpus, machine.name);
+    Some(limited(of, "time-hw-8xh100-sxm", demand, stated, known.then_some(right)))
 }
 
 fn seeds(facts: &Facts) -> Statement {
@@ -268,7 +272,7 @@ fn seeds(facts: &Facts) -> Statement {
 
 /// A demand of the record track; elsewhere it is told and not judged.
 fn limited(of: &Measured<'_>, rule: &'static str, demand: String, basis: String, holds: Option<bool>) -> Statement {
-    if of.is_record {
+    if of.track.is_record {
         Statement { rule, demand, basis, answer: Answer::measured(holds) }
     } else {
         let basis = format!("{basis} Not demanded on this track.");

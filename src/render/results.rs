@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::numbers;
 use caddie_files::{Error, Result};
-use caddie_folder::RunLog;
+use caddie_folder::{Fact, RunLog};
 use caddie_rulebook::stats;
 
 /// What the logs of one submission say together. Runs are in ascending order of seed.
@@ -128,12 +128,12 @@ impl Results {
     /// one configuration: the same seed twice, another metric, another code size. The message names the log.
     pub fn from_logs(logs: &[&RunLog]) -> Result<Results> {
         let mut logs = logs.to_vec();
-        logs.sort_by_key(|log| log.seed);
-        logs.iter().try_for_each(|log| complete(log))?;
-        let results = Results::stated(&logs)?;
+        logs.sort_by_key(|log| log.seed.value());
+        let seeded = logs.iter().map(|log| Ok((complete(log)?, *log))).collect::<Result<Vec<_>>>()?;
+        let results = Results::stated(&seeded)?;
         if results.bytes_code.is_none() {
-            let of_first = logs.first().and_then(|first| first.bytes_code);
-            if let Some(other) = logs.iter().find(|log| log.bytes_code != of_first) {
+            let of_first = logs.first().and_then(|first| first.bytes_code.value());
+            if let Some(other) = logs.iter().find(|log| log.bytes_code.value() != of_first) {
                 let (bytes, first) = (of_first.unwrap_or_default(), logs.first().map_or("", |log| log.log.as_str()));
                 return Err(mismatch(other, format!("its code size is not the {bytes} bytes of {first}")));
             }
@@ -141,25 +141,27 @@ impl Results {
         Ok(results)
     }
 
-    /// Puts together what the logs state, which is a score at least. What a log does not state stays `None`.
+    /// Puts together what the logs of runs with these seeds state, which is a score at least. What a log does not state
+    /// stays `None`.
     ///
     /// # Errors
-    /// When a log states no seed or no score, or when two logs are not of one configuration. The message names the log.
-    pub fn stated(logs: &[&RunLog]) -> Result<Results> {
+    /// When a log states no score, or when two logs are not of one configuration. The message names the log.
+    pub fn stated(logs: &[(i64, &RunLog)]) -> Result<Results> {
         let mut logs = logs.to_vec();
-        logs.sort_by_key(|log| log.seed);
-        let runs: Vec<Run> = logs.iter().map(|log| Run::stated(log)).collect::<Result<_>>()?;
+        logs.sort_by_key(|(seed, _)| *seed);
+        let runs: Vec<Run> = logs.iter().map(|(seed, log)| Run::stated(*seed, log)).collect::<Result<_>>()?;
+        let logs: Vec<&RunLog> = logs.into_iter().map(|(_, log)| log).collect();
         let Some(first) = logs.first() else {
             return Err(Error::Usage("there is no finished run to render".to_owned()));
         };
-        let metric = need(first, "final metric", first.metric.clone())?;
+        let metric = need(first, "final metric", first.metric.text())?.to_owned();
         let mut seeds = BTreeSet::new();
         for (log, run) in logs.iter().zip(&runs) {
             if !seeds.insert(run.seed) {
                 return Err(mismatch(log, format!("seed {} is the seed of another log too", run.seed)));
             }
-            if log.metric.as_ref() != Some(&metric) {
-                let found = log.metric.as_deref().unwrap_or("nothing");
+            if log.metric.text() != Some(metric.as_str()) {
+                let found = log.metric.text().unwrap_or("nothing");
                 return Err(mismatch(log, format!("scored by {found}, {} by {metric}", first.log)));
             }
         }
@@ -170,12 +172,15 @@ impl Results {
             val_loss: values(|run| run.val_loss).map(|losses| Spread::of(&losses)),
             others: others(&logs, &runs, &metric),
             pre_quant: pre_quant(&logs),
-            hardware: distinct(logs.iter().filter_map(|log| log.hardware.clone().or(log.gpu.clone()))),
+            hardware: distinct(logs.iter().filter_map(|log| log.hardware.text().or(log.gpu.text()).map(str::to_owned))),
             datasets: distinct(logs.iter().filter_map(|log| dataset(log))),
-            torch_versions: distinct(logs.iter().filter_map(|log| log.torch_version.clone())),
-            world_sizes: distinct(logs.iter().filter_map(|log| log.world_size)),
-            model_params: first.model_params,
-            bytes_code: first.bytes_code.filter(|bytes| logs.iter().all(|log| log.bytes_code == Some(*bytes))),
+            torch_versions: distinct(logs.iter().filter_map(|log| log.torch_version.text().map(str::to_owned))),
+            world_sizes: distinct(logs.iter().filter_map(|log| log.world_size.value())),
+            model_params: first.model_params.value(),
+            bytes_code: first
+                .bytes_code
+                .value()
+                .filter(|bytes| logs.iter().all(|log| log.bytes_code.value() == Some(*bytes))),
             runs,
             metric,
         })
@@ -246,34 +251,36 @@ impl Results {
 }
 
 impl Run {
-    fn stated(log: &RunLog) -> Result<Run> {
-        let sum = log.bytes_model.zip(log.bytes_code).and_then(|(model, code)| model.checked_add(code));
+    fn stated(seed: i64, log: &RunLog) -> Result<Run> {
+        let (bytes_model, bytes_code) = (log.bytes_model.value(), log.bytes_code.value());
+        let sum = bytes_model.zip(bytes_code).and_then(|(model, code)| model.checked_add(code));
         Ok(Run {
-            seed: need(log, "seed", log.seed)?,
-            val_bpb: need(log, "val_bpb", log.val_bpb.filter(|value| value.is_finite()))?,
-            val_loss: log.val_loss.filter(|value| value.is_finite()),
-            steps: log.steps,
-            step_avg_ms: log.step_avg_ms,
-            train_seconds: log.train_seconds,
-            eval_seconds: log.eval_seconds,
-            peak_memory_mib: log.peak_memory_mib,
-            bytes_model: log.bytes_model,
-            bytes_total: log.bytes_total.or(sum),
+            seed,
+            val_bpb: need(log, "val_bpb", log.val_bpb.value().filter(|value| value.is_finite()))?,
+            val_loss: log.val_loss.value().filter(|value| value.is_finite()),
+            steps: log.steps.value(),
+            step_avg_ms: log.step_avg_ms.value(),
+            train_seconds: log.train_seconds.value(),
+            eval_seconds: log.eval_seconds.value(),
+            peak_memory_mib: log.peak_memory_mib.value(),
+            bytes_model,
+            bytes_total: log.bytes_total.value().or(sum),
         })
     }
 }
 
-/// Whether the log states every number of a native folder.
-fn complete(log: &RunLog) -> Result<()> {
-    let (model, code) = (need(log, "model size", log.bytes_model)?, need(log, "code size", log.bytes_code)?);
-    let total = need(log, "total submission size", log.bytes_total)?;
+/// The seed of a log that states every number of a native folder.
+fn complete(log: &RunLog) -> Result<i64> {
+    let (model, code) =
+        (need(log, "model size", log.bytes_model.value())?, need(log, "code size", log.bytes_code.value())?);
+    let total = need(log, "total submission size", log.bytes_total.value())?;
     if model.checked_add(code) != Some(total) {
         return Err(mismatch(log, format!("model {model} and code {code} are not the total {total}")));
     }
-    need(log, "seed", log.seed)?;
-    need(log, "val_bpb", log.val_bpb.filter(|value| value.is_finite()))?;
-    need(log, "val_loss", log.val_loss.filter(|value| value.is_finite()))?;
-    Ok(())
+    let seed = need(log, "seed", log.seed.value())?;
+    need(log, "val_bpb", log.val_bpb.value().filter(|value| value.is_finite()))?;
+    need(log, "val_loss", log.val_loss.value().filter(|value| value.is_finite()))?;
+    Ok(seed)
 }
 
 impl Spread {
@@ -296,11 +303,11 @@ fn mismatch(log: &RunLog, reason: String) -> Error {
 /// Metric lines beside the official one that every log states. The 4-decimal twin of an `_exact` line says nothing new.
 fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
     let Some(first) = logs.first() else { return Vec::new() };
-    let names = first.metrics.iter().map(|(name, ..)| name);
-    let has_twin = |name: &str| first.metrics.iter().any(|(other, ..)| *other == format!("{name}_exact"));
-    let is_new = |name: &&String| *name != official && !has_twin(name);
+    let names = first.metrics().map(|(name, ..)| name);
+    let has_twin = |name: &str| first.metrics().any(|(other, ..)| other == format!("{name}_exact"));
+    let is_new = |name: &&str| *name != official && !has_twin(name);
     let other = |name: String| {
-        let find = |log: &&RunLog| log.metrics.iter().rev().find(|(other, ..)| *other == name).map(|m| (m.1, m.2));
+        let find = |log: &&RunLog| log.metrics().rev().find(|(other, ..)| *other == name).map(|m| (m.1, m.2));
         let values: Vec<(f64, f64)> = logs.iter().map(find).collect::<Option<_>>()?;
         let deltas: Vec<f64> = runs.iter().zip(&values).map(|(run, value)| run.val_bpb - value.1).collect();
         Some(Other {
@@ -310,20 +317,23 @@ fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
             metric: name,
         })
     };
-    distinct(names.filter(is_new).cloned()).into_iter().filter_map(other).collect()
+    distinct(names.filter(is_new).map(str::to_owned)).into_iter().filter_map(other).collect()
 }
 
 /// Mean val_loss and val_bpb.
 fn pre_quant(logs: &[&RunLog]) -> Option<(f64, f64)> {
     let values = |of: fn(&RunLog) -> Option<f64>| logs.iter().map(|log| of(log)).collect::<Option<Vec<_>>>();
-    Some((stats::mean(&values(|log| log.pre_quant_val_loss)?)?, stats::mean(&values(|log| log.pre_quant_val_bpb)?)?))
+    Some((
+        stats::mean(&values(|log| log.pre_quant_val_loss.value())?)?,
+        stats::mean(&values(|log| log.pre_quant_val_bpb.value())?)?,
+    ))
 }
 
 /// From `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting `train_loader`.
 fn dataset(log: &RunLog) -> Option<String> {
-    let named = log.hyperparameters.get("train_loader").and_then(|name| name.strip_prefix("dataset:"));
+    let named = log.hyperparameters.get("train_loader").and_then(|name| name.value.strip_prefix("dataset:"));
     // Other scripts print the path of the shards.
-    named.or_else(|| log.dataset.as_deref()?.trim_end_matches('/').rsplit('/').next()).map(str::to_owned)
+    named.or_else(|| log.dataset.text()?.trim_end_matches('/').rsplit('/').next()).map(str::to_owned)
 }
 
 fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {

@@ -10,6 +10,7 @@ use crate::render::page::{count, fill, gain, open_rules, rules, run_row, score_o
 use crate::render::submission::{compliance, runs, seed_results, time};
 use caddie_files::Result;
 use caddie_files::text::thousands;
+use caddie_folder::Fact as _;
 use caddie_rulebook::stats;
 
 const README: &str = include_str!("../../../templates/script/README.md");
@@ -29,7 +30,7 @@ pub fn torch(entry: &ScriptEntry, facts: &ScriptFacts) -> Option<String> {
 
 /// The tokenizer by its file name: as the logs state it, else as the runs were given it.
 fn tokenizer(entry: &ScriptEntry) -> Option<String> {
-    let logged = entry.runs.iter().find_map(|run| run.log.tokenizer.as_deref());
+    let logged = entry.runs.iter().find_map(|run| run.log.tokenizer.text());
     let name = logged.and_then(|path| path.trim_end_matches('/').rsplit('/').next()).map(str::to_owned);
     name.filter(|name| !name.is_empty()).or_else(|| entry.tokenizer.clone())
 }
@@ -60,8 +61,8 @@ pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement])
     let whole = entry.runs.iter().all(|run| run.model.is_ok());
     let context = context! {
         meta => context! {
-            name => meta.name, track => meta.track.to_string(), is_record => meta.track.is_record(), blurb => entry.blurb,
-            path => format!("records/{}/{}", meta.track.folder(), meta.folder_name()),
+            name => meta.name, track => meta.track.name, is_record => meta.track.is_record, blurb => entry.blurb,
+            path => format!("records/{}/{}", meta.track.folder, meta.folder_name()),
             artifact => whole.then(|| format!("{}.tar.zst", meta.file_name())),
         },
         score => context! {
@@ -120,7 +121,7 @@ pub fn submission_json(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[S
         "author": meta.author,
         "github_id": meta.github_id,
         "date": meta.date.to_string(),
-        "track": meta.track.to_string(),
+        "track": meta.track.name,
         "blurb": entry.blurb,
         "hardware": hardware(entry, facts),
         "pytorch_version": torch(entry, facts),
@@ -153,7 +154,7 @@ pub fn submission_json(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[S
         "data": { "dataset": results.dataset(), "tokenizer": tokenizer(entry) },
         "seed_results": seed_results(results),
         "runs": runs(results),
-        "compliance": compliance(results, statements),
+        "compliance": compliance(results, &facts.limits, statements),
     });
     format!("{document:#}\n")
 }

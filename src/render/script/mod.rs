@@ -20,6 +20,7 @@ use crate::artifact::{self, Contents, Limits, Source, Staging, Versions, staging
 use caddie_files::text::thousands;
 use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
+use caddie_rulebook::Rulebook;
 
 /// A finished run of a script.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub struct Made {
 pub struct ScriptEntry {
     pub meta: Meta,
     pub limits: Limits,
+    /// Whose limits these are.
+    pub rulebook: Rulebook,
     /// What the author says of the method; may be empty.
     pub blurb: String,
     /// The script, which ships as it is.
@@ -83,11 +86,11 @@ pub struct ScriptFacts {
 
 impl ScriptFacts {
     fn of(entry: &ScriptEntry) -> Result<ScriptFacts> {
-        let logs: Vec<&RunLog> = entry.runs.iter().map(|run| &run.log).collect();
+        let logs: Vec<(i64, &RunLog)> = entry.runs.iter().map(|run| (run.seed, &run.log)).collect();
         let results = Results::stated(&logs)?;
         let models: Vec<Utf8PathBuf> = entry.runs.iter().filter_map(|run| run.model.clone().ok()).collect();
         let payload = match models.len() == entry.runs.len() {
-            true => Payload::read(&models, std::slice::from_ref(&entry.shards)),
+            true => Payload::read(&models, std::slice::from_ref(&entry.shards), &entry.rulebook),
             false => Payload::default(),
         };
         let script_bytes = entry.script.len() as u64;
@@ -131,7 +134,7 @@ fn notes(entry: &ScriptEntry, results: &Results, script_bytes: u64) -> Vec<Strin
 
 /// Where the folder, the text of the pull request and the artifact go.
 pub fn places(out: &Utf8Path, meta: &Meta) -> [Utf8PathBuf; 3] {
-    let folder = out.join("records").join(meta.track.folder()).join(meta.folder_name());
+    let folder = out.join("records").join(&meta.track.folder).join(meta.folder_name());
     [folder, out.join("PULL_REQUEST.md"), out.join(format!("{}.tar.zst", meta.file_name()))]
 }
 

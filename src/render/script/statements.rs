@@ -7,7 +7,7 @@ use caddie_files::text::thousands;
 /// What no log shows, with what is demanded.
 const NOT_SHOWN: [(&str, &str); 8] = [
     ("C1 causal", "a token's distribution depends on the artifact and earlier tokens only"),
-    ("C2 normalised", "the distribution sums to 1 over the vocabulary, whichever token came"),
+    ("C2 normalized", "the distribution sums to 1 over the vocabulary, whichever token came"),
     ("C3 score before update", "a loss is final before any state learns from its token"),
     ("C4 single pass", "every token is scored once, left to right, and no loss is replaced"),
     ("val-no-train", "validation data do not enter the model before evaluation"),
@@ -18,7 +18,7 @@ const NOT_SHOWN: [(&str, &str); 8] = [
 
 /// Every statement, in the order of the README.
 pub fn statements(entry: &ScriptEntry, facts: &ScriptFacts) -> Vec<Statement> {
-    let measured = Measured { results: &facts.results, limits: &facts.limits, is_record: entry.meta.track.is_record() };
+    let measured = Measured { results: &facts.results, limits: &facts.limits, track: &entry.meta.track };
     let mut all: Vec<Statement> = NOT_SHOWN.iter().map(|(rule, demand)| not_shown(rule, demand)).collect();
     all.push(Statement {
         rule: "val-no-payload",
@@ -33,7 +33,8 @@ pub fn statements(entry: &ScriptEntry, facts: &ScriptFacts) -> Vec<Statement> {
         answer: Answer::Unknown,
     });
     all.extend([legality::size(&measured), counted_code(facts)]);
-    all.extend([legality::train_time(&measured), legality::eval_time(&measured), legality::hardware(&measured)]);
+    all.extend([legality::train_time(&measured), legality::eval_time(&measured)]);
+    all.extend(legality::hardware(&measured));
     all.push(seeds(entry, facts));
     all
 }

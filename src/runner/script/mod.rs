@@ -36,6 +36,7 @@ use crate::render::script::{self as page, Made, ScriptEntry, ScriptFacts, Script
 use crate::render::{Meta, Rendered, Track};
 use crate::report::FolderReport;
 use caddie_files::{Error, Result};
+use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
 /// What to submit.
@@ -55,6 +56,8 @@ pub struct ScriptSubmission {
     pub author: String,
     pub github_id: String,
     pub track: Track,
+    /// Whose rules and limits the submission is rendered and verified by.
+    pub rulebook: Rulebook,
     /// The day of the first start where `None`.
     pub date: Option<jiff::civil::Date>,
     /// Folder that gets `runs/`, `records/`, `PULL_REQUEST.md` and the artifact.
@@ -153,7 +156,8 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
     let entry = plan.entry(submission, &seeds, runs)?;
     let spot = Spot { out: &submission.out, runs: &plan.runs, force: submission.force };
     let rendered = placing::place(&spot, |out| page::render(&entry, out, submission.force))?;
-    let report = checks::verify(&rendered.folder, &VerifyOptions::default())?;
+    let folder = Folder::read(&rendered.folder)?;
+    let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
     let source = SourceReport::find(&submission.data)?;
     Ok(Outcome::Submitted(Box::new(Submitted { rendered, report, source })))
 }
@@ -188,7 +192,7 @@ impl Plan {
         Ok(Plan {
             asked: environment::asked_for(&source),
             nproc: submission.nproc.unwrap_or(if several { gpus } else { 1 }),
-            limits: (&Rulebook::builtin()?).into(),
+            limits: Limits::of(&submission.rulebook, submission.rulebook.track(&submission.track.name)),
             script,
             source,
             data,
@@ -262,6 +266,7 @@ impl Plan {
         Ok(ScriptEntry {
             meta: self.meta.clone(),
             limits: self.limits.clone(),
+            rulebook: submission.rulebook.clone(),
             blurb: submission.blurb.clone(),
             script: self.source.clone(),
             requirements,

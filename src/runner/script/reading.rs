@@ -8,7 +8,7 @@ use crate::artifact::manifest::path_fault;
 use crate::render::script::ScriptRun;
 use caddie_files::text::thousands;
 use caddie_files::{Error, Result};
-use caddie_folder::{RunLog, read_log};
+use caddie_folder::{Fact as _, RunLog, read_log};
 
 /// Texts that are looked through for a log; a script writes one or two.
 const MAX_LOGS: usize = 50;
@@ -25,7 +25,7 @@ pub fn of(dir: &Utf8Path, record: &RunRecord) -> Result<std::result::Result<Scri
              `final_int8_zlib_roundtrip_exact val_loss:2.07 val_bpb:1.22`; mend the script, or delete {dir} to run it again"
         )));
     }
-    let stated = log.seed;
+    let stated = log.seed.value();
     if let Some(seed) = stated.filter(|seed| u64::try_from(*seed) != Ok(record.seed)) {
         let reason = format!(
             "states seed {seed}, and the run was given SEED={}: the script does not take its seed from the environment, so \
@@ -36,7 +36,7 @@ pub fn of(dir: &Utf8Path, record: &RunRecord) -> Result<std::result::Result<Scri
     }
     let model = model(dir, record, &log);
     let seed = i64::try_from(record.seed).unwrap_or(i64::MAX);
-    Ok(Ok(ScriptRun { seed, states_seed: stated.is_some(), log: RunLog { seed: Some(seed), ..log }, model }))
+    Ok(Ok(ScriptRun { seed, states_seed: stated.is_some(), log, model }))
 }
 
 /// The log of the run that states most; of two that state the same, what the script printed.
@@ -80,7 +80,7 @@ fn richness(log: &RunLog) -> (bool, usize) {
 /// The file that has the length that the log counts as the model; else why it is not known.
 fn model(dir: &Utf8Path, record: &RunRecord, log: &RunLog) -> std::result::Result<Utf8PathBuf, String> {
     let seed = record.seed;
-    let Some(bytes) = log.bytes_model else {
+    let Some(bytes) = log.bytes_model.value() else {
         return Err(format!("the log of seed {seed} states no size of the model, so it is not clear which file it is"));
     };
     let mut found = record.files.iter().filter(|file| file.bytes == bytes);

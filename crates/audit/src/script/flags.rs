@@ -5,6 +5,8 @@
 pub struct Flags(u64);
 
 impl Flags {
+    /// No fact.
+    pub const NONE: Flags = Flags(0);
     /// Read from validation shards.
     pub const VAL: Flags = Flags(1);
     /// Read from training shards.
@@ -109,5 +111,32 @@ impl Flags {
     /// Without the bits of `other`.
     pub const fn without(self, other: Flags) -> Flags {
         Flags(self.0 & !other.0)
+    }
+}
+
+#[cfg(test)]
+impl Flags {
+    /// Every fact.
+    pub const ALL: Flags = Flags(u64::MAX);
+
+    /// Every fact with its name.
+    #[rustfmt::skip]
+    pub const NAMED: &[(&str, Flags)] = &[
+        ("VAL", Flags::VAL), ("TRAIN", Flags::TRAIN), ("GENERATED", Flags::GENERATED), ("TARGET", Flags::TARGET),
+        ("LOSS", Flags::LOSS), ("DISTRIBUTION", Flags::DISTRIBUTION), ("GOLD", Flags::GOLD),
+        ("HASHED", Flags::HASHED), ("TARGET_LOOKUP", Flags::TARGET_LOOKUP), ("CHOSEN_BY_LOSS", Flags::CHOSEN_BY_LOSS),
+        ("CLOCK", Flags::CLOCK), ("GRADIENT", Flags::GRADIENT), ("EXTENDED", Flags::EXTENDED),
+        ("COUNTED", Flags::COUNTED), ("OFFSET", Flags::OFFSET), ("ADDED", Flags::ADDED), ("SHIFTED", Flags::SHIFTED),
+        ("ANEW", Flags::ANEW), ("HINDSIGHT", Flags::HINDSIGHT), ("BY_TARGET", Flags::BY_TARGET),
+        ("TARGET_GATE", Flags::TARGET_GATE), ("OF_PARTS", Flags::OF_PARTS), ("SHIPPED", Flags::SHIPPED),
+        ("FORETOLD", Flags::FORETOLD), ("BYTES", Flags::BYTES), ("SIDECAR", Flags::SIDECAR), ("SPACE", Flags::SPACE),
+        ("FOREIGN", Flags::FOREIGN), ("CONSTANT_BYTES", Flags::CONSTANT_BYTES), ("CUT", Flags::CUT),
+        ("SEED", Flags::SEED), ("TABLE_FILE", Flags::TABLE_FILE), ("REORDERED", Flags::REORDERED),
+        ("SHUFFLED", Flags::SHUFFLED), ("BESIDE_LOSS", Flags::BESIDE_LOSS), ("UNNORMALISED", Flags::UNNORMALISED),
+    ];
+
+    /// The names of the facts.
+    pub fn names(self) -> Vec<&'static str> {
+        Flags::NAMED.iter().filter(|(_, flag)| self.has(*flag)).map(|(name, _)| *name).collect()
     }
 }

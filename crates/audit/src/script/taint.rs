@@ -7,6 +7,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 pub use super::flags::Flags;
+use super::sorted::{contains, merged, merged_stamps};
 
 /// One passage of a loop, as it is followed: which loop (a number given each time one is entered), which iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +78,7 @@ impl Taint {
 }
 
 /// A set of [`Taints`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaintId(u32);
 
 impl TaintId {
@@ -127,6 +128,15 @@ impl Taints {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.sets.len()
+    }
+
+    /// The same sets with these flags alone, by the same ids; for families, which add none.
+    #[cfg(test)]
+    pub fn only(&self, flags: Flags) -> Taints {
+        let only = |taint: &Rc<Taint>| {
+            Rc::new(Taint { flags: taint.flags.without(Flags::ALL.without(flags)), ..Taint::clone(taint) })
+        };
+        Taints { sets: self.sets.iter().map(only).collect(), ..Taints::default() }
     }
 
     /// The flags of an id.
@@ -265,37 +275,6 @@ impl Taints {
             taint.stamps = merged_stamps(&taint.stamps, &[*innermost]);
         })
     }
-}
-
-/// Whether a sorted list holds every member of another.
-fn contains<T: Ord>(all: &[T], some: &[T]) -> bool {
-    let mut rest = all.iter();
-    some.len() <= all.len() && some.iter().all(|wanted| rest.any(|found| found == wanted))
-}
-
-/// Both of two sorted lists, sorted.
-fn merged<T: Copy + Ord>(left: &[T], right: &[T]) -> Vec<T> {
-    if left.is_empty() || right.is_empty() {
-        return [left, right].concat();
-    }
-    let mut both = Vec::with_capacity(left.len() + right.len());
-    let (mut a, mut b) = (left.iter().peekable(), right.iter().peekable());
-    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
-        let least = **x.min(y);
-        both.push(least);
-        a.next_if(|next| **next == least);
-        b.next_if(|next| **next == least);
-    }
-    both.extend(a.chain(b));
-    both
-}
-
-/// The latest iteration counts: what was read in several iterations is as new as the newest of them.
-fn merged_stamps(left: &[Stamp], right: &[Stamp]) -> Vec<Stamp> {
-    let mut both: Vec<Stamp> = left.iter().chain(right).copied().collect();
-    both.sort_unstable_by_key(|stamp| (stamp.entered, std::cmp::Reverse(stamp.iteration)));
-    both.dedup_by_key(|stamp| stamp.entered);
-    both
 }
 
 #[cfg(test)]

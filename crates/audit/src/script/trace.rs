@@ -33,7 +33,7 @@ pub struct Place {
 /// What updates what is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learner {
-    /// A step of an optimiser.
+    /// A step of an optimizer.
     Gradient,
     /// A step on a tensor of its own, which belongs to no model: an offset, a bias, a temperature.
     Offset,
@@ -85,6 +85,70 @@ pub enum Action {
     ByteTable { number: usize },
 }
 
+/// What sort of thing happens: an [`Action`] without what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    Update,
+    Loss,
+    Score,
+    Report,
+    Forward,
+    Hook,
+    Written,
+    Lookup,
+    NeverReached,
+    Clock,
+    Outside,
+    Import,
+    Seed,
+    Restore,
+    ByteTable,
+}
+
+impl Action {
+    /// Its kind.
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Action::Update { .. } => EventKind::Update,
+            Action::Loss { .. } => EventKind::Loss,
+            Action::Score { .. } => EventKind::Score,
+            Action::Report { .. } => EventKind::Report,
+            Action::Forward { .. } => EventKind::Forward,
+            Action::Hook { .. } => EventKind::Hook,
+            Action::Written { .. } => EventKind::Written,
+            Action::Lookup { .. } => EventKind::Lookup,
+            Action::NeverReached { .. } => EventKind::NeverReached,
+            Action::Clock { .. } => EventKind::Clock,
+            Action::Outside { .. } => EventKind::Outside,
+            Action::Import { .. } => EventKind::Import,
+            Action::Seed { .. } => EventKind::Seed,
+            Action::Restore { .. } => EventKind::Restore,
+            Action::ByteTable { .. } => EventKind::ByteTable,
+        }
+    }
+
+    /// What it is about, where that is followed.
+    pub fn data(&self) -> Option<TaintId> {
+        match self {
+            Action::Update { data, .. }
+            | Action::Loss { data }
+            | Action::Score { data }
+            | Action::Report { data, .. }
+            | Action::Forward { data, .. }
+            | Action::Written { data }
+            | Action::Lookup { data }
+            | Action::Seed { data, .. }
+            | Action::Restore { data } => Some(*data),
+            Action::Hook { .. }
+            | Action::NeverReached { .. }
+            | Action::Clock { .. }
+            | Action::Outside { .. }
+            | Action::Import { .. }
+            | Action::ByteTable { .. } => None,
+        }
+    }
+}
+
 /// What lies outside of the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outside {
@@ -104,7 +168,7 @@ pub struct Event {
 }
 
 /// Everything that was seen.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Trace {
     pub events: Vec<Event>,
     /// Where the statements begin that were reached, and those that certainly were, one bit each.
@@ -171,5 +235,39 @@ impl Trace {
             self.events.push(Event { place, action });
         }
         id
+    }
+}
+
+#[cfg(test)]
+impl EventKind {
+    /// Every kind.
+    pub const EVERY: &[EventKind] = &[
+        EventKind::Update,
+        EventKind::Loss,
+        EventKind::Score,
+        EventKind::Report,
+        EventKind::Forward,
+        EventKind::Hook,
+        EventKind::Written,
+        EventKind::Lookup,
+        EventKind::NeverReached,
+        EventKind::Clock,
+        EventKind::Outside,
+        EventKind::Import,
+        EventKind::Seed,
+        EventKind::Restore,
+        EventKind::ByteTable,
+    ];
+}
+
+#[cfg(test)]
+impl Trace {
+    /// The same with every event of another kind in the place of something that says nothing: the import of no module.
+    pub fn only(&self, kinds: &[EventKind]) -> Trace {
+        let mut trace = self.clone();
+        for event in trace.events.iter_mut().filter(|event| !kinds.contains(&event.action.kind())) {
+            event.action = Action::Import { name: "".into(), attempted: true };
+        }
+        trace
     }
 }

@@ -2,6 +2,7 @@
 
 use super::words::{float, value};
 use super::{Parser, lines};
+use crate::logged::Fact as _;
 
 /// Where a run is. A value that no line has stated yet is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -30,10 +31,10 @@ impl LiveLog {
     /// Takes the next line, without its line feed. Lines that are not understood are passed over.
     pub fn line(&mut self, line: &[u8]) {
         let line = &line[..line.len().min(lines::MAX_LINE_BYTES)];
-        let steps = self.parser.current.run.lines.get("steps").copied();
+        let steps = self.stepped_at();
         lines::Sink::line(&mut self.parser, line, true);
         let text = String::from_utf8_lossy(line);
-        if self.parser.current.run.lines.get("steps").copied() != steps {
+        if self.stepped_at() != steps {
             let loss = ["train_loss:", "loss:"].iter().find_map(|key| float(&text, key));
             self.train_loss = loss.or(self.train_loss);
         } else if let Some(bpb) = running_bpb(&text) {
@@ -41,14 +42,19 @@ impl LiveLog {
         }
     }
 
+    /// The line of the last step.
+    fn stepped_at(&self) -> Option<u64> {
+        self.parser.current.run.steps.as_ref().map(|step| step.line)
+    }
+
     /// What the lines so far say.
     pub fn glance(&self) -> Glance {
         let run = &self.parser.current.run;
         Glance {
-            step: run.steps,
-            iterations: run.iterations,
+            step: run.steps.value(),
+            iterations: run.iterations.value(),
             train_loss: self.train_loss,
-            train_seconds: run.train_seconds,
+            train_seconds: run.train_seconds.value(),
             running_bpb: self.running_bpb,
             val_bpb: run.metric_lines.iter().rev().find(|line| !line.diagnostic).map(|line| line.val_bpb),
         }

@@ -6,22 +6,31 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::taint::{Bound, Flags, Region, Taint, TaintId};
-use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, Scored, metric_of, slot, step};
+use super::super::trace::{Action, Event, EventKind, Learner};
+use super::{Case, Family, Lead, Needs, Rule, Scored, metric_of, slot, step};
 use caddie_rulebook::Confidence;
+
+/// An update with validation tokens, and a score that it reaches.
+const LEARNS: &[Needs] = &[Needs::of(Flags::VAL, &[EventKind::Update, EventKind::Report])];
+
+/// The same in a script that trains on training tokens.
+const LEARNS_AFTER_TRAINING: &[Needs] =
+    &[Needs::of(Flags::VAL.with(Flags::TRAIN), &[EventKind::Update, EventKind::Report])];
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "adapt-before-score",
     about: "The loss of every token is fixed before anything learns from that token, in one pass.",
     rules: &[
-        "c3-score-first",
-        "c3-no-adapt-then-score",
-        "c4-single-pass",
-        "val-prequant-ttt",
-        "val-no-train",
-        "c3-ttt-warmup",
+        Rule { id: "c3-score-first", needs: LEARNS },
+        Rule { id: "c3-no-adapt-then-score", needs: LEARNS },
+        Rule { id: "c4-single-pass", needs: LEARNS_AFTER_TRAINING },
+        Rule { id: "val-prequant-ttt", needs: LEARNS_AFTER_TRAINING },
+        Rule { id: "val-no-train", needs: LEARNS },
+        Rule { id: "c3-ttt-warmup", needs: LEARNS_AFTER_TRAINING },
     ],
+    by_command: &["c3-score-first", "c3-no-adapt-then-score", "c4-single-pass", "val-prequant-ttt", "val-no-train"],
+    beside: Needs::of(Flags::SHIFTED, &[EventKind::Score, EventKind::Loss]),
     run,
 };
 
@@ -70,7 +79,7 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
             _ => {}
         }
     }
-    // A sum whose single scores were not recognised: it was taken up in the loop, in which order is not known.
+    // A sum whose single scores were not recognized: it was taken up in the loop, in which order is not known.
     let summed = matches!(score.action, Action::Report { .. });
     if summed && update.place.loops.iter().any(|stamp| scored.iteration(stamp.entered).is_some()) {
         return Order::Unclear;

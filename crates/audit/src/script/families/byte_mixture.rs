@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event};
-use super::{Case, Family, Lead, metric_of, step};
+use super::super::trace::{Action, Event, EventKind};
+use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "byte-mixture",
     about: "No loss of a token is mixed with counts of the bytes of that token.",
-    rules: &["c2-byte-mixture"],
+    rules: &[Rule { id: "c2-byte-mixture", needs: &[Needs::of(Flags::OF_PARTS, &[EventKind::Report])] }],
+    by_command: &["c2-byte-mixture"],
+    beside: Needs::of(Flags::NONE, &[EventKind::Score, EventKind::Loss]),
     run,
 };
 

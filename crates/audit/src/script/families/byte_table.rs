@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::super::pieces::{Departure, Table};
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event};
-use super::{Case, Family, Lead, metric_of, step};
+use super::super::trace::{Action, Event, EventKind};
+use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_files::text::thousands;
 use caddie_folder::denominator::is_right;
 use caddie_rulebook::Confidence;
@@ -16,7 +16,23 @@ use caddie_rulebook::{Fingerprint, FingerprintKind};
 pub const FAMILY: Family = Family {
     name: "byte-table",
     about: "val_bpb divides by the bytes of the validation text, each byte counted once.",
-    rules: &["bpb-byte-lut", "bpb-sidecar", "bpb-leading-space", "bpb-no-constant"],
+    rules: &[
+        Rule {
+            id: "bpb-byte-lut",
+            needs: &[
+                Needs::of(Flags::BYTES, &[EventKind::ByteTable, EventKind::Report]),
+                Needs::of(Flags::TABLE_FILE, &[EventKind::Report]),
+            ],
+        },
+        Rule { id: "bpb-sidecar", needs: &[Needs::of(Flags::BYTES, &[EventKind::Report])] },
+        Rule {
+            id: "bpb-leading-space",
+            needs: &[Needs::of(Flags::BYTES.with(Flags::SPACE), &[EventKind::ByteTable, EventKind::Report])],
+        },
+        Rule { id: "bpb-no-constant", needs: &[Needs::of(Flags::CONSTANT_BYTES, &[EventKind::Report])] },
+    ],
+    by_command: &[],
+    beside: Needs::of(Flags::SIDECAR, &[]),
     run,
 };
 

@@ -3,13 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::{Case, Family, Lead, metric_of, step};
+use super::super::trace::EventKind;
+use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "chosen-by-loss",
     about: "No loss is chosen among several by comparing them on the token that came.",
-    rules: &["c4-no-selection", "c2-no-hindsight"],
+    rules: &[
+        Rule { id: "c4-no-selection", needs: &[Needs::of(Flags::CHOSEN_BY_LOSS, &[EventKind::Report])] },
+        Rule {
+            id: "c2-no-hindsight",
+            needs: &[Needs::of(Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT), &[EventKind::Report])],
+        },
+    ],
+    by_command: &["c2-no-hindsight"],
+    beside: Needs::of(Flags::NONE, &[EventKind::Score, EventKind::Loss]),
     run,
 };
 

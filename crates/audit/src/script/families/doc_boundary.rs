@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Case, Family, Lead, Step};
+use super::{Case, Family, Lead, Needs, Rule, Step};
 use caddie_python::ast::visitor::{Visitor, walk_expr, walk_stmt};
 use caddie_python::{Module, ast};
 use caddie_rulebook::Confidence;
@@ -11,8 +11,10 @@ use caddie_rulebook::Confidence;
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "doc-boundary",
-    about: "A gate that mixes neighbouring tokens stops at the start of a document where attention does.",
-    rules: &["doc-boundary"],
+    about: "A gate that mixes neighboring tokens stops at the start of a document where attention does.",
+    rules: &[Rule { id: "doc-boundary", needs: &[Needs::NOTHING] }],
+    by_command: &[],
+    beside: Needs::NOTHING,
     run,
 };
 

@@ -8,6 +8,9 @@ mod declared;
 mod doc_boundary;
 mod gptq;
 mod mixture;
+mod needs;
+#[cfg(test)]
+mod needs_tests;
 mod order;
 mod outside;
 mod packages;
@@ -23,6 +26,8 @@ mod val_calibration;
 mod warmup;
 
 use std::collections::BTreeMap;
+
+pub use needs::{Arisen, Needs, Rule};
 
 use super::Subject;
 use super::taint::{Flags, Taint, Taints};
@@ -46,10 +51,27 @@ pub struct Family {
     pub name: &'static str,
     /// What it looks for, in one sentence.
     pub about: &'static str,
-    /// Rules that its leads speak to.
-    pub rules: &'static [&'static str],
+    /// Rules that its leads speak to, each with what it needs.
+    pub rules: &'static [Rule],
+    /// Those of them on how tokens are scored: a lead on one counts as well where only a command of README.md or of a
+    /// shell script switches on what it is about. What a command switches on in training is its own business.
+    pub by_command: &'static [&'static str],
+    /// Facts and events that it looks at to tell its cases apart, where what a rule needs has arisen.
+    pub beside: Needs,
     /// Looks.
     pub run: fn(&Case<'_>) -> Vec<Lead>,
+}
+
+impl Family {
+    /// The ids of its rules.
+    pub fn ids(&self) -> impl Iterator<Item = &'static str> {
+        self.rules.iter().map(|rule| rule.id)
+    }
+
+    /// What it finds; it does not look where none of its rules has anything to find.
+    pub fn leads(&self, case: &Case<'_>, arisen: &Arisen) -> Vec<Lead> {
+        if self.rules.iter().any(|rule| arisen.allows(rule)) { (self.run)(case) } else { Vec::new() }
+    }
 }
 
 /// Every family.

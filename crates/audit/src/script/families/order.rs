@@ -3,16 +3,21 @@
 //! An order alone is no matter: documents that share no state may be batched by length (#77).
 
 use super::super::taint::Flags;
-use super::super::trace::Action;
+use super::super::trace::{Action, EventKind};
 use super::adapt::{Order, Pair, pairs};
-use super::{Case, Family, Lead, step};
+use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::{Confidence, Severity};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "order-of-documents",
     about: "Documents are scored in the order of the stream where what one taught reaches the next.",
-    rules: &["val-order"],
+    rules: &[Rule {
+        id: "val-order",
+        needs: &[Needs::of(Flags::VAL.with(Flags::REORDERED), &[EventKind::Update, EventKind::Report])],
+    }],
+    by_command: &[],
+    beside: Needs::of(Flags::SHUFFLED, &[EventKind::Score, EventKind::Loss]),
     run,
 };
 

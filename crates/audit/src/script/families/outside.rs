@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event, Outside};
+use super::super::trace::{Action, Event, EventKind, Outside};
 use super::super::value::HOLE;
 use super::declared::Declared;
 use super::phase::Phase;
-use super::{Case, Family, Lead, step};
+use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
@@ -16,12 +16,20 @@ pub const FAMILY: Family = Family {
     name: "network-and-programs",
     about: "The run downloads nothing while it evaluates, calls only declared programs and begins without trained weights.",
     rules: &[
-        "eval-no-network",
-        "size-external-binary",
-        "time-no-hidden-compute",
-        "size-runtime-payload",
-        "size-no-stub",
+        Rule { id: "eval-no-network", needs: &[Needs::of(Flags::TRAIN, &[EventKind::Outside, EventKind::Update])] },
+        Rule { id: "size-external-binary", needs: &[Needs::of(Flags::NONE, &[EventKind::Outside])] },
+        Rule {
+            id: "time-no-hidden-compute",
+            needs: &[
+                Needs::of(Flags::TRAIN, &[EventKind::Outside, EventKind::Update]),
+                Needs::of(Flags::TRAIN.with(Flags::FOREIGN), &[EventKind::Restore, EventKind::Update]),
+            ],
+        },
+        Rule { id: "size-runtime-payload", needs: &[Needs::of(Flags::NONE, &[EventKind::Outside])] },
+        Rule { id: "size-no-stub", needs: &[Needs::of(Flags::NONE, &[EventKind::Outside])] },
     ],
+    by_command: &[],
+    beside: Needs::of(Flags::VAL, &[EventKind::Report, EventKind::Score, EventKind::Loss]),
     run,
 };
 
@@ -83,7 +91,7 @@ fn network(case: &Case<'_>, number: usize, event: &Event, name: &str, given: &st
                 message: format!("{name}({}) loads what was trained before the run", shown(given)),
                 because: format!("{because}; what it is used for is not known"),
                 steps: vec![step(event, "something trained before is loaded")],
-                clears: "begin from weights that the run itself initialises",
+                clears: "begin from weights that the run itself initializes",
                 at_most: None,
             })
         }
@@ -256,7 +264,7 @@ fn weights(case: &Case<'_>, number: usize, event: &Event, flags: Flags) -> Optio
         message: "the model takes up weights from a file that the run did not write, before its first step".to_owned(),
         because,
         steps: vec![step(event, "weights from before the run are taken up")],
-        clears: "begin from weights that the run itself initialises, or say in README.md what the file holds",
+        clears: "begin from weights that the run itself initializes, or say in README.md what the file holds",
         at_most: None,
     })
 }

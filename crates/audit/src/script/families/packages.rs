@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use super::super::trace::{Action, Event};
+use super::super::python::MODULES;
+use super::super::taint::Flags;
+use super::super::trace::{Action, Event, EventKind};
 use super::declared::Declared;
-use super::{Case, Family, Lead, step};
+use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "packages",
     about: "Every module that the run imports comes with Python, the challenge, the folder or a declared package.",
-    rules: &["size-no-smuggling"],
+    rules: &[Rule { id: "size-no-smuggling", needs: &[Needs::of(Flags::NONE, &[EventKind::Import])] }],
+    by_command: &[],
+    beside: Needs::of(Flags::NONE, &[EventKind::Report]),
     run,
 };
 
@@ -23,7 +27,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     }
     let packages = &case.subject.rulebook.packages;
     let known = |top: &str| {
-        STANDARD.contains(&top)
+        MODULES.contains(&top)
             || packages.provided.iter().chain(&packages.extra).any(|name| name == top)
             || COMMON.contains(&top)
     };
@@ -115,31 +119,4 @@ const COMMON: &[&str] = &[
     "Cython",
     "pybind11",
     "constriction",
-];
-
-/// Modules of Python itself, 3.10 to 3.14.
-#[rustfmt::skip]
-const STANDARD: &[&str] = &[
-    "__future__", "_thread", "abc", "aifc", "antigravity", "argparse", "array", "ast", "asynchat", "asyncio",
-    "asyncore", "atexit", "audioop", "base64", "bdb", "binascii", "bisect", "builtins", "bz2", "cProfile",
-    "calendar", "cgi", "cgitb", "chunk", "cmath", "cmd", "code", "codecs", "codeop", "collections", "colorsys",
-    "compileall", "concurrent", "configparser", "contextlib", "contextvars", "copy", "copyreg", "crypt", "csv",
-    "ctypes", "curses", "dataclasses", "datetime", "dbm", "decimal", "difflib", "dis", "distutils", "doctest",
-    "email", "encodings", "ensurepip", "enum", "errno", "faulthandler", "fcntl", "filecmp", "fileinput", "fnmatch",
-    "fractions", "ftplib", "functools", "gc", "genericpath", "getopt", "getpass", "gettext", "glob", "graphlib",
-    "grp", "gzip", "hashlib", "heapq", "hmac", "html", "http", "idlelib", "imaplib", "imghdr", "imp", "importlib",
-    "inspect", "io", "ipaddress", "itertools", "json", "keyword", "lib2to3", "linecache", "locale", "logging",
-    "lzma", "mailbox", "mailcap", "marshal", "math", "mimetypes", "mmap", "modulefinder", "msilib", "msvcrt",
-    "multiprocessing", "netrc", "nis", "nntplib", "nt", "ntpath", "nturl2path", "numbers", "opcode", "operator",
-    "optparse", "os", "ossaudiodev", "pathlib", "pdb", "pickle", "pickletools", "pipes", "pkgutil", "platform",
-    "plistlib", "poplib", "posix", "posixpath", "pprint", "profile", "pstats", "pty", "pwd", "py_compile", "pyclbr",
-    "pydoc", "pydoc_data", "pyexpat", "queue", "quopri", "random", "re", "readline", "reprlib", "resource",
-    "rlcompleter", "runpy", "sched", "secrets", "select", "selectors", "shelve", "shlex", "shutil", "signal",
-    "site", "smtpd", "smtplib", "sndhdr", "socket", "socketserver", "spwd", "sqlite3", "sre_compile",
-    "sre_constants", "sre_parse", "ssl", "stat", "statistics", "string", "stringprep", "struct", "subprocess",
-    "sunau", "symtable", "sys", "sysconfig", "syslog", "tabnanny", "tarfile", "telnetlib", "tempfile", "termios",
-    "textwrap", "this", "threading", "time", "timeit", "tkinter", "token", "tokenize", "tomllib", "trace",
-    "traceback", "tracemalloc", "tty", "turtle", "turtledemo", "types", "typing", "unicodedata", "unittest",
-    "urllib", "uu", "uuid", "venv", "warnings", "wave", "weakref", "webbrowser", "winreg", "winsound", "wsgiref",
-    "xdrlib", "xml", "xmlrpc", "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
 ];

@@ -4,15 +4,23 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, metric_of, step};
+use super::super::trace::{Action, Event, EventKind, Learner};
+use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "validation-payload",
     about: "No validation token comes with the entry, nor a correction for one.",
-    rules: &["val-no-payload", "size-no-val-or-train-payload"],
+    rules: &[
+        Rule { id: "val-no-payload", needs: &[Needs::of(Flags::FORETOLD, &[EventKind::Score, EventKind::Report])] },
+        Rule {
+            id: "size-no-val-or-train-payload",
+            needs: &[Needs::of(Flags::NONE, &[EventKind::Update, EventKind::Written, EventKind::Score])],
+        },
+    ],
+    by_command: &[],
+    beside: Needs::of(Flags::NONE, &[EventKind::Loss]),
     run,
 };
 

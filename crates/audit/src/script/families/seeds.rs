@@ -3,15 +3,26 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event};
-use super::{Case, Family, Lead, step};
+use super::super::trace::{Action, Event, EventKind};
+use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "script-seeds",
     about: "A run begins from the seed that it states, and does not try several.",
-    rules: &["stat-seed-choice", "stat-seeds"],
+    rules: &[
+        Rule {
+            id: "stat-seed-choice",
+            needs: &[
+                Needs::of(Flags::TRAIN.with(Flags::VAL), &[EventKind::Seed, EventKind::Update, EventKind::Loss]),
+                Needs::of(Flags::TRAIN.with(Flags::VAL), &[EventKind::Seed, EventKind::Update, EventKind::Score]),
+            ],
+        },
+        Rule { id: "stat-seeds", needs: &[Needs::of(Flags::NONE, &[EventKind::Seed])] },
+    ],
+    by_command: &[],
+    beside: Needs::of(Flags::SEED, &[EventKind::Report]),
     run,
 };
 

@@ -5,16 +5,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Learner};
+use super::super::trace::{Action, EventKind, Learner};
 use super::adapt::{Order, Pair, pairs};
-use super::{Case, Family, Lead, metric_of, step};
+use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "fitted-offset",
     about: "No offset or bias is fitted to the positions whose loss it then lowers.",
-    rules: &["slot-standard", "slot-causal", "etlb"],
+    rules: &[
+        Rule {
+            id: "slot-standard",
+            needs: &[Needs::of(Flags::VAL.with(Flags::SHIFTED), &[EventKind::Update, EventKind::Report])],
+        },
+        Rule {
+            id: "slot-causal",
+            needs: &[Needs::of(Flags::VAL.with(Flags::SHIFTED), &[EventKind::Update, EventKind::Report])],
+        },
+        Rule {
+            id: "etlb",
+            needs: &[Needs::of(
+                Flags::VAL.with(Flags::SHIFTED).with(Flags::ADDED),
+                &[EventKind::Update, EventKind::Report],
+            )],
+        },
+    ],
+    by_command: &["slot-standard", "slot-causal", "etlb"],
+    beside: Needs::of(Flags::ANEW, &[EventKind::Score, EventKind::Loss]),
     run,
 };
 

@@ -4,15 +4,20 @@
 use std::collections::BTreeMap;
 
 use super::super::taint::Flags;
-use super::super::trace::Action;
-use super::{Case, Family, Lead, metric_of, step};
+use super::super::trace::{Action, EventKind};
+use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "target-gate",
     about: "No gate, mask or weight of an expert reads the token whose probability it makes.",
-    rules: &["c1-no-target-gate"],
+    rules: &[Rule {
+        id: "c1-no-target-gate",
+        needs: &[Needs::of(Flags::TARGET_GATE, &[EventKind::Score, EventKind::Report])],
+    }],
+    by_command: &["c1-no-target-gate"],
+    beside: Needs::of(Flags::OF_PARTS, &[EventKind::Loss, EventKind::NeverReached]),
     run,
 };
 
@@ -51,7 +56,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             ),
             because,
             steps: vec![step(score.event, "the loss made under that condition is added to the score")],
-            clears: "take the class of the token before, or of every token of the vocabulary, and normalise",
+            clears: "take the class of the token before, or of every token of the vocabulary, and normalize",
             at_most: None,
         });
     }

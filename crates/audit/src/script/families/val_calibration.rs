@@ -1,16 +1,18 @@
-//! Calibration of the quantisation on validation tokens (#728): the model is run on them only for what functions that
+//! Calibration of the quantization on validation tokens (#728): the model is run on them only for what functions that
 //! hang on its layers collect.
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event};
-use super::{Case, Family, Lead, step};
+use super::super::trace::{Action, Event, EventKind};
+use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "calibration-on-validation",
-    about: "Nothing that quantisation needs is collected from validation tokens.",
-    rules: &["time-gptq-no-val"],
+    about: "Nothing that quantization needs is collected from validation tokens.",
+    rules: &[Rule { id: "time-gptq-no-val", needs: &[Needs::of(Flags::VAL, &[EventKind::Forward, EventKind::Hook])] }],
+    by_command: &[],
+    beside: Needs::of(Flags::TRAIN.with(Flags::GENERATED), &[EventKind::Report]),
     run,
 };
 
@@ -38,7 +40,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         confidence: confidence.min(most),
         message: "the model is run on validation tokens for what functions on its layers collect".to_owned(),
         because: match products {
-            true => format!("{because}; that the quantisation uses it is supposed"),
+            true => format!("{because}; that the quantization uses it is supposed"),
             false => "what is collected may only be looked at".to_owned(),
         },
         steps: vec![

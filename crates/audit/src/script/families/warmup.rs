@@ -1,14 +1,19 @@
 //! Steps on training data before the clocked training begins, whose effect stays: training that the clock does not see.
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event, Learner};
-use super::{Case, Family, Lead, step};
+use super::super::trace::{Action, Event, EventKind, Learner};
+use super::{Case, Family, Lead, Needs, Rule, step};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "unclocked-training",
     about: "What steps before the clocked training loop taught is put back.",
-    rules: &["time-clock-scope-train"],
+    rules: &[Rule {
+        id: "time-clock-scope-train",
+        needs: &[Needs::of(Flags::TRAIN, &[EventKind::Update, EventKind::Clock, EventKind::Report])],
+    }],
+    by_command: &[],
+    beside: Needs::of(Flags::VAL, &[EventKind::Restore, EventKind::Score, EventKind::Loss]),
     run,
 };
 
@@ -54,7 +59,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             .to_owned(),
         because,
         steps: vec![step(event, "a step before the clocked loop"), step(training, "the clocked training")],
-        clears: "put back weights and optimiser state after the warm-up, or start the clock before it",
+        clears: "put back weights and optimizer state after the warm-up, or start the clock before it",
         at_most: None,
     }]
 }

@@ -2,9 +2,9 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
-use super::super::value::{Kind, Role, Value};
+use super::super::value::{Kind, ObjectId, Role, Value};
 use super::Machine;
-use super::calls::is_target;
+use super::arguments::is_target;
 use caddie_python::ast::{self, Expr};
 
 impl<'a> Machine<'a, '_> {
@@ -40,7 +40,7 @@ impl<'a> Machine<'a, '_> {
         }
         let before = self.value(&stmt.target);
         match before.kind {
-            Kind::Object(id) => match self.heap.get(id).role {
+            Kind::Object(id) => match self.memory.heap.get(id).role {
                 Role::List => self.extend(id, &added),
                 Role::Tensor if self.counts_tokens(added.taint) => self.learn_table(id, added.taint),
                 _ => self.pour(id, added.taint),
@@ -60,7 +60,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `list += more`.
-    fn extend(&mut self, id: super::ObjectId, more: &Value<'a>) {
+    fn extend(&mut self, id: ObjectId, more: &Value<'a>) {
         let members = self.members(more).each;
         for member in members {
             self.append(id, member);
@@ -73,7 +73,7 @@ impl<'a> Machine<'a, '_> {
             Expr::Name(name) => {
                 let name = name.id.as_str();
                 let value = if is_target(name) { self.as_target(value) } else { value };
-                self.bind(name, value);
+                self.scopes.bind(name, value);
             }
             Expr::Tuple(tuple) => self.unpack(&tuple.elts, &value),
             Expr::List(list) => self.unpack(&list.elts, &value),
@@ -81,14 +81,12 @@ impl<'a> Machine<'a, '_> {
             Expr::Attribute(attribute) => {
                 let holder = self.value(&attribute.value);
                 if attribute.attr.as_str() == "grad" && matches!(value.kind, Kind::None) {
-                    self.gradients = TaintId::NONE;
+                    self.memory.gradients = TaintId::NONE;
                 }
                 match holder.kind {
                     Kind::Object(id) => self.write_attribute(id, attribute.attr.as_str(), value),
                     Kind::Class(id) => {
-                        if let Some(class) = self.classes.get_mut(id.0 as usize) {
-                            class.attributes.insert(attribute.attr.as_str(), value);
-                        }
+                        self.classes.set_attribute(id, attribute.attr.as_str(), value);
                     }
                     _ => {}
                 }
@@ -102,7 +100,7 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taint(value);
         let items = match &value.kind {
             Kind::Tuple(items) if items.len() == targets.len() => items.to_vec(),
-            Kind::Object(id) => match &self.heap.get(*id).items {
+            Kind::Object(id) => match &self.memory.heap.get(*id).items {
                 Some(items) if items.len() == targets.len() => items.clone(),
                 _ => Vec::new(),
             },
@@ -145,16 +143,18 @@ impl<'a> Machine<'a, '_> {
         let of_value = if added { of_value } else { self.scored(of_value) };
         self.mask_region(&holder, &subscript.slice, value);
         self.pour(id, of_value);
-        if let (Role::Dict, Some(text)) = (self.heap.get(id).role, index.text()) {
-            self.heap.get_mut(id).attributes.insert(text.into(), value.clone());
-        } else if matches!(self.heap.get(id).role, Role::List | Role::Dict) && !self.put_at(id, &index, value, added) {
+        if let (Role::Dict, Some(text)) = (self.memory.heap.get(id).role, index.text()) {
+            self.memory.heap.get_mut(id).attributes.insert(text.into(), value.clone());
+        } else if matches!(self.memory.heap.get(id).role, Role::List | Role::Dict)
+            && !self.put_at(id, &index, value, added)
+        {
             self.put(id, value.clone());
         }
     }
 
     /// `entry[0] += 1`: the other members stay what they are.
-    fn put_at(&mut self, id: super::ObjectId, index: &Value<'a>, value: &Value<'a>, added: bool) -> bool {
-        let items = self.heap.get(id).items.as_ref();
+    fn put_at(&mut self, id: ObjectId, index: &Value<'a>, value: &Value<'a>, added: bool) -> bool {
+        let items = self.memory.heap.get(id).items.as_ref();
         let found = match (items, &index.kind) {
             (Some(items), Kind::Int(int)) => usize::try_from(*int).ok().filter(|index| *index < items.len()),
             _ => None,
@@ -163,10 +163,10 @@ impl<'a> Machine<'a, '_> {
         let before = items.and_then(|items| items.get(at)).cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE));
         let after = match added {
             true => Value::unknown(self.taints.union(before.taint, value.taint)),
-            false if self.uncertain > 0 => self.join(before, value.clone()),
+            false if !self.branches.are_known() => self.join(before, value.clone()),
             false => value.clone(),
         };
-        if let Some(item) = self.heap.get_mut(id).items.as_mut().and_then(|items| items.get_mut(at)) {
+        if let Some(item) = self.memory.heap.get_mut(id).items.as_mut().and_then(|items| items.get_mut(at)) {
             *item = after;
         }
         true
@@ -177,7 +177,9 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.union(holder.taint, taint);
         let both = Value { kind: holder.kind, taint: self.taints.as_number(taint) };
         match place {
-            Expr::Name(name) if self.call_mut().names.contains(name.id.as_str()) => self.bind(name.id.as_str(), both),
+            Expr::Name(name) if self.scopes.names().contains(name.id.as_str()) => {
+                self.scopes.bind(name.id.as_str(), both)
+            }
             Expr::Attribute(_) => self.assign(place, both),
             // `rows[index][slice] = value`
             Expr::Subscript(outer) => self.write_subscript(outer, &both, false),
@@ -189,37 +191,31 @@ impl<'a> Machine<'a, '_> {
     fn chosen(&mut self, taint: TaintId) -> TaintId {
         let flags = self.taints.flags(taint);
         let is_loss = flags.any(Flags::LOSS.with(Flags::GOLD)) && flags.has(Flags::VAL);
-        if self.by_loss == 0 || !is_loss {
-            return taint;
-        }
-        let hindsight = if self.by_hindsight > 0 { Flags::HINDSIGHT } else { Flags::default() };
-        self.taints.with(taint, Flags::CHOSEN_BY_LOSS.with(hindsight))
+        if is_loss { self.taints.with(taint, self.branches.choice()) } else { taint }
     }
 
     /// A table takes up what its keys and counts are made of.
-    pub(super) fn learn_table(&mut self, id: super::ObjectId, data: TaintId) {
+    pub(super) fn learn_table(&mut self, id: ObjectId, data: TaintId) {
         // What a model scatters on its way (a router of experts) is an activation, and what was made in this very
-        // passage of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbours.
-        let born = self.heap.get(id).born;
-        if self.within_module() || (born.is_some() && born == self.loops.last().copied()) {
+        // passage of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbors.
+        let born = self.memory.heap.get(id).born;
+        if self.events.within_module() || (born.is_some() && born == self.loops.innermost()) {
             self.pour(id, data);
             return;
         }
         let event = self.event(Action::Update { learner: Learner::Table, data });
         let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
-        let before = self.heap.get(id).updates;
-        let after = self.taints.union(before, updates);
-        self.heap.get_mut(id).updates = after;
+        self.memory.learn(id, updates, &mut self.taints);
     }
 
     /// A member among those that one value stands for.
-    fn put(&mut self, id: super::ObjectId, value: Value<'a>) {
-        let before = self.heap.get_mut(id).element.take();
+    fn put(&mut self, id: ObjectId, value: Value<'a>) {
+        let before = self.memory.heap.get_mut(id).element.take();
         let element = match before {
             Some(before) => self.join(before, value),
             None => value,
         };
-        let object = self.heap.get_mut(id);
+        let object = self.memory.heap.get_mut(id);
         object.items = None;
         object.element = Some(element);
     }
@@ -233,8 +229,8 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `list.append(value)`.
-    pub(super) fn append(&mut self, id: super::ObjectId, value: Value<'a>) {
-        let known = self.loops.is_empty() && self.uncertain == 0;
+    pub(super) fn append(&mut self, id: ObjectId, value: Value<'a>) {
+        let known = self.loops.is_empty() && self.branches.are_known();
         let (value, taint) = match &value.kind {
             // Each member of a tuple is kept as what it is.
             Kind::Tuple(items) => {
@@ -251,7 +247,7 @@ impl<'a> Machine<'a, '_> {
         };
         self.pour(id, taint);
         let taint = if matches!(value.kind, Kind::Tuple(_)) { value.taint } else { taint };
-        let object = self.heap.get_mut(id);
+        let object = self.memory.heap.get_mut(id);
         match &mut object.items {
             Some(items) if known && items.len() < 64 => items.push(value),
             _ => {

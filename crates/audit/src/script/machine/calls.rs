@@ -1,40 +1,21 @@
 //! Calls into the script itself: functions, classes, objects.
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Frame};
 use super::super::value::{Kind, ObjectId, Role, Value};
-use super::names::Names;
-use super::{Call, MAX_CALLS, MAX_DEPTH, Machine};
+use super::Machine;
+use super::arguments::Arguments;
+use super::state::Names;
 use caddie_python::ast::{self, Expr};
 
+/// Calls within calls.
+const MAX_CALLS: usize = 40;
+/// How often a function may be followed within itself.
+const MAX_WITHIN_ITSELF: usize = 2;
+/// Levels of blocks and expressions that have to be left for a call.
+const LEVELS_OF_A_CALL: usize = 9;
 /// Arguments from which on no further `*rest` is spread.
 const MAX_ARGUMENTS: usize = 1000;
-
-/// The arguments of a call.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Arguments<'a> {
-    pub positional: Vec<Value<'a>>,
-    pub named: Vec<(&'a str, Value<'a>)>,
-}
-
-impl<'a> Arguments<'a> {
-    /// By position, or else by name.
-    pub fn get(&self, index: usize, name: &str) -> Option<&Value<'a>> {
-        self.positional.get(index).or_else(|| self.named(name))
-    }
-
-    /// By name.
-    pub fn named(&self, name: &str) -> Option<&Value<'a>> {
-        self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
-    }
-
-    /// Every value.
-    pub fn all(&self) -> impl Iterator<Item = &Value<'a>> {
-        self.positional.iter().chain(self.named.iter().map(|(_, value)| value))
-    }
-}
 
 /// Functions of a script that compute the loss by a kernel of their own.
 fn names_a_loss(name: &str) -> bool {
@@ -59,7 +40,7 @@ impl<'a> Machine<'a, '_> {
                 (Expr::Starred(_), _) if arguments.positional.len() > MAX_ARGUMENTS => {}
                 (Expr::Starred(_), Kind::Tuple(items)) => arguments.positional.extend(items.iter().cloned()),
                 (Expr::Starred(_), Kind::Object(id)) => {
-                    let items = self.heap.get(*id).items.clone();
+                    let items = self.memory.heap.get(*id).items.clone();
                     arguments.positional.extend(items.unwrap_or_else(|| vec![value.clone()]));
                 }
                 _ => arguments.positional.push(value),
@@ -70,10 +51,10 @@ impl<'a> Machine<'a, '_> {
             let name = keyword.arg.as_ref().map_or("**", |name| name.as_str());
             arguments.named.push((name, value));
         }
-        self.line = line;
-        self.spend(arguments.positional.len());
+        self.events.line = line;
+        self.budget.spend(arguments.positional.len());
         let value = self.apply(function, arguments);
-        self.line = line;
+        self.events.line = line;
         value
     }
 
@@ -93,8 +74,10 @@ impl<'a> Machine<'a, '_> {
                 self.run_on_validation(*id, &arguments);
                 let value = self.user(definition, Some(*id), arguments);
                 // Adapters that are begun anew where a batch has the shape for it, and made anew where not (#77).
-                if definition.name.starts_with("reset") && self.heap.get(*id).class.is_some_and(|c| self.is_module(c)) {
-                    self.forget(*id);
+                if definition.name.starts_with("reset")
+                    && self.memory.heap.get(*id).class.is_some_and(|c| self.classes.is_module(c))
+                {
+                    self.memory.forget(*id);
                 }
                 value
             }
@@ -121,8 +104,8 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.as_number(taint);
         for value in arguments.all() {
             if let Some(id) = value.object()
-                && self.heap.get(id).role == Role::Tensor
-                && !self.heap.get(id).of_model
+                && self.memory.heap.get(id).role == Role::Tensor
+                && !self.memory.heap.get(id).of_model
             {
                 self.pour(id, taint);
             }
@@ -136,7 +119,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn call_object(&mut self, id: ObjectId, arguments: Arguments<'a>) -> Value<'a> {
-        let object = self.heap.get(id);
+        let object = self.memory.heap.get(id);
         let (class, updates) = (object.class, object.updates);
         let Some(class) = class else {
             let callee = Value::of(Kind::Object(id));
@@ -148,12 +131,12 @@ impl<'a> Machine<'a, '_> {
             let taint = self.taints.without(taint, Flags::ADDED);
             return Value::unknown(self.taints.as_number(taint));
         };
-        let method = ["forward", "__call__"].iter().find_map(|name| self.method_of(class, name));
+        let method = ["forward", "__call__"].iter().find_map(|name| self.classes.method(class, name));
         let Some(method) = method else { return self.unknown(&Value::of(Kind::Object(id)), &arguments) };
-        if self.is_module(class) {
+        if self.classes.is_module(class) {
             let data = self.given(&arguments);
             let flags = self.taints.flags(data);
-            if flags.any(Flags::VAL.with(Flags::TRAIN).with(Flags::GENERATED)) && !self.within_module() {
+            if flags.any(Flags::VAL.with(Flags::TRAIN).with(Flags::GENERATED)) && !self.events.within_module() {
                 self.event(Action::Forward { data, discarded: false });
             }
         }
@@ -164,8 +147,8 @@ impl<'a> Machine<'a, '_> {
 
     /// `model.forward_logits(tokens)` runs the model as well.
     fn run_on_validation(&mut self, id: ObjectId, arguments: &Arguments<'a>) {
-        let class = self.heap.get(id).class.filter(|class| self.is_module(*class));
-        if class.is_none() || self.within_module() {
+        let class = self.memory.heap.get(id).class.filter(|class| self.classes.is_module(*class));
+        if class.is_none() || self.events.within_module() {
             return;
         }
         let data = self.given(arguments);
@@ -175,13 +158,8 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Whether a method of a model is being followed.
-    pub(super) fn within_module(&self) -> bool {
-        self.path.iter().any(|frame| frame.function.ends_with(".forward"))
-    }
-
     fn lambda(&mut self, lambda: &'a ast::ExprLambda, arguments: Arguments<'a>) -> Value<'a> {
-        if self.calls.len() >= MAX_CALLS {
+        if self.scopes.depth() >= MAX_CALLS {
             let given = self.given(&arguments);
             return Value::unknown(given);
         }
@@ -189,9 +167,9 @@ impl<'a> Machine<'a, '_> {
             Some(parameters) => self.parameters(parameters, &[], None, arguments),
             None => Names::default(),
         };
-        self.calls.push(Call::of_no_function(names));
+        self.scopes.enter_body(names);
         let value = self.value(&lambda.body);
-        self.calls.pop();
+        self.scopes.leave();
         value
     }
 
@@ -204,25 +182,20 @@ impl<'a> Machine<'a, '_> {
     ) -> Value<'a> {
         let given = self.given(&arguments);
         let name = definition.name.as_str();
-        let pointer: *const ast::StmtFunctionDef = definition;
-        let home = self.outermost.get(&pointer).copied();
-        let nested = self.calls.iter().filter(|call| std::ptr::eq(call.function, pointer)).count();
-        if self.calls.len() >= MAX_CALLS || nested >= 2 || self.depth + 8 >= MAX_DEPTH || self.exhausted() {
+        let is_too_deep = self.scopes.depth() >= MAX_CALLS || !self.budget.has_room_for(LEVELS_OF_A_CALL);
+        if is_too_deep || self.scopes.times_entered(definition) >= MAX_WITHIN_ITSELF || self.exhausted() {
             return Value::unknown(given);
         }
-        let line = self.line;
+        let line = self.events.line;
         let frame = Frame { function: self.qualified(name, receiver), line };
         let names = self.parameters(&definition.parameters, &definition.body, receiver, arguments);
-        self.path.push(frame);
-        self.shared_path = None;
-        let outer = FxHashSet::default();
-        self.calls.push(Call { names, outer, returned: None, function: pointer, home, top_of: None });
+        self.events.enter(frame);
+        self.scopes.enter(definition, names);
         self.block(&definition.body);
-        let returned = self.calls.pop().and_then(|call| call.returned);
-        self.path.pop();
-        self.shared_path = None;
+        let returned = self.scopes.leave().and_then(|call| call.returned);
+        self.events.leave();
         let value = returned.unwrap_or_else(|| Value::of(Kind::None));
-        self.line = line;
+        self.events.line = line;
         let value = self.counted(definition, value);
         if names_a_loss(name) && !self.taints.flags(value.taint).has(Flags::LOSS) {
             return self.loss(given);
@@ -232,83 +205,11 @@ impl<'a> Machine<'a, '_> {
 
     /// `GPT.forward` of an object, `main` alone.
     fn qualified(&self, name: &str, receiver: Option<ObjectId>) -> String {
-        let class = receiver.and_then(|id| self.heap.get(id).class);
-        match class.and_then(|class| self.classes.get(class.0 as usize)) {
+        let class = receiver.and_then(|id| self.memory.heap.get(id).class);
+        match class.and_then(|class| self.classes.get(class)) {
             Some(class) => format!("{}.{name}", class.definition.name),
             None => name.to_owned(),
         }
-    }
-
-    fn parameters(
-        &mut self,
-        parameters: &'a ast::Parameters,
-        body: &'a [ast::Stmt],
-        receiver: Option<ObjectId>,
-        arguments: Arguments<'a>,
-    ) -> Names<'a> {
-        let mut names = Names::with_capacity(parameters.len() + body.len());
-        let mut named: FxHashMap<&'a str, Value<'a>> = arguments.named.into_iter().collect();
-        let receiver = receiver.map(|id| Value::of(Kind::Object(id)));
-        let mut positional = receiver.into_iter().chain(arguments.positional);
-        // `f(**settings)`: any parameter that is not given may come from there.
-        let rest = named.remove("**");
-        for (index, parameter) in parameters.posonlyargs.iter().chain(&parameters.args).enumerate() {
-            let name = parameter.parameter.name.as_str();
-            let given = positional.next().or_else(|| named.remove(name));
-            let value = self.argument(given, parameter, rest.as_ref());
-            let value = if is_target(name) && index > 0 { self.as_target(value) } else { value };
-            names.set(name, Some(value));
-        }
-        for parameter in &parameters.kwonlyargs {
-            let name = parameter.parameter.name.as_str();
-            let given = named.remove(name);
-            let value = self.argument(given, parameter, rest.as_ref());
-            names.set(name, Some(value));
-        }
-        if let Some(vararg) = &parameters.vararg {
-            let items: Vec<Value<'a>> = positional.collect();
-            names.set(vararg.name.as_str(), Some(Value::of(Kind::Tuple(items.into()))));
-        }
-        if let Some(kwarg) = &parameters.kwarg {
-            let dict = self.new_object(Role::Dict, TaintId::NONE);
-            if let Some(id) = dict.object() {
-                for (name, value) in named {
-                    self.heap.get_mut(id).attributes.insert(name.into(), value);
-                }
-            }
-            names.set(kwarg.name.as_str(), Some(dict));
-        }
-        names
-    }
-
-    fn argument(
-        &mut self,
-        given: Option<Value<'a>>,
-        parameter: &'a ast::ParameterWithDefault,
-        rest: Option<&Value<'a>>,
-    ) -> Value<'a> {
-        if let Some(value) = given {
-            return value;
-        }
-        if let Some(rest) = rest {
-            let name = parameter.parameter.name.as_str();
-            let found = rest.object().and_then(|id| self.heap.get(id).attributes.get(name).cloned());
-            if let Some(found) = found {
-                return found;
-            }
-        }
-        match &parameter.default {
-            Some(default) => self.value(default),
-            None => Value::unknown(TaintId::NONE),
-        }
-    }
-
-    pub(super) fn as_target(&mut self, value: Value<'a>) -> Value<'a> {
-        let flags = self.taints.flags(value.taint);
-        if !flags.any(Flags::VAL.with(Flags::TRAIN)) {
-            return value;
-        }
-        Value { taint: self.taints.with(value.taint, Flags::TARGET), kind: value.kind }
     }
 
     /// A loss computed from `data`.
@@ -323,15 +224,9 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// The attribute of an optimiser under which its parameters are kept; no name of Python.
-pub(super) const PARAMETERS: &str = "parameters of the optimiser";
+/// The attribute of an optimizer under which its parameters are kept; no name of Python.
+pub(super) const PARAMETERS: &str = "parameters of the optimizer";
 
 /// Attributes and methods that say how much there is, not what.
 pub(super) const POSITIONS: &[&str] =
     &["shape", "size", "numel", "ndim", "dim", "device", "dtype", "nbytes", "element_size"];
-
-/// Names of what is to be predicted, as the field writes them.
-pub(super) fn is_target(name: &str) -> bool {
-    let name = name.trim_start_matches('_');
-    matches!(name, "y" | "labels") || ["y_", "tgt", "target"].iter().any(|start| name.starts_with(start))
-}

@@ -5,12 +5,13 @@ use std::rc::Rc;
 use super::super::taint::TaintId;
 use super::super::value::{HOLE, Kind, ObjectId, Role, Value};
 use super::Machine;
-use super::calls::Arguments;
+use super::arguments::Arguments;
+use super::library::Order;
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn dict_view(&mut self, id: ObjectId, receiver: &Value<'a>, name: &str) -> Value<'a> {
-        self.keep(self.heap.get(id).attributes.len());
-        let object = self.heap.get(id);
+        self.budget.keep(self.memory.heap.get(id).attributes.len());
+        let object = self.memory.heap.get(id);
         let known: Vec<(Rc<str>, Value<'a>)> =
             object.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let element = object.element.clone();
@@ -34,7 +35,7 @@ impl<'a> Machine<'a, '_> {
         let held = if name == "keys" { self.as_position(held) } else { held };
         let list = self.new_object(Role::List, held);
         if let Some(list) = list.object() {
-            let object = self.heap.get_mut(list);
+            let object = self.memory.heap.get_mut(list);
             if members.len() > 1 {
                 object.items = Some(members);
             } else {
@@ -46,12 +47,12 @@ impl<'a> Machine<'a, '_> {
 
     pub(super) fn dict_get(&mut self, id: ObjectId, receiver: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
         let key = arguments.positional.first();
-        let found = key.and_then(Value::text).and_then(|key| self.heap.get(id).attributes.get(key).cloned());
+        let found = key.and_then(Value::text).and_then(|key| self.memory.heap.get(id).attributes.get(key).cloned());
         if let Some(value) = found {
             return value;
         }
         // A cache by path: what is kept under another name is not found under this one.
-        let object = self.heap.get(id);
+        let object = self.memory.heap.get(id);
         let named = object.element.is_none() && !object.attributes.is_empty();
         if named && key.and_then(Value::text).is_some_and(|key| !key.contains(HOLE)) {
             return arguments.positional.get(1).cloned().unwrap_or_else(|| Value::of(Kind::None));
@@ -62,7 +63,7 @@ impl<'a> Machine<'a, '_> {
             taint = self.looked_up_by_hash(taint);
         }
         taint = self.looked_up(taint, held, of_key, true);
-        let element = self.heap.get(id).element.clone();
+        let element = self.memory.heap.get(id).element.clone();
         match element.or_else(|| arguments.positional.get(1).cloned()) {
             Some(element) => Value { taint: self.taints.union(taint, element.taint), kind: element.kind },
             None => Value::unknown(taint),
@@ -95,7 +96,7 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taint(&element);
         let list = self.new_object(Role::List, taint);
         if let Some(id) = list.object() {
-            self.heap.get_mut(id).element = Some(element);
+            self.memory.heap.get_mut(id).element = Some(element);
         }
         list
     }
@@ -103,7 +104,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn enumerated(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let Some(iterable) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
         let members = self.members(iterable).each;
-        let known = iterable.object().is_some_and(|id| self.heap.get(id).items.is_some());
+        let known = iterable.object().is_some_and(|id| self.memory.heap.get(id).items.is_some());
         let pairs: Vec<Value<'a>> = members
             .into_iter()
             .enumerate()
@@ -131,7 +132,7 @@ impl<'a> Machine<'a, '_> {
         let content = self.taints.all(taints);
         let list = self.new_object(Role::List, content);
         if let Some(id) = list.object() {
-            let object = self.heap.get_mut(id);
+            let object = self.memory.heap.get_mut(id);
             if known {
                 object.items = Some(items);
             } else {
@@ -141,18 +142,18 @@ impl<'a> Machine<'a, '_> {
         list
     }
 
-    pub(super) fn copied(&mut self, how: &str, arguments: &Arguments<'a>) -> Value<'a> {
+    pub(super) fn copied(&mut self, order: Order, arguments: &Arguments<'a>) -> Value<'a> {
         let Some(value) = arguments.positional.first() else { return self.list_from(Vec::new(), true) };
         match &value.kind {
-            Kind::Object(id) if matches!(self.heap.get(*id).role, Role::List) => {
-                self.keep(self.heap.get(*id).items.as_ref().map_or(0, Vec::len));
-                let mut object = self.heap.get(*id).clone();
-                if matches!(how, "sorted" | "reversed" | "set") {
+            Kind::Object(id) if matches!(self.memory.heap.get(*id).role, Role::List) => {
+                self.budget.keep(self.memory.heap.get(*id).items.as_ref().map_or(0, Vec::len));
+                let mut object = self.memory.heap.get(*id).clone();
+                if order != Order::Kept {
                     object.element = object.element.or_else(|| object.items.as_ref()?.last().cloned());
                     object.items = None;
                 }
                 let list = self.allocate(object);
-                if let (Some(id), "sorted") = (list.object(), how) {
+                if let (Some(id), Order::Sorted) = (list.object(), order) {
                     self.sort(id);
                 }
                 list

@@ -1,20 +1,18 @@
 //! Expressions: constants folded, everything else by what it was made from.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, MAX_TEXT, Object, Role, Value};
-use super::{MAX_DEPTH, Machine};
-use caddie_python::ast::{self, Expr, Operator};
+use super::Machine;
+use caddie_python::ast::{self, Expr};
 
 impl<'a> Machine<'a, '_> {
     /// The value of an expression.
     pub(super) fn value(&mut self, expr: &'a Expr) -> Value<'a> {
-        if !self.step() || self.depth >= MAX_DEPTH {
+        if !self.step() || !self.budget.descend() {
             return Value::unknown(TaintId::NONE);
         }
-        self.depth += 1;
         let value = self.evaluate(expr);
-        self.depth -= 1;
+        self.budget.ascend();
         value
     }
 
@@ -51,9 +49,9 @@ impl<'a> Machine<'a, '_> {
                     Some(true) => self.value(&choice.body),
                     Some(false) => self.value(&choice.orelse),
                     None => {
-                        self.uncertain += 1;
+                        self.branches.enter(Flags::default());
                         let (left, right) = (self.value(&choice.body), self.value(&choice.orelse));
-                        self.uncertain -= 1;
+                        self.branches.leave(Flags::default());
                         self.join(left, right)
                     }
                 }
@@ -104,9 +102,9 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn name(&mut self, name: &'a str) -> Value<'a> {
-        match self.lookup(name) {
+        match self.scopes.lookup(name) {
             Some(value) => value.clone(),
-            None => Value::of(Kind::Library(self.builtins.entry(name).or_insert_with(|| name.into()).clone())),
+            None => Value::of(Kind::Library(self.libraries.builtin(name))),
         }
     }
 
@@ -116,9 +114,9 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taint(&value);
         let list = self.new_object(Role::List, taint);
         if let Some(id) = list.object() {
-            self.heap.get_mut(id).element = Some(value);
+            self.memory.heap.get_mut(id).element = Some(value);
         }
-        let call = self.call_mut();
+        let call = self.scopes.innermost();
         if call.returned.is_none() {
             call.returned = Some(list);
         }
@@ -137,7 +135,7 @@ impl<'a> Machine<'a, '_> {
         let content = self.taints.all(taints);
         let list = self.new_object(Role::List, content);
         if let Some(id) = list.object() {
-            self.heap.get_mut(id).items = Some(items);
+            self.memory.heap.get_mut(id).items = Some(items);
         }
         list
     }
@@ -152,13 +150,13 @@ impl<'a> Machine<'a, '_> {
             self.pour(id, taint);
             match key.as_ref().and_then(Value::text) {
                 Some(text) => {
-                    self.heap.get_mut(id).attributes.insert(text.into(), value);
+                    self.memory.heap.get_mut(id).attributes.insert(text.into(), value);
                 }
                 None => {
                     // `{byte: 1}`: what is counted is in the keys.
                     let of_key = key.map_or(TaintId::NONE, |key| key.taint);
                     self.pour(id, of_key);
-                    self.heap.get_mut(id).element = Some(value);
+                    self.memory.heap.get_mut(id).element = Some(value);
                 }
             }
         }
@@ -194,137 +192,6 @@ impl<'a> Machine<'a, '_> {
         }
         Value { kind: Kind::text(&known), taint }
     }
-
-    fn subscript(&mut self, subscript: &'a ast::ExprSubscript) -> Value<'a> {
-        let holder = self.value(&subscript.value);
-        let index = self.value(&subscript.slice);
-        let sliced = matches!(&*subscript.slice, Expr::Slice(_));
-        let found = if sliced { self.part(&holder, &index) } else { self.member(&holder, &index) };
-        if let Some(found) = found {
-            let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
-            let taint = if sliced { found.taint } else { self.looked_up(found.taint, of_holder, of_index, true) };
-            return Value { kind: found.kind, taint };
-        }
-        let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
-        let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
-        // What is found under a key is no key.
-        let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
-        // Losses of tokens of a class are those of other tokens, no gate.
-        let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
-        let by_key =
-            if held.has(Flags::LOSS) && !held.any(class) { self.taints.without(by_key, class) } else { by_key };
-        let mut taint = self.taints.union(of_holder, by_key);
-        if self.holds_target(&index) {
-            taint = self.looked_up_by_hash(taint);
-        }
-        if held.has(Flags::DISTRIBUTION) && key.has(Flags::TARGET) {
-            taint = self.taints.with(taint, Flags::GOLD);
-        }
-        // Positions found in the data select other data; they are not that data.
-        if !held.any(Flags::VAL) && key.any(Flags::VAL) && held.any(Flags::TRAIN) {
-            taint = self.taints.without(taint, Flags::VAL);
-        }
-        if held.any(Flags::VAL.with(Flags::TRAIN)) && one_later(&subscript.slice) {
-            taint = self.taints.with(taint, Flags::TARGET);
-        }
-        taint = self.kept_under(of_holder, &index, taint);
-        let stored = matches!(holder.kind, Kind::Object(_));
-        let taint = if sliced { taint } else { self.looked_up(taint, of_holder, of_index, stored) };
-        let taint = self.narrowed(taint, &subscript.slice);
-        Value::unknown(self.cut(subscript, of_holder, taint))
-    }
-
-    /// An entry found under a hash that holds the target.
-    pub(super) fn looked_up_by_hash(&mut self, taint: TaintId) -> TaintId {
-        self.event(Action::Lookup { data: taint });
-        self.taints.with(taint, Flags::TARGET_LOOKUP)
-    }
-
-    /// Whether a key is a hash that holds the target. In `table[hash, target]` they are two: the entry is one of a row
-    /// that the whole vocabulary shares.
-    pub(super) fn holds_target(&mut self, key: &Value<'a>) -> bool {
-        match &key.kind {
-            Kind::Tuple(parts) => {
-                let parts = parts.clone();
-                parts.iter().any(|part| self.holds_target(part))
-            }
-            _ => {
-                let taint = self.taint(key);
-                let flags = self.taints.flags(taint);
-                flags.has(Flags::HASHED) && flags.any(Flags::TARGET.with(Flags::EXTENDED))
-            }
-        }
-    }
-
-    /// What is found under the target in a table of the script, and what is counted under parts of it: in something that
-    /// is `stored` and written to; what was looked up itself is only selected from.
-    pub(super) fn looked_up(&mut self, found: TaintId, holder: TaintId, key: TaintId, stored: bool) -> TaintId {
-        let of_key = self.taints.flags(key);
-        let held = self.taints.get(holder);
-        let data = Flags::VAL.with(Flags::TRAIN).with(Flags::LOSS).with(Flags::DISTRIBUTION);
-        let plain = held.objects.is_empty() && held.updates.is_empty() && !held.flags.any(data);
-        let counts = stored && held.flags.has(Flags::BY_TARGET) && of_key.has(Flags::BY_TARGET);
-        if plain && of_key.has(Flags::TARGET.with(Flags::VAL)) && !of_key.has(Flags::HASHED) {
-            self.taints.with(found, Flags::BY_TARGET)
-        } else if plain && of_key.has(Flags::BY_TARGET) {
-            self.taints.with(found, Flags::BY_TARGET.with(Flags::TARGET_GATE))
-        } else if counts && !self.within_module() {
-            self.taints.with(found, Flags::OF_PARTS)
-        } else {
-            found
-        }
-    }
-
-    /// A slice of a list: another list of such members.
-    fn part(&mut self, holder: &Value<'a>, bounds: &Value<'a>) -> Option<Value<'a>> {
-        let members = match &holder.kind {
-            Kind::Tuple(items) => items.last().cloned(),
-            Kind::Object(id) if self.heap.get(*id).role == Role::List => {
-                let object = self.heap.get(*id);
-                object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())
-            }
-            _ => return None,
-        };
-        let held = self.taint(holder);
-        let list = self.new_object(Role::List, held);
-        if let Some(id) = list.object() {
-            self.heap.get_mut(id).element = members;
-        }
-        Some(Value { taint: self.taints.union(holder.taint, bounds.taint), kind: list.kind })
-    }
-
-    /// A member that is known by its index or key.
-    fn member(&mut self, holder: &Value<'a>, index: &Value<'a>) -> Option<Value<'a>> {
-        let at = |items: &[Value<'a>], int: i64| {
-            let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
-            let index = usize::try_from(if int < 0 { int + len } else { int }).ok()?;
-            items.get(index).cloned()
-        };
-        match (&holder.kind, &index.kind) {
-            (Kind::Tuple(items), Kind::Int(int)) => {
-                let item = at(items, *int)?;
-                Some(Value { taint: self.taints.union(item.taint, holder.taint), kind: item.kind })
-            }
-            (Kind::Object(id), kind) => {
-                let object = self.heap.get(*id);
-                let found = match kind {
-                    Kind::Int(int) => object.items.as_ref().and_then(|items| at(items, *int)),
-                    Kind::Text(text) => object.attributes.get(text).cloned(),
-                    _ => None,
-                };
-                if found.is_some() || !matches!(object.role, Role::List | Role::Dict) {
-                    return found;
-                }
-                let element = object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())?;
-                // The members of a tuple in a list are told apart: one does not hold what another was made from.
-                let of_holder = if matches!(element.kind, Kind::Tuple(_)) { holder.taint } else { self.taint(holder) };
-                let of_index = self.taint(index);
-                let taint = self.taints.all([element.taint, of_holder, of_index]);
-                Some(Value { kind: element.kind, taint })
-            }
-            _ => None,
-        }
-    }
 }
 
 /// Members of tuples within tuples that are told apart at most.
@@ -341,23 +208,4 @@ fn members_within(value: &Value<'_>, limit: usize) -> usize {
         count += members_within(item, limit - count);
     }
     count
-}
-
-/// Whether a slice begins one later: `[1:]`, `[start + 1 : end + 1]`, `[:, 1:]`.
-fn one_later(slice: &Expr) -> bool {
-    match slice {
-        Expr::Slice(slice) => match slice.lower.as_deref() {
-            Some(Expr::NumberLiteral(literal)) => {
-                matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1))
-            }
-            Some(Expr::BinOp(binary)) => {
-                matches!(binary.op, Operator::Add)
-                    && matches!(&*binary.right, Expr::NumberLiteral(literal)
-                        if matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1)))
-            }
-            _ => false,
-        },
-        Expr::Tuple(tuple) => tuple.elts.iter().any(one_later),
-        _ => false,
-    }
 }

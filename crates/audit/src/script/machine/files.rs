@@ -6,7 +6,9 @@ use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
 use super::super::value::{HOLE, Kind, Role, Value};
 use super::Machine;
-use super::calls::Arguments;
+use super::arguments::Arguments;
+use super::bytes::speaks_of_bytes;
+use super::library::Format;
 
 impl<'a> Machine<'a, '_> {
     /// Data that a text names.
@@ -30,7 +32,7 @@ impl<'a> Machine<'a, '_> {
         let mut taint = self.taint(path);
         if let Some(text) = path.text() {
             let text: Rc<str> = text.into();
-            if let Some(written) = self.files.get(&text).copied() {
+            if let Some(written) = self.memory.files.get(&text).copied() {
                 taint = self.taints.union(taint, written);
             }
             taint = self.named_data(taint, &text);
@@ -62,20 +64,38 @@ impl<'a> Machine<'a, '_> {
         let content = self.shipped(content);
         let file = self.new_object(Role::File, content);
         if let Some(id) = file.object() {
-            self.heap.get_mut(id).attributes.insert("name".into(), path.clone());
+            self.memory.heap.get_mut(id).attributes.insert("name".into(), path.clone());
         }
         file
     }
 
     /// Something read from a file.
-    pub(super) fn loaded(&mut self, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
+    pub(super) fn loaded(&mut self, format: Format, arguments: &Arguments<'a>) -> Value<'a> {
         let content = match arguments.positional.first() {
             Some(source) => self.at_path(source),
             None => self.given(arguments),
         };
         let content = self.shipped(content);
-        let content = self.foreign(name, arguments, content);
-        self.new_object(Role::Tensor, content)
+        let content = self.foreign(format, arguments, content);
+        let role = if format == Format::Document { Role::Other } else { Role::Tensor };
+        self.new_object(role, content)
+    }
+
+    /// What is read from a file that the script did not write, as far as that is known.
+    pub(super) fn foreign(&mut self, format: Format, arguments: &Arguments<'a>, content: TaintId) -> TaintId {
+        let Some(path) = arguments.positional.first() else { return content };
+        if self.taints.flags(content).any(Flags::VAL.with(Flags::TRAIN)) {
+            return content;
+        }
+        let of_numbers = format == Format::Numbers;
+        match path.text() {
+            Some(text) if self.memory.files.contains_key(text) => content,
+            Some(text) if of_numbers && speaks_of_bytes(text) => {
+                self.taints.with(content, Flags::FOREIGN.with(Flags::TABLE_FILE))
+            }
+            None if !of_numbers => content,
+            _ => self.taints.with(content, Flags::FOREIGN),
+        }
     }
 
     /// What is read from a file that the script did not write and that belongs to neither data set came with it.
@@ -86,16 +106,17 @@ impl<'a> Machine<'a, '_> {
         self.taints.with(content, Flags::SHIPPED)
     }
 
-    /// `torch.save(value, where)`.
-    pub(super) fn saved(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
-        if let (Some(value), Some(place)) = (arguments.positional.first(), arguments.positional.get(1)) {
-            let mut taint = self.taint(value);
-            if let Some(id) = value.object() {
-                let within = self.updates_within(id);
-                taint = self.taints.union(taint, within);
-            }
-            self.write_to(&place.clone(), taint);
+    /// `torch.save(value, where)`, `numpy.save(where, value)`.
+    pub(super) fn saved(&mut self, place: usize, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(file) = arguments.positional.get(place) else { return Value::of(Kind::None) };
+        let others = arguments.positional.iter().enumerate().filter(|(index, _)| *index != place);
+        let values = others.map(|(_, value)| value).chain(arguments.named.iter().map(|(_, value)| value));
+        let mut taint = self.together(values.clone());
+        for id in values.filter_map(Value::object) {
+            let within = self.memory.updates_within(id, &mut self.taints);
+            taint = self.taints.union(taint, within);
         }
+        self.write_to(file, taint);
         Value::of(Kind::None)
     }
 
@@ -110,7 +131,7 @@ impl<'a> Machine<'a, '_> {
         match &place.kind {
             Kind::Object(id) => {
                 self.pour(*id, taint);
-                if let Some(path) = self.heap.get(*id).attributes.get("name").and_then(Value::text) {
+                if let Some(path) = self.memory.heap.get(*id).attributes.get("name").and_then(Value::text) {
                     self.write_path(path.into(), taint);
                 }
             }
@@ -120,8 +141,8 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn write_path(&mut self, path: Rc<str>, taint: TaintId) {
-        let before = self.files.get(&path).copied().unwrap_or(TaintId::NONE);
-        let after = if self.uncertain > 0 { self.taints.union(before, taint) } else { taint };
-        self.files.insert(path, after);
+        let before = self.memory.files.get(&path).copied().unwrap_or(TaintId::NONE);
+        let after = if !self.branches.are_known() { self.taints.union(before, taint) } else { taint };
+        self.memory.files.insert(path, after);
     }
 }

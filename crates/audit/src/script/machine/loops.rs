@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::super::taint::{Stamp, TaintId};
+use super::super::taint::TaintId;
 use super::super::value::{Kind, Role, Value};
-use super::{Flow, Left, Machine};
+use super::{Flow, Machine};
 use caddie_python::ast::{self, Expr};
 
 /// Members that are followed one by one.
@@ -25,7 +25,7 @@ impl<'a> Machine<'a, '_> {
     /// The members of an iterable.
     pub(super) fn members(&mut self, iterable: &Value<'a>) -> Members<'a> {
         if let Kind::Object(id) = &iterable.kind
-            && self.heap.get(*id).role == Role::Dict
+            && self.memory.heap.get(*id).role == Role::Dict
         {
             let keys = self.dict_view(*id, iterable, "keys");
             return self.members(&keys);
@@ -33,7 +33,7 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taint(iterable);
         let known = match &iterable.kind {
             Kind::Tuple(items) if items.len() <= MAX_MEMBERS => Some(items.to_vec()),
-            Kind::Object(id) => match &self.heap.get(*id).items {
+            Kind::Object(id) => match &self.memory.heap.get(*id).items {
                 Some(items) if items.len() <= MAX_MEMBERS => Some(items.clone()),
                 _ => None,
             },
@@ -53,7 +53,7 @@ impl<'a> Machine<'a, '_> {
         }
         let element = match &iterable.kind {
             Kind::Object(id) => {
-                let object = self.heap.get(*id);
+                let object = self.memory.heap.get(*id);
                 let last = object.items.as_ref().and_then(|items| items.last()).cloned();
                 object.element.clone().or(last)
             }
@@ -75,15 +75,15 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn for_loop(&mut self, stmt: &'a ast::StmtFor) -> Flow {
         let iterable = self.value(&stmt.iter);
         let Members { each: mut members, alike } = self.members(&iterable);
-        if self.loops.len() >= MAX_TWICE || (alike && self.within_module()) {
+        if self.loops.depth() >= MAX_TWICE || (alike && self.events.within_module()) {
             members.truncate(1);
         }
         self.loop_symbols(&stmt.target, &stmt.iter);
-        let outer = self.enter();
-        self.left.push(Left::default());
+        let outer = self.loops.enter();
+        self.loops.begin_body();
         let mut flow = Flow::Next;
         for (iteration, member) in members.into_iter().enumerate() {
-            self.iterate(iteration);
+            self.loops.iterate(iteration);
             let member = self.selected(member);
             self.assign(&stmt.target, member);
             flow = self.block(&stmt.body);
@@ -92,19 +92,19 @@ impl<'a> Machine<'a, '_> {
             }
             self.go_on();
         }
-        self.leave(outer);
+        self.loops.leave(outer);
         self.after_loop(flow, &stmt.orelse)
     }
 
     /// The end of a passage: what branches bound that went on from within it may hold in the next.
     fn go_on(&mut self) {
-        let continued = self.left.last_mut().map(|left| std::mem::take(&mut left.continued)).unwrap_or_default();
+        let continued = self.loops.take_continued();
         self.join_left(continued);
     }
 
     /// What follows a loop: its `else` where no branch broke off, and what those bound that did.
     fn after_loop(&mut self, flow: Flow, orelse: &'a [ast::Stmt]) -> Flow {
-        let broke = self.left.pop().unwrap_or_default().broke;
+        let broke = self.loops.end_body();
         if flow == Flow::Return {
             return flow;
         }
@@ -118,12 +118,12 @@ impl<'a> Machine<'a, '_> {
     }
 
     pub(super) fn while_loop(&mut self, stmt: &'a ast::StmtWhile) -> Flow {
-        let passages = if self.loops.len() >= MAX_TWICE || self.within_module() { 1 } else { 2 };
-        let outer = self.enter();
-        self.left.push(Left::default());
+        let passages = if self.loops.depth() >= MAX_TWICE || self.events.within_module() { 1 } else { 2 };
+        let outer = self.loops.enter();
+        self.loops.begin_body();
         let mut flow = Flow::Next;
         for iteration in 0..passages {
-            self.iterate(iteration);
+            self.loops.iterate(iteration);
             if self.value(&stmt.test).truth() == Some(false) {
                 break;
             }
@@ -133,7 +133,7 @@ impl<'a> Machine<'a, '_> {
             }
             self.go_on();
         }
-        self.leave(outer);
+        self.loops.leave(outer);
         self.after_loop(flow, &stmt.orelse)
     }
 
@@ -144,14 +144,13 @@ impl<'a> Machine<'a, '_> {
         // A comprehension's names are its own: minified scripts use one letter inside and outside of it.
         let mut names = Vec::new();
         generators.iter().for_each(|generator| named(&generator.target, &mut names));
-        let before: Vec<Option<Value<'a>>> =
-            names.iter().map(|name| self.call_mut().names.get(name).cloned()).collect();
+        let before: Vec<Option<Value<'a>>> = names.iter().map(|name| self.scopes.names().get(name).cloned()).collect();
         for generator in generators {
             let iterable = self.value(&generator.iter);
             let member = self.members(&iterable).each.into_iter().next_back();
             empty |= member.is_none();
-            opened.push(self.enter());
-            self.iterate(0);
+            opened.push(self.loops.enter());
+            self.loops.iterate(0);
             let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
             let member = self.selected(member);
             self.assign(&generator.target, member);
@@ -160,13 +159,13 @@ impl<'a> Machine<'a, '_> {
             }
         }
         let element = self.value(element);
-        let stamps: Vec<u32> =
-            self.loops[self.loops.len() - opened.len()..].iter().map(|stamp| stamp.entered).collect();
+        let own = self.loops.active().iter().rev().take(opened.len());
+        let stamps: Vec<u32> = own.map(|stamp| stamp.entered).collect();
         for outer in opened.into_iter().rev() {
-            self.leave(outer);
+            self.loops.leave(outer);
         }
         for (name, before) in names.into_iter().zip(before) {
-            self.call_mut().names.set(name, before);
+            self.scopes.names().set(name, before);
         }
         // A list holds every slice: which one the comprehension was at says nothing about it.
         let kind = element.kind.clone();
@@ -177,7 +176,7 @@ impl<'a> Machine<'a, '_> {
         let (held, taint) = (whole(self, held), whole(self, element.taint));
         let list = self.new_object(Role::List, held);
         if let (Some(id), false) = (list.object(), empty) {
-            self.heap.get_mut(id).element = Some(Value { kind, taint });
+            self.memory.heap.get_mut(id).element = Some(Value { kind, taint });
         }
         list
     }
@@ -192,30 +191,6 @@ impl<'a> Machine<'a, '_> {
             }
             _ => Value { kind: member.kind, taint },
         }
-    }
-
-    fn enter(&mut self) -> usize {
-        self.entered += 1;
-        self.loops.push(Stamp { entered: self.entered, iteration: 0 });
-        self.begun.push(self.entered);
-        self.shared_loops = None;
-        self.loops.len() - 1
-    }
-
-    fn iterate(&mut self, iteration: usize) {
-        if let Some(last) = self.loops.last_mut() {
-            last.iteration = u8::try_from(iteration).unwrap_or(u8::MAX);
-        }
-        if let Some(begun) = self.begun.last_mut() {
-            *begun = self.entered;
-        }
-        self.shared_loops = None;
-    }
-
-    fn leave(&mut self, depth: usize) {
-        self.loops.truncate(depth);
-        self.begun.truncate(depth);
-        self.shared_loops = None;
     }
 
     /// Lengths and positions are no content.

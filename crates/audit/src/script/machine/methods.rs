@@ -1,4 +1,4 @@
-//! Methods of values that no class of the script defines: tensors, lists, dictionaries, files, optimisers, modules.
+//! Methods of values that no class of the script defines: tensors, lists, dictionaries, files, optimizers, modules.
 
 use std::rc::Rc;
 
@@ -6,7 +6,8 @@ use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
 use super::super::value::{Kind, ObjectId, Role, Value};
 use super::Machine;
-use super::calls::{Arguments, POSITIONS};
+use super::arguments::Arguments;
+use super::calls::POSITIONS;
 
 impl<'a> Machine<'a, '_> {
     /// `receiver.name(arguments)`.
@@ -22,15 +23,15 @@ impl<'a> Machine<'a, '_> {
             }
             Kind::Object(id) => self.object_method(*id, receiver, name, arguments),
             // A class method is given its class.
-            Kind::Class(class) if self.method_of(*class, name).is_some() => {
-                let function = self.method_of(*class, name).map_or(Kind::Unknown, Kind::Function);
+            Kind::Class(class) if self.classes.method(*class, name).is_some() => {
+                let function = self.classes.method(*class, name).map_or(Kind::Unknown, Kind::Function);
                 let positional =
                     std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
                 self.apply(Value::of(function), Arguments { positional, named: arguments.named.clone() })
             }
             Kind::Class(class) if name == "apply" => {
                 let class = *class;
-                match self.method_of(class, "forward") {
+                match self.classes.method(class, "forward") {
                     Some(forward) => {
                         let context = self.new_object(Role::Other, TaintId::NONE);
                         let positional = std::iter::once(context).chain(arguments.positional.iter().cloned()).collect();
@@ -51,16 +52,16 @@ impl<'a> Machine<'a, '_> {
         name: &'a str,
         arguments: &Arguments<'a>,
     ) -> Value<'a> {
-        let role = self.heap.get(id).role;
+        let role = self.memory.heap.get(id).role;
         match (role, name) {
             (Role::Optimizer, "step") => {
                 // `step(closure)` takes the loss and its gradient by itself.
                 if let Some(closure) = arguments.get(0, "closure").cloned()
                     && matches!(closure.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
                 {
-                    let line = self.line;
+                    let line = self.events.line;
                     self.apply(closure, Arguments::default());
-                    self.line = line;
+                    self.events.line = line;
                 }
                 self.optimizer_step(id);
                 Value::of(Kind::None)
@@ -98,9 +99,9 @@ impl<'a> Machine<'a, '_> {
                 let given = self.given(arguments);
                 self.pour(id, given);
                 if let Some(other) = arguments.positional.first().and_then(Value::object) {
-                    let attributes = self.heap.get(other).attributes.clone();
-                    let element = self.heap.get(other).element.clone();
-                    let object = self.heap.get_mut(id);
+                    let attributes = self.memory.heap.get(other).attributes.clone();
+                    let element = self.memory.heap.get(other).element.clone();
+                    let object = self.memory.heap.get_mut(id);
                     object.attributes.extend(attributes);
                     object.element = object.element.take().or(element);
                 }
@@ -121,7 +122,7 @@ impl<'a> Machine<'a, '_> {
                 | "buffers" | "named_buffers",
             ) => self.parameters_of(id, name),
             (_, "state_dict") if role != Role::Dict => {
-                let within = self.updates_within(id);
+                let within = self.memory.updates_within(id, &mut self.taints);
                 self.new_object(Role::Dict, within)
             }
             (_, "load_state_dict") => {
@@ -143,10 +144,10 @@ impl<'a> Machine<'a, '_> {
             (Role::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
                 let given = self.given(arguments);
                 let given = self.scored(given);
-                if self.uncertain == 0 {
+                if self.branches.are_known() {
                     let updates = self.taints.get(given).updates.clone();
                     let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
-                    let object = self.heap.get_mut(id);
+                    let object = self.memory.heap.get_mut(id);
                     (object.content, object.updates) = (given, updates);
                 } else {
                     self.pour(id, given);
@@ -183,16 +184,16 @@ impl<'a> Machine<'a, '_> {
 
     /// The parameters of a model: a list of what belongs to it.
     fn parameters_of(&mut self, id: ObjectId, name: &str) -> Value<'a> {
-        let mut objects = self.objects_of(&Value::of(Kind::Object(id)));
-        if matches!(self.heap.get(id).role, Role::List) {
-            let elements = self.heap.get(id).element.iter().filter_map(Value::object).map(|object| object.0);
+        let mut objects = self.memory.objects_of(&Value::of(Kind::Object(id)), &self.taints);
+        if matches!(self.memory.heap.get(id).role, Role::List) {
+            let elements = self.memory.heap.get(id).element.iter().filter_map(Value::object).map(|object| object.0);
             objects.extend(elements);
         } else {
             objects.push(id.0);
         }
         objects.sort_unstable();
         objects.dedup();
-        let updates = self.updates_within(id);
+        let updates = self.memory.updates_within(id, &mut self.taints);
         let taint = self.taints.change(updates, |taint| taint.objects = objects);
         let member = match name {
             "modules" | "children" => Value { kind: Kind::Unknown, taint },
@@ -203,7 +204,7 @@ impl<'a> Machine<'a, '_> {
         };
         let list = self.new_object(Role::List, TaintId::NONE);
         if let Some(list) = list.object() {
-            self.heap.get_mut(list).element = Some(member);
+            self.memory.heap.get_mut(list).element = Some(member);
         }
         list
     }
@@ -212,167 +213,13 @@ impl<'a> Machine<'a, '_> {
     fn restore(&mut self, id: ObjectId, given: TaintId) {
         let updates = self.taints.get(given).updates.clone();
         let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
-        if self.uncertain > 0 {
-            let before = self.heap.get(id).updates;
+        if !self.branches.are_known() {
+            let before = self.memory.heap.get(id).updates;
             let both = self.taints.union(before, updates);
-            self.heap.get_mut(id).updates = both;
+            self.memory.heap.get_mut(id).updates = both;
             return;
         }
-        self.forget(id);
-        self.heap.get_mut(id).updates = updates;
-    }
-
-    /// Methods of tensors and of what is not known.
-    fn value_method(&mut self, receiver: &Value<'a>, name: &'a str, arguments: &Arguments<'a>) -> Value<'a> {
-        let of_receiver = self.taint(receiver);
-        match name {
-            "backward" => {
-                let loss = self.taints.as_number(of_receiver);
-                self.gradients = self.taints.union(self.gradients, loss);
-                return Value::of(Kind::None);
-            }
-            "register_forward_hook" | "register_forward_pre_hook" => {
-                let function = arguments.positional.first().map(|function| function.kind.clone());
-                let products = match function {
-                    Some(Kind::Function(function) | Kind::Bound(function, _)) => self.multiplies(function),
-                    _ => false,
-                };
-                self.event(Action::Hook { products });
-                return Value::unknown(TaintId::NONE);
-            }
-            "zero_grad" => {
-                self.gradients = TaintId::NONE;
-                return Value::of(Kind::None);
-            }
-            // A gradient scaler steps the optimiser that it is given.
-            "step" => {
-                if let Some(id) = arguments.positional.first().and_then(Value::object)
-                    && self.heap.get(id).role == Role::Optimizer
-                {
-                    self.optimizer_step(id);
-                }
-                return Value::unknown(TaintId::NONE);
-            }
-            // An executor calls what it is given, and its result is what that returns.
-            "submit" => {
-                if let Some((function, rest)) = arguments.positional.split_first()
-                    && matches!(function.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
-                {
-                    let arguments = Arguments { positional: rest.to_vec(), named: arguments.named.clone() };
-                    return self.apply(function.clone(), arguments);
-                }
-            }
-            "result" if arguments.positional.is_empty() => return receiver.clone(),
-            "scale" => {
-                return arguments.positional.first().cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE));
-            }
-            "zero_" | "copy_" | "add_" | "sub_" | "mul_" | "normal_" | "uniform_" | "fill_" | "addcdiv_" => {
-                return self.in_place(receiver, name, arguments);
-            }
-            "softmax" | "log_softmax" | "logsumexp" => return Value::unknown(self.normalised(name, of_receiver)),
-            "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
-            "nonzero" => return Value::unknown(self.found_at(of_receiver)),
-            "argsort" | "permutation" => return self.order(of_receiver, super::order::draws(name)),
-            "next_batch" | "get_batch" | "pop" | "popleft" | "read" => {
-                let given = self.given(arguments);
-                let taint = self.taints.union(given, of_receiver);
-                let taint = self.taints.as_number(taint);
-                return Value::unknown(self.varying(taint));
-            }
-            _ => {}
-        }
-        let given = self.given(arguments);
-        let taint = self.taints.union(given, of_receiver);
-        // Parameters stay parameters when they are only viewed or moved.
-        let viewed = ["detach", "clone", "data", "to", "float", "view", "flatten", "requires_grad_", "contiguous"];
-        if name == "requires_grad_" && self.taints.get(taint).objects.is_empty() {
-            return self.offset_of(taint);
-        }
-        if viewed.contains(&name) {
-            return Value { kind: Kind::Unknown, taint };
-        }
-        Value::unknown(self.taints.as_number(taint))
-    }
-
-    /// Whether a function multiplies matrices: second moments, which quantisation needs, and no statistic to look at.
-    fn multiplies(&self, function: &'a caddie_python::ast::StmtFunctionDef) -> bool {
-        let text = self.module.text(function);
-        [" @ ", "@=", "addmm", "matmul(", ".mm(", "einsum(", "baddbmm"].iter().any(|product| text.contains(product))
-    }
-
-    /// `parameter.data.add_(…)`: the parameters themselves are changed.
-    fn in_place(&mut self, receiver: &Value<'a>, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        let of_receiver = self.taint(receiver);
-        if matches!(&receiver.kind, Kind::Method(_, "grad")) {
-            if name == "zero_" {
-                self.gradients = TaintId::NONE;
-            }
-            return receiver.clone();
-        }
-        let given = self.given(arguments);
-        let objects = self.taints.get(of_receiver).objects.clone();
-        if self.taints.flags(given).has(Flags::GRADIENT) {
-            self.update_objects(&objects, given);
-            return receiver.clone();
-        }
-        if matches!(name, "zero_" | "copy_" | "normal_" | "uniform_" | "fill_") && self.uncertain == 0 {
-            let updates = self.taints.get(given).updates.clone();
-            let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);
-            for object in objects {
-                self.heap.get_mut(ObjectId(object)).updates = updates;
-            }
-        } else if name == "copy_" && !objects.is_empty() {
-            // `if name in before: parameter.data.copy_(before[name])`
-            self.event(Action::Restore { data: given });
-        }
-        self.scored(given);
-        receiver.clone()
-    }
-
-    /// `distribution.gather(-1, target)`: the probability of the token that came.
-    pub(super) fn gathered(&mut self, receiver: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
-        let of_receiver = self.taint(receiver);
-        let given = self.given(arguments);
-        let key = self.taints.flags(given);
-        let taint = self.taints.union(of_receiver, given);
-        let mut taint = self.taints.as_number(taint);
-        // Tokens as they were read, whatever they are called.
-        let made = Flags::DISTRIBUTION.with(Flags::LOSS).with(Flags::GOLD).with(Flags::HASHED);
-        let of_key = self.taints.get(given);
-        let raw = key.has(Flags::VAL) && !key.any(made) && of_key.updates.is_empty() && of_key.objects.is_empty();
-        if (key.has(Flags::TARGET) || raw) && self.taints.flags(of_receiver).has(Flags::DISTRIBUTION) {
-            taint = self.taints.with(taint, Flags::GOLD);
-        }
-        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
-            taint = self.looked_up_by_hash(taint);
-        }
-        Value::unknown(taint)
-    }
-
-    /// `getattr(holder, "name", default)`.
-    pub(super) fn attribute_named(&mut self, holder: &Value<'a>, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
-        let own = match &holder.kind {
-            Kind::Object(id) => self.heap.get(*id).attributes.get(name).cloned(),
-            _ => None,
-        };
-        let class = match &holder.kind {
-            Kind::Object(id) => self.heap.get(*id).class,
-            Kind::Class(class) => Some(*class),
-            _ => None,
-        };
-        let of_class = class.and_then(|class| self.class_attribute(class, name, 0));
-        let of_class = of_class.filter(|value| !matches!(value.kind, Kind::Function(_))).cloned();
-        let found = own.or(of_class);
-        let method = holder.object().and_then(|id| Some((id, self.heap.get(id).class?)));
-        let method = method.and_then(|(id, class)| Some(Kind::Bound(self.method_of(class, name)?, id)));
-        found.or_else(|| method.map(Value::of)).unwrap_or_else(|| {
-            let taint = self.taint(holder);
-            match arguments.positional.get(2) {
-                // What neither the object nor its class has is the default; other classes are not known to the end.
-                Some(default) if class.is_some_and(|class| self.is_plain(class)) => default.clone(),
-                Some(default) => Value { taint: self.taints.union(taint, default.taint), kind: Kind::Unknown },
-                None => Value::unknown(taint),
-            }
-        })
+        self.memory.forget(id);
+        self.memory.heap.get_mut(id).updates = updates;
     }
 }

@@ -7,9 +7,9 @@ use super::Machine;
 impl<'a> Machine<'a, '_> {
     /// A softmax, or the logarithm of a sum of exponentials: where losses of experts are summed up so that were put
     /// side by side with what is the loss of no token, the mixture is no distribution (#720).
-    pub(super) fn normalised(&mut self, name: &str, taint: TaintId) -> TaintId {
+    pub(super) fn normalized(&mut self, sums: bool, taint: TaintId) -> TaintId {
         let taint = self.taints.as_number(taint);
-        let mixed = name == "logsumexp" && self.taints.flags(taint).has(Flags::BESIDE_LOSS);
+        let mixed = sums && self.taints.flags(taint).has(Flags::BESIDE_LOSS);
         let taint = self.taints.without(taint, Flags::BESIDE_LOSS);
         let what = if mixed { Flags::DISTRIBUTION.with(Flags::UNNORMALISED) } else { Flags::DISTRIBUTION };
         self.taints.with(taint, what)
@@ -19,7 +19,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn known_members(&self, list: &Value<'a>) -> Vec<Value<'a>> {
         match &list.kind {
             Kind::Tuple(items) => items.to_vec(),
-            Kind::Object(id) => self.heap.get(*id).items.clone().unwrap_or_default(),
+            Kind::Object(id) => self.memory.heap.get(*id).items.clone().unwrap_or_default(),
             _ => Vec::new(),
         }
     }

@@ -3,17 +3,12 @@
 use super::super::taint::{Flags, TaintId};
 use super::super::value::{Kind, ObjectId, Value};
 use super::Machine;
-use super::calls::Arguments;
-
-/// Whether a function of a library gives an order that is drawn at random.
-pub(super) fn draws(name: &str) -> bool {
-    matches!(name.rsplit('.').next(), Some("randperm" | "permutation" | "shuffle"))
-}
+use super::arguments::Arguments;
 
 impl<'a> Machine<'a, '_> {
     /// `sorted(documents)`, `documents.sort()`: the list, put into another order. Paths have no order of their own.
     pub(super) fn sort(&mut self, list: ObjectId) {
-        let object = self.heap.get(list);
+        let object = self.memory.heap.get(list);
         let member = object.element.as_ref().or_else(|| object.items.as_ref()?.last());
         let of_texts = member.is_some_and(|member| matches!(member.kind, Kind::Text(_)));
         let held = self.taint(&Value::of(Kind::Object(list)));
@@ -45,11 +40,11 @@ impl<'a> Machine<'a, '_> {
     fn reorder(&mut self, list: ObjectId, how: Flags) {
         let of_order = self.taints.with(TaintId::NONE, how);
         self.pour(list, of_order);
-        let object = self.heap.get_mut(list);
+        let object = self.memory.heap.get_mut(list);
         let items = object.items.take().and_then(|items| items.into_iter().next_back());
         if let Some(mut member) = object.element.take().or(items) {
             member.taint = self.taints.union(member.taint, of_order);
-            self.heap.get_mut(list).element = Some(member);
+            self.memory.heap.get_mut(list).element = Some(member);
         }
     }
 }

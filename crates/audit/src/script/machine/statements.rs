@@ -1,50 +1,49 @@
 //! Statements: names bound, branches taken, objects written into.
 
-use super::super::taint::{Flags, TaintId};
+use super::super::taint::TaintId;
 use super::super::trace::Action;
 use super::super::value::{Kind, Value};
-use super::names::{Changes, Names};
-use super::{Call, Flow, MAX_DEPTH, Machine};
+use super::state::Names;
+use super::{Flow, Machine};
 use caddie_python::ast::{self, Stmt};
 
 impl<'a> Machine<'a, '_> {
     /// Follows statements in order.
     pub(super) fn block(&mut self, body: &'a [Stmt]) -> Flow {
-        if self.depth >= MAX_DEPTH {
+        if !self.budget.descend() {
             return Flow::Next;
         }
-        self.depth += 1;
         let mut flow = Flow::Next;
         for stmt in body {
             if !self.step() {
                 break;
             }
-            self.line = self.module.line(stmt);
-            self.trace.reach(self.module.start(stmt), self.uncertain == 0);
+            self.events.line = self.module.line(stmt);
+            self.events.trace.reach(self.module.start(stmt), self.branches.are_known());
             flow = self.statement(stmt);
             if flow != Flow::Next {
                 break;
             }
         }
-        self.depth -= 1;
+        self.budget.ascend();
         flow
     }
 
     fn statement(&mut self, stmt: &'a Stmt) -> Flow {
         match stmt {
             Stmt::Expr(stmt) => {
-                let (before, depth) = (self.trace.events.len(), self.path.len());
+                let (before, depth) = self.events.here();
                 self.value(&stmt.value);
                 if matches!(&*stmt.value, ast::Expr::Call(_)) {
-                    self.trace.discard(before, depth);
+                    self.events.trace.discard(before, depth);
                 }
             }
             Stmt::Assign(stmt) => {
-                let (before, depth) = (self.trace.events.len(), self.path.len());
+                let (before, depth) = self.events.here();
                 let value = self.value(&stmt.value);
                 if stmt.targets.iter().all(|target| matches!(target, ast::Expr::Name(name) if name.id.as_str() == "_"))
                 {
-                    self.trace.discard(before, depth);
+                    self.events.trace.discard(before, depth);
                 }
                 self.alias(stmt, &value);
                 for target in &stmt.targets {
@@ -81,7 +80,7 @@ impl<'a> Machine<'a, '_> {
             }
             Stmt::FunctionDef(function) => {
                 let value = self.decorated(function);
-                self.bind(function.name.as_str(), value);
+                self.scopes.bind(function.name.as_str(), value);
             }
             Stmt::ClassDef(class) => self.class(class),
             Stmt::Return(stmt) => {
@@ -89,12 +88,12 @@ impl<'a> Machine<'a, '_> {
                     Some(value) => self.value(value),
                     None => Value::of(Kind::None),
                 };
-                let before = self.call_mut().returned.take();
+                let before = self.scopes.innermost().returned.take();
                 let value = match before {
                     Some(before) => self.join_returned(before, value),
                     None => value,
                 };
-                self.call_mut().returned = Some(value);
+                self.scopes.innermost().returned = Some(value);
                 return Flow::Return;
             }
             Stmt::Break(_) => return Flow::Break,
@@ -109,20 +108,20 @@ impl<'a> Machine<'a, '_> {
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name);
                     // `from . import module`
-                    let beside = if module.is_empty() { self.neighbour(alias.name.as_str()) } else { None };
+                    let beside = if module.is_empty() { self.neighbor(alias.name.as_str()) } else { None };
                     if let Some(beside) = beside {
-                        self.bind(name.as_str(), beside);
+                        self.scopes.bind(name.as_str(), beside);
                         continue;
                     }
                     if self.bind_from(module, alias.name.as_str(), name.as_str()) {
                         continue;
                     }
                     let full = format!("{module}.{}", alias.name);
-                    self.bind(name.as_str(), Value::of(Kind::Library(full.into())));
+                    self.scopes.bind(name.as_str(), Value::of(Kind::Library(full.into())));
                 }
             }
-            Stmt::Global(stmt) => self.call_mut().outer.extend(stmt.names.iter().map(|name| name.as_str())),
-            Stmt::Nonlocal(stmt) => self.call_mut().outer.extend(stmt.names.iter().map(|name| name.as_str())),
+            Stmt::Global(stmt) => self.scopes.innermost().outer.extend(stmt.names.iter().map(|name| name.as_str())),
+            Stmt::Nonlocal(stmt) => self.scopes.innermost().outer.extend(stmt.names.iter().map(|name| name.as_str())),
             Stmt::Assert(stmt) => {
                 self.value(&stmt.test);
             }
@@ -136,21 +135,7 @@ impl<'a> Machine<'a, '_> {
         if let ([ast::Expr::Name(name)], ast::Expr::Attribute(attribute)) = (&*stmt.targets, &*stmt.value)
             && matches!(value.kind, Kind::Bool(_))
         {
-            self.aliases.insert((self.function(), name.id.as_str()), attribute.attr.as_str());
-        }
-    }
-
-    /// Tuples are joined member by member: a function returns its numbers in one order.
-    fn join_returned(&mut self, before: Value<'a>, value: Value<'a>) -> Value<'a> {
-        match (&before.kind, &value.kind) {
-            (Kind::Tuple(a), Kind::Tuple(b)) if a.len() == b.len() => {
-                let pairs: Vec<_> = a.iter().cloned().zip(b.iter().cloned()).collect();
-                let items: Vec<Value<'a>> = pairs.into_iter().map(|(a, b)| self.join(a, b)).collect();
-                Value { kind: Kind::Tuple(items.into()), taint: before.taint }
-            }
-            (_, Kind::None) => before,
-            (Kind::None, _) => value,
-            _ => self.join(before, value),
+            self.assumptions.alias(self.scopes.function(), name.id.as_str(), attribute.attr.as_str());
         }
     }
 
@@ -165,14 +150,14 @@ impl<'a> Machine<'a, '_> {
                     (top, top)
                 }
             };
-            let value = self.neighbour(full).unwrap_or_else(|| Value::of(Kind::Library(full.into())));
-            self.bind(name, value);
+            let value = self.neighbor(full).unwrap_or_else(|| Value::of(Kind::Library(full.into())));
+            self.scopes.bind(name, value);
         }
     }
 
     /// Notes the import of a module by its full name.
     fn imported(&mut self, name: &str) {
-        let attempted = self.attempts > 0;
+        let attempted = self.branches.is_attempted();
         self.event(Action::Import { name: name.into(), attempted });
     }
 
@@ -184,26 +169,30 @@ impl<'a> Machine<'a, '_> {
     fn class(&mut self, definition: &'a ast::StmtClassDef) {
         let bases = definition.arguments.iter().flat_map(|arguments| &arguments.args);
         let bases: Vec<Value<'a>> = bases.map(|base| self.value(base)).collect();
-        self.calls.push(Call::of_no_function(Names::default()));
+        self.scopes.enter_body(Names::default());
         self.block(&definition.body);
-        let attributes = self.calls.pop().map(|call| call.names.into_values()).unwrap_or_default();
+        let attributes = self.scopes.leave().map(|call| call.names.into_values()).unwrap_or_default();
         let attributes = attributes
             .into_iter()
             .map(|(name, value)| {
-                let stated = self.config.of(name).filter(|_| !matches!(value.kind, Kind::Function(_)));
+                let stated = self.assumptions.config.of(name).filter(|_| !matches!(value.kind, Kind::Function(_)));
                 let value = stated.map_or(value.clone(), |kind| Value { kind, taint: value.taint });
                 (name, value)
             })
             .collect();
-        let id = self.add_class(definition, bases, attributes);
-        self.bind(definition.name.as_str(), Value::of(Kind::Class(id)));
+        let id = self.classes.add(definition, bases, attributes);
+        self.scopes.bind(definition.name.as_str(), Value::of(Kind::Class(id)));
     }
 
     fn attempt(&mut self, stmt: &'a ast::StmtTry) -> Flow {
-        let attempts = self.attempts;
-        self.attempts += usize::from(!stmt.handlers.is_empty());
+        let goes_on = !stmt.handlers.is_empty();
+        if goes_on {
+            self.branches.attempt();
+        }
         let mut flow = self.block(&stmt.body);
-        self.attempts = attempts;
+        if goes_on {
+            self.branches.after_attempt();
+        }
         // A handler runs where the body failed; most are another way of doing the same.
         if flow == Flow::Next {
             let handlers = stmt.handlers.iter().map(|handler| match handler {
@@ -214,153 +203,5 @@ impl<'a> Machine<'a, '_> {
         }
         let last = self.block(&stmt.finalbody);
         if flow == Flow::Next { last } else { flow }
-    }
-
-    fn branches(&mut self, stmt: &'a ast::StmtIf) -> Flow {
-        let mut open: Vec<&'a [Stmt]> = Vec::new();
-        let mut taint = TaintId::NONE;
-        let clauses = stmt.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), clause.body.as_slice()));
-        let mut has_rest = true;
-        for (test, body) in std::iter::once((Some(&*stmt.test), stmt.body.as_slice())).chain(clauses) {
-            let truth = match test {
-                Some(test) => {
-                    let value = self.value(test);
-                    let of_test = self.taint(&value);
-                    taint = self.taints.union(taint, of_test);
-                    match self.witnessed(test, body) {
-                        Some(truth) => {
-                            self.switched(test, truth);
-                            Some(truth)
-                        }
-                        None => value.truth(),
-                    }
-                }
-                None => Some(true),
-            };
-            match truth {
-                Some(false) => {}
-                Some(true) => {
-                    open.push(body);
-                    has_rest = false;
-                    break;
-                }
-                None => open.push(body),
-            }
-        }
-        if has_rest {
-            open.push(&[]);
-        }
-        self.either(&open, taint)
-    }
-
-    /// One of several blocks, which one is not known: each from the same names, then joined. Blocks that leave are
-    /// not joined with what follows.
-    pub(super) fn either(&mut self, arms: &[&'a [Stmt]], condition: TaintId) -> Flow {
-        match arms {
-            [] => return Flow::Next,
-            [only] => return self.block(only),
-            _ => {}
-        }
-        let (mut after, mut left) = (None, None);
-        let by_loss = self.taints.flags(condition).has(Flags::CHOSEN_BY_LOSS);
-        let by_hindsight = self.taints.flags(condition).has(Flags::HINDSIGHT);
-        self.uncertain += 1;
-        self.by_loss += usize::from(by_loss);
-        self.by_hindsight += usize::from(by_hindsight);
-        for arm in arms {
-            self.call_mut().names.begin();
-            let before = self.trace.events.len();
-            let flow = self.block(arm);
-            if flow == Flow::Continue {
-                self.trace.ended(before, self.loops.last().copied());
-            }
-            let changes = self.call_mut().names.end();
-            self.keep(changes.len());
-            self.leaves(flow, &changes);
-            if flow == Flow::Next {
-                after = Some(match after.take() {
-                    Some(other) => self.join_changes(other, changes),
-                    None => changes,
-                });
-            } else {
-                left = Some(match left.take() {
-                    Some((Flow::Continue, kept)) => (flow, kept),
-                    Some(found) => found,
-                    None => (flow, changes),
-                });
-            }
-        }
-        self.uncertain -= 1;
-        self.by_loss -= usize::from(by_loss);
-        self.by_hindsight -= usize::from(by_hindsight);
-        let (flow, changes) = match (after, left) {
-            (Some(changes), _) => (Flow::Next, changes),
-            (None, Some(left)) => left,
-            (None, None) => return Flow::Next,
-        };
-        for (name, value) in changes {
-            self.call_mut().names.set(name, value);
-        }
-        flow
-    }
-
-    /// Keeps what a branch bound that leaves the innermost loop, or goes on with it.
-    fn leaves(&mut self, flow: Flow, changes: &Changes<'a>) {
-        if let (Flow::Break | Flow::Continue, Some(left), false) = (flow, self.left.last_mut(), changes.is_empty()) {
-            let kept = if flow == Flow::Break { &mut left.broke } else { &mut left.continued };
-            kept.push(changes.clone());
-        }
-    }
-
-    /// Names may be what they were where a branch left.
-    pub(super) fn join_left(&mut self, left: Vec<Changes<'a>>) {
-        for (name, value) in left.into_iter().flatten() {
-            self.keep(1);
-            let now = self.call_mut().names.get(name).cloned();
-            let both = self.join_bound(value, now);
-            self.call_mut().names.set(name, both);
-        }
-    }
-
-    /// What the names stand for after one of two branches: what one of them did not bind is there as it was before.
-    fn join_changes(&mut self, mut left: Changes<'a>, right: Changes<'a>) -> Changes<'a> {
-        let mut both = Changes::default();
-        for (name, value) in right {
-            let other = left.remove(name).unwrap_or_else(|| self.call_mut().names.get(name).cloned());
-            both.insert(name, self.join_bound(other, value));
-        }
-        for (name, value) in left {
-            let other = self.call_mut().names.get(name).cloned();
-            both.insert(name, self.join_bound(value, other));
-        }
-        both
-    }
-
-    /// A name that only one branch knows is what it is there.
-    fn join_bound(&mut self, left: Option<Value<'a>>, right: Option<Value<'a>>) -> Option<Value<'a>> {
-        match (left, right) {
-            (Some(left), Some(right)) => Some(self.join_branches(left, right)),
-            (left, right) => left.or(right),
-        }
-    }
-
-    /// Joins what two branches left.
-    fn join_branches(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
-        let same = match (&left.kind, &right.kind) {
-            (Kind::Object(a), Kind::Object(b)) => a == b,
-            (Kind::Tuple(a), Kind::Tuple(b)) => std::rc::Rc::ptr_eq(a, b),
-            (Kind::Unknown, Kind::Unknown) => true,
-            _ => false,
-        };
-        if same {
-            let taint = self.taints.union(left.taint, right.taint);
-            return Value { kind: left.kind, taint };
-        }
-        if let (Kind::Tuple(a), Kind::Tuple(b)) = (&left.kind, &right.kind)
-            && a.len() == b.len()
-        {
-            return self.join_returned(left, right);
-        }
-        self.join(left, right)
     }
 }

@@ -34,8 +34,8 @@ impl<'a> Machine<'a, '_> {
         match (target, source) {
             (Expr::Name(name), _) if !matches!(value.kind, Kind::Object(_) | Kind::Text(_) | Kind::Tuple(_)) => {
                 let symbol = self.symbol(source, 0);
-                let function = self.function();
-                self.symbols.insert((function, name.id.as_str()), symbol);
+                let function = self.scopes.function();
+                self.symbols.set(function, name.id.as_str(), symbol);
             }
             (Expr::Tuple(targets), Expr::Tuple(sources)) if targets.elts.len() == sources.elts.len() => {
                 let unknown = Value::unknown(TaintId::NONE);
@@ -50,12 +50,12 @@ impl<'a> Machine<'a, '_> {
     /// The members of what a loop runs over are the same in another loop over the same.
     pub(super) fn loop_symbols(&mut self, target: &'a Expr, iterable: &'a Expr) {
         let symbol = self.symbol(iterable, 0);
-        let function = self.function();
+        let function = self.scopes.function();
         let mut open = vec![(target, symbol.symbol)];
         while let Some((target, symbol)) = open.pop() {
             match target {
                 Expr::Name(name) => {
-                    self.symbols.insert((function, name.id.as_str()), Bound { symbol: hash((symbol, 'm')), less: 0 });
+                    self.symbols.set(function, name.id.as_str(), Bound { symbol: hash((symbol, 'm')), less: 0 });
                 }
                 Expr::Tuple(tuple) => {
                     open.extend(tuple.elts.iter().enumerate().map(|(index, item)| (item, hash((symbol, index)))));
@@ -63,11 +63,6 @@ impl<'a> Machine<'a, '_> {
                 _ => {}
             }
         }
-    }
-
-    /// The function that is followed, as a number.
-    pub(super) fn function(&self) -> usize {
-        self.calls.last().map_or(0, |call| call.function as usize)
     }
 
     /// What an expression stands for.
@@ -79,8 +74,8 @@ impl<'a> Machine<'a, '_> {
         match expr {
             Expr::Name(name) => {
                 let name = name.id.as_str();
-                let known = self.calls.iter().rev().find_map(|call| self.symbols.get(&(call.function as usize, name)));
-                known.copied().unwrap_or_else(|| Bound { symbol: hash(("name", name)), less: 0 })
+                let known = self.scopes.innermost_first().find_map(|call| self.symbols.get(call.number(), name));
+                known.unwrap_or_else(|| Bound { symbol: hash(("name", name)), less: 0 })
             }
             Expr::BinOp(binary) => {
                 let (left, right) = (of(&binary.left), of(&binary.right));
@@ -120,7 +115,7 @@ impl<'a> Machine<'a, '_> {
 
     /// A part of validation data, outside of a model, where layers slice channels and heads.
     pub(super) fn narrowed(&mut self, taint: TaintId, slice: &'a Expr) -> TaintId {
-        if !self.taints.flags(taint).has(Flags::VAL) || self.within_module() {
+        if !self.taints.flags(taint).has(Flags::VAL) || self.events.within_module() {
             return taint;
         }
         match self.region(slice) {
@@ -151,7 +146,7 @@ impl<'a> Machine<'a, '_> {
 
     /// `mask[row, start:end] = 1`: a mask selects what it is set for; where it is cleared, the rest.
     pub(super) fn mask_region(&mut self, holder: &Value<'a>, slice: &'a Expr, value: &Value<'a>) {
-        let Some(id) = holder.object().filter(|id| self.heap.get(*id).role == Role::Tensor) else { return };
+        let Some(id) = holder.object().filter(|id| self.memory.heap.get(*id).role == Role::Tensor) else { return };
         let Some(set) = value.number() else { return };
         let region = match (set != 0.0, self.region(slice)) {
             (true, Some(region)) => region,
@@ -167,7 +162,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn compared_region(&mut self, compare: &'a ast::ExprCompare, taint: TaintId) -> TaintId {
         let ([op], [right]) = (&*compare.ops, &*compare.comparators) else { return taint };
         let content = Flags::VAL.with(Flags::TRAIN).with(Flags::LOSS).with(Flags::CLOCK);
-        if self.taints.flags(taint).any(content) || is_shift(right) || self.within_module() {
+        if self.taints.flags(taint).any(content) || is_shift(right) || self.events.within_module() {
             return taint;
         }
         let bound = Some(self.symbol(right, 0));

@@ -2,7 +2,7 @@
 
 use super::super::value::{HOLE, Kind, Role, Value};
 use super::Machine;
-use super::calls::Arguments;
+use super::arguments::Arguments;
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn text_method(
@@ -47,7 +47,7 @@ impl<'a> Machine<'a, '_> {
                 };
                 let list = self.new_object(Role::List, receiver.taint);
                 if let Some(id) = list.object() {
-                    self.heap.get_mut(id).items = Some(parts);
+                    self.memory.heap.get_mut(id).items = Some(parts);
                 }
                 list
             }

@@ -1,10 +1,11 @@
-//! Updates: gradients, steps of optimisers, counts.
+//! Updates: gradients, steps of optimizers, counts.
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
 use super::super::value::{ObjectId, Role, Value};
 use super::Machine;
-use super::calls::{Arguments, PARAMETERS};
+use super::arguments::Arguments;
+use super::calls::PARAMETERS;
 
 impl<'a> Machine<'a, '_> {
     /// `torch.autograd.grad(loss, parameters)`: a gradient, and what it is taken for will be changed by it.
@@ -13,7 +14,7 @@ impl<'a> Machine<'a, '_> {
         let data = self.taint(loss);
         let data = self.taints.as_number(data);
         if let Some(parameters) = arguments.get(1, "inputs") {
-            let objects = self.objects_of(&parameters.clone());
+            let objects = self.memory.objects_of(&parameters.clone(), &self.taints);
             self.update_objects(&objects, data);
         }
         let taint = self.taints.with(data, Flags::GRADIENT);
@@ -22,43 +23,21 @@ impl<'a> Machine<'a, '_> {
 
     /// An update of these objects with the help of `data`.
     pub(super) fn update_objects(&mut self, objects: &[u32], data: TaintId) {
-        let own = |object: &u32| {
-            let object = self.heap.get(ObjectId(*object));
-            object.role == Role::Tensor && !object.of_model
-        };
+        let own = |object: &u32| self.memory.is_own_tensor(ObjectId(*object));
         let learner = if !objects.is_empty() && objects.iter().all(own) { Learner::Offset } else { Learner::Gradient };
         let event = self.event(Action::Update { learner, data });
         let update = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
         for object in objects {
-            let id = ObjectId(*object);
-            let before = self.heap.get(id).updates;
-            let after = self.taints.union(before, update);
-            self.heap.get_mut(id).updates = after;
+            self.memory.learn(ObjectId(*object), update, &mut self.taints);
         }
     }
 
-    /// A step of an optimiser.
+    /// A step of an optimizer.
     pub(super) fn optimizer_step(&mut self, id: ObjectId) {
-        let owned = self.heap.get(id).attributes.get(PARAMETERS).map(|value| value.taint);
+        let owned = self.memory.heap.get(id).attributes.get(PARAMETERS).map(|value| value.taint);
         let objects = owned.map(|taint| self.taints.get(taint).objects.clone()).unwrap_or_default();
-        let data = self.gradients;
+        let data = self.memory.gradients;
         self.update_objects(&objects, data);
-    }
-
-    /// What an object and all it holds had learnt is gone.
-    pub(super) fn forget(&mut self, id: ObjectId) {
-        let mut open = vec![id];
-        let mut seen = Vec::new();
-        while let Some(id) = open.pop() {
-            if seen.contains(&id) || seen.len() > 400 {
-                continue;
-            }
-            seen.push(id);
-            let object = self.heap.get_mut(id);
-            object.updates = TaintId::NONE;
-            let held = object.attributes.values().chain(object.items.iter().flatten()).chain(object.element.iter());
-            open.extend(held.filter_map(Value::object));
-        }
     }
 
     /// Counts that are added under keys made of tokens.
@@ -80,17 +59,17 @@ impl<'a> Machine<'a, '_> {
 
     /// Whether a method of a model is followed, its making included.
     pub(super) fn within_model(&self) -> bool {
-        let receivers = self.calls.iter().filter_map(|call| call.names.get("self")?.object());
-        let mut classes = receivers.filter_map(|id| self.heap.get(id).class);
-        classes.any(|class| self.is_module(class))
+        let receivers = self.scopes.innermost_first().filter_map(|call| call.names.get("self")?.object());
+        let mut classes = receivers.filter_map(|id| self.memory.heap.get(id).class);
+        classes.any(|class| self.classes.is_module(class))
     }
 
     /// A tensor that gradients are taken for.
     pub(super) fn as_offset(&mut self, id: ObjectId) {
         if self.within_model() {
-            self.heap.get_mut(id).of_model = true;
+            self.memory.heap.get_mut(id).of_model = true;
         }
-        if !self.heap.get(id).of_model {
+        if !self.memory.heap.get(id).of_model {
             let offset = self.taints.with(TaintId::NONE, Flags::OFFSET);
             self.pour(id, offset);
         }

@@ -101,7 +101,7 @@ fn extend(parts: &mut [String], text: &str) {
 impl<'a> Machine<'a, '_> {
     /// Whether the run took a branch, where its log tells: it has the lines that the branch prints, or none.
     pub(super) fn witnessed(&mut self, test: &'a Expr, body: &'a [Stmt]) -> Option<bool> {
-        let said = self.config.said()?;
+        let said = self.assumptions.config.said()?;
         let module = self.module;
         // Which process it is was not switched: where the first one prints other lines, another script did.
         let which_process =
@@ -116,13 +116,12 @@ impl<'a> Machine<'a, '_> {
         });
         let lines = body.filter_map(|stmt| Some((module.line(stmt), printed(stmt)?)));
         let lines: Vec<(u64, String)> = lines.collect();
-        let leaves =
-            matches!(body_last, Some(Stmt::Return(_))) && self.calls.last().is_some_and(|call| call.home.is_some());
+        let leaves = matches!(body_last, Some(Stmt::Return(_))) && self.scopes.is_in_outermost();
         if lines.is_empty() && !leaves {
             return None;
         }
         let at = module.line(test);
-        let marks = self.marks.get_or_insert_with(|| {
+        let marks = self.assumptions.marks.get_or_insert_with(|| {
             let mut printed = Printed { module, function: 0, found: Vec::new() };
             module.bodies().flatten().for_each(|stmt| printed.visit_stmt(stmt));
             for mark in &mut printed.found {
@@ -153,7 +152,7 @@ impl<'a> Machine<'a, '_> {
     /// `{f" slot_lr={lr}" if use_slot else ""}` in what is printed: the log has the words or not. Only words that it
     /// has mean something: a line may have been printed by an earlier version.
     pub(super) fn witnessed_choice(&mut self, choice: &'a ast::ExprIf) -> Option<bool> {
-        let said = self.config.said()?;
+        let said = self.assumptions.config.said()?;
         let text = text_of(&choice.body)?;
         let alone = self.module.source().matches(text.as_str()).count() == 1;
         (alone && said.holds(&text)).then_some(true)
@@ -163,12 +162,11 @@ impl<'a> Machine<'a, '_> {
     fn contradict(&mut self, test: &'a Expr, truth: bool) {
         let setting = match test {
             Expr::Attribute(attribute) => Some(attribute.attr.as_str()),
-            Expr::Name(name) => self.aliases.get(&(self.function(), name.id.as_str())).copied(),
+            Expr::Name(name) => self.assumptions.setting_of(self.scopes.function(), name.id.as_str()),
             _ => None,
         };
-        let known = |name: &str| self.contradicted.iter().any(|(known, _)| *known == name);
-        if let Some(setting) = setting.filter(|setting| !known(setting)) {
-            self.contradicted.push((setting, truth));
+        if let Some(setting) = setting {
+            self.assumptions.contradict(setting, truth);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::super::taint::{Flags, Stamp, TaintId};
-use super::super::trace::{Action, Frame, Place};
+use super::super::taint::{Flags, TaintId};
+use super::super::trace::Action;
 use super::super::value::{Kind, Object, ObjectId, Role, Value};
 use super::Machine;
 
@@ -12,19 +12,19 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn taint(&mut self, value: &Value<'a>) -> TaintId {
         match &value.kind {
             Kind::Object(id) => {
-                let object = self.heap.get(*id);
+                let object = self.memory.heap.get(*id);
                 let (content, updates) = (object.content, object.updates);
                 let element = object.element.as_ref().map_or(TaintId::NONE, |element| element.taint);
                 self.taints.all([value.taint, content, updates, element])
             }
             Kind::Tuple(items) => {
-                self.spend(items.len());
+                self.budget.spend(items.len());
                 let inner = self.together(items.iter());
                 self.taints.union(value.taint, inner)
             }
             Kind::Method(receiver, _) => self.taint(receiver),
             Kind::Bound(_, id) => {
-                let updates = self.heap.get(*id).updates;
+                let updates = self.memory.heap.get(*id).updates;
                 self.taints.union(value.taint, updates)
             }
             _ => value.taint,
@@ -42,88 +42,35 @@ impl<'a> Machine<'a, '_> {
         })
     }
 
-    /// The updates that reached an object or anything it holds.
-    pub(super) fn updates_within(&mut self, id: ObjectId) -> TaintId {
-        let mut seen = Vec::new();
-        let mut open = vec![id];
-        let mut sum = TaintId::NONE;
-        while let Some(id) = open.pop() {
-            if seen.contains(&id) || seen.len() > 400 {
-                continue;
-            }
-            seen.push(id);
-            let object = self.heap.get(id);
-            let held = object.attributes.values().chain(object.items.iter().flatten()).chain(object.element.iter());
-            open.extend(held.filter_map(Value::object));
-            let updates = object.updates;
-            sum = self.taints.union(sum, updates);
-        }
-        sum
-    }
-
-    /// The objects that a value is the parameters of, or holds.
-    pub(super) fn objects_of(&mut self, value: &Value<'a>) -> Vec<u32> {
-        let mut found = Vec::new();
-        let mut open = vec![value.clone()];
-        let mut seen = 0;
-        while let Some(value) = open.pop() {
-            seen += 1;
-            if seen > 2_000 {
-                break;
-            }
-            found.extend_from_slice(&self.taints.get(value.taint).objects);
-            match &value.kind {
-                Kind::Tuple(items) => open.extend(items.iter().cloned()),
-                Kind::Object(id) => {
-                    let object = self.heap.get(*id);
-                    match object.role {
-                        Role::List | Role::Dict => {
-                            found.extend_from_slice(&self.taints.get(object.content).objects);
-                            open.extend(object.items.iter().flatten().chain(object.element.iter()).cloned());
-                            open.extend(object.attributes.values().cloned());
-                        }
-                        _ => found.push(id.0),
-                    }
-                }
-                _ => {}
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
     pub(super) fn allocate(&mut self, object: Object<'a>) -> Value<'a> {
-        let id = self.heap.add(Object { born: self.loops.last().copied(), ..object });
+        let id = self.memory.heap.add(Object { born: self.loops.innermost(), ..object });
         Value::of(Kind::Object(id))
     }
 
     /// Sets or joins: under a condition that is not known, what was there may still be.
     pub(super) fn write_attribute(&mut self, id: ObjectId, name: &str, value: Value<'a>) {
-        if name == "requires_grad" && self.heap.get(id).role == Role::Tensor && value.truth() == Some(true) {
+        if name == "requires_grad" && self.memory.heap.get(id).role == Role::Tensor && value.truth() == Some(true) {
             self.as_offset(id);
         }
-        if let Some(tensor) = value.object().filter(|tensor| self.heap.get(*tensor).role == Role::Tensor)
-            && self.heap.get(id).class.is_some_and(|class| self.is_module(class))
+        if let Some(tensor) = value.object().filter(|tensor| self.memory.heap.get(*tensor).role == Role::Tensor)
+            && self.memory.heap.get(id).class.is_some_and(|class| self.classes.is_module(class))
         {
-            let content = self.heap.get(tensor).content;
+            let content = self.memory.heap.get(tensor).content;
             let content = self.taints.without(content, Flags::OFFSET.with(Flags::ANEW));
-            let tensor = self.heap.get_mut(tensor);
+            let tensor = self.memory.heap.get_mut(tensor);
             (tensor.of_model, tensor.content) = (true, content);
         }
-        let before = self.heap.get(id).attributes.get(name).cloned();
+        let before = self.memory.heap.get(id).attributes.get(name).cloned();
         let value = match before {
-            Some(before) if self.uncertain > 0 => self.join(before, value),
+            Some(before) if !self.branches.are_known() => self.join(before, value),
             _ => value,
         };
-        self.heap.get_mut(id).attributes.insert(name.into(), value);
+        self.memory.heap.get_mut(id).attributes.insert(name.into(), value);
     }
 
     /// Adds to what an object holds.
     pub(super) fn pour(&mut self, id: ObjectId, taint: TaintId) {
-        let content = self.heap.get(id).content;
-        let content = self.taints.union(content, taint);
-        self.heap.get_mut(id).content = content;
+        self.memory.pour(id, taint, &mut self.taints);
     }
 
     /// One of two values: the same where they are, else what both were made from. An object or function outlives
@@ -168,29 +115,9 @@ impl<'a> Machine<'a, '_> {
         Value { kind, taint }
     }
 
-    fn place(&mut self) -> Place {
-        let path = match &self.shared_path {
-            Some(path) => path.clone(),
-            None => {
-                let path: Rc<[Frame]> = self.path.clone().into();
-                self.shared_path = Some(path.clone());
-                path
-            }
-        };
-        let loops = match &self.shared_loops {
-            Some(loops) => loops.clone(),
-            None => {
-                let loops: Rc<[Stamp]> = self.loops.clone().into();
-                self.shared_loops = Some(loops.clone());
-                loops
-            }
-        };
-        Place { line: self.line, loops, path, uncertain: self.uncertain > 0, ended: None }
-    }
-
+    /// Notes what happens; the number of the event.
     pub(super) fn event(&mut self, action: Action) -> u32 {
-        let place = self.place();
-        self.trace.add(place, action)
+        self.events.add(action, self.loops.shared(), self.branches.are_known())
     }
 
     /// A loss that is added to something becomes a score of its own.
@@ -205,22 +132,16 @@ impl<'a> Machine<'a, '_> {
 
     /// Selected by the innermost loop.
     pub(super) fn varying(&mut self, taint: TaintId) -> TaintId {
-        self.taints.varying(taint, &self.loops)
+        self.taints.varying(taint, self.loops.active())
     }
 
     /// A counter that goes on: selected by the innermost loop, and by those outside of it in whose earlier passages it
     /// went on already, since none of them set it back.
     pub(super) fn advanced(&mut self, taint: TaintId) -> TaintId {
-        let Some((_, outer)) = self.loops.split_last() else { return taint };
         if self.taints.flags(taint).any(Flags::CONTENT) {
             return self.varying(taint);
         }
-        let over = self.taints.get(taint).stamps.iter().map(|stamp| stamp.entered);
-        let over = over.filter(|entered| self.loops.iter().all(|active| active.entered != *entered));
-        let over: Vec<u32> = over.collect();
-        let went_on = |stamp: &Stamp, begun: u32| over.iter().any(|over| (stamp.entered + 1..=begun).contains(over));
-        let since = outer.iter().zip(&self.begun).filter(|(stamp, begun)| went_on(stamp, **begun));
-        let since: Vec<Stamp> = since.map(|(stamp, _)| *stamp).collect();
+        let since = self.loops.went_on(self.taints.get(taint));
         let taint = self.varying(taint);
         since.into_iter().fold(taint, |taint, stamp| self.taints.stamped(taint, stamp))
     }

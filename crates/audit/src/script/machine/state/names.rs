@@ -2,15 +2,15 @@
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::super::value::Value;
+use crate::script::value::Value;
 
 /// Names that a branch bound, with what they stand for after it; `None`: nothing any more.
-pub(super) type Changes<'a> = FxHashMap<&'a str, Option<Value<'a>>>;
+pub(in super::super) type Changes<'a> = FxHashMap<&'a str, Option<Value<'a>>>;
 
 /// Names and their values. While branches are followed, what they change is written down: a branch costs as much as
 /// it binds, however many names there are.
 #[derive(Debug, Default)]
-pub(super) struct Names<'a> {
+pub(in super::super) struct Names<'a> {
     values: FxHashMap<&'a str, Value<'a>>,
     /// For each branch that is followed, innermost last: the names it bound, in order, with what they were before.
     branches: Vec<Vec<(&'a str, Option<Value<'a>>)>>,
@@ -80,8 +80,8 @@ impl<'a> FromIterator<(&'a str, Value<'a>)> for Names<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::value::Kind;
     use super::*;
+    use crate::script::value::Kind;
 
     fn int(value: Option<&Value<'_>>) -> Option<i64> {
         value.and_then(|value| match value.kind {

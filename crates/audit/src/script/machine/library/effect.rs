@@ -1,0 +1,143 @@
+//! What a function of a library does to what is followed.
+
+/// What a call does to what is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Effect {
+    /// Returns a number made of its arguments, and changes none of them.
+    Number,
+    /// Returns something made of nothing that is followed.
+    Nothing,
+    /// Returns its first argument: what it is wrapped in changes nothing.
+    Same,
+    /// Prints its arguments.
+    Prints,
+    /// `os.environ.get`
+    Environment,
+    /// Makes another type of its argument.
+    Converts(To),
+    /// Keeps a number that is known; else as [`Effect::Number`].
+    Casts,
+    /// `len`
+    Length,
+    /// `range`
+    Range,
+    /// `enumerate`
+    Enumerates,
+    /// `zip`
+    Zips,
+    /// A list of its argument's members.
+    Lists(Order),
+    /// `bytearray`: an empty list where it is given nothing.
+    Buffer,
+    /// `next`
+    Next,
+    /// `map`
+    Maps,
+    /// `getattr`
+    GetsAttribute,
+    /// `setattr`
+    SetsAttribute,
+    /// Puts a list into another order.
+    Shuffles,
+    /// Positions in an order that is drawn at random, or that the values of an array decide.
+    Orders { drawn: bool },
+    /// An empty dictionary.
+    Dictionary,
+    /// The time of day.
+    Clock,
+    /// A field of a dataclass: its default.
+    Field,
+    /// Parts of a path, joined.
+    JoinsPath,
+    /// Paths that fit a pattern.
+    Globs,
+    /// Opens a file.
+    Opens,
+    /// A file in memory.
+    MemoryFile,
+    /// Reads a file.
+    Reads(Format),
+    /// Writes what it is given to a file: which of its arguments says where.
+    Writes { place: usize },
+    /// Another object with the same state.
+    Copies,
+    /// A loss as an object: called with logits and targets.
+    LossObject,
+    /// A loss of logits and targets.
+    Loss,
+    /// A distribution over the vocabulary; or the logarithm of a sum of exponentials, which normalizes one.
+    Normalizes { sums: bool },
+    /// Arrays side by side.
+    Stacks,
+    /// Entries of an array under an index.
+    Gathers,
+    /// Tokens sampled from probabilities.
+    Samples,
+    /// How often each value comes.
+    Counts,
+    /// The smaller or larger of its arguments.
+    Chooses,
+    /// Where something holds.
+    Finds,
+    /// One of two by a condition; with one argument as [`Effect::Finds`].
+    Selects,
+    /// A product of matrices: a projection.
+    Projects,
+    /// A tensor that can be written into.
+    Allocates(Content),
+    /// A list or dictionary of layers: the one that it is given.
+    Layers,
+    /// `torch.autograd.grad`
+    Gradient,
+    /// `numpy.add.at`: counts added under keys.
+    AddsAt,
+    /// Something with parameters that it changes at each step.
+    Optimizer,
+    /// A layer: what it is called with and what it was made of goes into what it returns.
+    Layer,
+}
+
+/// What [`Effect::Converts`] makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum To {
+    Int,
+    Float,
+    Bool,
+    Text,
+}
+
+/// The order of the members that [`Effect::Lists`] gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Order {
+    /// That of its argument.
+    Kept,
+    /// Another one, which says nothing of the members.
+    Other,
+    Sorted,
+}
+
+/// What a file that is read holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Format {
+    /// Tensors, by name or alone.
+    State,
+    /// Arrays of numbers: data, or a table of the bytes of tokens.
+    Numbers,
+    /// Values that are no tensors.
+    Document,
+}
+
+/// What a tensor holds that [`Effect::Allocates`] makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Content {
+    /// Nothing that is followed.
+    Constant,
+    /// Its second argument.
+    Fill,
+    /// What it is given.
+    Given,
+    /// What it is given; it learns.
+    Parameter,
+    /// What it is given, where it is told to learn; else the call is as [`Effect::Number`].
+    IfItLearns,
+}

@@ -1,0 +1,172 @@
+//! What functions of Python itself do to what is followed: printing, conversions, copies, the environment.
+
+use super::effect::To;
+use super::perform::first_of;
+use crate::script::machine::Machine;
+use crate::script::machine::arguments::Arguments;
+use crate::script::taint::{Flags, TaintId};
+use crate::script::trace::Action;
+use crate::script::value::{HOLE, Kind, ObjectId, Value};
+
+/// How deep objects within an object are copied.
+const MAX_COPIED: usize = 4;
+
+impl<'a> Machine<'a, '_> {
+    /// `print(f"val_bpb:{bpb}")`: a line of the log, where scores are summed up in it.
+    pub(super) fn report(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let data = self.given(arguments);
+        if !self.taints.get(data).scores.is_empty() {
+            let hole = HOLE.to_string();
+            let texts = arguments.positional.iter().map(|value| value.text().unwrap_or(&hole));
+            let text = texts.collect::<Vec<_>>().join(" ");
+            self.event(Action::Report { text: text.into(), data });
+        }
+        Value::of(Kind::None)
+    }
+
+    /// `os.environ.get("NAME", default)`.
+    pub(super) fn environment(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let name = arguments.positional.first().and_then(Value::text).unwrap_or_default().to_owned();
+        let default = arguments.positional.get(1).cloned();
+        let config = self.assumptions.config;
+        let stated = config.text(&name).map(Kind::text);
+        // A name that is empty by default is what the log prints for it.
+        let empty = default.as_ref().and_then(Value::text).is_some_and(str::is_empty);
+        let printed = config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(Kind::text);
+        let stated = stated.or(printed);
+        let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
+        let kind = match config.text(&name) {
+            Some(_) => kind,
+            None => match self.assumptions.launched(&name) {
+                Some(number) => Kind::Int(number),
+                None if (default.is_none() || is_switch(&kind)) && self.assumptions.doubts(&name) => Kind::Unknown,
+                None => kind,
+            },
+        };
+        let taint = default.map_or(TaintId::NONE, |value| value.taint);
+        let taint = self.named_data(taint, &name);
+        let taint = if name == "SEED" { self.taints.with(taint, Flags::SEED) } else { taint };
+        Value { kind, taint }
+    }
+
+    /// `int(text)`
+    pub(super) fn converted(&mut self, to: To, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(value) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
+        let taint = self.taint(value);
+        let taint = self.taints.as_number(taint);
+        let text = value.text().map(str::trim);
+        let kind = match to {
+            To::Int => text.and_then(|text| text.replace('_', "").parse().ok()).map(Kind::Int).or(match value.kind {
+                Kind::Int(int) => Some(Kind::Int(int)),
+                Kind::Bool(truth) => Some(Kind::Int(i64::from(truth))),
+                Kind::Float(float) => Some(Kind::Int(float as i64)),
+                _ => match text {
+                    Some("True") => Some(Kind::Int(1)),
+                    Some("False") => Some(Kind::Int(0)),
+                    _ => None,
+                },
+            }),
+            To::Float => text.and_then(|text| text.parse().ok()).or_else(|| value.number()).map(Kind::Float),
+            To::Bool => value.truth().map(Kind::Bool),
+            To::Text => match &value.kind {
+                Kind::Text(text) => Some(Kind::Text(text.clone())),
+                Kind::Int(int) => Some(Kind::Text(int.to_string().into())),
+                _ => None,
+            },
+        };
+        Value { kind: kind.unwrap_or(Kind::Unknown), taint }
+    }
+
+    /// `len(list)`
+    pub(super) fn length(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let taint = self.given(arguments);
+        let list = arguments.positional.first().and_then(Value::object);
+        let known = list.and_then(|id| self.memory.heap.get(id).items.as_ref().map(Vec::len));
+        let kind = known.and_then(|len| i64::try_from(len).ok()).map_or(Kind::Unknown, Kind::Int);
+        Value { kind, taint: self.taints.as_position(taint) }
+    }
+
+    /// `next(iterable)`
+    pub(super) fn next_member(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let Some(iterable) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
+        let member = self.members(iterable).each.into_iter().next();
+        let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
+        Value { taint: self.varying(member.taint), kind: member.kind }
+    }
+
+    /// `map(function, iterable)`: what it gives for the last member stands for all.
+    pub(super) fn mapped(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let [function, iterable, ..] = &*arguments.positional else { return Value::unknown(TaintId::NONE) };
+        let members = self.members(iterable).each;
+        let member = members.into_iter().next_back().unwrap_or_else(|| Value::unknown(TaintId::NONE));
+        let each = self.apply(function.clone(), Arguments { positional: vec![member], named: Vec::new() });
+        self.list_of(each)
+    }
+
+    /// `setattr(holder, "name", value)`
+    pub(super) fn set_attribute(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        if let [holder, name, value, ..] = &*arguments.positional
+            && let (Some(id), Some(name)) = (holder.object(), name.text())
+        {
+            self.write_attribute(id, name, value.clone());
+        }
+        Value::of(Kind::None)
+    }
+
+    /// `time.perf_counter()`
+    pub(super) fn time(&mut self) -> Value<'a> {
+        Value::unknown(self.taints.with(TaintId::NONE, Flags::CLOCK))
+    }
+
+    /// A field of a dataclass is made once: its instances share it.
+    pub(super) fn field(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        match (arguments.named("default_factory"), arguments.named("default")) {
+            (Some(factory), _) => self.apply(factory.clone(), Arguments::default()),
+            (None, Some(default)) => default.clone(),
+            (None, None) => Value::unknown(TaintId::NONE),
+        }
+    }
+
+    /// A copy is another object with the same state.
+    pub(super) fn duplicate(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        match arguments.positional.first() {
+            Some(Value { kind: Kind::Object(id), taint }) => {
+                let copy = self.clone_object(*id, 0);
+                Value { kind: Kind::Object(copy), taint: *taint }
+            }
+            _ => first_of(arguments),
+        }
+    }
+
+    fn clone_object(&mut self, id: ObjectId, depth: usize) -> ObjectId {
+        if !self.step() {
+            return id;
+        }
+        let object = self.memory.heap.get(id);
+        self.budget.keep(object.attributes.len() + object.items.as_ref().map_or(0, Vec::len));
+        let mut object = object.clone();
+        if depth < MAX_COPIED {
+            for value in
+                object.attributes.values_mut().chain(object.items.iter_mut().flatten()).chain(&mut object.element)
+            {
+                if let Kind::Object(inner) = value.kind {
+                    value.kind = Kind::Object(self.clone_object(inner, depth + 1));
+                }
+            }
+        }
+        self.memory.heap.add(object)
+    }
+}
+
+/// Whether it is how a script writes a switch that is off, or one of several ways of doing something.
+fn is_switch(kind: &Kind<'_>) -> bool {
+    match kind {
+        Kind::Text(text) => {
+            let text = text.trim();
+            let word = text.chars().all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
+            (word && !matches!(text, "1" | "True" | "true" | "yes" | "on")) || text == "0"
+        }
+        Kind::Int(0) | Kind::Bool(false) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,61 @@
+//! The conditions around the statement that is followed: how many are not known, and what these compare.
+
+use crate::script::taint::Flags;
+
+/// How many conditions of each sort are around the statement.
+#[derive(Debug, Default)]
+pub(in super::super) struct Branches {
+    /// Conditions whose value is not known.
+    unknown: usize,
+    /// Those of them that compare losses on the token that came.
+    by_loss: usize,
+    /// Those of them that compare losses of one passage.
+    by_hindsight: usize,
+    /// Blocks that go on after a failure.
+    attempts: usize,
+}
+
+impl Branches {
+    /// A branch begins under a condition that is not known and was made from `condition`.
+    pub fn enter(&mut self, condition: Flags) {
+        self.unknown += 1;
+        self.by_loss += usize::from(condition.has(Flags::CHOSEN_BY_LOSS));
+        self.by_hindsight += usize::from(condition.has(Flags::HINDSIGHT));
+    }
+
+    /// The branch ends that began under `condition`.
+    pub fn leave(&mut self, condition: Flags) {
+        self.unknown -= 1;
+        self.by_loss -= usize::from(condition.has(Flags::CHOSEN_BY_LOSS));
+        self.by_hindsight -= usize::from(condition.has(Flags::HINDSIGHT));
+    }
+
+    /// Whether every condition around the statement is known.
+    pub fn are_known(&self) -> bool {
+        self.unknown == 0
+    }
+
+    /// What a loss becomes that is kept here: one that was chosen, where a condition compares losses.
+    pub fn choice(&self) -> Flags {
+        match (self.by_loss, self.by_hindsight) {
+            (0, _) => Flags::default(),
+            (_, 0) => Flags::CHOSEN_BY_LOSS,
+            _ => Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT),
+        }
+    }
+
+    /// A block begins that goes on after a failure.
+    pub fn attempt(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// That block ends.
+    pub fn after_attempt(&mut self) {
+        self.attempts -= 1;
+    }
+
+    /// Whether the script goes on where the statement fails.
+    pub fn is_attempted(&self) -> bool {
+        self.attempts > 0
+    }
+}
