@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-verify corpus heads verdicts parity rehearsals fuzz libtorch engine-lock clean
+.PHONY: help build demo test bench bench-verify corpus heads verdicts parity rehearse-corpus fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -73,7 +73,7 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
 
-rehearsals: ## rehearse every merged script on the CPU at toy size: make rehearsals UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
+rehearse-corpus: ## rehearse every merged script on the CPU at toy size: make rehearse-corpus UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	scripts/rehearse-corpus "$(UPSTREAM)" $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 

@@ -58,7 +58,7 @@ def smallest_rss_mib(env: dict) -> float:
     return run(["true"], env).peak_rss_mib
 
 
-class Neighbours:
+class Neighbors:
     """How many cores other programs, or other guests of the same host, kept busy meanwhile."""
 
     def __init__(self):

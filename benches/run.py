@@ -23,7 +23,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-from measure import BUSY, TORCH, Failed, Neighbours, Sample, hardware, run, smallest_rss_mib
+from measure import BUSY, TORCH, Failed, Neighbors, Sample, hardware, run, smallest_rss_mib
 from report import markdown
 from sides import Caddie, Case, Eager, agree
 
@@ -208,14 +208,14 @@ def bench(args: argparse.Namespace) -> None:
              "python": platform.python_version(), "system": f"{platform.system()} {platform.release()}",
              "threads": args.threads, "device": args.device, "repetitions": repetitions, "quick": args.quick}  # fmt: skip
     eager = Eager(interpreter(args.python), args.device, args.threads, env)
-    neighbours = Neighbours()
+    neighbors = Neighbors()
     with tempfile.TemporaryDirectory(prefix="caddie-bench-") as folder:
         work = Path(folder)
         listed = cases(work, caddie, args)
         results = {case.name: compare(case, caddie, eager, work, repetitions) for case in listed}
         resident, timed = memory(results, caddie), whole_commands(results, caddie, work)
     first = results[listed[0].name]["train"]["eager"][0]
-    facts |= {"torch": first["torch"], "gpu": first["device"], "other_cores": neighbours.cores()}
+    facts |= {"torch": first["torch"], "gpu": first["device"], "other_cores": neighbors.cores()}
     print(markdown(facts, listed, results, resident, timed))
     if args.json:
         times = {name: sample.values for name, sample in timed.items()}

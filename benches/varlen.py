@@ -6,7 +6,7 @@ The script runs unchanged under the rehearsal (see rehearsal/), as it is written
 of it on a CPU (`compile`); caddie trains and scores the same shapes on the same data. The sides take turns. Prints JSON:
 training tokens and documents of test-time training a second, the ratios of their medians, and for a mode that did not come
 to its end, why. Run it with a Python that has scripts/parity/requirements.txt.
-The machine has to be idle: beside other work two threads wait for each other in every operation; `neighbours_cores` tells.
+The machine has to be idle: beside other work two threads wait for each other in every operation; `neighbors_cores` tells.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measure import Neighbours, run
+from measure import Neighbors, run
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -53,7 +53,7 @@ def measure_caddie(program: Path, settings: dict[str, Any], data: Path) -> dict[
     """Trains once and scores the model file with test-time training."""
     threads = str(settings["threads"])
     env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads)
-    neighbours = Neighbours()
+    neighbors = Neighbors()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         changes = recipe(settings["environment"])
@@ -77,7 +77,7 @@ def measure_caddie(program: Path, settings: dict[str, Any], data: Path) -> dict[
     seconds = float(re.search(r"eval_time:(\d+)ms", scored)[1]) / 1000
     ttt = {"documents": documents, "seconds": seconds, "documents_per_second": documents / seconds,
            "val_loss": float(re.search(r"_exact val_loss:(\S+)", scored)[1])}  # fmt: skip
-    return {"mode": "caddie", "neighbours_cores": neighbours.cores(), "train": train, "ttt": ttt}
+    return {"mode": "caddie", "neighbors_cores": neighbors.cores(), "train": train, "ttt": ttt}
 
 
 def ratios(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def measure(mode: str, script: Path, settings: dict[str, Any], data: Path, limit
         }
         command = [sys.executable, "-m", "rehearsal", "--threads", str(settings["threads"]), *MODES[mode]]
         command += ["--hook", "varlen_hook:hook", "--report", f"{folder}/emulated.json", str(script)]
-        neighbours = Neighbours()
+        neighbors = Neighbors()
         failure: dict[str, Any] = {}
         with open(Path(folder) / "output.txt", "w+", encoding="utf-8") as output:
             try:
@@ -153,7 +153,7 @@ def measure(mode: str, script: Path, settings: dict[str, Any], data: Path, limit
         # The script counts its batches of documents in this file.
         Path(f"/tmp/ttt_counter_{run_id}").unlink(missing_ok=True)
         known = json.loads(times.read_text(encoding="utf-8")) if times.exists() else {}
-        return {"mode": mode, "neighbours_cores": neighbours.cores(), **known, **failure}
+        return {"mode": mode, "neighbors_cores": neighbors.cores(), **known, **failure}
 
 
 def main() -> None:

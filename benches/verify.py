@@ -14,7 +14,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from measure import BUSY, Failed, Neighbours, Sample, hardware, run, smallest_rss_mib
+from measure import BUSY, Failed, Neighbors, Sample, hardware, run, smallest_rss_mib
 
 # Parses what verify parses, in the order of names; nothing of it is executed.
 PARSE = """
@@ -66,7 +66,7 @@ def bench(args: argparse.Namespace) -> str:
     if not folders:
         raise Failed(f"--upstream {args.upstream}: no records/<track>/<name> in it")
     size = sum(path.stat().st_size for path in records.glob("**/*") if path.is_file())
-    load, neighbours, machine = os.getloadavg()[0], Neighbours(), hardware()
+    load, neighbors, machine = os.getloadavg()[0], Neighbors(), hardware()
     verify = [args.caddie, "verify", "--quiet", records]
     run(verify, dict(os.environ), accept=(0, 1))
     warm, resident = times(verify, args.repetitions)
@@ -78,7 +78,7 @@ def bench(args: argparse.Namespace) -> str:
     audit, audit_resident = times([args.caddie, "audit", "--fail-on", "never", records], args.repetitions, accept=(0, 2))
     alone = each(args.caddie, folders, min(args.repetitions, 5))
     single = each(args.caddie, sorted(records.glob("**/*.py")), min(args.repetitions, 5))
-    busy = neighbours.cores()
+    busy = neighbors.cores()
     quiet = max(load, busy or 0.0) <= BUSY
     floor = smallest_rss_mib(dict(os.environ))
     shown = lambda mib: f"at most {mib:.0f}" if mib <= floor * 1.05 else f"{mib:.0f}"  # noqa: E731

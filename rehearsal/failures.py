@@ -88,7 +88,7 @@ def remedy(error: BaseException, script: Path) -> tuple[str, str]:
         return "missing_package", f"the program {error.filename}"
     if _missing_path(error):
         return "authors_path", str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or re.search(r"(?i)can't allocate memory|not enough memory", str(error)):
         return "memory", str(error)
     if isinstance(error, _BUGS):
         return "own_bug", str(error)

@@ -9,7 +9,7 @@ A kernel whose source is known (see kernels.py) is computed by its reference ins
 
 from __future__ import annotations
 
-import inspect
+import functools
 import os
 import types
 from typing import Any
@@ -173,6 +173,26 @@ def _patch_libdevice(interpreter: Any, bfloat16: Any) -> None:
         return interpreter.TensorHandle(values.astype(interpreter._get_np_dtype(result)), result.scalar)
 
     interpreter.InterpreterBuilder.create_extern_elementwise = call
+    _offer_libdevice(interpreter)
+
+
+def _offer_libdevice(interpreter: Any) -> None:
+    """Lets kernels call the functions; the interpreter tells only functions of `triton.language` that it is there."""
+    from triton.language.extra import libdevice as common
+    from triton.language.extra.cuda import libdevice
+
+    def offered(function: Any) -> Any:
+        @functools.wraps(function)
+        def call(*args: Any, _semantic: Any = None, **kwargs: Any) -> Any:
+            return function(*args, _semantic=_semantic or interpreter.interpreter_semantic, **kwargs)
+
+        return call
+
+    for name, function in list(vars(libdevice).items()):
+        if callable(function) and getattr(function, "__triton_builtin__", False):
+            setattr(libdevice, name, offered(function))
+            if hasattr(common, name):
+                setattr(common, name, getattr(libdevice, name))
 
 
 found: dict[Any, Any] = {}

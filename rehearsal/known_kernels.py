@@ -88,3 +88,39 @@ def softcapped_cross_entropy_gradient(
     gradient[rows, targets_ptr.view(-1).long()] -= 1.0
     gradient *= grad_losses_ptr.view(-1, 1).float() * (1.0 - bent * bent)
     _rows(grad_logits_ptr, n_rows, n_cols, stride_grad_n, stride_grad_v).copy_(gradient)
+
+
+def _signs(packed: torch.Tensor) -> torch.Tensor:
+    """The signs that rows of 32-bit integers hold: one for a bit that is set, minus one for another."""
+    bits = packed[..., None] >> torch.arange(32) & 1
+    return (2 * bits - 1).flatten(-2).float()
+
+
+@reference("eb955c4aad19f9539c1e52ba3c961e3b0b0cf33494f77dce64fc38c7b1b9d4c7")
+def xnor_product(
+    X_ptr: torch.Tensor,
+    W_ptr: torch.Tensor,
+    Y_ptr: torch.Tensor,
+    alpha_ptr: torch.Tensor,
+    beta_ptr: torch.Tensor,
+    M: int,
+    N: int,
+    K_packed: int,
+    GROUP_PACKED: int,
+    num_groups: int,
+    stride_xm: int,
+    stride_wn: int,
+    stride_yn: int,
+    stride_alpha_n: int,
+    **sizes: Any,
+) -> None:
+    """The product of two matrices of signs, with a scale for each group of each column and one for each row.
+
+    Where the bits of x and w are equal their product is one. The kernel counts those that differ; that is the same sum.
+    """
+    grouped = num_groups * GROUP_PACKED
+    x = _signs(_rows(X_ptr, M, grouped, stride_xm, 1)).view(M, num_groups, -1)
+    w = _signs(_rows(W_ptr, N, grouped, stride_wn, 1)).view(N, num_groups, -1)
+    alpha = _rows(alpha_ptr, N, num_groups, stride_alpha_n, 1).float()
+    product = torch.einsum("mgk,ngk->mn", x, w * alpha[..., None])
+    _rows(Y_ptr, M, N, stride_yn, 1).copy_(product * beta_ptr.view(-1, 1).float())

@@ -1,4 +1,4 @@
-"""Lets optimisers accept the options that scripts choose for GPUs.
+"""Lets optimizers accept the options that scripts choose for GPUs.
 
 PyTorch has fused kernels of Adam and AdamW for the CPU, so `fused=True` is left alone and the script gets what it
 asked for. `capturable=True` is for CUDA graphs and is dropped.

@@ -12,6 +12,7 @@ import ast
 import base64
 import dataclasses
 import lzma
+import operator
 import re
 import zlib
 from pathlib import Path
@@ -24,6 +25,10 @@ MAIN_MARK = "__rehearsal_main__"
 
 _HOLDERS = re.compile(r"(?i)^(hyper_?param\w*|config|args|hparams?|settings|gpt_?config|train\w*config|model\w*config)$")
 """Classes whose attributes are settings."""
+
+
+_COUNTS = ("num_seqs", "calib_seqs", "max_samples", "num_samples", "n_samples")
+"""Parameters that say how much data a function generates or looks at."""
 
 
 class Opaque(ValueError):
@@ -137,19 +142,11 @@ def layers(source: str, path: Path, depth: int = 3) -> Iterator[str]:
                 yield from layers(text, path, depth - 1)
 
 
-_DEFAULT = r"""\s*(['"])([A-Z][A-Z0-9_]*)\1(?:\s*,\s*(?:str\()?\s*(['"]?)([^'",()\s]*)\3)?"""
-_READS = r"environ(?:\.get\(|\[|\.setdefault\()|getenv\("
-"""Ways to read an environment variable; its name follows, and its default where that is written beside it."""
-
-
-def _readers(source: str) -> str:
-    """The ways above and the functions that a script defines around them, as one pattern."""
-    own = []
-    for node in ast.walk(_parsed(source) or ast.Module([], [])):
-        if isinstance(node, ast.FunctionDef) and node.args.args and len(node.body) < 8:
-            if any(part in ast.unparse(node) for part in ("environ", "getenv")):
-                own.append(rf"\b{re.escape(node.name)}\(")
-    return "(?:" + "|".join([_READS, *own]) + ")" + _DEFAULT
+_READER = re.compile(r"environ(?:ment)?\b|getenv")
+_PATTERN = re.compile(
+    r"""(?:environ(?:\.get\(|\[|\.setdefault\()|getenv\()\s*(['"])([A-Z][A-Z0-9_]*)\1(?:\s*,\s*(['"]?)([^'",()\s*+]*)\3\s*\))?"""
+)
+"""A read of an environment variable with a plain default, for sources that this Python cannot parse."""
 
 
 def number(text: str | None) -> Number | None:
@@ -163,12 +160,69 @@ def number(text: str | None) -> Number | None:
     return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
 
 
+_OPERATIONS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Div: operator.truediv,
+    ast.LShift: operator.lshift,
+}
+
+
+def _default(node: ast.expr) -> Number | None:
+    """The number that a default is, where it follows from constants."""
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            return number(node.value)
+        return node.value if isinstance(node.value, (int, float)) else None
+    if isinstance(node, ast.Call) and len(node.args) == 1 and getattr(node.func, "id", "") in ("str", "int", "float"):
+        return _default(node.args[0])
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
+        left, right = _default(node.left), _default(node.right)
+        if left is not None and right is not None:
+            try:
+                return _OPERATIONS[type(node.op)](left, right)
+            except (ArithmeticError, ValueError, TypeError):
+                return None
+    return None
+
+
+def _readers(tree: ast.Module) -> set[str]:
+    """The names of functions that a script defines around reads of the environment, and its short names for them."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.args.args and len(node.body) < 8 and _READER.search(ast.unparse(node)):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if isinstance(node.value, (ast.Attribute, ast.Lambda)) and _READER.search(ast.unparse(node.value)):
+                found.add(node.targets[0].id)
+    return found
+
+
+def _reads(tree: ast.Module) -> Iterator[tuple[str, Number | None]]:
+    """Every read of an environment variable with its default, where that is a number."""
+    readers = _readers(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("environ"):
+            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+                yield node.slice.value, None
+        if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+            continue
+        name, function = node.args[0].value, ast.unparse(node.func)
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+            continue
+        if function in readers or re.search(r"(?:environ\.(?:get|setdefault|pop)|getenv)$", function):
+            yield name, _default(node.args[1]) if len(node.args) > 1 else None
+
+
 def variables(sources: list[str]) -> dict[str, Number | None]:
     """The environment variables that a script reads, with their defaults where these are numbers."""
     found: dict[str, Number | None] = {}
     for source in sources:
-        for match in re.finditer(_readers(source), source):
-            name, value = match[2], number(match[4])
+        tree = _parsed(source)
+        reads = _reads(tree) if tree else ((m[2], number(m[4])) for m in _PATTERN.finditer(source))
+        for name, value in reads:
             if found.get(name) is None:
                 found[name] = value
     return found
@@ -191,6 +245,8 @@ class Transform:
                     self._settings(node.body)
                 elif isinstance(node, ast.Call):
                     self._keywords(node)
+                elif isinstance(node, ast.FunctionDef):
+                    self._parameters(node)
         self._mark(tree)
         return ast.fix_missing_locations(tree)
 
@@ -212,8 +268,18 @@ class Transform:
         if taken and isinstance(call.args[0], ast.Constant):
             self._replace("val_batch_tokens", call.args[0])
         for keyword in call.keywords:
-            if keyword.arg in ("num_seqs", "calib_seqs"):
+            if keyword.arg in _COUNTS:
                 self._replace(keyword.arg, keyword.value)
+
+    def _parameters(self, function: ast.FunctionDef) -> None:
+        """Defaults of parameters that say how much data a function takes."""
+        positional = [*function.args.posonlyargs, *function.args.args]
+        # Defaults belong to the last parameters.
+        pairs = list(zip(positional[::-1], function.args.defaults[::-1]))
+        pairs += [(a, d) for a, d in zip(function.args.kwonlyargs, function.args.kw_defaults) if d is not None]
+        for parameter, default in pairs:
+            if parameter.arg in _COUNTS:
+                self._replace(parameter.arg, default)
 
     def _replace(self, name: str, node: ast.expr) -> None:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, (int, float)):

@@ -63,6 +63,7 @@ class Toy:
             ("bitnet_group_size xnor_group_size group_size", WIDTH),
             ("gptq_calibration_batches gptq_calib_batches gptq_calib_samples", 2),
             ("gptq_num_seqs num_seqs calib_seqs", 4),
+            ("max_samples num_samples n_samples", 1024),
             ("gptq_gen_len", 32),
             ("gptq_batch_size", 4),
             ("lora_rank ttt_lora_rank depth_lora_rank eggroll_lora_rank", 4),

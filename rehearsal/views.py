@@ -1,7 +1,7 @@
 """Shows the script other modules than the rest of the process sees.
 
 PyTorch's own code asks `torch.cuda.is_available()` and looks up `torch.bfloat16` in many places. If these were replaced
-in PyTorch itself, its optimisers, its compiler and its files would change their ways too. So the script alone gets a
+in PyTorch itself, its optimizers, its compiler and its files would change their ways too. So the script alone gets a
 copy of the module, with some names replaced: a view. Only methods of tensors and modules are replaced for everybody,
 because objects carry those with them.
 """

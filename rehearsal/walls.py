@@ -20,6 +20,8 @@ _NEWUSER, _NEWNET = 0x10000000, 0x40000000
 _NO_NEW_PRIVILEGES = 38
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1
 NOBODY = 65534
+_ADDRESSES = 14 << 30
+"""Bytes of addresses that a process may use. A toy run uses four GiB, most of them without memory behind."""
 
 
 @dataclasses.dataclass
@@ -38,6 +40,7 @@ class Walls:
             network=_can_leave_network(),
             user=NOBODY if os.geteuid() == 0 else None,
             cpu_seconds=int(4 * seconds) + 60,
+            memory_bytes=_ADDRESSES,
         )
 
     def enter(self) -> None:
@@ -58,7 +61,7 @@ class Walls:
 
     def report(self) -> dict[str, object]:
         """Which walls stand."""
-        return {"network": self.network, "user": self.user, "cpu_seconds": self.cpu_seconds or None}
+        return {"network": self.network, "user": self.user, "cpu_seconds": self.cpu_seconds or None, "bytes": self.memory_bytes or None}
 
 
 def _leave_network(libc: ctypes.CDLL) -> None:

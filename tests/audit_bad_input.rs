@@ -103,7 +103,7 @@ fn refused(ended: &Ended, words: &[&str]) {
 }
 
 /// What says that nothing can be concluded.
-const UNJUDGED: &str = "no reported score was recognised, so nothing could be judged";
+const UNJUDGED: &str = "no reported score was recognized, so nothing could be judged";
 
 #[test]
 fn what_does_not_parse_says_where() {

@@ -114,19 +114,19 @@ fn newer_syntax_is_fine_once_the_version_is_named() {
 }
 
 #[test]
-fn a_script_that_leaves_everything_to_its_neighbour_is_followed_there() {
+fn a_script_that_leaves_everything_to_its_neighbor_is_followed_there() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.bad.prequant.py");
-    let neighbour = std::fs::read_to_string(path).expect("the fixture");
+    let neighbor = std::fs::read_to_string(path).expect("the fixture");
     let wrapper = "import os\nos.environ.setdefault(\"SEED\", \"1\")\n\n\ndef main():\n    from trainer import main as train\n    \
                    train()\n\n\nif __name__ == \"__main__\":\n    main()\n";
-    let found = audited(&[("train_gpt.py", wrapper), ("trainer.py", &neighbour), ("README.md", "Run train_gpt.py.")]);
+    let found = audited(&[("train_gpt.py", wrapper), ("trainer.py", &neighbor), ("README.md", "Run train_gpt.py.")]);
     assert!(found.scores > 0, "{}", told(&found));
     let lead = found.findings.iter().position(|finding| finding.rule == "val-prequant-ttt").expect("the lead");
     let place = &found.findings[lead].evidence[0];
     assert_eq!(place.file.file_name(), Some("trainer.py"));
     // The line is one of that file, and the way to it begins in the script.
     let line = usize::try_from(place.line.expect("a line")).expect("small");
-    assert_eq!(neighbour.lines().nth(line - 1).map(str::trim), Some(found.paths[lead][0].text.as_str()));
+    assert_eq!(neighbor.lines().nth(line - 1).map(str::trim), Some(found.paths[lead][0].text.as_str()));
     let calls: Vec<_> = found.paths[lead][0].path.iter().map(|call| (call.file.is_none(), call.line)).collect();
     assert_eq!(calls.first(), Some(&(true, 11)));
 }

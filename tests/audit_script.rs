@@ -7,7 +7,7 @@ use caddie::report::Confidence;
 use caddie_audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
 use caddie_python::Module;
 use caddie_python::{Alone, unwrap};
-use caddie_rulebook::Rulebook;
+use caddie_rulebook::{PARAMETER_GOLF_2026, Rulebook};
 use camino::Utf8Path;
 
 /// Which rule each bad script is about, and what stands in a line of the steps.
@@ -30,7 +30,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
     ("gptq.bad.logits_after_the_clock", "time-gptq-train-data", "model.forward_logits(tokens["),
-    ("mixture.bad.entropy", "c2-normalised", "loss_sum +="),
+    ("mixture.bad.entropy", "c2-normalized", "loss_sum +="),
     ("order.bad.shuffled", "val-order", "loss_sum +="),
     ("order.bad.sorted", "val-order", "loss_sum +="),
     ("payload.bad.prefix", "val-no-payload", "loss_sum +="),
@@ -143,6 +143,22 @@ fn bad_scripts_have_a_lead_at_the_line_that_does_it() {
     assert_eq!(seen.len(), BAD.len(), "a row without a script: {seen:?}");
 }
 
+/// Where no log says how many processes ran, there was one a GPU of the rulebook's machine.
+#[test]
+fn the_number_of_processes_is_that_of_the_rulebooks_machine() {
+    let script = "import os, subprocess\nif int(os.environ.get(\"WORLD_SIZE\", \"1\")) == 2:\n    subprocess.run([\"pip\", \
+                  \"install\", \"x\"])\nprint(f\"final_exact val_loss:{1.0} val_bpb:{1.0}\")\n";
+    let rules = |gpus: &str| {
+        let text = PARAMETER_GOLF_2026.replacen("gpus = 8", gpus, 1);
+        let rulebook = Rulebook::parse(&text).expect("a rulebook");
+        let module = Module::parse(script).expect("a script");
+        let audit = audit(&module, &subject(&rulebook, None));
+        audit.leads.into_iter().map(|lead| lead.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(rules("gpus = 8"), Vec::<&str>::new());
+    assert_eq!(rules("gpus = 2"), ["size-external-binary"]);
+}
+
 #[test]
 fn good_scripts_and_such_as_only_look_bad_have_none() {
     let clean = fixtures().into_iter().filter(|(name, _)| !name.contains(".bad."));
@@ -150,7 +166,7 @@ fn good_scripts_and_such_as_only_look_bad_have_none() {
         let examined = examined(&name, &source);
         assert!(examined.complete && examined.problems.is_empty(), "{name}: {:?}", examined.problems);
         // Only what was followed to a reported score can be called clean.
-        assert!(examined.scores > 0, "{name}: no score was recognised");
+        assert!(examined.scores > 0, "{name}: no score was recognized");
         assert!(examined.findings.is_empty(), "{name}: {:?}", examined.findings);
     }
 }

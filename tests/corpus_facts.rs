@@ -4,7 +4,7 @@
 //! `CADDIE_SHARED` names the shared data (default `../shared`); `CADDIE_UPSTREAM` a checkout of the real repository, in
 //! whose logs the dumped scripts stand; the corpus has them cut out.
 
-use caddie_folder::{Field, Folder, RunLog, Scope};
+use caddie_folder::{Fact, Field, Folder, RunLog, Scope};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
@@ -49,38 +49,38 @@ fn same(truth: &Value, read: &Value) -> bool {
 }
 
 fn facts(truth: &Value, run: &RunLog, dumps: bool) -> Vec<(&'static str, Value)> {
-    let gpu = run.gpu.as_ref().map(|gpu| json!({ gpu.as_str(): run.gpus }));
+    let gpu = run.gpu.text().map(|gpu| json!({ gpu: run.gpus.value() }));
     let mut facts = vec![
-        ("log_seed", json!(run.seed)),
-        ("official_tag", json!(run.metric)),
-        ("val_bpb", json!(run.val_bpb)),
-        ("val_loss", json!(run.val_loss)),
-        ("train_time_s", json!(run.train_seconds)),
-        ("steps", json!(run.steps)),
-        ("iterations_target", json!(run.iterations)),
-        ("eval_time_s", json!(run.eval_seconds)),
-        ("eval_time_sum_s", json!(run.eval_wall_seconds)),
-        ("artifact_bytes", json!(run.bytes_total)),
-        ("model_bytes_compressed", json!(run.bytes_model)),
-        ("code_bytes_logged", json!(run.bytes_code)),
-        ("code_bytes_uncompressed_logged", json!(run.bytes_code_uncompressed)),
-        ("world_size", json!(run.world_size)),
+        ("log_seed", json!(run.seed.value())),
+        ("official_tag", json!(run.metric.text())),
+        ("val_bpb", json!(run.val_bpb.value())),
+        ("val_loss", json!(run.val_loss.value())),
+        ("train_time_s", json!(run.train_seconds.value())),
+        ("steps", json!(run.steps.value())),
+        ("iterations_target", json!(run.iterations.value())),
+        ("eval_time_s", json!(run.eval_seconds.value())),
+        ("eval_time_sum_s", json!(run.eval_wall_seconds.value())),
+        ("artifact_bytes", json!(run.bytes_total.value())),
+        ("model_bytes_compressed", json!(run.bytes_model.value())),
+        ("code_bytes_logged", json!(run.bytes_code.value())),
+        ("code_bytes_uncompressed_logged", json!(run.bytes_code_uncompressed.value())),
+        ("world_size", json!(run.world_size.value())),
         ("gpu", json!(gpu)),
-        ("torch", json!(run.torch_version)),
-        ("train_shards", json!(run.train_shards)),
-        ("val_tokens", json!(run.val_tokens)),
-        ("peak_mem_mib", json!(run.peak_memory_mib)),
+        ("torch", json!(run.torch_version.text())),
+        ("train_shards", json!(run.train_shards.value())),
+        ("val_tokens", json!(run.val_tokens.value())),
+        ("peak_mem_mib", json!(run.peak_memory_mib.value())),
     ];
     if dumps {
         facts.push(("embedded_source_bytes", json!(run.source.as_ref().map(|source| source.bytes))));
     }
     // Stated for some runs only; where the table is silent it does not say that there is none.
     let stated = [
-        ("gptq_reserve_s", json!(run.gptq_reserve_seconds)),
-        ("gptq_hessian_s", json!(run.gptq_hessian_seconds)),
-        ("ttt_compile_warmup_s", json!(run.eval_warmup_seconds)),
-        ("post_gptq_total_s", json!(run.post_gptq_seconds)),
-        ("eval_wall_from_timestamps_s", json!(run.eval_stamped_seconds)),
+        ("gptq_reserve_s", json!(run.gptq_reserve_seconds(600.0).value())),
+        ("gptq_hessian_s", json!(run.gptq_hessian_seconds.value())),
+        ("ttt_compile_warmup_s", json!(run.eval_warmup_seconds.value())),
+        ("post_gptq_total_s", json!(run.post_gptq_seconds.value())),
+        ("eval_wall_from_timestamps_s", json!(run.eval_stamped_seconds.value())),
         ("official_log", json!(run.score_log)),
         ("stock_ttt_val_bpb", json!(run.superseded.as_ref().map(|line| line.val_bpb))),
     ];
@@ -89,8 +89,8 @@ fn facts(truth: &Value, run: &RunLog, dumps: bool) -> Vec<(&'static str, Value)>
 }
 
 fn statistics(runs: &[RunLog]) -> Vec<(&'static str, Value)> {
-    let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
-    let losses: Vec<f64> = runs.iter().filter_map(|run| run.val_loss).collect();
+    let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
+    let losses: Vec<f64> = runs.iter().filter_map(|run| run.val_loss.value()).collect();
     let rounded = |value: Option<f64>| json!(value.map(|value| (value * 1e8).round() / 1e8));
     vec![
         ("n_official_runs", json!(runs.len())),
@@ -99,7 +99,7 @@ fn statistics(runs: &[RunLog]) -> Vec<(&'static str, Value)> {
         ("mean_val_loss", rounded(caddie_rulebook::stats::mean(&losses))),
         ("std_val_loss_sample", rounded(caddie_rulebook::stats::sample_std(&losses))),
         ("best_val_bpb", json!(scores.iter().copied().reduce(f64::min))),
-        ("max_artifact_bytes", json!(runs.iter().filter_map(|run| run.bytes_total).max())),
+        ("max_artifact_bytes", json!(runs.iter().filter_map(|run| run.bytes_total.value()).max())),
     ]
 }
 
@@ -177,7 +177,7 @@ fn logs_of_proposed_folders_are_understood() {
                 claim(Scope::Whole).or_else(|| claim(Scope::Mean))
             });
             if let Some(claim) = claim.filter(|_| scored) {
-                let scores: Vec<f64> = read.runs.official.iter().filter_map(|run| run.val_bpb).collect();
+                let scores: Vec<f64> = read.runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
                 let mean = caddie_rulebook::stats::mean(&scores);
                 let agrees = scores.iter().chain(&mean).any(|score| claim.stated.agrees(*score));
                 with_claims += 1;

@@ -38,7 +38,7 @@ fn is_contested(rulebook: &Rulebook, rule: &str) -> bool {
 }
 
 fn audited(upstream: &str, rulebook: &Rulebook) -> Vec<(String, Examined)> {
-    let folders = find::find(&[Utf8PathBuf::from(upstream).join("records")]).folders;
+    let folders = find::find(&[Utf8PathBuf::from(upstream).join("records")], &rulebook.track_prefix).folders;
     let one = |path: &Utf8PathBuf| {
         let folder = Folder::read(path).expect("reads");
         let (script, run) = (folder.script.as_ref()?, executed(&folder)?);

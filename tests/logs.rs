@@ -1,6 +1,6 @@
 //! Logs as they lie in folders: under odd names, several in a file, beside files that are none.
 
-use caddie_folder::{Folder, NotCounted};
+use caddie_folder::{Fact, Folder, NotCounted};
 use camino::{Utf8Path, Utf8PathBuf};
 
 fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Utf8PathBuf) {
@@ -36,7 +36,7 @@ fn logs_are_found_under_any_name_and_told_from_what_is_none() {
         ("requirements.txt", "torch\n"),
     ]);
     let runs = Folder::read(&root).expect("readable").runs;
-    let official: Vec<_> = runs.official.iter().map(|run| (run.seed, run.val_bpb)).collect();
+    let official: Vec<_> = runs.official.iter().map(|run| (run.seed.value(), run.val_bpb.value())).collect();
     assert_eq!(official, [(Some(0), Some(1.25)), (Some(1), Some(1.5)), (Some(2), Some(1.75))]);
     assert_eq!(runs.not_logs, ["train_odd.log"], "the one that calls itself a log and is not understood");
     let others: Vec<_> = runs.others.iter().map(|other| &other.why).collect();
@@ -56,12 +56,15 @@ fn of_a_claimed_evaluation_every_fact_names_the_file_that_states_it() {
     ]);
     let runs = Folder::read(&root).expect("readable").runs;
     let [run] = runs.official.as_slice() else { panic!("one run: {:?}", runs.official) };
-    assert_eq!((run.val_bpb, run.steps, run.train_seconds), (Some(1.125), Some(40), Some(599.0)));
     assert_eq!(
-        (run.eval_seconds, run.eval_warmup_seconds, run.eval_wall_seconds),
+        (run.val_bpb.value(), run.steps.value(), run.train_seconds.value()),
+        (Some(1.125), Some(40), Some(599.0))
+    );
+    assert_eq!(
+        (run.eval_seconds.value(), run.eval_warmup_seconds.value(), run.eval_wall_seconds.value()),
         (Some(416.5), Some(101.3), Some(517.8))
     );
-    assert_eq!(run.place("val_bpb"), (Utf8Path::new("ttt/seed_7.log"), Some(4)));
-    assert_eq!(run.place("train_seconds"), (Utf8Path::new("train_seed7.log"), Some(2)));
+    assert_eq!(run.at(&run.val_bpb), (Utf8Path::new("ttt/seed_7.log"), Some(4)));
+    assert_eq!(run.at(&run.train_seconds), (Utf8Path::new("train_seed7.log"), Some(2)));
     assert!(runs.others.is_empty());
 }

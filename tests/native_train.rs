@@ -6,7 +6,7 @@ mod native;
 
 use std::fs;
 
-use caddie_folder::read_log;
+use caddie_folder::{Fact, read_log};
 use native::{Ended, caddie, field, folder, line, train, train_command};
 
 const RESULTS: [&str; 2] = ["checkpoint.safetensors", "model.int8.zlib"];
@@ -76,13 +76,13 @@ fn the_log_is_in_the_official_format_and_reads_back() {
 
     let log = read_log(&run.join("log.txt")).unwrap();
     let bytes = |name: &str| fs::metadata(run.join(name)).unwrap().len();
-    assert_eq!((log.seed, log.steps, log.iterations), (Some(1337), Some(12), Some(12)));
-    assert_eq!(log.bytes_model, Some(bytes("model.int8.zlib")));
-    assert_eq!(log.bytes_total, Some(log.bytes_model.unwrap() + log.bytes_code.unwrap()));
+    assert_eq!((log.seed.value(), log.steps.value(), log.iterations.value()), (Some(1337), Some(12), Some(12)));
+    assert_eq!(log.bytes_model.value(), Some(bytes("model.int8.zlib")));
+    assert_eq!(log.bytes_total.value(), Some(log.bytes_model.value().unwrap() + log.bytes_code.value().unwrap()));
     let last = lines.iter().rfind(|line| line.contains("val_bpb:")).unwrap();
-    assert_eq!(log.pre_quant_val_bpb.map(|bpb| format!("{bpb:.4}")).as_deref(), Some(field(last, "val_bpb")));
+    assert_eq!(log.pre_quant_val_bpb.value().map(|bpb| format!("{bpb:.4}")).as_deref(), Some(field(last, "val_bpb")));
     assert_eq!(log.val_bpb, None, "a run that was not evaluated has no score");
-    assert!(log.engine_version.is_some() && log.torch_version.as_deref() == Some("2.11.0"), "{log:?}");
+    assert!(log.engine_version.is_some() && log.torch_version.text() == Some("2.11.0"), "{log:?}");
     assert!(text.contains(&format!("Serialized model: {} bytes", bytes("checkpoint.safetensors"))));
 }
 

@@ -10,7 +10,8 @@ use caddie::render::ledgers::LedgerSummary;
 use caddie::render::recipe::RecipeText;
 use caddie::render::runs::{self, FinishedRun};
 use caddie::render::{Facts, Meta, Options, Track, launcher, legality, page, render, render_runs, submission};
-use caddie_folder::{RunLog, read_log};
+use caddie_folder::{Fact, Log, Logged, MetricLine, RunLog, read_log};
+use caddie_rulebook::Rulebook;
 
 const RECIPE: &str = r#"name = "NaiveBaseline"
 blurb = "The challenge's baseline, scored with document-independent LoRA test-time training."
@@ -76,57 +77,80 @@ fn script() -> Vec<u8> {
     vec![b'#'; 47_642]
 }
 
-fn meta(track: &str) -> Meta {
+fn track(name: &str) -> Track {
+    Track::of(&Rulebook::builtin().unwrap(), Some(name)).unwrap()
+}
+
+fn meta(name: &str) -> Meta {
     Meta {
         name: "Naive Baseline + TTT".to_owned(),
         author: "Ada L.".to_owned(),
         github_id: "ada".to_owned(),
         date: jiff::civil::date(2026, 5, 1),
-        track: track.parse().unwrap(),
+        track: track(name),
+    }
+}
+
+/// A fact of some line.
+fn fact<T>(value: T) -> Option<Logged<T>> {
+    Some(Logged::new(value, 7))
+}
+
+fn metric(name: &str, val_loss: f64, val_bpb: f64) -> MetricLine {
+    MetricLine {
+        name: name.to_owned(),
+        val_loss: Some(val_loss),
+        val_bpb,
+        decimals: 8,
+        eval_seconds: None,
+        diagnostic: false,
+        line: 9,
+        log: Log::Own,
     }
 }
 
 /// A log as `read_log` gives it, of the eight-GPU kind.
 fn log(seed: i64, val_loss: f64, val_bpb: f64) -> RunLog {
+    let dataset = Logged::new("dataset:fineweb10B_sp1024".to_owned(), 3);
     let roundtrip = (val_loss + 0.05, val_bpb + 0.029_5);
     RunLog {
         log: format!("runs/x/seed-{seed}/log.txt").into(),
-        seed: Some(seed),
-        metric: Some("final_int8_ttt_lora_exact".to_owned()),
-        val_bpb: Some(val_bpb),
-        val_loss: Some(val_loss),
-        metrics: vec![
-            ("final_int8_zlib_roundtrip".to_owned(), 2.07, 1.22),
-            ("final_int8_zlib_roundtrip_exact".to_owned(), roundtrip.0, roundtrip.1),
-            ("final_int8_ttt_lora".to_owned(), 2.02, 1.19),
-            ("final_int8_ttt_lora_exact".to_owned(), val_loss, val_bpb),
+        seed: fact(seed),
+        metric: fact("final_int8_ttt_lora_exact".to_owned()),
+        val_bpb: fact(val_bpb),
+        val_loss: fact(val_loss),
+        metric_lines: vec![
+            metric("final_int8_zlib_roundtrip", 2.07, 1.22),
+            metric("final_int8_zlib_roundtrip_exact", roundtrip.0, roundtrip.1),
+            metric("final_int8_ttt_lora", 2.02, 1.19),
+            metric("final_int8_ttt_lora_exact", val_loss, val_bpb),
         ],
-        pre_quant_val_bpb: Some(val_bpb + 0.024),
-        pre_quant_val_loss: Some(val_loss + 0.04),
-        train_seconds: Some(600.038),
-        eval_seconds: Some(71.5 + seed as f64 / 1000.0),
-        steps: Some(13_700 + seed as u64),
-        iterations: Some(20_000),
-        step_avg_ms: Some(43.55),
-        world_size: Some(8),
-        gpu: Some("NVIDIA H100 80GB HBM3".to_owned()),
-        torch_version: Some("2.11.0".to_owned()),
-        model_params: Some(17_059_912),
-        bytes_model: Some(15_815_847 + seed as u64),
-        bytes_code: Some(47_642),
-        bytes_total: Some(15_863_489 + seed as u64),
-        val_tokens: Some(62_021_846),
-        peak_memory_mib: Some(10_184),
-        ledger_sha256: Some(format!("{seed:064}")),
-        hyperparameters: BTreeMap::from([("train_loader".to_owned(), "dataset:fineweb10B_sp1024".to_owned())]),
+        pre_quant_val_bpb: fact(val_bpb + 0.024),
+        pre_quant_val_loss: fact(val_loss + 0.04),
+        train_seconds: fact(600.038),
+        eval_seconds: fact(71.5 + seed as f64 / 1000.0),
+        steps: fact(13_700 + seed as u64),
+        iterations: fact(20_000),
+        step_avg_ms: fact(43.55),
+        world_size: fact(8),
+        gpu: fact("NVIDIA H100 80GB HBM3".to_owned()),
+        torch_version: fact("2.11.0".to_owned()),
+        model_params: fact(17_059_912),
+        bytes_model: fact(15_815_847 + seed as u64),
+        bytes_code: fact(47_642),
+        bytes_total: fact(15_863_489 + seed as u64),
+        val_tokens: fact(62_021_846),
+        peak_memory_mib: fact(10_184),
+        ledger_sha256: fact(format!("{seed:064}")),
+        hyperparameters: BTreeMap::from([("train_loader".to_owned(), dataset)]),
         ..RunLog::default()
     }
 }
 
 fn finished(log: RunLog) -> FinishedRun {
-    let sha256 = log.ledger_sha256.clone().unwrap();
+    let sha256 = log.ledger_sha256.text().unwrap().to_owned();
     FinishedRun {
-        seed: log.seed.unwrap(),
+        seed: log.seed.value().unwrap(),
         recipe: RecipeText::parse(RECIPE).unwrap(),
         model: log.log.with_file_name("model.int8.zlib"),
         ledger: log.log.with_file_name("ledger.jsonl.zst"),
@@ -170,12 +194,12 @@ fn a_record_of_three_seeds() {
 #[test]
 fn one_seed_on_a_cpu_over_the_limit_that_states_little() {
     let bare = RunLog {
-        metric: Some("final_int8_zlib_roundtrip_exact".to_owned()),
-        metrics: vec![("final_int8_zlib_roundtrip_exact".to_owned(), 2.0, 1.2)],
-        gpu: Some("cpu AMD EPYC threads:2".to_owned()),
-        world_size: Some(1),
-        bytes_model: Some(16_000_000),
-        bytes_total: Some(16_047_642),
+        metric: fact("final_int8_zlib_roundtrip_exact".to_owned()),
+        metric_lines: vec![metric("final_int8_zlib_roundtrip_exact", 2.0, 1.2)],
+        gpu: fact("cpu AMD EPYC threads:2".to_owned()),
+        world_size: fact(1),
+        bytes_model: fact(16_000_000),
+        bytes_total: fact(16_047_642),
         pre_quant_val_bpb: None,
         train_seconds: None,
         eval_seconds: None,
@@ -201,7 +225,8 @@ fn every_score_in_the_readme_and_the_json_is_a_logs_or_made_of_them() {
     let json: serde_json::Value = serde_json::from_str(&submission::submission_json(&facts, &statements)).unwrap();
     let readme = page::pages(&facts, &statements).unwrap().readme;
     for log in three_logs() {
-        let (seed, bpb, loss) = (log.seed.unwrap(), log.val_bpb.unwrap(), log.val_loss.unwrap());
+        let (seed, bpb, loss) =
+            (log.seed.value().unwrap(), log.val_bpb.value().unwrap(), log.val_loss.value().unwrap());
         let result = &json["seed_results"][seed.to_string()];
         assert_eq!((result["val_bpb"].as_f64(), result["val_loss"].as_f64()), (Some(bpb), Some(loss)));
         assert!(readme.contains(&format!("| {seed} | {bpb:.8} | {loss:.8} |")));
@@ -233,20 +258,20 @@ fn a_flag_is_true_only_where_it_was_measured() {
 
 /// The loop's validation is one of full context at four decimals: compared with nothing but a full-context score.
 #[test]
-fn the_score_before_quantisation_is_compared_with_its_like_alone() {
+fn the_score_before_quantization_is_compared_with_its_like_alone() {
     let row = |facts: &Facts| {
         let readme = page::pages(facts, &legality::statements(facts)).unwrap().readme;
         readme.lines().find(|line| line.starts_with("| full context, before")).unwrap().to_owned()
     };
     assert!(row(&facts_of(three_logs(), "10min_16mb")).ends_with("| 1.2215 | – |"));
-    let full = RunLog { metric: Some("final_int8_zlib_roundtrip_exact".to_owned()), ..log(7, 2.0, 1.2) };
+    let full = RunLog { metric: fact("final_int8_zlib_roundtrip_exact".to_owned()), ..log(7, 2.0, 1.2) };
     assert!(row(&facts_of(vec![full], "10min_16mb")).ends_with("| 1.2240 | -0.0240 |"));
 }
 
 /// Elsewhere the record track's rules are told and not judged: a CPU is neither a breach nor a mystery.
 #[test]
 fn the_record_tracks_rules_are_not_demanded_elsewhere() {
-    let on_cpu = RunLog { gpu: Some("cpu AMD EPYC threads:2".to_owned()), world_size: Some(1), ..log(7, 2.0, 1.2) };
+    let on_cpu = RunLog { gpu: fact("cpu AMD EPYC threads:2".to_owned()), world_size: fact(1), ..log(7, 2.0, 1.2) };
     let facts = facts_of(vec![on_cpu], "non_record_16mb");
     let pages = page::pages(&facts, &legality::statements(&facts)).unwrap();
     let hardware = pages.readme.lines().find(|line| line.starts_with("| time-hw-8xh100-sxm")).unwrap();
@@ -279,11 +304,11 @@ fn logs_that_are_not_of_one_finished_submission_are_refused_by_name() {
         assert!(message.contains("seed-"), "{message:?} names no log");
     };
     refuse(|log| log.val_bpb = None, "states no val_bpb");
-    refuse(|log| log.val_loss = Some(f64::NAN), "states no val_loss");
-    refuse(|log| log.bytes_total = Some(1), "are not the total 1");
-    refuse(|log| log.metric = Some("final_int8_sliding_window_exact".to_owned()), "scored by");
+    refuse(|log| log.val_loss = fact(f64::NAN), "states no val_loss");
+    refuse(|log| log.bytes_total = fact(1), "are not the total 1");
+    refuse(|log| log.metric = fact("final_int8_sliding_window_exact".to_owned()), "scored by");
     refuse(
-        |log| (log.bytes_code, log.bytes_total) = (Some(1), Some(log.bytes_model.unwrap() + 1)),
+        |log| (log.bytes_code, log.bytes_total) = (fact(1), fact(log.bytes_model.value().unwrap() + 1)),
         "its code size is not",
     );
     let runs: Vec<FinishedRun> = vec![log(7, 2.0, 1.2), log(7, 2.1, 1.3)].into_iter().map(finished).collect();
@@ -342,8 +367,8 @@ fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> Options {
         author: "Ada".to_owned(),
         github_id: "ada".to_owned(),
         date: jiff::civil::date(2026, 5, 1),
-        track: "track_10min_16mb".parse().unwrap(),
-        limits: limits(),
+        track: track("track_10min_16mb"),
+        rulebook: Rulebook::builtin().unwrap(),
         artifact: true,
         tokenizer: Some(tokenizer.to_owned()),
         force: false,
@@ -461,7 +486,7 @@ fn a_rendered_folder_passes_verify() {
         lay_out(&dir.join("runs/x"), seed);
     }
     // On one CPU: no claim to the record, whose hardware the checker would miss.
-    let options = Options { artifact: false, track: Track::NonRecord, ..options(&dir, &dir) };
+    let options = Options { artifact: false, track: track("non_record_16mb"), ..options(&dir, &dir) };
     let rendered = render(&options).unwrap();
     let report = caddie::checks::verify(&rendered.folder, &Default::default()).unwrap();
     assert_eq!(report.verdict, caddie::report::Verdict::Pass, "{:#?}", report.findings);

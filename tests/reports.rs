@@ -6,7 +6,9 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use caddie::checks::{VerifyOptions, verify};
-use caddie::report::{Code, Confidence, Explanation, Failure, Finding, Format, Look, Report, Root, Severity, Topic};
+use caddie::report::{
+    Code, Confidence, Explanation, FORMATS, Failure, Finding, Format, Look, Report, Root, Severity, Topic,
+};
 use caddie_rulebook::Rulebook;
 use serde_json::Value;
 use support::Copy;
@@ -96,8 +98,10 @@ fn hostile() -> Report {
     Report::new("parameter-golf-2026/1".to_owned(), vec![folder]).with_failures([failure])
 }
 
-const FORMATS: [Format; 6] =
-    [Format::Plain, Format::Json, Format::Sarif, Format::Junit, Format::Github, Format::Markdown];
+/// The format of that name.
+fn format(name: &str) -> &'static Format {
+    Format::named(name).expect("a format")
+}
 
 fn looks() -> [Look; 5] {
     let plain = Look::default();
@@ -115,7 +119,7 @@ fn a_report_with_details_ends_with_what_no_check_decides() {
     let book = Rulebook::builtin().expect("loads");
     let counts = caddie::checks::coverage::Counts::of(&book);
     let report = Report::new(book.id(), vec![support::report(&Copy::new())]);
-    let text = |details| report.render(Format::Plain, Look { details, ..Look::default() });
+    let text = |details| report.render(format("plain"), Look { details, ..Look::default() });
     let last = text(true).lines().last().map(str::to_owned).unwrap_or_default();
     let open = counts.undecided + counts.out_of_scope;
     assert!(counts.undecided > 0 && last.starts_with(&format!("{open} of {} rules are not decided", counts.rules)));
@@ -132,7 +136,7 @@ fn a_total_over_the_cap_that_is_claimed_as_well_is_one_of_the_worst_findings_onc
     let report = support::report(&copy);
     let over = report.findings.iter().filter(|finding| finding.code == Some(Code::SizeOverCapLogged));
     assert_eq!(over.count(), 2, "both stay in the report");
-    let plain = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(Format::Plain, Look::default());
+    let plain = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(format("plain"), Look::default());
     let worst: Vec<&str> = plain.lines().skip(5).take_while(|line| !line.is_empty()).collect();
     let over = worst.iter().filter(|line| line.contains("over the cap")).count();
     assert_eq!((worst.len(), over), (3, 1), "{worst:#?}");
@@ -158,19 +162,19 @@ fn no_format_passes_on_what_could_deceive_a_terminal() {
 #[test]
 fn hostile_text_stays_inside_its_line_and_its_format() {
     let report = hostile();
-    let github = report.render(Format::Github, Look::default());
+    let github = report.render(format("github"), Look::default());
     assert!(
         github.lines().all(|line| ["::error ", "::warning ", "::notice "].iter().any(|level| line.starts_with(level)))
     );
-    let markdown = report.render(Format::Markdown, Look::default());
+    let markdown = report.render(format("markdown"), Look::default());
     let outside = without_code(&markdown);
     assert!(outside.len() < markdown.len() && outside.contains("runs and sizes"));
     for markup in ["<img", "@openai", "#1 ", "](http"] {
         assert!(!outside.replace("\\]", "").contains(markup), "{markup} is outside of code");
     }
-    let read: Value = serde_json::from_str(&report.render(Format::Json, Look::default())).expect("JSON");
+    let read: Value = serde_json::from_str(&report.render(format("json"), Look::default())).expect("JSON");
     assert_eq!(read["folders"][0]["track"], HOSTILE, "JSON keeps values as they are");
-    let plain = report.render(Format::Plain, Look { details: true, width: Some(80), ..Look::default() });
+    let plain = report.render(format("plain"), Look { details: true, width: Some(80), ..Look::default() });
     assert!(plain.contains("\\u{1b}[2Jgone\\u{202e}dlrow"), "what was there is still visible");
 }
 
@@ -371,7 +375,7 @@ fn annotations_are_as_many_as_github_shows() {
         .flat_map(|(severity, count)| vec![first.clone().severity(severity); count])
         .collect();
     let report = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]).with_root(Root::default());
-    let text = report.render(Format::Github, Look::default());
+    let text = report.render(format("github"), Look::default());
     let count = |level: &str| text.lines().filter(|line| line.starts_with(level)).count();
     assert_eq!((count("::error"), count("::warning"), count("::notice")), (10, 10, 10));
     assert_eq!(text.matches("::not determined: ").count(), 3, "what must be looked at comes before warnings");
@@ -382,11 +386,11 @@ fn annotations_are_as_many_as_github_shows() {
 fn a_comment_fits_github_and_says_what_is_left_out() {
     let folder = verify(&bad().utf8(), &VerifyOptions::default()).expect("a report");
     let report = |count| Report::new("parameter-golf-2026/1".to_owned(), vec![folder.clone(); count]);
-    let text = report(300).render(Format::Markdown, Look::default());
+    let text = report(300).render(format("markdown"), Look::default());
     assert!((40_000..60_100).contains(&text.len()), "{}", text.len());
     assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
     assert!(text.contains("*Cut to fit a comment: "));
-    assert!(!report(1).render(Format::Markdown, Look::default()).contains("Cut to fit"));
+    assert!(!report(1).render(format("markdown"), Look::default()).contains("Cut to fit"));
 }
 
 #[test]
@@ -451,11 +455,11 @@ fn what_is_no_folder_has_findings_and_no_size() {
     folder.size = caddie::report::Size { limit: 16_000_000, ..Default::default() };
     let report = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]);
     let text = |format| report.render(format, Look::default());
-    assert!(text(Format::Plain).starts_with("fail  .  (1 error,") && !text(Format::Plain).contains("bytes\n"));
-    assert!(text(Format::Markdown).contains("**error**") && !text(Format::Markdown).contains("16,000,000"));
+    assert!(text(format("plain")).starts_with("fail  .  (1 error,") && !text(format("plain")).contains("bytes\n"));
+    assert!(text(format("markdown")).contains("**error**") && !text(format("markdown")).contains("16,000,000"));
     let mut report = report.folders.first().expect("one").clone();
     report.findings.iter_mut().for_each(|finding| finding.rule = "pr-one-new-folder".to_owned());
-    let text = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(Format::Plain, Look::default());
+    let text = Report::new("parameter-golf-2026/1".to_owned(), vec![report]).render(format("plain"), Look::default());
     assert!(text.starts_with("fail  pull request  (1 error,"), "{text}");
 }
 
@@ -467,7 +471,7 @@ fn the_worst_findings_are_of_different_kinds() {
     folder.findings = [("a", "a one"), ("a", "a two"), ("a", "a three"), ("b", "b one"), ("c", "c one")]
         .map(|(rule, message)| finding(rule, message))
         .to_vec();
-    let text = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]).render(Format::Plain, Look::default());
+    let text = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]).render(format("plain"), Look::default());
     let shown: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  error ")).collect();
     assert_eq!(shown, ["a one", "b one", "c one"]);
 }
@@ -477,7 +481,7 @@ fn a_terminal_of_any_width_is_not_overrun() {
     let folder = verify(&bad().utf8(), &VerifyOptions::default()).expect("a report");
     let report = Report::new("parameter-golf-2026/1".to_owned(), vec![folder]);
     for width in [80, 100, 120] {
-        let text = report.render(Format::Plain, Look { width: Some(width), ..Look::default() });
+        let text = report.render(format("plain"), Look { width: Some(width), ..Look::default() });
         let long = text.lines().skip(1).find(|line| line.chars().count() > width);
         assert_eq!(long, None, "{width} columns");
     }

@@ -81,7 +81,83 @@ fn another_challenge_needs_a_rulebook_and_no_other_code() {
     assert_eq!(errors(good, &[]).0, Some(0));
     let (code, _, theirs) = errors(good, &OTHER);
     assert_eq!(code, Some(1));
-    assert_eq!(theirs, ["model-card", "size-cap-decimal", "time-hw-8xh100-sxm"]);
+    // Its track is none of the other challenge's, so that the machine is only a warning.
+    assert_eq!(theirs, ["model-card", "size-cap-decimal"]);
+    // A file that only this challenge asks for has a code as well.
+    let report = json(&[&["verify", "--format", "json", good], &OTHER[..]].concat());
+    let findings = report["folders"][0]["findings"].as_array().expect("findings");
+    let card = findings.iter().find(|finding| finding["rule"] == "model-card").expect("a finding");
+    assert_eq!(card["code"], "MISSING_FILE");
+    assert_eq!(card["message"], "MODEL_CARD.md is missing: say what the model is for");
+}
+
+/// A copy of the other challenge's folder, moved to where another league would have it.
+fn moved_to(league: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let place = dir.path().join("records").join(league).join("2027-05-01_Purse");
+    std::fs::create_dir_all(&place).expect("creates");
+    for entry in std::fs::read_dir(fixtures().join(PURSE)).expect("the folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), place.join(entry.file_name())).expect("copies");
+    }
+    let place = place.to_str().expect("UTF-8").to_owned();
+    (dir, place)
+}
+
+const PURSE: &str = "other-challenge/records/league_purse/2027-05-01_Purse";
+
+#[test]
+fn tracks_with_their_names_limits_and_machines_come_from_the_rulebook() {
+    // The folder of folders is searched for leagues, because the rulebook says that tracks are called so.
+    let report = json(&[&["verify", "--format", "json", "other-challenge/records"], &OTHER[..]].concat());
+    let folder = &report["folders"][0];
+    assert_eq!((report["folders"].as_array().map(Vec::len), &folder["path"]), (Some(1), &PURSE.into()));
+    assert_eq!((&folder["track"], &folder["size"]["limit"]), (&"purse".into(), &4_000_000.into()));
+    assert_eq!((&folder["claimed"]["track"], &folder["verdict"]), (&"purse".into(), &"pass".into()), "{folder:#}");
+
+    // In a smaller league the same folder is too large, too slow, and on another machine.
+    let (_dir, pocket) = moved_to("league_pocket");
+    let (_, _, found) = errors(&pocket, &OTHER);
+    assert_eq!(found, ["size-cap-decimal", "time-eval-600", "time-hw-8xh100-sxm", "time-train-600"]);
+    let (_, text, _) = caddie(&[&["verify", &pocket], &OTHER[..]].concat());
+    for part in [
+        "track  pocket",
+        "took 10800.000 s, 3600.000 s over 7200 s",
+        "the record track's times are those of 1 L4",
+        "the log says 2 GPUs; the record track is timed on 1",
+        "submission.json names the track league_purse, the folder lies in pocket",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // Outside of the leagues only the bytes are limited, and what is no league is said.
+    let (_dir, anything) = moved_to("league_anything");
+    assert_eq!(errors(&anything, &OTHER).2, ["size-cap-decimal"]);
+    let (_, text, _) = caddie(&[&["verify", &anything], &OTHER[..]].concat());
+    assert!(text.contains("time-nonrecord") && text.contains("track  anything"), "{text}");
+    let (_dir, cupboard) = moved_to("league_cupboard");
+    let (_, text, _) = caddie(&[&["verify", &cupboard], &OTHER[..]].concat());
+    assert!(text.contains("track \"cupboard\" is unknown; checked as a record"), "{text}");
+    assert!(text.contains("track  purse"), "submission.json says it where the place does not: {text}");
+
+    let size = |folder: &str| json(&[&["size", "--format", "json", folder], &OTHER[..]].concat());
+    assert!(size(PURSE).to_string().contains("4000000") && size(&pocket).to_string().contains("1000000"));
+    // The other way round: the challenge that caddie knows has no leagues.
+    let (_, text, _) = caddie(&["verify", PURSE]);
+    assert!(text.contains("track \"league_purse\" is unknown") && text.contains("of 16,000,000 bytes"), "{text}");
+}
+
+#[test]
+fn a_rule_that_does_not_say_how_it_is_cleared_is_refused() {
+    let clear = "clear = \"Rename the folder to YYYY-MM-DD_description, with the date that submission.json states.\"\n";
+    for changed in [Changed::new(clear, ""), Changed::new(clear, "clear = \" \"\n")] {
+        let (code, text, error) = changed.run(&["verify", "folders/good"]);
+        assert_eq!((code, text.as_str()), (Some(2), ""));
+        assert!(
+            error.contains("mine.toml: line ") && error.contains("rule pkg-folder-name: no clear: say in one"),
+            "{error}"
+        );
+        assert_eq!(changed.run(&["rules", "--coverage"]).0, Some(1));
+    }
 }
 
 #[test]
@@ -97,7 +173,7 @@ fn every_command_that_reads_limits_takes_another_rulebook() {
     assert_eq!((code, text.as_str()), (Some(0), "pocket-2027/1 has no ladder of records\n"));
     let (code, _, error) = caddie(&[&["verify", "--against", "#1493", "folders/good"], &OTHER[..]].concat());
     assert!(code == Some(2) && error.contains("no record of the ladder"), "{error}");
-    // The formats with a catalogue of rules show that rulebook's.
+    // The formats with a catalog of rules show that rulebook's.
     let (_, sarif, _) = caddie(&[&["verify", "--format", "sarif", "other-challenge/entry"], &OTHER[..]].concat());
     assert!(sarif.contains("\"id\": \"model-card\"") && !sarif.contains("pkg-readme"), "{sarif}");
     let (_, junit, _) = caddie(&[&["verify", "--format", "junit", "other-challenge/entry"], &OTHER[..]].concat());
@@ -226,25 +302,25 @@ fn what_nobody_answered_is_unknown_and_never_passed() {
     assert!(caddie(&["explain", "slot-causal"]).1.contains("unanswered"));
 }
 
-/// The catalogue that the rulebook was compiled from, where it lies beside the checkout.
+/// The catalog that the rulebook was compiled from, where it lies beside the checkout.
 #[test]
-fn every_rule_of_the_catalogue_is_in_the_rulebook() {
+fn every_rule_of_the_catalog_is_in_the_rulebook() {
     let shared =
         std::env::var("CADDIE_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into());
     let path = Path::new(&shared).join("spec/challenge-rules.md");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no catalogue at {}", path.display());
+        eprintln!("skipped: no catalog at {}", path.display());
         return;
     };
     let (_, text) = text.split_once("### 1A").expect("section 1A");
-    let (catalogue, open) = text.split_once("### 1I").expect("section 1I");
-    let catalogue: BTreeSet<&str> =
-        catalogue.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    assert!(catalogue.len() > 90, "{}", catalogue.len());
+    let (catalog, open) = text.split_once("### 1I").expect("section 1I");
+    let catalog: BTreeSet<&str> =
+        catalog.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(catalog.len() > 90, "{}", catalog.len());
     let book = Rulebook::builtin().expect("loads");
     let rules: BTreeSet<&str> = book.rules.iter().map(|rule| rule.id.as_str()).collect();
-    assert_eq!(catalogue.difference(&rules).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the rulebook");
-    assert_eq!(rules.difference(&catalogue).collect::<Vec<_>>(), [&"pkg-record-folder"], "not in the catalogue");
+    assert_eq!(catalog.difference(&rules).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the rulebook");
+    assert_eq!(rules.difference(&catalog).collect::<Vec<_>>(), [&"pkg-record-folder"], "not in the catalog");
     // What section 1I calls by its id is unanswered in the rulebook.
     let open = open.split("\n## ").next().expect("a section");
     let named: Vec<&str> = open.split('`').filter(|word| rules.contains(word)).collect();

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use caddie_folder::Fact;
 use serde_json::Value;
 
 /// seed, val_loss, val_bpb
@@ -376,9 +377,9 @@ fn the_ladder_is_what_the_merged_logs_print() {
         let logged: Vec<_> = folder.runs.official.iter().chain(others).collect();
         for run in &evidence.runs {
             compared += 1;
-            let found = logged
-                .iter()
-                .any(|log| (log.seed, log.val_bpb, log.val_loss) == (run.seed, Some(run.val_bpb), run.val_loss));
+            let stated = (run.seed, Some(run.val_bpb), run.val_loss);
+            let found =
+                logged.iter().any(|log| (log.seed.value(), log.val_bpb.value(), log.val_loss.value()) == stated);
             assert!(found, "{name}: {run:?} is in no log");
         }
     }

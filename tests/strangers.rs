@@ -194,7 +194,7 @@ fn logs_in_any_encoding_and_behind_any_prefix_are_the_same_runs() {
         ("docker compose, a name", Box::new(move |text| each(text, "trainer  | "))),
         ("a workflow", Box::new(move |text| each(text, "2026-03-20T12:00:00.1234567Z "))),
         (
-            "colours",
+            "colors",
             Box::new(move |text| {
                 text.lines().map(|line| format!("\u{1b}[32m{line}\u{1b}[0m\r\n")).collect::<String>().into_bytes()
             }),

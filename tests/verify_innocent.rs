@@ -255,7 +255,7 @@ fn a_seeds_score_of_another_evaluation_is_called_by_its_name() {
 }
 
 #[test]
-fn a_readme_that_quotes_a_score_before_quantisation_quotes_the_log() {
+fn a_readme_that_quotes_a_score_before_quantization_quotes_the_log() {
     let folder = Folder::new(SEEDS, &three());
     let quote = |score: &str| {
         folder.write("README.md", &format!("# Made up\n\n- Pre-quant eval: `val_loss:2.0606`, `val_bpb:{score}`\n"));

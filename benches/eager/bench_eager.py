@@ -1,4 +1,4 @@
-"""Eager PyTorch's side of the benchmark: the same model, optimiser and test-time training as caddie's engine.
+"""Eager PyTorch's side of the benchmark: the same model, optimizer and test-time training as caddie's engine.
 
     python bench_eager.py --data DIR --recipe FILE --what train --steps 20
     python bench_eager.py --data DIR --recipe FILE --what ttt --docs 64 --projection window
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of fineweb_train_*.bin and fineweb_val_*.bin")
     parser.add_argument("--recipe", type=Path, required=True)
     parser.add_argument("--what", choices=("train", "ttt"), required=True)
-    parser.add_argument("--steps", type=int, default=20, help="optimiser steps that are timed")
+    parser.add_argument("--steps", type=int, default=20, help="optimizer steps that are timed")
     parser.add_argument("--docs", type=int, default=0, help="first documents of the validation stream; 0: all")
     parser.add_argument("--projection", choices=("window", "chunk"), default="window")
     parser.add_argument("--model", help="safetensors checkpoint; without it the initial weights are used")

@@ -106,7 +106,7 @@ class Baseline(nn.Module):
         self.skip_weights = nn.Parameter(torch.ones(self.encoders, m["model_dim"]))
 
     def hidden(self, ids: Tensor, lora: "dict | None" = None) -> Tensor:
-        """Ids [B, T] to the normalised last hidden state [B, T, D]."""
+        """Ids [B, T] to the normalized last hidden state [B, T, D]."""
         x = x0 = rms_norm(self.tok_emb(ids))
         skips = []
         for i, block in enumerate(self.blocks):

@@ -54,7 +54,7 @@ def optimizers(model: Baseline, o: dict) -> tuple[Muon, list[torch.optim.Optimiz
 
 
 def bench(model: Baseline, stream: TrainStream, recipe: dict, steps: int, device: torch.device, autocast) -> dict:
-    """Times `steps` optimiser steps after a warm-up, at the constant learning rate."""
+    """Times `steps` optimizer steps after a warm-up, at the constant learning rate."""
     t, o = recipe["train"], recipe["optim"]
     micro = t["train_batch_tokens"] // t["grad_accum_steps"]
     muon, all_optimizers = optimizers(model, o)

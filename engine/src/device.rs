@@ -42,7 +42,7 @@ pub fn select(choice: &str) -> Result<Device> {
 }
 
 /// Waits until `device` has done what it was given, so that a clock read afterwards tells the truth.
-pub fn synchronise(device: Device) {
+pub fn synchronize(device: Device) {
     if let Device::Cuda(index) = device {
         Cuda::synchronize(index as i64);
     }

@@ -18,7 +18,7 @@ fn rule(clip_sigmas: f64, bits: i64) -> RuleRecipe {
     RuleRecipe { bits: bits as u8, clip_sigmas: Some(clip_sigmas), clip_percentile: None, gptq: true }
 }
 
-/// `H = XᵀX / 4` with `X[t, j] = (U[t, j] + 0.5·U[t, j − 1] + 0.4·z[t])·s[j]`, the first column's neighbour being the last,
+/// `H = XᵀX / 4` with `X[t, j] = (U[t, j] + 0.5·U[t, j − 1] + 0.4·z[t])·s[j]`, the first column's neighbor being the last,
 /// and column 17 dead.
 fn hessian(inputs: &Value) -> Tensor {
     let entry = |key: &str| fill_entry(&with_offset(&inputs[key]), "");

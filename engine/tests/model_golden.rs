@@ -1,4 +1,4 @@
-//! The model, its gradients and the optimisers against numbers printed by the upstream PyTorch code
+//! The model, its gradients and the optimizers against numbers printed by the upstream PyTorch code
 //! (tests/golden/baseline.json, varlen_ttt.json; tolerances of golden/README.md).
 
 mod common;
@@ -90,7 +90,7 @@ fn muon_agrees_step_by_step() {
         let flat = |v: &Value| v.as_array().unwrap().iter().flat_map(floats32).collect::<Vec<f32>>();
         let ns5 = newton_schulz(&grads[0].unsqueeze(0), 5);
         assert_close(&format!("ns5 {tag}"), &values(&ns5), &flat(&case["ns5_of_g1_f32"]), 1e-5);
-        // Upstream's Newton–Schulz normalises in place. The script that printed the vectors called it on g1 in f32, where no
+        // Upstream's Newton–Schulz normalizes in place. The script that printed the vectors called it on g1 in f32, where no
         // bf16 copy protects the argument, so the golden steps start from g1 / ‖g1‖: their momentum buffers show it.
         grads[0] = &grads[0] / (grads[0].norm() + 1e-7);
 

@@ -50,7 +50,7 @@ fn check_tensor(stored: &QuantizedTensor, original: &Tensor, dequantized: &Tenso
             let sum: f64 = f32s(scale).iter().map(|&s| f64::from(s)).sum();
             assert_eq!(sum, float(&entry["scales_sum"]), "{name}: sum of scales");
             check_integers(q, entry, "q_first8");
-            assert_eq!(f32s(dequantized)[..4], as_f32(&entry["dequant_first4"]), "{name}: dequantised");
+            assert_eq!(f32s(dequantized)[..4], as_f32(&entry["dequant_first4"]), "{name}: dequantized");
             assert_eq!(error, float(&entry["dequant_max_abs_err"]) as f32, "{name}: largest error");
         }
         Data::Float16(values) | Data::Float32(values) => {
@@ -99,7 +99,7 @@ fn a_model_below_the_threshold_passes_through() {
 }
 
 #[test]
-fn the_same_model_above_a_lower_threshold_is_quantised() {
+fn the_same_model_above_a_lower_threshold_is_quantized() {
     let file = golden("baseline_int8.json");
     let expected = &file["c_int8"]["tiny_threshold_lowered"];
     let state = fill_state(&file["tiny"]["params"], text(&file["tiny"]["sub_salt"]));
@@ -151,7 +151,7 @@ fn single_tensors_floors_outliers_vectors_and_zeros() {
         let (q, scale, kind) = match &model.tensors[0].data {
             Data::IntRow { q, scale, .. } => (q, scale, "float16"),
             Data::PerTensor { q, scale } => (q, scale, "float32"),
-            other => panic!("{name} was not quantised: {other:?}"),
+            other => panic!("{name} was not quantized: {other:?}"),
         };
         assert_eq!(kind, text(&entry["scale_dtype"]), "{name}");
         assert_eq!(f32s(scale), as_f32(&entry["scales"]), "{name}: scales");

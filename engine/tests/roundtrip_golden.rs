@@ -1,4 +1,4 @@
-//! From weights to a score against upstream's numbers: the loss of the dequantised model, and val_bpb of stated nats.
+//! From weights to a score against upstream's numbers: the loss of the dequantized model, and val_bpb of stated nats.
 
 mod common;
 
@@ -61,10 +61,10 @@ fn the_tiny_model_loses_what_upstreams_loses_in_int8() {
     assert_close("tiny, int8", &nats[..8], &floats32(&expected["roundtrip_nll_first8"]), 2e-5);
     assert_mean("tiny, int8", &nats, &expected["roundtrip_mean_loss"]);
 
-    // The tolerance tells the quantised model from the original.
+    // The tolerance tells the quantized model from the original.
     let original = floats32(&case["nll"]);
     let moved = nats.iter().zip(&original).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(moved > 1e-3, "quantisation moved no loss by more than {moved:e}");
+    assert!(moved > 1e-3, "quantization moved no loss by more than {moved:e}");
 }
 
 #[test]

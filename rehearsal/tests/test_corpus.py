@@ -80,16 +80,20 @@ class Settings(unittest.TestCase):
     def test_variables_are_read_with_their_defaults(self) -> None:
         text = (
             'import os\na = int(os.environ.get("MODEL_DIM", 512))\nb = float(os.environ.get("ROPE_BASE", "1e4"))\n'
+            't = int(os.environ.get("TRAIN_BATCH_TOKENS", 2048 * 48 * 8))\n'
             'c = os.environ["RUN_ID"]\ndef _e(k, d, t=str):\n    return t(os.environ.get(k, str(d)))\nd = _e("NUM_LAYERS", 12, int)\n'
         )
-        self.assertEqual(sources.variables([text]), {"MODEL_DIM": 512, "ROPE_BASE": 10000.0, "RUN_ID": None, "NUM_LAYERS": 12})
+        wanted = {"MODEL_DIM": 512, "ROPE_BASE": 10000.0, "TRAIN_BATCH_TOKENS": 786432, "RUN_ID": None, "NUM_LAYERS": 12}
+        self.assertEqual(sources.variables([text]), wanted)
+        self.assertEqual(sources.variables(["g = os.getenv\nx = int(g('SEED', '7'))\n"]), {"SEED": 7})
+        self.assertEqual(sources.variables(["print(f'{a!x}'\nint(os.environ.get('SEED', '7'))"]), {"SEED": 7})
 
     def test_sizes_only_shrink(self) -> None:
         made = toy.environment({"MODEL_DIM": 32, "NUM_HEADS": 8, "NUM_KV_HEADS": 2, "EVAL_STRIDE": 64, "SLIDING_EVAL_STRIDE": 16, "VAL_LOSS_EVERY": 1000}, toy.Toy(), "x")
         self.assertEqual(made, {"NUM_HEADS": "4", "NUM_KV_HEADS": "1", "SLIDING_EVAL_STRIDE": "64", "VAL_LOSS_EVERY": "0"})
 
     def test_constants_of_modules_and_settings_are_replaced(self) -> None:
-        text = "SEQ_LEN = 2048\nclass Config:\n    model_dim: int = 768\nclass Other:\n    model_dim = 768\nf(num_seqs=64)\n"
+        text = "SEQ_LEN = 2048\nclass Config:\n    model_dim: int = 768\nclass Other:\n    model_dim = 768\nf(num_seqs=64)\ndef g(a, max_samples=50000, b=1):\n    pass\n"
         transform = sources.Transform(toy.Toy())
         import ast
 
@@ -98,7 +102,8 @@ class Settings(unittest.TestCase):
         self.assertIn("model_dim: int = 64", changed)
         self.assertIn("model_dim = 768", changed)
         self.assertIn("f(num_seqs=4)", changed)
-        self.assertEqual(len(transform.changed), 3)
+        self.assertIn("def g(a, max_samples=1024, b=1)", changed)
+        self.assertEqual(len(transform.changed), 4)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,12 @@ class Interpreted(unittest.TestCase):
         self.check("y = tl.full((n,), 0.1, dtype=tl.bfloat16)", lambda a, b: torch.full((64,), 0.1).bfloat16())
         self.check("y = a.to(tl.int16, bitcast=True).to(tl.bfloat16, bitcast=True)", lambda a, b: a)
 
+    def test_functions_of_libdevice(self) -> None:
+        a = torch.randint(-1000, 1000, (64,), dtype=torch.int32)
+        y = torch.empty(64, dtype=torch.int32)
+        self.launch("y = tl.extra.cuda.libdevice.popc(a ^ b)", a, torch.zeros_like(a), y)
+        self.assertEqual(y.tolist(), [bin(value & 0xFFFFFFFF).count("1") for value in a.tolist()])
+
     def test_sums(self) -> None:
         torch.manual_seed(0)
         a = torch.randn(64).bfloat16()
@@ -134,6 +140,19 @@ class Known(unittest.TestCase):
             gradient, weights, sums, logits.detach(), targets, *sizes, *sizes, rows, columns, softcap, block_size=16
         )
         torch.testing.assert_close(gradient, logits.grad)
+
+    def test_the_product_of_signs(self) -> None:
+        torch.manual_seed(0)
+        x, w = torch.randn(3, 128), torch.randn(5, 128)
+        alpha, beta, y = torch.rand(5, 2), torch.rand(3), torch.empty(3, 5)
+
+        def packed(values: torch.Tensor) -> torch.Tensor:
+            bits = (values.view(values.shape[0], -1, 32) > 0).long() << torch.arange(32)
+            return bits.sum(-1).to(torch.int32)
+
+        known_kernels.xnor_product(packed(x), packed(w), y, alpha, beta, 3, 5, 4, 2, 2, 4, 4, 5, 2, BLOCK_M=8, BLOCK_N=8)
+        scaled = w.sign() * alpha.repeat_interleave(64, 1)
+        torch.testing.assert_close(y, x.sign() @ scaled.T * beta[:, None])
 
 
 if __name__ == "__main__":

@@ -185,6 +185,10 @@ class Failures(unittest.TestCase):
         report = rehearse("while True:\n    pass\n", "--wall", "8")
         self.assertEqual((report["status"], report["failure"]["remedy"]), ("stopped", "time"))
 
+    def test_more_memory_than_there_is_is_told(self) -> None:
+        found = self.failure("import torch\nx = torch.empty(1 << 40)\n")
+        self.assertEqual((found["remedy"], found["where"]["line"]), ("memory", 2))
+
     def test_a_script_that_prints_no_score_did_not_reach_one(self) -> None:
         self.assertEqual(rehearse("")["status"], "ended_without_score")
 

@@ -9,6 +9,7 @@ import ast
 import importlib.util
 import os
 import tempfile
+import textwrap
 import unittest
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def sources(root: Path) -> dict[str, str]:
         lines = text.splitlines(keepends=True)
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and any("triton.jit" in ast.unparse(d) for d in node.decorator_list):
-                source = "".join(lines[node.lineno - 1 : node.end_lineno])
+                source = textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno]))
                 fingerprint = kernels.fingerprint(source)
                 if fingerprint in kernels._references:
                     found[fingerprint] = source
@@ -96,6 +97,18 @@ class References(unittest.TestCase):
                 return [*descriptors, 48, 64, 64], sizes, (c, aux)
 
             self.compare("linear_leaky_relu_square_kernel", (4,), make, atol=0.05, rtol=0.02)
+
+    def test_the_product_of_signs(self) -> None:
+        def make() -> Any:
+            x = torch.randint(-(2**31), 2**31 - 1, (10, 4), dtype=torch.int32)
+            w = torch.randint(-(2**31), 2**31 - 1, (20, 4), dtype=torch.int32)
+            y, alpha, beta = torch.zeros(10, 20), torch.rand(20, 2), torch.rand(10)
+            sizes = {"GROUP_PACKED": 2, "BLOCK_M": 8, "BLOCK_N": 16}
+            arguments = {"M": 10, "N": 20, "K_packed": 4, "num_groups": 2, "stride_xm": 4, "stride_wn": 4}
+            return [x, w, y, alpha, beta], {**arguments, **sizes, "stride_yn": 20, "stride_alpha_n": 2}, (y,)
+
+        # The kernel sums in bfloat16, and the rehearsal in f32.
+        self.compare("_xnor_matmul_fwd_kernel", (4,), make, atol=0.3, rtol=0.02)
 
     def test_the_softcapped_cross_entropy(self) -> None:
         rows, columns, softcap = 5, 37, 7.0

@@ -17,13 +17,13 @@ EVALUATIONS = ("pre_quantization", "quantized")
 
 LARGER = 64.0
 """The script's scales are at least 1/127. The weights of a toy model are so small that every scale is that, so the
-recorder lets the script quantise the trained weights once more, times this power of two, which is exact."""
+recorder lets the script quantize the trained weights once more, times this power of two, which is exact."""
 
 
 class Recorder:
     """Wraps the functions and classes of the script.
 
-    The script keeps its training loop in one function, so the steps are watched from the optimisers: it calls the one of
+    The script keeps its training loop in one function, so the steps are watched from the optimizers: it calls the one of
     the embedding first, then Muon, then the one of the scalars.
     """
 

@@ -4,7 +4,7 @@
     python scripts/parity/checkpoints.py to-torch model.safetensors final_model.pt [--banked]
     python scripts/parity/checkpoints.py prove UPSTREAM REFERENCE
 
-Some scripts keep the matrices of all layers in a few banks, so that an optimiser handles them at once. In safetensors
+Some scripts keep the matrices of all layers in a few banks, so that an optimizer handles them at once. In safetensors
 every layer has its own matrices, under the names that those scripts use when they export a model; all weights are
 f32, which holds every bfloat16 exactly. `prove` converts the checkpoint of a reference there and back, loads it strictly into
 the script's own model and compares weights and a loss bit for bit.

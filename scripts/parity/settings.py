@@ -13,7 +13,7 @@ MICRO_STEPS = 8
 """Both scripts accumulate gradients over eight micro-steps when they run as one process."""
 
 QUANTIZE_ABOVE = 1024
-"""Both scripts quantise tensors of more than 65,536 elements. At toy size no matrix has so many, so this takes its
+"""Both scripts quantize tensors of more than 65,536 elements. At toy size no matrix has so many, so this takes its
 place: every matrix is above it, and the vectors, gates and mixes of every layer are below."""
 
 
@@ -91,7 +91,7 @@ REFERENCES = {
         hook="varlen_ttt:hook",
         environment=_text(_COMMON, _VARLEN_TTT),
         patches={
-            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantised, is {QUANTIZE_ABOVE}",
+            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
         },
     ),
     "baseline": Settings(

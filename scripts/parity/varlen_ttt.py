@@ -185,7 +185,7 @@ class Recorder:
             write_tensors("trained.safetensors", self.weights())
             self.training.write()
 
-    # Evaluation and quantisation
+    # Evaluation and quantization
 
     def evaluated(self, result: tuple[float, float], *args: Any, **kwargs: Any) -> None:
         name = next(name for name in EVALUATIONS if name not in self.scores)

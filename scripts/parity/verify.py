@@ -52,7 +52,7 @@ def consistency(folder: Path) -> Iterator[tuple[str, bool]]:
     quantized = load_file(folder / "quantized.safetensors")
     codes = {name.removesuffix(".q") for name in quantized if name.endswith(".q")}
     matrices = {name for name, tensor in initial.items() if tensor.ndim == 2 and name.endswith(".weight")}
-    yield f"all {len(matrices)} matrices are quantised, and nothing else", codes == matrices
+    yield f"all {len(matrices)} matrices are quantized, and nothing else", codes == matrices
 
     if (folder / "documents.json").exists():
         yield from adaptation(folder)

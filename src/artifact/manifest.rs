@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use caddie_rulebook::Rulebook;
+use caddie_rulebook::{Rulebook, Track};
 
 /// Name of the first member, which describes the others.
 pub const MANIFEST: &str = "manifest.json";
@@ -50,15 +50,17 @@ pub struct Limits {
     pub seeds: u64,
 }
 
-impl From<&Rulebook> for Limits {
-    fn from(book: &Rulebook) -> Limits {
+impl Limits {
+    /// Those of a track; of the record track where none is named.
+    pub fn of(book: &Rulebook, track: Option<&Track>) -> Limits {
+        let limits = book.limits_of(track);
         Limits {
             rulebook: book.id(),
-            bytes_total: book.limits.artifact_bytes,
-            train_seconds: book.limits.train_seconds,
-            train_tolerance_seconds: book.limits.step_tolerance_seconds,
-            eval_seconds: book.limits.eval_seconds,
-            seeds: book.limits.seeds as u64,
+            bytes_total: limits.artifact_bytes,
+            train_seconds: limits.train_seconds,
+            train_tolerance_seconds: limits.step_tolerance_seconds,
+            eval_seconds: limits.eval_seconds,
+            seeds: limits.seeds as u64,
         }
     }
 }

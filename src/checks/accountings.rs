@@ -3,7 +3,7 @@
 use super::Context;
 use super::context::{counted_bytes, run_name};
 use crate::report::{ClaimedAs, Size};
-use caddie_folder::{Claim, Field, RunLog, Scope};
+use caddie_folder::{Claim, Fact, Field, RunLog, Scope};
 use caddie_rulebook::stats::mean;
 
 /// The accountings of a folder's size under the context's cap.
@@ -14,7 +14,7 @@ pub fn size_of(context: &Context<'_>) -> Size {
     // Of equal runs the first.
     let largest = totals.rev().max_by_key(|(bytes, _)| *bytes);
     let logged = largest.map(|(bytes, _)| bytes);
-    let model = context.runs().iter().filter_map(|run| run.bytes_model).max();
+    let model = context.runs().iter().filter_map(|run| run.bytes_model.value()).max();
     let model = model.max(folder.model.as_ref().map(|model| model.bytes));
     let shipped_code = context.shipped_code();
     let with = |code: Option<u64>| model.zip(code).and_then(|(model, code)| model.checked_add(code));
@@ -95,7 +95,7 @@ fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Fou
     };
     let largest = runs.iter().filter_map(counted_bytes).max();
     let code = context.shipped_code();
-    let model_with = |code: Option<u64>| move |run: &RunLog| run.bytes_model?.checked_add(code?);
+    let model_with = |code: Option<u64>| move |run: &RunLog| run.bytes_model.value()?.checked_add(code?);
     let helpers = code.zip(helpers.filter(|bytes| *bytes > 0)).and_then(|(code, helpers)| code.checked_add(helpers));
     let known: [&dyn Fn() -> Option<Found>; 10] = [
         &|| one(ClaimedAs::LoggedMax, &|run| counted_bytes(run).filter(|bytes| Some(*bytes) == largest)),
@@ -103,8 +103,8 @@ fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Fou
         &|| is_mean(&counted_bytes).then_some((ClaimedAs::LoggedMean, None)),
         &|| one(ClaimedAs::ModelAndScript, &model_with(code)),
         &|| one(ClaimedAs::ModelAndHelpers, &model_with(helpers)),
-        &|| one(ClaimedAs::ModelOnly, &|run| run.bytes_model),
-        &|| is_mean(&|run| run.bytes_model).then_some((ClaimedAs::ModelOnly, None)),
+        &|| one(ClaimedAs::ModelOnly, &|run| run.bytes_model.value()),
+        &|| is_mean(&|run| run.bytes_model.value()).then_some((ClaimedAs::ModelOnly, None)),
         &|| {
             let other = context.folder.runs.others.iter().find(|other| counted_bytes(&other.run).is_some_and(is))?;
             Some((ClaimedAs::OtherLog, Some(other.run.log.to_string())))

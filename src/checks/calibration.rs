@@ -1,15 +1,16 @@
 //! Calibration after the training loop: where it reads training data, its time belongs to the training clock.
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Confidence, Finding, Severity};
-use caddie_folder::RunLog;
+use caddie_folder::{Fact, RunLog, Shows};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "calibration-time",
-    about: "Training and the calibration of the quantised weights together are within the training clock.",
+    about: "Training and the calibration of the quantized weights together are within the training clock.",
     rules: &["time-gptq-train-data", "time-gptq-reserve", "time-gptq-selfgen"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
@@ -23,24 +24,24 @@ struct Needed<'a> {
 
 impl<'a> Needed<'a> {
     fn of(run: &'a RunLog) -> Option<Needed<'a>> {
-        let train = run.train_seconds?;
-        let parts = train + run.gptq_generate_seconds.unwrap_or(0.0) + run.gptq_hessian_seconds.unwrap_or(0.0);
+        let train = run.train_seconds.value()?;
+        let parts =
+            train + run.gptq_generate_seconds.value().unwrap_or(0.0) + run.gptq_hessian_seconds.value().unwrap_or(0.0);
         let calibrated = run.gptq_generate_seconds.is_some() || run.gptq_hessian_seconds.is_some();
         // The log's own sum holds what lies between the parts as well.
-        let seconds = run.post_gptq_seconds.or(calibrated.then_some(parts))?;
+        let seconds = run.post_gptq_seconds.value().or(calibrated.then_some(parts))?;
         Some(Needed { run, seconds, self_generated: run.gptq_generate_seconds.is_some() })
     }
 
-    fn evidence(&self, finding: Finding) -> Finding {
+    fn evidence(&self, finding: Finding, train_seconds: f64) -> Finding {
         let run = self.run;
-        let mut parts = vec![format!("training {:.3} s", run.train_seconds.unwrap_or(0.0))];
-        parts.extend(run.gptq_generate_seconds.map(|seconds| format!("generation {seconds:.1} s")));
-        parts.extend(run.gptq_hessian_seconds.map(|seconds| format!("calibration {seconds:.1} s")));
-        parts.extend(run.post_gptq_seconds.map(|seconds| format!("in all, as logged, {seconds:.1} s")));
-        parts.extend(run.gptq_reserve_seconds.map(|seconds| format!("reserve {seconds} s")));
-        let fields = ["post_gptq_seconds", "gptq_hessian_seconds", "gptq_generate_seconds", "train_seconds"];
-        let line = fields.iter().find_map(|field| run.line(field));
-        finding.at(run.log.clone(), line, parts.join(", "))
+        let mut parts = vec![format!("training {:.3} s", run.train_seconds.value().unwrap_or(0.0))];
+        parts.extend(run.gptq_generate_seconds.value().map(|seconds| format!("generation {seconds:.1} s")));
+        parts.extend(run.gptq_hessian_seconds.value().map(|seconds| format!("calibration {seconds:.1} s")));
+        parts.extend(run.post_gptq_seconds.value().map(|seconds| format!("in all, as logged, {seconds:.1} s")));
+        parts.extend(run.gptq_reserve_seconds(train_seconds).value().map(|seconds| format!("reserve {seconds} s")));
+        let calibrated = run.post_gptq_seconds.or(run.gptq_hessian_seconds).or(run.gptq_generate_seconds);
+        finding.in_log(run, calibrated.or(run.train_seconds), parts.join(", "))
     }
 }
 
@@ -81,7 +82,7 @@ fn on_train_data(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
         which(context, over)
     );
     let finding = finding(context, rule, message, severity, most).confidence(Confidence::Medium);
-    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding)))
+    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding, limit)))
 }
 
 fn on_own_text(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
@@ -93,7 +94,7 @@ fn on_own_text(context: &Context<'_>, over: &[Needed]) -> Option<Finding> {
         which(context, over)
     );
     let finding = finding(context, "time-gptq-selfgen", message, Severity::Warning, most);
-    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding)))
+    Some(over.iter().fold(finding, |finding, needed| needed.evidence(finding, limit)))
 }
 
 fn finding(context: &Context<'_>, rule: &'static str, message: String, severity: Severity, most: f64) -> Finding {

@@ -10,11 +10,11 @@ pub(super) use statistic::{reading, sample};
 pub(super) use whole::other_means;
 
 use super::context::run_name;
-use super::score::{after_quantisation, before_quantisation};
+use super::score::{after_quantization, before_quantization};
 use super::shown::{apart, shown};
-use super::{Check, Context, denominator};
+use super::{Check, Context, Needs, denominator};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
+use caddie_folder::{Claim, Fact, Field, Lined, MetricLine, RunLog, Scope, Shows, Submission};
 use caddie_rulebook::stats::mean;
 
 /// Metadata of the check.
@@ -30,6 +30,7 @@ pub const CHECK: Check = Check {
         "stat-seed-choice",
         "pkg-json",
     ],
+    needs: Needs::ANY_RUN,
     run,
 };
 
@@ -51,7 +52,7 @@ fn once(claims: &[Claim]) -> impl Iterator<Item = &Claim> {
         let repeats = |other: &Claim| {
             other.field == claim.field && other.stated == claim.stated && same_scope(other.scope, claim.scope)
         };
-        // The neighbours are enough: a file has a few dozen numbers, a hostile one thousands.
+        // The neighbors are enough: a file has a few dozen numbers, a hostile one thousands.
         let before = claims.get(index.saturating_sub(64)..index).unwrap_or_default();
         (!before.iter().any(repeats)).then_some(claim)
     })
@@ -66,7 +67,7 @@ fn judge(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         (Field::ValBpbStd | Field::ValLossStd, _) => deviation::claimed(context, claim),
         (Field::Runs, _) => run_count(context, claim),
         (_, Scope::Seed(seed)) => {
-            let run = context.runs().iter().find(|run| run.seed == Some(seed))?;
+            let run = context.runs().iter().find(|run| run.seed.value() == Some(seed))?;
             of_seed(context, claim, run)
         }
         _ => whole::claimed(context, claim),
@@ -88,12 +89,13 @@ fn run_count(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
 fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
     let runs = context.runs();
     let mut findings = Vec::new();
-    let mut missing = Vec::new();
-    for seed in metadata.seeds.iter().filter(|seed| !runs.iter().any(|run| run.seed == Some(**seed))) {
-        let claim = metadata.claim(Field::ValBpb, Scope::Seed(*seed));
-        let log =
-            claim.and_then(|claim| runs.iter().find(|run| run.val_bpb.is_some_and(|bpb| claim.stated.agrees(bpb))));
-        match (claim, log, log.and_then(|run| run.seed)) {
+    let mut missing: Vec<Lined<i64>> = Vec::new();
+    for named in metadata.seeds.iter().filter(|named| !runs.iter().any(|run| run.seed.value() == Some(named.value))) {
+        let seed = named.value;
+        let claim = metadata.claim(Field::ValBpb, Scope::Seed(seed));
+        let log = claim
+            .and_then(|claim| runs.iter().find(|run| run.val_bpb.value().is_some_and(|bpb| claim.stated.agrees(bpb))));
+        match (claim, log, log.and_then(|run| run.seed.value())) {
             // A log that states no seed gives the score and contradicts nothing.
             (Some(_), Some(_), None) => {}
             (Some(claim), Some(run), Some(logged)) => {
@@ -105,18 +107,17 @@ fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> 
                 // An evaluation alone prints the seed of its settings, not the one that trained the model.
                 let severity = if run.is_eval_only() { Severity::Warning } else { Severity::Error };
                 let finding = context.finding("repro", message).code(Code::SeedLabelMismatch).severity(severity);
-                let finding = place(context, finding, claim).claimed(*seed);
-                findings.push(finding.at(run.log.clone(), run.line("seed"), run_name(run)));
+                let finding = place(context, finding, claim).claimed(seed);
+                findings.push(finding.in_log(run, run.seed, run_name(run)));
             }
-            _ => missing.push(seed.to_string()),
+            _ => missing.push(*named),
         }
     }
-    if !missing.is_empty() && !runs.is_empty() {
-        let missing = missing.join(", ");
+    if let Some(first) = missing.first().filter(|_| !runs.is_empty()) {
+        let missing = missing.iter().map(|seed| seed.value.to_string()).collect::<Vec<_>>().join(", ");
         let message = format!("{} names seed {missing}, of which no log is here", context.json_name());
         let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
-        let line = metadata.line_of("seeds");
-        findings.push(finding.at(context.json_name(), line, format!("seeds without a log: {missing}")));
+        findings.push(finding.at(context.json_name(), Some(first.line), format!("seeds without a log: {missing}")));
     }
     findings
 }
@@ -145,7 +146,7 @@ fn reruns(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
     let mut findings = Vec::new();
     for claim in metadata.reruns.iter().flat_map(|rerun| &rerun.claims) {
         let Scope::Seed(seed) = claim.scope else { continue };
-        let of_seed: Vec<&RunLog> = context.every_run().filter(|run| run.seed == Some(seed)).collect();
+        let of_seed: Vec<&RunLog> = context.every_run().filter(|run| run.seed.value() == Some(seed)).collect();
         let Some(run) = of_seed.last() else { continue };
         if of_seed.iter().any(|run| claim.is_of(run)) {
             continue;
@@ -157,7 +158,7 @@ fn reruns(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
             shown(claim.field, claim.stated.value)
         );
         let finding = context.finding("repro", message).code(seed_code(claim.field).0).severity(Severity::Warning);
-        findings.push(place(context, finding, claim).at(run.log.clone(), None, "a log of the seed"));
+        findings.push(place(context, finding, claim).in_log(run, run.seed, "a log of the seed"));
     }
     findings
 }
@@ -214,20 +215,20 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
         if denominator::is_corrected(claim.stated, &corrected) {
             return None;
         }
-        if before_quantisation(run, claim.stated) {
-            return Some(not_quantised(context, claim, run, measured));
+        if before_quantization(run, claim.stated).is_some() {
+            return Some(not_quantized(context, claim, run, measured));
         }
-        let other = |line: &&MetricLine| after_quantisation(line) && claim.stated.agrees(line.val_bpb);
+        let other = |line: &&MetricLine| after_quantization(line) && claim.stated.agrees(line.val_bpb);
         if let Some(line) = run.metric_lines.iter().find(other) {
             let message = format!(
                 "{name}: {} claims val_bpb {}, which is {}; {} gives {measured}",
                 context.json_name(),
                 claim.stated.value,
                 line.name,
-                run.metric.as_deref().unwrap_or("the official metric")
+                run.metric.text().unwrap_or("the official metric")
             );
             let finding = context.finding(rule, message).code(code).severity(Severity::Warning).measured(measured);
-            return Some(place(context, finding, claim).at(run.log.clone(), Some(line.line), line.name.clone()));
+            return Some(place(context, finding, claim).in_log(run, line, line.name.clone()));
         }
     }
     // A slip in the last digits of a score is no other score.
@@ -245,19 +246,19 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
     let (claimed, logged) = apart(claim.field, claim.stated.value, measured);
     let message = format!("{name}: {} claims {field} {claimed}, the log says {logged}", context.json_name());
     let finding = place(context, context.finding(rule, message).code(code).severity(severity), claim);
-    Some(finding.measured(measured).at(run.log.clone(), run.line(field), format!("{field} {measured}")))
+    Some(finding.measured(measured).in_log(run, claim.field.logged(run), format!("{field} {measured}")))
 }
 
-/// A seed's score is that of its weights before quantisation. Where the headline is that of the artifacts, the seeds
+/// A seed's score is that of its weights before quantization. Where the headline is that of the artifacts, the seeds
 /// are only labelled badly; and who claims the worse of two scores gains nothing.
-fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
-    let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb).collect();
+fn not_quantized(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
+    let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb.value()).collect();
     let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
     let sound = headline.zip(mean(&scores)).is_some_and(|(headline, mean)| {
         headline.stated.near(mean) || scores.iter().any(|score| headline.stated.agrees(*score))
     });
     let message = format!(
-        "{}: {} claims val_bpb {}, a score of the weights before quantisation; after it: {measured}",
+        "{}: {} claims val_bpb {}, a score of the weights before quantization; after it: {measured}",
         run_name(run),
         context.json_name(),
         claim.stated.value
@@ -265,7 +266,7 @@ fn not_quantised(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f
     let gains = claim.stated.value < measured;
     let severity = if sound || !gains { Severity::Warning } else { Severity::Error };
     let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore).severity(severity);
-    place(context, finding, claim).measured(measured).at(run.log.clone(), run.line("val_bpb"), "after quantisation")
+    place(context, finding, claim).measured(measured).in_log(run, run.val_bpb, "after quantization")
 }
 
 /// A claim that no log decides is neither right nor wrong.

@@ -10,9 +10,9 @@ use super::significance::{self, Comparison};
 use crate::report::{Finding, Severity};
 use caddie_audit::script::{Examined, examine};
 use caddie_folder::executed::{Executed, executed};
-use caddie_folder::{Folder, RunLog, Scope, Stated, Track};
+use caddie_folder::{Fact, Folder, RunLog, Scope, Stated, track};
 use caddie_python::pack;
-use caddie_rulebook::{Limits, Rulebook};
+use caddie_rulebook::{Hardware, Limits, Rulebook, Track};
 
 /// Logs beside the runs' own that are looked through for a score.
 const MAX_LOGS: usize = 40;
@@ -24,9 +24,10 @@ const SEARCHED_BYTES: u64 = 256 << 20;
 pub struct Context<'a> {
     pub folder: &'a Folder,
     pub rulebook: &'a Rulebook,
-    /// The rulebook's, with the cap that the caller asked for.
+    /// The track's, with the cap that the caller asked for.
     pub limits: Limits,
-    pub track: Track,
+    /// The track that the folder is entered on; `None` where nothing states one of the rulebook's.
+    pub track: Option<&'a Track>,
     /// What the score is tested against, where the caller asks; else the record that stood.
     pub against: Option<String>,
     comparison: OnceLock<Comparison>,
@@ -40,13 +41,14 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// The context of `folder`; `cap` replaces the rulebook's.
     pub fn new(folder: &'a Folder, rulebook: &'a Rulebook, cap: Option<u64>) -> Context<'a> {
-        let mut limits = rulebook.limits;
+        let track = track::entered(folder, rulebook);
+        let mut limits = rulebook.limits_of(track);
         limits.artifact_bytes = cap.unwrap_or(limits.artifact_bytes);
         Context {
             folder,
             rulebook,
             limits,
-            track: Track::of(folder),
+            track,
             against: None,
             comparison: OnceLock::new(),
             unlogged_seeds: OnceLock::new(),
@@ -55,6 +57,26 @@ impl<'a> Context<'a> {
             audited: OnceLock::new(),
             packed: OnceLock::new(),
         }
+    }
+
+    /// Whether the record track's rules hold: on such a track, and where nothing states a track.
+    pub fn competes(&self) -> bool {
+        self.track.is_none_or(|track| track.record)
+    }
+
+    /// Whether the folder is entered on a record track, by its place or by submission.json.
+    pub fn is_entered_as_record(&self) -> bool {
+        self.track.is_some_and(|track| track.record)
+    }
+
+    /// The machine that the folder's runs have to be timed on; `None` where none is demanded.
+    pub fn machine(&self) -> Option<&'a Hardware> {
+        self.rulebook.hardware_of(self.track).filter(|_| self.competes())
+    }
+
+    /// What the folder's place calls its track, known to the rulebook or not.
+    pub fn placed_track(&self) -> Option<String> {
+        track::placed(self.folder, self.rulebook)
     }
 
     /// The significance tests of the score, computed once.
@@ -118,10 +140,11 @@ impl<'a> Context<'a> {
 
     fn find_unlogged_seeds(&self) -> Vec<i64> {
         let scored = self.every_run().filter(|run| run.val_bpb.is_some());
-        let logged: HashSet<i64> = scored.filter_map(|run| run.seed).collect();
-        let mut seeds = self.folder.metadata().map(|metadata| metadata.seeds.clone()).unwrap_or_default();
+        let logged: HashSet<i64> = scored.filter_map(|run| run.seed.value()).collect();
+        let mut seeds =
+            self.folder.metadata().map(|metadata| metadata.seed_numbers().collect::<Vec<_>>()).unwrap_or_default();
         // The log of a run may break off before its score.
-        seeds.extend(self.runs().iter().filter_map(|run| run.seed));
+        seeds.extend(self.runs().iter().filter_map(|run| run.seed.value()));
         let in_readme = self.folder.readme.as_ref().map(|readme| readme.claims()).unwrap_or_default();
         seeds.extend(in_readme.iter().filter_map(|claim| match claim.scope {
             Scope::Seed(seed) => Some(seed),
@@ -170,16 +193,16 @@ impl<'a> Context<'a> {
 
     /// `severity` on the record track, information elsewhere.
     pub fn on_record(&self, severity: Severity) -> Severity {
-        if self.track == Track::NonRecord { Severity::Info } else { severity }
+        if self.competes() { severity } else { Severity::Info }
     }
 }
 
 /// The counted bytes of a run: the total that its log states, else the sum of the parts that it states.
 pub fn counted_bytes(run: &RunLog) -> Option<u64> {
-    run.bytes_total.or_else(|| run.bytes_model?.checked_add(run.bytes_code?))
+    run.bytes_total.value().or_else(|| run.bytes_model.value()?.checked_add(run.bytes_code.value()?))
 }
 
 /// How a run is called in messages: its seed, or its file where no seed is logged.
 pub fn run_name(run: &RunLog) -> String {
-    run.seed.map_or_else(|| run.log.to_string(), |seed| format!("seed {seed}"))
+    run.seed.value().map_or_else(|| run.log.to_string(), |seed| format!("seed {seed}"))
 }

@@ -3,11 +3,11 @@
 use std::f64::consts::LN_2;
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_files::text::thousands;
-use caddie_folder::Track;
 use caddie_folder::denominator::{Denominator, SAME, close, judge, rounding};
+use caddie_folder::{Fact, InLog, Shows};
 use caddie_folder::{RunLog, Stated};
 use caddie_rulebook::stats::mean;
 use caddie_rulebook::{Fingerprint, FingerprintKind};
@@ -17,6 +17,7 @@ pub const CHECK: Check = Check {
     name: "denominator",
     about: "tokens * val_loss / (ln 2 * val_bpb) is the number of bytes of the validation split.",
     rules: &["bpb-denominator", "bpb-leading-space", "bpb-sidecar", "val-full"],
+    needs: Needs::Run(|run| run.val_bpb.is_some() && run.val_loss.is_some()),
     run,
 };
 
@@ -57,7 +58,7 @@ pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
     let Some(Denominator::Known(print)) = judge(run, known, context.limits.split_truncation) else { return None };
     let miscounted = print.kind == FingerprintKind::Wrong && print.rule != "val-full";
     let bytes = print.bytes.filter(|_| miscounted)?;
-    Some(run.val_bpb? * bytes as f64 / canonical(context) as f64)
+    Some(run.val_bpb.value()? * bytes as f64 / canonical(context) as f64)
 }
 
 /// Whether a claim is what its logs say, once what they divide by is corrected.
@@ -93,7 +94,7 @@ fn finding(context: &Context<'_>, verdict: Denominator, runs: &[&RunLog]) -> Fin
         }
         Denominator::Right => context.finding("bpb-denominator", "").severity(Severity::Info),
     };
-    runs.iter().fold(finding, |finding, run| finding.at(run.log.clone(), run.line("val_bpb"), numbers(run)))
+    runs.iter().fold(finding, |finding, run| finding.in_log(run, run.val_bpb, numbers(run)))
 }
 
 fn unknown(context: &Context<'_>, who: &str, factor: f64) -> Finding {
@@ -141,8 +142,13 @@ fn known(context: &Context<'_>, who: &str, print: &Fingerprint, runs: &[&RunLog]
 }
 
 fn numbers(run: &RunLog) -> String {
-    let tokens = run.val_tokens.map_or_else(|| "tokens unknown".to_owned(), |tokens| format!("tokens {tokens}"));
-    format!("val_loss {} val_bpb {} {tokens}", run.val_loss.unwrap_or(f64::NAN), run.val_bpb.unwrap_or(f64::NAN))
+    let tokens =
+        run.val_tokens.value().map_or_else(|| "tokens unknown".to_owned(), |tokens| format!("tokens {tokens}"));
+    format!(
+        "val_loss {} val_bpb {} {tokens}",
+        run.val_loss.value().unwrap_or(f64::NAN),
+        run.val_bpb.value().unwrap_or(f64::NAN)
+    )
 }
 
 fn is_partial(run: &RunLog) -> bool {
@@ -158,7 +164,7 @@ fn partial(context: &Context<'_>) -> Option<Finding> {
     let short: Vec<&RunLog> = context.runs().iter().filter(|run| !is_partial(run) && too_few(run, known)).collect();
     let runs = if cut.is_empty() { short } else { cut };
     let first = runs.first()?;
-    let what = match (&first.partial_validation, first.val_tokens) {
+    let what = match (first.partial_validation.text(), first.val_tokens.value()) {
         (Some(text), _) => format!("\"{text}\""),
         (None, tokens) => format!("{} tokens", thousands(tokens.unwrap_or_default())),
     };
@@ -167,18 +173,17 @@ fn partial(context: &Context<'_>) -> Option<Finding> {
         of_runs(&runs, context.runs().len())
     );
     let severity =
-        if context.track == Track::Record && !is_partial(first) { Severity::Error } else { Severity::Warning };
+        if context.is_entered_as_record() && !is_partial(first) { Severity::Error } else { Severity::Warning };
     let finding = context.finding("val-full", message).code(Code::PartialValidation).severity(severity);
     Some(runs.iter().fold(finding, |finding, run| {
-        let line = run.line("partial_validation").or_else(|| run.line("val_tokens"));
-        let text = run.partial_validation.clone().unwrap_or_else(|| numbers(run));
-        finding.at(run.log.clone(), line, text)
+        let text = run.partial_validation.text().map_or_else(|| numbers(run), str::to_owned);
+        finding.in_log(run, run.partial_validation.log_line().or(run.val_tokens.log_line()), text)
     }))
 }
 
 /// Whether the implied bytes are the whole split's to the printed digits.
 fn judge_strict(run: &RunLog, known: &[Fingerprint]) -> Option<bool> {
-    let (loss, bpb, tokens) = (run.val_loss?, run.val_bpb?, run.val_tokens?);
+    let (loss, bpb, tokens) = (run.val_loss.value()?, run.val_bpb.value()?, run.val_tokens.value()?);
     let bytes = tokens as f64 * loss / (LN_2 * bpb);
     let own = known.iter().filter(|print| print.kind == FingerprintKind::Canonical && print.tokens == Some(tokens));
     Some(own.filter_map(|print| print.bytes).any(|own| close(bytes, own as f64, 1e-5 + rounding(run, loss, bpb))))
@@ -186,7 +191,10 @@ fn judge_strict(run: &RunLog, known: &[Fingerprint]) -> Option<bool> {
 
 /// A right ratio of an alphabet with fewer tokens than its whole split has.
 fn too_few(run: &RunLog, known: &[Fingerprint]) -> bool {
-    let (Some(loss), Some(bpb), Some(tokens)) = (run.val_loss, run.val_bpb, run.val_tokens) else { return false };
+    let (Some(loss), Some(bpb), Some(tokens)) = (run.val_loss.value(), run.val_bpb.value(), run.val_tokens.value())
+    else {
+        return false;
+    };
     if !(loss > 0.0 && bpb > 0.0) || known.iter().any(|print| print.tokens == Some(tokens)) {
         return false;
     }
@@ -202,12 +210,17 @@ fn too_few(run: &RunLog, known: &[Fingerprint]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use caddie_folder::Logged;
     use caddie_rulebook::Rulebook;
+
+    fn fact<T>(value: T) -> Option<Logged<T>> {
+        Some(Logged::new(value, 1))
+    }
 
     fn verdict(tokens: Option<u64>, loss: f64, bpb: f64, decimals: u32) -> String {
         let book = Rulebook::builtin().expect("loads");
-        let (val_loss, val_bpb, decimals) = (Some(loss), Some(bpb), Some(decimals));
-        let run = RunLog { val_tokens: tokens, val_loss, val_bpb, decimals, ..RunLog::default() };
+        let (val_loss, val_bpb, decimals) = (fact(loss), fact(bpb), Some(decimals));
+        let run = RunLog { val_tokens: tokens.and_then(fact), val_loss, val_bpb, decimals, ..RunLog::default() };
         match judge(&run, &book.fingerprints, book.limits.split_truncation) {
             None => "none".to_owned(),
             Some(Denominator::Right) => "right".to_owned(),
@@ -239,8 +252,8 @@ mod tests {
     fn a_part_of_the_split_is_known_by_its_tokens() {
         let book = Rulebook::builtin().expect("loads");
         let part = |tokens: u64, loss: f64, bpb: f64| {
-            let (val_loss, val_bpb) = (Some(loss), Some(bpb));
-            too_few(&RunLog { val_tokens: Some(tokens), val_loss, val_bpb, ..RunLog::default() }, &book.fingerprints)
+            let (val_loss, val_bpb) = (fact(loss), fact(bpb));
+            too_few(&RunLog { val_tokens: fact(tokens), val_loss, val_bpb, ..RunLog::default() }, &book.fingerprints)
         };
         assert!(part(10_137_600, 3.46896188, 1.35401763), "a quarter, whose bytes a token are 1 % others");
         assert!(!part(40_540_160, 2.79, 2.79 * 0.387131));

@@ -8,7 +8,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::git::{Change, Objects, Repository, Status};
 use super::walk::{self, Outcome};
-use super::{Check, Context, VerifyOptions};
+use super::{Check, Context, Needs, VerifyOptions};
 use crate::report::{Finding, FolderReport, Severity};
 use caddie_files::pointer::{Keeper, Pointer};
 use caddie_files::text::thousands;
@@ -21,12 +21,11 @@ pub const CHECK: Check = Check {
     name: "pull-request",
     about: "A pull request adds one folder and changes nothing else (verify --diff BASE..HEAD).",
     rules: &[RULE],
+    needs: Needs::Nothing,
     run: |_: &Context<'_>| Vec::new(),
 };
 
 const RULE: &str = "pr-one-new-folder";
-/// The tracks of the challenge; others are known where the base has them.
-const TRACKS: [&str; 2] = ["track_10min_16mb", "track_non_record_16mb"];
 /// Paths that are reported one by one.
 const MAX_FINDINGS: usize = 50;
 /// Files of the added folders that are read out of git.
@@ -146,7 +145,7 @@ fn judge(changes: Vec<Change>, before: &BTreeSet<Utf8PathBuf>, rulebook: &Rulebo
         }
     }
     how_many(&mut proposal, &finding);
-    tracks(&mut proposal, before, &finding);
+    tracks(&mut proposal, before, rulebook, &finding);
     let more = strays.len().saturating_sub(MAX_FINDINGS);
     for (path, status, what) in strays.into_iter().take(MAX_FINDINGS) {
         let message = format!("{status} {what}: {path}");
@@ -176,13 +175,27 @@ fn how_many(proposal: &mut Proposal, finding: &impl Fn(String) -> Finding) {
     }
 }
 
-fn tracks(proposal: &mut Proposal, before: &BTreeSet<Utf8PathBuf>, finding: &impl Fn(String) -> Finding) {
+/// Folders that are added in no track: none of the rulebook's, and none that the base has.
+fn tracks(
+    proposal: &mut Proposal,
+    before: &BTreeSet<Utf8PathBuf>,
+    rulebook: &Rulebook,
+    finding: &impl Fn(String) -> Finding,
+) {
+    let tracks: Vec<String> = rulebook.tracks.iter().map(|track| rulebook.track_folder(track)).collect();
+    let listed: Vec<String> = tracks.iter().map(|track| format!("records/{track}")).collect();
+    let Some((last, others)) = listed.split_last() else { return };
+    let listed = if others.is_empty() {
+        format!("track is {last}")
+    } else {
+        format!("tracks are {} and {last}", others.join(", "))
+    };
     for folder in proposal.added.keys() {
         let Some(track) = folder.parent() else { continue };
-        let known = track.file_name().is_some_and(|name| TRACKS.contains(&name)) || before.contains(track);
+        let known =
+            track.file_name().is_some_and(|name| tracks.iter().any(|track| track == name)) || before.contains(track);
         if !known {
-            let message =
-                format!("{folder} is in no track; the tracks are records/{} and records/{}", TRACKS[0], TRACKS[1]);
+            let message = format!("{folder} is in no track; the {listed}");
             proposal.findings.push(finding(message).at(folder.clone(), None, "added"));
         }
     }
@@ -360,6 +373,20 @@ mod tests {
         assert!(findings[0].1.contains("is in no track"), "{findings:?}");
         let (added, findings) = judged(vec![change(Status::Added, "record/track_10min_16mb/New/submission.json")]);
         assert!(added.is_empty() && findings[0].0 == Severity::Error, "{findings:?}");
+    }
+
+    #[test]
+    fn the_tracks_are_those_of_the_rulebook() {
+        let other = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/other-challenge/pocket-2027.toml");
+        let other = Rulebook::read(other.into()).expect("a rulebook");
+        let of = |league: &str| -> Vec<String> {
+            let added = change(Status::Added, &format!("records/{league}/2027-05-01_New/submission.json"));
+            judge(vec![added], &BTreeSet::new(), &other).findings.into_iter().map(|finding| finding.message).collect()
+        };
+        assert_eq!(of("league_purse"), Vec::<String>::new());
+        let [message] = <[String; 1]>::try_from(of("track_10min_16mb")).expect("one finding");
+        let tracks = "the tracks are records/league_pocket, records/league_purse and records/league_anything";
+        assert!(message.ends_with(tracks), "{message}");
     }
 
     #[test]

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::RunLog;
+use caddie_folder::{InLog, LogLine, Logged, RunLog, Shows};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "drift",
     about: "The runs differ in their seed and in nothing else that can change the score.",
     rules: &["stat-seeds"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
-/// Keys that a message names; the evidence has the first of them per run.
+/// Keys that a message and the evidence name.
 const NAMED_KEYS: usize = 5;
 
 /// Words of a key that names a run or a place rather than a setting.
@@ -38,7 +39,7 @@ const NAMES: [&str; 16] = [
 ];
 
 /// A key's value in each run, in the order of the runs; `None` where the run's log lacks the key.
-type Values<'a> = Vec<Option<&'a str>>;
+type Values<'a> = Vec<Option<&'a Logged<String>>>;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let runs: Vec<&RunLog> = context.runs().iter().filter(|run| !run.hyperparameters.is_empty()).collect();
@@ -56,21 +57,31 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     let finding = context.finding("stat-seeds", message).code(Code::ConfigDrift);
     let finding = finding.severity(context.on_record(Severity::Warning)).measured(settings.len());
     vec![runs.iter().enumerate().fold(finding, |finding, (index, run)| {
-        let values: Vec<String> = settings
-            .iter()
-            .take(NAMED_KEYS)
-            .map(|(key, values)| format!("{key}={}", values.get(index).copied().flatten().unwrap_or("(none)")))
-            .collect();
-        finding.at(run.log.clone(), None, values.join(" "))
+        // The settings of one line are shown as one place.
+        let mut places: Vec<(Option<LogLine>, Vec<String>)> = Vec::new();
+        for (key, values) in settings.iter().take(NAMED_KEYS) {
+            let value = values.get(index).copied().flatten();
+            let (line, text) = (value.log_line(), format!("{key}={}", text(value).unwrap_or("(none)")));
+            match places.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, texts)) => texts.push(text),
+                None => places.push((line, vec![text])),
+            }
+        }
+        places.into_iter().fold(finding, |finding, (line, texts)| finding.in_log(run, line, texts.join(" ")))
     })]
+}
+
+fn text(value: Option<&Logged<String>>) -> Option<&str> {
+    value.map(|value| value.value.as_str())
 }
 
 /// The keys whose values are not the same in all runs.
 fn differing<'a>(runs: &[&'a RunLog]) -> BTreeMap<&'a str, Values<'a>> {
     let keys: BTreeSet<&str> = runs.iter().flat_map(|run| run.hyperparameters.keys().map(String::as_str)).collect();
-    let values = |key: &str| runs.iter().map(|run| run.hyperparameters.get(key).map(String::as_str)).collect();
+    let values = |key: &str| runs.iter().map(|run| run.hyperparameters.get(key)).collect();
     let all = keys.into_iter().map(|key| (key, values(key)));
-    all.filter(|(_, values): &(&str, Values)| values.windows(2).any(|pair| !same(pair[0], pair[1]))).collect()
+    all.filter(|(_, values): &(&str, Values)| values.windows(2).any(|pair| !same(text(pair[0]), text(pair[1]))))
+        .collect()
 }
 
 /// `600` and `600.000` are one value.
@@ -86,10 +97,10 @@ fn is_name(key: &str) -> bool {
 }
 
 /// The values that occur, in order of their runs: `3.0 / none`.
-fn distinct(values: &[Option<&str>]) -> String {
+fn distinct(values: &[Option<&Logged<String>>]) -> String {
     let mut seen: Vec<&str> = Vec::new();
     for value in values {
-        let value = value.unwrap_or("none");
+        let value = text(*value).unwrap_or("none");
         if !seen.iter().any(|known| same(Some(*known), Some(value))) {
             seen.push(value);
         }
@@ -104,8 +115,9 @@ mod tests {
     use super::*;
 
     fn run_with(pairs: &[(&str, &str)]) -> RunLog {
-        let hyperparameters = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        RunLog { hyperparameters, ..RunLog::default() }
+        let set = |value: &str, line| Logged::new(value.to_owned(), line);
+        let stated = (1..).zip(pairs).map(|(line, (key, value))| ((*key).to_owned(), set(value, line)));
+        RunLog { hyperparameters: stated.collect(), ..RunLog::default() }
     }
 
     #[test]

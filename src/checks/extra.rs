@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::FileEntry;
 use caddie_files::text::thousands;
@@ -12,6 +12,7 @@ pub const FILES: Check = Check {
     name: "extra-files",
     about: "What lies in the folder beside script, README.md, submission.json, requirements and logs.",
     rules: &["pkg-minimal", "size-tokenizer-free", "size-runtime-payload"],
+    needs: Needs::Nothing,
     run: extra_files,
 };
 
@@ -20,6 +21,7 @@ pub const PROGRAMS: Check = Check {
     name: "external-programs",
     about: "The README names the programs of the system that the scripts call.",
     rules: &["size-external-binary"],
+    needs: Needs::Script,
     run: programs,
 };
 

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 
 use super::{Context, calibration, hardware, logs, source, time};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{Folder, RunLog, SourceDump};
+use caddie_folder::{Folder, Log, Logged, RunLog, SourceDump};
 use caddie_rulebook::Rulebook;
 
 /// The findings of `check` on a record of `runs`.
@@ -21,8 +21,13 @@ fn findings(runs: Vec<RunLog>, check: fn(&Context<'_>) -> Vec<Finding>) -> Vec<(
     found.into_iter().map(|finding| (finding.code, finding.severity, finding.message)).collect()
 }
 
+/// A fact of some line.
+fn fact<T>(value: T) -> Option<Logged<T>> {
+    Some(Logged::new(value, 7))
+}
+
 fn run(log: &str, change: impl FnOnce(&mut RunLog)) -> RunLog {
-    let mut run = RunLog { log: log.into(), seed: Some(1), ..RunLog::default() };
+    let mut run = RunLog { log: log.into(), seed: fact(1), ..RunLog::default() };
     change(&mut run);
     run
 }
@@ -37,9 +42,9 @@ fn only(found: &[(Option<Code>, Severity, String)], code: Code, severity: Severi
 fn calibration_on_training_data_counts_and_on_own_text_is_open() {
     let calibrated = |log: &str, train: f64, hessian: f64, generated: Option<f64>| {
         let made = run(log, |run| {
-            run.train_seconds = Some(train);
-            run.gptq_hessian_seconds = Some(hessian);
-            run.gptq_generate_seconds = generated;
+            run.train_seconds = fact(train);
+            run.gptq_hessian_seconds = fact(hessian);
+            run.gptq_generate_seconds = generated.and_then(fact);
         });
         findings(vec![made], calibration::CHECK.run)
     };
@@ -55,8 +60,8 @@ fn calibration_on_training_data_counts_and_on_own_text_is_open() {
 fn warm_up_outside_the_clock_is_shown() {
     let timed = |own: f64, wall: f64| {
         let made = run("a.log", |run| {
-            run.eval_seconds = Some(own);
-            run.eval_wall_seconds = Some(wall);
+            run.eval_seconds = fact(own);
+            run.eval_wall_seconds = fact(wall);
         });
         findings(vec![made], time::EVAL.run)
     };
@@ -68,8 +73,8 @@ fn warm_up_outside_the_clock_is_shown() {
 #[test]
 fn a_machine_shows_as_many_gpus_as_the_run_uses() {
     let made = run("a.log", |run| {
-        run.gpu = Some("NVIDIA H100 80GB HBM3".to_owned());
-        (run.gpus, run.world_size) = (Some(4), Some(8));
+        run.gpu = fact("NVIDIA H100 80GB HBM3".to_owned());
+        (run.gpus, run.world_size) = (fact(4), fact(8));
     });
     only(&findings(vec![made], hardware::CHECK.run), Code::WrongWorldSize, Severity::Warning);
 }
@@ -77,14 +82,14 @@ fn a_machine_shows_as_many_gpus_as_the_run_uses() {
 #[test]
 fn sources_of_the_runs_are_one_source() {
     let counted = |log: &str, raw: u64, packed: u64| {
-        run(log, |run| (run.bytes_code_uncompressed, run.bytes_code) = (Some(raw), Some(packed)))
+        run(log, |run| (run.bytes_code_uncompressed, run.bytes_code) = (fact(raw), fact(packed)))
     };
     let found = findings(vec![counted("a.log", 125_671, 28_320), counted("b.log", 125_670, 30_985)], source::CHECK.run);
     let codes: Vec<Option<Code>> = found.iter().map(|(code, ..)| *code).collect();
     let expected = [Code::CodeChangedBetweenSeeds, Code::CodeCountMethod, Code::Independence];
     assert_eq!(codes, expected.map(Some), "{found:?}");
     let dumped = run("a.log", |run| {
-        run.bytes_code = Some(11);
+        run.bytes_code = fact(11);
         run.source = Some(SourceDump { bytes: 11, sha256: "0".repeat(64), ..SourceDump::default() });
     });
     only(&findings(vec![dumped], source::CHECK.run), Code::ScriptIsNotTheRun, Severity::Warning);
@@ -94,11 +99,11 @@ fn sources_of_the_runs_are_one_source() {
 fn an_evaluation_alone_counts_its_own_script_not_the_trainings() {
     let made = |evaluated: bool| {
         run("train.log", |run| {
-            run.bytes_code = Some(66_308);
+            run.bytes_code = fact(66_308);
             run.source = Some(SourceDump { bytes: 103_857, sha256: "0".repeat(64), ..SourceDump::default() });
             if evaluated {
                 run.score_log = Some("eval.log".into());
-                run.score_lines.insert("bytes_code", 9);
+                run.bytes_code = Some(Logged { value: 66_308, line: 9, log: Log::Score });
             }
         })
     };
@@ -114,14 +119,14 @@ fn logs_that_are_not_one_whole_run_are_described() {
     let of = |change: fn(&mut RunLog)| findings(vec![run("train.log", change)], logs::CHECK.run);
     only(&of(|run| run.run_index = 2), Code::MultiRunLog, Severity::Info);
     only(&of(|run| run.reprints = 1), Code::DoubleRunInLog, Severity::Info);
-    only(&of(|run| run.resumed_from = Some(30_000)), Code::ResumedRun, Severity::Info);
+    only(&of(|run| run.resumed_from = fact(30_000)), Code::ResumedRun, Severity::Info);
     only(&of(|run| run.score_log = Some("ttt/seed_1.log".into())), Code::OfficialScoreInSecondLog, Severity::Info);
-    only(&of(|run| run.megabytes = Some("15.67MB".to_owned())), Code::SizeOnlyInMb, Severity::Warning);
+    only(&of(|run| run.megabytes = fact("15.67MB".to_owned())), Code::SizeOnlyInMb, Severity::Warning);
     let labels = |run: &mut RunLog| {
-        run.bytes_model_label = Some("int6+zstd".to_owned());
-        run.bytes_total_label = Some("int8+zlib".to_owned());
+        run.bytes_model_label = fact("int6+zstd".to_owned());
+        run.bytes_total_label = fact("int8+zlib".to_owned());
     };
     only(&of(labels), Code::LogLabel, Severity::Info);
-    let shards = run("train.log", |run| (run.val_tokens, run.train_shards) = (Some(47_851_520), Some(1499)));
+    let shards = run("train.log", |run| (run.val_tokens, run.train_shards) = (fact(47_851_520), fact(1499)));
     only(&findings(vec![shards], logs::SHARDS.run), Code::TrainShards, Severity::Warning);
 }

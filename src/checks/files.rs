@@ -2,10 +2,10 @@
 
 use camino::Utf8Path;
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, NO_LOG_LINE, Severity};
 use caddie_files::Encoding;
-use caddie_folder::NotCounted;
+use caddie_folder::{Fact, Lined, NotCounted, Shows};
 use caddie_rulebook::{FileKind, RequiredFile};
 
 /// Metadata of the check.
@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
     name: "files",
     about: "The files that a submission consists of are present and readable.",
     rules: &["pkg-readme", "pkg-log", "pkg-truncated-folder"],
+    needs: Needs::Nothing,
     run,
 };
 
@@ -169,9 +170,9 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 (Code::OtherLog, Severity::Info, message)
             }
         };
-        let score = other.run.val_bpb.map_or_else(|| "no score".to_owned(), |bpb| format!("val_bpb {bpb}"));
+        let score = other.run.val_bpb.value().map_or_else(|| "no score".to_owned(), |bpb| format!("val_bpb {bpb}"));
         let finding = context.finding("pkg-log", message).code(code).severity(severity);
-        findings.push(finding.at(log.clone(), other.run.line("val_bpb"), score));
+        findings.push(finding.in_log(&other.run, other.run.val_bpb, score));
     }
 }
 
@@ -189,11 +190,11 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let finding = context.finding("pkg-truncated-folder", message).code(Code::UnreadableFile);
         findings.push(finding.severity(severity).at(skipped.path.clone(), None, skipped.reason.clone()));
     }
-    for (log, dropped) in &context.folder.runs.dropped {
+    for (log, Lined { value: dropped, line }) in &context.folder.runs.dropped {
         let runs = if *dropped == 1 { "run was" } else { "runs were" };
         let message = format!("{log} holds too many runs: {dropped} {runs} not read; give each run a log of its own");
         let finding = context.finding("pkg-log", message).code(Code::MultiRunLog).severity(Severity::Unknown);
-        findings.push(finding.measured(*dropped).at(log.clone(), None, format!("{dropped} more")));
+        findings.push(finding.measured(*dropped).at(log.clone(), Some(*line), format!("{dropped} more")));
     }
     not_logs(context, findings);
 }

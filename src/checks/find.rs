@@ -27,24 +27,38 @@ pub struct Found {
 }
 
 /// The records folders that `paths` name: each path itself, or the folders below it when it is a repository, its
-/// `records`, a track, or a folder of folders. Sorted below each path, each once; links are not followed.
-pub fn find(paths: &[Utf8PathBuf]) -> Found {
-    let mut search = Search::default();
+/// `records`, a track, or a folder of folders. Sorted below each path, each once; links are not followed. The folders of
+/// tracks begin with `track_prefix`, which is the rulebook's.
+pub fn find(paths: &[Utf8PathBuf], track_prefix: &str) -> Found {
+    let mut search =
+        Search { found: Found::default(), known: HashSet::new(), listed: 0, tracks: Tracks { prefix: track_prefix } };
     for path in paths {
         search.argument(path);
     }
     search.found
 }
 
-#[derive(Default)]
-struct Search {
+struct Search<'a> {
+    tracks: Tracks<'a>,
     found: Found,
     /// Resolved paths of `found.folders`: `records/` and `records/track_x` may both be named.
     known: HashSet<Utf8PathBuf>,
     listed: usize,
 }
 
-impl Search {
+/// How the folder of a track is known.
+#[derive(Clone, Copy)]
+struct Tracks<'a> {
+    prefix: &'a str,
+}
+
+impl Tracks<'_> {
+    fn has(self, folder: &Utf8Path) -> bool {
+        folder.file_name().is_some_and(|name| name.starts_with(self.prefix))
+    }
+}
+
+impl Search<'_> {
     fn argument(&mut self, path: &Utf8Path) {
         match caddie_files::metadata(path, caddie_folder::NO_FOLDER) {
             Err(error) => self.fail(path, &error),
@@ -74,7 +88,7 @@ impl Search {
                 return true;
             }
         };
-        let place = level.place(path, place, depth);
+        let place = level.place(path, place, depth, self.tracks);
         if level.is_record(place, depth) {
             self.add(path);
             return true;
@@ -97,8 +111,9 @@ impl Search {
             }
         }
         for inner in level.folders.iter().filter(|inner| place.leads_to(inner)) {
-            let mut found = self.below(inner, place.inner(inner), depth + 1);
-            if !found && place.inner(inner) == Place::BelowTrack {
+            let within = place.inner(inner, self.tracks);
+            let mut found = self.below(inner, within, depth + 1);
+            if !found && within == Place::BelowTrack {
                 self.add(inner);
                 found = true;
             }
@@ -139,11 +154,11 @@ impl Place {
         self != Place::Repository || folder.file_name() == Some("records")
     }
 
-    fn inner(self, folder: &Utf8Path) -> Place {
+    fn inner(self, folder: &Utf8Path, tracks: Tracks<'_>) -> Place {
         match (self, folder.file_name()) {
             (Place::Track | Place::BelowTrack, _) => Place::BelowTrack,
             (_, Some("records")) => Place::Records,
-            (_, Some(name)) if name.starts_with("track_") => Place::Track,
+            _ if tracks.has(folder) => Place::Track,
             // In the wrong place, and no reason to pass over it.
             (Place::Records, _) => Place::BelowTrack,
             _ => Place::Anywhere,
@@ -216,25 +231,25 @@ impl Level {
     }
 
     /// `place` as the folder's own name and content show it.
-    fn place(&self, path: &Utf8Path, place: Place, depth: usize) -> Place {
+    fn place(&self, path: &Utf8Path, place: Place, depth: usize, tracks: Tracks<'_>) -> Place {
         if place != Place::Anywhere {
             return place;
         }
         let resolved = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
         match resolved.file_name() {
-            _ if depth == 0 && resolved.parent().is_some_and(is_track) => Place::BelowTrack,
+            _ if depth == 0 && resolved.parent().is_some_and(|parent| tracks.has(parent)) => Place::BelowTrack,
             _ if self.submission || self.log => place,
             Some("records") => Place::Records,
-            Some(name) if name.starts_with("track_") => Place::Track,
-            _ if (self.git || depth == 0) && self.has_tracks() => Place::Repository,
+            _ if tracks.has(&resolved) => Place::Track,
+            _ if (self.git || depth == 0) && self.has_tracks(tracks) => Place::Repository,
             _ => place,
         }
     }
 
-    fn has_tracks(&self) -> bool {
+    fn has_tracks(&self, tracks: Tracks<'_>) -> bool {
         let records = self.folders.iter().find(|folder| folder.file_name() == Some("records"));
         let level = records.and_then(|records| Level::read(records).ok());
-        level.is_some_and(|level| level.folders.iter().any(|track| is_track(track)))
+        level.is_some_and(|level| level.folders.iter().any(|track| tracks.has(track)))
     }
 
     /// Whether this folder is a record, not a place of records.
@@ -253,10 +268,6 @@ impl Level {
         let inner = self.folders.iter().take(MAX_GROUP).filter_map(|folder| Level::read(folder).ok());
         inner.into_iter().any(|level| level.submission || level.script)
     }
-}
-
-fn is_track(folder: &Utf8Path) -> bool {
-    folder.file_name().is_some_and(|name| name.starts_with("track_"))
 }
 
 #[cfg(test)]
@@ -280,7 +291,7 @@ mod tests {
     }
 
     fn found(root: &Utf8Path, below: &[&str]) -> Vec<String> {
-        let found = find(&below.iter().map(|path| root.join(path)).collect::<Vec<_>>());
+        let found = find(&below.iter().map(|path| root.join(path)).collect::<Vec<_>>(), "track_");
         assert_eq!(found.failures, [], "no failures");
         found.folders.iter().map(|path| path.strip_prefix(root).expect("below").to_string()).collect()
     }

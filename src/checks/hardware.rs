@@ -1,29 +1,23 @@
 //! The machine: that the record track's clocks ran on the one that the rulebook names, and that submission.json names the machine of the logs.
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::RunLog;
-use caddie_folder::Track;
-use caddie_rulebook::Hardware;
+use caddie_folder::{Fact, Logged, RunLog, Shows};
+use caddie_rulebook::{Hardware, gpus};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "hardware",
     about: "A record's logs state the machine that the track is timed on, and submission.json the hardware of the logs.",
     rules: &["time-hw-8xh100-sxm", "repro"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
-/// GPUs by the word that names them: a vocabulary for reading. A log or a claim that names none is not compared.
-const GPUS: [&str; 16] = [
-    "H100", "H200", "H800", "H20", "GH200", "B200", "B300", "GB10", "A100", "A10", "L40S", "L4", "V100", "T4",
-    "RTX4090", "RTX5090",
-];
-
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(machine) = context.rulebook.hardware.as_ref().filter(|_| context.track != Track::NonRecord) {
+    if let Some(machine) = context.machine() {
         findings.extend(other_machine(context, machine));
         findings.extend(other_world_size(context, machine.gpus));
         findings.extend(fewer_gpus(context));
@@ -34,21 +28,20 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// What the log says about its machine: the engine's line, or the GPU that nvidia-smi listed.
-fn stated(run: &RunLog) -> Option<(&str, Option<u64>)> {
-    let engine = run.hardware.as_deref().map(|text| (text, run.line("hardware")));
-    engine.or_else(|| run.gpu.as_deref().map(|text| (text, run.line("gpu"))))
+fn stated(run: &RunLog) -> Option<&Logged<String>> {
+    run.hardware.as_ref().or(run.gpu.as_ref())
 }
 
 /// Of the record track a log that states another machine is an error; where nothing states the track, a warning.
 fn severity(context: &Context<'_>) -> Severity {
-    if context.track == Track::Record { Severity::Error } else { Severity::Warning }
+    if context.is_entered_as_record() { Severity::Error } else { Severity::Warning }
 }
 
 /// The runs whose log states another GPU than the track's.
 fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
-    let other = |run: &&RunLog| stated(run).is_some_and(|(text, _)| !is_the_tracks(machine, text));
+    let other = |run: &&RunLog| stated(run).is_some_and(|stated| !machine.is_named_by(&stated.value));
     let runs: Vec<&RunLog> = context.runs().iter().filter(other).collect();
-    let (text, _) = stated(runs.first()?)?;
+    let text = stated(runs.first()?)?.value.as_str();
     let message = format!(
         "{}: the log says {text}; the record track's times are those of {} {}",
         of_runs(&runs, context.runs().len()),
@@ -58,7 +51,7 @@ fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongHardware);
     let finding = finding.severity(severity(context)).measured(text);
     Some(runs.iter().fold(finding, |finding, run| match stated(run) {
-        Some((text, line)) => finding.at(run.log.clone(), line, text),
+        Some(stated) => finding.in_log(run, stated, &stated.value),
         None => finding,
     }))
 }
@@ -66,8 +59,8 @@ fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
 /// The runs on another number of GPUs than the track's.
 fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     let runs: Vec<&RunLog> =
-        context.runs().iter().filter(|run| run.world_size.is_some_and(|size| size != gpus)).collect();
-    let size = runs.first()?.world_size?;
+        context.runs().iter().filter(|run| run.world_size.value().is_some_and(|size| size != gpus)).collect();
+    let size = runs.first()?.world_size.value()?;
     let what = if size < gpus {
         format!("{size} of the {gpus} GPUs on which the record track is timed")
     } else {
@@ -77,14 +70,14 @@ fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
     let finding = finding.severity(severity(context)).measured(size).limit(gpus);
     Some(runs.iter().fold(finding, |finding, run| {
-        let text = run.world_size.map_or_else(String::new, |size| format!("world_size:{size}"));
-        finding.at(run.log.clone(), run.line("world_size"), text)
+        let text = run.world_size.value().map_or_else(String::new, |size| format!("world_size:{size}"));
+        finding.in_log(run, run.world_size, text)
     }))
 }
 
 /// More processes than the machine's table shows GPUs.
 fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
-    let both = |run: &RunLog| Some((run.gpus?, run.world_size?));
+    let both = |run: &RunLog| Some((run.gpus.value()?, run.world_size.value()?));
     let fewer = |run: &&RunLog| both(run).is_some_and(|(gpus, size)| gpus < size);
     let runs: Vec<&RunLog> = context.runs().iter().filter(fewer).collect();
     let (gpus, size) = both(runs.first()?)?;
@@ -92,16 +85,7 @@ fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
         format!("{}: nvidia-smi lists {gpus} GPUs, the run says it used {size}", of_runs(&runs, context.runs().len()));
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::WrongWorldSize);
     let finding = finding.severity(context.on_record(Severity::Warning)).measured(gpus).claimed(size);
-    Some(runs.iter().fold(finding, |finding, run| {
-        finding.at(run.log.clone(), run.line("gpus").or_else(|| run.line("gpu")), format!("{gpus} GPUs listed"))
-    }))
-}
-
-/// A text that names the track's GPU, no other, and no other variant of it.
-fn is_the_tracks(machine: &Hardware, text: &str) -> bool {
-    let own = machine.gpu.to_ascii_uppercase();
-    let known = gpus(text).into_iter().all(|gpu| gpu == own) && names(text).contains(&own);
-    known && !machine.not.iter().any(|other| text.contains(other.as_str()))
+    Some(runs.iter().fold(finding, |finding, run| finding.in_log(run, run.gpus, format!("{gpus} GPUs listed"))))
 }
 
 /// Many logs print only `world_size`: that is no breach, and no proof.
@@ -116,17 +100,19 @@ fn unstated(context: &Context<'_>) -> Option<Finding> {
     let message = format!("the hardware is unknown: the logs state {what}");
     let finding = context.finding("time-hw-8xh100-sxm", message).code(Code::HardwareUnknown).severity(severity);
     let first = runs.first()?;
-    Some(finding.at(first.log.clone(), first.line("world_size"), "no hardware line, no nvidia-smi table"))
+    Some(finding.in_log(first, first.world_size, "no hardware line, no nvidia-smi table"))
 }
 
 /// The JSON's machine against one log's.
 fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
-    let (claim, key_line) = context.folder.metadata()?.text("hardware")?;
-    let (text, line) = stated(run)?;
+    let in_json = context.folder.metadata()?.text("hardware")?;
+    let stated = stated(run)?;
+    let (claim, text) = (in_json.value, stated.value.as_str());
     if claim.contains(text) {
         return None;
     }
-    let (claimed, logged) = (gpus(claim), gpus(text));
+    let machine = context.rulebook.hardware_of(context.track);
+    let (claimed, logged) = (gpus(claim, machine), gpus(text, machine));
     let same = logged.iter().all(|gpu| claimed.contains(gpu));
     // A name that no list knows is compared only in a native log, whose line caddie copies into submission.json.
     let comparable = run.hardware.is_some() || !(claimed.is_empty() || logged.is_empty());
@@ -135,40 +121,6 @@ fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     }
     let message = format!("{} names the hardware {claim}, {} says {text}", context.json_name(), run.log);
     let finding = context.finding("repro", message).code(Code::JsonHardwareNeLog).severity(Severity::Warning);
-    let finding = finding.claimed(claim).measured(text).at(context.json_name(), Some(key_line), claim);
-    Some(finding.at(run.log.clone(), line, text))
-}
-
-/// The GPUs that a text names: `8xH100-80GB-SXM`, `NVIDIA H100 80GB HBM3`, `1xRTX5090`, `NVIDIA GeForce RTX 5090`.
-fn gpus(text: &str) -> Vec<&'static str> {
-    names(text).iter().filter_map(|name| GPUS.into_iter().find(|gpu| gpu == name)).collect()
-}
-
-/// The words that may name a GPU, in capitals.
-fn names(text: &str) -> Vec<String> {
-    let text = text.to_ascii_uppercase().replace("RTX ", "RTX");
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    // `8xH100`: a count may stand before the name without a space.
-    let names = words.map(|word| word.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('X'));
-    names.map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gpus_are_told_apart_in_the_spellings_of_logs_and_claims() {
-        let machine = caddie_rulebook::Rulebook::builtin().expect("loads").hardware.expect("a machine");
-        let is_h100_sxm = |text: &str| is_the_tracks(&machine, text);
-        for text in ["8xH100-80GB-SXM", "8xH100 SXM (RunPod)", "NVIDIA H100 80GB HBM3", "cuda:0 NVIDIA H100 80GB HBM3"]
-        {
-            assert!(is_h100_sxm(text), "{text}");
-        }
-        for text in ["NVIDIA H200", "NVIDIA H100 PCIe", "NVIDIA H100 NVL", "cpu AMD EPYC threads:2", "H1000"] {
-            assert!(!is_h100_sxm(text), "{text}");
-        }
-        assert_eq!(gpus("1xRTX5090"), gpus("NVIDIA GeForce RTX 5090"));
-        assert_eq!(gpus("2x NVIDIA H100 80GB HBM3, developed on 1x NVIDIA GB10"), ["H100", "GB10"]);
-    }
+    let finding = finding.claimed(claim).measured(text).at(context.json_name(), Some(in_json.line), claim);
+    Some(finding.in_log(run, stated, text))
 }

@@ -1,15 +1,16 @@
 //! The score ledgers: the official score recomputed from the rows, and every statement of their digests.
 
 use super::context::run_name;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{Ledger, LedgerFile, RunLog};
+use caddie_folder::{Fact, Ledger, LedgerFile, Logged, RunLog, Shows};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "ledger",
     about: "Scores recomputed from the ledger's rows are the log's to the last digit, and the digests agree.",
     rules: &["bpb-formula", "repro"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
@@ -24,8 +25,8 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
                     run_name(run)
                 );
                 let finding = context.finding("bpb-formula", message).code(Code::LedgerMissing);
-                let text = format!("sha256:{}", run.ledger_sha256.as_deref().unwrap_or(""));
-                findings.push(finding.severity(Severity::Unknown).at(run.log.clone(), run.line("ledger_sha256"), text));
+                let text = format!("sha256:{}", run.ledger_sha256.text().unwrap_or(""));
+                findings.push(finding.severity(Severity::Unknown).in_log(run, &run.ledger_sha256, text));
             }
         }
     }
@@ -36,9 +37,9 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 /// The run's ledger: the one named for its seed, else the one with the digest that its log states.
 fn ledger_of<'a>(context: &Context<'a>, run: &RunLog) -> Option<&'a LedgerFile> {
     let ledgers = &context.folder.ledgers;
-    let named = ledgers.iter().find(|file| file.seed.is_some() && file.seed == run.seed);
+    let named = ledgers.iter().find(|file| file.seed.is_some() && file.seed == run.seed.value());
     let digest =
-        |file: &&LedgerFile| file.content.as_ref().is_ok_and(|l| Some(&l.sha256) == run.ledger_sha256.as_ref());
+        |file: &&LedgerFile| file.content.as_ref().is_ok_and(|l| Some(l.sha256.as_str()) == run.ledger_sha256.text());
     named.or_else(|| ledgers.iter().find(digest))
 }
 
@@ -63,8 +64,8 @@ fn scores(context: &Context<'_>, run: &RunLog, file: &LedgerFile, ledger: &Ledge
     let decimals = run.decimals.unwrap_or(8);
     let half_unit = 0.5 * 10f64.powi(-(decimals as i32)) + 1e-12;
     let pairs = [("val_loss", ledger.val_loss(), run.val_loss), ("val_bpb", ledger.val_bpb(), run.val_bpb)];
-    for (what, recomputed, logged) in pairs {
-        let (Some(recomputed), Some(logged)) = (recomputed, logged) else {
+    for (what, recomputed, stated) in pairs {
+        let (Some(recomputed), Some(logged)) = (recomputed, stated.value()) else {
             let message =
                 format!("{}: {what} cannot be recomputed; the ledger is empty or the log has no score", run_name(run));
             let finding = context.finding("bpb-formula", message).code(Code::LedgerNeLog).severity(Severity::Unknown);
@@ -83,12 +84,9 @@ fn scores(context: &Context<'_>, run: &RunLog, file: &LedgerFile, ledger: &Ledge
         let finding = context.finding("bpb-formula", message).code(Code::LedgerNeLog);
         let finding = finding.measured(recomputed).claimed(logged);
         let sums = format!("{} nats, {} tokens, {} bytes", ledger.nats, ledger.tokens, ledger.bytes);
-        let metric = run.metric.as_deref().unwrap_or("metric");
-        findings.push(finding.at(file.file.clone(), None, sums).at(
-            run.log.clone(),
-            run.line(what),
-            format!("{metric} {what}:{logged:.places$}"),
-        ));
+        let metric = run.metric.text().unwrap_or("metric");
+        let text = format!("{metric} {what}:{logged:.places$}");
+        findings.push(finding.at(file.file.clone(), None, sums).in_log(run, stated, text));
     }
 }
 
@@ -99,40 +97,32 @@ fn counts(context: &Context<'_>, run: &RunLog, file: &LedgerFile, ledger: &Ledge
         ("bytes", ledger.bytes, run.ledger_bytes),
     ];
     for (what, held, logged) in pairs {
-        if let Some(logged) = logged.filter(|logged| *logged != held) {
-            let message = format!("{}: the ledger holds {held} {what}, the log says {logged}", run_name(run));
-            let finding =
-                context.finding("bpb-formula", message).code(Code::LedgerNeLog).measured(held).claimed(logged);
-            findings.push(finding.at(file.file.clone(), None, format!("{held} {what}")).at(
-                run.log.clone(),
-                run.line("ledger_sha256"),
-                format!("{what}:{logged}"),
-            ));
+        if let Some(Logged { value, .. }) = logged.filter(|logged| logged.value != held) {
+            let message = format!("{}: the ledger holds {held} {what}, the log says {value}", run_name(run));
+            let finding = context.finding("bpb-formula", message).code(Code::LedgerNeLog).measured(held).claimed(value);
+            let shown = finding.at(file.file.clone(), None, format!("{held} {what}"));
+            findings.push(shown.in_log(run, logged, format!("{what}:{value}")));
         }
     }
 }
 
 fn digests(context: &Context<'_>, run: &RunLog, file: &LedgerFile, ledger: &Ledger, findings: &mut Vec<Finding>) {
     let folder = context.folder;
-    let seed = run.seed.unwrap_or_default();
+    let seed = run.seed.value().unwrap_or_default();
     let by_name = |key: &str| folder.ledger_digests.get(key);
     let listed = by_name(file.file.as_str()).or_else(|| by_name(&seed.to_string()));
     let claimed = folder.metadata().and_then(|metadata| metadata.ledgers.iter().find(|(of, _)| *of == seed));
-    let statements = [
-        (run.log.as_str(), run.line("ledger_sha256"), run.ledger_sha256.as_ref()),
-        ("ledgers.json", None, listed),
-        (context.json_name(), None, claimed.map(|(_, digest)| digest)),
-    ];
-    for (source, line, stated) in statements {
-        if let Some(stated) = stated.filter(|stated| **stated != ledger.sha256) {
+    let (log, line) = run.at(&run.ledger_sha256);
+    let logged = run.ledger_sha256.text().map(|digest| (log.as_str(), line, digest));
+    let listed = listed.map(|digest| ("ledgers.json", Some(digest.line), digest.value.as_str()));
+    let claimed = claimed.map(|(_, digest)| (context.json_name(), Some(digest.line), digest.value.as_str()));
+    for (source, line, stated) in [logged, listed, claimed].into_iter().flatten() {
+        if stated != ledger.sha256 {
             let message = format!("{}: the ledger is not the one that {source} states by its SHA-256", run_name(run));
             let finding = context.finding("repro", message).code(Code::LedgerDigestMismatch).severity(Severity::Error);
-            let finding = finding.measured(ledger.sha256.clone()).claimed(stated.clone());
-            findings.push(finding.at(file.file.clone(), None, format!("sha256:{}", ledger.sha256)).at(
-                source,
-                line,
-                format!("sha256:{stated}"),
-            ));
+            let finding = finding.measured(ledger.sha256.clone()).claimed(stated);
+            let shown = finding.at(file.file.clone(), None, format!("sha256:{}", ledger.sha256));
+            findings.push(shown.at(source, line, format!("sha256:{stated}")));
         }
     }
 }
@@ -140,8 +130,9 @@ fn digests(context: &Context<'_>, run: &RunLog, file: &LedgerFile, ledger: &Ledg
 /// A ledger of a seed that has no log, or whose log names none, backs no score.
 fn without_log(context: &Context<'_>, file: &LedgerFile) -> Option<Finding> {
     let of_run = |run: &RunLog| {
-        let same_seed = file.seed.is_some() && run.seed == file.seed;
-        let same_digest = file.content.as_ref().is_ok_and(|ledger| Some(&ledger.sha256) == run.ledger_sha256.as_ref());
+        let same_seed = file.seed.is_some() && run.seed.value() == file.seed;
+        let same_digest =
+            file.content.as_ref().is_ok_and(|ledger| Some(ledger.sha256.as_str()) == run.ledger_sha256.text());
         run.ledger_sha256.is_some() && (same_seed || same_digest)
     };
     // A log that could not be read may be the one.

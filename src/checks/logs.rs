@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{NotCounted, RunLog};
+use caddie_folder::{Fact, Logged, NotCounted, RunLog, Shows};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "logs",
     about: "Each log holds one whole run, once, under labels and a name that fit it.",
     rules: &["pkg-log", "repro"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
@@ -22,6 +23,7 @@ pub const SHARDS: Check = Check {
     name: "train-shards",
     about: "The number of training shards is one that the tokenizer's exports have.",
     rules: &["val-train-disjoint"],
+    needs: Needs::Run(|run| run.train_shards.is_some()),
     run: shards,
 };
 
@@ -52,9 +54,8 @@ fn several(context: &Context<'_>) -> Option<Finding> {
     Some(several.iter().flat_map(|(_, runs)| runs).fold(finding, |finding, run| {
         let official = context.runs().iter().any(|other| std::ptr::eq(other, *run));
         let counted = if official { "counted" } else { "not counted" };
-        let score = run.val_bpb.map_or_else(|| "no score".to_owned(), |bpb| format!("val_bpb {bpb}"));
-        let line = (run.span.0 > 0).then_some(run.span.0);
-        finding.at(run.log.clone(), line, format!("run {}: {score}, {counted}", run.run_index + 1))
+        let score = run.val_bpb.value().map_or_else(|| "no score".to_owned(), |bpb| format!("val_bpb {bpb}"));
+        finding.in_log(run, run.first_line(), format!("run {}: {score}, {counted}", run.run_index + 1))
     }))
 }
 
@@ -67,19 +68,20 @@ fn twice(context: &Context<'_>) -> Option<Finding> {
         first.reprints + 1
     );
     let finding = context.finding("pkg-log", message).code(Code::DoubleRunInLog).severity(Severity::Info);
-    Some(runs.into_iter().fold(finding, |finding, run| {
-        finding.at(run.log.clone(), (run.span.0 > 0).then_some(run.span.0), format!("{} reprints", run.reprints))
-    }))
+    Some(
+        runs.into_iter()
+            .fold(finding, |finding, run| finding.in_log(run, run.first_line(), format!("{} reprints", run.reprints))),
+    )
 }
 
 fn resumed(context: &Context<'_>) -> Option<Finding> {
     let runs: Vec<&RunLog> = context.runs().iter().filter(|run| run.resumed_from.is_some()).collect();
-    let (first, step) = runs.first().and_then(|run| Some((run, run.resumed_from?)))?;
+    let (first, step) = runs.first().and_then(|run| Some((run, run.resumed_from.value()?)))?;
     let message = format!("{} starts at step {step}; what came before it is in no log", first.log);
     let finding = context.finding("pkg-log", message).code(Code::ResumedRun).severity(Severity::Info).measured(step);
     Some(runs.into_iter().fold(finding, |finding, run| {
-        let text = format!("first step {}", run.resumed_from.unwrap_or_default());
-        finding.at(run.log.clone(), run.line("resumed_from"), text)
+        let text = format!("first step {}", run.resumed_from.value().unwrap_or_default());
+        finding.in_log(run, run.resumed_from, text)
     }))
 }
 
@@ -92,7 +94,7 @@ fn second_log(context: &Context<'_>) -> Option<Finding> {
     );
     let finding = context.finding("pkg-log", message).code(Code::OfficialScoreInSecondLog).severity(Severity::Info);
     Some(runs.into_iter().fold(finding, |finding, run| match &run.score_log {
-        Some(log) => finding.at(log.clone(), run.line("val_bpb"), format!("scores the model of {}", run.log)),
+        Some(_) => finding.in_log(run, run.val_bpb, format!("scores the model of {}", run.log)),
         None => finding,
     }))
 }
@@ -106,10 +108,10 @@ fn format_of(label: &str) -> String {
 /// Labels that were left from an earlier format.
 fn labels(context: &Context<'_>) -> Option<Finding> {
     let unlike = |run: &RunLog| -> Option<(String, String)> {
-        let model = format_of(run.bytes_model_label.as_ref()?);
-        let total = run.bytes_total_label.as_ref().map(|label| (format_of(label), "Total submission size"));
-        let metric = run.metric.as_ref().filter(|name| name.contains("int8_zlib"));
-        let metric = metric.map(|name| ("int8+zlib".to_owned(), name.as_str()));
+        let model = format_of(run.bytes_model_label.text()?);
+        let total = run.bytes_total_label.text().map(|label| (format_of(label), "Total submission size"));
+        let metric = run.metric.text().filter(|name| name.contains("int8_zlib"));
+        let metric = metric.map(|name| ("int8+zlib".to_owned(), name));
         let (other, whose) = [total, metric].into_iter().flatten().find(|(label, _)| *label != model)?;
         Some((model, format!("{whose} says {other}")))
     };
@@ -120,42 +122,45 @@ fn labels(context: &Context<'_>) -> Option<Finding> {
         format!("{}: the model is labelled {model}, {other}; one of them is left from an earlier format", first.log);
     let finding = context.finding("repro", message).code(Code::LogLabel).severity(Severity::Info);
     Some(runs.iter().fold(finding, |finding, (run, (model, other))| {
-        finding.at(run.log.clone(), run.line("bytes_model"), format!("model {model}, {other}"))
+        finding.in_log(run, run.bytes_model, format!("model {model}, {other}"))
     }))
 }
 
 fn megabytes(context: &Context<'_>) -> Option<Finding> {
     let only = |run: &&RunLog| run.megabytes.is_some() && run.bytes_total.is_none();
     let runs: Vec<&RunLog> = context.runs().iter().filter(only).collect();
-    let text = runs.first()?.megabytes.as_ref()?;
+    let text = runs.first()?.megabytes.text()?;
     let message = format!(
         "{} states sizes in MB with a few decimals only ({text}); the counted bytes are not known to the byte",
         of_runs(&runs, context.runs().len())
     );
     let finding = context.finding("repro", message).code(Code::SizeOnlyInMb).severity(Severity::Warning);
-    Some(runs.into_iter().fold(finding, |finding, run| {
-        finding.at(run.log.clone(), run.line("megabytes"), run.megabytes.clone().unwrap_or_default())
-    }))
+    Some(
+        runs.into_iter().fold(finding, |finding, run| {
+            finding.in_log(run, &run.megabytes, run.megabytes.text().unwrap_or_default())
+        }),
+    )
 }
 
 /// Logs whose name states a setting that the run did not have: `…_seq4096.log` of a run with other sequences.
 fn misnamed(context: &Context<'_>) -> Option<Finding> {
     let unlike = |run: &RunLog| {
         let named = number_after(run.log.file_stem()?, "seq")?;
-        let set: Vec<u64> = ["train_seq_len", "eval_seq_len", "seq_len", "val_seq_len"]
+        let set: Vec<Logged<u64>> = ["train_seq_len", "eval_seq_len", "seq_len", "val_seq_len"]
             .iter()
-            .filter_map(|key| run.hyperparameters.get(*key)?.parse().ok())
+            .filter_map(|key| run.hyperparameters.get(*key))
+            .filter_map(|set| Some(Logged::new(set.value.parse().ok()?, set.line)))
             .collect();
-        let shown = set.first().map(u64::to_string)?;
-        (!set.contains(&named)).then_some((named, shown))
+        let shown = *set.first()?;
+        (!set.iter().any(|set| set.value == named)).then_some((named, shown))
     };
-    let runs: Vec<(&RunLog, (u64, String))> =
+    let runs: Vec<(&RunLog, (u64, Logged<u64>))> =
         all(context).filter_map(|run| unlike(run).map(|pair| (run, pair))).collect();
     let (first, (named, shown)) = runs.first()?;
-    let message = format!("{} is named for sequences of {named} tokens, its run has {shown}", first.log);
+    let message = format!("{} is named for sequences of {named} tokens, its run has {}", first.log, shown.value);
     let finding = context.finding("repro", message).code(Code::LogNameVsContent).severity(Severity::Info);
     Some(runs.iter().fold(finding, |finding, (run, (named, shown))| {
-        finding.at(run.log.clone(), None, format!("seq {named} by name, {shown} set"))
+        finding.in_log(run, shown, format!("seq {named} by name, {} set", shown.value))
     }))
 }
 
@@ -171,15 +176,19 @@ fn shards(context: &Context<'_>) -> Vec<Finding> {
     // A preparation with the default that overlaps the validation split makes so many.
     let overlaps = |shards: u64| context.rulebook.training_data.overlap_shards.contains(&shards);
     let usual = |run: &RunLog| {
-        let print = known.iter().find(|print| !print.train_shards.is_empty() && print.tokens == run.val_tokens)?;
+        let print =
+            known.iter().find(|print| !print.train_shards.is_empty() && print.tokens == run.val_tokens.value())?;
         Some((print.alphabet.as_str(), &print.train_shards))
     };
     let unusual = |run: &&RunLog| {
         run.train_shards
+            .value()
             .is_some_and(|shards| overlaps(shards) || usual(run).is_some_and(|(_, usual)| !usual.contains(&shards)))
     };
     let runs: Vec<&RunLog> = context.runs().iter().filter(unusual).collect();
-    let Some((first, shards)) = runs.first().and_then(|run| Some((run, run.train_shards?))) else { return Vec::new() };
+    let Some((first, shards)) = runs.first().and_then(|run| Some((run, run.train_shards.value()?))) else {
+        return Vec::new();
+    };
     let which = of_runs(&runs, context.runs().len());
     let expected = usual(first).map_or_else(String::new, |(alphabet, usual)| {
         let list = usual.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ");
@@ -196,8 +205,8 @@ fn shards(context: &Context<'_>) -> Vec<Finding> {
     }
     let finding = context.finding("val-train-disjoint", message).code(Code::TrainShards).severity(severity);
     let finding = runs.iter().fold(finding.measured(shards), |finding, run| {
-        let text = format!("train_shards: {}", run.train_shards.unwrap_or_default());
-        finding.at(run.log.clone(), run.line("train_shards"), text)
+        let text = format!("train_shards: {}", run.train_shards.value().unwrap_or_default());
+        finding.in_log(run, run.train_shards, text)
     });
     vec![finding]
 }

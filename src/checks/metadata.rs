@@ -1,17 +1,17 @@
 //! submission.json itself: valid, and with the keys that the leaderboard needs.
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::Encoding;
-use caddie_folder::SubmissionFile;
-use caddie_folder::Track;
-use caddie_folder::submission::{Quoted, canonical_track};
+use caddie_folder::submission::Quoted;
+use caddie_folder::{Fact, Lined, Shows, SubmissionFile};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "metadata",
     about: "submission.json is valid JSON and states the required keys.",
     rules: &["pkg-json"],
+    needs: Needs::Metadata,
     run,
 };
 
@@ -42,14 +42,14 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     if !missing.is_empty() {
         let severity = if missing.contains(&"val_bpb") { Severity::Error } else { Severity::Warning };
         let message = format!("{} does not state {}; add it", file.file, missing.join(", "));
-        let line = missing.iter().find_map(|key| metadata.line_of(key));
+        let line = missing.iter().find_map(|key| metadata.key(key)).map(|key| key.line);
         let finding = context.finding("pkg-json", message).code(Code::JsonMissingField).severity(severity);
         findings.push(finding.at(file.file.clone(), line, format!("missing or empty: {}", missing.join(", "))));
     }
-    let nulls: Vec<&str> = metadata.null_keys.iter().map(String::as_str).collect();
+    let nulls: Vec<&str> = metadata.null_keys.iter().map(|key| key.value.as_str()).collect();
     if !nulls.is_empty() {
         let message = format!("{} leaves {} null", file.file, nulls.join(", "));
-        let line = nulls.first().and_then(|key| metadata.line_of(key));
+        let line = metadata.null_keys.first().map(|key| key.line);
         let finding = context.finding("pkg-json", message).code(Code::JsonNullField).severity(Severity::Warning);
         findings.push(finding.at(file.file.clone(), line, format!("null: {}", nulls.join(", "))));
     }
@@ -94,30 +94,30 @@ fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
 }
 
 /// A track that is not one of the challenge's, in the folder's place or in submission.json.
-fn unknown_track(context: &Context<'_>, stated: Option<(&str, u64)>) -> Vec<Finding> {
-    let checked = match context.track.name() {
-        Some("non_record_16mb") => "non_record_16mb",
-        _ => "a record",
-    };
-    let unknown = |track: &str| canonical_track(track).is_none();
+fn unknown_track(context: &Context<'_>, stated: Option<Lined<&str>>) -> Vec<Finding> {
+    let other = context.track.filter(|track| !track.record);
+    let checked = other.map_or("a record", |track| track.name.as_str());
+    let unknown = |track: &str| context.rulebook.track(track).is_none();
     let finding = |track: &str| {
         let message = format!("track \"{track}\" is unknown; checked as {checked}");
         context.finding("pkg-json", message).code(Code::TrackUnknown).severity(Severity::Warning).claimed(track)
     };
-    let placed = Track::placed(context.folder).filter(|track| unknown(track));
-    let placed = placed.map(|track| finding(&track).at(".", None, format!("in a folder track_{track}")));
-    let stated = stated.filter(|(track, _)| unknown(track));
-    let stated = stated.map(|(track, line)| finding(track).at(context.json_name(), Some(line), track));
+    let placed = context.placed_track().filter(|track| unknown(track));
+    let placed = placed
+        .map(|track| finding(&track).at(".", None, format!("in a folder {}{track}", context.rulebook.track_prefix)));
+    let stated = stated.filter(|track| unknown(track.value));
+    let at_line = |track: Lined<&str>| finding(track.value).at(context.json_name(), Some(track.line), track.value);
+    let stated = stated.map(at_line);
     placed.into_iter().chain(stated).collect()
 }
 
 /// The metric that submission.json names is the one that gives the logs' scores.
-fn metric_line(context: &Context<'_>, stated: Option<(&str, u64)>) -> Option<Finding> {
-    let (claimed, line) = stated?;
-    let run = context.runs().iter().find(|run| run.metric.as_deref().is_some_and(|metric| metric != claimed))?;
-    let metric = run.metric.as_deref()?;
+fn metric_line(context: &Context<'_>, stated: Option<Lined<&str>>) -> Option<Finding> {
+    let Lined { value: claimed, line } = stated?;
+    let run = context.runs().iter().find(|run| run.metric.text().is_some_and(|metric| metric != claimed))?;
+    let metric = run.metric.text()?;
     let message = format!("{} names the metric {claimed}, the score of {} is {metric}", context.json_name(), run.log);
     let finding = context.finding("pkg-json", message).code(Code::JsonMetricNeLog).severity(Severity::Warning);
     let finding = finding.claimed(claimed).measured(metric).at(context.json_name(), Some(line), claimed);
-    Some(finding.at(run.log.clone(), run.line("metric"), metric))
+    Some(finding.in_log(run, &run.metric, metric))
 }

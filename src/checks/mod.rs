@@ -44,7 +44,7 @@ pub use context::Context;
 use crate::report::{AuditFacts, Code, Finding, FolderReport, RunFacts, Scores, Severity};
 use caddie_audit::script::FAMILIES;
 use caddie_files::Result;
-use caddie_folder::{Folder, RunLog, Submission};
+use caddie_folder::{Fact, Folder, RunLog, Submission};
 use caddie_rulebook::stats::{mean, sample_std};
 use caddie_rulebook::{Rule, Rulebook};
 
@@ -57,8 +57,30 @@ pub struct Check {
     pub about: &'static str,
     /// Rules that its findings speak to.
     pub rules: &'static [&'static str],
+    /// Without what it has nothing to judge, so that its rules are unknown and not kept.
+    pub needs: Needs,
     /// Finds.
     pub run: fn(&Context<'_>) -> Vec<Finding>,
+}
+
+/// What a check looks at, beyond the list of files that every folder has.
+#[derive(Debug, Clone, Copy)]
+pub enum Needs {
+    /// Nothing more.
+    Nothing,
+    /// At least one run for which the question answers true: a log that states the number that is compared.
+    Run(fn(&RunLog) -> bool),
+    /// The script that counts.
+    Script,
+    /// A submission.json that can be read.
+    Metadata,
+    /// A record to compare the score with.
+    Comparison,
+}
+
+impl Needs {
+    /// At least one run, whatever its log states.
+    const ANY_RUN: Needs = Needs::Run(|_| true);
 }
 
 /// Every check, in the order in which a reader would ask.
@@ -137,7 +159,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     let audit = audit_facts(&context);
     FolderReport {
         path: folder.path.clone(),
-        track: context.track.name().map(str::to_owned),
+        track: context.track.map(|track| track.name.clone()),
         verdict: FolderReport::verdict_of(&findings),
         runs: folder.runs.official.iter().map(RunFacts::from).collect(),
         scores: scores(&folder.runs.official),
@@ -210,7 +232,9 @@ fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
 fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
     let mut canonical = metadata.canonical();
     let (aggregation, statistics) = claims::reading(context, metadata);
+    let track = metadata.track.as_ref().and_then(|stated| context.rulebook.track(&stated.value));
     if let Some(canonical) = canonical.as_object_mut() {
+        canonical.insert("track".to_owned(), track.map(|track| track.name.as_str()).into());
         canonical.insert("aggregation".to_owned(), aggregation);
         canonical.insert("statistics".to_owned(), statistics);
     }
@@ -219,8 +243,8 @@ fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
 
 /// Mean and sample standard deviation over the runs that have a score.
 fn scores(runs: &[RunLog]) -> Scores {
-    let bpb: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
-    let loss: Vec<f64> = runs.iter().filter_map(|run| run.val_loss).collect();
+    let bpb: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
+    let loss: Vec<f64> = runs.iter().filter_map(|run| run.val_loss.value()).collect();
     Scores {
         val_bpb_mean: mean(&bpb),
         val_bpb_std: sample_std(&bpb),

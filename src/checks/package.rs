@@ -1,10 +1,9 @@
 //! The shape of the package: the folder's name and track, and what its README tells a reader who wants to rerun it.
 
 use super::significance::{Dates, row_of, stood_at};
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::Track;
-use caddie_folder::submission::canonical_track;
+use caddie_folder::Lined;
 
 /// Days that the two dates of a folder may lie apart: it may be named when the work begins and dated when it ends.
 const DAYS_APART: i32 = 7;
@@ -14,6 +13,7 @@ pub const CHECK: Check = Check {
     name: "package",
     about: "The folder's name, its track, the run command and the requirements are as reviewers ask.",
     rules: &["pkg-folder-name", "pkg-record-folder", "pkg-run-command", "pkg-requirements"],
+    needs: Needs::Nothing,
     run,
 };
 
@@ -34,7 +34,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 
 /// Only below a track is a name the record's.
 fn folder_name(context: &Context<'_>) -> Option<Finding> {
-    Track::placed(context.folder)?;
+    context.placed_track()?;
     let absolute = context.folder.path.canonicalize_utf8().unwrap_or_else(|_| context.folder.path.clone());
     let name = absolute.file_name()?;
     let problem = name_problem(name, context.limits.year)?;
@@ -61,10 +61,10 @@ fn name_problem(name: &str, year: u16) -> Option<String> {
 
 /// submission.json of another track than the one that the folder lies in.
 fn other_track(context: &Context<'_>) -> Option<Finding> {
-    let placed = Track::placed(context.folder)?;
-    let placed = canonical_track(&placed)?;
-    let (stated, line) = context.folder.metadata()?.text("track")?;
-    let claimed = canonical_track(stated).filter(|claimed| *claimed != placed)?;
+    let named = |text: &str| context.rulebook.track(text).map(|track| track.name.as_str());
+    let placed = named(&context.placed_track()?)?;
+    let Lined { value: stated, line } = context.folder.metadata()?.text("track")?;
+    let claimed = named(stated).filter(|claimed| *claimed != placed)?;
     let message = format!(
         "{} names the track {stated}, the folder lies in {placed}: correct the one that is wrong",
         context.json_name()
@@ -75,7 +75,7 @@ fn other_track(context: &Context<'_>) -> Option<Finding> {
 
 /// submission.json and the folder's name state different days. It matters most where another record stood on each.
 fn dates(context: &Context<'_>) -> Option<Finding> {
-    Track::placed(context.folder)?;
+    context.placed_track()?;
     let dates = Dates::of(context.folder);
     let (stated, placed, apart) = (dates.stated?, dates.placed?, dates.apart()?);
     let (then, now) = (stood_at(context, stated), stood_at(context, placed));
@@ -85,7 +85,7 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     }
     // A row of the leaderboard is tested against the row before it, whatever the dates are.
     let of_the_ladder = row_of(context.folder, &context.rulebook.records).is_some();
-    let other_record = then != now && context.track != Track::NonRecord && !of_the_ladder;
+    let other_record = then != now && context.competes() && !of_the_ladder;
     if apart <= DAYS_APART && !(other_record && apart > 1) {
         return None;
     }
@@ -99,7 +99,7 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
         "{} states the date {stated}, the folder's name {placed}: {apart} days apart, correct the one that is wrong{tested}",
         context.json_name()
     );
-    let line = context.folder.metadata().and_then(|metadata| metadata.line_of("date"));
+    let line = context.folder.metadata().and_then(|metadata| metadata.date.as_ref()).map(|date| date.line);
     let severity = if apart > DAYS_APART { context.on_record(Severity::Warning) } else { Severity::Info };
     let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(severity);
     let finding = finding.claimed(stated.to_string()).measured(placed.to_string());
@@ -108,14 +108,14 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
 
 /// A date that is not YYYY-MM-DD says nothing to a program.
 fn unread_date(context: &Context<'_>) -> Option<Finding> {
-    let stated = context.folder.metadata()?.date.as_deref().filter(|date| !date.trim().is_empty())?;
+    let date = context.folder.metadata()?.date.as_ref().filter(|date| !date.value.trim().is_empty())?;
     if Dates::of(context.folder).stated.is_some() {
         return None;
     }
+    let stated = date.value.as_str();
     let message = format!("{} states the date {stated:?}, which is no YYYY-MM-DD: write it so", context.json_name());
-    let line = context.folder.metadata().and_then(|metadata| metadata.line_of("date"));
     let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(Severity::Info);
-    Some(finding.claimed(stated).at(context.json_name(), line, stated))
+    Some(finding.claimed(stated).at(context.json_name(), Some(date.line), stated))
 }
 
 /// A README without any command that runs the script.

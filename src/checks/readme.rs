@@ -6,9 +6,9 @@ mod rows;
 mod seeds;
 
 use super::claims::{Form, form, sample};
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{Claim, Field, Scope};
+use caddie_folder::{Claim, Fact, Field, Scope};
 use caddie_rulebook::stats::sample_std;
 
 /// Metadata of the check.
@@ -16,6 +16,7 @@ pub const CHECK: Check = Check {
     name: "readme-numbers",
     about: "The README's headline, tables and labelled numbers state what the logs state.",
     rules: &["pkg-headline", "size-claims-agree", "repro", "score-metric", "pkg-readme"],
+    needs: Needs::Nothing,
     run,
 };
 
@@ -109,13 +110,13 @@ fn unlogged_seeds(context: &Context<'_>) -> bool {
 
 /// A column named `val_bpb` may be of another evaluation, and a second table of set-aside runs: their deviation will do.
 fn of_other_scores(context: &Context<'_>, claim: &Claim) -> bool {
-    let others = context.folder.runs.others.iter().filter_map(|other| other.run.val_bpb).collect();
-    let before = context.runs().iter().filter_map(|run| run.pre_quant_val_bpb).collect();
+    let others = context.folder.runs.others.iter().filter_map(|other| other.run.val_bpb.value()).collect();
+    let before = context.runs().iter().filter_map(|run| run.pre_quant_val_bpb.value()).collect();
     let last_of = |name: &str| -> Vec<f64> {
         let last = context.runs().iter().filter_map(|run| run.metric_lines.iter().rfind(|line| line.name == name));
         last.map(|line| line.val_bpb).collect()
     };
-    let official = context.runs().first().and_then(|run| run.metric.as_deref());
+    let official = context.runs().first().and_then(|run| run.metric.text());
     let lines = context.runs().first().map(|run| run.metric_lines.as_slice()).unwrap_or_default();
     let names = lines.iter().map(|line| line.name.as_str()).filter(|name| Some(*name) != official).take(64);
     let samples: Vec<Vec<f64>> = names.map(last_of).chain([others, before]).collect();

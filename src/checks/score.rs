@@ -7,16 +7,17 @@ mod unlogged;
 use std::collections::BTreeMap;
 
 use super::claims::sample;
-use super::{Check, Context, denominator};
+use super::{Check, Context, Needs, denominator};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Stated};
+use caddie_folder::{Claim, Fact, Field, InLog, Log, LogLine, MetricLine, RunLog, Scope, Shows, Stated};
 use caddie_rulebook::stats::mean;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "claimed-score",
-    about: "The claimed val_bpb is the mean of the logs' official scores, of the quantised model.",
+    about: "The claimed val_bpb is the mean of the logs' official scores, of the quantized model.",
     rules: &["pkg-headline", "score-metric", "size-scored-artifact", "repro"],
+    needs: Needs::Run(|run| run.val_bpb.is_some()),
     run,
 };
 
@@ -47,33 +48,39 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 /// Runs whose claimed score is another line than the one that their logs' own order of metrics gives.
 fn reread(context: &Context<'_>) -> Option<Finding> {
     // A print with fewer digits of the same result is no other metric.
-    let own = |log: &camino::Utf8Path| context.runs().iter().find(|run| run.log == log).and_then(|run| run.val_bpb);
+    let own =
+        |log: &camino::Utf8Path| context.runs().iter().find(|run| run.log == log).and_then(|run| run.val_bpb.value());
     let other = |official: f64, log: &camino::Utf8Path| own(log).is_none_or(|own| (own - official).abs() > 1e-4);
     let reread: Vec<_> = context.folder.runs.reread.iter().filter(|(log, _, official)| other(*official, log)).collect();
     let of = |log: &camino::Utf8Path| context.runs().iter().find(|run| run.log == log);
     let (log, official, val_bpb) = reread.first()?;
-    let name = of(log).and_then(|run| run.metric.as_deref()).unwrap_or("another line");
+    let name = of(log).and_then(|run| run.metric.text()).unwrap_or("another line");
     let more = if reread.len() > 1 { format!(" (and {} logs more)", reread.len() - 1) } else { String::new() };
     let message =
         format!("{log}: the claim is {name}; the log's own order of metrics gives {official} {val_bpb}{more}");
     // Who claims the worse of two scores gains nothing.
-    let gains =
-        reread.iter().any(|(log, _, official)| of(log).and_then(|run| run.val_bpb).is_some_and(|own| own < *official));
+    let gains = reread
+        .iter()
+        .any(|(log, _, official)| of(log).and_then(|run| run.val_bpb.value()).is_some_and(|own| own < *official));
     let finding = context.finding("score-metric", message).code(Code::HeadlineIsOtherMetric);
     let finding = finding.severity(if gains { Severity::Warning } else { Severity::Info });
     let finding = finding.confidence(crate::report::Confidence::Medium);
     Some(reread.iter().take(5).fold(finding, |finding, (log, ..)| {
         let run = of(log);
-        let name = run.and_then(|run| run.metric.clone()).unwrap_or_default();
-        finding.at(log.clone(), run.and_then(|run| run.line("metric")), name)
+        let name = run.and_then(|run| run.metric.text()).unwrap_or_default();
+        match run {
+            Some(run) => finding.in_log(run, &run.metric, name),
+            None => finding.at(log.clone(), None, name),
+        }
     }))
 }
 
 /// A worse score after the official one: who takes the last line of the log takes the wrong one.
 fn trailing(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
-    let official = run.val_bpb?;
+    let official = run.val_bpb.value()?;
     let last = run.metric_lines.iter().rfind(|line| !line.diagnostic)?;
-    let at = run.line("val_bpb")?;
+    // What an evaluation alone scored does not stand among the lines of the training.
+    let at = run.val_bpb.filter(|score| score.log == Log::Own)?.line;
     // A round trip after the sliding window is worse and no failure; what is worse than all before it is.
     let before = run.metric_lines.iter().filter(|line| line.line <= at).map(|line| line.val_bpb);
     let worst_before = before.fold(official, f64::max);
@@ -85,36 +92,32 @@ fn trailing(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
         run.log,
         last.name,
         last.val_bpb,
-        run.metric.as_deref().unwrap_or("score")
+        run.metric.text().unwrap_or("score")
     );
     let finding = context.finding("score-metric", message).code(Code::TrailingWorseMetric).severity(Severity::Warning);
-    let finding = finding.measured(official).at(
-        run.log.clone(),
-        Some(last.line),
-        format!("{} val_bpb:{}", last.name, last.val_bpb),
-    );
-    Some(finding.at(run.log.clone(), run.line("val_bpb"), metric_text(run)))
+    let finding = finding.measured(official).in_log(run, last, format!("{} val_bpb:{}", last.name, last.val_bpb));
+    Some(finding.in_log(run, run.val_bpb, metric_text(run)))
 }
 
-/// A run without a score of the quantised model decides nothing about the claim.
+/// A run without a score of the quantized model decides nothing about the claim.
 fn unscored(context: &Context<'_>) -> Vec<Finding> {
     let unscored = context.runs().iter().filter(|run| run.val_bpb.is_none());
     unscored
         .map(|run| {
-            let message = format!("{}: no score of the quantised model is in the log", run.log);
+            let message = format!("{}: no score of the quantized model is in the log", run.log);
             let finding = context.finding("size-scored-artifact", message).code(Code::ScoreUnknown);
-            let text = run.pre_quant_val_bpb.map_or_else(
+            let text = run.pre_quant_val_bpb.value().map_or_else(
                 || "no metric line".to_owned(),
-                |bpb| format!("last validation before quantisation: val_bpb {bpb}"),
+                |bpb| format!("last validation before quantization: val_bpb {bpb}"),
             );
-            finding.severity(Severity::Unknown).at(run.log.clone(), run.line("pre_quant_val_bpb"), text)
+            finding.severity(Severity::Unknown).in_log(run, run.pre_quant_val_bpb, text)
         })
         .collect()
 }
 
 fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let runs = context.runs();
-    let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
+    let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
     let file = context.json_name();
     let place = |finding: Finding| finding.claimed(claim.stated.value).at(file, Some(claim.line), claim.text.clone());
     let Some(measured) = mean(&scores) else {
@@ -136,24 +139,24 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let finding = if difference <= ROUNDED_MEAN {
         let message = format!("{described} is the mean {measured:.8} up to rounding of its parts");
         context.finding("score-metric", message).code(Code::Rounding).severity(Severity::Info)
-    } else if let Some(run) = runs.iter().find(|run| run.val_bpb.is_some_and(|bpb| claim.stated.agrees(bpb))) {
+    } else if let Some(run) = runs.iter().find(|run| run.val_bpb.value().is_some_and(|bpb| claim.stated.agrees(bpb))) {
         if !repeats(runs) {
             return None;
         }
         let message = format!("{described} is the run {}; the mean of {} runs is {measured:.8}", run.log, scores.len());
         let finding = context.finding("score-metric", message).code(Code::JsonScoreNotMean);
-        finding.severity(Severity::Warning).at(run.log.clone(), run.line("val_bpb"), metric_text(run))
-    } else if let Some((name, log, line)) = other_metric(runs, claim.stated) {
+        finding.severity(Severity::Warning).in_log(run, run.val_bpb, metric_text(run))
+    } else if let Some((name, run, line)) = other_metric(runs, claim.stated) {
         let message = format!("{described} is {name}; the official metric gives {measured:.8}");
         let finding = context.finding("score-metric", message).code(Code::HeadlineIsOtherMetric);
-        finding.severity(Severity::Warning).at(log, line, name)
-    } else if let Some(run) = runs.iter().find(|run| before_quantisation(run, claim.stated)) {
-        let message = format!("{described} is a score of the weights before quantisation; after it: {measured:.8}");
+        finding.severity(Severity::Warning).in_log(run, line, name)
+    } else if let Some((run, line)) = of_some_run(runs, |run| before_quantization(run, claim.stated)) {
+        let message = format!("{described} is a score of the weights before quantization; after it: {measured:.8}");
         let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore);
         // Who claims the worse of two scores gains nothing.
         let gains = claim.stated.value < measured;
         let finding = finding.severity(if gains { Severity::Error } else { Severity::Warning });
-        finding.at(run.log.clone(), run.line("pre_quant_val_bpb"), "before quantisation")
+        finding.in_log(run, line, "before quantization")
     } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(
             "{described} or a seed's score stands in a line that is not read as one; the lines that are read give {measured:.8}"
@@ -177,7 +180,7 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         let slip = difference <= context.limits.headline_tolerance_bpb;
         let severity = if slip { Severity::Warning } else { Severity::Error };
         let finding = context.finding("pkg-headline", message).code(Code::ClaimNotInLogs).severity(severity);
-        runs.iter().fold(finding, |finding, run| finding.at(run.log.clone(), run.line("val_bpb"), metric_text(run)))
+        runs.iter().fold(finding, |finding, run| finding.in_log(run, run.val_bpb, metric_text(run)))
     };
     Some(place(finding.measured(measured)))
 }
@@ -190,9 +193,9 @@ pub(super) fn repeats(runs: &[RunLog]) -> bool {
         let first = values.next();
         values.all(|value| Some(value) == first)
     };
-    let steps = || runs.iter().filter_map(|run| run.steps);
+    let steps = || runs.iter().filter_map(|run| run.steps.value());
     let as_long = steps().min().zip(steps().max()).is_none_or(|(least, most)| most <= least.saturating_mul(3) / 2);
-    same(|run| run.model_params) && same(|run| run.val_tokens) && as_long
+    same(|run| run.model_params.value()) && same(|run| run.val_tokens.value()) && as_long
 }
 
 /// The claim, or the claimed score of a seed, in a line of the logs that the log reader does not take for a result.
@@ -201,7 +204,7 @@ fn printed(context: &Context<'_>, claim: &Claim) -> Option<(camino::Utf8PathBuf,
     whole.or_else(|| {
         let metadata = context.folder.metadata()?;
         context.runs().iter().find_map(|run| {
-            let claimed = metadata.claim(Field::ValBpb, Scope::Seed(run.seed?))?;
+            let claimed = metadata.claim(Field::ValBpb, Scope::Seed(run.seed.value()?))?;
             if claimed.is_of(run) { None } else { context.printed(run, claimed.stated) }
         })
     })
@@ -217,7 +220,8 @@ pub(super) fn undecidable(context: &Context<'_>, difference: f64) -> Option<Stri
     let in_readme = context.folder.readme.as_ref().map(|readme| readme.claims()).unwrap_or_default();
     let in_json = context.folder.metadata().map(|metadata| metadata.claims.as_slice()).unwrap_or_default();
     let contradicted = context.runs().iter().any(|run| {
-        let of_run = |claim: &&Claim| claim.field == Field::ValBpb && run.seed.map(Scope::Seed) == Some(claim.scope);
+        let of_run =
+            |claim: &&Claim| claim.field == Field::ValBpb && run.seed.value().map(Scope::Seed) == Some(claim.scope);
         let claims: Vec<&Claim> = in_json.iter().chain(&in_readme).filter(of_run).collect();
         !claims.is_empty() && !claims.iter().any(|claim| claim.is_of(run))
     });
@@ -225,32 +229,42 @@ pub(super) fn undecidable(context: &Context<'_>, difference: f64) -> Option<Stri
     (!contradicted).then(list)
 }
 
+/// The first run of which something is found.
+fn of_some_run<T>(runs: &[RunLog], of: impl Fn(&RunLog) -> Option<T>) -> Option<(&RunLog, T)> {
+    runs.iter().find_map(|run| Some((run, of(run)?)))
+}
+
 fn metric_text(run: &RunLog) -> String {
-    format!("{} val_bpb:{}", run.metric.as_deref().unwrap_or("?"), run.val_bpb.unwrap_or(f64::NAN))
+    format!("{} val_bpb:{}", run.metric.text().unwrap_or("?"), run.val_bpb.value().unwrap_or(f64::NAN))
 }
 
 /// Another metric's line, or its mean over the runs, that is the claim.
-fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, camino::Utf8PathBuf, Option<u64>)> {
+fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, &RunLog, &MetricLine)> {
     let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for run in runs {
-        for line in run.metric_lines.iter().filter(|line| after_quantisation(line)) {
+        for line in run.metric_lines.iter().filter(|line| after_quantization(line)) {
             if claim.agrees(line.val_bpb) {
-                return Some((line.name.clone(), run.log.clone(), Some(line.line)));
+                return Some((line.name.clone(), run, line));
             }
             by_name.entry(&line.name).or_default().push(line.val_bpb);
         }
     }
     let (name, _) = by_name.iter().find(|(_, values)| mean(values).is_some_and(|mean| claim.agrees(mean)))?;
-    Some((format!("the mean of {name}"), runs.first()?.log.clone(), None))
+    // A mean is shown by its first part.
+    let part =
+        |run: &'_ RunLog| run.metric_lines.iter().position(|line| line.name == *name && after_quantization(line));
+    let (run, at) = runs.iter().find_map(|run| Some((run, part(run)?)))?;
+    Some((format!("the mean of {name}"), run, run.metric_lines.get(at)?))
 }
 
-/// Whether the claim is a score of the weights before they were quantised.
-pub(super) fn before_quantisation(run: &RunLog, claim: Stated) -> bool {
-    let before = run.metric_lines.iter().filter(|line| !after_quantisation(line)).map(|line| line.val_bpb);
-    run.pre_quant_val_bpb.into_iter().chain(before).any(|bpb| claim.agrees(bpb))
+/// The line that gives the claim, where it is a score of the weights before they were quantized.
+pub(super) fn before_quantization(run: &RunLog, claim: Stated) -> Option<LogLine> {
+    let mut before = run.metric_lines.iter().filter(|line| !after_quantization(line));
+    let validated = run.pre_quant_val_bpb.filter(|bpb| claim.agrees(bpb.value));
+    validated.log_line().or_else(|| before.find(|line| claim.agrees(line.val_bpb)).log_line())
 }
 
 /// `diagnostic quantized` is a score of the artifact, before its test-time training.
-pub(super) fn after_quantisation(line: &MetricLine) -> bool {
+pub(super) fn after_quantization(line: &MetricLine) -> bool {
     !line.diagnostic || line.name.contains("quantized") && !line.name.contains("pre-quant")
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Confidence, Finding, Severity};
 use caddie_files::FileEntry;
 
@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
     name: "secrets",
     about: "No text of the folder shows an access token or a private home directory.",
     rules: &["pkg-no-secrets-paths"],
+    needs: Needs::Nothing,
     run,
 };
 

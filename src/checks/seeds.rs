@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::Track;
-use caddie_folder::{Claim, Field, NotCounted, RunLog, Scope};
+use caddie_folder::{Claim, Fact, Field, NotCounted, RunLog, Scope, Shows, Submission};
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "seeds",
     about: "There are as many runs with distinct seeds as are demanded, and file names and submission.json agree with the logs.",
-    rules: &["stat-seeds", "stat-seed-choice", "time-nonrecord"],
+    rules: &["stat-seeds", "stat-seed-choice"],
+    needs: Needs::ANY_RUN,
     run,
 };
 
@@ -53,7 +53,7 @@ fn without_seed(context: &Context<'_>) -> Option<Finding> {
 fn repeated(context: &Context<'_>) -> Option<Finding> {
     let mut by_seed: BTreeMap<i64, Vec<&RunLog>> = BTreeMap::new();
     for run in context.runs() {
-        if let Some(seed) = run.seed {
+        if let Some(seed) = run.seed.value() {
             by_seed.entry(seed).or_default().push(run);
         }
     }
@@ -69,51 +69,57 @@ fn repeated(context: &Context<'_>) -> Option<Finding> {
     // Outside the record track several logs of one seed are usually ablations, unless they are named as seeds.
     let otherwise = |seed: i64, run: &RunLog| label(context, run).is_some_and(|(named, _)| named != seed);
     let labelled = by_seed.iter().any(|(seed, same)| same.iter().any(|run| otherwise(*seed, run)));
-    let severity = if context.track == Track::NonRecord && !labelled { Severity::Info } else { Severity::Error };
+    let severity = if !context.competes() && !labelled { Severity::Info } else { Severity::Error };
     Some(by_seed.into_values().flatten().fold(finding.severity(severity), at_seed))
 }
 
 /// Runs that are called by another seed than their log states.
 fn mislabelled(context: &Context<'_>) -> Option<Finding> {
-    let wrong = |run: &'_ RunLog| label(context, run).filter(|(named, _)| run.seed.is_some_and(|seed| seed != *named));
+    let wrong =
+        |run: &'_ RunLog| label(context, run).filter(|(named, _)| run.seed.value().is_some_and(|seed| seed != *named));
     let runs: Vec<(&RunLog, (i64, String))> =
         context.runs().iter().filter_map(|run| wrong(run).map(|label| (run, label))).collect();
     let (first, (named, by)) = runs.first()?;
-    let logged = first.seed?;
+    let logged = first.seed.value()?;
     let more = if runs.len() > 1 { format!(", and so for {} more", runs.len() - 1) } else { String::new() };
     let message = format!("{} is seed {named} by {by}, its log says seed {logged}{more}", first.log);
     let finding = context.finding("stat-seeds", message).code(Code::SeedLabelMismatch);
     // `h100_seed2.log` may be the second seed, where submission.json knows no seed 2.
-    let claimed: &[i64] = context.folder.metadata().map_or(&[], |metadata| &metadata.seeds);
+    let claimed = claimed_seeds(context);
     let counted = runs.iter().all(|(_, (named, _))| (0..10).contains(named) && !claimed.contains(named));
     // An evaluation alone prints the seed of its settings, not the one that trained the model.
     let evaluations = runs.iter().all(|(run, _)| run.is_eval_only());
     let finding = finding.severity(if counted || evaluations { Severity::Warning } else { Severity::Error });
     let finding = finding.measured(logged).claimed(*named);
     Some(runs.iter().fold(finding, |finding, (run, (named, by))| {
-        let seed = run.seed.unwrap_or_default();
-        finding.at(run.log.clone(), run.line("seed"), format!("seed:{seed}, seed {named} by {by}"))
+        let seed = run.seed.value().unwrap_or_default();
+        finding.in_log(run, run.seed, format!("seed:{seed}, seed {named} by {by}"))
     }))
+}
+
+/// The seeds that submission.json names.
+fn claimed_seeds(context: &Context<'_>) -> Vec<i64> {
+    context.folder.metadata().into_iter().flat_map(Submission::seed_numbers).collect()
 }
 
 /// The seed by which a run is called, and what calls it so.
 fn label(context: &Context<'_>, run: &RunLog) -> Option<(i64, String)> {
     let claims: &[Claim] = context.folder.metadata().map_or(&[], |metadata| &metadata.claims);
     // `v6_seed1337_2024.log`: a name that holds the logged seed as well says nothing else.
-    if run.seed.is_some_and(|seed| numbers_in_name(run).contains(&seed)) {
+    if run.seed.value().is_some_and(|seed| numbers_in_name(run).contains(&seed)) {
         return None;
     }
     if let Some(named) = seed_in_name(run) {
         return Some((named, "its name".to_owned()));
     }
-    let seeds: &[i64] = context.folder.metadata().map_or(&[], |metadata| &metadata.seeds);
+    let seeds = claimed_seeds(context);
     // `ternary_log_42.txt`: a bare number is a seed where submission.json names that seed; small ones count the runs.
     let bare = last_number(run).filter(|number| *number > 9 && seeds.contains(number));
     if let Some(named) = bare {
         return Some((named, "its name".to_owned()));
     }
-    let seed = run.seed?;
-    let score = run.val_bpb?;
+    let seed = run.seed.value()?;
+    let score = run.val_bpb.value()?;
     // A claimed score of another seed, which no run of that seed has, is this run's.
     let tells = |claim: &&Claim| {
         let scored = claim.field == Field::ValBpb && claim.stated.decimals >= TELLING_DECIMALS;
@@ -124,7 +130,7 @@ fn label(context: &Context<'_>, run: &RunLog) -> Option<(i64, String)> {
         .filter(tells)
         .filter_map(|claim| if let Scope::Seed(claimed) = claim.scope { Some(claimed) } else { None })
         .collect();
-    let taken = |claimed: &i64| context.runs().iter().any(|other| other.seed == Some(*claimed));
+    let taken = |claimed: &i64| context.runs().iter().any(|other| other.seed.value() == Some(*claimed));
     let claimed = *by_json.iter().find(|claimed| **claimed != seed && !taken(claimed))?;
     (!by_json.contains(&seed) && !seeds.contains(&seed)).then(|| (claimed, context.json_name().to_owned()))
 }
@@ -156,8 +162,8 @@ fn leading_number(text: &str) -> Option<i64> {
 
 /// Runs of further seeds whose logs are in the folder, and that the claim leaves out.
 fn not_reported(context: &Context<'_>) -> Option<Finding> {
-    let reported: Vec<i64> = context.runs().iter().filter_map(|run| run.seed).collect();
-    let claimed: &[i64] = context.folder.metadata().map_or(&[], |metadata| &metadata.seeds);
+    let reported: Vec<i64> = context.runs().iter().filter_map(|run| run.seed.value()).collect();
+    let claimed = claimed_seeds(context);
     let left_out: Vec<&RunLog> = context
         .folder
         .runs
@@ -165,9 +171,9 @@ fn not_reported(context: &Context<'_>) -> Option<Finding> {
         .iter()
         .filter(|other| other.why == NotCounted::NotClaimed && other.run.val_bpb.is_some())
         .map(|other| &other.run)
-        .filter(|run| run.seed.is_some_and(|seed| !reported.contains(&seed) && !claimed.contains(&seed)))
+        .filter(|run| run.seed.value().is_some_and(|seed| !reported.contains(&seed) && !claimed.contains(&seed)))
         .collect();
-    let seeds: std::collections::BTreeSet<i64> = left_out.iter().filter_map(|run| run.seed).collect();
+    let seeds: std::collections::BTreeSet<i64> = left_out.iter().filter_map(|run| run.seed.value()).collect();
     let seeds: Vec<String> = seeds.iter().map(i64::to_string).collect();
     if left_out.is_empty() {
         return None;
@@ -185,9 +191,10 @@ fn not_reported(context: &Context<'_>) -> Option<Finding> {
 /// Seeds that nobody would think of first may have been searched for; a reader may want to ask.
 fn odd(context: &Context<'_>) -> Option<Finding> {
     let usual = |seed: i64| context.rulebook.seeds.is_usual(seed);
-    let odd: Vec<&RunLog> = context.runs().iter().filter(|run| run.seed.is_some_and(|seed| !usual(seed))).collect();
-    let seeds: Vec<String> = odd.iter().filter_map(|run| Some(run.seed?.to_string())).collect();
-    if seeds.is_empty() || context.track == Track::NonRecord {
+    let odd: Vec<&RunLog> =
+        context.runs().iter().filter(|run| run.seed.value().is_some_and(|seed| !usual(seed))).collect();
+    let seeds: Vec<String> = odd.iter().filter_map(|run| Some(run.seed.value()?.to_string())).collect();
+    if seeds.is_empty() || !context.competes() {
         return None;
     }
     let message = format!("unusual seeds ({}): how they were chosen is not known", seeds.join(", "));
@@ -196,6 +203,6 @@ fn odd(context: &Context<'_>) -> Option<Finding> {
 }
 
 fn at_seed(finding: Finding, run: &RunLog) -> Finding {
-    let text = run.seed.map_or_else(|| "no seed".to_owned(), |seed| format!("seed:{seed}"));
-    finding.at(run.log.clone(), run.line("seed"), text)
+    let text = run.seed.value().map_or_else(|| "no seed".to_owned(), |seed| format!("seed:{seed}"));
+    finding.in_log(run, run.seed, text)
 }

@@ -4,10 +4,9 @@ mod baseline;
 mod claims;
 mod table;
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity, Significance, p_value};
 use caddie_files::Result;
-use caddie_folder::Track;
 use caddie_rulebook::Ladder;
 use caddie_rulebook::stats::{Sample, mean};
 
@@ -19,6 +18,7 @@ pub const CHECK: Check = Check {
     name: "significance",
     about: "The score beats the record that stood, by the README's margin and by the leaderboard's test.",
     rules: &["stat-margin", "stat-p01", "stat-frontier-p25", "stat-baseline"],
+    needs: Needs::Comparison,
     run,
 };
 
@@ -60,7 +60,7 @@ pub(super) fn compare(context: &Context<'_>) -> Comparison {
             Ok(baseline) => Some(baseline),
             Err(error) => return missing(error.to_string()),
         },
-        None if context.track == Track::NonRecord || own.is_empty() => None,
+        None if !context.competes() || own.is_empty() => None,
         None => match Baseline::standing(context.folder, ladder) {
             Ok(baseline) => baseline,
             Err(reason) => return missing(format!("{reason}; give --against")),

@@ -1,18 +1,19 @@
 //! The 16,000,000 bytes: the cap for every seed, the sum of the parts, and the script that is shipped.
 
 use super::context::{counted_bytes, run_name};
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::FileEntry;
 use caddie_files::text::thousands;
 use caddie_folder::executed::Executed;
-use caddie_folder::{Field, RunLog, Scope};
+use caddie_folder::{Fact, Field, Lined, Logged, RunLog, Scope, Shows};
 
 /// Metadata of the cap.
 pub const CAP: Check = Check {
     name: "size-cap",
     about: "The counted bytes of every run, and the claimed ones, are within the cap.",
     rules: &["size-cap-decimal", "size-every-seed"],
+    needs: Needs::ANY_RUN,
     run: cap,
 };
 
@@ -21,6 +22,7 @@ pub const PARTS: Check = Check {
     name: "size-parts",
     about: "Model bytes plus code bytes are the total that the log states.",
     rules: &["size-parts"],
+    needs: Needs::Run(|run| run.bytes_total.is_some()),
     run: parts,
 };
 
@@ -29,12 +31,13 @@ pub const CODE: Check = Check {
     name: "code-size",
     about: "The code size that the logs count is that of the script in the folder.",
     rules: &["size-code-representation", "size-code-one-file", "size-no-stub"],
+    needs: Needs::Script,
     run: code,
 };
 
-/// The line that states the total, or the part that the sum needs.
-fn size_line(run: &RunLog) -> Option<u64> {
-    run.line("bytes_total").or_else(|| run.line("bytes_model"))
+/// What the log states of the total, or of the part that the sum needs.
+fn stated_size(run: &RunLog) -> Option<Logged<u64>> {
+    run.bytes_total.or(run.bytes_model)
 }
 
 fn cap(context: &Context<'_>) -> Vec<Finding> {
@@ -66,11 +69,11 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
             }
             Some(_) => continue,
             None if run.megabytes.is_some() => {
-                let stated = run.megabytes.as_deref().unwrap_or("");
+                let stated = run.megabytes.text().unwrap_or("");
                 let message =
                     format!("{name}: the log states sizes in megabytes only; the bytes are not known exactly");
                 let finding = context.finding("size-cap-decimal", message).code(Code::SizeOnlyInMb).limit(limit);
-                findings.push(finding.severity(Severity::Warning).at(run.log.clone(), run.line("megabytes"), stated));
+                findings.push(finding.severity(Severity::Warning).in_log(run, &run.megabytes, stated));
                 continue;
             }
             None => {
@@ -87,7 +90,7 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
             }
         };
         let text = format!("counted {} bytes", counted_bytes(run).map_or_else(String::new, thousands));
-        findings.push(finding.limit(limit).at(run.log.clone(), size_line(run), text));
+        findings.push(finding.limit(limit).in_log(run, stated_size(run), text));
     }
     findings.extend(claimed_over_cap(context));
     if runs.is_empty() {
@@ -104,7 +107,7 @@ fn over_as_logged(context: &Context<'_>, run: &RunLog, rule: &'static str, messa
     let limit = context.limits.artifact_bytes;
     let finding = |message: String| context.finding(rule, message).code(Code::SizeOverCapLogged);
     let script = context.folder.script.as_ref().filter(|script| script.bytes > 0);
-    let Some((script, model)) = script.zip(run.bytes_model) else { return finding(message) };
+    let Some((script, model)) = script.zip(run.bytes_model.value()) else { return finding(message) };
     let code = context.shipped_code().unwrap_or(script.bytes);
     let shipped = model.saturating_add(code);
     if shipped <= limit {
@@ -136,13 +139,13 @@ fn parts(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn parts_of(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
-    let total = run.bytes_total?;
+    let total = run.bytes_total.value()?;
     let name = run_name(run);
-    let Some((model, code)) = run.bytes_model.zip(run.bytes_code) else {
+    let Some((model, code)) = run.bytes_model.value().zip(run.bytes_code.value()) else {
         let missing = if run.bytes_model.is_none() { "model" } else { "code" };
         let message = format!("{name}: the log states a total of {} bytes but no {missing} size", thousands(total));
         let finding = context.finding("size-parts", message).code(Code::SizeNotLogged).severity(Severity::Unknown);
-        return Some(finding.measured(total).at(run.log.clone(), run.line("bytes_total"), format!("total {total}")));
+        return Some(finding.measured(total).in_log(run, run.bytes_total, format!("total {total}")));
     };
     let sum = model.checked_add(code);
     // A prefix, a table: what else is in the total stands in a line of its own.
@@ -165,10 +168,9 @@ fn parts_of(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     if further.is_some() {
         finding = finding.severity(Severity::Warning);
     }
-    let places = [("bytes_model", model), ("bytes_code", code), ("bytes_total", total)];
-    Some(places.into_iter().fold(finding, |finding, (field, value)| {
-        finding.at(run.log.clone(), run.line(field), format!("{field} {value}"))
-    }))
+    let places = [("bytes_model", run.bytes_model), ("bytes_code", run.bytes_code), ("bytes_total", run.bytes_total)];
+    let stated = places.into_iter().filter_map(|(field, fact)| Some((field, fact?)));
+    Some(stated.fold(finding, |finding, (field, fact)| finding.in_log(run, fact, format!("{field} {}", fact.value))))
 }
 
 fn code(context: &Context<'_>) -> Vec<Finding> {
@@ -184,11 +186,9 @@ fn code(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The raw size of the script as a log counts it, with the field's name. Scripts that count a packed estimate log the
-/// raw size as well.
-fn logged_code(run: &RunLog) -> Option<(u64, &'static str)> {
-    let raw = run.bytes_code_uncompressed.map(|raw| (raw, "bytes_code_uncompressed"));
-    raw.or_else(|| run.bytes_code.map(|code| (code, "bytes_code")))
+/// The raw size of the script as a log counts it. Scripts that count a packed estimate log the raw size as well.
+fn logged_code(run: &RunLog) -> Option<Logged<u64>> {
+    run.bytes_code_uncompressed.or(run.bytes_code)
 }
 
 fn other_size(context: &Context<'_>, script: &FileEntry, executed: Option<&Executed>) -> Option<Finding> {
@@ -199,11 +199,11 @@ fn other_size(context: &Context<'_>, script: &FileEntry, executed: Option<&Execu
     let dumped = |run: &RunLog| {
         let dump = run.source.as_ref().filter(|dump| !dump.fragment)?;
         // The log's own line feed may or may not belong to the dump.
-        (!known(dump.bytes) && !known(dump.bytes + 1)).then_some((dump.bytes, "source dump"))
+        (!known(dump.bytes) && !known(dump.bytes + 1)).then(|| Logged::new(dump.bytes, dump.first_line))
     };
-    let logged = |run: &RunLog| logged_code(run).or_else(|| dumped(run)).filter(|(bytes, _)| !known(*bytes));
+    let logged = |run: &RunLog| logged_code(run).or_else(|| dumped(run)).filter(|code| !known(code.value));
     let other: Vec<_> = context.runs().iter().filter_map(|run| logged(run).map(|logged| (run, logged))).collect();
-    let (run, (first, _)) = other.first()?;
+    let (run, Logged { value: first, .. }) = other.first()?;
     let more =
         if other.len() > 1 { format!(" ({} of {} runs)", other.len(), context.runs().len()) } else { String::new() };
     let message = format!(
@@ -215,18 +215,22 @@ fn other_size(context: &Context<'_>, script: &FileEntry, executed: Option<&Execu
     );
     let finding = context.finding("size-code-representation", message).code(Code::CodeSizeNeCommitted);
     let finding = finding.measured(committed.bytes).claimed(*first);
-    Some(other.iter().fold(finding, |finding, (run, (bytes, field))| {
-        let line = run.line(field).or_else(|| run.source.as_ref().map(|dump| dump.first_line));
-        finding.at(run.log.clone(), line, format!("code of {bytes} bytes"))
-    }))
+    Some(
+        other
+            .iter()
+            .fold(finding, |finding, (run, code)| finding.in_log(run, code, format!("code of {} bytes", code.value))),
+    )
 }
 
 /// Fewer bytes of change than this do not move the packed size.
 const SLIGHT_CHANGE: u64 = 64;
 
 fn changed_after_count(context: &Context<'_>, script: &FileEntry) -> Option<Finding> {
-    let counts: Option<Vec<(u64, u64)>> =
-        context.runs().iter().map(|run| Some((run.bytes_code_uncompressed?, run.bytes_code?))).collect();
+    let counts: Option<Vec<(u64, u64)>> = context
+        .runs()
+        .iter()
+        .map(|run| Some((run.bytes_code_uncompressed.value()?, run.bytes_code.value()?)))
+        .collect();
     let counts = counts.filter(|counts| counts.iter().all(|(raw, _)| raw.abs_diff(script.bytes) >= SLIGHT_CHANGE))?;
     let (raw, packed) = counts.first()?;
     let message = format!(
@@ -239,7 +243,7 @@ fn changed_after_count(context: &Context<'_>, script: &FileEntry) -> Option<Find
     let finding = context.finding("size-code-representation", message).code(Code::CodeChangedAfterCount);
     let finding = finding.measured(script.bytes).claimed(*raw);
     Some(context.runs().iter().fold(finding, |finding, run| {
-        finding.at(run.log.clone(), run.line("bytes_code_uncompressed"), format!("packed {packed} bytes"))
+        finding.in_log(run, run.bytes_code_uncompressed, format!("packed {packed} bytes"))
     }))
 }
 
@@ -263,7 +267,7 @@ fn over_as_shipped(context: &Context<'_>, script: &FileEntry) -> Option<Finding>
         .runs()
         .iter()
         .filter(|run| counted_bytes(run).is_some_and(|total| total <= limit))
-        .filter_map(|run| Some((run, run.bytes_model?.checked_add(code)?)))
+        .filter_map(|run| Some((run, run.bytes_model.value()?.checked_add(code)?)))
         .filter(|(_, shipped)| *shipped > limit)
         .collect();
     let (run, shipped) = over.iter().max_by_key(|(_, shipped)| *shipped)?;
@@ -279,7 +283,7 @@ fn over_as_shipped(context: &Context<'_>, script: &FileEntry) -> Option<Finding>
     let finding =
         finding.measured(*shipped).limit(limit).at(script.path.clone(), None, format!("{} bytes", script.bytes));
     Some(over.iter().fold(finding, |finding, (run, shipped)| {
-        finding.at(run.log.clone(), size_line(run), format!("model and shipped script: {shipped} bytes"))
+        finding.in_log(run, stated_size(run), format!("model and shipped script: {shipped} bytes"))
     }))
 }
 
@@ -291,7 +295,7 @@ fn helpers(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Op
     }
     let stub = executed.unwrapped.redirect().is_some();
     let limit = context.limits.artifact_bytes;
-    let model = context.runs().iter().filter_map(|run| run.bytes_model).max();
+    let model = context.runs().iter().filter_map(|run| run.bytes_model.value()).max();
     let total = model.map(|model| model.saturating_add(script.bytes).saturating_add(bytes));
     let over = total.is_some_and(|total| total > limit);
     let names: Vec<&str> = executed.helpers.iter().map(|helper| helper.path.as_str()).take(5).collect();
@@ -321,7 +325,7 @@ fn helpers(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Op
 
 /// The script is the one whose digest submission.json states.
 fn other_code(context: &Context<'_>, script: &camino::Utf8Path) -> Option<Finding> {
-    let (claimed, line) = context.folder.metadata()?.text("code_sha256")?;
+    let Lined { value: claimed, line } = context.folder.metadata()?.text("code_sha256")?;
     let measured = context.folder.script_sha256.as_deref();
     let (message, severity) = match measured {
         Some(measured) if claimed.eq_ignore_ascii_case(measured) => return None,

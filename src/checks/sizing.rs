@@ -143,11 +143,11 @@ impl Sizings {
 /// whether the user's minifier is run on a folder's script for the packed accounting. Of a path that holds records
 /// folders those are sized, and what cannot be sized stops nothing else.
 pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Sizings {
-    let limit = cap.unwrap_or(rulebook.limits.artifact_bytes);
+    let limit = cap.unwrap_or(rulebook.limits_of(None).artifact_bytes);
     let mut all = Sizings::default();
     let (mut folders, mut files, mut uncounted) = (Vec::new(), Vec::new(), false);
     for path in paths {
-        match Counted::at(path) {
+        match Counted::at(path, &rulebook.track_prefix) {
             Ok(Counted::Folders(mut found)) => {
                 all.searched |= found.folders != [path.clone()];
                 folders.append(&mut found.folders);
@@ -162,7 +162,7 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
         }
     }
     let (sizings, mut failures) = walk::each(&folders, |path| match path.is_dir() {
-        true => folder::measure(path, rulebook, limit, minify),
+        true => folder::measure(path, rulebook, cap, minify),
         false => artifact(path, limit),
     });
     all.sizings = sizings;
@@ -188,13 +188,13 @@ enum Counted {
 }
 
 impl Counted {
-    fn at(path: &Utf8Path) -> Result<Counted> {
+    fn at(path: &Utf8Path, track_prefix: &str) -> Result<Counted> {
         let metadata = caddie_files::metadata(
             path,
             "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
         )?;
         if metadata.is_dir() {
-            return Ok(Counted::Folders(find::find(&[path.to_owned()])));
+            return Ok(Counted::Folders(find::find(&[path.to_owned()], track_prefix)));
         }
         match metadata.is_file() {
             false => Err(Error::unreadable(path, "neither a file nor a folder")),

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::time::of_runs;
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::text::thousands;
-use caddie_folder::{RunLog, SourceDump};
+use caddie_folder::{Fact, Log, Logged, RunLog, Shows, SourceDump};
 use caddie_python::Script;
 
 /// Metadata of the check.
@@ -14,6 +14,7 @@ pub const CHECK: Check = Check {
     name: "log-source",
     about: "The runs' scripts are one script: as dumped, as counted and as shipped.",
     rules: &["pkg-log-source-match", "repro"],
+    needs: Needs::Run(|run| run.source.is_some()),
     run,
 };
 
@@ -38,9 +39,8 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// The size of the script's text as a run counts it: the uncompressed one, where a packed estimate is counted.
-fn counted(run: &RunLog) -> Option<(u64, &'static str)> {
-    let raw = run.bytes_code_uncompressed.map(|bytes| (bytes, "bytes_code_uncompressed"));
-    raw.or_else(|| run.bytes_code.map(|bytes| (bytes, "bytes_code")))
+fn counted(run: &RunLog) -> Option<Logged<u64>> {
+    run.bytes_code_uncompressed.or(run.bytes_code)
 }
 
 /// A dump whose size and digest say something.
@@ -49,9 +49,9 @@ fn dump(run: &RunLog) -> Option<&SourceDump> {
 }
 
 /// A dump beside a count of the same log: an evaluation alone that packs the model again counts a script of its own.
-fn counted_dump(run: &RunLog) -> Option<(&SourceDump, u64, &'static str)> {
-    let (counted, field) = counted(run).filter(|(_, field)| run.place(field).0 == run.log)?;
-    Some((dump(run)?, counted, field))
+fn counted_dump(run: &RunLog) -> Option<(&SourceDump, Logged<u64>)> {
+    let counted = counted(run).filter(|counted| counted.log == Log::Own)?;
+    Some((dump(run)?, counted))
 }
 
 /// None of the runs dumps a script that the folder holds.
@@ -101,7 +101,7 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     let finding = finding.at(script.path.clone(), None, format!("{} bytes, SHA-256 {}", script.bytes, script.sha256));
     Some(other.iter().fold(finding, |finding, (run, dump)| {
         let text = format!("dump of {} bytes, SHA-256 {}", dump.bytes, dump.sha256);
-        finding.at(run.log.clone(), Some(dump.first_line), text)
+        finding.in_log(run, *dump, text)
     }))
 }
 
@@ -137,26 +137,26 @@ fn dump_text(context: &Context<'_>, run: &RunLog) -> Option<String> {
 }
 
 /// Runs whose dump has another size than their count.
-fn unequal<'a>(context: &Context<'a>) -> Vec<(&'a RunLog, &'a SourceDump, u64, &'static str)> {
+fn unequal<'a>(context: &Context<'a>) -> Vec<(&'a RunLog, &'a SourceDump, Logged<u64>)> {
     let runs = context.runs().iter();
-    let all = runs.filter_map(|run| counted_dump(run).map(|(dump, counted, field)| (run, dump, counted, field)));
-    all.filter(|(_, dump, counted, _)| dump.bytes != *counted).collect()
+    let all = runs.filter_map(|run| counted_dump(run).map(|(dump, counted)| (run, dump, counted)));
+    all.filter(|(_, dump, counted)| dump.bytes != counted.value).collect()
 }
 
 fn dump_and_count(context: &Context<'_>) -> Option<Finding> {
     let unequal = unequal(context);
-    let (first, first_dump, first_count, _) = *unequal.first()?;
+    let (first, first_dump, first_count) = *unequal.first()?;
     let runs: Vec<&RunLog> = unequal.iter().map(|(run, ..)| *run).collect();
     let message = format!(
         "the source dumped into {} is not the one it counts: {} dumps {} bytes and counts {}",
         of_runs(&runs, context.runs().len()),
         first.log,
         thousands(first_dump.bytes),
-        thousands(first_count)
+        thousands(first_count.value)
     );
     let finding = context.finding("pkg-log-source-match", message).code(Code::EmbeddedSourceNeLoggedCodeSize);
-    Some(unequal.iter().fold(finding, |finding, (run, dump, counted, field)| {
-        finding.at(run.log.clone(), run.line(field), format!("{} dumped, {counted} counted", dump.bytes))
+    Some(unequal.iter().fold(finding, |finding, (run, dump, counted)| {
+        finding.in_log(run, counted, format!("{} dumped, {} counted", dump.bytes, counted.value))
     }))
 }
 
@@ -167,7 +167,7 @@ fn edited(context: &Context<'_>) -> Vec<Finding> {
     let mut after: Vec<(&RunLog, String)> = Vec::new();
     let others = context.folder.runs.others.iter().map(|other| &other.run);
     for run in context.runs().iter().chain(others) {
-        let Some((dump, counted, _)) = counted_dump(run) else { continue };
+        let Some((dump, Logged { value: counted, .. })) = counted_dump(run) else { continue };
         if dump.bytes == counted {
             continue;
         }
@@ -186,8 +186,7 @@ fn edited(context: &Context<'_>) -> Vec<Finding> {
             format!("{} logs: {message}", runs.len())
         };
         let finding = context.finding("pkg-log-source-match", message).code(code);
-        let line = |run: &RunLog| run.source.as_ref().map(|dump| dump.first_line);
-        Some(runs.into_iter().fold(finding, |finding, (run, text)| finding.at(run.log.clone(), line(run), text)))
+        Some(runs.into_iter().fold(finding, |finding, (run, text)| finding.in_log(run, &run.source, text)))
     };
     let edited = "the script was edited while it ran: its size at the end is not that of the dump at the start";
     let replaced = "the dumped source cannot be the one that ran; the log was changed afterwards";
@@ -198,7 +197,7 @@ fn edited(context: &Context<'_>) -> Vec<Finding> {
 
 fn between_seeds(context: &Context<'_>) -> Option<Finding> {
     let runs = context.runs();
-    let sizes: BTreeSet<u64> = runs.iter().filter_map(|run| Some(counted(run)?.0)).collect();
+    let sizes: BTreeSet<u64> = runs.iter().filter_map(|run| counted(run).value()).collect();
     let digests: BTreeSet<&str> = runs.iter().filter_map(|run| Some(dump(run)?.sha256.as_str())).collect();
     if sizes.len() < 2 && digests.len() < 2 {
         return None;
@@ -212,14 +211,14 @@ fn between_seeds(context: &Context<'_>) -> Option<Finding> {
     let finding = context.finding("repro", message).code(Code::CodeChangedBetweenSeeds);
     let finding = finding.severity(context.on_record(Severity::Warning));
     Some(runs.iter().fold(finding, |finding, run| match counted(run) {
-        Some((size, field)) => finding.at(run.log.clone(), run.line(field), format!("Code size: {size} bytes")),
+        Some(size) => finding.in_log(run, size, format!("Code size: {} bytes", size.value)),
         None => finding,
     }))
 }
 
 /// One source, packed to different sizes: the minifier was on one machine and not on the other.
 fn count_method(context: &Context<'_>) -> Option<Finding> {
-    let sizes = |run: &RunLog| Some((run.bytes_code_uncompressed? as f64, run.bytes_code? as f64));
+    let sizes = |run: &RunLog| Some((run.bytes_code_uncompressed.value()? as f64, run.bytes_code.value()? as f64));
     let all: Vec<(&RunLog, f64, f64)> =
         context.runs().iter().filter_map(|run| sizes(run).map(|(raw, packed)| (run, raw, packed))).collect();
     let apart = |a: f64, b: f64, share: f64| (a - b).abs() > share * a.min(b);
@@ -237,7 +236,7 @@ fn count_method(context: &Context<'_>) -> Option<Finding> {
     );
     let finding = context.finding("repro", message).code(Code::CodeCountMethod).severity(Severity::Warning);
     Some(all.iter().fold(finding, |finding, (run, raw, packed)| {
-        finding.at(run.log.clone(), run.line("bytes_code"), format!("{raw} bytes, packed {packed}"))
+        finding.in_log(run, run.bytes_code, format!("{raw} bytes, packed {packed}"))
     }))
 }
 
@@ -245,7 +244,7 @@ fn count_method(context: &Context<'_>) -> Option<Finding> {
 fn independence(context: &Context<'_>) -> Option<Finding> {
     let mut by_seed: BTreeMap<i64, Vec<(&RunLog, u64)>> = BTreeMap::new();
     for run in context.runs() {
-        if let (Some(seed), Some((size, _))) = (run.seed, counted(run)) {
+        if let (Some(seed), Some(size)) = (run.seed.value(), counted(run).value()) {
             by_seed.entry(seed).or_default().push((run, size));
         }
     }
@@ -257,7 +256,9 @@ fn independence(context: &Context<'_>) -> Option<Finding> {
     );
     let finding = context.finding("repro", message).code(Code::Independence);
     let finding = finding.severity(context.on_record(Severity::Warning)).measured(runs.len());
-    Some(runs.into_iter().fold(finding, |finding, (run, size)| {
-        finding.at(run.log.clone(), run.line("seed"), format!("seed:{seed}, code {size} bytes"))
-    }))
+    Some(
+        runs.into_iter().fold(finding, |finding, (run, size)| {
+            finding.in_log(run, run.seed, format!("seed:{seed}, code {size} bytes"))
+        }),
+    )
 }

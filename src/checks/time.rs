@@ -1,15 +1,15 @@
 //! The two clocks of the record track.
 
-use super::{Check, Context};
+use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::RunLog;
-use caddie_folder::Track;
+use caddie_folder::{Fact, Logged, RunLog, Shows};
 
 /// Metadata of the training clock.
 pub const TRAIN: Check = Check {
     name: "train-time",
     about: "Training is within the limit, one step of tolerance included.",
     rules: &["time-train-600", "time-nonrecord"],
+    needs: Needs::ANY_RUN,
     run: train,
 };
 
@@ -18,13 +18,13 @@ pub const EVAL: Check = Check {
     name: "eval-time",
     about: "The evaluation that gives the official score is within the limit, its warm-up and diagnostics too.",
     rules: &["time-eval-600", "time-eval-scope", "time-nonrecord"],
+    needs: Needs::ANY_RUN,
     run: eval,
 };
 
 /// A clock: what it is called, its rule, its limit, and its codes.
 struct Clock {
     what: &'static str,
-    field: &'static str,
     rule: &'static str,
     limit: f64,
     /// What one step may run over.
@@ -33,13 +33,12 @@ struct Clock {
     slack: f64,
     over: Code,
     unknown: Code,
-    seconds: fn(&RunLog) -> Option<f64>,
+    seconds: fn(&RunLog) -> Option<Logged<f64>>,
 }
 
 fn train(context: &Context<'_>) -> Vec<Finding> {
     let clock = Clock {
         what: "training",
-        field: "train_seconds",
         rule: "time-train-600",
         limit: context.limits.train_seconds,
         tolerance: context.limits.step_tolerance_seconds,
@@ -54,7 +53,6 @@ fn train(context: &Context<'_>) -> Vec<Finding> {
 fn eval(context: &Context<'_>) -> Vec<Finding> {
     let clock = Clock {
         what: "evaluation",
-        field: "eval_seconds",
         rule: "time-eval-600",
         limit: context.limits.eval_seconds,
         tolerance: 0.0,
@@ -74,9 +72,9 @@ impl Clock {
         let runs = context.runs();
         let timed = |run: &'_ RunLog| (self.seconds)(run);
         let silent: Vec<&RunLog> = runs.iter().filter(|run| timed(run).is_none()).collect();
-        let over: Vec<(&RunLog, f64)> = runs
+        let over: Vec<(&RunLog, Logged<f64>)> = runs
             .iter()
-            .filter_map(|run| timed(run).filter(|seconds| *seconds > self.limit).map(|seconds| (run, seconds)))
+            .filter_map(|run| timed(run).filter(|clock| clock.value > self.limit).map(|clock| (run, clock)))
             .collect();
         let mut findings = Vec::new();
         findings.extend(self.over(context, &over));
@@ -91,11 +89,11 @@ impl Clock {
         findings
     }
 
-    fn over(&self, context: &Context<'_>, over: &[(&RunLog, f64)]) -> Option<Finding> {
-        let (longest, most) = over.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    fn over(&self, context: &Context<'_>, over: &[(&RunLog, Logged<f64>)]) -> Option<Finding> {
+        let (longest, Logged { value: most, .. }) = over.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
         let (severity, remark) = if most - self.limit <= self.tolerance + 1e-9 {
             (Severity::Info, "; within one step, for the loop reads the clock after a step")
-        } else if context.track == Track::NonRecord {
+        } else if !context.competes() {
             (Severity::Info, "; this track allows it when the README says so")
         } else if most - self.limit < self.slack - 1e-9 {
             (Severity::Warning, "; more than a step, as of a loop that reads the clock every few steps")
@@ -113,13 +111,13 @@ impl Clock {
         );
         let finding = context.finding(self.rule(context), message).code(self.over).severity(severity);
         let finding = finding.measured(*most).limit(self.limit);
-        Some(over.iter().fold(finding, |finding, (run, seconds)| {
-            finding.at(run.log.clone(), run.line(self.field), format!("{} {seconds:.3} s", self.what))
+        Some(over.iter().fold(finding, |finding, (run, clock)| {
+            finding.in_log(run, clock, format!("{} {:.3} s", self.what, clock.value))
         }))
     }
 
     fn rule(&self, context: &Context<'_>) -> &'static str {
-        if context.track == Track::NonRecord { "time-nonrecord" } else { self.rule }
+        if context.competes() { self.rule } else { "time-nonrecord" }
     }
 }
 
@@ -136,8 +134,8 @@ pub(super) fn of_runs(some: &[&RunLog], all: usize) -> String {
 /// Scripts that time only their scoring loop are over the limit for a reader with a watch; nobody ruled which counts.
 fn eval_wall(context: &Context<'_>) -> Option<Finding> {
     let limit = context.limits.eval_seconds;
-    let within = |run: &&RunLog| run.eval_seconds.is_none_or(|seconds| seconds <= limit);
-    let walls = context.runs().iter().filter(within).filter_map(|run| Some((run, run.eval_wall_seconds?)));
+    let within = |run: &&RunLog| run.eval_seconds.value().is_none_or(|seconds| seconds <= limit);
+    let walls = context.runs().iter().filter(within).filter_map(|run| Some((run, run.eval_wall_seconds.value()?)));
     let over: Vec<(&RunLog, f64)> = walls.filter(|(_, wall)| *wall > limit).collect();
     let (_, most) = over.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let logs: Vec<&RunLog> = over.iter().map(|(run, _)| *run).collect();
@@ -149,12 +147,11 @@ fn eval_wall(context: &Context<'_>) -> Option<Finding> {
     let finding = context.finding("time-eval-scope", message).code(Code::EvalWallOver600s);
     let finding = finding.severity(context.on_record(Severity::Warning)).measured(*most).limit(limit);
     Some(over.iter().fold(finding, |finding, (run, wall)| {
-        let line = run.line("eval_wall_seconds").or_else(|| run.line("eval_warmup_seconds"));
-        let parts = match (run.eval_seconds, run.eval_warmup_seconds) {
+        let parts = match (run.eval_seconds.value(), run.eval_warmup_seconds.value()) {
             (Some(own), Some(warm_up)) => format!("{wall:.1} s, of which {own:.1} s timed and {warm_up:.1} s warm-up"),
             (Some(own), None) => format!("{wall:.1} s, of which {own:.1} s timed"),
             _ => format!("{wall:.1} s"),
         };
-        finding.at(run.log.clone(), line.or_else(|| run.line("eval_seconds")), parts)
+        finding.in_log(run, run.eval_warmup_seconds.or(run.eval_seconds).or(run.eval_wall_seconds), parts)
     }))
 }

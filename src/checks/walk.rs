@@ -84,7 +84,7 @@ pub(crate) fn each<T: Send>(
     let guarded = |folder: &Utf8PathBuf| {
         catch_unwind(AssertUnwindSafe(|| work(folder))).unwrap_or_else(|panic| Err(Error::Internal(said(&*panic))))
     };
-    // One folder a task: a folder may take a thousand times as long as its neighbour.
+    // One folder a task: a folder may take a thousand times as long as its neighbor.
     let all = || folders.par_iter().with_max_len(1).map(guarded).collect::<Vec<_>>();
     let results = match rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build() {
         Ok(pool) => pool.install(all),

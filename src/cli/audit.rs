@@ -5,6 +5,7 @@ use std::fmt::Write;
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
+use super::rulebook_option::RulebookOption;
 use super::verify::FailOn;
 use crate::report::Finding;
 use caddie_audit::model::{self as audit, Audit, AuditOptions, SHORTEST, Search, TensorReport};
@@ -54,7 +55,7 @@ pub struct AuditArgs {
     /// A shard of the training split; may be repeated
     #[arg(long, value_name = "SHARD")]
     pub train: Vec<Utf8PathBuf>,
-    /// Budget in decimal bytes instead of the rulebook's 16,000,000
+    /// Budget in decimal bytes instead of the rulebook's
     #[arg(long, value_name = "BYTES")]
     pub cap: Option<u64>,
     /// Least severity that makes the exit code 1
@@ -66,6 +67,8 @@ pub struct AuditArgs {
     /// How the audit is written
     #[arg(long, value_enum, default_value = "plain")]
     pub format: AuditFormat,
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
 }
 
 /// How an audit is written.
@@ -87,10 +90,10 @@ pub fn run(args: &AuditArgs) -> Result<u8> {
         return Err(Error::Usage("give one model file at a time, or any number of scripts and folders".to_owned()));
     };
     let options = AuditOptions { cap: args.cap, val: args.val.clone(), train: args.train.clone() };
-    let audit = audit::audit(path, &options)?;
+    let audit = audit::audit(path, &options, &args.rulebook.load()?)?;
     match args.format {
         AuditFormat::Plain => super::print(&plain(&audit))?,
-        // Plain structs with string keys always serialise.
+        // Plain structs with string keys always serialize.
         AuditFormat::Json => {
             super::print(&format!("{}\n", serde_json::to_string_pretty(&audit).unwrap_or_else(|_| "{}".to_owned())))?;
         }

@@ -29,9 +29,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<u8> {
     if !args.val.is_empty() || !args.train.is_empty() {
         return Err(Error::Usage("--val and --train search a model file; a script holds no weights".to_owned()));
     }
-    let rulebook = Rulebook::builtin()?;
+    let rulebook = args.rulebook.load()?;
     let (files, folders): (Vec<_>, Vec<_>) = args.paths.iter().cloned().partition(|path| path.is_file());
-    let mut found = find::find(&folders);
+    let mut found = find::find(&folders, &rulebook.track_prefix);
     let paths: Vec<Utf8PathBuf> = files.into_iter().chain(found.folders).collect();
     let one = |path: &Utf8Path| if path.is_dir() { of_folder(path, &rulebook) } else { of_file(path, &rulebook) };
     let (scripts, mut failures) = walk::each(&paths, one);
@@ -44,7 +44,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<u8> {
             let texts: Vec<String> = scripts.iter().map(|examined| plain(examined, args.explain_path)).collect();
             super::print(&texts.join("\n"))?;
         }
-        // Plain structs with string keys always serialise.
+        // Plain structs with string keys always serialize.
         AuditFormat::Json => {
             let text = serde_json::to_string_pretty(&Scripts { scripts: &scripts }).unwrap_or_else(|_| "{}".to_owned());
             super::print(&format!("{text}\n"))?;
@@ -115,7 +115,7 @@ fn header(text: &mut String, examined: &Examined) -> std::fmt::Result {
     let scores = thousands(u64::try_from(examined.scores).unwrap_or(u64::MAX));
     writeln!(
         text,
-        "  scores         {scores} recognised{}",
+        "  scores         {scores} recognized{}",
         if examined.complete { "" } else { "; not followed to the end" }
     )?;
     examined
@@ -161,7 +161,7 @@ fn footer(text: &mut String, examined: &Examined) -> std::fmt::Result {
     let families: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
     writeln!(text, "\nlooked for: {}", families.join(", "))?;
     if examined.scores == 0 {
-        writeln!(text, "no reported score was recognised, so nothing could be judged")
+        writeln!(text, "no reported score was recognized, so nothing could be judged")
     } else {
         writeln!(text, "what is not found is not thereby legal; docs/audit.md says what is not seen")
     }

@@ -5,9 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+use super::rulebook_option::RulebookOption;
 use crate::error::exit;
 use caddie_files::text::thousands;
-use caddie_rulebook::Rulebook;
 
 /// Show what a model file or checkpoint holds, and what each tensor costs of the byte budget
 ///
@@ -25,6 +25,8 @@ pub struct InspectArgs {
     /// The budget that the shares refer to, in decimal bytes of code and model together [default: the rulebook's]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
     cap: Option<u64>,
+    #[command(flatten)]
+    rulebook: RulebookOption,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,7 +37,7 @@ enum Format {
 
 /// Reads the file and prints its table.
 pub fn run(args: &InspectArgs) -> crate::Result<u8> {
-    let cap = args.cap.map_or_else(|| Rulebook::builtin().map(|rulebook| rulebook.limits.artifact_bytes), Ok)?;
+    let cap = args.cap.map_or_else(|| args.rulebook.load().map(|book| book.limits_of(None).artifact_bytes), Ok)?;
     // The engine opens whatever it is given, and a pipe would be waited for.
     caddie_files::regular(&args.model)?;
     let report = inspect(args.model.as_std_path(), cap)?;

@@ -109,7 +109,7 @@ pub fn run(args: &PackArgs) -> Result<u8> {
 fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
     let name = script.file_name().unwrap_or("train_gpt.py");
     let root = script.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-    // Only a script that hands over to another file needs its neighbours; without them it is packed as it stands.
+    // Only a script that hands over to another file needs its neighbors; without them it is packed as it stands.
     let listing = caddie_files::list(root).map(|listing| listing.files).unwrap_or_default();
     let unwrapped = unwrap(source, name, &InFolder { root, files: &listing });
     match unwrapped.problems.first() {

@@ -8,10 +8,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::engine_options::RecipeOptions;
+use super::rulebook_option::RulebookOption;
 use crate::error::exit;
 use crate::runner::recipes;
 use caddie_files::text::thousands;
-use caddie_rulebook::Rulebook;
 
 /// List the built-in recipes, or show what a recipe resolves to
 #[derive(Debug, Args)]
@@ -37,6 +37,8 @@ struct ShowArgs {
     /// How to print
     #[arg(long, value_enum, default_value = "plain")]
     format: Format,
+    #[command(flatten)]
+    rulebook: RulebookOption,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,7 +52,7 @@ pub fn run(args: &RecipeArgs) -> crate::Result<u8> {
     let text = match &args.command {
         Command::List => list()?,
         Command::Show(show) => {
-            let (recipe, cap) = (show.recipe.resolve()?, Rulebook::builtin()?.limits.artifact_bytes);
+            let (recipe, cap) = (show.recipe.resolve()?, show.rulebook.load()?.limits_of(None).artifact_bytes);
             match show.format {
                 Format::Plain => plain(&recipe, cap)?,
                 Format::Json => json(&recipe, cap)?,

@@ -2,10 +2,10 @@
 
 use camino::Utf8PathBuf;
 
+use super::rulebook_option::RulebookOption;
 use crate::render::{self, Options, Track};
 use caddie_files::Result;
 use caddie_files::exit;
-use caddie_rulebook::Rulebook;
 
 /// Render finished runs as a records folder, the text of its pull request, and the artifact
 ///
@@ -46,15 +46,17 @@ pub struct SubmissionOptions {
     /// GitHub account that opens the pull request
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub github_id: String,
-    /// Track, by the name of its folder or without `track_`
-    #[arg(long, default_value = "10min_16mb")]
-    pub track: Track,
+    /// Track, by its name or that of its folder [default: the rulebook's record track, here 10min_16mb]
+    #[arg(long)]
+    pub track: Option<String>,
     /// Date of the submission, YYYY-MM-DD [default: today, or SOURCE_DATE_EPOCH's day]
     #[arg(long)]
     pub date: Option<jiff::civil::Date>,
     /// Replace what an earlier rendering has left in the same places
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub rulebook: RulebookOption,
 }
 
 impl SubmissionOptions {
@@ -71,6 +73,7 @@ impl SubmissionOptions {
 /// Renders, and prints where the output lies.
 pub fn run(args: &RenderArgs) -> Result<u8> {
     let about = &args.submission;
+    let rulebook = about.rulebook.load()?;
     let date = match about.date {
         Some(date) => date,
         None => render::default_date()?,
@@ -82,8 +85,8 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         author: about.author.clone(),
         github_id: about.github_id.clone(),
         date,
-        track: about.track.clone(),
-        limits: (&Rulebook::builtin()?).into(),
+        track: Track::of(&rulebook, about.track.as_deref())?,
+        rulebook,
         artifact: !args.no_artifact,
         tokenizer: args.tokenizer.clone().or_else(|| args.data.clone()),
         force: about.force,

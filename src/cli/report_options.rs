@@ -5,9 +5,10 @@ use std::io::{IsTerminal, Write};
 use std::str::FromStr;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::report::{Format, Look, Report};
+use crate::report::{FORMATS, Format, Look, Report};
 use caddie_files::{Error, Result};
 
 /// Options of a report.
@@ -15,8 +16,8 @@ use caddie_files::{Error, Result};
 #[command(next_help_heading = "Report")]
 pub struct ReportOptions {
     /// How the report is written
-    #[arg(long, value_enum, default_value = "plain")]
-    pub format: Format,
+    #[arg(long, value_parser = formats(), default_value = "plain")]
+    pub format: &'static Format,
     /// Write the report to a file instead of standard output
     #[arg(long, short, visible_alias = "out", value_name = "FILE")]
     pub output: Option<Utf8PathBuf>,
@@ -29,15 +30,22 @@ pub struct ReportOptions {
     /// One line a folder
     #[arg(long, short, conflicts_with = "details")]
     pub quiet: bool,
-    /// Colours of plain output; NO_COLOR turns auto into never
+    /// Colors of plain output; NO_COLOR turns auto into never
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
+}
+
+/// The names of the formats, each with whom it is for.
+fn formats() -> impl TypedValueParser<Value = &'static Format> {
+    let value = |format: &&'static Format| PossibleValue::new(format.name).help(format.about.trim_end_matches('.'));
+    PossibleValuesParser::new(FORMATS.iter().map(value))
+        .try_map(|name| Format::named(&name).ok_or_else(|| format!("{name} is no format")))
 }
 
 /// `FORMAT=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FurtherReport {
-    pub format: Format,
+    pub format: &'static Format,
     pub file: Utf8PathBuf,
 }
 
@@ -45,20 +53,17 @@ impl FromStr for FurtherReport {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<FurtherReport, String> {
-        let names: Vec<String> = Format::value_variants()
-            .iter()
-            .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
-            .collect();
         let (name, file) = text.split_once('=').ok_or("give FORMAT=FILE, for example sarif=caddie.sarif")?;
-        let format = Format::from_str(name, false).map_err(|_| format!("{name:?} is none of {}", names.join(", ")))?;
+        let format = Format::named(name)
+            .ok_or_else(|| format!("{name:?} is none of {}", Format::names().collect::<Vec<_>>().join(", ")))?;
         if file.is_empty() {
-            return Err(format!("no file after {name}="));
+            return Err(format!("no file after {name}=, for example {name}=caddie.{}", format.extension));
         }
         Ok(FurtherReport { format, file: file.into() })
     }
 }
 
-/// When to colour.
+/// When to color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set.
@@ -68,7 +73,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Whether output to a `terminal` or to something else is coloured.
+    /// Whether output to a `terminal` or to something else is colored.
     pub fn wanted(self, terminal: bool) -> bool {
         match self {
             Color::Always => true,
@@ -85,7 +90,7 @@ impl ReportOptions {
     /// When a file cannot be created, or two reports would be written to one.
     pub fn open(&self) -> Result<Outputs> {
         let further = self.report.iter().map(|report| (report.format, &report.file));
-        let files: Vec<(Format, &Utf8PathBuf)> =
+        let files: Vec<(&'static Format, &Utf8PathBuf)> =
             self.output.iter().map(|file| (self.format, file)).chain(further).collect();
         for (index, (_, file)) in files.iter().enumerate() {
             if files.iter().take(index).any(|(_, other)| other == file) && !is_special(file) {
@@ -102,22 +107,22 @@ impl ReportOptions {
         let terminal = std::io::stdout().is_terminal();
         let width = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
         Look {
-            colour: self.color.wanted(terminal),
+            color: self.color.wanted(terminal),
             width: terminal.then(width).flatten().filter(|width| *width > 0),
             ..self.look_of_files()
         }
     }
 
     fn look_of_files(&self) -> Look {
-        Look { colour: self.color == Color::Always, quiet: self.quiet, details: self.details, width: None }
+        Look { color: self.color == Color::Always, quiet: self.quiet, details: self.details, width: None }
     }
 }
 
 /// Where the reports go, open.
 #[derive(Debug)]
 pub struct Outputs {
-    stdout: Option<(Format, Look)>,
-    files: Vec<(Format, Target)>,
+    stdout: Option<(&'static Format, Look)>,
+    files: Vec<(&'static Format, Target)>,
     look: Look,
 }
 
@@ -202,7 +207,10 @@ mod tests {
     #[test]
     fn a_further_report_names_its_format_and_file() {
         let report: FurtherReport = "junit=out/a=b.xml".parse().expect("parses");
-        assert_eq!(report, FurtherReport { format: Format::Junit, file: "out/a=b.xml".into() });
+        assert_eq!(
+            report,
+            FurtherReport { format: Format::named("junit").expect("a format"), file: "out/a=b.xml".into() }
+        );
         for (text, reason) in [("x", "give FORMAT=FILE"), ("xml=a", "is none of plain, json"), ("json=", "no file")] {
             assert!(text.parse::<FurtherReport>().expect_err("refused").contains(reason), "{text}");
         }

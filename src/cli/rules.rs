@@ -215,7 +215,7 @@ fn json(book: &Rulebook, rules: &[&Rule], flaws: &[Flaw]) -> String {
         "flaws": flaws.iter().map(|flaw| json!({ "line": flaw.line, "rule": flaw.rule, "reason": flaw.reason }))
             .collect::<Vec<_>>(),
     });
-    // Plain values with string keys always serialise.
+    // Plain values with string keys always serialize.
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_else(|_| "{}".to_owned());
     text.push('\n');
     text

@@ -202,7 +202,7 @@ fn list(parts: &[Part]) -> String {
 }
 
 fn json(sizings: &[Sizing]) -> String {
-    // Plain structs with string keys always serialise.
+    // Plain structs with string keys always serialize.
     let mut text = serde_json::to_string_pretty(sizings).unwrap_or_else(|_| "[]".to_owned());
     text.push('\n');
     text

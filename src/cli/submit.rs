@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::render::SubmissionOptions;
 use crate::Result;
 use crate::error::exit;
-use crate::render::numbers;
+use crate::render::{Track, numbers};
 use crate::report::{FolderReport, Severity, Verdict};
 use crate::runner::submit::{Submission, Submitted, submit};
 use caddie_files::text::thousands;
@@ -42,13 +42,15 @@ pub struct SubmitArgs {
 /// Submits and closes with the table.
 pub fn run(args: &SubmitArgs) -> Result<u8> {
     let about = &args.submission;
+    let rulebook = about.rulebook.load()?;
     let submission = Submission {
         recipe: args.recipe.resolve()?,
         seeds: args.seeds.clone(),
         name: about.name.clone(),
         author: about.author.clone(),
         github_id: about.github_id.clone(),
-        track: about.track.clone(),
+        track: Track::of(&rulebook, about.track.as_deref())?,
+        rulebook,
         date: about.date,
         out: args.out.clone(),
         data: args.engine.data.clone(),

@@ -9,6 +9,7 @@ use caddie_files::exit;
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result};
 use caddie_python::{InFolder, Unwrapped, unwrap};
+use caddie_rulebook::Rulebook;
 
 /// Show the source that a script carries, without running it
 ///
@@ -98,7 +99,7 @@ fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Unwrapped)> {
 
 /// Refuses a checkout or a track: the script beside its records is none of theirs.
 fn one_folder(path: &Utf8Path) -> Result<()> {
-    let folders = find::find(&[path.to_owned()]).folders;
+    let folders = find::find(&[path.to_owned()], &Rulebook::builtin()?.track_prefix).folders;
     match folders.first() {
         Some(first) if folders != [path.to_owned()] => {
             let many = folders.len();

@@ -96,7 +96,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     let outcome = match &args.diff {
         Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
         None => {
-            let mut found = find::find(&folders_of(&args.folders));
+            let mut found = find::find(&folders_of(&args.folders, &rulebook.track_prefix), &rulebook.track_prefix);
             let progress = progress(found.folders.len());
             let mut outcome = walk::verify_all(&found.folders, &rulebook, &options, || progress.inc(1));
             progress.finish_and_clear();
@@ -120,9 +120,10 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
 }
 
 /// The folders that the arguments name or lie in, each once: pre-commit hands over changed files.
-fn folders_of(arguments: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
+fn folders_of(arguments: &[Utf8PathBuf], track_prefix: &str) -> Vec<Utf8PathBuf> {
     let mut known = HashSet::new();
-    let folder = |path: &Utf8PathBuf| folder_of(path).filter(|_| path.is_file()).unwrap_or_else(|| path.clone());
+    let folder =
+        |path: &Utf8PathBuf| folder_of(path, track_prefix).filter(|_| path.is_file()).unwrap_or_else(|| path.clone());
     arguments.iter().map(folder).filter(|folder| known.insert(folder.clone())).collect()
 }
 

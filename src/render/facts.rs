@@ -1,8 +1,5 @@
 //! Everything that a folder's documents are written from.
 
-use std::fmt;
-use std::str::FromStr;
-
 use sha2::{Digest, Sha256};
 
 use super::ledgers::LedgerSummary;
@@ -14,6 +11,7 @@ use super::{launcher, numbers};
 use crate::artifact::{Limits, Versions};
 use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
+use caddie_rulebook::{Hardware, Rulebook};
 
 /// What the runs cannot say: whose submission it is, and what it is called.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,13 +23,17 @@ pub struct Meta {
     pub track: Track,
 }
 
-/// A track of the challenge. It is written by its short name.
+/// The track that a submission is entered on, as its documents name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Track {
-    /// `10min_16mb`: runs compete for the record, under the time limits.
-    Record,
-    /// `non_record_16mb`.
-    NonRecord,
+pub struct Track {
+    /// `10min_16mb`.
+    pub name: String,
+    /// Name of the folder under `records/`.
+    pub folder: String,
+    /// Whether the track's runs compete for the record, under its limits and on its machine.
+    pub is_record: bool,
+    /// The machine that the track is timed on; `None` where none is demanded.
+    pub hardware: Option<Hardware>,
 }
 
 /// The facts of one submission.
@@ -159,35 +161,30 @@ impl Meta {
 }
 
 impl Track {
-    /// Whether the track's runs compete for the record, under its time limits.
-    pub fn is_record(&self) -> bool {
-        *self == Track::Record
-    }
-
-    /// Name of the folder under `records/`.
-    pub fn folder(&self) -> String {
-        format!("track_{self}")
-    }
-}
-
-impl fmt::Display for Track {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Track::Record => "10min_16mb",
-            Track::NonRecord => "non_record_16mb",
+    /// The track of the rulebook with that name, with the prefix of its folder or without; the record track without a
+    /// name.
+    ///
+    /// # Errors
+    /// When the rulebook has no such track; the message lists those that it has.
+    pub fn of(book: &Rulebook, name: Option<&str>) -> Result<Track> {
+        let named = |track: &&caddie_rulebook::Track| match name {
+            Some(name) => track.name == name || book.track_folder(track) == name,
+            None => track.record,
+        };
+        let Some(track) = book.tracks.iter().find(named) else {
+            let known: Vec<&str> = book.tracks.iter().map(|track| track.name.as_str()).collect();
+            let reason = match name {
+                Some(name) => format!("--track {name:?} is no track; the challenge has {}", known.join(" and ")),
+                None => format!("{} has no record track; pass --track", book.id()),
+            };
+            return Err(Error::Usage(reason));
+        };
+        Ok(Track {
+            name: track.name.clone(),
+            folder: book.track_folder(track),
+            is_record: track.record,
+            hardware: book.hardware_of(Some(track)).cloned(),
         })
-    }
-}
-
-impl FromStr for Track {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Track, String> {
-        match text.strip_prefix("track_").unwrap_or(text) {
-            "10min_16mb" => Ok(Track::Record),
-            "non_record_16mb" => Ok(Track::NonRecord),
-            _ => Err(format!("{text:?} is no track; the challenge has 10min_16mb and non_record_16mb")),
-        }
     }
 }
 
@@ -198,7 +195,7 @@ mod tests {
     #[test]
     fn names_become_folder_names() {
         let name = |name: &str| {
-            let track = "10min_16mb".parse().unwrap();
+            let track = Track::of(&Rulebook::builtin().unwrap(), None).unwrap();
             let (author, github_id) = (String::new(), String::new());
             Meta { name: name.to_owned(), author, github_id, date: jiff::civil::date(2026, 5, 1), track }.file_name()
         };
@@ -208,11 +205,18 @@ mod tests {
 
     #[test]
     fn tracks_are_known_by_their_short_and_long_names() {
-        let track: Track = "track_non_record_16mb".parse().unwrap();
-        assert_eq!((track.to_string().as_str(), track.is_record()), ("non_record_16mb", false));
-        assert_eq!("10min_16mb".parse::<Track>().unwrap().folder(), "track_10min_16mb");
+        let book = Rulebook::builtin().unwrap();
+        let track = Track::of(&book, Some("track_non_record_16mb")).unwrap();
+        assert_eq!((track.name.as_str(), track.is_record), ("non_record_16mb", false));
+        assert_eq!(Track::of(&book, Some("10min_16mb")).unwrap().folder, "track_10min_16mb");
+        assert_eq!(Track::of(&book, None).unwrap().name, "10min_16mb");
+        let other = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/other-challenge/pocket-2027.toml");
+        let other = Rulebook::read(other.into()).unwrap();
+        let purse = Track::of(&other, Some("purse")).unwrap();
+        assert_eq!((purse.folder.as_str(), purse.hardware.unwrap().gpu.as_str()), ("league_purse", "L40S"));
+        assert_eq!(Limits::of(&other, other.track("purse")).bytes_total, 4_000_000);
         for other in ["../x", "", "10min_8mb", "10min-16mb", "track_track_10min_16mb", "Non_Record_16mb"] {
-            let message = other.parse::<Track>().unwrap_err();
+            let message = Track::of(&book, Some(other)).unwrap_err().to_string();
             assert!(message.contains("is no track; the challenge has 10min_16mb and non_record_16mb"), "{message}");
         }
     }

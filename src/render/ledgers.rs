@@ -4,8 +4,8 @@ use camino::Utf8Path;
 use serde::Serialize;
 
 use caddie_files::{Error, Result};
-use caddie_folder::RunLog;
 use caddie_folder::ledger::{self, Ledger};
+use caddie_folder::{Fact, RunLog};
 
 /// What a ledger says in sum.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,13 +51,13 @@ impl LedgerSummary {
                 format!("{what} is {here}, {} says {there}: they are not of one run; evaluate it again", log.log);
             Err(Error::unreadable(path, reason))
         };
-        match &log.ledger_sha256 {
-            Some(stated) if *stated != self.sha256 => return differs("SHA-256", self.sha256.clone(), stated.clone()),
+        match log.ledger_sha256.text() {
+            Some(stated) if stated != self.sha256 => return differs("SHA-256", self.sha256.clone(), stated.to_owned()),
             Some(_) => {}
             None => return Err(Error::unreadable(&log.log, "states no ledger; evaluate the run again")),
         }
         for (what, here, there) in
-            [("val_loss", self.val_loss(), log.val_loss), ("val_bpb", self.val_bpb(), log.val_bpb)]
+            [("val_loss", self.val_loss(), log.val_loss.value()), ("val_bpb", self.val_bpb(), log.val_bpb.value())]
         {
             match there {
                 // Half a unit of the eighth decimal, and as much again for the order of summation.
@@ -73,6 +73,7 @@ impl LedgerSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use caddie_folder::Logged;
     use camino::Utf8PathBuf;
     use sha2::{Digest, Sha256};
 
@@ -92,15 +93,15 @@ mod tests {
         let sum = LedgerSummary::read(&path).unwrap();
         assert_eq!((sum.documents, sum.tokens, sum.bytes, sum.val_loss()), (2, 4, 10, 2.0));
         let mut log = RunLog {
-            ledger_sha256: Some(format!("{:x}", Sha256::digest(ROWS))),
-            val_loss: Some(2.0),
-            val_bpb: Some(1.154_156_03),
+            ledger_sha256: Some(Logged::new(format!("{:x}", Sha256::digest(ROWS)), 3)),
+            val_loss: Some(Logged::new(2.0, 2)),
+            val_bpb: Some(Logged::new(1.154_156_03, 2)),
             ..RunLog::default()
         };
         sum.check(&path, &log).unwrap();
-        log.val_bpb = Some(1.154_156_05);
+        log.val_bpb = Some(Logged::new(1.154_156_05, 2));
         assert!(sum.check(&path, &log).unwrap_err().to_string().contains("val_bpb is 1.15415603"));
-        log.ledger_sha256 = Some("00".to_owned());
+        log.ledger_sha256 = Some(Logged::new("00".to_owned(), 3));
         assert!(sum.check(&path, &log).unwrap_err().to_string().contains("SHA-256"));
         log.ledger_sha256 = None;
         assert!(sum.check(&path, &log).is_err());

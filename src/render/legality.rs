@@ -61,7 +61,9 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
     let mut all = conditions(facts).to_vec();
     all.extend(isolation(facts));
     all.extend(accounting(facts));
-    all.extend([train_time(facts), eval_time(facts), hardware(facts), seeds(facts)]);
+    all.extend([train_time(facts), eval_time(facts)]);
+    all.extend(hardware(facts));
+    all.push(seeds(facts));
     all
 }
 
@@ -90,7 +92,7 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
             if ttt { format!("{causal} {adapters} {tested}") } else { format!("{causal} {tested}") },
         ),
         own(
-            "C2 normalised",
+            "C2 normalized",
             "the distribution sums to 1 over the vocabulary, whichever token came",
             format!(
                 "The loss is the cross-entropy of one softmax over {vocab} tokens; there is no second expert to mix in."
@@ -225,14 +227,16 @@ fn eval_time(facts: &Facts) -> Statement {
     limited(facts, "time-eval-600", format!("evaluation takes at most {limit} s"), basis, longest.map(|s| s <= limit))
 }
 
-fn hardware(facts: &Facts) -> Statement {
+/// `None` where the challenge demands no machine.
+fn hardware(facts: &Facts) -> Option<Statement> {
+    let machine = facts.meta.track.hardware.as_ref()?;
     let results = &facts.results;
     let known = !results.hardware.is_empty() && !results.world_sizes.is_empty();
-    let sxm = |gpu: &String| gpu.contains("H100") && !["PCIe", "NVL"].iter().any(|other| gpu.contains(other));
-    let right = results.hardware.iter().all(sxm) && results.world_sizes.iter().all(|&n| n == 8);
+    let right = results.hardware.iter().all(|gpu| machine.is_named_by(gpu))
+        && results.world_sizes.iter().all(|&processes| processes == machine.gpus);
     let stated = if known { format!("The logs say: {}.", facts.hardware()) } else { "The logs do not say.".to_owned() };
-    let demand = "the times are those of 8 H100 SXM".to_owned();
-    limited(facts, "time-hw-8xh100-sxm", demand, stated, known.then_some(right))
+    let demand = format!("the times are those of {} {}", machine.gpus, machine.name);
+    Some(limited(facts, "time-hw-8xh100-sxm", demand, stated, known.then_some(right)))
 }
 
 fn seeds(facts: &Facts) -> Statement {
@@ -249,7 +253,7 @@ fn seeds(facts: &Facts) -> Statement {
 
 /// A demand of the record track; elsewhere it is told and not judged.
 fn limited(facts: &Facts, rule: &'static str, demand: String, basis: String, holds: Option<bool>) -> Statement {
-    if facts.meta.track.is_record() {
+    if facts.meta.track.is_record {
         Statement { rule, demand, basis, answer: Answer::measured(holds) }
     } else {
         let basis = format!("{basis} Not demanded on this track.");

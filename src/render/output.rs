@@ -13,6 +13,7 @@ use super::submission::{ledger_file, ledgers_json, log_file, submission_json};
 use super::{launcher, legality, page};
 use crate::artifact::{self, Contents, Limits, Source, Staging, staging, tarball};
 use caddie_files::{Error, Result};
+use caddie_rulebook::Rulebook;
 
 /// What to render, and where to.
 #[derive(Debug, Clone)]
@@ -27,7 +28,8 @@ pub struct Options {
     pub github_id: String,
     pub date: jiff::civil::Date,
     pub track: Track,
-    pub limits: Limits,
+    /// Whose limits the documents state.
+    pub rulebook: Rulebook,
     /// Whether to pack the artifact.
     pub artifact: bool,
     /// The tokenizer's `.model` for the artifact, or the data folder that holds it; `byte260` needs none.
@@ -46,6 +48,11 @@ pub struct Rendered {
 }
 
 impl Options {
+    /// The limits of the track.
+    pub fn limits(&self) -> Limits {
+        Limits::of(&self.rulebook, self.rulebook.track(&self.track.name))
+    }
+
     /// What the options say about a submission called `name`.
     pub fn meta(&self, name: String) -> Meta {
         let (author, github_id) = (self.author.clone(), self.github_id.clone());
@@ -54,7 +61,7 @@ impl Options {
 
     /// Where the folder, the text of the pull request and the artifact go.
     pub fn places(&self, meta: &Meta) -> (Utf8PathBuf, Utf8PathBuf, Option<Utf8PathBuf>) {
-        let folder = self.out.join("records").join(meta.track.folder()).join(meta.folder_name());
+        let folder = self.out.join("records").join(&meta.track.folder).join(meta.folder_name());
         let artifact = self.artifact.then(|| self.out.join(format!("{}.tar.zst", meta.file_name())));
         (folder, self.out.join("PULL_REQUEST.md"), artifact)
     }
@@ -99,9 +106,9 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
         return Err(Error::Usage(format!("--name {:?} has no letter or digit to name a folder by", meta.name)));
     }
     let script = launcher::train_gpt_py(&recipe.toml);
-    let mut facts = Facts::of_runs(runs, meta, options.limits.clone(), &script)?;
+    let mut facts = Facts::of_runs(runs, meta, options.limits(), &script)?;
     let models: Vec<Utf8PathBuf> = runs.iter().map(|run| run.model.clone()).collect();
-    facts.payload = Payload::read(&models, &data_folders(options, &facts));
+    facts.payload = Payload::read(&models, &data_folders(options, &facts), &options.rulebook);
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
     let mtime = tarball::source_date_epoch()?;
 

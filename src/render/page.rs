@@ -68,9 +68,9 @@ fn meta(facts: &Facts) -> Value {
         author => meta.author,
         github_id => meta.github_id,
         date => meta.date.to_string(),
-        track => meta.track.to_string(),
-        is_record => meta.track.is_record(),
-        path => format!("records/{}/{}", meta.track.folder(), facts.folder_name()),
+        track => meta.track.name.as_str(),
+        is_record => meta.track.is_record,
+        path => format!("records/{}/{}", meta.track.folder, facts.folder_name()),
         artifact => format!("{}.tar.zst", meta.file_name()),
         blurb => facts.blurb(),
     }

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::report::Severity;
 use caddie_audit::model::{AuditOptions, audit};
 use caddie_files::text::thousands;
+use caddie_rulebook::Rulebook;
 
 /// Most shards that are searched for; the challenge's validation split is one.
 const MAX_SHARDS: usize = 16;
@@ -26,13 +27,13 @@ pub struct Payload {
 
 impl Payload {
     /// Looks into the models, and for the tokens of the validation shards that lie in one of the folders.
-    pub fn read(models: &[Utf8PathBuf], folders: &[Utf8PathBuf]) -> Payload {
+    pub fn read(models: &[Utf8PathBuf], folders: &[Utf8PathBuf], rulebook: &Rulebook) -> Payload {
         let val = folders.iter().map(|folder| shards(folder)).find(|found| !found.is_empty());
         let options = AuditOptions { val: val.unwrap_or_default(), ..AuditOptions::default() };
         let mut payload = Payload::default();
         // A records folder names no path of the machine that made it.
         for model in models {
-            match audit(model, &options) {
+            match audit(model, &options, rulebook) {
                 Ok(audit) => {
                     payload.models += 1;
                     payload.tensors = payload.tensors.max(audit.tensors.len());
@@ -120,7 +121,7 @@ mod tests {
     fn a_file_that_is_no_model_is_unknown_with_its_reason() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::from_path_buf(folder.path().join("model.int8.zlib")).expect("UTF-8");
-        let payload = Payload::read(std::slice::from_ref(&path), &[]);
+        let payload = Payload::read(std::slice::from_ref(&path), &[], &Rulebook::builtin().unwrap());
         assert_eq!(payload.clean(), None);
         assert!(payload.basis().contains(": model.int8.zlib: "), "{}", payload.basis());
     }
@@ -134,9 +135,10 @@ mod tests {
         let tokens = (0..100_u16).flat_map(|token| (token * 7 % 100).to_le_bytes());
         std::fs::write(data.join("fineweb_val_000000.bin"), header.into_iter().chain(tokens).collect::<Vec<u8>>())
             .expect("writes");
-        let clean = Payload::read(&[root.join("int8.zlib.ptz")], &[root.clone(), data.clone()]);
+        let book = Rulebook::builtin().unwrap();
+        let clean = Payload::read(&[root.join("int8.zlib.ptz")], &[root.clone(), data.clone()], &book);
         assert_eq!((clean.clean(), clean.searched_tokens), (Some(true), 100), "{clean:?}");
-        let prefix = Payload::read(&[root.join("prefix.zlib.ptz")], &[data]);
+        let prefix = Payload::read(&[root.join("prefix.zlib.ptz")], &[data], &book);
         assert_eq!(prefix.clean(), Some(false), "{prefix:?}");
         assert!(!prefix.basis().contains(folder.path().to_str().expect("UTF-8")), "{}", prefix.basis());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use caddie_files::{Error, Result};
-use caddie_folder::RunLog;
+use caddie_folder::{Fact, RunLog};
 use caddie_rulebook::stats;
 
 /// What the logs of one submission say together. Runs are in ascending order of seed.
@@ -126,23 +126,23 @@ impl Results {
     /// one configuration: the same seed twice, another metric, another code size. The message names the log.
     pub fn from_logs(logs: &[&RunLog]) -> Result<Results> {
         let mut logs = logs.to_vec();
-        logs.sort_by_key(|log| log.seed);
+        logs.sort_by_key(|log| log.seed.value());
         let runs: Vec<Run> = logs.iter().map(|log| Run::from_log(log)).collect::<Result<_>>()?;
         let Some(first) = logs.first() else {
             return Err(Error::Usage("there is no finished run to render".to_owned()));
         };
-        let metric = need(first, "final metric", first.metric.clone())?;
-        let bytes_code = need(first, "code size", first.bytes_code)?;
+        let metric = need(first, "final metric", first.metric.text())?.to_owned();
+        let bytes_code = need(first, "code size", first.bytes_code.value())?;
         let mut seeds = BTreeSet::new();
         for (log, run) in logs.iter().zip(&runs) {
             if !seeds.insert(run.seed) {
                 return Err(mismatch(log, format!("seed {} is the seed of another log too", run.seed)));
             }
-            if log.metric.as_ref() != Some(&metric) {
-                let found = log.metric.as_deref().unwrap_or("nothing");
+            if log.metric.text() != Some(metric.as_str()) {
+                let found = log.metric.text().unwrap_or("nothing");
                 return Err(mismatch(log, format!("scored by {found}, {} by {metric}", first.log)));
             }
-            if log.bytes_code != Some(bytes_code) {
+            if log.bytes_code.value() != Some(bytes_code) {
                 return Err(mismatch(log, format!("its code size is not the {bytes_code} bytes of {}", first.log)));
             }
         }
@@ -152,11 +152,11 @@ impl Results {
             val_loss: spread(|run| run.val_loss),
             others: others(&logs, &runs, &metric),
             pre_quant: pre_quant(&logs),
-            hardware: distinct(logs.iter().filter_map(|log| log.hardware.clone().or(log.gpu.clone()))),
+            hardware: distinct(logs.iter().filter_map(|log| log.hardware.text().or(log.gpu.text()).map(str::to_owned))),
             datasets: distinct(logs.iter().filter_map(|log| dataset(log))),
-            torch_versions: distinct(logs.iter().filter_map(|log| log.torch_version.clone())),
-            world_sizes: distinct(logs.iter().filter_map(|log| log.world_size)),
-            model_params: first.model_params,
+            torch_versions: distinct(logs.iter().filter_map(|log| log.torch_version.text().map(str::to_owned))),
+            world_sizes: distinct(logs.iter().filter_map(|log| log.world_size.value())),
+            model_params: first.model_params.value(),
             runs,
             metric,
             bytes_code,
@@ -200,8 +200,8 @@ impl Results {
 impl Run {
     fn from_log(log: &RunLog) -> Result<Run> {
         let (bytes_model, bytes_code) =
-            (need(log, "model size", log.bytes_model)?, need(log, "code size", log.bytes_code)?);
-        let bytes_total = need(log, "total submission size", log.bytes_total)?;
+            (need(log, "model size", log.bytes_model.value())?, need(log, "code size", log.bytes_code.value())?);
+        let bytes_total = need(log, "total submission size", log.bytes_total.value())?;
         if bytes_model.checked_add(bytes_code) != Some(bytes_total) {
             return Err(mismatch(
                 log,
@@ -209,14 +209,14 @@ impl Run {
             ));
         }
         Ok(Run {
-            seed: need(log, "seed", log.seed)?,
-            val_bpb: need(log, "val_bpb", log.val_bpb.filter(|value| value.is_finite()))?,
-            val_loss: need(log, "val_loss", log.val_loss.filter(|value| value.is_finite()))?,
-            steps: log.steps,
-            step_avg_ms: log.step_avg_ms,
-            train_seconds: log.train_seconds,
-            eval_seconds: log.eval_seconds,
-            peak_memory_mib: log.peak_memory_mib,
+            seed: need(log, "seed", log.seed.value())?,
+            val_bpb: need(log, "val_bpb", log.val_bpb.value().filter(|value| value.is_finite()))?,
+            val_loss: need(log, "val_loss", log.val_loss.value().filter(|value| value.is_finite()))?,
+            steps: log.steps.value(),
+            step_avg_ms: log.step_avg_ms.value(),
+            train_seconds: log.train_seconds.value(),
+            eval_seconds: log.eval_seconds.value(),
+            peak_memory_mib: log.peak_memory_mib.value(),
             bytes_model,
             bytes_total,
         })
@@ -243,11 +243,11 @@ fn mismatch(log: &RunLog, reason: String) -> Error {
 /// Metric lines beside the official one that every log states. The 4-decimal twin of an `_exact` line says nothing new.
 fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
     let Some(first) = logs.first() else { return Vec::new() };
-    let names = first.metrics.iter().map(|(name, ..)| name);
-    let has_twin = |name: &str| first.metrics.iter().any(|(other, ..)| *other == format!("{name}_exact"));
-    let is_new = |name: &&String| *name != official && !has_twin(name);
+    let names = first.metrics().map(|(name, ..)| name);
+    let has_twin = |name: &str| first.metrics().any(|(other, ..)| other == format!("{name}_exact"));
+    let is_new = |name: &&str| *name != official && !has_twin(name);
     let other = |name: String| {
-        let find = |log: &&RunLog| log.metrics.iter().rev().find(|(other, ..)| *other == name).map(|m| (m.1, m.2));
+        let find = |log: &&RunLog| log.metrics().rev().find(|(other, ..)| *other == name).map(|m| (m.1, m.2));
         let values: Vec<(f64, f64)> = logs.iter().map(find).collect::<Option<_>>()?;
         let deltas: Vec<f64> = runs.iter().zip(&values).map(|(run, value)| run.val_bpb - value.1).collect();
         Some(Other {
@@ -257,18 +257,21 @@ fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
             metric: name,
         })
     };
-    distinct(names.filter(is_new).cloned()).into_iter().filter_map(other).collect()
+    distinct(names.filter(is_new).map(str::to_owned)).into_iter().filter_map(other).collect()
 }
 
 /// Mean val_loss and val_bpb.
 fn pre_quant(logs: &[&RunLog]) -> Option<(f64, f64)> {
     let values = |of: fn(&RunLog) -> Option<f64>| logs.iter().map(|log| of(log)).collect::<Option<Vec<_>>>();
-    Some((stats::mean(&values(|log| log.pre_quant_val_loss)?)?, stats::mean(&values(|log| log.pre_quant_val_bpb)?)?))
+    Some((
+        stats::mean(&values(|log| log.pre_quant_val_loss.value())?)?,
+        stats::mean(&values(|log| log.pre_quant_val_bpb.value())?)?,
+    ))
 }
 
 /// From `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting `train_loader`.
 fn dataset(log: &RunLog) -> Option<String> {
-    log.hyperparameters.get("train_loader")?.strip_prefix("dataset:").map(str::to_owned)
+    log.hyperparameters.get("train_loader")?.value.strip_prefix("dataset:").map(str::to_owned)
 }
 
 fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::ledgers::LedgerSummary;
 use super::recipe::RecipeText;
 use caddie_files::{Error, Result};
-use caddie_folder::{RunLog, read_log};
+use caddie_folder::{Fact, RunLog, read_log};
 
 /// One finished run.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,12 +78,11 @@ impl FinishedRun {
             let reason = format!("{what}: the run is not finished; the command that began it continues it");
             Error::unreadable(dir, reason)
         };
-        let seed = log.seed.ok_or_else(|| unfinished("log.txt states no seed"))?;
+        let seed = log.seed.value().ok_or_else(|| unfinished("log.txt states no seed"))?;
         let recipe = RecipeText::from_log(&log.log)?;
         let model = model_file(dir)?.ok_or_else(|| unfinished("holds no model file"))?;
         let bytes = model.metadata().map_err(Error::io(&model, "reading"))?.len();
-        if log.bytes_model.is_some_and(|stated| stated != bytes) {
-            let stated = log.bytes_model.unwrap_or_default();
+        if let Some(stated) = log.bytes_model.value().filter(|stated| *stated != bytes) {
             return Err(Error::unreadable(
                 &model,
                 format!("has {bytes} bytes, {} says {stated}; evaluate it again", log.log),

@@ -6,6 +6,7 @@ use super::facts::Facts;
 use super::legality::{Answer, Statement};
 use super::numbers::{json_loop_score, json_score, json_seconds};
 use super::results::{MetricKind, Results, Run};
+use crate::artifact::Limits;
 use caddie_rulebook::stats;
 
 /// The whole file, ended by a newline.
@@ -24,7 +25,7 @@ fn document(facts: &Facts, statements: &[Statement]) -> Value {
         "author": meta.author,
         "github_id": meta.github_id,
         "date": meta.date.to_string(),
-        "track": meta.track.to_string(),
+        "track": meta.track.name,
         "blurb": facts.blurb(),
         "hardware": known(&results.hardware.join("; ")).map(|_| facts.hardware()),
         "pytorch_version": facts.versions.pytorch,
@@ -144,29 +145,32 @@ pub fn ledgers_json(facts: &Facts) -> String {
     format!("{document:#}\n")
 }
 
-/// The flags of the field, each from the statement that answers it.
-const FLAGS: [(&str, &str); 9] = [
-    ("train_under_600s", "time-train-600"),
-    ("artifact_under_16mb", "size-every-seed"),
-    ("eval_under_600s", "time-eval-600"),
-    ("three_seeds", "stat-seeds"),
-    ("score_first_ttt", "C3 score before update"),
-    ("no_pre_quant_ttt", "val-no-train"),
-    ("no_slot", "C1 causal"),
-    ("no_etlb", "C3 score before update"),
-    ("no_ngram_cache", "C2 normalised"),
-];
+/// The flags of the field, each with the statement that answers it. Those about limits name the limit.
+fn flags_of(limits: &Limits) -> [(String, &'static str); 9] {
+    let seeds = if limits.seeds == 3 { "three_seeds".to_owned() } else { format!("{}_seeds", limits.seeds) };
+    [
+        (format!("train_under_{}s", limits.train_seconds), "time-train-600"),
+        (format!("artifact_under_{}mb", limits.bytes_total as f64 / 1e6), "size-every-seed"),
+        (format!("eval_under_{}s", limits.eval_seconds), "time-eval-600"),
+        (seeds, "stat-seeds"),
+        ("score_first_ttt".to_owned(), "C3 score before update"),
+        ("no_pre_quant_ttt".to_owned(), "val-no-train"),
+        ("no_slot".to_owned(), "C1 causal"),
+        ("no_etlb".to_owned(), "C3 score before update"),
+        ("no_ngram_cache".to_owned(), "C2 normalized"),
+    ]
+}
 
 /// What was measured is `true` or `false`, what no file here can answer is `null`; what the engine's construction gives,
 /// and these runs do not prove, is named in a list of its own.
 fn compliance(facts: &Facts, statements: &[Statement]) -> Value {
     let (mut flags, mut by_construction) = (Map::new(), Vec::new());
     let trained = facts.results.kind() == MetricKind::Ttt;
-    for (flag, rule) in FLAGS.into_iter().filter(|(flag, _)| trained || *flag != "score_first_ttt") {
+    for (flag, rule) in flags_of(&facts.limits).into_iter().filter(|(flag, _)| trained || flag != "score_first_ttt") {
         match statements.iter().find(|s| s.rule == rule).map(|s| s.answer) {
             Some(Answer::ByConstruction) => by_construction.push(flag),
             answer => {
-                flags.insert(flag.to_owned(), answer.and_then(Answer::flag).into());
+                flags.insert(flag, answer.and_then(Answer::flag).into());
             }
         }
     }

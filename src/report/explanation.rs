@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Code, Severity, remedy};
+use super::{Code, Severity};
 use caddie_files::text::wrapped;
 use caddie_rulebook::{Authority, Disposition, Rule, Rulebook};
 
@@ -69,7 +69,7 @@ impl Explanation {
                 name: code.name().to_owned(),
                 statement: code.description().to_owned(),
                 parts: vec![
-                    ("to clear it", remedy::of_code(code).to_owned()),
+                    ("to clear it", code.clear().to_owned()),
                     (
                         "rule",
                         "the finding names the rule that it speaks to; caddie explain RULE explains that".to_owned(),
@@ -132,7 +132,7 @@ fn of_rule(rule: &Rule, repository: &str, about: impl Fn(&str) -> Option<&'stati
         ("authority", authority(rule.authority).to_owned()),
         ("severity", severity(rule.severity).to_owned()),
         ("decided by", decided),
-        ("to clear it", remedy::of_rule(rule)),
+        ("to clear it", rule.clear.clone()),
     ];
     let open = rule.unanswered.as_ref().map(|question| format!("{question}: unknown without a finding, never passed"));
     let moved = [("until", &rule.until), ("since", &rule.since)];

@@ -62,7 +62,7 @@ pub(super) fn audit(folder: &FolderReport) -> String {
         return format!("not judged: {script}, {}", one_line(problem));
     }
     if audit.scores == 0 {
-        return format!("not judged: no reported score was recognised in {script}");
+        return format!("not judged: no reported score was recognized in {script}");
     }
     let how = audit.configuration.as_ref().map_or_else(
         || "with its defaults, for no log states a configuration".to_owned(),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Finding, Severity};
-use caddie_folder::RunLog;
+use caddie_folder::{Fact, RunLog};
 
 /// What the findings amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,7 +108,7 @@ pub struct AuditFacts {
     pub configuration: Option<Utf8PathBuf>,
     /// Whether the script was followed to its end.
     pub complete: bool,
-    /// Reported scores that were recognised: without one, nothing about scoring was judged.
+    /// Reported scores that were recognized: without one, nothing about scoring was judged.
     pub scores: usize,
     /// What could not be read, with its line.
     pub problems: Vec<String>,
@@ -145,19 +145,19 @@ impl From<&RunLog> for RunFacts {
     fn from(run: &RunLog) -> RunFacts {
         RunFacts {
             log: run.log.clone(),
-            seed: run.seed,
-            metric: run.metric.clone(),
-            val_bpb: run.val_bpb,
-            val_loss: run.val_loss,
-            train_seconds: run.train_seconds,
-            eval_seconds: run.eval_seconds,
-            steps: run.steps,
-            world_size: run.world_size,
-            gpu: run.gpu.clone(),
-            bytes_model: run.bytes_model,
-            bytes_code: run.bytes_code,
-            bytes_total: run.bytes_total,
-            val_tokens: run.val_tokens,
+            seed: run.seed.value(),
+            metric: run.metric.text().map(str::to_owned),
+            val_bpb: run.val_bpb.value(),
+            val_loss: run.val_loss.value(),
+            train_seconds: run.train_seconds.value(),
+            eval_seconds: run.eval_seconds.value(),
+            steps: run.steps.value(),
+            world_size: run.world_size.value(),
+            gpu: run.gpu.text().map(str::to_owned),
+            bytes_model: run.bytes_model.value(),
+            bytes_code: run.bytes_code.value(),
+            bytes_total: run.bytes_total.value(),
+            val_tokens: run.val_tokens.value(),
             decimals: run.decimals,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Evidence, Finding, FolderReport, Report, Severity, place};
+use super::{Evidence, Finding, FolderReport, Format, Report, Severity, place};
 use caddie_files::text::{cut, printable};
 
 /// GitHub shows ten annotations of a level in a step and drops the others without a word.
@@ -10,7 +10,15 @@ const SHOWN: usize = 10;
 /// Further places that a message names.
 const FURTHER: usize = 4;
 
-pub(super) fn render(report: &Report) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "github",
+    extension: "txt",
+    about: "Annotations of a GitHub workflow.",
+    write: |report, _| render(report),
+};
+
+fn render(report: &Report) -> String {
     let mut text = String::new();
     let mut left_out = 0;
     for level in ["error", "warning", "notice"] {

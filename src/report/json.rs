@@ -4,16 +4,24 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::Report;
+use super::{Format, Report};
 use caddie_files::text::is_deceptive;
 
-pub(super) fn render(report: &Report) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "json",
+    extension: "json",
+    about: "The published schema (`caddie schema verify`), for programs.",
+    write: |report, _| render(report),
+};
+
+fn render(report: &Report) -> String {
     pretty(report)
 }
 
 /// Indented JSON, in which every character that could deceive a terminal is an escape: the values stay what they are.
 pub(super) fn pretty(value: &impl Serialize) -> String {
-    // Serialising plain structs with string keys cannot fail; an empty object would be seen at once.
+    // Serializing plain structs with string keys cannot fail; an empty object would be seen at once.
     let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| "{}".to_owned());
     let mut safe = String::with_capacity(text.len() + 1);
     for c in text.chars() {

@@ -3,11 +3,19 @@
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Failure, Finding, FolderReport, Report, Severity, Verdict, facts, place};
+use super::{Failure, Finding, FolderReport, Format, Report, Severity, Verdict, facts, place};
 use caddie_files::text::printable;
 use caddie_rulebook::Rule;
 
-pub(super) fn render(report: &Report) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "junit",
+    extension: "xml",
+    about: "JUnit XML: a suite a folder, a case a rule.",
+    write: |report, _| render(report),
+};
+
+fn render(report: &Report) -> String {
     let mut junit = Junit::new("caddie verify");
     let rules = decided_rules(report);
     for folder in &report.folders {
@@ -27,7 +35,7 @@ pub(super) fn render(report: &Report) -> String {
 /// The rules that checks decide in a folder. A rule that none decides is no case, for it cannot pass; one about a pull
 /// request is a case only where it was found broken.
 fn decided_rules(report: &Report) -> Vec<Rule> {
-    let (_, mut rules) = report.catalogue();
+    let (_, mut rules) = report.catalog();
     rules.retain(|rule| !rule.checks.is_empty() && !rule.id.starts_with("pr-"));
     rules
 }

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::group::{Group, groups};
-use super::{Failure, Finding, FolderReport, Report, Severity, Verdict, facts, place};
+use super::{Failure, Finding, FolderReport, Format, Report, Severity, Verdict, facts, place};
 use caddie_files::text::{cut, padded, printable, thousands};
 
 /// GitHub refuses comments of more than 65,536 characters; bytes are never fewer than characters.
@@ -17,7 +17,15 @@ const RUNS: usize = 50;
 /// Findings of one group, and places of one finding, that are shown.
 const LIKE: usize = 10;
 
-pub(super) fn render(report: &Report) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "markdown",
+    extension: "md",
+    about: "A comment for a pull request.",
+    write: |report, _| render(report),
+};
+
+fn render(report: &Report) -> String {
     let foot = format!("<sub>caddie {} · rulebook {}</sub>\n", report.caddie, prose(&report.rulebook));
     let mut page = Page { text: String::new(), room: MAX_BYTES - foot.len() - 200, left_out: 0 };
     if report.folders.len() + report.failures.len() > 1 {

@@ -3,6 +3,7 @@
 mod explanation;
 mod facts;
 mod folder_report;
+mod format;
 mod github;
 mod group;
 mod json;
@@ -11,7 +12,6 @@ mod markdown;
 mod pen;
 mod place;
 mod plain;
-mod remedy;
 mod sarif;
 mod significance;
 mod table;
@@ -22,6 +22,7 @@ use serde::Serialize;
 pub use caddie_rulebook::{Code, Confidence, Evidence, Finding, NO_LOG_LINE, Severity};
 pub use explanation::{Explanation, Topic};
 pub use folder_report::{AuditFacts, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Unjudged, Verdict};
+pub use format::{FORMATS, Format};
 pub use place::Root;
 pub use significance::{p_value, significance_table};
 
@@ -50,7 +51,7 @@ pub struct Report {
     /// What annotations and SARIF state paths relative to.
     #[serde(skip)]
     pub root: Root,
-    /// The rules that formats with a catalogue show; the builtin ones where nothing is given.
+    /// The rules that formats with a catalog show; the builtin ones where nothing is given.
     #[serde(skip)]
     pub book: Option<Rulebook>,
 }
@@ -63,27 +64,10 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Format {
-    /// For a person at a terminal; a table for several folders.
-    Plain,
-    /// The published schema (`caddie schema verify`), for programs.
-    Json,
-    /// SARIF 2.1.0, as GitHub's code scanning accepts it.
-    Sarif,
-    /// JUnit XML: a suite a folder, a case a rule.
-    Junit,
-    /// Annotations of a GitHub workflow.
-    Github,
-    /// A comment for a pull request.
-    Markdown,
-}
-
 /// How plain output looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
-    pub colour: bool,
+    pub color: bool,
     /// One line a folder.
     pub quiet: bool,
     /// Every finding of every folder, also where there are several.
@@ -123,7 +107,7 @@ impl Report {
     }
 
     /// The repository and the rules of the challenge.
-    fn catalogue(&self) -> (String, Vec<Rule>) {
+    fn catalog(&self) -> (String, Vec<Rule>) {
         let book = self.book.clone().or_else(|| Rulebook::builtin().ok());
         book.map(|book| (book.repository, book.rules)).unwrap_or_default()
     }
@@ -145,20 +129,9 @@ impl Report {
         self.folders.iter().flat_map(|folder| &folder.findings).map(|finding| finding.severity).max()
     }
 
-    /// The report as text, ending in a line feed. Plain output of several folders is a table unless `look` asks for
-    /// details.
-    pub fn render(&self, format: Format, look: Look) -> String {
-        match format {
-            Format::Plain if look.quiet || look.details || self.folders.len() + self.failures.len() < 2 => {
-                plain::render(self, look)
-            }
-            Format::Plain => self.render_table(look),
-            Format::Json => json::render(self),
-            Format::Sarif => sarif::render(self),
-            Format::Junit => junit::render(self),
-            Format::Github => github::render(self),
-            Format::Markdown => markdown::render(self),
-        }
+    /// The report as text, ending in a line feed.
+    pub fn render(&self, format: &Format, look: Look) -> String {
+        (format.write)(self, look)
     }
 
     /// Every folder in a row or two, then how often each kind of finding occurs.

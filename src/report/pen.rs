@@ -1,17 +1,17 @@
-//! Colours, or none.
+//! Colors, or none.
 
 use super::{Severity, Verdict};
 
-/// Writes words in colour where that was asked for.
+/// Writes words in color where that was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pen {
-    pub colour: bool,
+    pub color: bool,
 }
 
 impl Pen {
     /// A severity's word.
     pub fn severity(self, severity: Severity) -> String {
-        self.bold(colour_of(severity), severity.name())
+        self.bold(color_of(severity), severity.name())
     }
 
     /// A verdict's word, padded to `width`.
@@ -40,11 +40,11 @@ impl Pen {
     }
 
     fn styled(self, style: &str, text: &str) -> String {
-        if self.colour && !text.is_empty() { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.color && !text.is_empty() { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
-fn colour_of(severity: Severity) -> &'static str {
+fn color_of(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "31",
         Severity::Unknown => "35",

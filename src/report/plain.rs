@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::group::{Group, groups};
 use super::pen::Pen;
-use super::{Confidence, Finding, FolderReport, Look, Report, RunFacts, Severity, facts, place};
+use super::{Confidence, Finding, FolderReport, Format, Look, Report, RunFacts, Severity, facts, place, table};
 use caddie_files::text::one_line;
 use caddie_files::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
 
@@ -20,13 +20,29 @@ const LIKE: usize = 12;
 /// Columns that a cut text keeps on the narrowest terminal.
 const NARROW: usize = 20;
 
-pub(super) fn render(report: &Report, look: Look) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "plain",
+    extension: "txt",
+    about: "For a person at a terminal; a table for several folders.",
+    write: render,
+};
+
+/// One folder in full; several as a table, unless the look asks for each.
+fn render(report: &Report, look: Look) -> String {
+    match look.quiet || look.details || report.folders.len() + report.failures.len() < 2 {
+        true => in_full(report, look),
+        false => table::render(report, look),
+    }
+}
+
+fn in_full(report: &Report, look: Look) -> String {
     let mut text = String::new();
     for (index, folder) in report.folders.iter().enumerate() {
         if index > 0 && !look.quiet {
             text.push('\n');
         }
-        let page = Page { folder, look, pen: Pen { colour: look.colour } };
+        let page = Page { folder, look, pen: Pen { color: look.color } };
         page.headline(&mut text);
         if !look.quiet {
             page.summary(&mut text);
@@ -38,7 +54,7 @@ pub(super) fn render(report: &Report, look: Look) -> String {
     }
     if look.quiet {
         for failure in &report.failures {
-            let word = Pen { colour: look.colour }.alarm("unread");
+            let word = Pen { color: look.color }.alarm("unread");
             let _ = writeln!(text, "{word}  {}  ({})", one_line(failure.path.as_str()), one_line(&failure.reason));
         }
     } else if let Some(head) = first_to_explain(report).filter(|_| look.width.is_some()) {
@@ -46,7 +62,7 @@ pub(super) fn render(report: &Report, look: Look) -> String {
         text.push('\n');
         text.push_str(&wrapped("", &hint, 2, look.width));
     }
-    if let Some(line) = facts::undecided(&report.catalogue().1).filter(|_| look.details && !look.quiet) {
+    if let Some(line) = facts::undecided(&report.catalog().1).filter(|_| look.details && !look.quiet) {
         text.push('\n');
         text.push_str(&wrapped("", &line, 2, look.width));
     }

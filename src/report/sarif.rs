@@ -12,12 +12,11 @@ use serde_sarif::sarif::{
 use sha2::{Digest, Sha256};
 
 use super::explanation::{Explanation, Topic};
-use super::{Evidence, Finding, FolderReport, Report, Severity, json, place};
+use super::{Evidence, Finding, FolderReport, Format, Report, Severity, json, place};
 use caddie_files::text::{cut, printable};
 use caddie_rulebook::Rule;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
-const HOME: &str = "https://github.com/openai/parameter-golf";
 /// GitHub shows the first 5,000 results of an upload.
 const MAX_RESULTS: usize = 5_000;
 /// Further places of a finding.
@@ -25,7 +24,15 @@ const MAX_RELATED: usize = 20;
 /// What a path keeps as it is in a URI.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-pub(super) fn render(report: &Report) -> String {
+/// Metadata of the format.
+pub(super) const FORMAT: Format = Format {
+    name: "sarif",
+    extension: "sarif",
+    about: "SARIF 2.1.0, as GitHub's code scanning accepts it.",
+    write: |report, _| render(report),
+};
+
+fn render(report: &Report) -> String {
     let rules = Rules::of(report);
     let mut results = Results { report, rules: &rules, seen: HashMap::new() };
     let mut findings: Vec<(&FolderReport, &Finding)> =
@@ -35,13 +42,13 @@ pub(super) fn render(report: &Report) -> String {
     let left_out = findings.len().saturating_sub(MAX_RESULTS);
     let results: Vec<SarifResult> =
         findings.into_iter().take(MAX_RESULTS).map(|(folder, finding)| results.result(folder, finding)).collect();
-    let driver = ToolComponent::builder()
+    let mut driver = ToolComponent::builder()
         .name("caddie")
         .version(report.caddie)
         .semantic_version(report.caddie)
-        .information_uri(HOME)
         .rules(rules.descriptors())
         .build();
+    driver.information_uri = rules.home();
     let run = Run::builder()
         .tool(Tool::builder().driver(driver).build())
         .invocations(vec![invocation(report, left_out)])
@@ -53,7 +60,10 @@ pub(super) fn render(report: &Report) -> String {
 
 /// The rules that results point to, by index.
 struct Rules {
+    /// Where pull requests and issues are; empty for a challenge without.
     repository: String,
+    /// The challenge's name without its year: the tag of its rules.
+    challenge: String,
     known: Vec<Rule>,
     /// Ids that the rulebook lacks; none is expected.
     others: Vec<String>,
@@ -61,13 +71,20 @@ struct Rules {
 
 impl Rules {
     fn of(report: &Report) -> Rules {
-        let (repository, known) = report.catalogue();
+        let (repository, known) = report.catalog();
         let known: Vec<Rule> = known.into_iter().filter(|rule| !rule.checks.is_empty()).collect();
         let ids = report.folders.iter().flat_map(|folder| &folder.findings).map(|finding| &finding.rule);
         let mut others: Vec<String> = ids.filter(|id| !known.iter().any(|rule| rule.id == **id)).cloned().collect();
         others.sort();
         others.dedup();
-        Rules { repository, known, others }
+        let name = report.rulebook.split('/').next().unwrap_or_default();
+        let challenge = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-').to_owned();
+        Rules { repository, challenge, known, others }
+    }
+
+    /// The page of the challenge, where it has one.
+    fn home(&self) -> Option<String> {
+        (!self.repository.is_empty()).then(|| self.repository.clone())
     }
 
     fn index(&self, id: &str) -> Option<i64> {
@@ -80,37 +97,38 @@ impl Rules {
             let text = format!("Rule {}.", printable(id));
             ReportingDescriptor::builder().id(id.as_str()).short_description(multiformat(&text, None)).build()
         });
-        self.known.iter().map(|rule| descriptor(rule, &self.repository)).chain(others).collect()
+        self.known.iter().map(|rule| self.descriptor(rule)).chain(others).collect()
     }
-}
 
-fn descriptor(rule: &Rule, repository: &str) -> ReportingDescriptor {
-    let explanation = Explanation::new(Topic::Rule(rule), repository, |_| None);
-    let mut links = rule.citations.iter().flat_map(|citation| citation.links(repository));
-    let uri = links.next().unwrap_or_else(|| HOME.to_owned());
-    let authority = serde_json::to_value(rule.authority).unwrap_or_default();
-    let mut more = BTreeMap::from([
-        ("precision".to_owned(), json!("high")),
-        ("problem.severity".to_owned(), json!(problem(rule.severity))),
-        ("authority".to_owned(), authority),
-    ]);
-    if let Some(since) = &rule.since {
-        more.insert("since".to_owned(), json!(since.to_string()));
+    fn descriptor(&self, rule: &Rule) -> ReportingDescriptor {
+        let explanation = Explanation::new(Topic::Rule(rule), &self.repository, |_| None);
+        let mut links = rule.citations.iter().flat_map(|citation| citation.links(&self.repository));
+        let uri = links.next().or_else(|| self.home());
+        let authority = serde_json::to_value(rule.authority).unwrap_or_default();
+        let mut more = BTreeMap::from([
+            ("precision".to_owned(), json!("high")),
+            ("problem.severity".to_owned(), json!(problem(rule.severity))),
+            ("authority".to_owned(), authority),
+        ]);
+        if let Some(since) = &rule.since {
+            more.insert("since".to_owned(), json!(since.to_string()));
+        }
+        let tags = vec![self.challenge.clone(), rule.id.split('-').next().unwrap_or("rule").to_owned()];
+        let mut descriptor = ReportingDescriptor::builder()
+            .id(rule.id.as_str())
+            .name(pascal(&rule.id))
+            .short_description(multiformat(&rule.statement, None))
+            .full_description(multiformat(
+                &cut(&format!("{} Findings: {}", rule.statement, remedy_text(&explanation)), 1_000),
+                None,
+            ))
+            .help(multiformat(&explanation.plain(None), Some(&explanation.markdown())))
+            .default_configuration(ReportingConfiguration::builder().level(json!(level_name(rule.severity))).build())
+            .properties(PropertyBag::builder().tags(tags).additional_properties(more).build())
+            .build();
+        descriptor.help_uri = uri;
+        descriptor
     }
-    let tags = vec!["parameter-golf".to_owned(), rule.id.split('-').next().unwrap_or("rule").to_owned()];
-    ReportingDescriptor::builder()
-        .id(rule.id.as_str())
-        .name(pascal(&rule.id))
-        .short_description(multiformat(&rule.statement, None))
-        .full_description(multiformat(
-            &cut(&format!("{} Findings: {}", rule.statement, remedy_text(&explanation)), 1_000),
-            None,
-        ))
-        .help(multiformat(&explanation.plain(None), Some(&explanation.markdown())))
-        .help_uri(uri)
-        .default_configuration(ReportingConfiguration::builder().level(json!(level_name(rule.severity))).build())
-        .properties(PropertyBag::builder().tags(tags).additional_properties(more).build())
-        .build()
 }
 
 fn remedy_text(explanation: &Explanation) -> String {

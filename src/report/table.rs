@@ -17,7 +17,7 @@ const NARROW: usize = 20;
 const UNREAD: &str = "unread";
 
 pub(super) fn render(report: &Report, look: Look) -> String {
-    let pen = Pen { colour: look.colour };
+    let pen = Pen { color: look.color };
     let mut text = match look.width {
         Some(width) => for_terminal(report, pen, width),
         None => for_pipe(report),
@@ -56,7 +56,7 @@ fn for_terminal(report: &Report, pen: Pen, width: usize) -> String {
             parent = Some(here);
         }
         let plain = line(row, &widths, if beside { name(folder) } else { String::new() }.as_str());
-        // The verdict is the first cell, so that its colour shifts no column.
+        // The verdict is the first cell, so that its color shifts no column.
         let rest: String = plain.chars().skip(folder.verdict.name().len()).collect();
         let _ = writeln!(text, "{}{}", pen.verdict(folder.verdict, 0), rest.trim_end());
         if !beside {

@@ -13,6 +13,7 @@ use crate::render::runs::{self, FinishedRun};
 use crate::render::{self, Options, Rendered, Track};
 use crate::report::FolderReport;
 use crate::{Error, Result};
+use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
 /// What to submit.
@@ -25,6 +26,8 @@ pub struct Submission {
     pub author: String,
     pub github_id: String,
     pub track: Track,
+    /// Whose rules and limits the submission is rendered and verified by.
+    pub rulebook: Rulebook,
     /// The day of the first start where `None`.
     pub date: Option<jiff::civil::Date>,
     /// Folder that gets `runs/`, `records/`, `PULL_REQUEST.md` and the artifact.
@@ -53,7 +56,6 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
     let source = SourceReport::find(&submission.data)?;
     let name = submission.name.as_ref().unwrap_or(&submission.recipe.name);
     let runs_dir = submission.out.join("runs").join(folder_name(name)?);
-    let rulebook = Rulebook::builtin()?;
     let options = Options {
         runs: runs_dir.clone(),
         out: submission.out.clone(),
@@ -62,7 +64,7 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
         github_id: submission.github_id.clone(),
         date: date_of(&runs_dir, submission.date)?,
         track: submission.track.clone(),
-        limits: (&rulebook).into(),
+        rulebook: submission.rulebook.clone(),
         artifact: true,
         tokenizer: Some(submission.data.clone()),
         force: submission.force,
@@ -87,7 +89,8 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
     let _lock = caddie_engine::run::lock(runs_dir.as_std_path())?;
     let finished = finished(&runs_dir, &submission.seeds)?;
     let rendered = placing::render(&finished, &options)?;
-    let report = checks::verify(&rendered.folder, &VerifyOptions::default())?;
+    let folder = Folder::read(&rendered.folder)?;
+    let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
     Ok(Submitted { rendered, report, source })
 }
 

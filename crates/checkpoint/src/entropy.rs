@@ -1,4 +1,4 @@
-//! Order-0 statistics: how many bits a byte or a value carries when its neighbours are not known.
+//! Order-0 statistics: how many bits a byte or a value carries when its neighbors are not known.
 
 use std::collections::HashMap;
 

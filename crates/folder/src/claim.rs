@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::logged::{Fact, Logged};
 use super::number::Unit;
 use super::{MetricLine, RunLog, Stated};
 
@@ -73,7 +74,12 @@ impl Field {
 
     /// The run's own value; `None` for statistics over runs and for what the log does not state.
     pub fn of(self, run: &RunLog) -> Option<f64> {
-        let whole = |value: Option<u64>| value.map(|value| value as f64);
+        self.logged(run).value()
+    }
+
+    /// The same with the line that states it.
+    pub fn logged(self, run: &RunLog) -> Option<Logged<f64>> {
+        let whole = |fact: Option<Logged<u64>>| fact.map(|fact| fact.map(|value| value as f64));
         match self {
             Field::ValBpb => run.val_bpb,
             Field::ValLoss => run.val_loss,
@@ -107,13 +113,13 @@ impl Claim {
         }
         match self.field {
             Field::ValBpb | Field::FurtherValBpb | Field::PreQuantValBpb => {
-                run.pre_quant_val_bpb.is_some_and(agrees) || self.is_printed(run, |line| Some(line.val_bpb))
+                run.pre_quant_val_bpb.value().is_some_and(agrees) || self.is_printed(run, |line| Some(line.val_bpb))
             }
             Field::ValLoss | Field::FurtherValLoss | Field::PreQuantValLoss => {
-                run.pre_quant_val_loss.is_some_and(agrees) || self.is_printed(run, |line| line.val_loss)
+                run.pre_quant_val_loss.value().is_some_and(agrees) || self.is_printed(run, |line| line.val_loss)
             }
             // Scripts that count a packed estimate log the plain size beside it.
-            Field::BytesCode => run.bytes_code_uncompressed.is_some_and(|raw| agrees(raw as f64)),
+            Field::BytesCode => run.bytes_code_uncompressed.value().is_some_and(|raw| agrees(raw as f64)),
             Field::EvalSeconds => eval_clocks(run).into_iter().any(agrees),
             _ => false,
         }
@@ -160,9 +166,9 @@ pub fn eval_clocks(run: &RunLog) -> Vec<f64> {
         });
         clocks.extend(sums);
     }
-    clocks.extend(run.eval_seconds);
-    clocks.extend(run.eval_seconds.zip(run.eval_warmup_seconds).map(|(eval, warmup)| eval + warmup));
-    clocks.extend(run.eval_wall_seconds);
+    clocks.extend(run.eval_seconds.value());
+    clocks.extend(run.eval_seconds.zip(run.eval_warmup_seconds).map(|(eval, warmup)| eval.value + warmup.value));
+    clocks.extend(run.eval_wall_seconds.value());
     clocks
 }
 

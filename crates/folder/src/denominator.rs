@@ -2,6 +2,7 @@
 
 use std::f64::consts::LN_2;
 
+use crate::logged::Fact;
 use caddie_rulebook::{Fingerprint, FingerprintKind, Rulebook};
 
 use crate::RunLog;
@@ -30,7 +31,7 @@ pub fn is_right(run: &RunLog, rulebook: &Rulebook) -> bool {
 /// `None` where the log states no score, or a value that cannot be divided by.
 /// A script may leave a share of `truncation` unscored at the split's end.
 pub fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Option<Denominator<'a>> {
-    let (loss, bpb) = (run.val_loss?, run.val_bpb?);
+    let (loss, bpb) = (run.val_loss.value()?, run.val_bpb.value()?);
     if !(loss > 0.0 && bpb > 0.0) {
         return None;
     }
@@ -39,7 +40,7 @@ pub fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Opt
     if close(bpb / loss, 1.0 / LN_2, SAME + rounding) && !bytewise(run, known) {
         return None;
     }
-    let Some(tokens) = run.val_tokens.filter(|tokens| *tokens > 0) else {
+    let Some(tokens) = run.val_tokens.value().filter(|tokens| *tokens > 0) else {
         return Some(judge_ratio(bpb / loss, rounding, known));
     };
     let bytes = tokens as f64 * loss / (LN_2 * bpb);
@@ -66,7 +67,7 @@ pub fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Opt
 fn bytewise(run: &RunLog, known: &[Fingerprint]) -> bool {
     let canonical = known.iter().filter(|print| print.kind == FingerprintKind::Canonical).find_map(|print| print.bytes);
     let fewest = canonical.map_or(0.0, |bytes| BYTEWISE * bytes as f64);
-    run.val_tokens.is_none_or(|tokens| tokens as f64 > fewest)
+    run.val_tokens.value().is_none_or(|tokens| tokens as f64 > fewest)
 }
 
 /// Without a token count only bytes a token are known; they tell the alphabets apart, and the known mistakes.

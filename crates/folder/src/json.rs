@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::logged::Lined;
 use super::number::{Stated, Unit};
 
 /// Nesting that is followed. Nothing in a submission needs more than five levels.
@@ -68,6 +69,11 @@ impl Node {
     /// The value of `key` when this is an object that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entries().iter().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
+    /// What was read of this value, with the value's line.
+    pub fn at<T>(&self, value: T) -> Lined<T> {
+        Lined::new(value, self.line)
     }
 
     /// The entries of an object; empty for anything else.

@@ -2,11 +2,13 @@
 
 pub mod claim;
 pub mod denominator;
+mod evidence;
 pub mod executed;
 mod headline;
 pub mod json;
 pub mod ledger;
 mod log_parser;
+mod logged;
 pub mod metric;
 mod nats;
 pub mod number;
@@ -19,15 +21,17 @@ mod runs;
 mod script;
 pub mod search;
 pub mod submission;
-mod track;
+pub mod track;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use claim::{Claim, Field, Scope, eval_clocks};
+pub use evidence::Shows;
 pub use json::JsonError;
 pub use ledger::Ledger;
+pub use logged::{Fact, InLog, Lined, Log, LogLine, Logged};
 pub use nats::NatsPair;
 pub use number::Stated;
 pub use readme::Readme;
@@ -35,7 +39,6 @@ pub use run_log::{LogFile, MetricLine, RunLog, SourceDump, read_log, read_runs};
 pub use runs::{NotCounted, OtherLog, Runs};
 pub use script::Because;
 pub use submission::Submission;
-pub use track::Track;
 
 use caddie_files::{Encoding, Error, FileEntry, Pointer, Result, Skipped};
 use caddie_python::Script;
@@ -88,7 +91,7 @@ pub struct Folder {
     /// Ledgers by file name.
     pub ledgers: Vec<LedgerFile>,
     /// Digests that `ledgers.json` states, by file name or seed.
-    pub ledger_digests: BTreeMap<String, String>,
+    pub ledger_digests: BTreeMap<String, Lined<String>>,
 }
 
 /// The metadata file, readable or not.
@@ -148,11 +151,11 @@ impl Folder {
         let Logs { runs: logs, not_logs, dropped, encodings: of_logs } = read_logs(path, &files, &mut note);
         encodings.extend(of_logs);
         encodings.retain(|(_, encoding)| *encoding != Encoding::Utf8);
-        let (claims, seeds): (&[Claim], &[i64]) = match &submission {
-            Some(SubmissionFile { content: Ok(submission), .. }) => (&submission.claims, &submission.seeds),
-            _ => (&[], &[]),
+        let (claims, seeds): (&[Claim], Vec<i64>) = match &submission {
+            Some(SubmissionFile { content: Ok(read), .. }) => (&read.claims, read.seed_numbers().collect()),
+            _ => (&[], Vec::new()),
         };
-        let runs = Runs { not_logs, dropped, ..runs::select(path, logs, claims, seeds) };
+        let runs = Runs { not_logs, dropped, ..runs::select(path, logs, claims, &seeds) };
         let ledger_digests = find(&files, |name| name == "ledgers.json")
             .and_then(|file| caddie_files::read_text(&path.join(&file.path)).ok())
             .and_then(|text| json::parse(&text).ok())
@@ -213,8 +216,8 @@ impl Folder {
 
     /// Logs of no known form whose name holds a claimed seed that no other log is of: what they state is unknown as well.
     pub fn logs_not_understood(&self) -> impl Iterator<Item = &Utf8PathBuf> {
-        let claimed = self.metadata().map(|metadata| metadata.seeds.as_slice()).unwrap_or_default();
-        let has_a_run = |seed: i64| self.runs.official.iter().any(|run| run.seed == Some(seed));
+        let claimed: Vec<i64> = self.metadata().into_iter().flat_map(Submission::seed_numbers).collect();
+        let has_a_run = |seed: i64| self.runs.official.iter().any(|run| run.seed.value() == Some(seed));
         let names = move |log: &&Utf8PathBuf| {
             let numbers = log.file_stem().unwrap_or("").split(|c: char| !c.is_ascii_digit());
             numbers.filter_map(|digits| digits.parse().ok()).any(|seed| claimed.contains(&seed) && !has_a_run(seed))
@@ -290,7 +293,7 @@ struct Logs {
     /// Files that call themselves logs and are none.
     not_logs: Vec<Utf8PathBuf>,
     /// Runs that were not kept, of logs that hold too many.
-    dropped: Vec<(Utf8PathBuf, u64)>,
+    dropped: Vec<(Utf8PathBuf, Lined<u64>)>,
     encodings: Vec<(Utf8PathBuf, Encoding)>,
 }
 
@@ -305,9 +308,7 @@ fn read_logs(root: &Utf8Path, files: &[FileEntry], note: &mut impl FnMut(&Utf8Pa
         match read_runs(&root.join(&file.path)) {
             Ok(log) if log.runs.iter().any(RunLog::is_a_run) => {
                 logs.encodings.push((file.path.clone(), log.encoding));
-                if log.dropped > 0 {
-                    logs.dropped.push((file.path.clone(), log.dropped));
-                }
+                logs.dropped.extend(log.dropped.map(|dropped| (file.path.clone(), dropped)));
                 let runs = log.runs.into_iter().filter(RunLog::is_a_run);
                 logs.runs.extend(runs.map(|run| RunLog { log: file.path.clone(), ..run }));
             }
@@ -365,7 +366,7 @@ fn read_ledgers(root: &Utf8Path, files: &[FileEntry]) -> Vec<LedgerFile> {
 
 /// `ledgers.json` maps a file name or a seed to its digest, at the top or under `ledgers`; a list of objects that
 /// name `file` or `seed` serves as well.
-fn digests(node: &json::Node) -> BTreeMap<String, String> {
+fn digests(node: &json::Node) -> BTreeMap<String, Lined<String>> {
     let mut found = BTreeMap::new();
     for (key, entry) in node.entries() {
         match submission::digest(entry) {

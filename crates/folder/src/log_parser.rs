@@ -21,6 +21,7 @@ use std::io::{BufRead, Read};
 
 use self::dump::Dump;
 use self::prefix::Shared;
+use super::logged::{Lined, Logged};
 use super::run_log::{LogFile, RunLog};
 
 /// Bytes at a log's beginning that are asked for a prefix which all lines have.
@@ -43,7 +44,7 @@ struct Parser {
     /// Those before it in the file.
     earlier: Vec<RunLog>,
     /// Runs that were dropped because the file holds too many.
-    dropped: u64,
+    dropped: Option<Lined<u64>>,
     of_a_driver: bool,
     number: u64,
     dump: Option<Dump>,
@@ -66,14 +67,12 @@ struct Current {
     /// Metric lines seen before the last `ledger:` line.
     ledgered: Option<usize>,
     /// `Total submission size` without a format: raw weights and code in most logs, the counted total in a few.
-    bare_total: Option<(u64, u64)>,
+    bare_total: Option<Logged<u64>>,
     /// Something after the training loop was seen: a lower step now means another run in the same file.
     after_training: bool,
     /// Warm-up steps were seen: the run began, even when it never came to a step.
     warmed_up: bool,
     gpus: BTreeSet<u64>,
-    /// The training budget that calibration leaves, milliseconds.
-    effective_ms: Option<f64>,
     /// When the sizes were last stated, epoch seconds.
     sized_at: Option<f64>,
 }
@@ -135,7 +134,7 @@ fn without_zeros(line: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl Parser {
-    /// A line of a dumped script as the script printed it: without prefix, colours and the terminal's carriage return.
+    /// A line of a dumped script as the script printed it: without prefix, colors and the terminal's carriage return.
     fn printed(&self, line: &[u8]) -> Cow<'static, [u8]> {
         let text = String::from_utf8_lossy(line);
         let text = prefix::plain(text.strip_suffix('\r').unwrap_or(&text));
@@ -217,10 +216,15 @@ impl Parser {
         split::settle(self.earlier, self.dropped, self.of_a_driver)
     }
 
-    /// Remembers where `field` is stated.
-    fn note(&mut self, field: &'static str) {
-        self.current.run.lines.insert(field, self.number);
+    /// A fact that this line states, which is thereby understood.
+    fn stated<T>(&mut self, value: impl Into<Option<T>>) -> Option<Logged<T>> {
         self.understood = true;
+        self.here(value)
+    }
+
+    /// A fact of this line, which is understood by what else it states.
+    fn here<T>(&self, value: impl Into<Option<T>>) -> Option<Logged<T>> {
+        value.into().map(|value| Logged::new(value, self.number))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which of a log's metric lines is the official score (docs/spec/records.md#official-score).
 
+use super::logged::Logged;
 use super::run_log::{MetricLine, RunLog};
 
 /// Name of the score of a run that has no metric of its artifact: the last validation in training.
@@ -61,8 +62,8 @@ pub(super) fn is_diagnostic(name: &str) -> bool {
     DIAGNOSTICS.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether the weights that a metric of this name scores are those before quantisation.
-pub(super) fn is_before_quantisation(name: &str) -> bool {
+/// Whether the weights that a metric of this name scores are those before quantization.
+pub(super) fn is_before_quantization(name: &str) -> bool {
     is_diagnostic(name) && !name.ends_with("diagnostic quantized")
 }
 
@@ -134,21 +135,19 @@ pub(super) fn choose(run: &mut RunLog, index: usize) {
         let named = before.iter().rev().find(clock).or_else(|| after.iter().find(clock));
         named.or_else(|| before.iter().rev().find(same))
     };
-    let timed = timed.map(|line| (line.eval_seconds, line.line));
-    run.metric = Some(chosen.name);
-    run.val_bpb = Some(chosen.val_bpb);
-    run.val_loss = chosen.val_loss;
+    let clock = timed.and_then(|line| Some(Logged { value: line.eval_seconds?, line: line.line, log: line.log }));
+    run.eval_seconds = clock.or(run.eval_seconds);
+    let of_line = Logged { value: (), line: chosen.line, log: chosen.log };
+    run.metric = Some(of_line.map(|()| chosen.name));
+    run.val_bpb = Some(of_line.map(|()| chosen.val_bpb));
+    run.val_loss = chosen.val_loss.map(|loss| of_line.map(|()| loss));
     run.decimals = Some(chosen.decimals);
-    run.lines.extend([("metric", chosen.line), ("val_bpb", chosen.line), ("val_loss", chosen.line)]);
-    if let Some((seconds, line)) = timed {
-        run.eval_seconds = seconds;
-        run.lines.insert("eval_seconds", line);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logged::{Fact, Log};
 
     fn line(name: &str, val_bpb: f64, decimals: u32, eval_seconds: Option<f64>) -> MetricLine {
         MetricLine {
@@ -159,6 +158,7 @@ mod tests {
             eval_seconds,
             diagnostic: false,
             line: 1,
+            log: Log::Own,
         }
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let mut run = RunLog { metric_lines: lines, ..RunLog::default() };
         let index = official(&run.metric_lines, None).expect("a metric");
         choose(&mut run, index);
-        assert_eq!((run.val_bpb, run.eval_seconds), (Some(1.2243657), Some(1.401)));
+        assert_eq!((run.val_bpb.value(), run.eval_seconds.value()), (Some(1.2243657), Some(1.401)));
     }
 
     #[test]

@@ -85,7 +85,7 @@ mod tests {
             ("0.0011 bpb and the bar of the challenge's own README, which is 0.005 nats", vec![]),
         ] {
             let mut found = values(line);
-            // Neighbours are paired both ways; "nats/token (0.005 nats" are two of one unit.
+            // Neighbors are paired both ways; "nats/token (0.005 nats" are two of one unit.
             found.dedup();
             assert_eq!(found, expected, "{line}");
         }

@@ -9,12 +9,12 @@ const MAX_UP: usize = 4;
 /// folder above it with a submission.json. `None` for what lies in no records folder, such as `records/README.md` or a
 /// script at the top of the repository. A folder belongs to itself, or to the records folder around it.
 ///
-/// Tools that hand over file names (pre-commit, `git diff --name-only`) are served so. Only names are looked at inside
+/// The folders of tracks begin with `track_prefix`, which is the rulebook's. Tools that hand over file names (pre-commit, `git diff --name-only`) are served so. Only names are looked at inside
 /// `records`; nothing is opened.
-pub fn folder_of(path: &Utf8Path) -> Option<Utf8PathBuf> {
+pub fn folder_of(path: &Utf8Path, track_prefix: &str) -> Option<Utf8PathBuf> {
     let parts: Vec<Utf8Component<'_>> = path.components().collect();
     let records = parts.iter().position(|part| *part == Utf8Component::Normal("records"));
-    let track = records.and_then(|at| parts.get(at + 1)).is_some_and(|part| part.as_str().starts_with("track_"));
+    let track = records.and_then(|at| parts.get(at + 1)).is_some_and(|part| part.as_str().starts_with(track_prefix));
     if let Some(records) = records.filter(|_| track) {
         let inside = parts.len() > records + 3 || (parts.len() == records + 3 && path.is_dir());
         return inside.then(|| parts.iter().take(records + 3).collect());
@@ -34,12 +34,12 @@ mod tests {
         let folder = Some("records/track_10min_16mb/2026-05-01_My Entry".into());
         for file in ["train_gpt.py", "logs/train_seed42.txt", "a/b/c"] {
             let path = Utf8PathBuf::from("records/track_10min_16mb/2026-05-01_My Entry").join(file);
-            assert_eq!(folder_of(&path), folder);
+            assert_eq!(folder_of(&path, "track_"), folder);
         }
         for outside in ["records/README.md", "records/track_10min_16mb/README.md", "records/track_10min_16mb"] {
-            assert_eq!(folder_of(outside.into()), None, "{outside}");
+            assert_eq!(folder_of(outside.into(), "track_"), None, "{outside}");
         }
-        let absolute = folder_of("/x/records/track_a/b/c.log".into());
+        let absolute = folder_of("/x/records/track_a/b/c.log".into(), "track_");
         assert_eq!(absolute, Some("/x/records/track_a/b".into()));
     }
 
@@ -50,12 +50,12 @@ mod tests {
         std::fs::create_dir_all(root.join("mine/logs")).expect("creates");
         std::fs::write(root.join("mine/submission.json"), "{}").expect("writes");
         for path in ["mine/logs/a.txt", "mine/logs", "mine/new.py", "mine"] {
-            assert_eq!(folder_of(&root.join(path)), Some(root.join("mine")), "{path}");
+            assert_eq!(folder_of(&root.join(path), "track_"), Some(root.join("mine")), "{path}");
         }
         std::fs::create_dir_all(root.join("records")).expect("creates");
         std::fs::write(root.join("records/README.md"), "").expect("writes");
         for path in ["other.txt", "records/README.md"] {
-            assert_eq!(folder_of(&root.join(path)), None, "{path}");
+            assert_eq!(folder_of(&root.join(path), "track_"), None, "{path}");
         }
     }
 }

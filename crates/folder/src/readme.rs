@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::claim::Claim;
 use super::headline;
+use super::logged::Lined;
 use super::nats::{self, NatsPair};
 use super::number::Stated;
 
@@ -34,8 +35,8 @@ pub struct Readme {
     pub prose: Vec<Claim>,
     /// Files that the text names or runs.
     pub mentions: Vec<Mention>,
-    /// Every number anywhere that may be a score, with its line.
-    pub scores: Vec<(Stated, u64)>,
+    /// Every number anywhere that may be a score.
+    pub scores: Vec<Lined<Stated>>,
 }
 
 impl Readme {
@@ -50,7 +51,7 @@ impl Readme {
                 fenced = !fenced;
             }
             if readme.scores.len() < MAX_ITEMS {
-                readme.scores.extend(prose::scores(trimmed).into_iter().map(|stated| (stated, number)));
+                readme.scores.extend(prose::scores(trimmed).into_iter().map(|stated| Lined::new(stated, number)));
             }
             let in_table = tables.line(&mut readme.tables, trimmed, number, fenced);
             if readme.mentions.len() < MAX_ITEMS {

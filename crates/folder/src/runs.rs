@@ -6,6 +6,7 @@ mod join;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::claim::{Claim, Field, Scope};
+use super::logged::{Fact, Lined};
 use super::metric;
 use super::number::Stated;
 use super::run_log::RunLog;
@@ -20,8 +21,8 @@ pub struct Runs {
     pub others: Vec<OtherLog>,
     /// Files named `*.log` in which nothing is understood as a run: driver summaries, set-up output.
     pub not_logs: Vec<Utf8PathBuf>,
-    /// Logs that hold more runs than are kept, and how many were left out.
-    pub dropped: Vec<(Utf8PathBuf, u64)>,
+    /// Logs that hold more runs than are kept, how many were left out, and where the first of them begins.
+    pub dropped: Vec<(Utf8PathBuf, Lined<u64>)>,
     /// Runs whose claim is another metric line than the official one: the log, the official name and its val_bpb.
     pub reread: Vec<(Utf8PathBuf, String, f64)>,
 }
@@ -72,7 +73,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds
     }
     join::evaluations(&mut runs, claims);
     for log in &mut runs.official {
-        if let Some(claim) = log.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))) {
+        if let Some(claim) = log.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed))) {
             reread_by_seed(log, claim, &mut runs.reread);
         }
     }
@@ -86,7 +87,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds
     reread_by_headline(&mut runs, claims);
     validated_on_the_way(&mut runs, claims);
     // The files come in order of their names, and the sort keeps that among equal seeds.
-    runs.official.sort_by_key(|run| run.seed);
+    runs.official.sort_by_key(|run| run.seed.value());
     runs
 }
 
@@ -96,18 +97,21 @@ fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -
     let is_of_a_seed = |run: &RunLog| {
         let mut scores =
             claims.iter().filter(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)));
-        run.is_eval_only() && run.val_bpb.is_some_and(|bpb| scores.any(|claim| claim.stated.agrees(bpb)))
+        run.is_eval_only() && run.val_bpb.value().is_some_and(|bpb| scores.any(|claim| claim.stated.agrees(bpb)))
     };
     for run in logs {
-        let rival = kept.iter_mut().find(|other| other.log == run.log && other.seed == run.seed);
+        let rival = kept.iter_mut().find(|other| other.log == run.log && other.seed.value() == run.seed.value());
         // One file of the evaluations of several models, whose settings name one seed.
-        let rival = rival.filter(|rival| !(is_of_a_seed(rival) && is_of_a_seed(&run) && rival.val_bpb != run.val_bpb));
+        let rival = rival.filter(|rival| {
+            !(is_of_a_seed(rival) && is_of_a_seed(&run) && rival.val_bpb.value() != run.val_bpb.value())
+        });
         // An evaluation alone belongs to the training above it, which is not its rival.
         let Some(rival) = rival.filter(|rival| rival.is_eval_only() == run.is_eval_only()) else {
             kept.push(run);
             continue;
         };
-        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))).or_else(|| headline(claims));
+        let claim =
+            run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed))).or_else(|| headline(claims));
         let rank = |run: &RunLog| {
             let claimed = claim.is_some_and(|claim| {
                 run.metric_lines.iter().any(|line| !line.diagnostic && claim.agrees(line.val_bpb))
@@ -132,9 +136,11 @@ fn score_claim(claims: &[Claim], scope: Scope) -> Option<Stated> {
 /// Two files that print one run: no two runs share every digit of their scores and clocks. Where there are none, only
 /// the same bytes tell, and hashing every log of a folder would cost more than reading it.
 fn same_run(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
-    let facts = |run: &RunLog| (run.seed, run.val_bpb, run.train_seconds, run.eval_seconds, run.steps, run.bytes_total);
+    let score = |run: &RunLog| (run.seed.value(), run.val_bpb.value(), run.bytes_total.value());
+    let clock = |run: &RunLog| (run.train_seconds.value(), run.eval_seconds.value(), run.steps.value());
+    let facts = |run: &RunLog| (score(run), clock(run));
     let telling = a.val_bpb.is_some() && a.train_seconds.is_some();
-    a.log != b.log && facts(a) == facts(b) && (telling || a.lines == b.lines && same_bytes(root, a, b))
+    a.log != b.log && facts(a) == facts(b) && (telling || a.span == b.span && same_bytes(root, a, b))
 }
 
 /// Whether two files are byte for byte the same.
@@ -145,7 +151,7 @@ fn same_bytes(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
 
 /// Makes the line at `index` the run's score. A native run is exempt: its ledger says which line is its score.
 fn reread(run: &mut RunLog, index: usize, reread: &mut Vec<(Utf8PathBuf, String, f64)>) {
-    let (Some(name), Some(official)) = (run.metric.clone(), run.val_bpb) else { return };
+    let (Some(name), Some(official)) = (run.metric.text().map(str::to_owned), run.val_bpb.value()) else { return };
     if run.ledger_sha256.is_none() {
         reread.push((run.log.clone(), name, official));
         metric::choose(run, index);
@@ -154,7 +160,7 @@ fn reread(run: &mut RunLog, index: usize, reread: &mut Vec<(Utf8PathBuf, String,
 
 /// Where a seed's claimed score is another metric line of its log, the claim is about that line.
 fn reread_by_seed(log: &mut RunLog, claim: Stated, done: &mut Vec<(Utf8PathBuf, String, f64)>) {
-    if log.val_bpb.is_none_or(|official| claim.agrees(official)) {
+    if log.val_bpb.value().is_none_or(|official| claim.agrees(official)) {
         return;
     }
     let meant = log.metric_lines.iter().rposition(|line| !line.diagnostic && claim.agrees(line.val_bpb));
@@ -169,7 +175,7 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
     let per_seed = claims.iter().any(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)));
     let Some(claim) = headline(claims).filter(|_| !per_seed) else { return };
     let matches = |scores: &[f64]| scores.iter().chain(&mean(scores)).any(|score| claim.agrees(*score));
-    let official: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb).collect();
+    let official: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
     if matches(&official) {
         return;
     }
@@ -198,14 +204,13 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
 /// that is what the submission is about; the metric's name says so.
 fn validated_on_the_way(runs: &mut Runs, claims: &[Claim]) {
     for run in runs.official.iter_mut().filter(|run| run.val_bpb.is_none()) {
-        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed))).or_else(|| headline(claims));
-        let claimed = claim.zip(run.pre_quant_val_bpb).is_some_and(|(claim, measured)| claim.agrees(measured));
+        let claim =
+            run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed))).or_else(|| headline(claims));
+        let claimed = claim.zip(run.pre_quant_val_bpb.value()).is_some_and(|(claim, measured)| claim.agrees(measured));
         if claimed {
-            run.metric = Some(metric::IN_TRAINING.to_owned());
+            run.metric = run.pre_quant_val_bpb.map(|last| last.map(|_| metric::IN_TRAINING.to_owned()));
             run.val_bpb = run.pre_quant_val_bpb;
             run.val_loss = run.pre_quant_val_loss;
-            let line = run.line("pre_quant_val_bpb");
-            run.lines.extend(["metric", "val_bpb", "val_loss"].into_iter().zip(line.into_iter().cycle()));
         }
     }
 }

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Field, Readme, RunLog, Scope, Submission, find};
+use crate::logged::Fact;
 use caddie_files::FileEntry;
 use caddie_python::{InFolder, Script, unwrap};
 
@@ -153,7 +154,7 @@ fn votes_for(sources: &Sources<'_>, script: &FileEntry) -> Votes {
             // A dump that is another file's text is of that file, however long this one is.
             Some(dump) => votes.dumped += usize::from(text.is_some_and(|text| text.sha256 == dump.sha256)),
             None => {
-                let counts = [run.bytes_code_uncompressed, run.bytes_code];
+                let counts = [run.bytes_code_uncompressed.value(), run.bytes_code.value()];
                 votes.counted += usize::from(counts.contains(&Some(script.bytes)));
             }
         }
@@ -177,8 +178,8 @@ fn of_the_metadata(sources: &Sources<'_>, scripts: &[&FileEntry]) -> Option<Coun
         let file = scripts.iter().find(|script| script.path == path)?;
         Some(Counted { file: (*file).clone(), because })
     };
-    if let Some((digest, _)) = submission.text("code_sha256") {
-        let code = sources.code.iter().find(|code| code.sha256.eq_ignore_ascii_case(digest))?;
+    if let Some(digest) = submission.text("code_sha256") {
+        let code = sources.code.iter().find(|code| code.sha256.eq_ignore_ascii_case(digest.value))?;
         return counted(&code.path, Because::Hashed);
     }
     let claim = submission.claim(Field::BytesCode, Scope::Whole)?;
@@ -201,7 +202,7 @@ fn of_the_readme(sources: &Sources<'_>, scripts: &[&FileEntry], named: Option<&F
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Folder, SourceDump};
+    use super::super::{Folder, Logged, SourceDump};
     use super::*;
 
     /// The script that counts in a folder of these files whose runs are `runs`.
@@ -226,7 +227,7 @@ mod tests {
     }
 
     fn counts(bytes: u64) -> RunLog {
-        RunLog { bytes_code: Some(bytes), ..RunLog::default() }
+        RunLog { bytes_code: Some(Logged::new(bytes, 1)), ..RunLog::default() }
     }
 
     fn dumps(text: &str) -> RunLog {

@@ -7,12 +7,11 @@ mod aliases;
 mod canonical;
 mod runs;
 
-pub use canonical::canonical_track;
-
 use aliases::{BASE, BY_SEED, EACH_SEED, NESTED, TEXTS, flag, known, seed_of_total, statistic};
 
 use super::claim::{Claim, Field, Scope};
 use super::json::{Json, JsonError, Node, number_value, parse};
+use super::logged::Lined;
 use super::number::Stated;
 
 /// Seeds and numbers that are kept; a file with more states nothing that anybody reads.
@@ -22,23 +21,23 @@ const MAX_CLAIMS: usize = 10_000;
 /// A submission's metadata: what it says of itself, and every number that it states about its runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Submission {
-    pub name: Option<String>,
-    pub author: Option<String>,
-    pub github_id: Option<String>,
-    pub date: Option<String>,
-    /// `10min_16mb` or `non_record_16mb`; `None` when absent or not understood.
-    pub track: Option<&'static str>,
-    pub blurb: Option<String>,
-    pub hardware: Option<String>,
+    pub name: Option<Lined<String>>,
+    pub author: Option<Lined<String>>,
+    pub github_id: Option<Lined<String>>,
+    pub date: Option<Lined<String>>,
+    /// As the file spells it; a rulebook knows which of its tracks that is.
+    pub track: Option<Lined<String>>,
+    pub blurb: Option<Lined<String>>,
+    pub hardware: Option<Lined<String>>,
     /// Number of the pull request that the submission builds on, from a number or from text (`PR #1394 (@x)`).
-    pub base_pr: Option<u64>,
+    pub base_pr: Option<Lined<u64>>,
     /// The key that gave it; the others stay in `extra`.
     base_key: Option<String>,
-    /// Seeds that are named anywhere: a list of seeds, or the keys of per-seed results.
-    pub seeds: Vec<i64>,
+    /// Seeds that are named anywhere, each where it is named first: a list of seeds, or the keys of per-seed results.
+    pub seeds: Vec<Lined<i64>>,
     pub claims: Vec<Claim>,
     /// Ledger digests by seed.
-    pub ledgers: Vec<(i64, String)>,
+    pub ledgers: Vec<(i64, Lined<String>)>,
     /// The flags and what else stands under `compliance`, flags under one spelling.
     pub compliance: Value,
     /// Whom the author credits, verbatim.
@@ -52,13 +51,13 @@ pub struct Submission {
     /// Numbers that are written as text, read or not.
     pub quoted: Vec<Quoted>,
     /// Keys of numbers that are null.
-    pub null_keys: Vec<String>,
-    /// Top-level texts as written: key, text, line.
-    pub texts: Vec<(String, String, u64)>,
-    /// Top-level numbers as written: key, number, line.
-    pub numbers: Vec<(String, Stated, u64)>,
-    /// Top-level keys as written, with their lines.
-    pub keys: Vec<(String, u64)>,
+    pub null_keys: Vec<Lined<String>>,
+    /// Top-level texts as written, by their keys.
+    pub texts: Vec<(String, Lined<String>)>,
+    /// Top-level numbers as written, by their keys.
+    pub numbers: Vec<(String, Lined<Stated>)>,
+    /// Top-level keys as written.
+    pub keys: Vec<Lined<String>>,
     /// Top-level keys that the canonical schema does not know, verbatim.
     pub extra: Map<String, Value>,
 }
@@ -109,25 +108,26 @@ impl Submission {
             return Err(JsonError { line: root.line, reason: "the file is not a JSON object".to_owned() });
         }
         let (texts, numbers) = (root.entries().iter(), root.entries().iter());
-        let base = BASE.iter().find_map(|key| Some((*key, pull_request(root.get(key)?)?)));
+        let base =
+            BASE.iter().find_map(|key| root.get(key).and_then(|node| Some((*key, node.at(pull_request(node)?)))));
         let mut submission = Submission {
-            texts: texts.filter_map(|(key, node)| Some((key.clone(), node.text()?.to_owned(), node.line))).collect(),
-            numbers: numbers.filter_map(|(key, node)| Some((key.clone(), node.number()?, node.line))).collect(),
-            keys: root.entries().iter().map(|(key, node)| (key.clone(), node.line)).collect(),
+            texts: texts.filter_map(|(key, node)| Some((key.clone(), node.at(node.text()?.to_owned())))).collect(),
+            numbers: numbers.filter_map(|(key, node)| Some((key.clone(), node.at(node.number()?)))).collect(),
+            keys: root.entries().iter().map(|(key, node)| node.at(key.clone())).collect(),
             base_pr: base.map(|(_, number)| number),
             base_key: base.map(|(key, _)| key.to_owned()),
             ..Submission::default()
         };
-        let word = |name: &str| submission.canonical_text(name).map(str::to_owned);
+        let word =
+            |name: &str| submission.canonical_text(name).map(|text| Lined::new(text.value.to_owned(), text.line));
         let (name, author, github_id) = (word("name"), word("author"), word("github_id"));
         let (date, track, blurb, hardware) = (word("date"), word("track"), word("blurb"), word("hardware"));
-        submission.track = track.and_then(|track| canonical_track(&track));
         (submission.name, submission.author, submission.github_id) = (name, author, github_id);
-        (submission.date, submission.blurb, submission.hardware) = (date, blurb, hardware);
+        (submission.date, submission.track, submission.blurb, submission.hardware) = (date, track, blurb, hardware);
         root.entries().iter().for_each(|(key, node)| submission.entry(key, node));
         submission.in_order_of_seeds(&root);
-        submission.seeds.sort_unstable();
-        submission.seeds.dedup();
+        submission.seeds.sort_by_key(|seed| (seed.value, seed.line));
+        submission.seeds.dedup_by_key(|seed| seed.value);
         submission.seeds.truncate(MAX_SEEDS);
         submission.disclosed(&root);
         Ok(submission)
@@ -145,25 +145,34 @@ impl Submission {
 
     /// What is claimed for each seed: the first value of each.
     pub fn by_seed(&self, field: Field) -> Vec<(i64, &Claim)> {
-        self.seeds.iter().filter_map(|seed| Some((*seed, self.claim(field, Scope::Seed(*seed))?))).collect()
+        self.seed_numbers().filter_map(|seed| Some((seed, self.claim(field, Scope::Seed(seed))?))).collect()
     }
 
-    /// A top-level text that is not empty, with its line.
-    pub fn text(&self, key: &str) -> Option<(&str, u64)> {
-        let (_, text, line) = self.texts.iter().find(|(name, text, _)| name == key && !text.is_empty())?;
-        Some((text, *line))
+    /// The seeds that are named anywhere, in their order.
+    pub fn seed_numbers(&self) -> impl Iterator<Item = i64> {
+        self.seeds.iter().map(|seed| seed.value)
     }
 
-    /// A top-level number under the key that it is written under, with its line.
-    pub fn number(&self, key: &str) -> Option<(Stated, u64)> {
-        let (_, stated, line) = self.numbers.iter().find(|(name, ..)| name == key)?;
-        Some((*stated, *line))
+    /// Whether the file names this seed.
+    pub fn names_seed(&self, seed: i64) -> bool {
+        self.seeds.iter().any(|named| named.value == seed)
+    }
+
+    /// A top-level text that is not empty.
+    pub fn text(&self, key: &str) -> Option<Lined<&str>> {
+        let (_, text) = self.texts.iter().find(|(name, text)| name == key && !text.value.is_empty())?;
+        Some(Lined::new(text.value.as_str(), text.line))
+    }
+
+    /// A top-level number under the key that it is written under.
+    pub fn number(&self, key: &str) -> Option<Lined<Stated>> {
+        self.numbers.iter().find(|(name, _)| name == key).map(|(_, number)| *number)
     }
 
     /// A text under its canonical name, whatever its spelling in the file.
-    fn canonical_text(&self, name: &str) -> Option<&str> {
+    fn canonical_text(&self, name: &str) -> Option<Lined<&str>> {
         let (_, spellings) = TEXTS.iter().find(|(canonical, _)| *canonical == name)?;
-        spellings.iter().find_map(|spelling| self.text(spelling)).map(|(text, _)| text)
+        spellings.iter().find_map(|spelling| self.text(spelling))
     }
 
     /// Whether the canonical schema takes its text from this spelling; a further spelling beside it stays in `extra`.
@@ -171,16 +180,16 @@ impl Submission {
         TEXTS.iter().any(|(_, spellings)| spellings.iter().find(|known| self.text(known).is_some()) == Some(&key))
     }
 
-    /// The line of a top-level key.
-    pub fn line_of(&self, key: &str) -> Option<u64> {
-        self.keys.iter().find(|(name, _)| name == key).map(|(_, line)| *line)
+    /// A top-level key, whatever its value is.
+    pub fn key(&self, key: &str) -> Option<&Lined<String>> {
+        self.keys.iter().find(|written| written.value == key)
     }
 
     fn entry(&mut self, key: &str, node: &Node) {
         match &node.value {
-            Json::Null if known(key).is_some() => self.null_keys.push(key.to_owned()),
+            Json::Null if known(key).is_some() => self.null_keys.push(node.at(key.to_owned())),
             _ if BY_SEED.contains(&key) => self.by_seed_entries(key, node),
-            _ if key == "seed" => self.seeds.extend(node.whole()),
+            _ if key == "seed" => self.seeds.extend(node.whole().map(|seed| node.at(seed))),
             Json::Number(_) if self.whole(key, key, node) => {}
             Json::Text(text) if !text.is_empty() && self.whole(key, key, node) => {
                 if self.quoted.last().is_some_and(|quoted| !quoted.understood) {
@@ -222,7 +231,7 @@ impl Submission {
         else {
             return false;
         };
-        self.seeds.extend(seed);
+        self.seeds.extend(seed.map(|seed| node.at(seed)));
         if let Some(stated) = self.figure(field, key, node) {
             self.claim_number(field, scope, key.to_owned(), stated, node.line);
         }
@@ -279,10 +288,11 @@ fn whole(stated: &Stated) -> Option<i64> {
 }
 
 /// A digest as a string, or inside an object as `sha256`.
-pub(super) fn digest(node: &Node) -> Option<String> {
-    let text = node.text().or_else(|| node.get("sha256").and_then(Node::text))?;
+pub(super) fn digest(node: &Node) -> Option<Lined<String>> {
+    let node = if node.text().is_some() { node } else { node.get("sha256")? };
+    let text = node.text()?;
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    (hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| hex.to_ascii_lowercase())
+    (hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| node.at(hex.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -295,13 +305,14 @@ mod tests {
             "bytes_model_int8_zlib": 100, "code_bytes": 20, "artifact_bytes_max": 120, "val_loss": null,
             "seed_results": {"42": {"val_bpb": 1.0730, "train_time_ms": 588004}}, "seeds": [42, 7], "spice": [1]}"#;
         let submission = Submission::parse(text).expect("valid");
-        assert_eq!((submission.name.as_deref(), submission.track), (Some("x"), Some("non_record_16mb")));
-        assert_eq!(submission.seeds, [7, 42]);
+        assert_eq!(submission.name, Some(Lined::new("x".to_owned(), 1)));
+        assert_eq!(submission.track, Some(Lined::new("non-record-unlimited-compute-16mb".to_owned(), 1)));
+        assert_eq!(submission.seeds, [Lined::new(7, 3), Lined::new(42, 3)]);
         let claim = submission.claim(Field::ValBpb, Scope::Seed(42)).expect("claimed");
         assert_eq!((claim.stated.decimals, claim.line, claim.key.as_str()), (4, 3, "seed_results.42.val_bpb"));
         let train = submission.claim(Field::TrainSeconds, Scope::Seed(42)).expect("claimed");
         assert_eq!((train.stated.value, train.stated.decimals), (588.004, 3));
-        assert_eq!(submission.null_keys, ["val_loss"]);
+        assert_eq!(submission.null_keys, [Lined::new("val_loss".to_owned(), 2)]);
         let canonical = submission.canonical();
         assert_eq!(canonical["val_bpb"], 1.07336);
         assert_eq!(canonical["artifact"]["bytes_model"], 100);
@@ -324,7 +335,10 @@ mod tests {
         let submission = Submission::parse(text).expect("valid");
         let of = |field, seed| submission.claim(field, Scope::Seed(seed)).map(|claim| claim.stated.value);
         assert_eq!((of(Field::BytesTotal, 1337), of(Field::BytesTotal, 42)), (Some(14_976_857.0), Some(14_981_529.0)));
-        assert_eq!((of(Field::BytesModel, 7), submission.seeds.as_slice()), (Some(5.0), [7, 42, 1337].as_slice()));
+        assert_eq!(
+            (of(Field::BytesModel, 7), submission.seed_numbers().collect::<Vec<_>>()),
+            (Some(5.0), vec![7, 42, 1337])
+        );
         assert!(submission.claim(Field::BytesTotal, Scope::Whole).is_none() && submission.extra.len() == 2);
     }
 
@@ -333,7 +347,7 @@ mod tests {
         let hex = "0f".repeat(32);
         let text = format!(r#"{{"runs": [{{"seed": 3, "val_bpb": 1.2, "ledger_sha256": "{hex}"}}]}}"#);
         let submission = Submission::parse(&text).expect("valid");
-        assert_eq!(submission.ledgers, [(3, hex)]);
+        assert_eq!(submission.ledgers, [(3, Lined::new(hex, 1))]);
     }
 
     #[test]
@@ -352,7 +366,10 @@ mod tests {
         assert_eq!(of(Field::ValBpb, Scope::Seed(7)), Some((1.2001, 4)));
         assert_eq!(of(Field::TrainSeconds, Scope::Seed(7)), Some((588.004, 3)));
         assert_eq!(of(Field::ValBpb, Scope::Seed(21)), Some((1.2345, 4)));
-        assert_eq!((of(Field::ValLoss, Scope::Whole), submission.seeds.as_slice()), (None, [7, 21, 99].as_slice()));
+        assert_eq!(
+            (of(Field::ValLoss, Scope::Whole), submission.seed_numbers().collect::<Vec<_>>()),
+            (None, vec![7, 21, 99])
+        );
         let unread: Vec<&str> =
             submission.quoted.iter().filter(|quoted| !quoted.understood).map(|quoted| quoted.key.as_str()).collect();
         assert_eq!((submission.quoted.len(), unread), (10, vec!["val_loss", "seed_results.99"]));

@@ -57,7 +57,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
-    /// Integers of up to eight bits, each in a byte, and one f16 scale a row.
+    /// Integers of up to eight bits, each in a byte, and one f16 scale a row. The first version called it `int8_per_row`.
+    #[serde(alias = "int8_per_row")]
     IntPerRow,
     /// i8 and one f32 scale.
     Int8PerTensor,

@@ -59,12 +59,12 @@ pub struct Module {
     tree: ast::ModModule,
     lines: Lines,
     newer: Vec<Newer>,
-    neighbours: Vec<Neighbour>,
+    neighbors: Vec<Neighbor>,
 }
 
 /// A module beside the script that was parsed with it.
 #[derive(Debug)]
-struct Neighbour {
+struct Neighbor {
     /// Its file, in the script's folder.
     path: Utf8PathBuf,
     /// The line of the whole text with which it begins (1-based).
@@ -112,7 +112,7 @@ impl Module {
                 // A module is what was asked for.
                 let tree = parsed.try_into_module().map(ruff_python_parser::Parsed::into_syntax);
                 let tree = tree.ok_or_else(|| Problem::new(1, "not a module"))?;
-                Ok(Module { source: source.to_owned(), tree, lines, newer, neighbours: Vec::new() })
+                Ok(Module { source: source.to_owned(), tree, lines, newer, neighbors: Vec::new() })
             }
             Err(error) => {
                 let line = lines.line(error.location.start().to_usize());
@@ -126,10 +126,10 @@ impl Module {
     ///
     /// # Errors
     /// As [`Module::parse`] of all of it.
-    pub fn with_neighbours(script: &str, neighbours: &[(&Utf8Path, &str)]) -> Result<Module, Problem> {
+    pub fn with_neighbors(script: &str, neighbors: &[(&Utf8Path, &str)]) -> Result<Module, Problem> {
         let mut text = format!("{script}\n");
         let mut starts = Vec::new();
-        for (path, source) in neighbours {
+        for (path, source) in neighbors {
             starts.push((*path, text.len()));
             text.push_str(source.trim_start_matches('\u{feff}'));
             text.push('\n');
@@ -137,44 +137,44 @@ impl Module {
         let mut module = Module::parse(&text)?;
         let statement = |offset: usize| module.tree.body.partition_point(|stmt| module.start(stmt) < offset);
         let ends = starts.iter().skip(1).map(|(_, start)| *start).chain([text.len()]);
-        let neighbours = starts.iter().zip(ends).map(|((path, start), end)| Neighbour {
+        let neighbors = starts.iter().zip(ends).map(|((path, start), end)| Neighbor {
             path: (*path).to_owned(),
             first_line: module.lines.line(*start),
             statements: statement(*start)..statement(end),
         });
-        module.neighbours = neighbours.collect();
+        module.neighbors = neighbors.collect();
         Ok(module)
     }
 
     /// The top-level statements of the script itself.
     pub fn body(&self) -> &[ast::Stmt] {
-        let end = self.neighbours.first().map_or(self.tree.body.len(), |neighbour| neighbour.statements.start);
+        let end = self.neighbors.first().map_or(self.tree.body.len(), |neighbor| neighbor.statements.start);
         self.tree.body.get(..end).unwrap_or_default()
     }
 
     /// The top-level statements of the script and of every module that was parsed with it, in order.
     pub fn bodies(&self) -> impl Iterator<Item = &[ast::Stmt]> {
-        let others = self.neighbours.iter().map(|neighbour| neighbour.statements.clone());
+        let others = self.neighbors.iter().map(|neighbor| neighbor.statements.clone());
         std::iter::once(self.body()).chain(others.map(|range| self.tree.body.get(range).unwrap_or_default()))
     }
 
     /// The number among [`Module::bodies`] of the module of this name.
-    pub fn neighbour(&self, name: &str) -> Option<usize> {
-        let found = self.neighbours.iter().position(|neighbour| neighbour.path.file_stem() == Some(name));
+    pub fn neighbor(&self, name: &str) -> Option<usize> {
+        let found = self.neighbors.iter().position(|neighbor| neighbor.path.file_stem() == Some(name));
         found.map(|index| index + 1)
     }
 
     /// The file, where it is not the script itself, and its line, of a line of the whole text.
     pub fn place(&self, line: u64) -> (Option<&Utf8Path>, u64) {
-        match self.neighbours.iter().rev().find(|neighbour| neighbour.first_line <= line) {
-            Some(neighbour) => (Some(&neighbour.path), line - neighbour.first_line + 1),
+        match self.neighbors.iter().rev().find(|neighbor| neighbor.first_line <= line) {
+            Some(neighbor) => (Some(&neighbor.path), line - neighbor.first_line + 1),
             None => (None, line),
         }
     }
 
     /// What Python 3.10 would not read in the script itself, in order.
     pub fn newer(&self) -> &[Newer] {
-        let end = self.neighbours.first().map_or(u64::MAX, |neighbour| neighbour.first_line);
+        let end = self.neighbors.first().map_or(u64::MAX, |neighbor| neighbor.first_line);
         let own = self.newer.iter().take_while(|newer| newer.line < end).count();
         self.newer.get(..own).unwrap_or_default()
     }
@@ -327,10 +327,10 @@ mod tests {
     #[test]
     fn modules_beside_the_script_have_lines_and_statements_of_their_own() {
         let beside = [(Utf8Path::new("a.py"), "x = 1\ny = 2"), (Utf8Path::new("b.py"), "\u{feff}z = f'{q!r:>{w}}'\n")];
-        let module = Module::with_neighbours("import a\nimport b", &beside).expect("parses");
+        let module = Module::with_neighbors("import a\nimport b", &beside).expect("parses");
         let counts: Vec<usize> = module.bodies().map(<[ast::Stmt]>::len).collect();
         assert_eq!((counts, module.body().len()), (vec![2, 2, 1], 2));
-        assert_eq!((module.neighbour("a"), module.neighbour("b"), module.neighbour("c")), (Some(1), Some(2), None));
+        assert_eq!((module.neighbor("a"), module.neighbor("b"), module.neighbor("c")), (Some(1), Some(2), None));
         let line = |body: usize, index: usize| {
             let body = module.bodies().nth(body).expect("a body");
             module.place(module.line(&body[index]))

@@ -3,11 +3,13 @@
 mod citation;
 mod code;
 mod finding;
+mod hardware;
 mod ladder;
 mod limits;
 mod load;
 mod rule;
 pub mod stats;
+mod track;
 
 use std::sync::Arc;
 
@@ -16,10 +18,12 @@ use serde::Deserialize;
 pub use citation::{Citation, Moment};
 pub use code::{Code, NO_LOG_LINE};
 pub use finding::{Confidence, Evidence, Finding, Severity, finding_on};
+pub use hardware::{Hardware, gpus};
 pub use ladder::{Alphabet, Ladder, RecordedRuns, Row};
-pub use limits::{FileKind, Hardware, Limits, Metadata, Packages, RequiredFile, Seeds, TrainingData};
+pub use limits::{FileKind, Limits, Metadata, Packages, RequiredFile, Seeds, TrainingData};
 pub use load::{Flaw, PARAMETER_GOLF_2026};
 pub use rule::{Authority, Disposition, Family, Rule};
+pub use track::Track;
 
 use crate::stats::{Test, Unit};
 
@@ -38,9 +42,15 @@ pub struct Rulebook {
     pub repository: String,
     /// The file of the ladder, beside the rulebook's.
     pub ladder: Option<String>,
+    /// What the folders of the tracks begin with, below `records`.
+    #[serde(default = "track::usual_prefix")]
+    pub track_prefix: String,
     pub limits: Limits,
-    /// The record track's machine; `None` where none is demanded.
+    /// The machine of tracks that name none of their own; `None` where none is demanded.
     pub hardware: Option<Hardware>,
+    /// The tracks; where there are none, every folder is judged as a record.
+    #[serde(rename = "track", default)]
+    pub tracks: Vec<Track>,
     #[serde(default)]
     pub seeds: Seeds,
     #[serde(default)]

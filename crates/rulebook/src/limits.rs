@@ -32,21 +32,6 @@ pub struct Limits {
     pub split_truncation: f64,
 }
 
-/// The machine on which the record track is timed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hardware {
-    /// GPUs of a run.
-    pub gpus: u64,
-    /// The word that names the GPU: `H100`.
-    pub gpu: String,
-    /// As messages call it: `H100 SXM`.
-    pub name: String,
-    /// Words that make it another variant: `PCIe`.
-    #[serde(default)]
-    pub not: Vec<String>,
-}
-
 /// Seeds that nobody need ask about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

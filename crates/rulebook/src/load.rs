@@ -97,7 +97,8 @@ impl Rulebook {
         Ok(book)
     }
 
-    /// What is wrong although the form is right: every rule once, of a known family, with one disposition.
+    /// What is wrong although the form is right: every rule once, of a known family, with one disposition and a text that
+    /// says how it is cleared; every track told apart.
     pub fn flaws(&self) -> Vec<Flaw> {
         let mut flaws = Vec::new();
         let mut seen = HashSet::new();
@@ -108,6 +109,10 @@ impl Rulebook {
             };
             if !seen.insert(rule.id.as_str()) {
                 add("occurs twice; each id is used once".to_owned());
+            }
+            if rule.clear.trim().is_empty() {
+                add("no clear: say in one or two sentences what a participant does so that a finding is cleared"
+                    .to_owned());
             }
             if rule.disposition().is_none() {
                 add("no disposition: give exactly one of checks, undecided and out_of_scope".to_owned());
@@ -135,7 +140,8 @@ impl Rulebook {
             let reason = format!("[[file]] {}: rule = {:?} is no rule of this rulebook", file.name, file.rule);
             flaws.push(Flaw { line: None, rule: None, reason });
         }
-        flaws.extend(self.limit_flaws().into_iter().map(|reason| Flaw { line: None, rule: None, reason }));
+        let other = self.limit_flaws().into_iter().chain(self.track_flaws());
+        flaws.extend(other.map(|reason| Flaw { line: None, rule: None, reason }));
         flaws
     }
 

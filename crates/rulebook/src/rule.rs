@@ -30,8 +30,9 @@ pub struct Rule {
     pub until: Option<Moment>,
     /// A question about it that nobody answered: without a finding it is unknown, and never passed.
     pub unanswered: Option<String>,
-    /// How a finding is cleared, where more is to be said than of its family of rules.
-    pub clear: Option<String>,
+    /// What a participant does so that a finding on the rule is cleared; [`super::Rulebook::flaws`] names a rule without.
+    #[serde(default)]
+    pub clear: String,
     /// Where the rule stands in its file, 1-based.
     #[serde(skip)]
     pub line: usize,

@@ -130,7 +130,7 @@ impl Gqa {
         [("q", dim), ("k", kv_dim), ("v", kv_dim), ("o", dim)].map(|(name, output)| Site { name, output }).into()
     }
 
-    /// `n` is the normalised input `[batch, len, dim]`. Keys and values are those of all positions; queries and everything
+    /// `n` is the normalized input `[batch, len, dim]`. Keys and values are those of all positions; queries and everything
     /// after them only those of the positions that [`Pass::keep`] keeps.
     pub(super) fn forward(&self, n: &Tensor, pass: &Pass) -> Tensor {
         pass.observe(self.n, n);

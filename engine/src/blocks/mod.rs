@@ -67,7 +67,7 @@ impl Mixer {
         }
     }
 
-    /// `n`, the normalised input, is `[batch, len, dim]`; the output has the positions that [`Pass::keep`] keeps.
+    /// `n`, the normalized input, is `[batch, len, dim]`; the output has the positions that [`Pass::keep`] keeps.
     fn forward(&self, n: &tch::Tensor, pass: &Pass) -> tch::Tensor {
         match self {
             Mixer::Gqa(gqa) => gqa.forward(n, pass),

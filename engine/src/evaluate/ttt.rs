@@ -110,7 +110,7 @@ pub fn score_batch(
     let mut nats: Vec<Vec<f32>> = docs.iter().map(|d| Vec::with_capacity(d.targets)).collect();
 
     for c in 0..chunks.iter().copied().max().unwrap_or(0) {
-        // The width depends on the chunk's number alone, never on the neighbours: same shapes, same bits.
+        // The width depends on the chunk's number alone, never on the neighbors: same shapes, same bits.
         let width = (chunk * (c + 1)).min(context);
         let windows: Vec<Option<ChunkWindow>> = docs
             .iter()

@@ -45,7 +45,7 @@ impl Embedding {
         Ok(Embedding { table: scope.at("", NAME).table("tok_emb", shape, start, Group::Embedding, head)? })
     }
 
-    /// `ids` `[batch, len]` to normalised rows `[batch, len, dim]` in `kind`.
+    /// `ids` `[batch, len]` to normalized rows `[batch, len, dim]` in `kind`.
     pub fn forward(&self, ids: &Tensor, kind: Kind) -> Tensor {
         rms_norm(&Tensor::embedding(&self.table, ids, -1, false, false).to_kind(kind))
     }

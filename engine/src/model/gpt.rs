@@ -167,7 +167,7 @@ impl Gpt {
         self.parts.head.logits(hidden, adapters)
     }
 
-    /// Normalised hidden states `[batch, len, dim]` of `ids` `[batch, len]`, or `[batch, kept, dim]` of the positions that
+    /// Normalized hidden states `[batch, len, dim]` of `ids` `[batch, len]`, or `[batch, kept, dim]` of the positions that
     /// `extra` asks for.
     pub fn hidden(&self, ids: &Tensor, docs: &Docs, extra: Extra) -> Tensor {
         let ropes = RopeTables::new(ids.size()[1], docs, self.device, self.compute);

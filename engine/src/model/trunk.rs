@@ -92,7 +92,7 @@ impl Trunk {
         self.order.layers().map(|layer| self.blocks[layer].sites()).collect()
     }
 
-    /// From the normalised embedding `pass.x0` to the last layer's output, `[batch, len, dim]`. With `only`, the last layer
+    /// From the normalized embedding `pass.x0` to the last layer's output, `[batch, len, dim]`. With `only`, the last layer
     /// computes those positions alone: `[batch, kept, dim]`.
     pub fn forward(&self, pass: &Pass, adapters: Option<&Adapters>, only: Option<&Rows>) -> Tensor {
         let last = self.order.slots() - 1;

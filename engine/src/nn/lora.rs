@@ -5,7 +5,7 @@
 
 use tch::{Device, Tensor};
 
-/// A place where an adapter attaches: it reads the normalised input of its part of the block and adds `out` values.
+/// A place where an adapter attaches: it reads the normalized input of its part of the block and adds `out` values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// For example `q`; with the virtual layer's number it names the adapter: `q.3`.

@@ -1,4 +1,4 @@
-//! What every component is made of: declared parameters, linear layers, normalisation, rotary positions, attention
+//! What every component is made of: declared parameters, linear layers, normalization, rotary positions, attention
 //! within documents, and the adapters of test-time training.
 
 pub mod docs;

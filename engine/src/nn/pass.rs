@@ -11,7 +11,7 @@ use super::tap::Tap;
 /// One forward pass, as a component sees it. Copied for each layer, with the fields that change from one to the next.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
-    /// The normalised embedding, mixed into each block's input. `[batch, len, dim]`
+    /// The normalized embedding, mixed into each block's input. `[batch, len, dim]`
     pub x0: &'a Tensor,
     /// Which positions belong to one document.
     pub docs: &'a Docs,

@@ -30,7 +30,7 @@ pub fn calibrate(model: &Gpt, batches: impl IntoIterator<Item = Tensor>, seconds
         }
         let batch = batch.f_to_device(model.device())?;
         let _ = tch::no_grad(|| model.hidden(&batch, &Docs::Rows, Extra { tap: Some(&tap), ..Extra::default() }));
-        crate::device::synchronise(model.device());
+        crate::device::synchronize(model.device());
         done += 1;
     }
     Ok(Calibration { hessians: tap.hessians(done.max(1) as i64), batches: done })

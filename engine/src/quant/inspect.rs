@@ -40,7 +40,7 @@ pub struct TensorReport {
     /// Bytes before compression, scales counted.
     pub bytes: u64,
     /// Bytes of this tensor compressed alone, by the file's compressor at its best: an estimate of its part of the file, since one stream
-    /// shares its dictionary and codes between neighbours.
+    /// shares its dictionary and codes between neighbors.
     pub compressed: u64,
     /// `compressed / cap`.
     pub share: f64,

@@ -68,7 +68,7 @@ impl Trainer {
 
     /// Adds what has passed since `clock` was started, after everything that was begun has been done.
     pub fn stop_clock(&mut self, clock: Instant) {
-        device::synchronise(self.device);
+        device::synchronize(self.device);
         self.progress.train_time_ms += ms(clock);
     }
 

@@ -8,7 +8,7 @@ use crate::checks::score::repeats;
 use crate::checks::shown::{apart, said, shown};
 use crate::report::{Code, Finding, Severity};
 use caddie_files::text::thousands;
-use caddie_folder::{Claim, Field, RunLog, Scope, Submission};
+use caddie_folder::{Claim, Fact, Field, RunLog, Scope, Shows, Submission};
 use caddie_rulebook::stats::mean;
 
 /// A multiple of this is a rounded number, not a count.
@@ -41,9 +41,7 @@ fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Fin
         let finding = context.finding("size-claims-agree", message).code(code).severity(severity);
         let finding = place(context, finding, claim).measured(max);
         let largest = runs.iter().find(|run| counted_bytes(run).is_some_and(|bytes| bytes as f64 == max));
-        largest.into_iter().fold(finding, |finding, run| {
-            finding.at(run.log.clone(), run.line("bytes_total"), format!("{} bytes", max))
-        })
+        largest.into_iter().fold(finding, |finding, run| finding.in_log(run, run.bytes_total, format!("{} bytes", max)))
     };
     let which = match &is {
         Some(Statistic::Run(run)) => Some(format!("{}'s", run_name(run))),
@@ -93,7 +91,7 @@ fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Fin
 /// A seed's total that is its model with the shipped script, where the log counted another script: the honest number
 /// by another accounting.
 pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {
-    let (model, logged) = (run.bytes_model?, run.bytes_total?);
+    let (model, logged) = (run.bytes_model.value()?, run.bytes_total.value()?);
     let total = |script: &&caddie_files::FileEntry| claim.stated.agrees(model.saturating_add(script.bytes) as f64);
     let script = context.folder.scripts().find(total)?;
     let message = format!(
@@ -107,7 +105,7 @@ pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLo
     );
     let finding = context.finding("size-claims-agree", message).code(Code::JsonBytesFormula).severity(Severity::Info);
     let finding = place(context, finding, claim).measured(logged);
-    Some(finding.at(run.log.clone(), run.line("bytes_total"), format!("{logged} bytes")))
+    Some(finding.in_log(run, run.bytes_total, format!("{logged} bytes")))
 }
 
 /// The sum of parts that the total is, where the log counts another sum: another script, or none.
@@ -119,11 +117,11 @@ fn formula(context: &Context<'_>, claim: &Claim) -> Option<String> {
     codes.extend(script);
     for run in runs {
         let of = |name: &str, bytes: u64| (format!("{name} of {}, {} bytes", run.log, thousands(bytes)), bytes);
-        codes.extend(run.bytes_code.map(|bytes| of("the code", bytes)));
-        codes.extend(run.bytes_code_uncompressed.map(|bytes| of("the plain code", bytes)));
+        codes.extend(run.bytes_code.value().map(|bytes| of("the code", bytes)));
+        codes.extend(run.bytes_code_uncompressed.value().map(|bytes| of("the plain code", bytes)));
     }
     for run in runs {
-        let Some(model) = run.bytes_model else { continue };
+        let Some(model) = run.bytes_model.value() else { continue };
         let found = codes.iter().find(|(_, code)| claim.stated.agrees(model.saturating_add(*code) as f64));
         if let Some((name, _)) = found {
             return Some(
@@ -132,7 +130,7 @@ fn formula(context: &Context<'_>, claim: &Claim) -> Option<String> {
             );
         }
     }
-    let models: Vec<f64> = runs.iter().filter_map(|run| run.bytes_model).map(|bytes| bytes as f64).collect();
+    let models: Vec<f64> = runs.iter().filter_map(|run| run.bytes_model.value()).map(|bytes| bytes as f64).collect();
     let mean = mean(&models).filter(|mean| claim.stated.near(*mean))?;
     Some(format!("the mean of the models, {} bytes, without code", shown(Field::BytesModel, mean)))
 }
@@ -157,7 +155,7 @@ fn unlogged(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if runs.is_empty() || claim.scope == Scope::Mean {
         return None;
     }
-    let in_megabytes = runs.iter().filter_map(|run| run.megabytes.as_deref());
+    let in_megabytes = runs.iter().filter_map(|run| run.megabytes.text());
     let megabytes = format!("{:.2}", claim.stated.value / 1e6);
     if in_megabytes.into_iter().any(|text| text.contains(&megabytes)) {
         return None;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::deviation::form;
 use crate::checks::Context;
-use caddie_folder::{Claim, Field, RunLog, Scope, Stated, Submission};
+use caddie_folder::{Claim, Fact, Field, RunLog, Scope, Stated, Submission};
 use caddie_rulebook::stats::{mean, sample_std};
 
 /// The values of one field that a claim over the runs can be compared with.
@@ -78,10 +78,10 @@ pub fn reading(context: &Context<'_>, metadata: &Submission) -> (Value, Value) {
     let runs = context.runs();
     let headline = metadata.headline();
     let of_score = headline.and_then(|claim| score_statistic(context, claim));
-    let best = runs.iter().filter_map(|run| run.val_bpb).reduce(f64::min);
+    let best = runs.iter().filter_map(|run| run.val_bpb.value()).reduce(f64::min);
     let aggregation = of_score.as_ref().map(|statistic| match statistic {
         Statistic::Run(_) if runs.len() < 2 => "single",
-        Statistic::Run(run) if run.val_bpb == best => "best",
+        Statistic::Run(run) if run.val_bpb.value() == best => "best",
         Statistic::Run(_) => "single",
         Statistic::Mean | Statistic::Max => "mean",
     });
@@ -106,7 +106,7 @@ pub fn reading(context: &Context<'_>, metadata: &Submission) -> (Value, Value) {
 /// As [`statistic`], with the mean of rounded seed values, which may be off in the last digit.
 fn score_statistic<'a>(context: &Context<'a>, claim: &Claim) -> Option<Statistic<'a>> {
     let runs = context.runs();
-    let values: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
+    let values: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
     let rounded = || (values.len() > 1).then(|| mean(&values)).flatten().filter(|mean| claim.stated.near(*mean));
     statistic(runs, Field::ValBpb, claim.stated).or_else(|| rounded().map(|_| Statistic::Mean))
 }
@@ -115,7 +115,7 @@ fn describe(statistic: &Statistic<'_>) -> String {
     match statistic {
         Statistic::Max => "max".to_owned(),
         Statistic::Mean => "mean".to_owned(),
-        Statistic::Run(run) => match run.seed {
+        Statistic::Run(run) => match run.seed.value() {
             Some(seed) => format!("seed {seed} ({})", run.log),
             None => run.log.to_string(),
         },

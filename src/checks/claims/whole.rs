@@ -5,7 +5,7 @@ use crate::checks::Context;
 use crate::checks::shown::{apart, said, shown};
 use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_files::text::thousands;
-use caddie_folder::{Claim, Field, MetricLine, RunLog, Scope, Submission};
+use caddie_folder::{Claim, Fact, Field, MetricLine, RunLog, Scope, Shows, Submission};
 use caddie_rulebook::stats::mean;
 
 /// Relative difference of val_bpb / val_loss that evaluations of one model have among themselves: the ratio of a
@@ -62,7 +62,7 @@ pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let mut stating = runs.iter().filter_map(|run| Some((run, claim.field.of(run)?)));
     let wanted = |value: f64| claim.scope == Scope::Mean || value == max;
     let (run, value) = stating.find(|(_, value)| wanted(*value))?;
-    Some(finding.at(run.log.clone(), run.line(field), format!("{field} {value}")))
+    Some(finding.in_log(run, claim.field.logged(run), format!("{field} {value}")))
 }
 
 /// Without logs and without a val_bpb, a val_loss that no subword model reaches is probably the val_bpb.
@@ -85,7 +85,7 @@ fn loss_in_the_place_of_the_score(context: &Context<'_>, claim: &Claim) -> Optio
 fn is_of(claim: &Claim, run: &RunLog) -> bool {
     match claim.field {
         Field::ValLoss => {
-            run.val_loss.is_some_and(|loss| claim.stated.agrees(loss) || claim.is_open(loss, run.decimals))
+            run.val_loss.value().is_some_and(|loss| claim.stated.agrees(loss) || claim.is_open(loss, run.decimals))
         }
         _ => claim.is_of(run),
     }
@@ -103,7 +103,7 @@ fn clocks_agree(runs: &[RunLog], claim: &Claim) -> bool {
 }
 
 fn is_bpb(runs: &[RunLog], claim: &Claim) -> bool {
-    let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
+    let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
     scores.iter().copied().chain(mean(&scores)).any(|bpb| claim.stated.agrees(bpb))
 }
 
@@ -132,7 +132,7 @@ pub(in crate::checks) fn other_means(runs: &[RunLog], field: Field) -> Vec<f64> 
         for line in &run.metric_lines {
             by_name.entry(&line.name).or_default().extend(if loss { line.val_loss } else { Some(line.val_bpb) });
         }
-        let pre_quant = if loss { run.pre_quant_val_loss } else { run.pre_quant_val_bpb };
+        let pre_quant = if loss { run.pre_quant_val_loss.value() } else { run.pre_quant_val_bpb.value() };
         by_name.entry("").or_default().extend(pre_quant);
     }
     by_name.into_values().filter_map(|values| mean(&values)).collect()

@@ -7,10 +7,21 @@ use regex::Regex;
 
 use crate::checks::Context;
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::Readme;
 use caddie_folder::readme::Mention;
+use caddie_folder::{Fact, Readme, Shows};
 
-static GPUS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(\d{1,2})\s*[x×]\s*h100").ok());
+/// A number of something: `2x`, `8 ×`.
+static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(\d{1,2})\s*[xX×]\s*").ok());
+
+/// How many GPUs of that name the text says: `2xH100`.
+fn gpus(text: &str, gpu: &str) -> Option<u64> {
+    let named = |rest: &str| rest.get(..gpu.len()).is_some_and(|name| name.eq_ignore_ascii_case(gpu));
+    let mut counts = TIMES.as_ref()?.captures_iter(text);
+    counts.find_map(|found| {
+        let (count, end) = (found.get(1)?, found.get(0)?.end());
+        named(text.get(end..)?).then(|| count.as_str().parse().ok())?
+    })
+}
 
 /// Scripts to run and files of a list that are not in the folder. A path that leaves the folder is the repository's.
 pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding> {
@@ -40,10 +51,10 @@ pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding>
 
 /// `train_v0.txt is on 2xH100`, where that log has eight.
 pub(super) fn labels(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
+    let Some(machine) = context.rulebook.hardware_of(context.track) else { return Vec::new() };
     let mut findings = Vec::new();
     for mention in &readme.mentions {
-        let Some(gpus) = GPUS.as_ref().and_then(|pattern| pattern.captures(&mention.text)) else { continue };
-        let Some(claimed) = gpus.get(1).and_then(|count| count.as_str().parse::<u64>().ok()) else { continue };
+        let Some(claimed) = gpus(&mention.text, &machine.gpu) else { continue };
         let logs_in_line = readme.mentions.iter().filter(|other| other.line == mention.line && is_log(&other.name));
         // With two logs in a line nobody knows which is meant.
         if logs_in_line.count() != 1 {
@@ -52,19 +63,20 @@ pub(super) fn labels(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
         let named = |run: &&caddie_folder::RunLog| {
             run.log.as_str() == mention.name || run.log.file_name() == Some(&mention.name)
         };
-        let Some((run, world)) = context.every_run().find(named).and_then(|run| Some((run, run.world_size?))) else {
+        let Some((run, world)) = context.every_run().find(named).and_then(|run| Some((run, run.world_size.value()?)))
+        else {
             continue;
         };
         if world == claimed {
             continue;
         }
-        let really = context.every_run().find(|run| run.world_size == Some(claimed));
+        let really = context.every_run().find(|run| run.world_size.value() == Some(claimed));
         let really = really.map(|run| format!("; {} is", run.log)).unwrap_or_default();
         let message = format!("README.md says {} ran on {claimed} GPUs, its log says {world}{really}", run.log);
         let finding = context.finding("repro", message).code(Code::ReadmeRunLabel).severity(Severity::Warning);
         let finding =
             finding.claimed(claimed).measured(world).at("README.md", Some(mention.line), mention.text.clone());
-        findings.push(finding.at(run.log.clone(), run.line("world_size"), format!("world_size:{world}")));
+        findings.push(finding.in_log(run, run.world_size, format!("world_size:{world}")));
     }
     findings
 }

@@ -8,7 +8,7 @@ use crate::checks::claims::{other_means, sample};
 use crate::checks::score::undecidable;
 use crate::checks::shown::{apart, shown};
 use crate::report::{Code, Confidence, Finding, Severity};
-use caddie_folder::{Claim, Field, Readme, RunLog, Scope};
+use caddie_folder::{Claim, Fact, Field, Readme, RunLog, Scope, Shows};
 use caddie_rulebook::stats::mean;
 
 /// Relative error that a time marked as approximate may have.
@@ -38,7 +38,7 @@ pub(super) fn rendered(context: &Context<'_>, claim: &Claim) -> Option<Finding> 
     let message = format!("README.md's headline says {field} {stated}, {which} {rounded}");
     let finding = mismatch(context, claim, message, measured);
     Some(match run {
-        Some(run) => finding.at(run.log.clone(), run.line(field), format!("{field} {rounded}")),
+        Some(run) => finding.in_log(run, claim.field.logged(run), format!("{field} {rounded}")),
         None => at_every_run(finding, runs, claim.field),
     })
 }
@@ -65,7 +65,7 @@ fn is_logged(context: &Context<'_>, claim: &Claim) -> bool {
 
 fn stated_by_logs(context: &Context<'_>, claim: &Claim) -> bool {
     let own = sample(context);
-    let others: Vec<f64> = context.folder.runs.others.iter().filter_map(|other| other.run.val_bpb).collect();
+    let others: Vec<f64> = context.folder.runs.others.iter().filter_map(|other| other.run.val_bpb.value()).collect();
     let means = other_means(context.runs(), Field::ValBpb).into_iter().chain(mean(&own.values)).chain(mean(&others));
     context.every_run().any(|run| claim.is_of(run))
         || means.into_iter().any(|mean| claim.stated.near(mean) || (claim.stated.value - mean).abs() <= own.unit / 2.0)
@@ -73,7 +73,7 @@ fn stated_by_logs(context: &Context<'_>, claim: &Claim) -> bool {
 }
 
 fn not_logged(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
-    let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb).collect();
+    let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb.value()).collect();
     let measured = mean(&scores)?;
     // The seeds that the score is of may have no log.
     let difference = (claim.stated.value - measured).abs();
@@ -99,7 +99,7 @@ fn other_metric(context: &Context<'_>, title: &Claim) -> Option<Finding> {
     let official = own.values.iter().any(|value| title.stated.agrees(*value));
     let near_mean = mean(&own.values).is_some_and(|mean| title.stated.near(mean));
     let others = context.folder.runs.others.iter().map(|other| &other.run);
-    let in_others = others.into_iter().any(|run| run.val_bpb.is_some_and(|bpb| title.stated.agrees(bpb)));
+    let in_others = others.into_iter().any(|run| run.val_bpb.value().is_some_and(|bpb| title.stated.agrees(bpb)));
     let json = context.folder.metadata().and_then(|metadata| metadata.headline())?;
     if official
         || near_mean
@@ -120,7 +120,7 @@ fn other_metric(context: &Context<'_>, title: &Claim) -> Option<Finding> {
         run.log,
         context.json_name(),
         json.stated.value,
-        run.metric.as_deref().unwrap_or("the official metric")
+        run.metric.text().unwrap_or("the official metric")
     );
     let finding = context.finding("score-metric", message).code(Code::HeadlineIsOtherMetric).severity(Severity::Info);
     let finding = finding.claimed(title.stated.value).measured(json.stated.value);
@@ -142,7 +142,7 @@ pub(super) fn labelled(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
             Field::BytesTotal | Field::BytesModel | Field::BytesCode | Field::Steps => exact(context, claim),
             Field::EvalSeconds => eval_time(context, claim),
             Field::TrainSeconds => exact(context, claim),
-            Field::PreQuantValBpb => before_quantisation(context, claim),
+            Field::PreQuantValBpb => before_quantization(context, claim),
             _ => None,
         });
     }
@@ -166,16 +166,16 @@ fn exact(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(mismatch(context, claim, message, first).severity(Severity::Info).confidence(Confidence::Medium))
 }
 
-/// A score before quantisation that no log prints, and no mean of theirs is.
-fn before_quantisation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
-    let logged = context.runs().iter().find_map(|run| run.pre_quant_val_bpb)?;
+/// A score before quantization that no log prints, and no mean of theirs is.
+fn before_quantization(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
+    let logged = context.runs().iter().find_map(|run| run.pre_quant_val_bpb.value())?;
     let means = other_means(context.runs(), Field::PreQuantValBpb).into_iter();
     let means = means.chain(other_means(context.runs(), Field::ValBpb));
     if context.every_run().any(|run| claim.is_of(run)) || means.into_iter().any(|mean| claim.stated.near(mean)) {
         return None;
     }
     let message = format!(
-        "README.md says val_bpb {} before quantisation, which is in no log (the first says {logged})",
+        "README.md says val_bpb {} before quantization, which is in no log (the first says {logged})",
         claim.stated.value
     );
     let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
@@ -252,6 +252,6 @@ fn at_every_run(finding: Finding, runs: &[RunLog], field: Field) -> Finding {
     runs.iter().take(5).fold(finding, |finding, run| {
         let name = field.name();
         let text = field.of(run).map_or_else(|| format!("no {name}"), |value| format!("{name} {value}"));
-        finding.at(run.log.clone(), run.line(name), text)
+        finding.in_log(run, field.logged(run), text)
     })
 }

@@ -3,7 +3,7 @@
 use crate::checks::Context;
 use crate::checks::shown::apart;
 use crate::report::{Code, Confidence, Finding, Severity};
-use caddie_folder::{Claim, Field, Readme, RunLog};
+use caddie_folder::{Claim, Fact, Field, Readme, RunLog, Shows};
 
 /// A score with fewer digits is met by chance.
 const DIGITS: i32 = 4;
@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
         if row.score.stated.decimals < DIGITS || row.score.stated.approximate {
             continue;
         }
-        let states = |run: &&RunLog| run.val_bpb.is_some_and(|bpb| row.score.stated.agrees(bpb));
+        let states = |run: &&RunLog| run.val_bpb.value().is_some_and(|bpb| row.score.stated.agrees(bpb));
         let mut runs = context.every_run().filter(states);
         // Of two runs with the score nobody knows which is meant.
         let (Some(run), None) = (runs.next(), runs.next()) else { continue };
@@ -43,5 +43,5 @@ fn judge(context: &Context<'_>, score: &Claim, claim: &Claim, run: &RunLog) -> O
     let finding = context.finding("repro", message).code(Code::ReadmeDiagNeLog).severity(Severity::Warning);
     let finding = finding.confidence(Confidence::Medium).measured(measured).claimed(claim.stated.value);
     let finding = finding.at("README.md", Some(claim.line), claim.text.clone());
-    Some(finding.at(run.log.clone(), run.line(field), format!("{field} {measured}")))
+    Some(finding.in_log(run, claim.field.logged(run), format!("{field} {measured}")))
 }

@@ -8,7 +8,7 @@ use crate::checks::claims::other_means;
 use crate::checks::context::run_name;
 use crate::checks::shown::apart;
 use crate::report::{Code, Confidence, Finding, Severity};
-use caddie_folder::{Claim, Field, RunLog, Scope};
+use caddie_folder::{Claim, Fact, Field, RunLog, Scope, Shows};
 use caddie_rulebook::stats::mean;
 
 /// Places that one finding shows.
@@ -68,7 +68,7 @@ fn column_of(claim: &Claim) -> &str {
 /// The run of the seed and its value, where no log of the seed states the number: every log of the seed that the folder
 /// holds may be the one that the row is about.
 fn differs<'a>(context: &Context<'a>, claim: &Claim, seed: i64) -> Option<(&'a RunLog, f64)> {
-    let of_seed = |run: &&RunLog| run.seed == Some(seed);
+    let of_seed = |run: &&RunLog| run.seed.value() == Some(seed);
     if context.every_run().filter(of_seed).any(|run| claim.is_of(run)) {
         return None;
     }
@@ -76,7 +76,7 @@ fn differs<'a>(context: &Context<'a>, claim: &Claim, seed: i64) -> Option<(&'a R
     let logged = claim.field.of(run)?;
     // Of several evaluations the one that the column is probably about.
     let nearest = |a: &f64, b: &f64| (a - claim.stated.value).abs().total_cmp(&(b - claim.stated.value).abs());
-    let scores = run.metric_lines.iter().map(|line| line.val_bpb).chain(run.pre_quant_val_bpb);
+    let scores = run.metric_lines.iter().map(|line| line.val_bpb).chain(run.pre_quant_val_bpb.value());
     // What is off by less than this is another rounding or another clock.
     let tolerance = match claim.field {
         Field::EvalSeconds => 0.001,
@@ -103,7 +103,7 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) ->
     let (stated, logged) = apart(claim.field, claim.stated.value, measured);
     let message = format!("{}: README.md says {field} {stated}, the log {logged}", run_name(run));
     let finding = mismatch(context, claim, message, measured);
-    finding.at(run.log.clone(), run.line(field), format!("{field} {measured}"))
+    finding.in_log(run, claim.field.logged(run), format!("{field} {measured}"))
 }
 
 /// `~8,300` steps of a run that has 8,552.

@@ -2,7 +2,7 @@
 
 use crate::checks::Context;
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{Field, Scope, Submission};
+use caddie_folder::{Fact, Field, Scope, Shows, Submission};
 
 /// Relative difference of parameter counts that is another model, not another way of counting.
 const OTHER_MODEL: f64 = 0.02;
@@ -20,9 +20,12 @@ pub(super) fn other_run(context: &Context<'_>) -> Option<Finding> {
     let message = format!("no log is of the claimed runs: {}", reasons.join("; "));
     let finding = context.finding("repro", message).code(Code::LogIsOtherRun).severity(Severity::Error);
     Some(context.runs().iter().take(5).fold(finding, |finding, run| {
-        let seed = run.seed.map_or_else(|| "no seed".to_owned(), |seed| format!("seed {seed}"));
-        let text = format!("{seed}, {} parameters", run.model_params.map_or_else(|| "?".to_owned(), |n| n.to_string()));
-        finding.at(run.log.clone(), run.line("model_params"), text)
+        let seed = run.seed.value().map_or_else(|| "no seed".to_owned(), |seed| format!("seed {seed}"));
+        let text = format!(
+            "{seed}, {} parameters",
+            run.model_params.value().map_or_else(|| "?".to_owned(), |n| n.to_string())
+        );
+        finding.in_log(run, run.model_params, text)
     }))
 }
 
@@ -35,8 +38,8 @@ fn parameters(context: &Context<'_>, metadata: &Submission) -> Option<String> {
 }
 
 fn seeds_and_size(context: &Context<'_>, metadata: &Submission) -> Option<String> {
-    let logged: Vec<i64> = context.every_run().filter_map(|run| run.seed).collect();
-    if logged.is_empty() || metadata.seeds.is_empty() || metadata.seeds.iter().any(|seed| logged.contains(seed)) {
+    let logged: Vec<i64> = context.every_run().filter_map(|run| run.seed.value()).collect();
+    if logged.is_empty() || metadata.seeds.is_empty() || metadata.seed_numbers().any(|seed| logged.contains(&seed)) {
         return None;
     }
     let mut sizes = metadata.claims.iter().filter(|claim| claim.field == Field::BytesTotal);
@@ -45,5 +48,6 @@ fn seeds_and_size(context: &Context<'_>, metadata: &Submission) -> Option<String
     if totals.is_empty() || sizes.any(|claim| same(claim.stated.value)) {
         return None;
     }
-    Some(format!("claimed seeds {:?}, logged {logged:?}, and no size is near a claimed one", metadata.seeds))
+    let claimed: Vec<i64> = metadata.seed_numbers().collect();
+    Some(format!("claimed seeds {claimed:?}, logged {logged:?}, and no size is near a claimed one"))
 }

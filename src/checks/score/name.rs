@@ -3,7 +3,7 @@
 use crate::checks::Context;
 use crate::checks::claims::sample;
 use crate::report::{Code, Finding, Severity};
-use caddie_folder::{RunLog, Stated};
+use caddie_folder::{Fact, RunLog, Stated};
 use caddie_rulebook::stats::mean;
 
 /// Compares the name with the claim and with the logs, the set-aside ones included.
@@ -21,7 +21,7 @@ pub(super) fn folder_name(context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let others: Vec<&RunLog> = context.folder.runs.others.iter().map(|other| &other.run).collect();
-    let scores: Vec<f64> = others.iter().filter_map(|run| run.val_bpb).collect();
+    let scores: Vec<f64> = others.iter().filter_map(|run| run.val_bpb.value()).collect();
     let claim = headline.map(|claim| format!(", the claim is {}", claim.stated.value)).unwrap_or_default();
     let finding = if scores.iter().copied().chain(mean(&scores)).any(|value| named.near(value)) {
         let message =

@@ -25,7 +25,7 @@ fn not_readme(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     let claim = metadata.headline()?;
     let readme = context.folder.readme.as_ref()?;
     let same = |stated: &Stated| stated.agrees(claim.stated.value) || claim.stated.agrees(stated.value);
-    if readme.scores.iter().any(|(stated, _)| same(stated)) {
+    if readme.scores.iter().any(|stated| same(&stated.value)) {
         return None;
     }
     let own = best_of(readme).filter(|own| !same(&own.stated))?;

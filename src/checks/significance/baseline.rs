@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 
 use caddie_files::{Error, Result};
-use caddie_folder::{Folder, RunLog};
+use caddie_folder::{Fact, Folder, RunLog};
 use caddie_rulebook::stats::{Sample, Score, mean};
 use caddie_rulebook::{Ladder, Row};
 
@@ -124,8 +124,13 @@ pub fn row_of(folder: &Folder, ladder: &Ladder) -> Option<usize> {
 /// The runs that state a score.
 pub fn runs_of(folder: &Folder) -> Sample {
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-    let score =
-        |run: &RunLog| Some(Score { seed: run.seed, val_bpb: finite(run.val_bpb)?, val_loss: finite(run.val_loss) });
+    let score = |run: &RunLog| {
+        Some(Score {
+            seed: run.seed.value(),
+            val_bpb: finite(run.val_bpb.value())?,
+            val_loss: finite(run.val_loss.value()),
+        })
+    };
     let scores = folder.runs.official.iter().filter_map(score).collect();
     Sample { name: "its own runs".to_owned(), scores }
 }
@@ -148,7 +153,7 @@ impl Dates {
     /// Reads both.
     pub fn of(folder: &Folder) -> Dates {
         let day = |text: &str| text.get(..10)?.parse().ok();
-        let stated = folder.metadata().and_then(|metadata| day(metadata.date.as_deref()?.trim()));
+        let stated = folder.metadata().and_then(|metadata| day(metadata.date.as_ref()?.value.trim()));
         Dates { stated, placed: folder_name(folder).and_then(|name| day(&name)) }
     }
 

@@ -4,7 +4,7 @@ use super::baseline::{Baseline, runs_of};
 use super::named;
 use crate::checks::Context;
 use crate::report::{Code, Confidence, Finding, Severity, p_value};
-use caddie_folder::Track;
+use caddie_folder::Lined;
 use caddie_folder::{NatsPair, Stated};
 use caddie_rulebook::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
@@ -17,31 +17,29 @@ const BASELINE_BPB: [&str; 2] = ["comparison_baseline_bpb", "baseline_bpb"];
 /// A baseline is quoted as the leaderboard rounds it.
 const ROUNDED: f64 = 1e-4;
 
-/// A number at the top of submission.json under one of `names`: key, value as stated, line.
-fn stated(context: &Context<'_>, names: &[&'static str]) -> Option<(&'static str, Stated, Option<u64>)> {
+/// A number at the top of submission.json under one of `names`, and the key.
+fn stated(context: &Context<'_>, names: &[&'static str]) -> Option<(&'static str, Lined<Stated>)> {
     let metadata = context.folder.metadata()?;
-    names.iter().find_map(|name| {
-        let (stated, line) = metadata.number(name)?;
-        Some((*name, stated, Some(line)))
-    })
+    names.iter().find_map(|name| Some((*name, metadata.number(name)?)))
 }
 
 /// A baseline that is named in submission.json and is not the record that stood.
 pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
-    if context.against.is_some() || context.track == Track::NonRecord {
+    if context.against.is_some() || !context.competes() {
         return None;
     }
-    let (key, value, line, what) = if let Some((key, value, line)) = stated(context, &BASELINE_BPB) {
+    let (key, Lined { value, line }, what) = if let Some((key, stated)) = stated(context, &BASELINE_BPB) {
+        let value = stated.value;
         let same = value.agrees(standing.val_bpb) || (value.value - standing.val_bpb).abs() < ROUNDED;
-        (!same).then(|| (key, value, line, format!("val_bpb {}", value.value)))?
+        (!same).then(|| (key, stated, format!("val_bpb {}", value.value)))?
     } else {
-        let (key, value, line) = stated(context, &BASELINE_PR)?;
-        let same = standing.pr.is_some_and(|pr| value.agrees(pr as f64));
-        (!same).then(|| (key, value, line, format!("PR #{}", value.value)))?
+        let (key, stated) = stated(context, &BASELINE_PR)?;
+        let same = standing.pr.is_some_and(|pr| stated.value.agrees(pr as f64));
+        (!same).then(|| (key, stated, format!("PR #{}", stated.value.value)))?
     };
     let message = format!("compares with {what}; the record that stood by the final ladder is {}", named(standing));
     let finding = context.finding("stat-baseline", message).severity(Severity::Info).claimed(value.value);
-    Some(finding.at(context.json_name(), line, format!("\"{key}\": {}", value.value)))
+    Some(finding.at(context.json_name(), Some(line), format!("\"{key}\": {}", value.value)))
 }
 
 /// Whether README.md speaks of the margin, `0.005 nats` or `the 0.005-nat bar`: it then says that it is cleared.
@@ -63,7 +61,7 @@ pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Find
     if claims.is_empty() || runs.len() < 2 {
         return Vec::new();
     }
-    let named_pr = stated(context, &BASELINE_PR).map(|(_, pr, _)| pr.value as u64);
+    let named_pr = stated(context, &BASELINE_PR).map(|(_, pr)| pr.value.value as u64);
     let row = named_pr.and_then(|pr| context.rulebook.records.pull_request(pr)).map(Baseline::of_row);
     let sure = row.is_some();
     let Some(baseline) = row.as_ref().or(at_hand) else { return Vec::new() };
@@ -71,7 +69,7 @@ pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Find
     let known = Recomputed::all(&runs, baseline, margin);
 
     let mut findings = Vec::new();
-    for (key, claim, line) in claims {
+    for (key, Lined { value: claim, line }) in claims {
         let reading: fn(&TTest) -> [f64; 2] = match key {
             _ if STATISTIC.contains(&key) => |test| [test.statistic, -test.statistic],
             _ if DEGREES.contains(&key) => |test| [test.df, test.df],
@@ -96,7 +94,7 @@ pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Find
             if sure { (Severity::Warning, Confidence::High) } else { (Severity::Info, Confidence::Low) };
         let finding = context.finding("stat-p01", message).severity(context.on_record(severity)).confidence(confidence);
         let text = format!("\"{key}\": {}", claim.value);
-        findings.push(finding.claimed(claim.value).at(context.json_name(), line, text));
+        findings.push(finding.claimed(claim.value).at(context.json_name(), Some(line), text));
     }
     findings
 }
@@ -193,9 +191,10 @@ fn json_pairs(context: &Context<'_>) -> Vec<NatsPair> {
     let Some(metadata) = context.folder.metadata() else { return Vec::new() };
     let pair = |key: &String| {
         let stem = key.strip_suffix("_bpb").filter(|stem| stem.starts_with("delta"))?;
-        let of = |other: String| metadata.number(&other).map(|(nats, line)| (other, nats, line));
-        let (other, nats, line) = of(format!("{stem}_nats")).or_else(|| of(format!("{stem}_loss_nats")))?;
-        let (bpb, _) = metadata.number(key)?;
+        let of = |other: String| metadata.number(&other).map(|nats| (other, nats));
+        let (other, Lined { value: nats, line }) =
+            of(format!("{stem}_nats")).or_else(|| of(format!("{stem}_loss_nats")))?;
+        let bpb = metadata.number(key)?.value;
         let text = format!("\"{key}\": {}, \"{other}\": {}", bpb.value, nats.value);
         Some(NatsPair { bpb, nats, text, line })
     };

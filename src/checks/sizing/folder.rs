@@ -8,16 +8,17 @@ use crate::checks::context::{Context, counted_bytes, run_name};
 use crate::checks::extra;
 use caddie_files::text::thousands;
 use caddie_files::{Error, Result};
-use caddie_folder::{Field, Folder, RunLog, Scope};
+use caddie_folder::{Fact, Field, Folder, RunLog, Scope};
 use caddie_python::packings::{self, Minify, Options};
 use caddie_rulebook::Rulebook;
 
 /// The script as it is shipped and the largest model (as logged, as a file of the folder, or as claimed) are what
-/// counts; beside it stand the other accountings.
-pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, limit: u64, minify: Minify) -> Result<Sizing> {
+/// counts; beside it stand the other accountings. `cap` replaces that of the folder's track.
+pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Result<Sizing> {
     let folder = Folder::read(path)?;
     refuse_pointers(&folder)?;
-    let context = Context::new(&folder, rulebook, Some(limit));
+    let context = Context::new(&folder, rulebook, cap);
+    let limit = context.limits.artifact_bytes;
     let runs = context.runs();
     let model = model(&context);
     let logged = runs.iter().filter_map(counted_bytes).max();
@@ -72,7 +73,7 @@ fn refuse_pointers(folder: &Folder) -> Result<()> {
 fn model(context: &Context<'_>) -> Option<(u64, String)> {
     let folder = context.folder;
     let runs = context.runs().iter();
-    let largest = runs.filter_map(|run| Some((run.bytes_model?, run))).max_by_key(|(bytes, _)| *bytes);
+    let largest = runs.filter_map(|run| Some((run.bytes_model.value()?, run))).max_by_key(|(bytes, _)| *bytes);
     let claimed = || {
         let claim = folder.metadata()?.claim(Field::BytesModel, Scope::Whole)?;
         Some((claim.stated.value as u64, format!("model as {} claims", context.json_name())))
@@ -114,7 +115,13 @@ fn accountings(
 ) -> Vec<Accounting> {
     let as_logged = |run: &RunLog| {
         let total = counted_bytes(run)?;
-        Some(Accounting::new(format!("as logged, {}", run_name(run)), run.bytes_model, run.bytes_code, total, limit))
+        Some(Accounting::new(
+            format!("as logged, {}", run_name(run)),
+            run.bytes_model.value(),
+            run.bytes_code.value(),
+            total,
+            limit,
+        ))
     };
     let mut all: Vec<Accounting> = context.runs().iter().filter_map(as_logged).collect();
     let mut with = |name: String, code: Option<u64>| {
@@ -156,7 +163,7 @@ fn describe(context: &Context<'_>) -> Entry {
         claimed,
         helpers: helpers.map(|helper| part(&helper.path, helper.bytes)).collect(),
         tokenizers: extra::tokenizers(context).iter().map(|file| part(&file.path, file.bytes)).collect(),
-        tokenizer_named: folder.runs.official.iter().find_map(|run| run.tokenizer.clone()),
+        tokenizer_named: folder.runs.official.iter().find_map(|run| run.tokenizer.text().map(str::to_owned)),
         programs: size.programs,
     }
 }

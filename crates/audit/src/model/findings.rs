@@ -80,7 +80,7 @@ impl Writer<'_> {
 pub(super) fn all(audit: &Audit, contents: &Contents, rulebook: &Rulebook) -> Vec<Finding> {
     let mut writer =
         Writer { file: audit.path.file_name().unwrap_or(audit.path.as_str()), rulebook, findings: Vec::new() };
-    audit.searches.iter().for_each(|search| tokens(search, &mut writer));
+    audit.searches.iter().for_each(|search| tokens(search, audit.cap, &mut writer));
     contents.pickles.iter().for_each(|pickle| names(pickle, &mut writer));
     size(audit, &mut writer);
     regions(&contents.regions, &mut writer);
@@ -92,7 +92,7 @@ pub(super) fn all(audit: &Audit, contents: &Contents, rulebook: &Rulebook) -> Ve
     findings
 }
 
-fn tokens(search: &Search, writer: &mut Writer<'_>) {
+fn tokens(search: &Search, cap: u64, writer: &mut Writer<'_>) {
     let Some(run) = &search.found.longest else { return };
     if search.found.log10_expected.is_none_or(|expected| expected > NO_CHANCE) {
         return;
@@ -100,12 +100,13 @@ fn tokens(search: &Search, writer: &mut Writer<'_>) {
     let (role, shard) = (search.role.name(), search.shard.as_str());
     let long = run.tokens >= BOILERPLATE;
     let confidence = if long { Confidence::High } else { Confidence::Medium };
+    let allowed = format!("training data is allowed inside the {} MB", cap as f64 / 1e6);
     let (rule, severity, word) = match (search.role, long) {
         (Role::Val, true) => (VAL, Severity::Error, "no payload may hold them"),
         (Role::Val, false) => {
             (VAL, Severity::Warning, "runs this short also stand in both splits, as boilerplate of the web")
         }
-        (Role::Train, _) => (PAYLOAD, Severity::Info, "training data is allowed inside the 16 MB"),
+        (Role::Train, _) => (PAYLOAD, Severity::Info, allowed.as_str()),
     };
     let message = format!(
         "{} {role} tokens stand in the payload in one run, {} in all such runs; chance would give about {:.0} ({word})",

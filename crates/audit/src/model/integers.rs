@@ -17,14 +17,14 @@ pub struct Look {
     pub what: &'static str,
     pub why: String,
     pub confidence: Confidence,
-    /// Whether it is only mentioned: an index or a packing that quantised models have.
+    /// Whether it is only mentioned: an index or a packing that quantized models have.
     pub ordinary: bool,
 }
 
 /// Looks at the integers of a tensor; `None` for weights and for what is too small to carry anything.
 pub fn of_tensor(dtype: Dtype, bytes: &[u8], histogram: &Histogram) -> Option<Look> {
     match dtype {
-        // Quantised weights, whatever their range.
+        // Quantized weights, whatever their range.
         Dtype::I8 => None,
         Dtype::U8 | Dtype::Untyped => bytes_of(bytes, histogram),
         _ => wide(histogram),

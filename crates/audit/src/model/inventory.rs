@@ -35,7 +35,7 @@ pub struct TensorReport {
 /// What a tensor's bytes show.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measured {
-    /// Bits a byte, neighbours unknown.
+    /// Bits a byte, neighbors unknown.
     pub entropy: f64,
     /// Of integers: different values, at least.
     pub levels: Option<u64>,

@@ -114,13 +114,12 @@ impl Audit {
     }
 }
 
-/// Reads the file and says what is in it.
+/// Reads the file and says what is in it, by the rulebook's budget and rules.
 ///
 /// # Errors
 /// When the file or a shard cannot be read, or the cap is 0. What is wrong inside the file is a finding.
-pub fn audit(path: &Utf8Path, options: &AuditOptions) -> Result<Audit> {
-    let rulebook = Rulebook::builtin()?;
-    let cap = options.cap.unwrap_or(rulebook.limits.artifact_bytes);
+pub fn audit(path: &Utf8Path, options: &AuditOptions, rulebook: &Rulebook) -> Result<Audit> {
+    let cap = options.cap.unwrap_or(rulebook.limits_of(None).artifact_bytes);
     if cap == 0 {
         return Err(Error::Usage("a budget of 0 bytes has no shares; give --cap at least 1".to_owned()));
     }
@@ -133,7 +132,7 @@ pub fn audit(path: &Utf8Path, options: &AuditOptions) -> Result<Audit> {
         let found = Index::new(&shard.tokens).search(&checkpoint.contents);
         searches.push(Search { role, shard_tokens: shard.tokens.len() as u64, shard: shard.path, found });
     }
-    Ok(describe(path, &checkpoint, cap, searches, &rulebook))
+    Ok(describe(path, &checkpoint, cap, searches, rulebook))
 }
 
 fn describe(path: &Utf8Path, checkpoint: &Checkpoint, cap: u64, searches: Vec<Search>, rulebook: &Rulebook) -> Audit {

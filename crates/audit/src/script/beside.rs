@@ -12,7 +12,7 @@ const MAX_BESIDE: usize = 24;
 
 /// The script at `path` with the modules beside it that it imports, and those that they import; `None` where there are
 /// none.
-pub fn with_neighbours(path: &Utf8Path, script: &Module, folder: &Folder) -> Option<Module> {
+pub fn with_neighbors(path: &Utf8Path, script: &Module, folder: &Folder) -> Option<Module> {
     let mut found: Vec<&Script> = Vec::new();
     let mut open: Vec<String> = imports(script).collect();
     while let Some(name) = open.pop() {
@@ -36,5 +36,5 @@ pub fn with_neighbours(path: &Utf8Path, script: &Module, folder: &Folder) -> Opt
         return None;
     }
     let files: Vec<(&Utf8Path, &str)> = found.iter().map(|other| (&*other.path, other.text.as_str())).collect();
-    Module::with_neighbours(script.source(), &files).ok()
+    Module::with_neighbors(script.source(), &files).ok()
 }

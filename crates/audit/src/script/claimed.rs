@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::{Config, Said};
-use caddie_folder::{Claim, Field, Folder, RunLog, Scope};
+use caddie_folder::{Claim, Fact, Field, Folder, RunLog, Scope};
 
 /// Digits of a score that is found in a log by no chance.
 const TELLING_DIGITS: i32 = 4;
@@ -24,7 +24,7 @@ pub fn run(folder: &Folder) -> Option<&RunLog> {
     let claims = claims(folder);
     let agreeing = |run: &RunLog| {
         let of_it = claims.iter().filter(|claim| match claim.scope {
-            Scope::Seed(seed) => run.seed == Some(seed),
+            Scope::Seed(seed) => run.seed.value() == Some(seed),
             Scope::Mean | Scope::Max | Scope::Whole => true,
         });
         of_it.filter(|claim| claim.is_of(run)).count()
@@ -34,8 +34,8 @@ pub fn run(folder: &Folder) -> Option<&RunLog> {
 
 /// What the log of a run states of its configuration, and what else it says.
 pub fn configuration(folder: &Folder, run: &RunLog) -> Config {
-    let config = Config::new(&run.hyperparameters);
-    let config = match run.world_size {
+    let config = Config::new(run.hyperparameters.iter().map(|(name, set)| (name, set.value.as_str())));
+    let config = match run.world_size.value() {
         Some(size) if !config.is_empty() => config.with("WORLD_SIZE", size.to_string()),
         _ => config,
     };
@@ -64,7 +64,7 @@ pub fn metric(folder: &Folder, run: Option<&RunLog>) -> Option<String> {
         claims(folder).iter().filter(of_a_score)
     };
     if scores().next().is_none()
-        || run.and_then(|run| run.val_bpb).is_some_and(|own| scores().any(|c| c.stated.agrees(own)))
+        || run.and_then(|run| run.val_bpb.value()).is_some_and(|own| scores().any(|c| c.stated.agrees(own)))
     {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lead, Subject, audit};
+use super::{FAMILIES, Lead, Subject, audit};
 use caddie_folder::Folder;
 use caddie_python::Module;
 use caddie_rulebook::Confidence;
@@ -13,23 +13,6 @@ const MAX_FILES: usize = 6;
 const MAX_SETTINGS: usize = 64;
 /// Settings that say which data and machine, not what is done.
 const ELSEWHERE: &[&str] = &["SEED", "RUN_ID", "RANK", "WORLD_SIZE", "PATH", "DIR", "FILE", "CUDA", "NCCL", "OMP"];
-
-/// Rules on how tokens are scored: what a command switches on in training is its own business.
-const OF_SCORING: &[&str] = &[
-    "c1-no-target-gate",
-    "c2-byte-mixture",
-    "c2-no-hindsight",
-    "c2-normalised",
-    "c2-target-key",
-    "c3-no-adapt-then-score",
-    "c3-score-first",
-    "c4-single-pass",
-    "etlb",
-    "slot-causal",
-    "slot-standard",
-    "val-no-train",
-    "val-prequant-ttt",
-];
 
 /// What else is found beside the `known` leads where the settings hold that a command gives the run and no log states.
 pub fn leads(module: &Module, subject: &Subject<'_>, known: &[Lead]) -> Vec<Lead> {
@@ -43,7 +26,8 @@ pub fn leads(module: &Module, subject: &Subject<'_>, known: &[Lead]) -> Vec<Lead
         settings.iter().fold(subject.config.clone(), |config, (name, value)| config.with(name, value.as_str()));
     let told: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let leads = audit(module, &Subject { config, ..subject.clone() }).leads.into_iter();
-    let sure = |lead: &Lead| lead.confidence > Confidence::Low && OF_SCORING.contains(&lead.rule);
+    let of_scoring = |rule: &str| FAMILIES.iter().any(|family| family.by_command.contains(&rule));
+    let sure = |lead: &Lead| lead.confidence > Confidence::Low && of_scoring(lead.rule);
     let new = leads.filter(|lead| sure(lead) && known.iter().all(|known| known.rule != lead.rule));
     new.map(|lead| Lead {
         confidence: lead.confidence.min(Confidence::Medium),

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::{Frame, Lead, Subject, audit, beside, claimed, commands};
-use caddie_folder::Folder;
+use caddie_folder::{Fact, Folder};
 use caddie_python::Unwrapped;
 use caddie_python::{Module, Problem};
 use caddie_rulebook::Rulebook;
@@ -25,7 +25,7 @@ pub struct Examined {
     pub configuration: Option<Utf8PathBuf>,
     /// Whether the script was followed to its end.
     pub complete: bool,
-    /// Reported scores that were recognised.
+    /// Reported scores that were recognized.
     pub scores: usize,
     /// What could not be read, with its line.
     pub problems: Vec<Problem>,
@@ -82,10 +82,10 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
     };
     match unwrapped.module() {
         Ok(module) => {
-            let together = folder.and_then(|folder| beside::with_neighbours(path, module, folder));
+            let together = folder.and_then(|folder| beside::with_neighbors(path, module, folder));
             let module = together.as_ref().unwrap_or(module);
             let claimed = folder.and_then(|folder| claimed::metric(folder, run));
-            let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.as_deref()));
+            let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.text()));
             let subject = Subject { config, metric, rulebook, folder };
             let mut found = audit(module, &subject);
             found.leads.extend(commands::leads(module, &subject, &found.leads));

@@ -27,9 +27,9 @@ pub use families::{FAMILIES, Family, Lead, Needs, Rule, Step};
 pub use said::Said;
 pub use trace::Frame;
 
-use caddie_folder::Folder;
+use caddie_folder::{Folder, track};
 use caddie_python::Module;
-use caddie_rulebook::Rulebook;
+use caddie_rulebook::{Limits, Rulebook, Track};
 use machine::{Doubts, Followed};
 
 /// What is known about a script beside its source.
@@ -45,20 +45,37 @@ pub struct Subject<'a> {
     pub folder: Option<&'a Folder>,
 }
 
+impl Subject<'_> {
+    /// The track that the folder is entered on; `None` where nothing states one.
+    pub fn track(&self) -> Option<&Track> {
+        track::entered(self.folder?, self.rulebook)
+    }
+
+    /// The limits of that track.
+    pub fn limits(&self) -> Limits {
+        self.rulebook.limits_of(self.track())
+    }
+
+    /// Processes that `torchrun` starts where no log states their number: one a GPU of the track's machine.
+    fn processes(&self) -> u64 {
+        self.rulebook.hardware_of(self.track()).map_or(1, |machine| machine.gpus)
+    }
+}
+
 /// What an audit found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audit {
     pub leads: Vec<Lead>,
     /// Whether the script was followed to its end; else more may be there.
     pub complete: bool,
-    /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognised.
+    /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognized.
     pub scores: usize,
 }
 
 /// Follows a script to the metric that is claimed. Where it would not report that metric, a switch was set that the log
 /// does not state: the fewest switches are doubted with which the metric is reported.
 fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
-    let plain = machine::follow(module, &subject.config, &Doubts::None);
+    let plain = machine::follow(module, &subject.config, &Doubts::None, subject.processes());
     let Some(metric) = subject.metric.filter(|metric| !families::reports(&plain.trace, metric)) else { return plain };
     if subject.config.said().is_some() {
         // The lines that its branches print may have been written anew since the run.
@@ -66,7 +83,7 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
         return follow_to(module, &subject);
     }
     let with = |doubts: Doubts| {
-        let followed = machine::follow(module, &subject.config, &doubts);
+        let followed = machine::follow(module, &subject.config, &doubts, subject.processes());
         families::reports(&followed.trace, metric).then_some(followed)
     };
     let Some(mut found) = with(Doubts::All) else { return plain };

@@ -33,7 +33,7 @@ pub struct Place {
 /// What updates what is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learner {
-    /// A step of an optimiser.
+    /// A step of an optimizer.
     Gradient,
     /// A step on a tensor of its own, which belongs to no model: an offset, a bias, a temperature.
     Offset,

@@ -52,7 +52,7 @@ impl Dump {
         self.fragment
     }
 
-    /// Counts the bytes before the first line that was recognised as code: the rest of an overwritten line.
+    /// Counts the bytes before the first line that was recognized as code: the rest of an overwritten line.
     pub(super) fn preceded_by(&mut self, bytes: u64) {
         self.bytes += bytes;
     }

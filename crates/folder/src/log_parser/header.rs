@@ -2,6 +2,7 @@
 
 use super::Parser;
 use super::words::{value, whole};
+use crate::logged::Logged;
 
 /// Hyperparameters kept; real logs have about 120.
 const MAX_HYPERPARAMETERS: usize = 2_000;
@@ -21,8 +22,7 @@ impl Parser {
         } else if line.starts_with("world_size:") {
             self.world_size(value(line, "world_size:"));
         } else if line.starts_with("model_params:") {
-            self.current.run.model_params = whole(line, "model_params:");
-            self.note("model_params");
+            self.current.run.model_params = self.stated(whole(line, "model_params:"));
         } else if line.starts_with("peak memory") {
             self.peak_memory(line);
         } else if let Some(version) = line.strip_prefix("Running ").or(Some(line)).filter(|rest| is_version(rest)) {
@@ -68,11 +68,11 @@ impl Parser {
             if let Some(seed) = value(line, "s:") {
                 self.seed(seed);
             }
-            self.current.run.model_params = whole(line, "params:").or(self.current.run.model_params);
+            self.current.run.model_params = self.here(whole(line, "params:")).or(self.current.run.model_params);
         } else if line.contains(" seed=") {
             line.split_whitespace().filter_map(|word| word.split_once('=')).for_each(|(k, v)| self.setting(k, v));
             if let Some(seed) = self.current.run.hyperparameters.get("seed").cloned() {
-                self.seed(&seed);
+                self.seed(&seed.value);
             }
         } else if let Some((_, seed)) = line.rsplit_once(" seed:").filter(|_| self.awaits_seed()) {
             // `lr:embed=0.035 … wall:600s seed:42`, at the end of a line of settings.
@@ -103,8 +103,7 @@ impl Parser {
     fn partial_validation(&mut self, rest: &str) -> bool {
         let limited = rest.starts_with("eval: ") && rest.ends_with(" batches (limited)");
         if limited {
-            self.current.run.partial_validation = Some(rest.to_owned());
-            self.note("partial_validation");
+            self.current.run.partial_validation = self.stated(rest.to_owned());
         }
         limited
     }
@@ -112,11 +111,11 @@ impl Parser {
     fn setting(&mut self, key: &str, value: &str) {
         let fits = !key.is_empty() && key.len() <= MAX_VALUE_BYTES && value.len() <= MAX_VALUE_BYTES;
         let named = fits && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let run = &mut self.current.run;
-        if !named || run.hyperparameters.len() >= MAX_HYPERPARAMETERS {
+        if !named || self.current.run.hyperparameters.len() >= MAX_HYPERPARAMETERS {
             return;
         }
-        run.hyperparameters.insert(key.to_owned(), value.to_owned());
+        let stated = Logged::new(value.to_owned(), self.number);
+        self.current.run.hyperparameters.insert(key.to_owned(), stated);
         self.understood = true;
         match key {
             "tokenizer_path" => self.tokenizer(value),
@@ -131,70 +130,60 @@ impl Parser {
     }
 
     fn tokenizer(&mut self, path: &str) {
-        self.current.run.tokenizer = Some(path.to_owned());
-        self.note("tokenizer");
+        self.current.run.tokenizer = self.stated(path.to_owned());
     }
 
     fn dataset(&mut self, path: &str) {
-        self.current.run.dataset = Some(path.to_owned());
-        self.note("dataset");
+        self.current.run.dataset = self.stated(path.to_owned());
     }
 
     fn seed(&mut self, text: &str) {
-        if let Ok(seed) = text.trim().parse() {
-            self.current.run.seed = Some(seed);
-            self.note("seed");
+        if let Ok(seed) = text.trim().parse::<i64>() {
+            self.current.run.seed = self.stated(seed);
         }
     }
 
     fn world_size(&mut self, text: Option<&str>) {
-        if let Some(size) = text.and_then(|text| text.parse().ok()) {
-            self.current.run.world_size = Some(size);
-            self.note("world_size");
+        if let Some(size) = text.and_then(|text| text.parse::<u64>().ok()) {
+            self.current.run.world_size = self.stated(size);
         }
     }
 
     /// `val_loader:shards pattern=… tokens:62021632` or `val_tokens: 40540160`.
     fn val_tokens(&mut self, line: &str) {
-        if let Some(tokens) = line.rsplit(':').next().and_then(|text| text.trim().parse().ok()) {
-            self.current.run.val_tokens = Some(tokens);
-            self.note("val_tokens");
+        if let Some(tokens) = line.rsplit(':').next().and_then(|text| text.trim().parse::<u64>().ok()) {
+            self.current.run.val_tokens = self.stated(tokens);
         }
     }
 
     fn train_shards(&mut self, line: &str) {
         if let Some(shards) = whole(line, "train_shards:") {
-            self.current.run.train_shards = Some(shards);
-            self.note("train_shards");
+            self.current.run.train_shards = self.stated(shards);
         }
     }
 
     /// `peak memory allocated: 10184 MiB reserved: 10200 MiB`
     fn peak_memory(&mut self, line: &str) {
-        if let Some(peak) = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()) {
-            self.current.run.peak_memory_mib = Some(peak);
-            self.note("peak_memory_mib");
+        if let Some(peak) = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok()) {
+            self.current.run.peak_memory_mib = self.stated(peak);
         }
     }
 
     fn version(&mut self, rest: &str) {
         if let Some(version) = rest.strip_prefix("PyTorch ") {
-            self.current.run.torch_version = version.split_whitespace().next().map(str::to_owned);
-            self.note("torch_version");
+            self.current.run.torch_version = self.stated(version.split_whitespace().next().map(str::to_owned));
         } else if let Some(version) = rest.strip_prefix("caddie-engine ") {
-            self.current.run.engine_version = version.split_whitespace().next().map(str::to_owned);
+            self.current.run.engine_version = self.here(version.split_whitespace().next().map(str::to_owned));
         }
         self.understood = true;
     }
 
     /// `cpu AMD EPYC threads:2` or `cuda:0 NVIDIA H200`.
     fn hardware(&mut self, rest: &str) {
-        self.current.run.hardware = Some(rest.to_owned());
-        self.note("hardware");
+        self.current.run.hardware = self.stated(rest.to_owned());
         if let Some((_, name)) = rest.strip_prefix("cuda").and_then(|rest| rest.split_once(' ')) {
             let words: Vec<&str> = name.split_whitespace().take_while(|word| !word.contains(':')).collect();
-            self.current.run.gpu = Some(words.join(" "));
-            self.note("gpu");
+            self.current.run.gpu = self.stated(words.join(" "));
         }
     }
 
@@ -204,12 +193,11 @@ impl Parser {
         let words: Vec<&str> = cell.split_whitespace().collect();
         let [index, "NVIDIA", .., "On" | "Off"] = words.as_slice() else { return };
         let Ok(index) = index.parse() else { return };
-        self.current.run.gpu = Some(words[1..words.len() - 1].join(" "));
+        self.current.run.gpu = self.stated(words[1..words.len() - 1].join(" "));
         if self.current.gpus.len() < MAX_GPUS {
             self.current.gpus.insert(index);
         }
-        self.current.run.gpus = Some(self.current.gpus.len() as u64);
-        self.note("gpu");
+        self.current.run.gpus = self.here(self.current.gpus.len() as u64);
     }
 }
 

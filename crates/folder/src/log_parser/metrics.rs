@@ -2,6 +2,7 @@
 
 use super::Parser;
 use super::words::{decimals, float, number, seconds, value, whole};
+use crate::logged::Log;
 use crate::metric::{is_diagnostic, is_known};
 use crate::run_log::MetricLine;
 
@@ -34,13 +35,11 @@ impl Parser {
         let Some(rest) = line.strip_prefix("ledger:") else { return false };
         let digest = value(rest, "sha256:").filter(|hex| hex.len() == 64);
         if let Some(digest) = digest {
-            let run = &mut self.current.run;
-            run.ledger_sha256 = Some(digest.to_ascii_lowercase());
-            run.ledger_documents = whole(rest, "documents:");
-            run.ledger_tokens = whole(rest, "tokens:");
-            run.ledger_bytes = whole(rest, "bytes:");
+            self.current.run.ledger_sha256 = self.stated(digest.to_ascii_lowercase());
+            self.current.run.ledger_documents = self.here(whole(rest, "documents:"));
+            self.current.run.ledger_tokens = self.here(whole(rest, "tokens:"));
+            self.current.run.ledger_bytes = self.here(whole(rest, "bytes:"));
             self.current.ledgered = Some(self.current.run.metric_lines.len());
-            self.note("ledger_sha256");
         }
         true
     }
@@ -84,6 +83,7 @@ fn named(line: &str) -> Option<MetricLine> {
         eval_seconds: clock.filter(|seconds| *seconds > 0.0),
         diagnostic: false,
         line: 0,
+        log: Log::Own,
     })
 }
 
@@ -100,6 +100,7 @@ fn done(line: &str) -> Option<MetricLine> {
         eval_seconds: value(rest, "elapsed=").and_then(seconds),
         diagnostic: false,
         line: 0,
+        log: Log::Own,
     })
 }
 

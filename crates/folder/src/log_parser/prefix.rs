@@ -1,7 +1,7 @@
 //! What launchers, loggers and terminals put around the lines of a log.
 //!
 //! torchrun, Python's logging, docker compose, kubectl, CI runners, Slurm and others write a prefix before each line, and
-//! a terminal adds colours. None of it is part of what the script printed, and several may stand in one another, so
+//! a terminal adds colors. None of it is part of what the script printed, and several may stand in one another, so
 //! prefixes are taken off until none is left. Only what no line of a training script begins with is taken off line by
 //! line; a prefix that could be the script's own counts only where every line at the log's beginning has it.
 
@@ -84,7 +84,7 @@ static SHARED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The rank that srun --label writes; every line has one, not always the same.
 static LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^ *\d{1,5}: ?").ok());
 
-/// What terminals are told in between: colours, cursor moves, titles, and the choice of a character set.
+/// What terminals are told in between: colors, cursor moves, titles, and the choice of a character set.
 static ESCAPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new("\u{1b}(?:\\[[0-?]*[ -/]*[@-~]|\\][^\u{7}\u{1b}]*(?:\u{7}|\u{1b}\\\\)|[()*+][0-9A-Za-z]|[=>78DEHM])")
         .ok()
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminals_colours_and_redrawn_lines_are_what_a_reader_sees() {
+    fn a_terminals_colors_and_redrawn_lines_are_what_a_reader_sees() {
         assert_eq!(plain("\u{1b}[1;32mseed:7\u{1b}[0m\u{1b}[K"), "seed:7");
         assert_eq!(plain("\u{1b}]0;a title\u{7}seed:7\u{1b}(B"), "seed:7");
         assert_eq!(shown(" 10%|█ | 1/10 [00:01]\rseed:7"), "seed:7");

@@ -2,6 +2,7 @@
 
 use super::Parser;
 use super::words::{labelled_bytes, ratio, value, whole};
+use crate::logged::Fact;
 
 impl Parser {
     /// Any line about sizes; false when the line is none.
@@ -44,23 +45,18 @@ impl Parser {
     }
 
     fn model(&mut self, label: &str, bytes: u64) {
-        let run = &mut self.current.run;
-        run.bytes_model = Some(bytes);
-        run.bytes_model_label = Some(label.to_owned());
-        self.note("bytes_model");
+        self.current.run.bytes_model = self.stated(bytes);
+        self.current.run.bytes_model_label = self.here(label.to_owned());
     }
 
     fn code(&mut self, bytes: u64) {
-        self.current.run.bytes_code = Some(bytes);
-        self.note("bytes_code");
+        self.current.run.bytes_code = self.stated(bytes);
     }
 
     fn total(&mut self, label: Option<&str>, bytes: u64) {
-        let run = &mut self.current.run;
-        run.bytes_total = Some(bytes);
-        run.bytes_total_label = label.map(str::to_owned);
+        self.current.run.bytes_total = self.stated(bytes);
+        self.current.run.bytes_total_label = self.here(label.map(str::to_owned));
         self.current.sized_at = self.stamp.or(self.current.sized_at);
-        self.note("bytes_total");
     }
 
     /// `: 67224983 bytes` (raw, not counted) or ` int8+zlib: 15815847 bytes (…)`.
@@ -75,8 +71,7 @@ impl Parser {
     fn code_size(&mut self, rest: &str) {
         let Some((label, bytes)) = labelled_bytes(rest) else { return };
         if label == "(uncompressed)" {
-            self.current.run.bytes_code_uncompressed = Some(bytes);
-            self.note("bytes_code_uncompressed");
+            self.current.run.bytes_code_uncompressed = self.stated(bytes);
         } else {
             self.code(bytes);
         }
@@ -85,8 +80,7 @@ impl Parser {
     fn total_size(&mut self, rest: &str) {
         let Some((label, bytes)) = labelled_bytes(rest) else { return };
         if label.is_empty() {
-            self.current.bare_total = Some((bytes, self.number));
-            self.understood = true;
+            self.current.bare_total = self.stated(bytes);
         } else {
             self.total(Some(label), bytes);
         }
@@ -99,9 +93,8 @@ impl Parser {
         if let Some((total, _)) = value(line, "budget:").and_then(ratio) {
             self.total(None, total);
             let run = &self.current.run;
-            if let (Some(code), None) = (run.bytes_code, run.bytes_model) {
-                self.current.run.bytes_model = total.checked_sub(code);
-                self.note("bytes_model");
+            if let (Some(code), None) = (run.bytes_code.value(), run.bytes_model) {
+                self.current.run.bytes_model = self.stated(total.checked_sub(code));
             }
         }
         if let Some(code) = whole(line, "code:") {
@@ -130,9 +123,8 @@ impl Parser {
     pub(super) fn megabytes(&mut self, line: &str) -> bool {
         let stated = line.contains("MB model + ") && line.contains("MB code = ");
         if stated {
-            self.current.run.megabytes = Some(line.trim().to_owned());
+            self.current.run.megabytes = self.stated(line.trim().to_owned());
             self.current.after_training = true;
-            self.note("megabytes");
         }
         stated
     }

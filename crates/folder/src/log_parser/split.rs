@@ -1,6 +1,7 @@
 //! Several runs in one file: where the next one begins, and what is settled when one ends.
 
 use super::{Current, Parser};
+use crate::logged::{Fact, Lined};
 use crate::metric;
 use crate::run_log::{LogFile, RunLog};
 
@@ -8,18 +9,6 @@ use crate::run_log::{LogFile, RunLog};
 const MAX_RUNS: usize = 50;
 /// A clock that reads less at step 0 has measured no training.
 const UNTRAINED_SECONDS: f64 = 1.0;
-/// What a log states before its first step: where only the step counter tells that a run began, it is the next run's too.
-const HEADER: [&str; 9] = [
-    "seed",
-    "world_size",
-    "gpu",
-    "hardware",
-    "torch_version",
-    "model_params",
-    "val_tokens",
-    "train_shards",
-    "tokenizer",
-];
 
 impl Current {
     /// Whether a run began: what precedes the first step or warm-up is only its header.
@@ -48,7 +37,6 @@ impl Parser {
     /// Puts the current run away; the next one begins with `line`.
     pub(super) fn next_run(&mut self, line: u64) {
         self.settle_bare_total();
-        self.settle_reserve();
         self.settle_score();
         self.settle_untrained();
         self.settle_eval_wall();
@@ -62,11 +50,12 @@ impl Parser {
         if self.earlier.len() < MAX_RUNS {
             self.earlier.push(ended.run);
         } else {
-            self.dropped += 1;
+            self.dropped.get_or_insert(Lined::new(0, ended.run.span.0)).value += 1;
         }
     }
 
-    /// The same, where the next run's header is the current one's.
+    /// The same, where the next run's header is the current one's: only the step counter tells that a run began, and what
+    /// the log states before the first step is stated for both.
     pub(super) fn same_header_next_run(&mut self) {
         let run = &self.current.run;
         let header = RunLog {
@@ -83,23 +72,20 @@ impl Parser {
             tokenizer: run.tokenizer.clone(),
             dataset: run.dataset.clone(),
             hyperparameters: run.hyperparameters.clone(),
-            lines: run.lines.iter().filter(|(field, _)| HEADER.contains(field)).map(|(k, v)| (*k, *v)).collect(),
             ..RunLog::default()
         };
-        let effective_ms = self.current.effective_ms;
+        let gptq_effective_ms = self.current.run.gptq_effective_ms;
         self.next_run(self.number);
-        self.current.run = RunLog { span: self.current.run.span, ..header };
-        self.current.effective_ms = effective_ms;
+        self.current.run = RunLog { span: self.current.run.span, gptq_effective_ms, ..header };
     }
 
     /// A total without a format name is the counted one only where it equals packed model and code.
     fn settle_bare_total(&mut self) {
-        let Some((bytes, line)) = self.current.bare_total else { return };
+        let Some(total) = self.current.bare_total else { return };
         let run = &mut self.current.run;
-        let parts = run.bytes_model.zip(run.bytes_code).map(|(model, code)| model.saturating_add(code));
-        if run.bytes_total.is_none() && parts == Some(bytes) {
-            run.bytes_total = Some(bytes);
-            run.lines.insert("bytes_total", line);
+        let parts = run.bytes_model.zip(run.bytes_code).map(|(model, code)| model.value.saturating_add(code.value));
+        if run.bytes_total.is_none() && parts == Some(total.value) {
+            run.bytes_total = Some(total);
         }
     }
 
@@ -107,22 +93,17 @@ impl Parser {
     /// was validated before the weights were loaded is no score of them.
     fn settle_untrained(&mut self) {
         let run = &mut self.current.run;
-        let clock = run.train_seconds.unwrap_or(0.0);
-        if run.steps != Some(0) || run.val_bpb.is_none() || clock >= UNTRAINED_SECONDS {
+        let clock = run.train_seconds.value().unwrap_or(0.0);
+        if run.steps.value() != Some(0) || run.val_bpb.is_none() || clock >= UNTRAINED_SECONDS {
             return;
         }
         (run.steps, run.train_seconds, run.step_avg_ms) = (None, None, None);
         (run.pre_quant_val_loss, run.pre_quant_val_bpb) = (None, None);
-        for field in ["steps", "train_seconds", "step_avg_ms", "pre_quant_val_loss", "pre_quant_val_bpb"] {
-            run.lines.remove(field);
-        }
     }
 
     /// Picks the official metric.
     fn settle_score(&mut self) {
         let run = &mut self.current.run;
-        let lines = run.metric_lines.iter().filter(|line| !line.diagnostic);
-        run.metrics = lines.filter_map(|line| Some((line.name.clone(), line.val_loss?, line.val_bpb))).collect();
         if let Some(index) = metric::official(&run.metric_lines, self.current.ledgered) {
             metric::choose(run, index);
         }
@@ -130,7 +111,7 @@ impl Parser {
 }
 
 /// The runs of the file; one that is printed twice is one.
-pub(super) fn settle(runs: Vec<RunLog>, dropped: u64, of_a_driver: bool) -> LogFile {
+pub(super) fn settle(runs: Vec<RunLog>, dropped: Option<Lined<u64>>, of_a_driver: bool) -> LogFile {
     let mut settled: Vec<RunLog> = Vec::new();
     for run in runs {
         match settled.iter_mut().find(|earlier| same_run(earlier, &run)) {
@@ -148,7 +129,8 @@ pub(super) fn settle(runs: Vec<RunLog>, dropped: u64, of_a_driver: bool) -> LogF
 }
 
 fn same_run(a: &RunLog, b: &RunLog) -> bool {
-    let facts = |run: &RunLog| (run.seed, run.steps, run.train_seconds, run.val_bpb, run.bytes_total);
+    let clock = |run: &RunLog| (run.steps.value(), run.train_seconds.value());
+    let facts = |run: &RunLog| (run.seed.value(), clock(run), run.val_bpb.value(), run.bytes_total.value());
     // Without a clock, two runs of one seed may well look the same.
     a.val_bpb.is_some() && a.train_seconds.is_some() && facts(a) == facts(b)
 }
@@ -159,8 +141,6 @@ fn reprinted(first: RunLog, second: RunLog) -> RunLog {
         (Some(whole), Some(part)) if part.fragment && !whole.fragment => Some(whole.clone()),
         (before, after) => after.or_else(|| before.clone()),
     };
-    let mut lines = first.lines;
-    lines.extend(second.lines);
     let hyperparameters =
         if second.hyperparameters.is_empty() { first.hyperparameters } else { second.hyperparameters };
     RunLog {
@@ -176,7 +156,6 @@ fn reprinted(first: RunLog, second: RunLog) -> RunLog {
         tokenizer: second.tokenizer.or(first.tokenizer),
         dataset: second.dataset.or(first.dataset),
         hyperparameters,
-        lines,
         ..second
     }
 }

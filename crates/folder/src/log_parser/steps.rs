@@ -2,6 +2,7 @@
 
 use super::Parser;
 use super::words::{float, number, ratio, seconds, value};
+use crate::logged::Fact;
 
 /// A run that begins anew prints a step as low as this.
 const FIRST_STEPS: u64 = 10;
@@ -16,45 +17,36 @@ impl Parser {
         if !measures {
             return;
         }
-        if let Some(last) = self.current.run.steps.filter(|last| step < *last) {
+        if let Some(last) = self.current.run.steps.value().filter(|last| step < *last) {
             let anew = step <= FIRST_STEPS && last >= SOME_STEPS;
             if self.current.after_training || anew {
                 self.same_header_next_run();
             }
         }
-        let run = &mut self.current.run;
-        run.steps = Some(step);
-        run.iterations = Some(iterations);
-        self.note("steps");
-        self.note("iterations");
+        self.current.run.steps = self.stated(step);
+        self.current.run.iterations = self.stated(iterations);
         let clock = value(line, "train_time:").or_else(|| value(line, "t:"));
         if let Some(seconds) = clock.and_then(seconds) {
-            self.current.run.train_seconds = Some(seconds);
-            self.note("train_seconds");
+            self.current.run.train_seconds = self.stated(seconds);
         }
         let average = value(line, "step_avg:").or_else(|| value(line, "avg:"));
         if let Some(average) = average.and_then(|text| number(text.trim_end_matches("ms"))) {
-            self.current.run.step_avg_ms = Some(average);
-            self.note("step_avg_ms");
+            self.current.run.step_avg_ms = self.stated(average);
         }
         if let (Some(loss), Some(bpb)) = (float(line, "val_loss:"), float(line, "val_bpb:")) {
-            self.current.run.pre_quant_val_loss = Some(loss);
-            self.current.run.pre_quant_val_bpb = Some(bpb);
-            self.note("pre_quant_val_loss");
-            self.note("pre_quant_val_bpb");
+            self.current.run.pre_quant_val_loss = self.stated(loss);
+            self.current.run.pre_quant_val_bpb = self.stated(bpb);
         }
     }
 
     /// `stopping_early: wallclock_cap train_time:600038ms step:13780/20000`
     pub(super) fn stop(&mut self, line: &str) {
         if let Some(seconds) = value(line, "train_time:").and_then(seconds) {
-            self.current.run.train_seconds = Some(seconds);
-            self.note("train_seconds");
+            self.current.run.train_seconds = self.stated(seconds);
         }
         if let Some((step, iterations)) = value(line, "step:").and_then(ratio) {
-            self.current.run.steps = Some(step);
-            self.current.run.iterations = Some(iterations);
-            self.note("steps");
+            self.current.run.steps = self.stated(step);
+            self.current.run.iterations = self.stated(iterations);
         }
     }
 
@@ -65,9 +57,8 @@ impl Parser {
             return false;
         };
         let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or("");
-        if let Ok(step) = digits.parse() {
-            self.current.run.resumed_from = Some(step);
-            self.note("resumed_from");
+        if let Ok(step) = digits.parse::<u64>() {
+            self.current.run.resumed_from = self.stated(step);
         }
         true
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::logged::{Fact, InLog};
 
 mod clocks;
 mod several;
@@ -28,15 +29,18 @@ fn family_a_states_every_fact_with_its_line() {
         "=".repeat(100),
         "=".repeat(100)
     ));
-    assert_eq!((run.seed, run.world_size, run.steps), (Some(1337), Some(8), Some(13780)));
-    assert_eq!((run.val_bpb, run.val_loss, run.decimals), (Some(1.2243657), Some(2.07269931), Some(8)));
-    assert_eq!((run.train_seconds, run.eval_seconds), (Some(600.038), Some(1.401)));
-    assert_eq!((run.bytes_model, run.bytes_code), (Some(15815847), Some(47642)));
-    assert_eq!(run.bytes_total, Some(15863489), "not the raw weights' total");
-    assert_eq!((run.gpu.as_deref(), run.torch_version.as_deref()), (Some("NVIDIA H200"), Some("2.11.0")));
-    assert_eq!(run.hyperparameters.get("train_seq_len").map(String::as_str), Some("1024"));
-    assert_eq!((run.line("seed"), run.line("bytes_total")), (Some(11), Some(20)));
-    assert_eq!((run.pre_quant_val_bpb, run.peak_memory_mib), (Some(1.2172), Some(10184)));
+    assert_eq!((run.seed.value(), run.world_size.value(), run.steps.value()), (Some(1337), Some(8), Some(13780)));
+    assert_eq!((run.val_bpb.value(), run.val_loss.value(), run.decimals), (Some(1.2243657), Some(2.07269931), Some(8)));
+    assert_eq!((run.train_seconds.value(), run.eval_seconds.value()), (Some(600.038), Some(1.401)));
+    assert_eq!((run.bytes_model.value(), run.bytes_code.value()), (Some(15815847), Some(47642)));
+    assert_eq!(run.bytes_total.value(), Some(15863489), "not the raw weights' total");
+    assert_eq!((run.gpu.text(), run.torch_version.text()), (Some("NVIDIA H200"), Some("2.11.0")));
+    assert_eq!(run.hyperparameters.get("train_seq_len").map(|set| set.value.as_str()), Some("1024"));
+    let line = |fact: &dyn InLog| fact.log_line().map(|place| place.line);
+    assert_eq!((line(&run.seed), line(&run.bytes_total), line(&run.bytes_total_label)), (Some(11), Some(20), Some(20)));
+    assert_eq!((line(&run.val_bpb), line(&run.eval_seconds), line(&run.gpu)), (Some(22), Some(21), Some(6)));
+    assert_eq!(run.hyperparameters.get("train_seq_len").map(|set| set.line), Some(10));
+    assert_eq!((run.pre_quant_val_bpb.value(), run.peak_memory_mib.value()), (Some(1.2172), Some(10184)));
 }
 
 #[test]
@@ -52,12 +56,12 @@ fn family_b_states_minutes_and_indented_settings() {
          diagnostic quantized val_loss:2.7999 val_bpb:1.0839 eval_time:9559ms\n\
          quantized_ttt_lora val_loss:2.76738841 val_bpb:1.07134229 eval_time:332086ms\ntotal_eval_time:332.1s",
     );
-    assert_eq!((run.seed, run.world_size, run.val_tokens), (Some(0), Some(8), Some(40540160)));
-    assert_eq!((run.train_seconds, run.eval_seconds), (Some(596.103), Some(332.086)));
-    assert_eq!((run.metric.as_deref(), run.val_bpb), (Some("quantized_ttt_lora"), Some(1.07134229)));
-    assert_eq!((run.bytes_code, run.bytes_code_uncompressed), (Some(27610), Some(122168)));
-    assert_eq!((run.bytes_total, run.metrics.len()), (Some(15939841), 1));
-    assert_eq!(run.hyperparameters.get("artifact_dir").map(String::as_str), Some(""));
+    assert_eq!((run.seed.value(), run.world_size.value(), run.val_tokens.value()), (Some(0), Some(8), Some(40540160)));
+    assert_eq!((run.train_seconds.value(), run.eval_seconds.value()), (Some(596.103), Some(332.086)));
+    assert_eq!((run.metric.text(), run.val_bpb.value()), (Some("quantized_ttt_lora"), Some(1.07134229)));
+    assert_eq!((run.bytes_code.value(), run.bytes_code_uncompressed.value()), (Some(27610), Some(122168)));
+    assert_eq!((run.bytes_total.value(), run.metrics().count()), (Some(15939841), 1));
+    assert_eq!(run.hyperparameters.get("artifact_dir").map(|set| set.value.as_str()), Some(""));
 }
 
 #[test]
@@ -69,8 +73,8 @@ fn a_native_log_takes_the_metric_before_its_ledger() {
          ledger:ttt documents:64 tokens:12344 bytes:34567 sha256:{digest}\n\
          final_int8_zlib_roundtrip_exact val_loss:2.00000000 val_bpb:1.20000000"
     ));
-    assert_eq!((run.val_bpb, run.eval_seconds), (Some(1.3), Some(0.9)));
-    assert_eq!((run.ledger_sha256, run.ledger_documents), (Some(digest), Some(64)));
+    assert_eq!((run.val_bpb.value(), run.eval_seconds.value()), (Some(1.3), Some(0.9)));
+    assert_eq!((run.ledger_sha256.text(), run.ledger_documents.value()), (Some(digest.as_str()), Some(64)));
 }
 
 #[test]
@@ -80,8 +84,8 @@ fn a_second_run_in_the_file_replaces_the_first() {
          final_int8_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.0\nseed:2\n\
          step:1/50 train_loss:3.0 train_time:10ms step_avg:1ms",
     );
-    assert_eq!((run.seed, run.val_bpb, run.bytes_model), (Some(2), None, None));
-    assert_eq!(run.train_seconds, Some(0.01));
+    assert_eq!((run.seed.value(), run.val_bpb.value(), run.bytes_model.value()), (Some(2), None, None));
+    assert_eq!(run.train_seconds.value(), Some(0.01));
 }
 
 #[test]

@@ -2,10 +2,8 @@
 
 use super::Parser;
 use super::words::{number, seconds, value};
+use crate::logged::{Fact, Logged};
 use crate::run_log::MetricLine;
-
-/// The training budget where a log does not state another, milliseconds.
-const BUDGET_MS: f64 = 600_000.0;
 
 impl Parser {
     /// Any line about those clocks; false when the line is none.
@@ -18,8 +16,7 @@ impl Parser {
             self.post_gptq(line);
         } else if let Some(rest) = line.strip_prefix("ttt_lora:compile warmup done (") {
             if let Some(spent) = rest.split(')').next().and_then(seconds) {
-                self.current.run.eval_warmup_seconds = Some(spent);
-                self.note("eval_warmup_seconds");
+                self.current.run.eval_warmup_seconds = self.stated(spent);
             }
         } else {
             return self.warmup(line) || self.resumed(line);
@@ -41,43 +38,30 @@ impl Parser {
         if rest.starts_with("reserving ") {
             let effective = value(rest, "effective=").and_then(|text| number(text.strip_suffix("ms")?));
             if effective.is_some() {
-                self.current.effective_ms = effective;
-                self.note("gptq_reserve_seconds");
+                self.current.run.gptq_effective_ms = self.stated(effective);
             }
             return;
         }
         let Some((what, spent)) = rest.split_once(" in ") else { return };
         let Some(spent) = spent.split_whitespace().next().and_then(seconds) else { return };
-        let run = &mut self.current.run;
         if what.starts_with("generated ") {
-            run.gptq_generate_seconds = Some(spent);
-            self.note("gptq_generate_seconds");
+            self.current.run.gptq_generate_seconds = self.stated(spent);
         } else if what.starts_with("collected ") || what.starts_with("calibrated ") {
-            run.gptq_hessian_seconds = Some(spent);
-            self.note("gptq_hessian_seconds");
+            self.current.run.gptq_hessian_seconds = self.stated(spent);
         }
     }
 
     /// `wallclock:post_gptq total_elapsed:858.2s train_budget:600.0s`
     fn post_gptq(&mut self, line: &str) {
         if let Some(seconds) = value(line, "total_elapsed:").and_then(seconds) {
-            self.current.run.post_gptq_seconds = Some(seconds);
-            self.note("post_gptq_seconds");
+            self.current.run.post_gptq_seconds = self.stated(seconds);
         }
-    }
-
-    /// The reserve is what the effective budget leaves of the whole: the log's own figure is rounded to seconds.
-    pub(super) fn settle_reserve(&mut self) {
-        let Some(effective) = self.current.effective_ms else { return };
-        let stated = self.current.run.hyperparameters.get("max_wallclock_seconds").and_then(|text| number(text));
-        let budget = stated.filter(|seconds| *seconds > 0.0).map_or(BUDGET_MS, |seconds| seconds * 1000.0);
-        self.current.run.gptq_reserve_seconds = Some((budget - effective) / 1000.0);
     }
 
     /// Seconds between the last size and the last metric by the log's own stamps.
     pub(super) fn stamp_metric(&mut self) {
         if let (Some(sized), Some(now)) = (self.current.sized_at, self.stamp) {
-            self.current.run.eval_stamped_seconds = Some(((now - sized) * 1000.0).round() / 1000.0);
+            self.current.run.eval_stamped_seconds = self.here(((now - sized) * 1000.0).round() / 1000.0);
         }
     }
 
@@ -85,6 +69,7 @@ impl Parser {
     pub(super) fn settle_eval_wall(&mut self) {
         let run = &mut self.current.run;
         let mut counted: Vec<(&str, f64)> = Vec::new();
+        let mut last = 0;
         // A line that reports the end of an evaluation, before the metric line that reports its result.
         let repeats = |done: &MetricLine| {
             let near = |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| (a - b).abs() < 5.0);
@@ -95,9 +80,10 @@ impl Parser {
             };
             done.name.ends_with(":done") && run.metric_lines.iter().any(same)
         };
-        for line in run.metric_lines.iter().filter(|line| !line.before_quantisation()) {
+        for line in run.metric_lines.iter().filter(|line| !line.before_quantization()) {
             let Some(seconds) = line.eval_seconds.filter(|_| !repeats(line)) else { continue };
             let name = line.name.strip_suffix("_exact").unwrap_or(&line.name);
+            last = line.line;
             if let Some(known) = counted.iter_mut().find(|(known, _)| *known == name) {
                 known.1 = seconds;
             } else {
@@ -106,8 +92,8 @@ impl Parser {
         }
         if !counted.is_empty() {
             let clocks: f64 = counted.iter().map(|(_, seconds)| seconds).sum();
-            let wall = clocks + run.eval_warmup_seconds.unwrap_or(0.0);
-            run.eval_wall_seconds = Some((wall * 1000.0).round() / 1000.0);
+            let wall = clocks + run.eval_warmup_seconds.value().unwrap_or(0.0);
+            run.eval_wall_seconds = Some(Logged::new((wall * 1000.0).round() / 1000.0, last));
         }
     }
 }

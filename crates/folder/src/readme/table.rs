@@ -105,7 +105,7 @@ impl Table {
         rows.collect()
     }
 
-    /// Scores of a `| Metric | Value |` table, except those of the weights before quantisation.
+    /// Scores of a `| Metric | Value |` table, except those of the weights before quantization.
     pub fn scores(&self) -> Vec<Claim> {
         let [_, value] = self.header.as_slice() else { return Vec::new() };
         if normal(value) != "value" {

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::{NotCounted, OtherLog, Runs, headline, score_claim};
 use crate::claim::{Claim, Field, Scope};
+use crate::logged::Fact;
 use crate::number::Stated;
 use crate::run_log::RunLog;
 use caddie_rulebook::stats::mean;
@@ -20,7 +21,7 @@ pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
     let scores = || claims.iter().filter(|claim| claim.field == Field::ValBpb);
     let claimed = |run: &RunLog| {
         let lines = run.metric_lines.iter().map(|line| line.val_bpb);
-        let mut printed = lines.chain(run.val_bpb).chain(run.pre_quant_val_bpb);
+        let mut printed = lines.chain(run.val_bpb.value()).chain(run.pre_quant_val_bpb.value());
         printed.any(|printed| scores().any(|claim| claim.stated.agrees(printed)))
     };
     let word = |run: &RunLog| {
@@ -31,7 +32,7 @@ pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
     let whose: Vec<Option<&str>> = runs.official.iter().map(|run| word(run).filter(|_| !claimed(run))).collect();
     // The mean of what is called a baseline may be the claim, and a folder may be about nothing else.
     let set_aside = runs.official.iter().zip(&whose).filter(|(_, word)| word.is_some());
-    let measured: Vec<f64> = set_aside.filter_map(|(run, _)| run.val_bpb).collect();
+    let measured: Vec<f64> = set_aside.filter_map(|(run, _)| run.val_bpb.value()).collect();
     let is_claim = mean(&measured).is_some_and(|mean| scores().any(|claim| claim.stated.agrees(mean)));
     let nothing_else = scores().next().is_none() && whose.iter().all(Option::is_some);
     if is_claim || nothing_else {
@@ -49,18 +50,18 @@ pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
 /// score that is claimed for another seed, which is for the checks to report.
 pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
     let gives_claim = |run: &RunLog| {
-        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
-        claim.zip(run.val_bpb).is_some_and(|(claim, measured)| claim.agrees(measured))
+        let claim = run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        claim.zip(run.val_bpb.value()).is_some_and(|(claim, measured)| claim.agrees(measured))
     };
     let gives_any_claim = |run: &RunLog| {
         let of_a_seed = |claim: &&Claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_));
-        let measured = |claim: &Claim| run.val_bpb.is_some_and(|measured| claim.stated.agrees(measured));
+        let measured = |claim: &Claim| run.val_bpb.value().is_some_and(|measured| claim.stated.agrees(measured));
         claims.iter().filter(of_a_seed).any(measured)
     };
     let winners: Vec<(Option<i64>, Utf8PathBuf)> =
-        runs.official.iter().filter(|run| gives_claim(run)).map(|run| (run.seed, run.log.clone())).collect();
+        runs.official.iter().filter(|run| gives_claim(run)).map(|run| (run.seed.value(), run.log.clone())).collect();
     for run in std::mem::take(&mut runs.official) {
-        let winner = winners.iter().find(|(seed, _)| *seed == run.seed && run.seed.is_some());
+        let winner = winners.iter().find(|(seed, _)| *seed == run.seed.value() && run.seed.is_some());
         match winner {
             Some((_, log)) if *log != run.log && !gives_any_claim(&run) => {
                 let why = NotCounted::ClaimedIn(log.clone());
@@ -86,7 +87,7 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     }
     let mut claimed = vec![false; runs.official.len()];
     for claim in per_seed.values() {
-        let gives = |run: &RunLog| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
+        let gives = |run: &RunLog| run.val_bpb.value().is_some_and(|measured| claim.agrees(measured));
         let found = (0..runs.official.len()).find(|index| !claimed[*index] && gives(&runs.official[*index]));
         match found {
             Some(index) => claimed[index] = true,
@@ -95,7 +96,7 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     }
     let named_alone = |seed: i64| seeds.contains(&seed) && !per_seed.contains_key(&seed);
     for (run, claimed) in std::mem::take(&mut runs.official).into_iter().zip(claimed) {
-        if claimed || run.seed.is_some_and(named_alone) {
+        if claimed || run.seed.value().is_some_and(named_alone) {
             runs.official.push(run);
         } else {
             runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
@@ -107,8 +108,8 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
 /// runs that it does not claim.
 pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     let Some(claim) = headline(claims) else { return };
-    let named = |run: &RunLog| run.seed.is_none_or(|seed| seeds.contains(&seed));
-    let scores = |runs: Vec<&RunLog>| runs.into_iter().filter_map(|run| run.val_bpb).collect::<Vec<f64>>();
+    let named = |run: &RunLog| run.seed.value().is_none_or(|seed| seeds.contains(&seed));
+    let scores = |runs: Vec<&RunLog>| runs.into_iter().filter_map(|run| run.val_bpb.value()).collect::<Vec<f64>>();
     let all = scores(runs.official.iter().collect());
     let of_named = scores(runs.official.iter().filter(|run| run.seed.is_some() && named(run)).collect());
     let is_mean = |scores: &[f64]| mean(scores).is_some_and(|mean| claim.agrees(mean));
@@ -128,7 +129,7 @@ pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
 /// repeats of that experiment, also under another seed, stay.
 pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     let Some(claim) = headline(claims) else { return };
-    let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb).collect();
+    let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
     if mean(&scores).is_some_and(|mean| claim.agrees(mean)) {
         return;
     }
@@ -150,13 +151,16 @@ pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
         return;
     }
     let scored = runs.official.iter().filter(|run| run.val_bpb.is_some());
-    let best = scored.min_by(|a, b| a.val_bpb.partial_cmp(&b.val_bpb).unwrap_or(std::cmp::Ordering::Equal)).cloned();
+    let best = scored
+        .min_by(|a, b| a.val_bpb.value().partial_cmp(&b.val_bpb.value()).unwrap_or(std::cmp::Ordering::Equal))
+        .cloned();
     let Some(best) = best else { return };
     if runs.official.iter().all(|run| same_experiment(&best, run)) {
         return;
     }
     for run in std::mem::take(&mut runs.official) {
-        let another_of_its_seed = run.seed == best.seed && (&run.log, run.run_index) != (&best.log, best.run_index);
+        let another_of_its_seed =
+            run.seed.value() == best.seed.value() && (&run.log, run.run_index) != (&best.log, best.run_index);
         if same_experiment(&best, &run) && !another_of_its_seed {
             runs.official.push(run);
         } else {
@@ -168,17 +172,21 @@ pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
 /// Same validation data, same target of steps; what a log does not state, it does not contradict.
 fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     let agree = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
-    let name = |run: &RunLog| run.dataset.as_deref().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
+    let name = |run: &RunLog| run.dataset.text().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
     let data = name(a).is_none() || name(b).is_none() || name(a) == name(b);
-    data && agree(a.val_tokens, b.val_tokens) && agree(a.iterations, b.iterations)
+    data && agree(a.val_tokens.value(), b.val_tokens.value()) && agree(a.iterations.value(), b.iterations.value())
 }
 
 /// An attempt without a score counts for nothing where its seed has a run with one.
 pub(super) fn unfinished(runs: &mut Runs) {
-    let finished: Vec<(Option<i64>, Utf8PathBuf)> =
-        runs.official.iter().filter(|run| run.val_bpb.is_some()).map(|run| (run.seed, run.log.clone())).collect();
+    let finished: Vec<(Option<i64>, Utf8PathBuf)> = runs
+        .official
+        .iter()
+        .filter(|run| run.val_bpb.is_some())
+        .map(|run| (run.seed.value(), run.log.clone()))
+        .collect();
     for run in std::mem::take(&mut runs.official) {
-        let other = finished.iter().find(|(seed, _)| run.val_bpb.is_none() && *seed == run.seed);
+        let other = finished.iter().find(|(seed, _)| run.val_bpb.is_none() && *seed == run.seed.value());
         match other {
             Some((_, log)) => runs.others.push(OtherLog { why: NotCounted::Unfinished(log.clone()), run }),
             None => runs.official.push(run),

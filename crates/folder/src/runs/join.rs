@@ -2,16 +2,10 @@
 
 use super::{NotCounted, OtherLog, Runs, headline, score_claim};
 use crate::claim::{Claim, Scope};
+use crate::logged::{Fact, Log, Logged};
 use crate::number::Stated;
-use crate::run_log::RunLog;
+use crate::run_log::{MetricLine, RunLog};
 use caddie_rulebook::stats::mean;
-
-/// Facts that the evaluation's log states about the score.
-const SCORE_FIELDS: [&str; 6] =
-    ["metric", "val_bpb", "val_loss", "eval_seconds", "eval_warmup_seconds", "ledger_sha256"];
-
-/// Facts that it states about the artifact that it scored, where it packs one.
-const SIZE_FIELDS: [&str; 4] = ["bytes_total", "bytes_model", "bytes_code", "bytes_code_uncompressed"];
 
 /// Joins each evaluation to the training of its seed, where its score is the claimed one or the only one; an
 /// evaluation that is neither is another log of that seed.
@@ -24,8 +18,8 @@ pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
             runs.official.push(evaluation);
             continue;
         };
-        let claim = training.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
-        let gives = |run: &RunLog, claim: Stated| run.val_bpb.is_some_and(|measured| claim.agrees(measured));
+        let claim = training.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        let gives = |run: &RunLog, claim: Stated| run.val_bpb.value().is_some_and(|measured| claim.agrees(measured));
         let claimed = match claim {
             Some(claim) => gives(&evaluation, claim) && !gives(training, claim),
             None => by_headline,
@@ -45,17 +39,17 @@ pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
 /// evaluation may name any seed; else the one of its seed.
 fn training_of(trainings: &[RunLog], evaluation: &RunLog, claims: &[Claim]) -> Option<usize> {
     let by_claim = |run: &RunLog| {
-        let claim = run.seed.and_then(|seed| score_claim(claims, Scope::Seed(seed)));
-        run.val_bpb.is_none() && claim.zip(evaluation.val_bpb).is_some_and(|(claim, bpb)| claim.agrees(bpb))
+        let claim = run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed)));
+        run.val_bpb.is_none() && claim.zip(evaluation.val_bpb.value()).is_some_and(|(claim, bpb)| claim.agrees(bpb))
     };
-    let by_seed = |run: &RunLog| run.seed.is_some() && run.seed == evaluation.seed;
+    let by_seed = |run: &RunLog| run.seed.is_some() && run.seed.value() == evaluation.seed.value();
     trainings.iter().position(by_claim).or_else(|| trainings.iter().position(by_seed))
 }
 
 /// Whether the headline is the mean, or one, of the evaluations' scores, and not of the trainings'.
 fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], claim: Option<Stated>) -> bool {
     let states = |runs: &[RunLog]| {
-        let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb).collect();
+        let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
         claim.is_some_and(|claim| scores.iter().chain(&mean(&scores)).any(|score| claim.agrees(*score)))
     };
     states(evaluations) && !states(trainings)
@@ -64,39 +58,32 @@ fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], cl
 /// One run of both: how it was trained from the one, what it scored from the other; how large it is from the other where
 /// that says it, else from the one.
 fn join(training: &mut RunLog, evaluation: RunLog) {
-    let own = training.lines.get("val_bpb").copied();
+    let own = training.val_bpb.map(|own| own.line);
     training.superseded = training.metric_lines.iter().find(|line| Some(line.line) == own).cloned();
-    for field in SCORE_FIELDS {
-        training.lines.remove(field);
-        if let Some(line) = evaluation.line(field) {
-            training.score_lines.insert(field, line);
-        }
-    }
     // What was scored is what counts: an evaluation that packs the model again states the sizes of its own artifact.
     if evaluation.bytes_total.is_some() {
-        for field in SIZE_FIELDS {
-            training.lines.remove(field);
-            if let Some(line) = evaluation.line(field) {
-                training.score_lines.insert(field, line);
-            }
-        }
-        training.bytes_total = evaluation.bytes_total;
-        training.bytes_total_label = evaluation.bytes_total_label;
-        training.bytes_model = evaluation.bytes_model;
-        training.bytes_model_label = evaluation.bytes_model_label;
-        training.bytes_code = evaluation.bytes_code;
-        training.bytes_code_uncompressed = evaluation.bytes_code_uncompressed;
+        training.bytes_total = moved(evaluation.bytes_total);
+        training.bytes_total_label = moved(evaluation.bytes_total_label);
+        training.bytes_model = moved(evaluation.bytes_model);
+        training.bytes_model_label = moved(evaluation.bytes_model_label);
+        training.bytes_code = moved(evaluation.bytes_code);
+        training.bytes_code_uncompressed = moved(evaluation.bytes_code_uncompressed);
     }
     training.score_log = Some(evaluation.log);
-    training.metric = evaluation.metric;
-    training.val_bpb = evaluation.val_bpb;
-    training.val_loss = evaluation.val_loss;
+    training.metric = moved(evaluation.metric);
+    training.val_bpb = moved(evaluation.val_bpb);
+    training.val_loss = moved(evaluation.val_loss);
     training.decimals = evaluation.decimals;
-    training.metrics = evaluation.metrics;
-    training.metric_lines = evaluation.metric_lines;
-    training.eval_seconds = evaluation.eval_seconds;
-    training.eval_warmup_seconds = evaluation.eval_warmup_seconds;
-    training.eval_wall_seconds = evaluation.eval_wall_seconds;
-    training.eval_stamped_seconds = evaluation.eval_stamped_seconds;
-    training.ledger_sha256 = evaluation.ledger_sha256.or_else(|| training.ledger_sha256.take());
+    let lines = evaluation.metric_lines.into_iter().map(|line| MetricLine { log: Log::Score, ..line });
+    training.metric_lines = lines.collect();
+    training.eval_seconds = moved(evaluation.eval_seconds);
+    training.eval_warmup_seconds = moved(evaluation.eval_warmup_seconds);
+    training.eval_wall_seconds = moved(evaluation.eval_wall_seconds);
+    training.eval_stamped_seconds = moved(evaluation.eval_stamped_seconds);
+    training.ledger_sha256 = moved(evaluation.ledger_sha256).or_else(|| training.ledger_sha256.take());
+}
+
+/// A fact of the evaluation's own log, which is the score log of the joined run.
+fn moved<T>(fact: Option<Logged<T>>) -> Option<Logged<T>> {
+    fact.map(Logged::in_score_log)
 }

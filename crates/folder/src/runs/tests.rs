@@ -1,4 +1,5 @@
 use super::*;
+use crate::logged::{Fact, Log, Logged};
 use crate::run_log::MetricLine;
 
 fn run(log: &str, seed: i64, bpb: Option<f64>) -> RunLog {
@@ -10,12 +11,13 @@ fn run(log: &str, seed: i64, bpb: Option<f64>) -> RunLog {
         eval_seconds: None,
         diagnostic: false,
         line: 9,
+        log: Log::Own,
     };
     let mut run = RunLog {
         log: log.into(),
-        seed: Some(seed),
-        steps: Some(100),
-        iterations: Some(20000),
+        seed: Some(Logged::new(seed, 1)),
+        steps: Some(Logged::new(100, 7)),
+        iterations: Some(Logged::new(20000, 7)),
         metric_lines: bpb.map(line).into_iter().collect(),
         ..RunLog::default()
     };
@@ -36,7 +38,7 @@ fn claim(scope: Scope, text: &str) -> Claim {
 
 fn sort(logs: Vec<RunLog>, claims: &[Claim]) -> (Vec<(String, Option<f64>)>, Vec<NotCounted>) {
     let runs = select(Utf8Path::new("/nowhere"), logs, claims, &[]);
-    let official = runs.official.iter().map(|run| (run.log.to_string(), run.val_bpb)).collect();
+    let official = runs.official.iter().map(|run| (run.log.to_string(), run.val_bpb.value())).collect();
     (official, runs.others.into_iter().map(|other| other.why).collect())
 }
 
@@ -57,9 +59,15 @@ fn an_evaluation_alone_gives_its_seeds_training_the_claimed_score() {
     let logs = || vec![evaluation("ttt/seed_1.log", 1, 1.125), run("train_seed1.log", 1, Some(1.25))];
     let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Seed(1), "1.125")], &[]);
     let [joined] = runs.official.as_slice() else { panic!("one run: {:?}", runs.official) };
-    assert_eq!((joined.log.as_str(), joined.val_bpb, joined.steps), ("train_seed1.log", Some(1.125), Some(100)));
-    assert_eq!(joined.place("val_bpb"), (Utf8Path::new("ttt/seed_1.log"), Some(9)));
-    assert_eq!((joined.line("val_bpb"), joined.superseded.as_ref().map(|line| line.val_bpb)), (None, Some(1.25)));
+    assert_eq!(
+        (joined.log.as_str(), joined.val_bpb.value(), joined.steps.value()),
+        ("train_seed1.log", Some(1.125), Some(100))
+    );
+    assert_eq!(joined.at(&joined.val_bpb), (Utf8Path::new("ttt/seed_1.log"), Some(9)));
+    assert_eq!(joined.at(&joined.metric_lines.first()), (Utf8Path::new("ttt/seed_1.log"), Some(9)));
+    assert_eq!(joined.at(&joined.steps), (Utf8Path::new("train_seed1.log"), Some(7)));
+    assert_eq!(joined.superseded.as_ref().map(|line| line.val_bpb), Some(1.25));
+    assert_eq!(joined.at(&joined.superseded), (Utf8Path::new("train_seed1.log"), Some(9)));
 
     assert_eq!(sort(logs(), &[claim(Scope::Seed(1), "1.25")]).0, [("train_seed1.log".into(), Some(1.25))]);
     assert_eq!(sort(logs(), &[claim(Scope::Whole, "1.13")]).0, [("train_seed1.log".into(), Some(1.125))]);
@@ -69,7 +77,7 @@ fn an_evaluation_alone_gives_its_seeds_training_the_claimed_score() {
 
 #[test]
 fn a_headline_of_one_log_sets_other_experiments_aside_but_not_repeats() {
-    let long = |log: &str, bpb| RunLog { iterations: Some(100_000), ..run(log, 42, Some(bpb)) };
+    let long = |log: &str, bpb| RunLog { iterations: Some(Logged::new(100_000, 7)), ..run(log, 42, Some(bpb)) };
     let logs = || vec![long("100k.log", 1.125), run("10min_1.log", 1, Some(1.5)), run("10min_2.log", 2, Some(1.75))];
     assert_eq!(sort(logs(), &[claim(Scope::Whole, "1.125")]).0, [("100k.log".into(), Some(1.125))]);
     assert_eq!(sort(logs(), &[claim(Scope::Whole, "1.500")]).0.len(), 2, "its repeat under another seed stays");
@@ -79,7 +87,10 @@ fn a_headline_of_one_log_sets_other_experiments_aside_but_not_repeats() {
 
 #[test]
 fn a_log_of_all_seeds_beside_a_log_of_each_counts_nothing_twice() {
-    let timed = |log: &str, seed, bpb, seconds| RunLog { train_seconds: Some(seconds), ..run(log, seed, Some(bpb)) };
+    let timed = |log: &str, seed, bpb, seconds| RunLog {
+        train_seconds: Some(Logged::new(seconds, 8)),
+        ..run(log, seed, Some(bpb))
+    };
     let logs = vec![
         timed("train.log", 1, 1.25, 600.011),
         timed("train.log", 2, 1.5, 600.012),
@@ -106,9 +117,13 @@ fn an_attempt_without_a_score_counts_only_where_its_seed_has_none() {
 
 #[test]
 fn the_last_validation_in_training_is_a_score_only_where_it_is_the_claim() {
-    let log = || RunLog { pre_quant_val_bpb: Some(1.1898), pre_quant_val_loss: Some(2.0), ..run("a.log", 1, None) };
+    let log = || {
+        let last = |value| Some(Logged::new(value, 6));
+        RunLog { pre_quant_val_bpb: last(1.1898), pre_quant_val_loss: last(2.0), ..run("a.log", 1, None) }
+    };
     let runs = select(Utf8Path::new("/nowhere"), vec![log()], &[claim(Scope::Whole, "1.1898")], &[]);
-    assert_eq!(runs.official[0].metric.as_deref(), Some(metric::IN_TRAINING));
+    let [run] = runs.official.as_slice() else { panic!("one run: {:?}", runs.official) };
+    assert_eq!((run.metric.text(), run.at(&run.val_bpb).1), (Some(metric::IN_TRAINING), Some(6)));
     assert_eq!(sort(vec![log()], &[claim(Scope::Whole, "1.17")]).0, [("a.log".into(), None)]);
 }
 

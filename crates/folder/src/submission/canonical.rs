@@ -12,10 +12,11 @@ impl Submission {
     pub fn canonical(&self) -> Value {
         let of = |field, scope| self.claim(field, scope).map(|claim| number_value(&claim.stated));
         let any = |field| of(field, Scope::Mean).or_else(|| of(field, Scope::Whole));
-        let text = |name| self.canonical_text(name);
+        let text = |name| self.canonical_text(name).map(|text| text.value);
+        let (track, base_pr) = (self.track.as_ref().map(|track| &track.value), self.base_pr.map(|number| number.value));
         json!({
-            "name": self.name, "author": self.author, "github_id": self.github_id, "date": self.date,
-            "track": self.track, "blurb": self.blurb, "base_pr": self.base_pr, "hardware": self.hardware,
+            "name": text("name"), "author": text("author"), "github_id": text("github_id"), "date": text("date"),
+            "track": track, "blurb": text("blurb"), "base_pr": base_pr, "hardware": text("hardware"),
             "pytorch_version": text("pytorch_version"), "cuda_version": text("cuda_version"),
             "flash_attn_version": text("flash_attn_version"), "tokenizer": text("tokenizer"),
             "val_bpb": of(Field::ValBpb, Scope::Whole).or_else(|| of(Field::ValBpb, Scope::Mean)),
@@ -38,7 +39,7 @@ impl Submission {
             },
             "steps": any(Field::Steps),
             "model_params": any(Field::ModelParams),
-            "runs": self.seeds.iter().map(|seed| self.canonical_run(*seed)).collect::<Vec<_>>(),
+            "runs": self.seed_numbers().map(|seed| self.canonical_run(seed)).collect::<Vec<_>>(),
             "excluded_runs": self.excluded.as_ref().map(|excluded| json!({
                 "seeds": excluded.seeds,
                 "val_bpb": by_seed(excluded.val_bpb.iter().filter(|(seed, _)| excluded.seeds.contains(seed))),
@@ -62,7 +63,7 @@ impl Submission {
     fn canonical_run(&self, seed: i64) -> Value {
         let mut run = run_of(seed, &self.claims);
         if let Some((_, digest)) = self.ledgers.iter().find(|(of, _)| *of == seed) {
-            run.insert("ledger_sha256".to_owned(), digest.clone().into());
+            run.insert("ledger_sha256".to_owned(), digest.value.clone().into());
         }
         Value::Object(run)
     }
@@ -90,14 +91,4 @@ fn canonical_rerun(rerun: &Rerun) -> Value {
 
 fn by_seed<'a>(scores: impl Iterator<Item = &'a (i64, f64)>) -> Map<String, Value> {
     scores.map(|(seed, score)| (seed.to_string(), (*score).into())).collect()
-}
-
-/// The two tracks under their one spelling each.
-pub fn canonical_track(text: &str) -> Option<&'static str> {
-    let text = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
-    match text.strip_prefix("track_").unwrap_or(&text) {
-        "10min_16mb" => Some("10min_16mb"),
-        "non_record_16mb" | "non_record_unlimited_compute_16mb" => Some("non_record_16mb"),
-        _ => None,
-    }
 }

@@ -4,6 +4,7 @@ use super::aliases::{EACH_SEED, known_of_run};
 use super::{Excluded, MAX_CLAIMS, MAX_SEEDS, Rerun, Submission, digest, number_claim, whole};
 use crate::claim::{Claim, Field, Scope};
 use crate::json::{Json, Node};
+use crate::logged::Lined;
 use crate::number::{Stated, Unit};
 
 impl Submission {
@@ -18,13 +19,13 @@ impl Submission {
                 Json::Text(_) if entry.figure(Unit::One).is_some() || key == "seed_results" => {
                     self.number_of_seed(seed, Field::ValBpb, path, entry)
                 }
-                _ => self.run(seed, &path, entry),
+                _ => self.run(entry.at(seed), &path, entry),
             }
         }
         for (index, entry) in node.items().iter().enumerate() {
             if let Some(seed) = entry.whole() {
-                self.seeds.push(seed);
-            } else if let Some(seed) = entry.get("seed").and_then(Node::whole) {
+                self.seeds.push(entry.at(seed));
+            } else if let Some(seed) = entry.get("seed").and_then(|seed| Some(seed.at(seed.whole()?))) {
                 self.run(seed, &format!("{key}[{index}]"), entry);
             }
         }
@@ -33,7 +34,7 @@ impl Submission {
     /// `"seed_42": {"val_bpb": …}` at the top; false when the key is none.
     pub(super) fn run_of_its_own(&mut self, key: &str, node: &Node) -> bool {
         let Some(seed) = key.strip_prefix("seed_").and_then(|seed| seed.parse().ok()) else { return false };
-        self.run(seed, key, node);
+        self.run(node.at(seed), key, node);
         true
     }
 
@@ -70,13 +71,13 @@ impl Submission {
     }
 
     fn number_of_seed(&mut self, seed: i64, field: Field, key: String, node: &Node) {
-        self.seeds.push(seed);
+        self.seeds.push(node.at(seed));
         if let Some(stated) = self.figure(field, &key, node) {
             self.claim_number(field, Scope::Seed(seed), key, stated, node.line);
         }
     }
 
-    fn run(&mut self, seed: i64, key: &str, entry: &Node) {
+    fn run(&mut self, seed: Lined<i64>, key: &str, entry: &Node) {
         self.seeds.push(seed);
         for (name, node) in entry.entries() {
             if let Some((field, _)) = known_of_run(name).filter(|_| node.text().is_some()) {
@@ -84,9 +85,9 @@ impl Submission {
             }
         }
         let room = MAX_CLAIMS.saturating_sub(self.claims.len());
-        self.claims.extend(claims_of_run(seed, key, entry).into_iter().take(room));
+        self.claims.extend(claims_of_run(seed.value, key, entry).into_iter().take(room));
         let digests = entry.entries().iter().filter(|(name, _)| name.starts_with("ledger"));
-        self.ledgers.extend(digests.filter_map(|(_, node)| Some((seed, digest(node)?))));
+        self.ledgers.extend(digests.filter_map(|(_, node)| Some((seed.value, digest(node)?))));
     }
 
     /// Runs of the same seeds under another setting. They are kept apart from the claims, which decide what is scored.
@@ -127,7 +128,7 @@ impl Submission {
             all.dedup();
             all.truncate(MAX_SEEDS);
             val_bpb.truncate(MAX_SEEDS);
-            let seeds: Vec<i64> = all.iter().copied().filter(|seed| !self.seeds.contains(seed)).collect();
+            let seeds: Vec<i64> = all.iter().copied().filter(|seed| !self.names_seed(*seed)).collect();
             if !seeds.is_empty() && self.excluded.is_none() {
                 self.extra.shift_remove(key);
                 self.excluded = Some(Excluded { key: key.clone(), line: node.line, seeds, all, val_bpb });

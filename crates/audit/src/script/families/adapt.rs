@@ -29,6 +29,7 @@ pub const FAMILY: Family = Family {
         Rule { id: "val-no-train", needs: LEARNS },
         Rule { id: "c3-ttt-warmup", needs: LEARNS_AFTER_TRAINING },
     ],
+    by_command: &["c3-score-first", "c3-no-adapt-then-score", "c4-single-pass", "val-prequant-ttt", "val-no-train"],
     beside: Needs::of(Flags::SHIFTED, &[EventKind::Score, EventKind::Loss]),
     run,
 };
@@ -78,7 +79,7 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
             _ => {}
         }
     }
-    // A sum whose single scores were not recognised: it was taken up in the loop, in which order is not known.
+    // A sum whose single scores were not recognized: it was taken up in the loop, in which order is not known.
     let summed = matches!(score.action, Action::Report { .. });
     if summed && update.place.loops.iter().any(|stamp| scored.iteration(stamp.entered).is_some()) {
         return Order::Unclear;

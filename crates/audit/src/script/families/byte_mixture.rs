@@ -13,6 +13,7 @@ pub const FAMILY: Family = Family {
     name: "byte-mixture",
     about: "No loss of a token is mixed with counts of the bytes of that token.",
     rules: &[Rule { id: "c2-byte-mixture", needs: &[Needs::of(Flags::OF_PARTS, &[EventKind::Report])] }],
+    by_command: &["c2-byte-mixture"],
     beside: Needs::of(Flags::NONE, &[EventKind::Score, EventKind::Loss]),
     run,
 };

@@ -31,6 +31,7 @@ pub const FAMILY: Family = Family {
         },
         Rule { id: "bpb-no-constant", needs: &[Needs::of(Flags::CONSTANT_BYTES, &[EventKind::Report])] },
     ],
+    by_command: &[],
     beside: Needs::of(Flags::SIDECAR, &[]),
     run,
 };

@@ -17,6 +17,7 @@ pub const FAMILY: Family = Family {
             needs: &[Needs::of(Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT), &[EventKind::Report])],
         },
     ],
+    by_command: &["c2-no-hindsight"],
     beside: Needs::of(Flags::NONE, &[EventKind::Score, EventKind::Loss]),
     run,
 };

@@ -11,8 +11,9 @@ use caddie_rulebook::Confidence;
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "doc-boundary",
-    about: "A gate that mixes neighbouring tokens stops at the start of a document where attention does.",
+    about: "A gate that mixes neighboring tokens stops at the start of a document where attention does.",
     rules: &[Rule { id: "doc-boundary", needs: &[Needs::NOTHING] }],
+    by_command: &[],
     beside: Needs::NOTHING,
     run,
 };

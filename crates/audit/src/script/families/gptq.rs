@@ -4,7 +4,7 @@
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, EventKind, Learner};
 use super::{Case, Family, Lead, Needs, Rule, Step, step};
-use caddie_folder::Track;
+use caddie_folder::Fact;
 use caddie_folder::{Folder, RunLog};
 use caddie_rulebook::Confidence;
 
@@ -16,12 +16,13 @@ pub const FAMILY: Family = Family {
         id: "time-gptq-train-data",
         needs: &[Needs::of(Flags::TRAIN, &[EventKind::Update, EventKind::Clock, EventKind::Forward])],
     }],
+    by_command: &[],
     beside: Needs::of(Flags::VAL.with(Flags::GENERATED), &[EventKind::Report]),
     run,
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
-    if case.subject.folder.is_some_and(|folder| is_unlimited(folder) || left_room(case, folder)) {
+    if case.subject.folder.is_some_and(|folder| is_unlimited(case) || left_room(case, folder)) {
         return Vec::new();
     }
     let events = &case.trace.events;
@@ -44,7 +45,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         confidence: confidence.min(Confidence::Medium),
         message: format!(
             "the model is run on training tokens after the training loop, whose clock allows the full {} s",
-            case.subject.rulebook.limits.train_seconds
+            case.subject.limits().train_seconds
         ),
         because: format!("{because}; how long it takes is not known"),
         steps: vec![model_run(event), step(stop, "the training loop stops by this limit")],
@@ -54,16 +55,16 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
 }
 
 /// Whether the folder's track has no limit on training time.
-fn is_unlimited(folder: &Folder) -> bool {
-    Track::of(folder) == Track::NonRecord
+fn is_unlimited(case: &Case<'_>) -> bool {
+    case.subject.track().is_some_and(|track| !track.record)
 }
 
 /// Whether every run stopped training early enough for its calibration, by what its log states.
 fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
-    let limit = case.subject.rulebook.limits.train_seconds;
+    let limit = case.subject.limits().train_seconds;
     let room = |run: &RunLog| {
-        let needed = run.gptq_hessian_seconds.unwrap_or(USUAL_CALIBRATION);
-        run.train_seconds.is_some_and(|seconds| seconds + needed <= limit)
+        let needed = run.gptq_hessian_seconds.value().unwrap_or(USUAL_CALIBRATION);
+        run.train_seconds.value().is_some_and(|seconds| seconds + needed <= limit)
     };
     !folder.runs.official.is_empty() && folder.runs.official.iter().all(room)
 }
@@ -93,7 +94,7 @@ fn trains(case: &Case<'_>, event: &Event) -> bool {
 
 /// The comparison with the clock in the training loop, where every one there is known and allows the whole time.
 fn clock<'a>(case: &Case<'_>, before: &'a [Event], last: Option<&'a Event>) -> Option<&'a Event> {
-    let limit = case.subject.rulebook.limits.train_seconds;
+    let limit = case.subject.limits().train_seconds;
     let training = last?.place.loops.first()?.entered;
     let within = before.iter().filter(|event| event.place.loops.first().is_some_and(|stamp| stamp.entered == training));
     let mut stop = None;

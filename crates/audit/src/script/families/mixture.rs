@@ -12,9 +12,10 @@ pub const FAMILY: Family = Family {
     name: "mixed-losses",
     about: "What is mixed into the loss of a token is the loss of that token under each expert.",
     rules: &[Rule {
-        id: "c2-normalised",
+        id: "c2-normalized",
         needs: &[Needs::of(Flags::UNNORMALISED, &[EventKind::Score, EventKind::Report])],
     }],
+    by_command: &["c2-normalized"],
     beside: Needs::of(Flags::NONE, &[EventKind::Loss]),
     run,
 };
@@ -27,7 +28,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         }
         let (confidence, because) = case.confidence(score.event);
         leads.entry(score.event.place.line).or_insert_with(|| Lead {
-            rule: "c2-normalised",
+            rule: "c2-normalized",
             confidence: confidence.min(Confidence::Medium),
             message: format!(
                 "the loss that `{}` sums up mixes losses of experts with an entropy, which is the loss of no token: the mixture \

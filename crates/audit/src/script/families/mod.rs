@@ -53,6 +53,9 @@ pub struct Family {
     pub about: &'static str,
     /// Rules that its leads speak to, each with what it needs.
     pub rules: &'static [Rule],
+    /// Those of them on how tokens are scored: a lead on one counts as well where only a command of README.md or of a
+    /// shell script switches on what it is about. What a command switches on in training is its own business.
+    pub by_command: &'static [&'static str],
     /// Facts and events that it looks at to tell its cases apart, where what a rule needs has arisen.
     pub beside: Needs,
     /// Looks.

@@ -25,7 +25,7 @@ struct Script {
 impl Script {
     fn new(name: &str, source: &str, folder: Option<Folder>, config: Config) -> Script {
         let module = Module::parse(source).expect("Python");
-        let followed = follow(&module, &config, &Doubts::None);
+        let followed = follow(&module, &config, &Doubts::None, 8);
         Script { name: name.to_owned(), module, folder, config, followed }
     }
 

@@ -16,6 +16,7 @@ pub const FAMILY: Family = Family {
         id: "val-order",
         needs: &[Needs::of(Flags::VAL.with(Flags::REORDERED), &[EventKind::Update, EventKind::Report])],
     }],
+    by_command: &[],
     beside: Needs::of(Flags::SHUFFLED, &[EventKind::Score, EventKind::Loss]),
     run,
 };

@@ -28,6 +28,7 @@ pub const FAMILY: Family = Family {
         Rule { id: "size-runtime-payload", needs: &[Needs::of(Flags::NONE, &[EventKind::Outside])] },
         Rule { id: "size-no-stub", needs: &[Needs::of(Flags::NONE, &[EventKind::Outside])] },
     ],
+    by_command: &[],
     beside: Needs::of(Flags::VAL, &[EventKind::Report, EventKind::Score, EventKind::Loss]),
     run,
 };
@@ -90,7 +91,7 @@ fn network(case: &Case<'_>, number: usize, event: &Event, name: &str, given: &st
                 message: format!("{name}({}) loads what was trained before the run", shown(given)),
                 because: format!("{because}; what it is used for is not known"),
                 steps: vec![step(event, "something trained before is loaded")],
-                clears: "begin from weights that the run itself initialises",
+                clears: "begin from weights that the run itself initializes",
                 at_most: None,
             })
         }
@@ -263,7 +264,7 @@ fn weights(case: &Case<'_>, number: usize, event: &Event, flags: Flags) -> Optio
         message: "the model takes up weights from a file that the run did not write, before its first step".to_owned(),
         because,
         steps: vec![step(event, "weights from before the run are taken up")],
-        clears: "begin from weights that the run itself initialises, or say in README.md what the file holds",
+        clears: "begin from weights that the run itself initializes, or say in README.md what the file holds",
         at_most: None,
     })
 }

@@ -15,6 +15,7 @@ pub const FAMILY: Family = Family {
     name: "packages",
     about: "Every module that the run imports comes with Python, the challenge, the folder or a declared package.",
     rules: &[Rule { id: "size-no-smuggling", needs: &[Needs::of(Flags::NONE, &[EventKind::Import])] }],
+    by_command: &[],
     beside: Needs::of(Flags::NONE, &[EventKind::Report]),
     run,
 };

@@ -19,6 +19,7 @@ pub const FAMILY: Family = Family {
             needs: &[Needs::of(Flags::NONE, &[EventKind::Update, EventKind::Written, EventKind::Score])],
         },
     ],
+    by_command: &[],
     beside: Needs::of(Flags::NONE, &[EventKind::Loss]),
     run,
 };

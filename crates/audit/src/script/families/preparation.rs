@@ -5,7 +5,7 @@ use super::super::taint::Flags;
 use super::super::trace::EventKind;
 use super::declared::Declared;
 use super::{Case, Family, Lead, Needs, Rule, Step, metric_of, step};
-use caddie_folder::{Folder, RunLog};
+use caddie_folder::{Fact, Folder, RunLog};
 use caddie_python::ast::visitor::{Visitor, walk_expr};
 use caddie_python::{Module, ast};
 use caddie_rulebook::{Confidence, Severity};
@@ -19,6 +19,7 @@ pub const FAMILY: Family = Family {
         Rule { id: "val-full", needs: &[Needs::of(Flags::CUT, &[EventKind::Report])] },
         Rule { id: "val-train-disjoint", needs: &[Needs::NOTHING] },
     ],
+    by_command: &[],
     beside: Needs::NOTHING,
     run,
 };
@@ -61,7 +62,7 @@ fn counts(folder: &Folder, run: &RunLog, whole: u64) -> bool {
         let rest = log.get(at + found.len()..)?.trim_start();
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
     });
-    counts.chain(run.val_tokens).any(|tokens| tokens >= whole - whole / 100)
+    counts.chain(run.val_tokens.value()).any(|tokens| tokens >= whole - whole / 100)
 }
 
 /// A script of the folder that prepares shards with another split than the challenge's.
@@ -97,7 +98,7 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
             ),
             because: "whether these runs used such shards cannot be seen; #2127 found several that did".to_owned(),
             steps: Vec::<Step>::new(),
-            clears: "prepare with --val-docs 50000, say so in README.md, and show that the first training shard begins after the split",
+            clears: "prepare with --val-docs and the number of documents of the split, say so in README.md, and show that the first training shard begins after it",
             at_most: Some(Severity::Info),
         });
     }

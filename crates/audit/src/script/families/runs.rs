@@ -14,6 +14,7 @@ pub const FAMILY: Family = Family {
     name: "script-runs",
     about: "Every supported Python reads the script, and what runs uses no name that nothing binds.",
     rules: &[Rule { id: "pkg-script-runs", needs: &[Needs::NOTHING] }],
+    by_command: &[],
     beside: Needs::NOTHING,
     run,
 };

@@ -21,6 +21,7 @@ pub const FAMILY: Family = Family {
         },
         Rule { id: "stat-seeds", needs: &[Needs::of(Flags::NONE, &[EventKind::Seed])] },
     ],
+    by_command: &[],
     beside: Needs::of(Flags::SEED, &[EventKind::Report]),
     run,
 };

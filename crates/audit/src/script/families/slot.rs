@@ -31,6 +31,7 @@ pub const FAMILY: Family = Family {
             )],
         },
     ],
+    by_command: &["slot-standard", "slot-causal", "etlb"],
     beside: Needs::of(Flags::ANEW, &[EventKind::Score, EventKind::Loss]),
     run,
 };

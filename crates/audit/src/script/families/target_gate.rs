@@ -16,6 +16,7 @@ pub const FAMILY: Family = Family {
         id: "c1-no-target-gate",
         needs: &[Needs::of(Flags::TARGET_GATE, &[EventKind::Score, EventKind::Report])],
     }],
+    by_command: &["c1-no-target-gate"],
     beside: Needs::of(Flags::OF_PARTS, &[EventKind::Loss, EventKind::NeverReached]),
     run,
 };
@@ -55,7 +56,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             ),
             because,
             steps: vec![step(score.event, "the loss made under that condition is added to the score")],
-            clears: "take the class of the token before, or of every token of the vocabulary, and normalise",
+            clears: "take the class of the token before, or of every token of the vocabulary, and normalize",
             at_most: None,
         });
     }

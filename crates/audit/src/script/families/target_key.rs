@@ -12,6 +12,7 @@ pub const FAMILY: Family = Family {
     name: "target-key",
     about: "No table is looked up under a hash that holds the token to be predicted.",
     rules: &[Rule { id: "c2-target-key", needs: &[Needs::of(Flags::TARGET_LOOKUP, &[EventKind::Report])] }],
+    by_command: &["c2-target-key"],
     beside: Needs::of(Flags::VAL, &[EventKind::Score, EventKind::Loss, EventKind::Lookup]),
     run,
 };
@@ -36,7 +37,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
                 let kept = step(score.event, "the loss made from that entry is added to the score");
                 looked_up.into_iter().chain([kept]).collect()
             },
-            clears: "look up every token of the vocabulary under the context and normalise before the token is read",
+            clears: "look up every token of the vocabulary under the context and normalize before the token is read",
             at_most: None,
         });
     }

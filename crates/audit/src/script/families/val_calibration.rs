@@ -1,4 +1,4 @@
-//! Calibration of the quantisation on validation tokens (#728): the model is run on them only for what functions that
+//! Calibration of the quantization on validation tokens (#728): the model is run on them only for what functions that
 //! hang on its layers collect.
 
 use super::super::taint::Flags;
@@ -9,8 +9,9 @@ use caddie_rulebook::Confidence;
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "calibration-on-validation",
-    about: "Nothing that quantisation needs is collected from validation tokens.",
+    about: "Nothing that quantization needs is collected from validation tokens.",
     rules: &[Rule { id: "time-gptq-no-val", needs: &[Needs::of(Flags::VAL, &[EventKind::Forward, EventKind::Hook])] }],
+    by_command: &[],
     beside: Needs::of(Flags::TRAIN.with(Flags::GENERATED), &[EventKind::Report]),
     run,
 };
@@ -39,7 +40,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         confidence: confidence.min(most),
         message: "the model is run on validation tokens for what functions on its layers collect".to_owned(),
         because: match products {
-            true => format!("{because}; that the quantisation uses it is supposed"),
+            true => format!("{because}; that the quantization uses it is supposed"),
             false => "what is collected may only be looked at".to_owned(),
         },
         steps: vec![

@@ -12,6 +12,7 @@ pub const FAMILY: Family = Family {
         id: "time-clock-scope-train",
         needs: &[Needs::of(Flags::TRAIN, &[EventKind::Update, EventKind::Clock, EventKind::Report])],
     }],
+    by_command: &[],
     beside: Needs::of(Flags::VAL, &[EventKind::Restore, EventKind::Score, EventKind::Loss]),
     run,
 };
@@ -58,7 +59,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             .to_owned(),
         because,
         steps: vec![step(event, "a step before the clocked loop"), step(training, "the clocked training")],
-        clears: "put back weights and optimiser state after the warm-up, or start the clock before it",
+        clears: "put back weights and optimizer state after the warm-up, or start the clock before it",
         at_most: None,
     }]
 }

@@ -197,7 +197,7 @@ impl<'a> Machine<'a, '_> {
     /// A table takes up what its keys and counts are made of.
     pub(super) fn learn_table(&mut self, id: ObjectId, data: TaintId) {
         // What a model scatters on its way (a router of experts) is an activation, and what was made in this very
-        // passage of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbours.
+        // passage of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbors.
         let born = self.memory.heap.get(id).born;
         if self.events.within_module() || (born.is_some() && born == self.loops.innermost()) {
             self.pour(id, data);

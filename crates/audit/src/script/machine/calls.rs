@@ -224,8 +224,8 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// The attribute of an optimiser under which its parameters are kept; no name of Python.
-pub(super) const PARAMETERS: &str = "parameters of the optimiser";
+/// The attribute of an optimizer under which its parameters are kept; no name of Python.
+pub(super) const PARAMETERS: &str = "parameters of the optimizer";
 
 /// Attributes and methods that say how much there is, not what.
 pub(super) const POSITIONS: &[&str] =

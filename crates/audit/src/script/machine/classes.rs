@@ -50,7 +50,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What an optimiser changes.
+    /// What an optimizer changes.
     pub(super) fn own_parameters(&mut self, id: ObjectId, parameters: Option<&Value<'a>>) {
         let Some(parameters) = parameters else { return };
         let objects = self.memory.objects_of(parameters, &self.taints);

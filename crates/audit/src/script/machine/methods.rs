@@ -1,4 +1,4 @@
-//! Methods of values that no class of the script defines: tensors, lists, dictionaries, files, optimisers, modules.
+//! Methods of values that no class of the script defines: tensors, lists, dictionaries, files, optimizers, modules.
 
 use std::rc::Rc;
 

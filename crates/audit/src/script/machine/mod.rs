@@ -81,18 +81,18 @@ pub struct Followed {
 }
 
 /// Follows `module` and says what it would do. Where the log shows that a setting was not what was supposed, it is
-/// followed once more from the beginning with that setting.
-pub fn follow(module: &Module, config: &Config, doubts: &Doubts) -> Followed {
-    let mut machine = Machine::new(module, config, doubts);
+/// followed once more from the beginning with that setting. `processes` run where the configuration does not say how many.
+pub fn follow(module: &Module, config: &Config, doubts: &Doubts, processes: u64) -> Followed {
+    let mut machine = Machine::new(module, config, doubts, processes);
     machine.run();
     let Some(config) = machine.assumptions.corrected() else { return machine.followed() };
-    let mut machine = Machine::new(module, &config, doubts);
+    let mut machine = Machine::new(module, &config, doubts, processes);
     machine.run();
     machine.followed()
 }
 
 impl<'a, 'c> Machine<'a, 'c> {
-    fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts) -> Machine<'a, 'c> {
+    fn new(module: &'a Module, config: &'c Config, doubts: &'c Doubts, processes: u64) -> Machine<'a, 'c> {
         Machine {
             module,
             taints: Taints::default(),
@@ -101,7 +101,7 @@ impl<'a, 'c> Machine<'a, 'c> {
             memory: Memory::default(),
             loops: Loops::default(),
             branches: Branches::default(),
-            assumptions: Assumptions::new(config, doubts),
+            assumptions: Assumptions::new(config, doubts, processes),
             libraries: Libraries::default(),
             symbols: Symbols::default(),
             events: Events::default(),

@@ -10,7 +10,7 @@ impl<'a> Machine<'a, '_> {
     /// Follows the module of this name where it lies beside the script and was not followed before; its number.
     fn load(&mut self, name: &str) -> Option<usize> {
         let module = self.module;
-        let home = module.neighbour(name)?;
+        let home = module.neighbor(name)?;
         if self.scopes.knows_module(home) {
             return Some(home);
         }
@@ -23,7 +23,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `import name`, where it lies beside the script: an object with the names of its top level.
-    pub(super) fn neighbour(&mut self, name: &str) -> Option<Value<'a>> {
+    pub(super) fn neighbor(&mut self, name: &str) -> Option<Value<'a>> {
         let home = self.load(name)?;
         let object = self.new_object(Role::Other, TaintId::NONE);
         let names: Vec<(Rc<str>, Value<'a>)> =

@@ -108,7 +108,7 @@ impl<'a> Machine<'a, '_> {
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name);
                     // `from . import module`
-                    let beside = if module.is_empty() { self.neighbour(alias.name.as_str()) } else { None };
+                    let beside = if module.is_empty() { self.neighbor(alias.name.as_str()) } else { None };
                     if let Some(beside) = beside {
                         self.scopes.bind(name.as_str(), beside);
                         continue;
@@ -150,7 +150,7 @@ impl<'a> Machine<'a, '_> {
                     (top, top)
                 }
             };
-            let value = self.neighbour(full).unwrap_or_else(|| Value::of(Kind::Library(full.into())));
+            let value = self.neighbor(full).unwrap_or_else(|| Value::of(Kind::Library(full.into())));
             self.scopes.bind(name, value);
         }
     }

@@ -1,4 +1,4 @@
-//! Updates: gradients, steps of optimisers, counts.
+//! Updates: gradients, steps of optimizers, counts.
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
@@ -32,7 +32,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// A step of an optimiser.
+    /// A step of an optimizer.
     pub(super) fn optimizer_step(&mut self, id: ObjectId) {
         let owned = self.memory.heap.get(id).attributes.get(PARAMETERS).map(|value| value.taint);
         let objects = owned.map(|taint| self.taints.get(taint).objects.clone()).unwrap_or_default();

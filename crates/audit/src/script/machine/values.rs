@@ -29,7 +29,7 @@ impl<'a> Machine<'a, '_> {
                 self.memory.gradients = TaintId::NONE;
                 return Value::of(Kind::None);
             }
-            // A gradient scaler steps the optimiser that it is given.
+            // A gradient scaler steps the optimizer that it is given.
             "step" => {
                 if let Some(id) = arguments.positional.first().and_then(Value::object)
                     && self.memory.heap.get(id).role == Role::Optimizer
@@ -80,7 +80,7 @@ impl<'a> Machine<'a, '_> {
         Value::unknown(self.taints.as_number(taint))
     }
 
-    /// Whether a function multiplies matrices: second moments, which quantisation needs, and no statistic to look at.
+    /// Whether a function multiplies matrices: second moments, which quantization needs, and no statistic to look at.
     fn multiplies(&self, function: &'a caddie_python::ast::StmtFunctionDef) -> bool {
         let text = self.module.text(function);
         [" @ ", "@=", "addmm", "matmul(", ".mm(", "einsum(", "baddbmm"].iter().any(|product| text.contains(product))

@@ -1,6 +1,7 @@
 //! Clocks, sizes and names outside the two large families.
 
 use super::read;
+use crate::logged::Fact;
 
 #[test]
 fn the_reserve_is_what_the_effective_budget_leaves() {
@@ -8,12 +9,15 @@ fn the_reserve_is_what_the_effective_budget_leaves() {
         "Hyperparameters:\n  max_wallclock_seconds: 600.0\ngptq:reserving 0s, effective=599500ms\n\
          1/20000 train_loss: 9.0 train_time: 0.0m tok/s: 100\nGPTQ:collected 67 Hessians in 3.5s\n",
     );
-    assert_eq!((run.gptq_reserve_seconds, run.gptq_hessian_seconds), (Some(0.5), Some(3.5)));
+    let reserve = |run: &crate::RunLog, budget: f64| run.gptq_reserve_seconds(budget).value();
+    assert_eq!((reserve(&run, 7200.0), run.gptq_hessian_seconds.value()), (Some(0.5), Some(3.5)));
     let run = read(
         "seed:1\nstep:1/2 train_loss:1.0\ngptq:generated 64 sequences in 196.7s\nwallclock:post_gptq total_elapsed:858.2s train_budget:600.0s",
     );
-    assert_eq!((run.gptq_generate_seconds, run.post_gptq_seconds), (Some(196.7), Some(858.2)));
-    assert_eq!(run.gptq_reserve_seconds, None);
+    assert_eq!((run.gptq_generate_seconds.value(), run.post_gptq_seconds.value()), (Some(196.7), Some(858.2)));
+    assert_eq!(reserve(&run, 600.0), None);
+    let run = read("seed:1\ngptq:reserving 0s, effective=599500ms\nstep:1/2 train_loss:1.0\n");
+    assert_eq!(reserve(&run, 600.0), Some(0.5), "of the challenge's budget, where the log states none");
 }
 
 #[test]
@@ -28,9 +32,9 @@ fn the_evaluation_as_a_watch_sees_it_counts_warm_up_and_every_evaluation_once() 
          1776144156.999 quantized_ttt_phased val_loss:2.76951521 val_bpb:1.07216564 eval_time:500104ms\n\
          1776144156.999 total_eval_time:500.1s",
     );
-    assert_eq!((run.metric.as_deref(), run.eval_seconds), (Some("quantized_ttt_phased"), Some(500.104)));
-    assert_eq!((run.eval_warmup_seconds, run.eval_wall_seconds), (Some(153.3), Some(709.255)));
-    assert_eq!(run.eval_stamped_seconds, Some(712.63));
+    assert_eq!((run.metric.text(), run.eval_seconds.value()), (Some("quantized_ttt_phased"), Some(500.104)));
+    assert_eq!((run.eval_warmup_seconds.value(), run.eval_wall_seconds.value()), (Some(153.3), Some(709.255)));
+    assert_eq!(run.eval_stamped_seconds.value(), Some(712.63));
 }
 
 #[test]
@@ -40,7 +44,11 @@ fn stamps_of_other_forms_are_passed_over() {
             "{stamp}Hyperparameters:\n{stamp}  seed: 999\n{stamp}stopping_early: wallclock_cap train_time: 588000ms step: 7/9\n\
              {stamp}quantized_sliding_window val_loss:2.79 val_bpb:1.08 eval_time:90539ms\n"
         ));
-        assert_eq!((run.seed, run.steps, run.val_bpb), (Some(999), Some(7), Some(1.08)), "{stamp}");
+        assert_eq!(
+            (run.seed.value(), run.steps.value(), run.val_bpb.value()),
+            (Some(999), Some(7), Some(1.08)),
+            "{stamp}"
+        );
     }
 }
 
@@ -56,10 +64,16 @@ fn family_c_states_its_sizes_in_one_line() {
          final_ternary_roundtrip val_loss:3.0604 val_bpb:1.1850\ntemp_scaling optimal_T:0.90 eval_time:150ms\n\
          final_sliding val_loss:2.9901 val_bpb:1.1578 (stride=16, T=0.90) eval_time:429023ms",
     );
-    assert_eq!((run.seed, run.world_size, run.model_params), (Some(7), Some(8), Some(73685840)));
-    assert_eq!((run.bytes_total, run.bytes_code, run.bytes_model), (Some(15992753), Some(70853), Some(15921900)));
-    assert_eq!((run.metric.as_deref(), run.eval_seconds), (Some("final_sliding"), Some(429.023)));
-    assert_eq!(run.dataset.as_deref(), Some("./data/fineweb10B_sp8192"));
+    assert_eq!(
+        (run.seed.value(), run.world_size.value(), run.model_params.value()),
+        (Some(7), Some(8), Some(73685840))
+    );
+    assert_eq!(
+        (run.bytes_total.value(), run.bytes_code.value(), run.bytes_model.value()),
+        (Some(15992753), Some(70853), Some(15921900))
+    );
+    assert_eq!((run.metric.text(), run.eval_seconds.value()), (Some("final_sliding"), Some(429.023)));
+    assert_eq!(run.dataset.text(), Some("./data/fineweb10B_sp8192"));
 }
 
 #[test]
@@ -70,16 +84,22 @@ fn singletons_state_what_they_state() {
          INT7+zlib model: 15370972 bytes | Total submission: 15441941 bytes\n\
          final_INT7_zlib_roundtrip val_loss:2.0784 val_bpb:1.2353",
     );
-    assert_eq!((run.resumed_from, run.bytes_model, run.bytes_total), (Some(30000), Some(15370972), Some(15441941)));
-    assert_eq!(run.partial_validation.as_deref(), Some("eval: 500 batches (limited)"));
+    assert_eq!(
+        (run.resumed_from.value(), run.bytes_model.value(), run.bytes_total.value()),
+        (Some(30000), Some(15370972), Some(15441941))
+    );
+    assert_eq!(run.partial_validation.text(), Some("eval: 500 batches (limited)"));
 
     let run = read(
         "step:1500/50000 [BRIDGE 38%] train_loss:0.6771 train_time:1309594ms step_avg:873.06ms\n\
          Serialized model rdquant+zstd: 90 bytes\nCode size: 10 bytes\nTotal submission size: 100 bytes\n\
          \u{20} INT4+fp8+brotli: 15.67MB model + 0.077MB code = 15.75/16.00MB FITS",
     );
-    assert_eq!((run.steps, run.train_seconds, run.bytes_total), (Some(1500), Some(1309.594), Some(100)));
-    assert!(run.megabytes.is_some_and(|text| text.starts_with("INT4+fp8+brotli: 15.67MB")));
+    assert_eq!(
+        (run.steps.value(), run.train_seconds.value(), run.bytes_total.value()),
+        (Some(1500), Some(1309.594), Some(100))
+    );
+    assert!(run.megabytes.text().is_some_and(|text| text.starts_with("INT4+fp8+brotli: 15.67MB")));
 }
 
 #[test]
@@ -92,8 +112,11 @@ fn settings_and_sizes_in_other_spellings_are_read() {
          final_int8_brotli_roundtrip val_loss:2.6775 val_bpb:1.1636 eval_time:55913ms\n\
          final_int8_zlib_roundtrip_exact val_loss:2.67752839 val_bpb:1.16362299",
     );
-    assert_eq!((run.seed, run.bytes_model, run.bytes_total), (Some(42), Some(13825009), Some(13924361)));
-    assert_eq!((run.val_bpb, run.eval_seconds), (Some(1.16362299), Some(55.913)));
+    assert_eq!(
+        (run.seed.value(), run.bytes_model.value(), run.bytes_total.value()),
+        (Some(42), Some(13825009), Some(13924361))
+    );
+    assert_eq!((run.val_bpb.value(), run.eval_seconds.value()), (Some(1.16362299), Some(55.913)));
 }
 
 #[test]
@@ -104,21 +127,21 @@ fn progress_and_wrapper_lines_are_no_scores() {
          ttp: b205/782 bl:2.3253 bb:1.1133 rl:2.3138 rb:1.0545 dl:301-302 gd:1\n---\nval_bpb:          1.1228\n\
          Final BPB: final_int6_sliding_window_exact val_loss:1.9 val_bpb:1.1\nepoch 3 val_loss:1.9 val_bpb:1.1",
     );
-    assert_eq!((run.val_bpb, run.metric_lines.len(), run.steps), (None, 0, Some(1)));
+    assert_eq!((run.val_bpb.value(), run.metric_lines.len(), run.steps.value()), (None, 0, Some(1)));
 }
 
 #[test]
 fn scores_in_bits_per_byte_alone_need_a_known_name() {
     let run =
         read("step:1/2 train_loss:1.0\nsomething val_bpb:0.5\nfinal_int6_zstd22_roundtrip_exact val_bpb:1.13343416");
-    assert_eq!((run.val_bpb, run.val_loss, run.metric_lines.len()), (Some(1.13343416), None, 1));
-    assert!(run.metrics.is_empty());
+    assert_eq!((run.val_bpb.value(), run.val_loss.value(), run.metric_lines.len()), (Some(1.13343416), None, 1));
+    assert!(run.metrics().next().is_none());
 }
 
 #[test]
 fn names_of_unknown_kinds_score_only_where_nothing_else_does() {
     let run = read("final_int6_roundtrip val_loss:2.0 val_bpb:1.2\nneural_only_sw val_loss:1.9 val_bpb:1.1");
-    assert_eq!(run.val_bpb, Some(1.2));
-    assert_eq!(read("neural_only_sw val_loss:1.9 val_bpb:1.1").val_bpb, Some(1.1));
+    assert_eq!(run.val_bpb.value(), Some(1.2));
+    assert_eq!(read("neural_only_sw val_loss:1.9 val_bpb:1.1").val_bpb.value(), Some(1.1));
     assert_eq!(read("pre_quant_eval val_loss:1.9 val_bpb:1.1").val_bpb, None);
 }

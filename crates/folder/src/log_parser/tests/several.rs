@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{read, runs};
+use crate::logged::Fact;
 use caddie_files::hex;
 
 /// A script with lines enough to be one, which holds the format strings of the log.
@@ -35,7 +36,7 @@ fn console(seed: u64, bpb: f64) -> String {
 fn each_dumped_script_begins_a_run_and_is_hashed() {
     let (first, second) = (script("one"), script("two"));
     let found = runs(&format!("{}{}", log(&first, 1, 1.25), log(&second, 1, 1.5)));
-    assert_eq!(found.iter().map(|run| run.val_bpb).collect::<Vec<_>>(), [Some(1.25), Some(1.5)]);
+    assert_eq!(found.iter().map(|run| run.val_bpb.value()).collect::<Vec<_>>(), [Some(1.25), Some(1.5)]);
     for (index, (run, script)) in found.iter().zip([first, second]).enumerate() {
         let source = run.source.as_ref().expect("a dump");
         assert_eq!((run.run_index, source.fragment), (index, false));
@@ -43,7 +44,7 @@ fn each_dumped_script_begins_a_run_and_is_hashed() {
             (source.bytes, source.sha256.as_str()),
             (script.len() as u64, hex(&Sha256::digest(&script)).as_str())
         );
-        assert_eq!((run.torch_version.as_deref(), run.train_shards), (Some("2.9.1+cu128"), Some(80)));
+        assert_eq!((run.torch_version.text(), run.train_shards.value()), (Some("2.9.1+cu128"), Some(80)));
     }
     assert!(found[0].span.1 < found[1].span.0, "{:?} {:?}", found[0].span, found[1].span);
 }
@@ -67,7 +68,10 @@ fn a_script_after_the_hyperparameters_belongs_to_the_same_run() {
          quantized_ttt_lora val_loss:2.77 val_bpb:1.07 eval_time:332086ms"
     ));
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].seed, found[0].train_shards, found[0].val_bpb), (Some(42), Some(128), Some(1.07)));
+    assert_eq!(
+        (found[0].seed.value(), found[0].train_shards.value(), found[0].val_bpb.value()),
+        (Some(42), Some(128), Some(1.07))
+    );
     assert_eq!(found[0].source.as_ref().map(|source| source.bytes), Some(script.len() as u64));
 }
 
@@ -79,7 +83,7 @@ fn output_redirected_onto_its_own_log_is_one_run() {
     let line = "=".repeat(100);
     let found = runs(&format!("{console}{rest}\n{line}\nRunning Python 3.12.3 (main)\n{line}\n{console}"));
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].seed, found[0].reprints, found[0].run_index), (Some(7), 1, 0));
+    assert_eq!((found[0].seed.value(), found[0].reprints, found[0].run_index), (Some(7), 1, 0));
     let source = found[0].source.as_ref().expect("what is left of the dump");
     assert!(source.fragment);
     assert_eq!(source.bytes, rest.len() as u64);
@@ -91,7 +95,7 @@ fn an_attempt_that_only_warmed_up_is_a_run_without_a_score() {
     let aborted = log(&script, 1, 1.25);
     let (aborted, _) = aborted.split_once("step:1/50").expect("the first step");
     let found = runs(&format!("{aborted}{}", log(&script, 1, 1.5)));
-    assert_eq!(found.iter().map(|run| run.val_bpb).collect::<Vec<_>>(), [None, Some(1.5)]);
+    assert_eq!(found.iter().map(|run| run.val_bpb.value()).collect::<Vec<_>>(), [None, Some(1.5)]);
     assert!(!found[0].is_a_run());
 }
 
@@ -99,7 +103,7 @@ fn an_attempt_that_only_warmed_up_is_a_run_without_a_score() {
 fn runs_are_told_apart_by_their_seeds_and_by_a_step_counter_that_begins_anew() {
     let found = runs(&format!("{}{}", console(1, 1.25), console(2, 1.5)));
     assert_eq!(
-        found.iter().map(|run| (run.seed, run.val_bpb)).collect::<Vec<_>>(),
+        found.iter().map(|run| (run.seed.value(), run.val_bpb.value())).collect::<Vec<_>>(),
         [(Some(1), Some(1.25)), (Some(2), Some(1.5))]
     );
     let crashed =
@@ -107,7 +111,7 @@ fn runs_are_told_apart_by_their_seeds_and_by_a_step_counter_that_begins_anew() {
     let again = "step:1/50 train_loss:6.1 train_time:11ms step_avg:1ms\nfinal_int8 val_loss:2.0 val_bpb:1.75\n";
     let found = runs(&format!("{crashed}{again}"));
     assert_eq!(
-        found.iter().map(|run| (run.seed, run.steps)).collect::<Vec<_>>(),
+        found.iter().map(|run| (run.seed.value(), run.steps.value())).collect::<Vec<_>>(),
         [(Some(3), Some(30)), (Some(3), Some(1))]
     );
 }
@@ -116,7 +120,9 @@ fn runs_are_told_apart_by_their_seeds_and_by_a_step_counter_that_begins_anew() {
 fn a_file_of_endless_runs_keeps_some_and_counts_the_rest() {
     let text = (0..200).map(|seed| console(seed, 1.0 + seed as f64 / 1000.0)).collect::<String>();
     let log = super::super::read(&mut text.as_bytes()).expect("memory reads");
-    assert_eq!(log.runs.len() as u64 + log.dropped, 200);
+    let dropped = log.dropped.expect("too many runs");
+    assert_eq!(log.runs.len() as u64 + dropped.value, 200);
+    assert_eq!(log.runs.last().map(|run| run.span.1 + 1), Some(dropped.line));
     assert!(log.runs.len() <= 50);
 }
 
@@ -136,5 +142,5 @@ fn a_traceback_or_a_lone_import_is_no_script() {
         console(1, 1.25),
         "=".repeat(60)
     ));
-    assert_eq!((run.source, run.val_bpb, run.seed), (None, Some(1.25), Some(1)));
+    assert_eq!((run.source, run.val_bpb.value(), run.seed.value()), (None, Some(1.25), Some(1)));
 }

@@ -4,7 +4,6 @@ use super::effect::To;
 use super::perform::first_of;
 use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
-use crate::script::machine::state::launched;
 use crate::script::taint::{Flags, TaintId};
 use crate::script::trace::Action;
 use crate::script::value::{HOLE, Kind, ObjectId, Value};
@@ -38,7 +37,7 @@ impl<'a> Machine<'a, '_> {
         let kind = stated.unwrap_or_else(|| default.as_ref().map_or(Kind::None, |value| value.kind.clone()));
         let kind = match config.text(&name) {
             Some(_) => kind,
-            None => match launched(&name) {
+            None => match self.assumptions.launched(&name) {
                 Some(number) => Kind::Int(number),
                 None if (default.is_none() || is_switch(&kind)) && self.assumptions.doubts(&name) => Kind::Unknown,
                 None => kind,

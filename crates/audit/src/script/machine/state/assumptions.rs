@@ -25,6 +25,8 @@ pub enum Doubts {
 pub(in super::super) struct Assumptions<'a, 'c> {
     pub config: &'c Config,
     doubts: &'c Doubts,
+    /// Processes of the run, where the configuration does not state them.
+    processes: u64,
     /// Switches that were doubted, in order.
     pub doubted: Vec<String>,
     /// What the script prints, once that was asked for.
@@ -37,10 +39,11 @@ pub(in super::super) struct Assumptions<'a, 'c> {
 
 impl<'a, 'c> Assumptions<'a, 'c> {
     /// Before anything was followed.
-    pub fn new(config: &'c Config, doubts: &'c Doubts) -> Assumptions<'a, 'c> {
+    pub fn new(config: &'c Config, doubts: &'c Doubts, processes: u64) -> Assumptions<'a, 'c> {
         Assumptions {
             config,
             doubts,
+            processes,
             doubted: Vec::new(),
             marks: None,
             contradicted: Vec::new(),
@@ -63,8 +66,17 @@ impl<'a, 'c> Assumptions<'a, 'c> {
 
     /// Whether an environment variable is set, where the configuration or the launcher states it, or it is not doubted.
     pub fn is_set(&mut self, name: &str) -> Option<bool> {
-        let stated = self.config.text(name).is_some() || launched(name).is_some();
+        let stated = self.config.text(name).is_some() || self.launched(name).is_some();
         (stated || !self.doubts(name)).then_some(stated)
+    }
+
+    /// What `torchrun` states to the process that reports, on the machine of the track.
+    pub fn launched(&self, name: &str) -> Option<i64> {
+        match name {
+            "RANK" | "LOCAL_RANK" => Some(0),
+            "WORLD_SIZE" | "LOCAL_WORLD_SIZE" => i64::try_from(self.processes).ok(),
+            _ => None,
+        }
     }
 
     /// `use_slot = args.slot_enabled`: what the log shows of the name holds for the setting.
@@ -89,14 +101,5 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         let python = |truth: bool| if truth { "True" } else { "False" };
         let with = |config: Config, (name, on): &(&str, bool)| config.with(name, python(*on));
         (!self.contradicted.is_empty()).then(|| self.contradicted.iter().fold(self.config.clone(), with))
-    }
-}
-
-/// What `torchrun` states on the contest's machine, eight GPUs, to the process that reports.
-pub(in super::super) fn launched(name: &str) -> Option<i64> {
-    match name {
-        "RANK" | "LOCAL_RANK" => Some(0),
-        "WORLD_SIZE" | "LOCAL_WORLD_SIZE" => Some(8),
-        _ => None,
     }
 }

@@ -12,8 +12,8 @@ mod names;
 mod scopes;
 mod symbols;
 
+pub(super) use assumptions::Assumptions;
 pub use assumptions::Doubts;
-pub(super) use assumptions::{Assumptions, launched};
 pub(super) use branches::Branches;
 pub(super) use budget::Budget;
 pub(super) use classes::Classes;

@@ -51,7 +51,7 @@ fn dedented(text: &str) -> String {
 fn followed<R>(program: &str, config: &Config, budget: Budget, ask: impl FnOnce(&mut Machine<'_, '_>) -> R) -> R {
     let module = Module::parse(&format!("{DATA}{}", dedented(program))).expect("Python");
     let doubts = Doubts::None;
-    let mut machine = Machine::new(&module, config, &doubts);
+    let mut machine = Machine::new(&module, config, &doubts, 8);
     machine.budget = budget;
     machine.run();
     ask(&mut machine)

@@ -1,0 +1,76 @@
+//! The machine that a track is timed on, and how logs and claims name GPUs.
+
+use serde::Deserialize;
+
+/// The machine on which a track is timed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hardware {
+    /// GPUs of a run.
+    pub gpus: u64,
+    /// The word that names the GPU: `H100`.
+    pub gpu: String,
+    /// As messages call it: `H100 SXM`.
+    pub name: String,
+    /// Words that make it another variant: `PCIe`.
+    #[serde(default)]
+    pub not: Vec<String>,
+}
+
+/// GPUs by the word that names them: a vocabulary for reading, beside the name of the track's own.
+const GPUS: [&str; 16] = [
+    "H100", "H200", "H800", "H20", "GH200", "B200", "B300", "GB10", "A100", "A10", "L40S", "L4", "V100", "T4",
+    "RTX4090", "RTX5090",
+];
+
+impl Hardware {
+    /// Whether a text names this GPU, no other, and no other variant of it.
+    pub fn is_named_by(&self, text: &str) -> bool {
+        let own = self.gpu.to_ascii_uppercase();
+        let only = gpus(text, Some(self)).into_iter().all(|gpu| gpu == own) && names(text).contains(&own);
+        only && !self.not.iter().any(|other| text.contains(other.as_str()))
+    }
+}
+
+/// The GPUs that a text names: `8xH100-80GB-SXM`, `NVIDIA H100 80GB HBM3`, `1xRTX5090`, `NVIDIA GeForce RTX 5090`. The
+/// name of `machine` is one of them, known otherwise or not.
+pub fn gpus(text: &str, machine: Option<&Hardware>) -> Vec<String> {
+    let own = |name: &String| machine.is_some_and(|machine| machine.gpu.eq_ignore_ascii_case(name));
+    names(text).into_iter().filter(|name| GPUS.contains(&name.as_str()) || own(name)).collect()
+}
+
+/// The words that may name a GPU, in capitals.
+fn names(text: &str) -> Vec<String> {
+    let text = text.to_ascii_uppercase().replace("RTX ", "RTX");
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    // `8xH100`: a count may stand before the name without a space.
+    let names = words.map(|word| word.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('X'));
+    names.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_are_told_apart_in_the_spellings_of_logs_and_claims() {
+        let machine = crate::Rulebook::builtin().expect("loads").hardware.expect("a machine");
+        for text in ["8xH100-80GB-SXM", "8xH100 SXM (RunPod)", "NVIDIA H100 80GB HBM3", "cuda:0 NVIDIA H100 80GB HBM3"]
+        {
+            assert!(machine.is_named_by(text), "{text}");
+        }
+        for text in ["NVIDIA H200", "NVIDIA H100 PCIe", "NVIDIA H100 NVL", "cpu AMD EPYC threads:2", "H1000"] {
+            assert!(!machine.is_named_by(text), "{text}");
+        }
+        assert_eq!(gpus("1xRTX5090", None), gpus("NVIDIA GeForce RTX 5090", None));
+        assert_eq!(gpus("2x NVIDIA H100 80GB HBM3, developed on 1x NVIDIA GB10", None), ["H100", "GB10"]);
+    }
+
+    #[test]
+    fn a_gpu_that_only_the_rulebook_knows_is_read_as_well() {
+        let other = Hardware { gpus: 1, gpu: "MI300X".to_owned(), name: "MI300X".to_owned(), not: Vec::new() };
+        assert!(gpus("AMD MI300X", None).is_empty());
+        assert_eq!(gpus("AMD MI300X, not an H100", Some(&other)), ["MI300X", "H100"]);
+        assert!(other.is_named_by("4x AMD MI300X") && !other.is_named_by("AMD MI300X and NVIDIA H100"));
+    }
+}
