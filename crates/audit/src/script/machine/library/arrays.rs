@@ -63,7 +63,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `torch.where(condition, one, other)`
-    pub(super) fn where_(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+    pub(super) fn selected_by_condition(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let taint = self.given(arguments);
         let condition =
             arguments.positional.first().map_or(Flags::default(), |condition| self.taints.flags(condition.taint));

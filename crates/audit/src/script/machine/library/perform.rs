@@ -78,7 +78,7 @@ impl<'a> Machine<'a, '_> {
             Effect::Chooses => self.smaller(arguments),
             Effect::Finds => self.positions_of(arguments),
             Effect::Selects if arguments.positional.len() == 1 => self.positions_of(arguments),
-            Effect::Selects => self.where_(arguments),
+            Effect::Selects => self.selected_by_condition(arguments),
             Effect::Projects => self.projected(arguments),
             Effect::Allocates(Content::IfItLearns) if !learns(arguments) => self.number(arguments),
             Effect::Allocates(content) => self.allocated(content, arguments),
