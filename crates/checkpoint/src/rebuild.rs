@@ -1,4 +1,4 @@
-//! What the calls of torch's pickles stand for: tensors as views of storages, parameters, bytes.
+//! The calls in torch's pickles, read as what they rebuild: tensors as views of storages, parameters, bytes.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use super::tree::reference;
 use super::walk::{MAX_BYTES, Walk};
 
 impl Walk<'_> {
-    /// What a call stands for; what was put into its result afterwards is seen by [`Walk::visit`].
+    /// Reads a call as what it rebuilds; [`Walk::visit`] sees everything that was put into its result afterwards.
     pub(super) fn call(&mut self, object: &Object, path: &str) {
         let args = self.pickle.sequence(object.args).unwrap_or_default();
         let known = self.pickle.global(object.callable);
@@ -80,7 +80,7 @@ impl Walk<'_> {
         path: &str,
     ) {
         let Some((key, reference)) = reference(self.pickle, self.bytes, id) else {
-            return self.problem(format!("{path}: a reference that is none to a storage"));
+            return self.problem(format!("{path}: a reference to something other than a storage"));
         };
         let dtype = dtype.unwrap_or(reference.dtype);
         let (size, stride) = shape.unwrap_or_else(|| (vec![i64::try_from(reference.numel).unwrap_or(0)], vec![1]));

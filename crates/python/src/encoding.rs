@@ -17,7 +17,7 @@ static BEFORE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[ \t\x0c
 pub enum Codec {
     /// UTF-8, and ASCII, which is a part of it.
     Utf8,
-    /// One byte a character, for the first 256.
+    /// A single byte per character, for the first 256.
     Latin1,
     /// Another one that the web knows.
     Other(&'static Encoding),
@@ -81,8 +81,8 @@ impl Codec {
     }
 }
 
-/// The codec of a script: its coding line's, which counts in the first line, or in the second where the first is a
-/// comment or empty; else UTF-8.
+/// Returns the codec of a script: the one that its coding line names, else UTF-8. A coding line counts in the first
+/// line, or in the second where the first is a comment or empty.
 ///
 /// # Errors
 /// As [`Codec::named`], with the line.

@@ -44,7 +44,7 @@ pub(super) fn run<'a>(
             execute(evaluator, name, Ok(Value::Bytes(source)), line);
         }
     }
-    Err(format!("what `{name}` gives is not evaluated"))
+    Err(format!("the result of `{name}` is not evaluated"))
 }
 
 /// The words of a shell's command, quotes taken off; what a shell would expand stays as it is.

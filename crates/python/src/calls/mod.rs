@@ -1,4 +1,4 @@
-//! What the evaluator knows of Python's library.
+//! The part of Python's library that the evaluator knows.
 
 mod commands;
 mod decompress;
@@ -88,7 +88,7 @@ pub fn attribute<'a>(value: Value<'a>, name: &'a str) -> Evaluated<'a> {
     }
 }
 
-/// Whether a function of a class is called without the class.
+/// Tells whether a function of a class is called without the class.
 fn is_static(function: &ast::StmtFunctionDef) -> bool {
     let named = |decorator: &ast::Decorator| matches!(&decorator.expression, Expr::Name(name) if name.id.as_str() == "staticmethod");
     function.decorator_list.iter().any(named)
