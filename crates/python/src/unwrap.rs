@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::decode::Budget;
-use super::encoding::{self, Codec};
+use super::encoding::{self, TextCodec};
 use super::eval::{Evaluator, Siblings};
 use super::module::ast::visitor::{Visitor, walk_expr};
 use super::module::{Module, Problem, ast};
@@ -92,7 +92,7 @@ impl Unwrapped {
             return Ok(String::from_utf8_lossy(&self.source));
         }
         let codec = encoding::of_script(&self.source).map_err(|(line, reason)| Problem::new(line, reason))?;
-        if let (Codec::Utf8, Err(error)) = (codec, std::str::from_utf8(&self.source)) {
+        if let (TextCodec::Utf8, Err(error)) = (codec, std::str::from_utf8(&self.source)) {
             let before = self.source.get(..error.valid_up_to()).unwrap_or_default();
             let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
             return Err(Problem::not_python(line, "a byte is not UTF-8, and no coding line names another encoding"));

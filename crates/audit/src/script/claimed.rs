@@ -1,4 +1,5 @@
-//! What is claimed of a folder's runs: which of them, how it was configured, and by which line of its log.
+//! Finds the run that a folder's score is claimed for, its configuration, and the line of its log that states the
+//! score.
 
 use camino::Utf8PathBuf;
 
@@ -32,7 +33,7 @@ pub fn run(folder: &Folder) -> Option<&RunLog> {
     folder.runs.official.iter().rev().max_by_key(|run| agreeing(run))
 }
 
-/// What the log of a run states of its configuration, and what else it says.
+/// Returns the configuration that the log of a run states, with the rest of what the log prints.
 pub fn configuration(folder: &Folder, run: &RunLog) -> Config {
     let config = Config::new(run.hyperparameters.iter().map(|(name, set)| (name, set.value.as_str())));
     let config = match run.world_size.value() {

@@ -2,7 +2,7 @@
 
 use super::taint::Stamp;
 
-/// Whether a sorted list holds every member of another.
+/// Tells whether a sorted list holds every member of another.
 pub fn contains<T: Ord>(all: &[T], some: &[T]) -> bool {
     let mut rest = all.iter();
     some.len() <= all.len() && some.iter().all(|wanted| rest.any(|found| found == wanted))

@@ -1,4 +1,4 @@
-//! What the rules declare that they need is all that they look at, and nothing that they could do without.
+//! Tests that the rules' declared needs are all that they look at, and nothing that they could do without.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ impl Script {
         Script { name: name.to_owned(), module, folder, config, followed }
     }
 
-    /// What a family finds with these facts and events alone.
+    /// Returns the leads of a family with these facts and events alone.
     fn leads(&self, family: &Family, taints: Flags, events: &[EventKind]) -> Vec<Lead> {
         let rulebook = Rulebook::builtin().expect("the rulebook");
         let (trace, taints) = (self.followed.trace.only(events), self.followed.taints.only(taints));
@@ -178,7 +178,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("script-runs", include_str!("runs.rs")),
 ];
 
-/// What no script brings to light is seen in the source: it speaks of no fact and of no event that is not declared.
+/// Checks in the source what no script brings to light: it speaks of no fact and of no event that is not declared.
 #[test]
 fn a_family_declares_what_its_source_speaks_of() {
     assert_eq!(SOURCES.len(), FAMILIES.len());

@@ -22,7 +22,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// A function that gives each token its bytes: what it returns is known to be that.
+    /// Marks the result of a function that gives each token its bytes as such a table.
     pub(super) fn counted(&mut self, definition: &'a ast::StmtFunctionDef, value: Value<'a>) -> Value<'a> {
         let pointer: *const ast::StmtFunctionDef = definition;
         let number = match self.events.builders.get(&pointer) {
@@ -123,7 +123,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Whether a file or an array in it is called after the bytes of tokens.
+/// Tells whether a file or an array in it is called after the bytes of tokens.
 pub(super) fn speaks_of_bytes(name: &str) -> bool {
     name.to_ascii_lowercase().contains("byte")
 }

@@ -2,7 +2,7 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Frame};
-use super::super::value::{Kind, ObjectId, Role, Value};
+use super::super::value::{Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::state::Names;
@@ -10,7 +10,7 @@ use caddie_python::ast::{self, Expr};
 
 /// Calls within calls.
 const MAX_CALLS: usize = 40;
-/// How often a function may be followed within itself.
+/// Most calls of a function within itself that are followed.
 const MAX_WITHIN_ITSELF: usize = 2;
 /// Levels of blocks and expressions that have to be left for a call.
 const LEVELS_OF_A_CALL: usize = 9;
@@ -96,7 +96,8 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What nobody knows reads all it is given, and may write into every buffer; a layer does not into its parameters.
+    /// Handles a call of an unknown function: it reads all its arguments, and may write into every buffer, except that
+    /// a layer does not write into its parameters.
     pub(super) fn unknown(&mut self, function: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
         let given = self.given(arguments);
         let of_function = self.taint(function);
@@ -104,7 +105,7 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.as_number(taint);
         for value in arguments.all() {
             if let Some(id) = value.object()
-                && self.memory.heap.get(id).role == Role::Tensor
+                && self.memory.heap.get(id).role == ObjectRole::Tensor
                 && !self.memory.heap.get(id).of_model
             {
                 self.pour(id, taint);
@@ -113,7 +114,7 @@ impl<'a> Machine<'a, '_> {
         Value::unknown(taint)
     }
 
-    /// What all arguments were made from.
+    /// Returns the origin of all arguments together.
     pub(super) fn given(&mut self, arguments: &Arguments<'a>) -> TaintId {
         self.together(arguments.all())
     }

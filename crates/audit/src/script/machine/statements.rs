@@ -161,7 +161,7 @@ impl<'a> Machine<'a, '_> {
         self.event(Action::Import { name: name.into(), attempted });
     }
 
-    /// Decorators of a library change how fast a function is, not what it does.
+    /// Takes a decorated function as it is: decorators of a library change how fast it runs, not its result.
     fn decorated(&mut self, function: &'a ast::StmtFunctionDef) -> Value<'a> {
         Value::of(Kind::Function(function))
     }

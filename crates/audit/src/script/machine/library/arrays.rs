@@ -1,11 +1,11 @@
-//! What functions of arrays do to what is followed: losses, counts, choices, tensors made.
+//! Effects of array functions on values that are followed: losses, counts, choices, tensors made.
 
 use super::effect::Content;
 use super::perform::learns;
 use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
 use crate::script::taint::{Flags, TaintId};
-use crate::script::value::{Role, Value};
+use crate::script::value::{ObjectRole, Value};
 
 impl<'a> Machine<'a, '_> {
     /// `torch.stack([…])`
@@ -95,7 +95,7 @@ impl<'a> Machine<'a, '_> {
             Content::Fill => arguments.positional.get(1).map_or(TaintId::NONE, |value| value.taint),
             Content::Given | Content::Parameter | Content::IfItLearns => self.given(arguments),
         };
-        let tensor = self.new_object(Role::Tensor, held);
+        let tensor = self.new_object(ObjectRole::Tensor, held);
         let is_parameter = content == Content::Parameter;
         if let Some(id) = tensor.object().filter(|_| learns(arguments) || is_parameter) {
             self.as_offset(id);

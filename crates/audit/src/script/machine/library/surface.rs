@@ -1,4 +1,4 @@
-//! What a call of a library reaches outside of the script, and the seeds that it sets.
+//! Notes the things outside of the script that a library call reaches, and the seeds that it sets.
 
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Whether one of the words is a file that the script wrote: what is in it comes from the script.
+    /// Tells whether one of the words is a file that the script wrote: its contents come from the script.
     fn wrote(&self, words: &str) -> bool {
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let written: Vec<String> = self.memory.files.keys().map(|path| name(path)).collect();

@@ -1,4 +1,4 @@
-//! What is supposed about the run whose script is followed: its configuration, its log, and switches that are doubted.
+//! Assumptions about the run whose script is followed: its configuration, its log, and switches that are doubted.
 
 use rustc_hash::FxHashMap;
 
@@ -29,7 +29,7 @@ pub(in super::super) struct Assumptions<'a, 'c> {
     processes: u64,
     /// Switches that were doubted, in order.
     pub doubted: Vec<String>,
-    /// What the script prints, once that was asked for.
+    /// Lines that the script prints, collected at the first request.
     pub marks: Option<Vec<Mark>>,
     /// Settings that the log shows to have been otherwise than supposed.
     contradicted: Vec<(&'a str, bool)>,
@@ -38,7 +38,7 @@ pub(in super::super) struct Assumptions<'a, 'c> {
 }
 
 impl<'a, 'c> Assumptions<'a, 'c> {
-    /// Before anything was followed.
+    /// Makes the assumptions that hold before anything is followed.
     pub fn new(config: &'c Config, doubts: &'c Doubts, processes: u64) -> Assumptions<'a, 'c> {
         Assumptions {
             config,
@@ -51,7 +51,7 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         }
     }
 
-    /// Whether the value of a switch that is not stated is to be doubted.
+    /// Tells whether the value of a switch that is not stated is to be doubted.
     pub fn doubts(&mut self, name: &str) -> bool {
         let doubted = match self.doubts {
             Doubts::None => false,
@@ -64,13 +64,14 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         doubted
     }
 
-    /// Whether an environment variable is set, where the configuration or the launcher states it, or it is not doubted.
+    /// Tells whether an environment variable is set, where the configuration or the launcher states it, or it is not
+    /// doubted.
     pub fn is_set(&mut self, name: &str) -> Option<bool> {
         let stated = self.config.text(name).is_some() || self.launched(name).is_some();
         (stated || !self.doubts(name)).then_some(stated)
     }
 
-    /// What `torchrun` states to the process that reports, on the machine of the track.
+    /// Returns the value that `torchrun` states to the process that reports, on the machine of the track.
     pub fn launched(&self, name: &str) -> Option<i64> {
         match name {
             "RANK" | "LOCAL_RANK" => Some(0),

@@ -53,7 +53,7 @@ impl Events {
         (self.trace.events.len(), self.path.len())
     }
 
-    /// Whether a method of a model is being followed.
+    /// Tells whether a method of a model is being followed.
     pub fn within_module(&self) -> bool {
         self.path.iter().any(|frame| frame.function.ends_with(".forward"))
     }
