@@ -15,7 +15,8 @@ const HEADERS: usize = 3;
 pub(super) fn is_pickle(bytes: &[u8]) -> bool {
     match bytes {
         [0x80, protocol, ..] if (2..=5).contains(protocol) => true,
-        // Protocols 0 and 1 begin with any opcode: short of parsing it, these are what a call or a container needs.
+        // Protocols 0 and 1 begin with any opcode: short of parsing it, these opcodes are those that a call or a
+        // container needs.
         [b'(' | b'c' | b']' | b'}' | b')', ..] => {
             let pickle = beginning(bytes);
             pickle.root.is_some() || pickle.globals.iter().any(|global| global.calls > 0)

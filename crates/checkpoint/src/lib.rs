@@ -1,4 +1,4 @@
-//! Model files of any kind, read without torch and without running anything: what lies in them, byte by byte.
+//! Model files of any kind, read without torch and without running anything: their contents, byte by byte.
 //!
 //! A file is peeled (compressors, byte shuffles, bundles of streams) down to a format that is understood: the zip and
 //! the older form of `torch.save`, a bare pickle, safetensors, caddie's own. [`Contents`] then says where every tensor

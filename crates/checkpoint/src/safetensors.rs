@@ -135,7 +135,7 @@ fn excess(buffer: usize, start: usize, needed: usize, name: &str, contents: &mut
     if more <= USUAL_EXCESS {
         return;
     }
-    // Which of its bytes the tensors need is not one range; the last ones stand for them in number.
+    // The bytes that the tensors do not need are not one range; the last ones stand for them in number.
     let place = Place { buffer, range: range.end - more..range.end };
     let what = format!("the header of {} bytes", range.len());
     contents.region(RegionKind::Header, join(name, &what), place);

@@ -52,7 +52,7 @@ pub(super) fn read(source: &Source<'_>, contents: &mut Contents) -> HashSet<Stri
     references.into_keys().collect()
 }
 
-/// Says what of a storage no tensor covers, and whether it has the size that the pickle declares.
+/// Reports the parts of a storage that no tensor covers, and a size other than the pickle declares.
 fn storage(source: &Source<'_>, key: &str, declared: &Reference, covered: Vec<Range<usize>>, contents: &mut Contents) {
     let Some(place) = (source.storages)(key) else {
         return contents.problem(&source.name, format!("storage {key} is referred to, but is not in the file"));

@@ -1,7 +1,8 @@
 //! Zip archives, accounted for to the byte.
 //!
-//! A crate would hand out members; an audit also asks what lies between and behind them, and whether what the central
-//! directory declares is there. Torch stores its members uncompressed, so they stay ranges of the file.
+//! A crate would hand out members; an audit also asks for the bytes between and behind them, and whether the members
+//! that the central directory declares are there. Torch stores its members uncompressed, so they stay ranges of the
+//! file.
 
 use std::ops::Range;
 

@@ -39,7 +39,7 @@ impl Budget {
         self.0.take(bytes).map_err(|failure| told("", failure))
     }
 
-    /// Unpacks `bytes`, which people call `name`; what follows the stream is left alone, as Python leaves it.
+    /// Unpacks `bytes`, which people call `name`; bytes that follow the stream are left alone, as Python leaves them.
     fn unpack(&mut self, name: &str, codec: &Codec, bytes: &[u8]) -> Decoded {
         decompress::decompress(codec, bytes, &mut self.0)
             .map(|(inside, _)| inside)

@@ -52,7 +52,7 @@ impl TextCodec {
         }
     }
 
-    /// The text of `bytes`; what the encoding does not have is replaced.
+    /// Returns the text of `bytes`; bytes that the encoding does not have are replaced.
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         match self {
             TextCodec::Utf8 => String::from_utf8_lossy(bytes),

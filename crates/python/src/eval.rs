@@ -53,7 +53,7 @@ pub struct Evaluator<'a, 'b> {
     pub executions: Vec<Execution>,
     /// Executions whose source has no value.
     pub problems: Vec<Problem>,
-    /// Places where what executes is handed on, which count where no execution is seen.
+    /// Places where a function that executes code is handed on; they count where no execution is seen.
     pub handed: Vec<Problem>,
     line: u64,
 }
@@ -120,7 +120,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
     /// Evaluates one expression.
     ///
     /// # Errors
-    /// When it is outside of the part that is evaluated; the reason names what.
+    /// When it is outside of the part that is evaluated; the reason names the expression.
     pub fn value(&mut self, expr: &'a Expr) -> Evaluated<'a> {
         self.step()?;
         if self.depth >= MAX_DEPTH {

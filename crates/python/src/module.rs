@@ -109,7 +109,7 @@ impl Module {
                     minor: first_to_read(source, error),
                 });
                 let newer = newer.take(MAX_NEWER).collect();
-                // A module is what was asked for.
+                // The parser was asked for a module.
                 let tree = parsed.try_into_module().map(ruff_python_parser::Parsed::into_syntax);
                 let tree = tree.ok_or_else(|| Problem::new(1, "not a module"))?;
                 Ok(Module { source: source.to_owned(), tree, lines, newer, neighbors: Vec::new() })
@@ -204,7 +204,7 @@ impl Module {
 /// Places with newer syntax that are listed.
 const MAX_NEWER: usize = 20;
 
-/// The minor version of the first Python that reads what the oldest does not.
+/// Returns the minor version of the first Python that reads syntax which the oldest does not.
 fn first_to_read(source: &str, error: &UnsupportedSyntaxError) -> u8 {
     let newer = ast::PythonVersion::iter().filter(|version| *version > OLDEST);
     let reads = |version: &ast::PythonVersion| {
@@ -234,7 +234,7 @@ impl Lines {
 /// The nesting at one level of brackets.
 #[derive(Default)]
 struct Level {
-    /// Operators, attributes and calls since the last comma: each may hold what came before.
+    /// Operators, attributes and calls since the last comma: each may hold everything before it.
     chain: usize,
     /// Lambdas since the bracket opened: a comma may belong to their parameters.
     lambdas: usize,

@@ -103,7 +103,7 @@ fn keeps_source(source: &[u8]) -> bool {
     READS_SOURCE.iter().any(|word| holds(source, word)) && std::str::from_utf8(source).is_ok()
 }
 
-/// Length of `source` packed without a minifier: an upper bound of what `caddie pack` makes of it.
+/// Returns the length of `source` packed without a minifier: an upper bound for the output of `caddie pack`.
 pub fn estimate(source: &[u8]) -> Option<u64> {
     let payload = lzma2(source, 0).ok()?;
     Some(frame(&payload, Codec::Lzma, keeps_source(source)).len() as u64)
@@ -118,7 +118,7 @@ fn frame(payload: &[u8], codec: Codec, keeps_source: bool) -> Vec<u8> {
         Codec::Brotli => ("brotli", ""),
     };
     let script = if keeps_source {
-        // An entry without a time stamp is what linecache never drops for being out of date.
+        // An entry without a time stamp is never dropped by linecache for being out of date.
         format!(
             "import {module} as L,base64 as B,linecache as C\nB=B.b85decode(\"{text}\")\nB=L.decompress(B{format})\n\
              C.cache[\"<packed>\"]=len(B),None,[l+\"\\n\"for l in B.decode().split(\"\\n\")],\"<packed>\"\n\

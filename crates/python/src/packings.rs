@@ -59,7 +59,7 @@ impl Smallest {
 /// Packs `source` in every way and takes the smallest that is allowed.
 ///
 /// # Errors
-/// When nothing unwraps to what was packed, or a minifier is demanded and there is none that works.
+/// When no packed script unwraps to its source, or a minifier is demanded and there is none that works.
 pub fn smallest(source: &[u8], options: Options) -> Result<Smallest, String> {
     let minified = minified(source, options.minify);
     if let (Err(reason), Minify::Always) = (&minified, options.minify) {
@@ -69,7 +69,7 @@ pub fn smallest(source: &[u8], options: Options) -> Result<Smallest, String> {
     let allowed = |codec: Codec| codec != Codec::Brotli || brotli;
     let sources = [(true, minified.as_ref().ok().map(|minified| minified.source.as_slice())), (false, Some(source))];
     let mut packings = Vec::new();
-    // The key of the best: a script of a few lines grows, and what grows is the last choice.
+    // The best comes with its key: a script of a few lines grows when packed, and one that grows is the last choice.
     let mut best: Option<((bool, u64), Packed, bool)> = None;
     let mut problem = String::new();
     for (minified, source) in sources {

@@ -1,4 +1,4 @@
-//! Finds the source that a script executes of what it carries: every layer of a wrapper is undone, none is executed.
+//! Finds the source that a script carries and executes: every layer of a wrapper is undone, none is executed.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

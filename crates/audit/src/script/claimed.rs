@@ -19,8 +19,8 @@ fn claims(folder: &Folder) -> &[Claim] {
     claims.get(..MAX_CLAIMS).unwrap_or(claims)
 }
 
-/// The run whose configuration counts: the one with which most of what submission.json states agrees, of several the
-/// first. Logs of an earlier state may lie beside it.
+/// Returns the run whose configuration counts: the one that agrees with most of submission.json, or the first of
+/// several. Logs of an earlier state may lie beside it.
 pub fn run(folder: &Folder) -> Option<&RunLog> {
     let claims = claims(folder);
     let agreeing = |run: &RunLog| {

@@ -1,4 +1,5 @@
-//! Settings that README.md or a shell script of the folder gives a run: what a log does not state may have been set so.
+//! Settings that README.md or a shell script of the folder gives a run; a setting that a log does not state may have
+//! been set so.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,11 @@
-//! The configuration that a run had: what its log states, over what the script takes by default.
+//! The configuration that a run had: the settings that its log states, over the script's defaults.
 
 use std::collections::HashMap;
 
 use super::said::Said;
 use super::value::Kind;
 
-/// Hyperparameters by name, in lower case: `ttt_epochs`; and what else the log says.
+/// Hyperparameters by name, in lower case: `ttt_epochs`; and the rest of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     stated: HashMap<String, String>,

@@ -13,7 +13,7 @@ impl Flags {
     pub const TRAIN: Flags = Flags(1 << 1);
     /// Sampled from the model itself.
     pub const GENERATED: Flags = Flags(1 << 2);
-    /// Tokens that are to be predicted: a slice that begins one later, or what a loss was given as target.
+    /// Tokens that are to be predicted: a slice that begins one later, or the target of a loss.
     pub const TARGET: Flags = Flags(1 << 3);
     /// A negative log-likelihood, or made from one.
     pub const LOSS: Flags = Flags(1 << 4);

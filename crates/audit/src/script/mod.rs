@@ -1,8 +1,8 @@
-//! The audit of a script: it follows values over the syntax tree, finds what the script would do, and names the rules
-//! that this touches.
+//! The audit of a script: it follows values over the syntax tree, finds the actions of the script, and names the rules
+//! that they touch.
 //!
-//! Nothing is executed. A lead is evidence with a confidence: the line, the way from the entry point to it, and what
-//! would clear it.
+//! Nothing is executed. A lead is evidence with a confidence: the line, the way from the entry point to it, and a
+//! change that would clear it.
 
 mod beside;
 mod claimed;
@@ -89,7 +89,7 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
         families::reports(&followed.trace, metric).then_some(followed)
     };
     let Some(mut found) = with(Doubts::All) else { return plain };
-    // `TTT_ENABLED` is likely to be what `legal_ttt_exact` hangs on: one look may spare most of the search.
+    // `legal_ttt_exact` is likely to hang on `TTT_ENABLED`: one look may spare most of the search.
     let alike: Vec<String> = found.doubted.iter().filter(|switch| shares_a_word(switch, metric)).cloned().collect();
     if !alike.is_empty() && alike.len() * 2 < found.doubted.len() {
         let fewer = with(Doubts::Some(alike)).filter(|fewer| fewer.doubted.len() < found.doubted.len());

@@ -25,7 +25,7 @@ pub fn merged<T: Copy + Ord>(left: &[T], right: &[T]) -> Vec<T> {
     both
 }
 
-/// The latest iteration counts: what was read in several iterations is as new as the newest of them.
+/// Merges stamps. The latest iteration counts: data read in several iterations are as new as the newest of them.
 pub fn merged_stamps(left: &[Stamp], right: &[Stamp]) -> Vec<Stamp> {
     let mut both: Vec<Stamp> = left.iter().chain(right).copied().collect();
     both.sort_unstable_by_key(|stamp| (stamp.entered, std::cmp::Reverse(stamp.iteration)));

@@ -44,7 +44,7 @@ pub struct Region {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Taint {
     pub flags: Flags,
-    /// Loops that select the slice, with the latest iteration among what the value holds; sorted by `entered`.
+    /// Loops that select the slice, with the latest iteration of each that the value holds; sorted by `entered`.
     pub stamps: Vec<Stamp>,
     /// Updates (events of the trace) that reached the value; sorted.
     pub updates: Vec<u32>,
@@ -174,7 +174,7 @@ impl Taints {
             return *id;
         }
         let (a, b) = (self.get(left), self.get(right));
-        // In most cases the set already holds what is added.
+        // In most cases one set holds the other already.
         let larger = if a.holds(b) { Some(left) } else { b.holds(a).then_some(right) };
         if let Some(larger) = larger {
             self.unions.insert(key, larger);

@@ -25,8 +25,8 @@ pub struct Place {
     pub path: Rc<[Frame]>,
     /// True when a condition around it is not known.
     pub uncertain: bool,
-    /// The iteration of a loop that it ended, lying in a branch that ends with `continue`: what follows in that iteration
-    /// does not see it.
+    /// The iteration of a loop that it ended, in a branch that ends with `continue`: the rest of that iteration does
+    /// not see it.
     pub ended: Option<Stamp>,
 }
 
@@ -54,7 +54,8 @@ pub enum Action {
     Report { text: Rc<str>, data: TaintId },
     /// The model is run on `data`; `discarded` where nothing takes its result: calibration, warm-up.
     Forward { data: TaintId, discarded: bool },
-    /// A function is registered that a layer calls with what goes through it; `products`: it multiplies matrices.
+    /// A function is registered that a layer calls with the tensors that go through it; `products`: it multiplies
+    /// matrices.
     Hook { products: bool },
     /// Content made from `data` is written to a file.
     Written { data: TaintId },

@@ -1,5 +1,5 @@
-//! Abstract values: constants where they are known, objects with identity where they can be changed, and what
-//! everything was made from.
+//! Abstract values: constants where they are known, objects with identity where they can be changed, and the origin of
+//! everything.
 
 use std::rc::Rc;
 

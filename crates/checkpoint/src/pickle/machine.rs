@@ -25,8 +25,8 @@ impl Default for Limits {
 /// Calls of no plain name that are listed.
 const MAX_ODD_CALLS: usize = 100;
 
-/// Reads the pickle at the start of `bytes`. It never fails: what was read before a fault stands, because an unpickler
-/// would have run it.
+/// Reads the pickle at the start of `bytes`. It never fails: the part before a fault stands, because an unpickler would
+/// have run it.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Pickle {
     let mut machine = Machine {
         bytes,
@@ -273,7 +273,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Takes references from what may be kept.
+    /// Takes references from the number that may be kept.
     fn refer(&mut self, count: usize) -> Step<()> {
         self.references = self.references.saturating_add(count);
         if self.references > self.limits.values.saturating_mul(4) {

@@ -131,7 +131,7 @@ pub fn call<'a>(
     }
 }
 
-/// Files, paths and bytes: what neither executes anything nor looks a name up.
+/// Calls a function of files, paths and bytes, which neither executes anything nor looks a name up.
 fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Arguments<'a>) -> Evaluated<'a> {
     if let Some(codec) = codec(name) {
         return decompress(evaluator, codec, arguments).map(Value::Bytes);

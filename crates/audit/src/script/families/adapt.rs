@@ -86,7 +86,8 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
     }
     match (shared, learner) {
         (true, Learner::Offset) => positions(used, scored),
-        // What the weights or a table learnt reaches every position after it, unless it was the context alone.
+        // Everything that the weights or a table learnt reaches every position after it, unless it was the context
+        // alone.
         (true, _) if positions(used, scored) == Order::Context => Order::Context,
         (true, _) => Order::SameSlice,
         (false, _) => Order::PassBefore,
@@ -192,7 +193,7 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
     if rule == "c3-ttt-warmup" {
         confidence = confidence.min(Confidence::Medium);
     }
-    // One of several processes may take up what comes before its own share of the tokens, which is allowed.
+    // Each of several processes may take up the tokens before its own share, which is allowed.
     if rule == "val-prequant-ttt" && pair.learner == Learner::Table && pair.update.place.uncertain {
         confidence = Confidence::Low;
         because = "the tokens may be those before the share of the validation set that is scored here".to_owned();

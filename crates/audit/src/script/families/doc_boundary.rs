@@ -43,7 +43,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     }]
 }
 
-/// Looks for gates in what was reached.
+/// Looks for gates in the code that was reached.
 struct Gates<'a, 'c> {
     module: &'c Module,
     case: &'c Case<'c>,
@@ -125,7 +125,7 @@ impl<'a> Gates<'a, '_> {
                 if ["mask", "bos", "bound", "same_doc", "doc_"].iter().any(|part| lower.contains(part)) {
                     return true;
                 }
-                // What is mixed is no part of the gate.
+                // The mixed name is no part of the gate.
                 if seen.len() < 64 && seen.insert(name) {
                     let assigned = self.assigned.last().and_then(|assigned| assigned.get(name));
                     open.extend(assigned.into_iter().flatten().copied());

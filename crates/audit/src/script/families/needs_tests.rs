@@ -13,7 +13,7 @@ use super::super::taint::Flags;
 use super::super::trace::EventKind;
 use super::{Arisen, Case, FAMILIES, Family, Lead, Needs, Subject};
 
-/// A script with what came of it.
+/// A script with the trace of following it.
 struct Script {
     name: String,
     module: Module,
@@ -134,7 +134,7 @@ fn a_rule_can_do_without_nothing_that_it_needs() {
                 script.leads(family, taints, events).iter().any(|lead| lead.rule == rule.id)
             };
             for script in scripts.iter().filter(|script| finds(script, Flags::ALL, EventKind::EVERY)) {
-                // Of several ways to the rule, the one of this script is not told.
+                // A rule with several ways does not tell the one of this script.
                 let [Needs { taints, events }] = rule.needs else { continue };
                 met.insert(rule.id);
                 for (name, flag) in Flags::NAMED.iter().filter(|(_, flag)| taints.has(*flag)) {
@@ -178,7 +178,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("script-runs", include_str!("runs.rs")),
 ];
 
-/// Checks in the source what no script brings to light: it speaks of no fact and of no event that is not declared.
+/// Checks the source of a family for cases that no script brings to light: it mentions only facts and events that are
+/// declared.
 #[test]
 fn a_family_declares_what_its_source_speaks_of() {
     assert_eq!(SOURCES.len(), FAMILIES.len());

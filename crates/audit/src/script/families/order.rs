@@ -1,4 +1,5 @@
-//! Documents that are scored in another order than that of the stream, while what one taught reaches the next (#402).
+//! Documents that are scored in another order than that of the stream, while learning carries over from one to the next
+//! (#402).
 //!
 //! An order alone is no matter: documents that share no state may be batched by length (#77).
 

@@ -1,5 +1,5 @@
-//! Downloads, programs and files from elsewhere that a run reaches: what evaluation may not do, and what the README has
-//! to declare.
+//! Downloads, programs and files from elsewhere that a run reaches: evaluation may not reach some of them, and the
+//! README has to declare others.
 
 use std::collections::BTreeMap;
 
@@ -187,7 +187,7 @@ fn native(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> O
     let missing =
         files.into_iter().find(|word| !declared.has_file(word) && !word.contains("/usr/") && !is_system(word))?;
     let name = missing.rsplit('/').next().unwrap_or(missing);
-    // What the script writes or compiles itself is its own.
+    // Code that the script writes or compiles itself is its own.
     if name.contains(HOLE) || compiles(case) {
         return None;
     }
@@ -276,7 +276,7 @@ fn shown(given: &str) -> String {
     text
 }
 
-/// Programs that say what machine it is, or compile what the folder holds.
+/// Programs that describe the machine, or compile files of the folder.
 const HARMLESS: &[&str] = &[
     "nvidia-smi",
     "rocm-smi",

@@ -1,4 +1,4 @@
-//! The validation split: all of it is scored, and what prepares the training shards leaves it out.
+//! The validation split: all of it is scored, and the preparation of the training shards leaves it out.
 
 use super::super::claimed;
 use super::super::taint::Flags;

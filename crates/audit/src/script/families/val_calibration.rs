@@ -1,5 +1,5 @@
-//! Calibration of the quantization on validation tokens (#728): the model is run on them only for what functions that
-//! hang on its layers collect.
+//! Calibration of the quantization on validation tokens (#728): the model is run on them only for the statistics that
+//! functions on its layers collect.
 
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, EventKind};

@@ -43,7 +43,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     };
     let before =
         reached.iter().take_while(|number| **number < last).find_map(|number| Some((*number, trains(number)?)));
-    // What an unknown condition does, another may put back.
+    // A step under an unknown condition may be undone under another.
     let in_loop = |event: &Event| !event.place.loops.is_empty() && !event.place.uncertain;
     let Some((number, event)) = before.filter(|(_, event)| in_loop(event)) else { return Vec::new() };
     // Some state was put back in between: whether it was all of it is not told apart.

@@ -8,7 +8,8 @@ use super::arguments::is_target;
 use caddie_python::ast::{self, Expr};
 
 impl<'a> Machine<'a, '_> {
-    /// `position = position + 1`: what a name is made from itself in a loop differs from iteration to iteration.
+    /// Handles `position = position + 1`: a value that a name is made from itself in a loop differs from iteration to
+    /// iteration.
     pub(super) fn carried(&mut self, target: &Expr, source: &Expr, value: Value<'a>) -> Value<'a> {
         let Expr::Name(name) = target else { return value };
         if self.loops.is_empty() || !mentions(source, name.id.as_str()) || matches!(value.kind, Kind::Object(_)) {
@@ -107,7 +108,7 @@ impl<'a> Machine<'a, '_> {
             _ => Vec::new(),
         };
         for (index, target) in targets.iter().enumerate() {
-            // What selected the tuple selected its members.
+            // The selection of the tuple selected its members as well.
             let item = match items.get(index) {
                 Some(item) => {
                     let taint = self.taints.union(item.taint, value.taint);
@@ -194,9 +195,9 @@ impl<'a> Machine<'a, '_> {
         if is_loss { self.taints.with(taint, self.branches.choice()) } else { taint }
     }
 
-    /// A table takes up what its keys and counts are made of.
+    /// Adds the origin of its keys and counts to a table.
     pub(super) fn learn_table(&mut self, id: ObjectId, data: TaintId) {
-        // What a model scatters on its way (a router of experts) is an activation, and what was made in this very
+        // A value that a model scatters on its way (a router of experts) is an activation, and one made in this very
         // iteration of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbors.
         let born = self.memory.heap.get(id).born;
         if self.events.within_module() || (born.is_some() && born == self.loops.innermost()) {

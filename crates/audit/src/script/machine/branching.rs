@@ -123,7 +123,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Joins what two branches left.
+    /// Joins the values that two branches left.
     fn join_branches(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
         let same = match (&left.kind, &right.kind) {
             (Kind::Object(a), Kind::Object(b)) => a == b,

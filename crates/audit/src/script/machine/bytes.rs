@@ -65,7 +65,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// The value, and what an object of it holds, with these flags and from these tables.
+    /// Returns the value, with these flags and from these tables; an object gets them on its contents.
     fn flagged(&mut self, value: Value<'a>, flags: Flags, tables: u32) -> Value<'a> {
         let taint = self.taints.change(value.taint, |taint| {
             taint.flags = taint.flags.with(flags);

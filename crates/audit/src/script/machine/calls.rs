@@ -60,7 +60,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Calls `function`, whatever it is.
     pub(super) fn apply(&mut self, function: Value<'a>, arguments: Arguments<'a>) -> Value<'a> {
-        // A layer that was reached through a model carries what the model has learnt.
+        // A layer that was reached through a model carries everything that the model has learnt.
         let reached = self.taints.as_number(function.taint);
         let mut value = self.dispatch(function, arguments);
         value.taint = self.taints.union(value.taint, reached);
@@ -73,7 +73,7 @@ impl<'a> Machine<'a, '_> {
             Kind::Bound(definition, id) => {
                 self.run_on_validation(*id, &arguments);
                 let value = self.user(definition, Some(*id), arguments);
-                // Adapters that are begun anew where a batch has the shape for it, and made anew where not (#77).
+                // These are adapters that are reset where a batch has the shape for it, and made anew where not (#77).
                 if definition.name.starts_with("reset")
                     && self.memory.heap.get(*id).class.is_some_and(|c| self.classes.is_module(c))
                 {
@@ -126,7 +126,7 @@ impl<'a> Machine<'a, '_> {
             let callee = Value::of(Kind::Object(id));
             let taint = self.given(&arguments);
             let own = self.taint(&callee);
-            // What a layer makes of a hash is no key.
+            // The output of a layer is no key, even for a hash.
             let taint = self.taints.without(taint, Flags::HASHED.with(Flags::EXTENDED));
             let taint = self.taints.union(taint, own);
             let taint = self.taints.without(taint, Flags::ADDED);
@@ -228,6 +228,6 @@ impl<'a> Machine<'a, '_> {
 /// The attribute of an optimizer under which its parameters are kept; no name of Python.
 pub(super) const PARAMETERS: &str = "parameters of the optimizer";
 
-/// Attributes and methods that say how much there is, not what.
+/// Attributes and methods that give the size of a value, not its contents.
 pub(super) const POSITIONS: &[&str] =
     &["shape", "size", "numel", "ndim", "dim", "device", "dtype", "nbytes", "element_size"];

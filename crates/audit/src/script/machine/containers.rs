@@ -31,7 +31,7 @@ impl<'a> Machine<'a, '_> {
             _ => Value::of(Kind::Tuple(Rc::from(vec![Value::of(key), value]))),
         });
         let members: Vec<Value<'a>> = members.collect();
-        // What is found under a key is not in the key.
+        // The value found under a key is not in the key.
         let held = if name == "keys" { self.as_position(held) } else { held };
         let list = self.new_object(ObjectRole::List, held);
         if let Some(list) = list.object() {

@@ -47,7 +47,7 @@ impl<'a> Machine<'a, '_> {
         Value::of(Kind::Object(id))
     }
 
-    /// Sets or joins: under a condition that is not known, what was there may still be.
+    /// Sets an attribute, or joins it: under a condition that is not known the old value may still be there.
     pub(super) fn write_attribute(&mut self, id: ObjectId, name: &str, value: Value<'a>) {
         if name == "requires_grad" && self.memory.heap.get(id).role == ObjectRole::Tensor && value.truth() == Some(true)
         {
@@ -69,7 +69,7 @@ impl<'a> Machine<'a, '_> {
         self.memory.heap.get_mut(id).attributes.insert(name.into(), value);
     }
 
-    /// Adds to what an object holds.
+    /// Adds to the contents of an object.
     pub(super) fn pour(&mut self, id: ObjectId, taint: TaintId) {
         self.memory.pour(id, taint, &mut self.taints);
     }
@@ -116,7 +116,7 @@ impl<'a> Machine<'a, '_> {
         Value { kind, taint }
     }
 
-    /// Notes what happens; the number of the event.
+    /// Notes an event, and returns its number.
     pub(super) fn event(&mut self, action: Action) -> u32 {
         self.events.add(action, self.loops.shared(), self.branches.are_known())
     }

@@ -9,8 +9,9 @@ use caddie_python::ast::{self, Expr};
 
 /// Members that are followed one by one.
 const MAX_MEMBERS: usize = 6;
-/// Loops deeper than this are entered once: two iterations of each would double the work with every level. So are the
-/// loops of a model over its layers: what comes out of one layer is made of what comes out of the next as well.
+/// Loops deeper than this are entered once: two iterations of each would double the work with every level. Loops of a
+/// model over its layers are entered once as well, because the output of one layer is made of the same things as that
+/// of the next.
 const MAX_TWICE: usize = 6;
 
 /// The members that a loop runs over.
@@ -44,7 +45,7 @@ impl<'a> Machine<'a, '_> {
             _ => None,
         };
         if let Some(each) = known {
-            // What selected the iterable selected its members.
+            // The selection of the iterable selected its members as well.
             let each = each.into_iter().map(|item| {
                 let taint = self.taints.union(item.taint, iterable.taint);
                 Value { kind: item.kind, taint }
@@ -62,7 +63,7 @@ impl<'a> Machine<'a, '_> {
         };
         let one = match element {
             Some(element) => {
-                // The members of a tuple in a list are told apart: one does not hold what another was made from.
+                // The members of a tuple in a list are told apart: one does not hold the origin of another.
                 let taint = if matches!(element.kind, Kind::Tuple(_)) { iterable.taint } else { taint };
                 let taint = self.taints.union(element.taint, taint);
                 Value { kind: element.kind, taint }
@@ -96,7 +97,7 @@ impl<'a> Machine<'a, '_> {
         self.after_loop(flow, &stmt.orelse)
     }
 
-    /// The end of an iteration: what branches bound that went on from within it may hold in the next.
+    /// Ends an iteration: names bound by branches that went on from within it may hold in the next.
     fn go_on(&mut self) {
         let continued = self.loops.take_continued();
         self.join_left(continued);

@@ -182,7 +182,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// The parameters of a model: a list of what belongs to it.
+    /// Returns the parameters of a model: a list of the tensors that belong to it.
     fn parameters_of(&mut self, id: ObjectId, name: &str) -> Value<'a> {
         let mut objects = self.memory.objects_of(&Value::of(Kind::Object(id)), &self.taints);
         if matches!(self.memory.heap.get(id).role, ObjectRole::List) {

@@ -130,7 +130,7 @@ impl<'a> Machine<'a, '_> {
         Flow::Next
     }
 
-    /// `use_slot = args.slot_enabled`: what the log shows of one holds for the other.
+    /// Handles `use_slot = args.slot_enabled`: the truth that the log shows of one holds for the other.
     fn alias(&mut self, stmt: &'a ast::StmtAssign, value: &Value<'a>) {
         if let ([ast::Expr::Name(name)], ast::Expr::Attribute(attribute)) = (&*stmt.targets, &*stmt.value)
             && matches!(value.kind, Kind::Bool(_))

@@ -19,7 +19,7 @@ impl<'a> Machine<'a, '_> {
         }
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
-        // What is found under a key is no key.
+        // The value found under a key is no key.
         let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
         // Losses of tokens of a class are those of other tokens, no gate.
         let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
@@ -128,7 +128,7 @@ impl<'a> Machine<'a, '_> {
                     return found;
                 }
                 let element = object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())?;
-                // The members of a tuple in a list are told apart: one does not hold what another was made from.
+                // The members of a tuple in a list are told apart: one does not hold the origin of another.
                 let of_holder = if matches!(element.kind, Kind::Tuple(_)) { holder.taint } else { self.taint(holder) };
                 let of_index = self.taint(index);
                 let taint = self.taints.all([element.taint, of_holder, of_index]);

@@ -47,7 +47,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// The members of what a loop runs over are the same in another loop over the same.
+    /// Gives the members of an iterable the same symbols in every loop over it.
     pub(super) fn loop_symbols(&mut self, target: &'a Expr, iterable: &'a Expr) {
         let symbol = self.symbol(iterable, 0);
         let function = self.scopes.function();

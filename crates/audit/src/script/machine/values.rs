@@ -155,7 +155,8 @@ impl<'a> Machine<'a, '_> {
         found.or_else(|| method.map(Value::of)).unwrap_or_else(|| {
             let taint = self.taint(holder);
             match arguments.positional.get(2) {
-                // What neither the object nor its class has is the default; other classes are not known to the end.
+                // An attribute that neither the object nor its class has is the default; other classes are not known to
+                // the end.
                 Some(default) if class.is_some_and(|class| self.classes.is_plain(class)) => default.clone(),
                 Some(default) => Value { taint: self.taints.union(taint, default.taint), kind: Kind::Unknown },
                 None => Value::unknown(taint),

@@ -104,7 +104,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn witnessed(&mut self, test: &'a Expr, body: &'a [Stmt]) -> Option<bool> {
         let said = self.assumptions.config.said()?;
         let module = self.module;
-        // Which process it is was not switched: where the first one prints other lines, another script did.
+        // The number of the process is no switch: where the first process prints other lines, another script did.
         let which_process =
             |test| ["rank", "master", "main_process"].iter().any(|word| module.text(test).contains(word));
         if which_process(test) {

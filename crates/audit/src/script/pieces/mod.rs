@@ -1,8 +1,9 @@
-//! The bytes that a function gives each token: the function is worked out by hand, on a vocabulary of nine pieces that
-//! has one of every sort, and what comes out is compared with how the challenge counts.
+//! Works out the bytes that a function gives each token: the function is evaluated on a vocabulary of nine pieces that
+//! has one of every sort, and the result is compared with the challenge's count.
 //!
-//! Only what such functions are made of is understood: loops over ids, questions to the tokenizer, texts cut and
-//! encoded, arrays filled. Anything else is a value that is not known, and a decision that hangs on one ends the attempt.
+//! Only the parts that such functions are made of are understood: loops over ids, questions to the tokenizer, texts cut
+//! and encoded, arrays filled. Anything else is a value that is not known, and a decision that hangs on one ends the
+//! attempt.
 
 mod evaluate;
 mod methods;
@@ -69,7 +70,8 @@ pub struct Table {
     pub departures: Vec<Departure>,
 }
 
-/// Works out what `function` gives each token. `None` where it is no such function, or cannot be worked out.
+/// Works out the bytes that `function` gives each token. Returns `None` where it is no such function, or cannot be
+/// worked out.
 pub fn table(function: &ast::StmtFunctionDef, line: u64, globals: &[ast::Stmt]) -> Option<Table> {
     if !asks_for_pieces(function) {
         return None;

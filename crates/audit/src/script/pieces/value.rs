@@ -61,7 +61,7 @@ impl Item {
         }
     }
 
-    /// Members of what can be gone through.
+    /// Returns the members of a value that can be iterated over.
     pub fn members(&self) -> Option<Vec<Item>> {
         Some(match self {
             Item::List(items) => items.borrow().clone(),

@@ -30,7 +30,7 @@ impl<'a> Machine<'a, '_> {
         let default = arguments.positional.get(1).cloned();
         let config = self.assumptions.config;
         let stated = config.text(&name).map(Kind::text);
-        // A name that is empty by default is what the log prints for it.
+        // Takes the value that the log prints for a name that is empty by default.
         let empty = default.as_ref().and_then(Value::text).is_some_and(str::is_empty);
         let printed = config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(Kind::text);
         let stated = stated.or(printed);

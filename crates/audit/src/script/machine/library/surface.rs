@@ -12,7 +12,7 @@ use crate::script::value::{HOLE, Kind, Value};
 const MAX_GIVEN: usize = 400;
 
 impl<'a> Machine<'a, '_> {
-    /// Notes what a library function of this full name reaches, or which seed it sets.
+    /// Notes the thing outside that a library function of this full name reaches, or the seed that it sets.
     pub(super) fn surface(&mut self, name: &str, known: &Known, arguments: &Arguments<'a>) {
         if let Some(what) = known.outside {
             let given = self.words(arguments);

@@ -64,7 +64,7 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
         Effect::Writes { place: 0 },
         "numpy.save numpy.savez jax.numpy.save jax.numpy.savez mlx.core.save mlx.core.savez cupy.save cupy.savez",
     ),
-    // Modules: what compiles or wraps one changes nothing.
+    // Modules that are compiled or wrapped stay the same.
     (
         Effect::Same,
         "torch.compile torch.jit.script torch.no_grad torch.nn.parallel.DistributedDataParallel \
@@ -122,7 +122,7 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
     ),
     (Effect::Orders { drawn: false }, "{array}.argsort"),
     (Effect::AddsAt, "numpy.add.at cupy.add.at"),
-    // Of packages that no other row names: so that theirs are not taken for those of arrays.
+    // These belong to packages that no other row names, and must not be taken for functions of arrays.
     (Effect::Number, "triton.language.load"),
 ];
 
@@ -180,7 +180,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("tqdm.auto.", "tqdm."),
     ("tqdm.std.", "tqdm."),
     ("tqdm.notebook.", "tqdm."),
-    // What scripts call libraries, where the import was not followed.
+    // Short names that scripts give libraries, for scripts whose import was not followed.
     ("np.", "numpy."),
     ("jnp.", "jax.numpy."),
     ("mx.", "mlx.core."),

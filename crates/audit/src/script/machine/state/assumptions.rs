@@ -20,7 +20,7 @@ pub enum Doubts {
     Some(Vec<String>),
 }
 
-/// The configuration of the run, and what its log showed of the script's settings.
+/// The configuration of the run, and the settings that its log showed.
 #[derive(Debug)]
 pub(in super::super) struct Assumptions<'a, 'c> {
     pub config: &'c Config,
@@ -80,7 +80,7 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         }
     }
 
-    /// `use_slot = args.slot_enabled`: what the log shows of the name holds for the setting.
+    /// Handles `use_slot = args.slot_enabled`: the truth that the log shows of the name holds for the setting.
     pub fn alias(&mut self, function: usize, name: &'a str, setting: &'a str) {
         self.aliases.insert((function, name), setting);
     }
@@ -90,14 +90,14 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         self.aliases.get(&(function, name)).copied()
     }
 
-    /// Notes what the log shows a setting to have been.
+    /// Notes the value that the log shows a setting to have had.
     pub fn contradict(&mut self, setting: &'a str, truth: bool) {
         if !self.contradicted.iter().any(|(known, _)| *known == setting) {
             self.contradicted.push((setting, truth));
         }
     }
 
-    /// The configuration with what the log showed otherwise; `None` where it showed nothing.
+    /// Returns the configuration with the settings that the log showed to be otherwise; `None` where it showed nothing.
     pub fn corrected(&self) -> Option<Config> {
         let python = |truth: bool| if truth { "True" } else { "False" };
         let with = |config: Config, (name, on): &(&str, bool)| config.with(name, python(*on));

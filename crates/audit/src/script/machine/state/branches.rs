@@ -1,4 +1,5 @@
-//! The conditions around the statement that is followed: how many are not known, and what these compare.
+//! The conditions around the statement that is followed: the number that are not known, and the things that these
+//! compare.
 
 use crate::script::taint::Flags;
 

@@ -104,7 +104,7 @@ impl<'a> Loops<'a> {
         self.left.push(Left::default());
     }
 
-    /// Keeps what a branch bound that leaves the innermost loop, or goes on with it.
+    /// Keeps the names bound by a branch that leaves the innermost loop, or goes on with it.
     pub fn keep_left(&mut self, flow: Flow, changes: &Changes<'a>) {
         if let (Flow::Break | Flow::Continue, Some(left), false) = (flow, self.left.last_mut(), changes.is_empty()) {
             let kept = if flow == Flow::Break { &mut left.broke } else { &mut left.continued };
@@ -117,7 +117,7 @@ impl<'a> Loops<'a> {
         self.left.last_mut().map(|left| std::mem::take(&mut left.continued)).unwrap_or_default()
     }
 
-    /// The body ends: what branches bound that broke out of it.
+    /// Ends the body. Returns the names bound by branches that broke out of it.
     pub fn end_body(&mut self) -> Vec<Changes<'a>> {
         self.left.pop().unwrap_or_default().broke
     }

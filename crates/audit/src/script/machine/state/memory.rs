@@ -83,7 +83,7 @@ impl<'a> Memory<'a> {
         found
     }
 
-    /// Adds to what an object holds.
+    /// Adds to the contents of an object.
     pub fn pour(&mut self, id: ObjectId, taint: TaintId, taints: &mut Taints) {
         let object = self.heap.get_mut(id);
         object.content = taints.union(object.content, taint);

@@ -1,4 +1,4 @@
-//! The names of one call, and what the branches of a condition make of them.
+//! The names of one call, and their changes in the branches of a condition.
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 

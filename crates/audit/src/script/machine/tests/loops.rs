@@ -1,4 +1,4 @@
-//! Loops, comprehensions, and what one iteration leaves for the next.
+//! Loops, comprehensions, and the state that one iteration leaves for the next.
 
 use super::{happens, holds};
 

@@ -32,7 +32,7 @@ type Row<'r> = (&'r str, &'r str, &'r str);
 
 /// The result of following a program.
 struct Ran {
-    /// The names that were asked for: what each is, and the facts about it.
+    /// The names that were asked for: the value of each, and the facts about it.
     holds: Vec<(String, String)>,
     /// Events, as `Score 3`: the kind and the line in the program; `?` under a condition that is not known.
     events: Vec<String>,
@@ -47,7 +47,7 @@ fn dedented(text: &str) -> String {
     lines().map(|line| format!("{}\n", line.get(common..).unwrap_or_default())).collect()
 }
 
-/// Follows a program with this configuration and so many steps, and asks for what came of it.
+/// Follows a program with this configuration and so many steps, and asks about the result.
 fn followed<R>(program: &str, config: &Config, budget: Budget, ask: impl FnOnce(&mut Machine<'_, '_>) -> R) -> R {
     let module = Module::parse(&format!("{DATA}{}", dedented(program))).expect("Python");
     let doubts = Doubts::None;
@@ -66,7 +66,7 @@ fn run(program: &str, names: &[&str], config: &Config, budget: Budget) -> Ran {
     })
 }
 
-/// Follows a program, and compares what its names hold.
+/// Follows a program, and compares the values of its names.
 fn holds(about: &str, program: &str, rows: &[Row<'_>]) {
     holds_with(&Config::default(), about, program, rows);
 }
@@ -81,7 +81,7 @@ fn holds_with(config: &Config, about: &str, program: &str, rows: &[Row<'_>]) {
     }
 }
 
-/// Follows a program, and compares what happened.
+/// Follows a program, and compares its events.
 fn happens(about: &str, program: &str, events: &[&str]) {
     let ran = run(program, &[], &Config::default(), Budget::default());
     assert!(ran.complete, "{about}: not followed to its end");
