@@ -10,10 +10,10 @@ use caddie_rulebook::Confidence;
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "mixed-losses",
-    about: "What is mixed into the loss of a token is the loss of that token under each expert.",
+    about: "Every loss that is mixed into the loss of a token is that token's own loss under an expert.",
     rules: &[Rule {
         id: "c2-normalised",
-        needs: &[Needs::of(Flags::UNNORMALISED, &[EventKind::Score, EventKind::Report])],
+        needs: &[Needs::of(Flags::UNNORMALIZED, &[EventKind::Score, EventKind::Report])],
     }],
     by_command: &["c2-normalised"],
     beside: Needs::of(Flags::NONE, &[EventKind::Loss]),
@@ -23,7 +23,7 @@ pub const FAMILY: Family = Family {
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut leads = BTreeMap::new();
     for score in case.scores() {
-        if !matches!(score.event.action, Action::Score { .. }) || !score.flags.has(Flags::UNNORMALISED) {
+        if !matches!(score.event.action, Action::Score { .. }) || !score.flags.has(Flags::UNNORMALIZED) {
             continue;
         }
         let (confidence, because) = case.confidence(score.event);
