@@ -1,4 +1,4 @@
-//! What stops a command, rendered once, at the edge, with the exit code that `caddie --help` documents.
+//! The errors that stop a command. Each is rendered once, in `main`, with the exit code that `caddie --help` documents.
 
 pub use caddie_files::exit;
 
@@ -46,7 +46,7 @@ impl Error {
         }
     }
 
-    /// Whether a disk, a quota or a limit on file sizes left no room for a file.
+    /// Tells whether a disk, a quota or a limit on file sizes left no room for a file.
     pub fn no_room(&self) -> bool {
         match self {
             Error::Toolkit(error) => error.no_room(),

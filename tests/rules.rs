@@ -225,7 +225,7 @@ fn coverage_says_what_becomes_of_every_rule_and_fails_when_one_has_no_dispositio
     // A check that cannot decide the rule is no disposition either.
     let other = Changed::new("checks = [\"size-cap\"]", "checks = [\"size-cup\"]");
     let (code, _, error) = other.run(&["rules", "--coverage"]);
-    assert!(code == Some(1) && error.contains("\"size-cup\" is no check; the checks are files, "), "{error}");
+    assert!(code == Some(1) && error.contains("\"size-cup\" is not a check; the checks are files, "), "{error}");
 }
 
 #[test]

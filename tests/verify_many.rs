@@ -317,7 +317,7 @@ fn a_range_that_cannot_be_read_says_what_to_do() {
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{}", ended.err);
         ended.err
     };
-    assert!(refused(&["--diff", "origin/main..HEAD"]).contains("\"origin/main\" is no commit here; fetch it first"));
+    assert!(refused(&["--diff", "origin/main..HEAD"]).contains("\"origin/main\" is not a commit here; fetch it first"));
     assert!(refused(&["--diff", "main"]).contains("write BASE..HEAD"));
     assert!(refused(&["--diff=--output=x..HEAD"]).contains("is an option, not a commit"));
     assert!(refused(&["--diff", "main..HEAD", "records"]).contains("cannot be used with"));

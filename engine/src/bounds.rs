@@ -5,10 +5,10 @@
 
 use crate::{Error, Result};
 
-/// Upper end for what must be below 1.
+/// Upper bound for values that must be below 1.
 pub const BELOW_ONE: f64 = 1.0 - f64::EPSILON;
 
-/// `(key, value, lowest, highest)` of the section `path`: both ends are allowed.
+/// Checks `(key, value, lowest, highest)` of the section `path`: both ends are allowed.
 pub fn integers(path: &str, values: &[(&str, i64, i64, i64)]) -> Result<()> {
     match values.iter().find(|(_, value, low, high)| value < low || value > high) {
         None => Ok(()),
@@ -18,7 +18,7 @@ pub fn integers(path: &str, values: &[(&str, i64, i64, i64)]) -> Result<()> {
     }
 }
 
-/// The same for numbers, which must be finite.
+/// Checks numbers in the same way; they must be finite.
 pub fn numbers(path: &str, values: &[(&str, f64, f64, f64)]) -> Result<()> {
     match values.iter().find(|(_, value, low, high)| !(low..=high).contains(&value)) {
         None => Ok(()),

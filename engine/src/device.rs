@@ -1,4 +1,4 @@
-//! Which device computes, and what hardware it is.
+//! The device that computes, and its hardware.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use tch::{Cuda, Device};
 
 use crate::{Error, Result, shim};
 
-/// `auto`, `cpu`, `cuda` or `cuda:N`, as on the command line.
+/// Selects a device by `auto`, `cpu`, `cuda` or `cuda:N`, as on the command line.
 ///
 /// One binary serves both: it is linked against the CPU part of libtorch only, and `libtorch_cuda.so`, where the loaded
 /// `libtorch_cpu.so` has it beside it, is loaded before the first question about devices.
@@ -41,14 +41,14 @@ pub fn select(choice: &str) -> Result<Device> {
     Err(Error::Device(format!("--device {choice}: {reason}; use --device cpu to run without a GPU")))
 }
 
-/// Waits until `device` has done what it was given, so that a clock read afterwards tells the truth.
+/// Waits until `device` has finished its work, so that a clock that is read afterwards tells the truth.
 pub fn synchronize(device: Device) {
     if let Device::Cuda(index) = device {
         Cuda::synchronize(index as i64);
     }
 }
 
-/// One line on the hardware, for the log: `cpu AMD EPYC threads:2` or `cuda:0 NVIDIA H200`.
+/// Describes the hardware in one line for the log: `cpu AMD EPYC threads:2` or `cuda:0 NVIDIA H200`.
 pub fn describe(device: Device) -> String {
     match device {
         Device::Cuda(index) => {
@@ -62,8 +62,8 @@ pub fn describe(device: Device) -> String {
     }
 }
 
-/// A GPU that the driver lists and libtorch does not offer, with the reason: a run on the CPU beside it must not look as if it
-/// had been meant. `None` where there is no GPU, or where CUDA works and the CPU was asked for.
+/// Returns a GPU that the driver lists and libtorch does not offer, with the reason: a run on the CPU beside it must
+/// not look intended. `None` where there is no GPU, or where CUDA works and the CPU was asked for.
 pub fn unused_gpu() -> Option<(String, String)> {
     let gpu = nvidia_name(0)?;
     let why = match cuda_library::load_beside_libtorch_cpu() {
@@ -84,7 +84,7 @@ fn cpu_name() -> String {
     name.unwrap_or(std::env::consts::ARCH).to_owned()
 }
 
-/// The driver's own list, one folder a GPU; there is no need to start another program for a name.
+/// Reads the driver's own list, which has one folder per GPU, so that no other program is started for a name.
 fn nvidia_name(index: usize) -> Option<String> {
     let mut gpus: Vec<PathBuf> =
         std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
@@ -93,7 +93,7 @@ fn nvidia_name(index: usize) -> Option<String> {
     info.lines().find_map(|line| line.strip_prefix("Model:").map(|name| name.trim().to_owned()))
 }
 
-/// The log's line on the most memory that was held so far: a GPU's, as the field logs it, or the host's.
+/// Writes the log's line on the most memory that was held so far: a GPU's, as the field logs it, or the host's.
 pub fn peak_memory(device: Device) -> String {
     const MIB: u64 = 1 << 20;
     let gpu = match device {

@@ -1,4 +1,4 @@
-//! What can go wrong in the engine, said so that the reader knows the file, the reason and the next step.
+//! The engine's errors. Each message tells the reader the file, the reason and the next step.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ pub enum Error {
     /// A file could not be read, written or renamed.
     #[error("{path}: {action} failed: {source}", path = path.display())]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
-    /// A file was read, but what it holds cannot be used. `reason` ends with what to do, where that is not obvious.
+    /// A file was read, but its contents cannot be used. `reason` ends with the remedy, where that is not obvious.
     #[error("{path}: {reason}", path = path.display())]
     Format { path: PathBuf, reason: String },
     /// A recipe has an unknown key, a value of the wrong type, or values that contradict each other.
@@ -29,7 +29,7 @@ pub enum Error {
     /// The user asked to stop (Ctrl-C or SIGTERM); the state on disk lets the same command continue.
     #[error("interrupted at step {step}; run the same command again to continue")]
     Interrupted { step: u64 },
-    /// A parameter cannot be stored as the recipe asks. `reason` ends with what to do.
+    /// A parameter cannot be stored as the recipe asks. `reason` ends with the remedy.
     #[error("parameter {name}: {reason}")]
     Parameter { name: String, reason: String },
     /// A target has no score. `position` is that of its token in the validation stream.
@@ -72,8 +72,8 @@ impl From<atomic::Failure> for Error {
     }
 }
 
-/// Runs `work` and turns what tch panics with, when libtorch refuses an operation, into [`Error::Torch`]: a GPU that is out
-/// of memory is an error of the run with libtorch's own words, not a crash. Any other panic goes on.
+/// Runs `work` and turns tch's panics, when libtorch refuses an operation, into [`Error::Torch`]: a GPU that is out of
+/// memory is an error of the run with libtorch's own words, not a crash. Any other panic goes on.
 ///
 /// # Errors
 /// Those of `work`, and libtorch's.
@@ -88,7 +88,7 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// libtorch's message out of the text of a panic of `unwrap`.
+/// Extracts libtorch's message from the text of a panic of `unwrap`.
 fn torch_message(text: &str) -> Option<String> {
     let (_, error) = text.split_once("Torch(\"").or_else(|| text.split_once("libtorch: "))?;
     // The first line says what; the rest is a stack of C++ functions.

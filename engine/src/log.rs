@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// What a run tells whoever watches it.
+/// An event that a run reports to its observer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
     /// A line that was just written to the log.
@@ -33,14 +33,14 @@ impl Observer for Silent {
 pub const RULE: &str =
     "====================================================================================================";
 
-/// An append-only log file. Each line reaches the file before the next thing happens.
+/// An append-only log file. Each line reaches the file before the run goes on.
 pub struct Log {
     path: PathBuf,
     file: File,
 }
 
 impl Log {
-    /// Opens `path` for going on at its end.
+    /// Opens `path` to continue at its end.
     pub fn open(path: &Path) -> Result<Log> {
         let mut options = OpenOptions::new();
         let mut file =
@@ -49,7 +49,7 @@ impl Log {
         Ok(Log { path: path.to_owned(), file })
     }
 
-    /// Drops what lies past `bytes`: lines of work that is about to be done again.
+    /// Drops the text past `bytes`: lines of work that is about to be repeated.
     pub fn keep_only(&mut self, bytes: u64) -> Result<()> {
         let keep = bytes.min(self.bytes()?);
         self.file

@@ -1,4 +1,4 @@
-//! What `train_gpt.py` of a native submission builds and starts: the engine alone, without the toolkit.
+//! The program that `train_gpt.py` of a native submission builds and starts: the engine alone, without the toolkit.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -141,7 +141,7 @@ impl Arguments {
     }
 }
 
-/// The launcher says how long it is: its length is the counted code.
+/// Returns the launcher's length, which the launcher passes on: it is the counted code.
 fn launcher_bytes() -> Option<u64> {
     std::env::var("CADDIE_CODE_BYTES").ok()?.parse().ok()
 }

@@ -12,8 +12,8 @@ use tch::Device;
 use crate::error::guard;
 use crate::{Error, Result};
 
-/// Number of pieces of work that go on at once on `device`: the cores (`OMP_NUM_THREADS` limits them), or one for a GPU.
-/// Asked about the CPU for the first time, it also tells libtorch to use one thread for each piece.
+/// Returns the number of pieces of work that run at once on `device`: the cores (`OMP_NUM_THREADS` limits them), or one
+/// for a GPU. The first call for the CPU also tells libtorch to use one thread for each piece.
 pub fn workers(device: Device) -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     if device != Device::Cpu {
@@ -26,7 +26,7 @@ pub fn workers(device: Device) -> usize {
     })
 }
 
-/// Sets the process up for this kind of work. To be called first of all: glibc fixes the number of its memory pools when the
+/// Prepares the process for this kind of work. Call it first: glibc fixes the number of its memory pools when the
 /// second thread allocates. Everything works without it, but slower.
 pub fn prepare_process() {
     allocator::keep_freed_memory();
@@ -82,7 +82,7 @@ pub fn map_with<S: Send, T: Send, R: Send>(
     Ok(results.into_iter().flatten().collect())
 }
 
-/// Tensors of a few megabytes come and go thousands of times a second.
+/// The setting of glibc's allocator: tensors of a few megabytes come and go thousands of times a second.
 #[allow(unsafe_code)]
 mod allocator {
     /// Tells glibc to keep freed memory for the next tensor instead of handing it back to the system, and to keep it in one

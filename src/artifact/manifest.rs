@@ -1,4 +1,4 @@
-//! `manifest.json`: what an artifact holds, and what of it counts.
+//! `manifest.json`: the contents of an artifact, and the part that counts.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ pub const TRAIN_GPT: &str = "train_gpt.py";
 /// Version of the layout that this module writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What an artifact holds.
+/// The contents of an artifact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub schema_version: u32,
@@ -26,24 +26,24 @@ pub struct Manifest {
     pub members: Vec<Member>,
 }
 
-/// What wrote the artifact, and what its numbers were made with.
+/// Versions of the program that wrote the artifact and of the tools behind its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Versions {
     pub caddie: String,
     pub engine: String,
-    /// As the logs state it; `None` where they do not.
+    /// Version of PyTorch in the logs; `None` where they state none.
     pub pytorch: Option<String>,
 }
 
 /// The limits that the submission was made under.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Identity of the rulebook that these come from.
+    /// Identity of the rulebook with these limits.
     pub rulebook: String,
     /// Counted code and compressed model, decimal bytes, inclusive.
     pub bytes_total: u64,
     pub train_seconds: f64,
-    /// How far the last step may overrun `train_seconds`: the loop reads its clock after a step.
+    /// Seconds by which the last step may overrun `train_seconds`: the loop checks its clock only after each step.
     pub train_tolerance_seconds: f64,
     pub eval_seconds: f64,
     /// Fewest runs of a claim.
@@ -51,7 +51,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Those of a track; of the record track where none is named.
+    /// Returns the limits of a track; of the record track where none is named.
     pub fn of(book: &Rulebook, track: Option<&Track>) -> Limits {
         let limits = book.limits_of(track);
         Limits {
@@ -65,7 +65,7 @@ impl Limits {
     }
 }
 
-/// Counted bytes: the code and, of the models, one.
+/// Counted bytes: those of the code and of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
     /// Length of `train_gpt.py`.
@@ -92,14 +92,14 @@ pub struct CountedRun {
 pub struct Member {
     pub path: String,
     pub bytes: u64,
-    /// Of the content, in lower-case hexadecimal.
+    /// SHA-256 of the content, in lower-case hexadecimal.
     pub sha256: String,
 }
 
 impl Manifest {
-    /// Says what in this manifest contradicts itself or the layout; `None` when nothing does.
+    /// Describes a contradiction in this manifest, or between it and the layout; `None` when there is none.
     ///
-    /// The hashes are not looked at here: they are compared when the members are read.
+    /// Hashes are not compared here, but when the members are read.
     pub fn fault(&self) -> Option<String> {
         if self.schema_version != SCHEMA_VERSION {
             return Some(format!(
@@ -150,7 +150,8 @@ impl Manifest {
     }
 }
 
-/// Says why `path` cannot be a member: relative, of plain components, in characters that every system takes.
+/// Explains why `path` cannot be a member, which needs a relative path of plain components in characters that every
+/// system takes.
 pub fn path_fault(path: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if path.is_empty() || path.len() > 100 {

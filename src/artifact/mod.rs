@@ -9,8 +9,8 @@
 //! tokenizer/<file>               the byte counts' source; absent for `byte260`
 //! ```
 //!
-//! Every seed's model is carried, because a ledger can be recomputed only from the model that wrote it. What counts
-//! against the limit is the code and one model; the manifest states it for each seed and for the largest.
+//! The artifact carries every seed's model, because a ledger can be recomputed only from the model that wrote it. The
+//! code and one model count against the limit; the manifest states this total for each seed and for the largest.
 
 pub mod manifest;
 pub mod pack;

@@ -10,22 +10,23 @@ use super::manifest::{Counted, CountedRun, Limits, MANIFEST, Manifest, Member, S
 use super::{Staging, tarball};
 use caddie_files::{Error, Result};
 
-/// Members hold what is compressed already; a higher level gains less than 1 % and costs a minute.
+/// Compression level. Members hold compressed data already, so a higher level gains less than 1 % and costs a minute.
 const ZSTD_LEVEL: i32 = 9;
 
-/// What goes into an artifact.
+/// The contents of an artifact to be packed.
 #[derive(Debug, Clone)]
 pub struct Contents {
     pub name: String,
     pub versions: Versions,
     pub limits: Limits,
-    /// Path inside the artifact, and where the bytes come from. `train_gpt.py` and every run's model are among them.
+    /// Paths inside the artifact, each with the source of its bytes. `train_gpt.py` and every run's model are among
+    /// them.
     pub members: Vec<(String, Source)>,
     /// Each seed with the path of its model inside the artifact.
     pub models: Vec<(i64, String)>,
 }
 
-/// Where a member's bytes come from.
+/// The source of a member's bytes.
 #[derive(Debug, Clone)]
 pub enum Source {
     File(Utf8PathBuf),
@@ -124,7 +125,7 @@ impl Source {
     }
 }
 
-/// Counts and hashes what is read through it.
+/// Counts and hashes the bytes that are read through it.
 pub(super) struct Hashing<R> {
     inner: R,
     bytes: u64,
@@ -136,7 +137,7 @@ impl<R> Hashing<R> {
         Hashing { inner, bytes: 0, sha256: Sha256::new() }
     }
 
-    /// Bytes read and their SHA-256 in hexadecimal.
+    /// Returns the number of bytes read and their SHA-256 in hexadecimal.
     pub(super) fn digest(self) -> (u64, String) {
         (self.bytes, format!("{:x}", self.sha256.finalize()))
     }

@@ -5,8 +5,8 @@ use fs_err as fs;
 
 use caddie_files::{Error, Result};
 
-/// A file or folder in the making. Dropped before [`Staging::commit`], it takes its temporary away and leaves the
-/// target as it was.
+/// A file or folder in the making. Dropped before [`Staging::commit`], it removes its temporary and leaves the target
+/// as it was.
 #[derive(Debug)]
 pub struct Staging {
     target: Utf8PathBuf,
@@ -15,8 +15,8 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// A temporary folder beside `target`. Only a folder that holds the file `marker`, or nothing, is ever replaced:
-    /// `--force` with a mistyped path must not take somebody's work away.
+    /// Starts a temporary folder beside `target`. Only a folder that is empty or holds the file `marker` is ever
+    /// replaced: `--force` with a mistyped path must not remove somebody's work.
     ///
     /// # Errors
     /// When `target` exists and `force` is not given, or is another kind of folder, or when its parent cannot be written.
@@ -54,12 +54,12 @@ impl Staging {
         Ok(Staging { target: target.to_owned(), partial, force })
     }
 
-    /// Where to write for now.
+    /// Returns the path to write to for now.
     pub fn path(&self) -> &Utf8Path {
         &self.partial
     }
 
-    /// Gives the output its name. What was there before is taken away only after the new one is in place.
+    /// Gives the output its name. The earlier output is removed only after the new one is in place.
     ///
     /// # Errors
     /// When renaming fails; then the target is what it was.

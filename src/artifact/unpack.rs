@@ -1,5 +1,5 @@
-//! Reading what a stranger has packed: nothing is trusted that has not been compared. `unpack` and `size` read an artifact
-//! with this one reader, so that no bytes ship which only one of them sees.
+//! Reading of an artifact that a stranger packed: nothing is trusted before it is compared. `unpack` and `size` share
+//! this reader, so that no bytes ship which only one of them sees.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,15 +13,15 @@ use super::staging::Staging;
 use caddie_files::pointer::{self, Pointer};
 use caddie_files::{Error, Result};
 
-/// Where unpacking stops. The defaults leave room for ten seeds with the ledgers of the whole validation set.
+/// Limits at which unpacking stops. The defaults leave room for ten seeds with the ledgers of the whole validation set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnpackLimits {
-    /// Members beside the manifest.
+    /// Most members beside the manifest.
     pub members: usize,
     pub manifest_bytes: u64,
-    /// Bytes of the whole tar.
+    /// Most bytes of the whole tar.
     pub total_bytes: u64,
-    /// Times the archive's own size that the tar may have, once it is larger than [`UnpackLimits::manifest_bytes`].
+    /// Largest ratio of the tar's size to the archive's, once the tar is larger than [`UnpackLimits::manifest_bytes`].
     pub ratio: u64,
 }
 
@@ -34,7 +34,7 @@ impl Default for UnpackLimits {
 /// The window that a decoder must keep, as a power of two: 8 MiB holds what [`super::pack`] asks for.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// Unpacks `archive` into the folder `out`, which appears only if every member is as the manifest says.
+/// Unpacks `archive` into the folder `out`, which appears only if every member agrees with the manifest.
 ///
 /// # Errors
 /// When `out` exists and `force` is not given; when the archive holds anything but regular files under plain relative
@@ -84,11 +84,11 @@ fn read(archive: &Utf8Path, limits: &UnpackLimits, dir: Option<&Utf8Path>, undon
     Ok(manifest)
 }
 
-/// What goes wrong between the archive and the folder.
+/// A failure between the archive and the folder.
 enum Problem {
-    /// The archive is at fault.
+    /// A fault of the archive.
     Archive(String),
-    /// The disk is.
+    /// A fault of the disk.
     Output(Error),
 }
 

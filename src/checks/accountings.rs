@@ -1,4 +1,4 @@
-//! The accountings of a folder's size, side by side, and which of them the claimed total is.
+//! The accountings of a folder's size, side by side, and the one that the claimed total is.
 
 use super::Context;
 use super::context::{counted_bytes, run_name};
@@ -58,8 +58,8 @@ pub fn size_of(context: &Context<'_>) -> Size {
     }
 }
 
-/// The total that the submission states, and the file that states it: submission.json's over its runs, else the largest
-/// that it states of a run, else the mean; where it states none, the README's table of runs.
+/// Finds the total that the submission states, and the file that states it: the total over the runs in submission.json,
+/// else the largest total that it states for a run, else the mean; where it states none, the README's table of runs.
 fn claimed_total<'a>(context: &Context<'a>) -> Option<(Claim, String)> {
     let of = |claims: Vec<&Claim>, scopes: fn(&Scope) -> bool| -> Option<Claim> {
         let totals = claims.into_iter().filter(|claim| claim.field == Field::BytesTotal && !claim.loose);
@@ -78,10 +78,10 @@ fn claimed_total<'a>(context: &Context<'a>) -> Option<(Claim, String)> {
     in_json.or_else(|| Some((stated(&folder.readme.as_ref()?.claims())?, "README.md".to_owned())))
 }
 
-/// An accounting, and the run that its number is of where it is one's.
+/// An accounting, and the run that states the number, where it is one run's.
 type Found = (ClaimedAs, Option<String>);
 
-/// Which accounting of the runs a claimed total is.
+/// Finds the accounting of the runs that gives a claimed total.
 fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Found {
     let runs = context.runs();
     let is = |bytes: u64| claim.stated.agrees(bytes as f64);
@@ -120,7 +120,7 @@ fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Fou
     known.into_iter().find_map(|accounting| accounting()).unwrap_or((unknown, None))
 }
 
-/// Whether submission.json states a model and a code whose sum the claim is.
+/// Tells whether submission.json states a model size and a code size whose sum is the claim.
 fn own_parts(context: &Context<'_>, claim: &Claim) -> bool {
     let part = |field| context.folder.metadata()?.claim(field, Scope::Whole).map(|claim| claim.stated.value);
     part(Field::BytesModel).zip(part(Field::BytesCode)).is_some_and(|(model, code)| claim.stated.agrees(model + code))

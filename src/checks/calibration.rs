@@ -14,11 +14,11 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// What a run needed until its calibration was done.
+/// The time that a run needed until its calibration was done.
 struct Needed<'a> {
     run: &'a RunLog,
     seconds: f64,
-    /// Calibrated on text that the model wrote itself.
+    /// True if the run calibrated on text that the model wrote itself.
     self_generated: bool,
 }
 
@@ -56,7 +56,8 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     [on_train_data(context, &data), on_own_text(context, &own)].into_iter().flatten().collect()
 }
 
-/// A log that names its calibration text without a time for writing it: read again, where it matters.
+/// Tells whether a log names self-generated calibration text without a time for writing it. The log is read again, and
+/// only where that decides.
 fn says_self_generated(context: &Context<'_>, run: &RunLog) -> bool {
     let Ok(text) = caddie_files::read_text(&context.folder.path.join(&run.log)) else { return false };
     // Anchored, so that the source of a script in the log does not match.

@@ -1,4 +1,4 @@
-//! Every other number that submission.json states about the runs, against the logs, at the precision it is stated with.
+//! Comparison of every other number that submission.json states about the runs with the logs, at the stated precision.
 
 mod bytes;
 mod deviation;
@@ -45,7 +45,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The claims without those that repeat another under a second name: `val_loss` and `mean_val_loss`.
+/// Returns the claims without those that repeat another under a second name: `val_loss` and `mean_val_loss`.
 fn once(claims: &[Claim]) -> impl Iterator<Item = &Claim> {
     let same_scope = |a: Scope, b: Scope| a == b || !matches!(a, Scope::Seed(_)) && !matches!(b, Scope::Seed(_));
     claims.iter().enumerate().filter_map(move |(index, claim)| {
@@ -79,12 +79,12 @@ fn run_count(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     if runs == 0 || claim.stated.agrees(runs as f64) {
         return None;
     }
-    let message = format!("{} claims {} runs, the logs are of {runs}", context.json_name(), claim.stated.value);
+    let message = format!("{} claims {} runs, the logs hold {runs}", context.json_name(), claim.stated.value);
     let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
     Some(place(context, finding.measured(runs), claim))
 }
 
-/// A seed that is claimed and has no log cannot be checked; where its score is that of another seed's log, it is
+/// Reports claimed seeds without a log, which cannot be checked. A seed whose score is in another seed's log is
 /// mislabelled.
 fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
     let runs = context.runs();
@@ -115,14 +115,14 @@ fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> 
     }
     if let Some(first) = missing.first().filter(|_| !runs.is_empty()) {
         let missing = missing.iter().map(|seed| seed.value.to_string()).collect::<Vec<_>>().join(", ");
-        let message = format!("{} names seed {missing}, of which no log is here", context.json_name());
+        let message = format!("{} names seed {missing}, which has no log here", context.json_name());
         let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
         findings.push(finding.at(context.json_name(), Some(first.line), format!("seeds without a log: {missing}")));
     }
     findings
 }
 
-/// By the submission's own disclosure, more seeds were run than are reported.
+/// Reports that more seeds were run than are reported, by the submission's own disclosure.
 fn selected_seeds(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     let excluded = metadata.excluded.as_ref()?;
     let list = |seeds: &[i64]| seeds.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
@@ -141,7 +141,7 @@ fn selected_seeds(context: &Context<'_>, metadata: &Submission) -> Option<Findin
     Some(finding.at(context.json_name(), Some(excluded.line), format!("\"{}\"", excluded.key)))
 }
 
-/// Runs of the same seeds that are not the score are compared with whichever log of their seed states them.
+/// Compares claims about further runs of the same seeds with any log of their seed that states them.
 fn reruns(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
     let mut findings = Vec::new();
     for claim in metadata.reruns.iter().flat_map(|rerun| &rerun.claims) {
@@ -163,7 +163,7 @@ fn reruns(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> {
     findings
 }
 
-/// Code, rule and severity of a seed's number that is not its log's.
+/// Returns code, rule and severity of a seed's number that is not its log's.
 fn seed_code(field: Field) -> (Code, &'static str, Severity) {
     match field {
         Field::ValBpb | Field::ValLoss => (Code::SeedScoreNeLog, "repro", Severity::Error),
@@ -249,8 +249,8 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding
     Some(finding.measured(measured).in_log(run, claim.field.logged(run), format!("{field} {measured}")))
 }
 
-/// A seed's score is that of its weights before quantization. Where the headline is that of the artifacts, the seeds
-/// are only labelled badly; and who claims the worse of two scores gains nothing.
+/// Reports a seed's score that is that of its weights before quantization. Where the headline is that of the artifacts,
+/// only the seeds' labels are wrong; and a claim of the worse of two scores gains nothing.
 fn not_quantized(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) -> Finding {
     let scores: Vec<f64> = context.runs().iter().filter_map(|run| run.val_bpb.value()).collect();
     let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
@@ -269,7 +269,7 @@ fn not_quantized(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f
     place(context, finding, claim).measured(measured).in_log(run, run.val_bpb, "after quantization")
 }
 
-/// A claim that no log decides is neither right nor wrong.
+/// Reports a claim that no log decides: it is neither right nor wrong.
 fn not_logged(context: &Context<'_>, rule: &'static str, claim: &Claim, why: &str) -> Finding {
     let claimed = shown(claim.field, claim.stated.value);
     let message = format!("{} claims {} {claimed}, which cannot be compared: {why}", context.json_name(), claim.key);

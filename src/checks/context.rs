@@ -1,4 +1,4 @@
-//! What every check sees: the folder, the rulebook and the limits that apply.
+//! The context that every check gets: the folder, the rulebook and the limits that apply.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -14,21 +14,21 @@ use caddie_folder::{Fact, Folder, RunLog, Scope, Stated, track};
 use caddie_python::pack;
 use caddie_rulebook::{Hardware, Limits, Rulebook, Track};
 
-/// Logs beside the runs' own that are looked through for a score.
+/// Most logs, beside the runs' own, that are searched for a score.
 const MAX_LOGS: usize = 40;
-/// Bytes of logs that are searched for claimed scores, all searches of a folder together.
+/// Most bytes of logs that are searched for claimed scores, over all searches of a folder.
 const SEARCHED_BYTES: u64 = 256 << 20;
 
-/// A folder with what to judge it by.
+/// A folder together with the rules to judge it by.
 #[derive(Debug)]
 pub struct Context<'a> {
     pub folder: &'a Folder,
     pub rulebook: &'a Rulebook,
-    /// The track's, with the cap that the caller asked for.
+    /// The track's limits, with the cap that the caller asked for.
     pub limits: Limits,
     /// The track that the folder is entered on; `None` where nothing states one of the rulebook's.
     pub track: Option<&'a Track>,
-    /// What the score is tested against, where the caller asks; else the record that stood.
+    /// The baseline of the score, where the caller names one; else the record that stood.
     pub against: Option<String>,
     comparison: OnceLock<Comparison>,
     unlogged_seeds: OnceLock<Vec<i64>>,
@@ -59,12 +59,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether the record track's rules hold: on such a track, and where nothing states a track.
+    /// Tells whether the record track's rules hold: on a record track, and where nothing states a track.
     pub fn competes(&self) -> bool {
         self.track.is_none_or(|track| track.record)
     }
 
-    /// Whether the folder is entered on a record track, by its place or by submission.json.
+    /// Tells whether the folder is entered on a record track, by its place or by submission.json.
     pub fn is_entered_as_record(&self) -> bool {
         self.track.is_some_and(|track| track.record)
     }
@@ -74,7 +74,7 @@ impl<'a> Context<'a> {
         self.rulebook.hardware_of(self.track).filter(|_| self.competes())
     }
 
-    /// What the folder's place calls its track, known to the rulebook or not.
+    /// Returns the track that the folder's place names, known to the rulebook or not.
     pub fn placed_track(&self) -> Option<String> {
         track::placed(self.folder, self.rulebook)
     }
@@ -84,12 +84,12 @@ impl<'a> Context<'a> {
         self.comparison.get_or_init(|| significance::compare(self))
     }
 
-    /// What the counted script executes; read once.
+    /// Returns the code that the counted script executes; it is read once.
     pub fn executed(&self) -> Option<&Executed> {
         self.executed.get_or_init(|| executed(self.folder)).as_ref()
     }
 
-    /// What the audit of the counted script found, as the first of the runs configured it; followed once.
+    /// Returns the audit of the counted script, configured as in the first run; the script is followed once.
     pub fn audited(&self) -> Option<&Examined> {
         let examined = || {
             let (script, executed) = (self.folder.script.as_ref()?, self.executed()?);
@@ -98,7 +98,7 @@ impl<'a> Context<'a> {
         self.audited.get_or_init(examined).as_ref()
     }
 
-    /// The source that the counted script runs: inside its wrapper, where it has one.
+    /// Returns the source that the counted script runs: the one inside its wrapper, where it has one.
     pub fn source(&self) -> Option<&str> {
         let unwrapped = self.executed().filter(|executed| !executed.unwrapped.layers.is_empty());
         let unwrapped = unwrapped.and_then(|executed| std::str::from_utf8(&executed.unwrapped.source).ok());
@@ -107,14 +107,14 @@ impl<'a> Context<'a> {
         unwrapped.or_else(plain)
     }
 
-    /// Bytes of the counted script when packed without a minifier, where that makes it smaller. Costs some 30 ms, so
-    /// it is asked for only where it decides.
+    /// Returns the bytes of the counted script when packed without a minifier, where packing makes it smaller. Packing
+    /// takes some 30 ms, so it is done only where it decides.
     pub fn packed_code(&self) -> Option<u64> {
         let smaller = |packed: &u64| self.shipped_code().is_some_and(|shipped| *packed < shipped);
         *self.packed.get_or_init(|| pack::estimate(&self.executed()?.unwrapped.source).filter(smaller))
     }
 
-    /// The script and the file that it hands over to, as they ship, in bytes.
+    /// Returns the bytes of the script and of the file that it hands over to, as they ship.
     pub fn shipped_code(&self) -> Option<u64> {
         let script = self.folder.script.as_ref()?;
         let redirect = self.executed().and_then(|executed| executed.unwrapped.redirect());
@@ -133,7 +133,8 @@ impl<'a> Context<'a> {
         self.runs().iter().chain(self.folder.runs.others.iter().map(|other| &other.run))
     }
 
-    /// Seeds that submission.json or a table of README.md gives, or a log is of, and of which no log gives a score.
+    /// Returns the seeds without a log that gives a score, among those that submission.json or a table of README.md
+    /// names, or that a log has.
     pub fn unlogged_seeds(&self) -> &[i64] {
         self.unlogged_seeds.get_or_init(|| self.find_unlogged_seeds())
     }
@@ -156,8 +157,8 @@ impl<'a> Context<'a> {
         seeds
     }
 
-    /// A line that prints `stated` as a score though the log reader did not take it for one: in the run's own log, or in
-    /// a log that is of none of the submission's runs (an evaluation on its own). Its file, number and text.
+    /// Finds a line that prints `stated` as a score although the log reader did not take it for one: in the run's own
+    /// log, or in a log of none of the submission's runs (a separate evaluation). Returns its file, number and text.
     pub fn printed(&self, run: &RunLog, stated: Stated) -> Option<(Utf8PathBuf, u64, String)> {
         let of_a_run = |file: &Utf8Path| self.runs().iter().any(|run| run.log == file);
         let files = self.folder.files.iter().map(|file| file.path.as_path());
@@ -169,12 +170,12 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Whether a line of the run's log states this many bytes of something.
+    /// Tells whether a line of the run's log states this many bytes of something.
     pub fn states_bytes(&self, run: &RunLog, bytes: u64) -> bool {
         self.pay_for(&run.log).is_some() && caddie_folder::search::states_bytes(&self.folder.path.join(&run.log), bytes)
     }
 
-    /// Takes a file's bytes from what may be searched; `None` when they are spent, so that no folder costs more.
+    /// Deducts a file's bytes from the search budget; `None` when the budget is spent, so that no folder costs more.
     fn pay_for(&self, file: &Utf8Path) -> Option<()> {
         let bytes = self.folder.files.iter().find(|entry| entry.path == file)?.bytes.min(SEARCHED_BYTES);
         let take = |left: u64| left.checked_sub(bytes);
@@ -186,12 +187,12 @@ impl<'a> Context<'a> {
         self.folder.submission.as_ref().map_or("submission.json", |file| file.file.as_str())
     }
 
-    /// A finding on `rule`, with the rule's severity and citations.
+    /// Starts a finding on `rule`, with the rule's severity and citations.
     pub fn finding(&self, rule: &str, message: impl Into<String>) -> Finding {
         caddie_rulebook::finding_on(self.rulebook, rule, message)
     }
 
-    /// `severity` on the record track, information elsewhere.
+    /// Returns `severity` on the record track, and information elsewhere.
     pub fn on_record(&self, severity: Severity) -> Severity {
         if self.competes() { severity } else { Severity::Info }
     }
@@ -202,7 +203,7 @@ pub fn counted_bytes(run: &RunLog) -> Option<u64> {
     run.bytes_total.value().or_else(|| run.bytes_model.value()?.checked_add(run.bytes_code.value()?))
 }
 
-/// How a run is called in messages: its seed, or its file where no seed is logged.
+/// Returns the name of a run for messages: its seed, or its file where no seed is logged.
 pub fn run_name(run: &RunLog) -> String {
     run.seed.value().map_or_else(|| run.log.to_string(), |seed| format!("seed {seed}"))
 }

@@ -1,4 +1,5 @@
-//! What becomes of every rule: the checks that decide it, or why none does; and whether rulebook and registry agree.
+//! Coverage of the rules: the checks that decide each rule, or the reason why none does. Rulebook and registry must
+//! agree.
 
 use camino::Utf8Path;
 
@@ -33,11 +34,11 @@ pub fn flaws(book: &Rulebook) -> Vec<Flaw> {
     flaws
 }
 
-/// Why a check cannot decide a rule that names it.
+/// Explains why a check cannot decide a rule that names it.
 fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
     let Some(Named { rules, .. }) = named(name) else {
         let known: Vec<&str> = every().map(|check| check.name).collect();
-        return Some(format!("checks: {name:?} is no check; the checks are {}", known.join(", ")));
+        return Some(format!("checks: {name:?} is not a check; the checks are {}", known.join(", ")));
     };
     // A check of files speaks to whatever rule a file's entry names.
     let of_a_file = name == super::files::CHECK.name && book.files.iter().any(|file| file.rule == rule.id);
@@ -45,13 +46,13 @@ fn disagreement(book: &Rulebook, rule: &Rule, name: &str) -> Option<String> {
     (!speaks).then(|| format!("checks: {name} speaks only to the rules {}", rules.join(", ")))
 }
 
-/// What a rulebook can name as deciding a rule: a check of a folder's files, or a family of the script's audit.
+/// A name that a rulebook can give as deciding a rule: a check of a folder's files, or a family of the script's audit.
 #[derive(Debug, Clone)]
 pub struct Named {
     pub name: &'static str,
-    /// What it looks at, in one sentence.
+    /// The subject of the check, in one sentence.
     pub about: &'static str,
-    /// Rules that it speaks to.
+    /// Rules that the check decides.
     pub rules: Vec<&'static str>,
 }
 
@@ -71,7 +72,7 @@ pub fn named(name: &str) -> Option<Named> {
     every().find(|known| known.name == name)
 }
 
-/// How many rules each disposition has.
+/// The number of rules of each disposition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     pub rules: usize,
@@ -79,7 +80,7 @@ pub struct Counts {
     pub undecided: usize,
     pub out_of_scope: usize,
     pub missing: usize,
-    /// Rules with an open question, whatever their disposition.
+    /// Rules with an open question, of any disposition.
     pub unanswered: usize,
 }
 
@@ -132,7 +133,7 @@ mod tests {
         };
         let found = named("checks = [\"pakage\"]");
         assert!(
-            found[0].contains("rule pkg-folder-name: checks: \"pakage\" is no check; the checks are files, "),
+            found[0].contains("rule pkg-folder-name: checks: \"pakage\" is not a check; the checks are files, "),
             "{found:?}"
         );
         let found = named("checks = [\"size-cap\"]");

@@ -23,9 +23,9 @@ pub const CHECK: Check = Check {
 
 // Tolerances of reading: how closely printed numbers give a count. What a script may leave out is the rulebook's.
 
-/// Fewer tokens than this share of what an alphabet needs are a part of the split.
+/// Share of an alphabet's tokens for the whole split; fewer tokens are a part of the split.
 const WHOLE: f64 = 0.99;
-/// Outside of these factors the text itself is another one, not only its count.
+/// Factors within which only the count can be wrong; outside them the text itself is another one.
 const OTHER_TEXT: std::ops::Range<f64> = 0.5..2.0;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
@@ -52,7 +52,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The run's score over the bytes of the split, where its log divides by a known wrong count of them.
+/// Returns the run's score over the bytes of the split, where its log divides by a known wrong count of them.
 pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
     let known = &context.rulebook.fingerprints;
     let Some(Denominator::Known(print)) = judge(run, known, context.limits.split_truncation) else { return None };
@@ -61,7 +61,7 @@ pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
     Some(run.val_bpb.value()? * bytes as f64 / canonical(context) as f64)
 }
 
-/// Whether a claim is what its logs say, once what they divide by is corrected.
+/// Tells whether a claim is the mean of the logs' scores once their denominators are corrected.
 pub(super) fn is_corrected(claim: Stated, corrected: &[f64]) -> bool {
     mean(corrected).is_some_and(|mean| claim.agrees(mean) || close(claim.value, mean, SAME))
 }
@@ -86,8 +86,8 @@ fn finding(context: &Context<'_>, verdict: Denominator, runs: &[&RunLog]) -> Fin
         Denominator::Unknown(factor) => unknown(context, &who, factor),
         Denominator::Untold(ratio) => {
             let message = format!(
-                "val_bpb over val_loss of {who} is {ratio:.6}, that of no known tokenizer, and the log states no token \
-                 count: what val_bpb divides by is unknown"
+                "val_bpb over val_loss of {who} is {ratio:.6}, which no known tokenizer has, and the log states no token \
+                 count: the bytes that val_bpb divides by are unknown"
             );
             let severity = context.on_record(Severity::Warning);
             context.finding("bpb-denominator", message).severity(severity).measured(ratio)
@@ -155,8 +155,8 @@ fn is_partial(run: &RunLog) -> bool {
     run.partial_validation.is_some()
 }
 
-/// A log that says it scored a part of the split. Where the numbers imply the whole split, only the passes during
-/// training were cut short.
+/// Reports a log that says it scored a part of the split. Where the numbers imply the whole split, only the passes
+/// during training were cut short.
 fn partial(context: &Context<'_>) -> Option<Finding> {
     let known = &context.rulebook.fingerprints;
     let says: Vec<&RunLog> = context.runs().iter().filter(|run| is_partial(run)).collect();
@@ -181,7 +181,7 @@ fn partial(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// Whether the implied bytes are the whole split's to the printed digits.
+/// Tells whether the implied bytes are those of the whole split, to the printed digits.
 fn judge_strict(run: &RunLog, known: &[Fingerprint]) -> Option<bool> {
     let (loss, bpb, tokens) = (run.val_loss.value()?, run.val_bpb.value()?, run.val_tokens.value()?);
     let bytes = tokens as f64 * loss / (LN_2 * bpb);
@@ -189,7 +189,7 @@ fn judge_strict(run: &RunLog, known: &[Fingerprint]) -> Option<bool> {
     Some(own.filter_map(|print| print.bytes).any(|own| close(bytes, own as f64, 1e-5 + rounding(run, loss, bpb))))
 }
 
-/// A right ratio of an alphabet with fewer tokens than its whole split has.
+/// Tells whether the ratio is right for an alphabet whose whole split has more tokens.
 fn too_few(run: &RunLog, known: &[Fingerprint]) -> bool {
     let (Some(loss), Some(bpb), Some(tokens)) = (run.val_loss.value(), run.val_bpb.value(), run.val_tokens.value())
     else {

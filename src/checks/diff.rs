@@ -1,6 +1,6 @@
-//! What a pull request does to the repository: exactly one new folder below `records/<track>/`, and nothing else.
+//! Checks of the changes that a pull request makes: exactly one new folder below `records/<track>/`, and nothing else.
 //!
-//! The folders that it adds are then verified as they are in the head commit, whatever is checked out.
+//! The added folders are then verified as they are in the head commit, whatever is checked out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,15 +26,16 @@ pub const CHECK: Check = Check {
 };
 
 const RULE: &str = "pr-one-new-folder";
-/// Paths that are reported one by one.
+/// Most paths that are reported one by one.
 const MAX_FINDINGS: usize = 50;
-/// Files of the added folders that are read out of git.
+/// Most files of the added folders that are read from git.
 const MAX_FILES: usize = 10_000;
-/// Bytes of them, and of one: git hosts take files of up to 100 MB.
+/// Most bytes of all of them, and of one: git hosts take files of up to 100 MB.
 const MAX_BYTES: u64 = 1 << 30;
 const MAX_FILE_BYTES: u64 = 128 << 20;
 
-/// The commits that `BASE..HEAD` or `BASE...HEAD` names. Both mean what HEAD adds to the commit where it branched off.
+/// The commits that `BASE..HEAD` or `BASE...HEAD` names. Both mean the changes of HEAD since the commit where it
+/// branched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
     pub base: String,
@@ -175,7 +176,7 @@ fn how_many(proposal: &mut Proposal, finding: &impl Fn(String) -> Finding) {
     }
 }
 
-/// Folders that are added in no track: none of the rulebook's, and none that the base has.
+/// Reports folders that are added to a track which neither the rulebook nor the base has.
 fn tracks(
     proposal: &mut Proposal,
     before: &BTreeSet<Utf8PathBuf>,
@@ -201,7 +202,7 @@ fn tracks(
     }
 }
 
-/// `records/<track>/<name>` of a file below it.
+/// Returns the `records/<track>/<name>` that a file lies below.
 fn record_folder(path: &Utf8Path) -> Option<Utf8PathBuf> {
     let mut parts = path.as_str().split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -218,7 +219,7 @@ struct Copying<'a> {
     objects: Objects,
     files: usize,
     bytes: u64,
-    /// Findings beyond those that are kept.
+    /// Number of findings beyond those that are kept.
     more: usize,
     rulebook: &'a Rulebook,
     findings: Vec<Finding>,
@@ -252,7 +253,7 @@ impl Copying<'_> {
                 return refused(Severity::Warning, "is a symbolic link and was not read; put the file itself there");
             }
             "100644" | "100755" => {}
-            _ => return refused(Severity::Error, "is no regular file"),
+            _ => return refused(Severity::Error, "is not a regular file"),
         }
         if !file.utf8 || !is_plain(&file.path) {
             return refused(Severity::Unknown, "was not read: its name is not UTF-8, or leads out of its folder");
@@ -276,7 +277,7 @@ impl Copying<'_> {
     }
 }
 
-/// What is said of a pointer that a pull request adds: pulling helps the reader of a checkout, not the request.
+/// Returns the message for a pointer that a pull request adds. Pulling helps the reader of a checkout, not the request.
 fn in_the_request(pointer: Pointer) -> String {
     let keeper = match pointer.keeper {
         Keeper::Lfs => "Git LFS",
@@ -290,12 +291,12 @@ fn create(folder: &Utf8Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io(folder, "creating"))
 }
 
-/// Whether a path only leads downwards.
+/// Tells whether a path only leads downwards.
 fn is_plain(path: &Utf8Path) -> bool {
     path.components().all(|part| matches!(part, Utf8Component::Normal(name) if !name.contains('\\')))
 }
 
-/// The folders are called as in the repository, not as the copies that were read.
+/// Renames the folders to their names in the repository, because copies of them were read.
 fn rename(outcome: &mut Outcome, root: &Utf8Path) {
     let named = |path: &Utf8Path| path.strip_prefix(root).unwrap_or(path).to_owned();
     for report in &mut outcome.folders {

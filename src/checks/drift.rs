@@ -1,4 +1,4 @@
-//! One configuration for all runs: what differs between their hyperparameters beside the seed.
+//! Checks that all runs have one configuration: hyperparameters may differ only in the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +75,7 @@ fn text(value: Option<&Logged<String>>) -> Option<&str> {
     value.map(|value| value.value.as_str())
 }
 
-/// The keys whose values are not the same in all runs.
+/// Returns the keys whose values are not the same in all runs.
 fn differing<'a>(runs: &[&'a RunLog]) -> BTreeMap<&'a str, Values<'a>> {
     let keys: BTreeSet<&str> = runs.iter().flat_map(|run| run.hyperparameters.keys().map(String::as_str)).collect();
     let values = |key: &str| runs.iter().map(|run| run.hyperparameters.get(key)).collect();
@@ -84,19 +84,19 @@ fn differing<'a>(runs: &[&'a RunLog]) -> BTreeMap<&'a str, Values<'a>> {
         .collect()
 }
 
-/// `600` and `600.000` are one value.
+/// Tells whether two values are the same, as `600` and `600.000` are.
 fn same(a: Option<&str>, b: Option<&str>) -> bool {
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<f64>().ok());
     a == b || number(a).zip(number(b)).is_some_and(|(a, b)| a == b)
 }
 
-/// Paths, run ids, log names, ranks and ports follow from the seed and the machine.
+/// Tells whether a key names a path, run id, log name, rank or port, which follow from the seed and the machine.
 fn is_name(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     key == "device" || key.ends_with("_id") || key.split('_').any(|word| NAMES.contains(&word))
 }
 
-/// The values that occur, in order of their runs: `3.0 / none`.
+/// Writes the distinct values in order of their runs: `3.0 / none`.
 fn distinct(values: &[Option<&Logged<String>>]) -> String {
     let mut seen: Vec<&str> = Vec::new();
     for value in values {

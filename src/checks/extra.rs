@@ -1,4 +1,4 @@
-//! Files in no count, and programs of the system that the scripts call.
+//! Files that no total counts, and system programs that the scripts call.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use caddie_files::text::thousands;
 /// Metadata of the files.
 pub const FILES: Check = Check {
     name: "extra-files",
-    about: "What lies in the folder beside script, README.md, submission.json, requirements and logs.",
+    about: "The folder holds nothing beside script, README.md, submission.json, requirements and logs.",
     rules: &["pkg-minimal", "size-tokenizer-free", "size-runtime-payload"],
     needs: Needs::Nothing,
     run: extra_files,
@@ -19,13 +19,13 @@ pub const FILES: Check = Check {
 /// Metadata of the programs.
 pub const PROGRAMS: Check = Check {
     name: "external-programs",
-    about: "The README names the programs of the system that the scripts call.",
+    about: "The README names the system programs that the scripts call.",
     rules: &["size-external-binary"],
     needs: Needs::Script,
     run: programs,
 };
 
-/// A payload: compiled code, weights or tables.
+/// Endings of payloads: compiled code, weights or tables.
 const BINARY: [&str; 16] = [
     "so",
     "dll",
@@ -45,7 +45,7 @@ const BINARY: [&str; 16] = [
     "onnx",
 ];
 const TOKENIZER: [&str; 3] = ["model", "vocab", "tiktoken"];
-/// Code beside the script that is in no count.
+/// Endings of code beside the script that no total counts.
 const SOURCE: [&str; 8] = ["py", "cpp", "cu", "cuh", "c", "h", "rs", "pyx"];
 
 /// Compressors and the like that a script may call to unpack its artifact.
@@ -57,7 +57,7 @@ pub(super) fn tokenizers<'a>(context: &Context<'a>) -> Vec<&'a FileEntry> {
     of_kind(context, &TOKENIZER)
 }
 
-/// Files of these endings beside the script and the model.
+/// Lists the files with these endings beside the script and the model.
 fn of_kind<'a>(context: &Context<'a>, kinds: &[&str]) -> Vec<&'a FileEntry> {
     let folder = context.folder;
     let own = |file: &&FileEntry| {
@@ -73,13 +73,13 @@ fn extra_files(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let tokenizers = tokenizers(context);
     if !tokenizers.is_empty() {
-        let message = format!("a tokenizer ships with the folder and is in no count: {}", list(&tokenizers));
+        let message = format!("a tokenizer ships with the folder, and no total counts it: {}", list(&tokenizers));
         findings.push(report(context.finding("size-tokenizer-free", message), &tokenizers).severity(Severity::Info));
     }
     let payload = of_kind(context, &BINARY);
     if !payload.is_empty() {
         let message = format!(
-            "binary files ship with the folder: {}; what the script loads of them is counted, say what they are",
+            "binary files ship with the folder: {}; the bytes that the script loads from them count, so say what they are",
             list(&payload)
         );
         let finding = context.finding("size-runtime-payload", message);
@@ -87,7 +87,7 @@ fn extra_files(context: &Context<'_>) -> Vec<Finding> {
     }
     let source = of_kind(context, &SOURCE);
     if !source.is_empty() {
-        let message = format!("code beside the counted script is in no count: {}", list(&source));
+        let message = format!("code beside the counted script is in no total: {}", list(&source));
         findings.push(report(context.finding("pkg-minimal", message), &source).severity(Severity::Info));
     }
     findings
@@ -113,10 +113,10 @@ fn report(finding: Finding, files: &[&FileEntry]) -> Finding {
         .fold(finding, |finding, file| finding.at(file.path.clone(), None, format!("{} bytes", file.bytes)))
 }
 
-/// Where a script calls a program: its file, the line's number and text.
+/// A line on which a script calls a program: the file, the line's number and its text.
 type Call = (camino::Utf8PathBuf, u64, String);
 
-/// Programs of the system that the scripts name in a call, each with the first one.
+/// Lists the system programs that the scripts name in a call, each with the first such call.
 pub(super) fn called(context: &Context<'_>) -> BTreeMap<&'static str, Call> {
     let folder = context.folder;
     let mut called = BTreeMap::new();
@@ -138,7 +138,7 @@ pub(super) fn called(context: &Context<'_>) -> BTreeMap<&'static str, Call> {
     called
 }
 
-/// Programs that the scripts call, and whether the README declares them.
+/// Reports programs that the scripts call, and whether the README declares them.
 fn programs(context: &Context<'_>) -> Vec<Finding> {
     let folder = context.folder;
     let called = called(context);
@@ -162,7 +162,7 @@ fn programs(context: &Context<'_>) -> Vec<Finding> {
     })]
 }
 
-/// The program as the first word of a command: `["lrzip", …]`, `which("lrzip")`, `"lrzip -z …"`.
+/// Tells whether the program is the first word of a command: `["lrzip", …]`, `which("lrzip")`, `"lrzip -z …"`.
 fn is_called(line: &str, program: &str) -> bool {
     let command = |quote: char| {
         line.match_indices(&format!("{quote}{program}")).any(|(at, found)| {

@@ -29,7 +29,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// README and logs that were read although they are not in the encoding that other tools expect.
+/// Reports README and logs in another encoding than other tools expect; caddie read them all the same.
 fn encodings(context: &Context<'_>, findings: &mut Vec<Finding>) {
     // A byte order mark alone is passed over by what reads prose and logs.
     let others = context.folder.encodings.iter().filter(|(_, encoding)| *encoding != Encoding::Utf8Mark);
@@ -42,8 +42,8 @@ fn encodings(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether a file whose name (in lower case) is `wanted` was too long to be read: that is reported by itself. A link is
-/// no file.
+/// Tells whether a file whose name (in lower case) is `wanted` was too long to be read; that has a finding of its own.
+/// A link is not a file.
 fn unread(context: &Context<'_>, wanted: impl Fn(&str) -> bool) -> bool {
     let folder = context.folder;
     let named = |path: &Utf8Path| path.file_name().is_some_and(|name| wanted(&name.to_ascii_lowercase()));
@@ -51,7 +51,7 @@ fn unread(context: &Context<'_>, wanted: impl Fn(&str) -> bool) -> bool {
     paths.any(|path| named(path) && folder.files.iter().any(|file| file.path == *path))
 }
 
-/// What is wrong with a file that the rulebook demands.
+/// Finds the problems of a file that the rulebook demands.
 fn required(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     let finding = |message: String, code| context.finding(&file.rule, message).code(code);
     let missing = |code| vec![finding(format!("{} is missing: {}", file.name, file.add), code)];
@@ -128,7 +128,7 @@ fn scripts(context: &Context<'_>, file: &RequiredFile) -> Vec<Finding> {
     findings
 }
 
-/// What else is there; a folder may hold hundreds of scripts.
+/// Lists the other files in words. A folder may hold hundreds of scripts, so only the first few are named.
 fn listed(names: &[&str]) -> String {
     const NAMED: usize = 6;
     if names.is_empty() {
@@ -176,7 +176,7 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What was not read is unknown where a submission needs it, and worth a line elsewhere.
+/// Reports files that were not read: as unknown where a submission needs them, as a line of information elsewhere.
 fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for skipped in &context.folder.skipped {
         let name = skipped.path.file_name().unwrap_or(".").to_ascii_lowercase();
@@ -199,15 +199,15 @@ fn not_read(context: &Context<'_>, findings: &mut Vec<Finding>) {
     not_logs(context, findings);
 }
 
-/// Files that call themselves logs and are of no form that is read. Where no other log is understood, everything that
-/// logs are read for is unknown, and one finding says so.
+/// Reports files with names of logs that have no known form. Where no other log is understood, everything that logs are
+/// read for is unknown, and one finding says so.
 fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let (runs, not_logs) = (&context.folder.runs, &context.folder.runs.not_logs);
     if let Some(first) = not_logs.first().filter(|_| runs.official.is_empty() && runs.others.is_empty()) {
         let more = not_logs.len() - 1;
         let names = if more == 0 { format!("{first} is") } else { format!("{first} and {more} more are") };
         let message = format!(
-            "{names} of no log form that is known, so scores, sizes, times, hardware and seeds are unknown: read the logs \
+            "{names} not logs of a known form, so scores, sizes, times, hardware and seeds are unknown: read the logs \
              yourself, or print the challenge's lines (docs/verify.md, What is read)"
         );
         let finding = context.finding("pkg-log", message).code(Code::OtherLog).severity(Severity::Unknown);
@@ -215,7 +215,7 @@ fn not_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     for log in not_logs {
-        let message = format!("{log} is no training log that is understood; nothing in it was compared");
+        let message = format!("{log} is not a training log of a known form; nothing in it was compared");
         // The log of a claimed seed is needed; any other file that calls itself a log may be none.
         let needed = context.folder.logs_not_understood().any(|needed| needed == log);
         let severity = if needed { Severity::Unknown } else { Severity::Info };

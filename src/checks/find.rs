@@ -1,4 +1,5 @@
-//! The records folders below what a user names: a checkout, its `records`, a track, or a folder of folders.
+//! Search for the records folders below a path that a user names: a checkout, its `records`, a track, or a folder of
+//! folders.
 
 use std::collections::HashSet;
 
@@ -7,16 +8,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::walk::Failure;
 use caddie_files::{Error, Result};
 
-/// Folders that are entered from one argument downwards: a heap of repositories, a repository, `records`, a track, a
-/// group of folders, a folder.
+/// Most levels that are entered below one argument: a folder of repositories, a repository, `records`, a track, a group
+/// of folders, a folder.
 const MAX_DEPTH: usize = 5;
-/// Records folders of one command; upstream's largest set of proposals has 2,600.
+/// Most records folders of one command; upstream's largest set of proposals has 2,600.
 const MAX_FOLDERS: usize = 20_000;
-/// Folders that are listed in search of them.
+/// Most folders that the search lists.
 const MAX_LISTED: usize = 100_000;
-/// Entries of one folder that the search looks at.
+/// Most entries of one folder that the search looks at.
 const MAX_ENTRIES: usize = 100_000;
-/// Folders in a folder that are looked at to tell a group of records from a record.
+/// Most subfolders that are looked at to tell a group of records from a record.
 const MAX_GROUP: usize = 1_000;
 
 /// The records folders below some paths.
@@ -26,9 +27,9 @@ pub struct Found {
     pub failures: Vec<Failure>,
 }
 
-/// The records folders that `paths` name: each path itself, or the folders below it when it is a repository, its
-/// `records`, a track, or a folder of folders. Sorted below each path, each once; links are not followed. The folders of
-/// tracks begin with `track_prefix`, which is the rulebook's.
+/// Finds the records folders that `paths` name: each path itself, or the folders below it when it is a repository, its
+/// `records`, a track, or a folder of folders. They are sorted below each path, and each occurs once; links are not
+/// followed. The folders of tracks begin with `track_prefix`, which is the rulebook's.
 pub fn find(paths: &[Utf8PathBuf], track_prefix: &str) -> Found {
     let mut search =
         Search { found: Found::default(), known: HashSet::new(), listed: 0, tracks: Tracks { prefix: track_prefix } };
@@ -46,7 +47,7 @@ struct Search<'a> {
     listed: usize,
 }
 
-/// How the folder of a track is known.
+/// The naming of track folders, by which they are recognized.
 #[derive(Clone, Copy)]
 struct Tracks<'a> {
     prefix: &'a str,
@@ -70,7 +71,7 @@ impl Search<'_> {
         }
     }
 
-    /// Adds the records folders at or below `path`; whether there was anything to say.
+    /// Adds the records folders at or below `path`, and tells whether anything was added or reported.
     fn below(&mut self, path: &Utf8Path, place: Place, depth: usize) -> bool {
         if self.listed == MAX_LISTED || self.found.folders.len() == MAX_FOLDERS {
             let reason =
@@ -134,16 +135,17 @@ impl Search<'_> {
     }
 }
 
-/// What a folder is for the search.
+/// The kind of folder that the search is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// A checkout that has `records`: nothing else of it is looked at.
+    /// A checkout that has `records`: nothing else in it is looked at.
     Repository,
     /// `records`.
     Records,
     /// `track_…`: every folder in it is a records folder, or a group of them.
     Track,
-    /// Below a track: a record unless it is a group of them, so that no file of its choice hides it from the search.
+    /// Below a track: a folder is a record unless it is a group of them, so that no file of its choice hides it from
+    /// the search.
     BelowTrack,
     /// Nothing is known: submission.json or a script makes it a record.
     Anywhere,
@@ -173,15 +175,15 @@ struct Level {
     folders: Vec<Utf8PathBuf>,
     /// Symbolic links, sorted.
     links: Vec<Utf8PathBuf>,
-    /// A checkout's `.git`, which git does not let into a commit.
+    /// True if the folder has a checkout's `.git`, which git does not let into a commit.
     git: bool,
     submission: bool,
     log: bool,
-    /// A training script.
+    /// True if it holds a training script.
     script: bool,
     readme: bool,
     other: bool,
-    /// More entries than the search looks at.
+    /// True if it has more entries than the search looks at.
     cut: bool,
 }
 
@@ -230,7 +232,7 @@ impl Level {
         }
     }
 
-    /// `place` as the folder's own name and content show it.
+    /// Refines `place` by the folder's own name and content.
     fn place(&self, path: &Utf8Path, place: Place, depth: usize, tracks: Tracks<'_>) -> Place {
         if place != Place::Anywhere {
             return place;
@@ -252,7 +254,7 @@ impl Level {
         level.is_some_and(|level| level.folders.iter().any(|track| tracks.has(track)))
     }
 
-    /// Whether this folder is a record, not a place of records.
+    /// Tells whether this folder is a record, not a place of records.
     fn is_record(&self, place: Place, depth: usize) -> bool {
         let whole = self.submission || self.script;
         match place {
@@ -263,7 +265,7 @@ impl Level {
         }
     }
 
-    /// Whether a folder in it is a record of its own, not the logs of this one.
+    /// Tells whether a folder in this one is a record of its own, not the logs of this one.
     fn is_group(&self) -> bool {
         let inner = self.folders.iter().take(MAX_GROUP).filter_map(|folder| Level::read(folder).ok());
         inner.into_iter().any(|level| level.submission || level.script)

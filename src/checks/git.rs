@@ -1,8 +1,8 @@
-//! What `verify --diff` asks of git: commits, changed paths, and files as they are in a commit.
+//! The questions that `verify --diff` puts to git: commits, changed paths, and files as they are in a commit.
 //!
-//! Only plumbing commands, without a shell. Whatever a repository's configuration or attributes name is not run: no
-//! hooks, no monitors, no external diffs, no text conversion, and files come from the object store, so no filter
-//! (LFS, `export-subst`) and no checkout is between them and the reader.
+//! Only plumbing commands are run, without a shell. Nothing that a repository's configuration or attributes name is
+//! run: no hooks, no monitors, no external diffs, no text conversion. Files come from the object store, so that no
+//! filter (LFS, `export-subst`) and no checkout is between them and the reader.
 
 mod trouble;
 
@@ -15,10 +15,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use caddie_files::{Error, Result};
 use trouble::{OF_THE_USER, trusted_by_environment};
 
-/// Output of one command that is read: some 300,000 paths.
+/// Most bytes of one command's output that are read: some 300,000 paths.
 const MAX_OUTPUT: u64 = 32 << 20;
 
-/// What git says of a name that it does not know.
+/// Git's messages about a name that it does not know.
 const UNKNOWN_NAME: [&str; 4] =
     ["Needed a single revision", "unknown revision", "bad revision", "not a valid object name"];
 /// A git repository.
@@ -31,11 +31,11 @@ pub struct Repository {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub status: Status,
-    /// From the root of the repository; characters that are not UTF-8 replaced.
+    /// The path from the root of the repository; characters that are not UTF-8 are replaced.
     pub path: Utf8PathBuf,
-    /// Whether `path` is spelled as in the repository.
+    /// True if `path` is spelled as in the repository.
     pub utf8: bool,
-    /// What a renamed path was called.
+    /// The old name of a renamed path.
     pub from: Option<Utf8PathBuf>,
     /// Git's mode of the new file: `100644`, `100755`, `120000` (link), `160000` (submodule).
     pub mode: String,
@@ -43,19 +43,19 @@ pub struct Change {
     pub object: String,
 }
 
-/// What happened to a path.
+/// The kind of change of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Added,
     Modified,
     Deleted,
     Renamed,
-    /// From a file to a link or a submodule, or back.
+    /// The change from a file to a link or a submodule, or back.
     TypeChanged,
 }
 
 impl Status {
-    /// As a message says it.
+    /// Returns the word that messages use.
     pub fn name(self) -> &'static str {
         match self {
             Status::Added => "added",
@@ -73,7 +73,7 @@ impl Repository {
         Repository { dir: dir.to_owned() }
     }
 
-    /// The id of the commit that `name` (a branch, tag, id) stands for.
+    /// Returns the id of the commit that `name` (a branch, tag, id) stands for.
     ///
     /// # Errors
     /// When there is none.
@@ -83,7 +83,7 @@ impl Repository {
             // Only where git knows no such name does fetching help.
             Error::Unreadable { path, reason } if UNKNOWN_NAME.iter().any(|words| reason.contains(words)) => {
                 let advice = "fetch it first (actions/checkout: fetch-depth: 0)";
-                Error::Unreadable { path, reason: format!("{name:?} is no commit here; {advice}: {reason}") }
+                Error::Unreadable { path, reason: format!("{name:?} is not a commit here; {advice}: {reason}") }
             }
             other => other,
         })
@@ -107,7 +107,7 @@ impl Repository {
         })
     }
 
-    /// What differs between two commits, by path.
+    /// Lists the differences between two commits, by path.
     ///
     /// # Errors
     /// When git fails or says more than can be read.
@@ -120,13 +120,16 @@ impl Repository {
         arguments.extend(options);
         arguments.extend([base, head, "--"]);
         let mut changes = parse_changes(&self.output(&arguments)?).ok_or_else(|| {
-            Error::unreadable(&self.dir, "git diff-tree printed what is not understood; is this a recent git?")
+            Error::unreadable(
+                &self.dir,
+                "git diff-tree printed output that caddie does not understand; is this a recent git?",
+            )
         })?;
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(changes)
     }
 
-    /// Folders at or below `top` in a commit, from the root of the repository.
+    /// Lists the folders at or below `top` in a commit, as paths from the root of the repository.
     ///
     /// # Errors
     /// When git fails or says more than can be read.
@@ -136,7 +139,7 @@ impl Repository {
         Ok(names.map(|name| Utf8PathBuf::from(String::from_utf8_lossy(name).as_ref())).collect())
     }
 
-    /// A reader of files by object id.
+    /// Starts a reader of files by object id.
     ///
     /// # Errors
     /// When git cannot be started.
@@ -184,7 +187,7 @@ impl Repository {
         command
     }
 
-    /// What git said, or what it means and what helps, where that is known.
+    /// Returns git's message, or its meaning with a remedy where that is known.
     fn explained(&self, said: &str) -> String {
         trouble::explained(said, &self.dir, || self.filter())
     }
@@ -238,7 +241,7 @@ impl Repository {
     }
 }
 
-/// The first line that git says of an error; the rest is read so that it does not wait for a reader.
+/// Returns the first line of git's error output; the rest is read so that git does not wait for a reader.
 fn first_line(mut stderr: impl Read) -> String {
     let mut bytes = Vec::new();
     let _ = stderr.by_ref().take(4096).read_to_end(&mut bytes);
@@ -246,7 +249,7 @@ fn first_line(mut stderr: impl Read) -> String {
     String::from_utf8_lossy(&bytes).lines().next().unwrap_or("").trim_start_matches("fatal: ").to_owned()
 }
 
-/// `:100644 100755 <id> <id> M` NUL path NUL, and a second path where the first was renamed.
+/// Parses `:100644 100755 <id> <id> M` NUL path NUL, with a second path where the first was renamed.
 fn parse_changes(raw: &[u8]) -> Option<Vec<Change>> {
     let mut fields = raw.split(|byte| *byte == 0);
     let mut changes = Vec::new();

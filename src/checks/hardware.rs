@@ -1,4 +1,5 @@
-//! The machine: that the record track's clocks ran on the one that the rulebook names, and that submission.json names the machine of the logs.
+//! Checks of the machine: the record track's clocks ran on the machine that the rulebook names, and submission.json
+//! names the machine of the logs.
 
 use super::time::of_runs;
 use super::{Check, Context, Needs};
@@ -27,17 +28,18 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What the log says about its machine: the engine's line, or the GPU that nvidia-smi listed.
+/// Returns the machine that the log states: the engine's line, or the GPU that nvidia-smi listed.
 fn stated(run: &RunLog) -> Option<&Logged<String>> {
     run.hardware.as_ref().or(run.gpu.as_ref())
 }
 
-/// Of the record track a log that states another machine is an error; where nothing states the track, a warning.
+/// Returns the severity of a log that states another machine: an error on the record track, a warning where nothing
+/// states the track.
 fn severity(context: &Context<'_>) -> Severity {
     if context.is_entered_as_record() { Severity::Error } else { Severity::Warning }
 }
 
-/// The runs whose log states another GPU than the track's.
+/// Reports runs whose log states another GPU than the track's.
 fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
     let other = |run: &&RunLog| stated(run).is_some_and(|stated| !machine.is_named_by(&stated.value));
     let runs: Vec<&RunLog> = context.runs().iter().filter(other).collect();
@@ -56,7 +58,7 @@ fn other_machine(context: &Context<'_>, machine: &Hardware) -> Option<Finding> {
     }))
 }
 
-/// The runs on another number of GPUs than the track's.
+/// Reports runs on another number of GPUs than the track's.
 fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     let runs: Vec<&RunLog> =
         context.runs().iter().filter(|run| run.world_size.value().is_some_and(|size| size != gpus)).collect();
@@ -75,7 +77,7 @@ fn other_world_size(context: &Context<'_>, gpus: u64) -> Option<Finding> {
     }))
 }
 
-/// More processes than the machine's table shows GPUs.
+/// Reports more processes than the machine's table shows GPUs.
 fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
     let both = |run: &RunLog| Some((run.gpus.value()?, run.world_size.value()?));
     let fewer = |run: &&RunLog| both(run).is_some_and(|(gpus, size)| gpus < size);
@@ -88,7 +90,7 @@ fn fewer_gpus(context: &Context<'_>) -> Option<Finding> {
     Some(runs.iter().fold(finding, |finding, run| finding.in_log(run, run.gpus, format!("{gpus} GPUs listed"))))
 }
 
-/// Many logs print only `world_size`: that is no breach, and no proof.
+/// Reports logs without a machine. Many logs print only `world_size`, which is neither a breach nor a proof.
 fn unstated(context: &Context<'_>) -> Option<Finding> {
     let runs = context.runs();
     if runs.is_empty() || runs.iter().any(|run| stated(run).is_some()) {
@@ -103,7 +105,7 @@ fn unstated(context: &Context<'_>) -> Option<Finding> {
     Some(finding.in_log(first, first.world_size, "no hardware line, no nvidia-smi table"))
 }
 
-/// The JSON's machine against one log's.
+/// Compares the machine in submission.json with that of one log.
 fn claimed(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     let in_json = context.folder.metadata()?.text("hardware")?;
     let stated = stated(run)?;

@@ -1,4 +1,5 @@
-//! The score ledgers: the official score recomputed from the rows, and every statement of their digests.
+//! Checks of the score ledgers: recomputes the official score from the rows, and compares every statement of their
+//! digests.
 
 use super::context::run_name;
 use super::{Check, Context, Needs};
@@ -34,7 +35,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The run's ledger: the one named for its seed, else the one with the digest that its log states.
+/// Returns the run's ledger: the one named for its seed, else the one with the digest that its log states.
 fn ledger_of<'a>(context: &Context<'a>, run: &RunLog) -> Option<&'a LedgerFile> {
     let ledgers = &context.folder.ledgers;
     let named = ledgers.iter().find(|file| file.seed.is_some() && file.seed == run.seed.value());
@@ -59,7 +60,7 @@ fn compare(context: &Context<'_>, run: &RunLog, file: &LedgerFile, findings: &mu
     digests(context, run, file, ledger, findings);
 }
 
-/// The log's own digits decide: a recomputed score that rounds to another last digit is another score.
+/// Compares scores at the log's own digits: a recomputed score that rounds to another last digit is another score.
 fn scores(context: &Context<'_>, run: &RunLog, file: &LedgerFile, ledger: &Ledger, findings: &mut Vec<Finding>) {
     let decimals = run.decimals.unwrap_or(8);
     let half_unit = 0.5 * 10f64.powi(-(decimals as i32)) + 1e-12;
@@ -127,7 +128,7 @@ fn digests(context: &Context<'_>, run: &RunLog, file: &LedgerFile, ledger: &Ledg
     }
 }
 
-/// A ledger of a seed that has no log, or whose log names none, backs no score.
+/// Reports a ledger of a seed without a log, or whose log names none: it backs no score.
 fn without_log(context: &Context<'_>, file: &LedgerFile) -> Option<Finding> {
     let of_run = |run: &RunLog| {
         let same_seed = file.seed.is_some() && run.seed.value() == file.seed;

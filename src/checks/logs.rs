@@ -1,4 +1,4 @@
-//! What a log file is: one run from its first step to its score, or something else.
+//! The kind of a log file: one run from its first step to its score, or something else.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     found.into_iter().flatten().chain(misnamed(context)).collect()
 }
 
-/// The runs of the submission and those beside it; copies of a log say nothing of their own.
+/// Returns the runs of the submission and those beside it; copies of a log say nothing of their own.
 fn all<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a RunLog> {
     let others = context.folder.runs.others.iter().filter(|other| !matches!(other.why, NotCounted::CopyOf(_)));
     context.runs().iter().chain(others.map(|other| &other.run))
@@ -89,7 +89,7 @@ fn second_log(context: &Context<'_>) -> Option<Finding> {
     let runs: Vec<&RunLog> = context.runs().iter().filter(|run| run.score_log.is_some()).collect();
     let second = runs.first()?.score_log.as_ref()?;
     let message = format!(
-        "the score of {} is in another log than its training ({second}): an evaluation alone of a stored model",
+        "the score of {} is in another log than its training ({second}): a separate evaluation of a stored model",
         of_runs(&runs, context.runs().len())
     );
     let finding = context.finding("pkg-log", message).code(Code::OfficialScoreInSecondLog).severity(Severity::Info);
@@ -99,13 +99,14 @@ fn second_log(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// The format in a label, without what two spellings differ in: `quantized+brotli`, `int6+zstd-22`, `int8_zlib`.
+/// Returns the format in a label without the parts in which spellings differ: `quantized+brotli`, `int6+zstd-22`,
+/// `int8_zlib`.
 fn format_of(label: &str) -> String {
     let label = label.to_ascii_lowercase().replace('_', "+");
     label.split('-').next().unwrap_or("").trim().to_owned()
 }
 
-/// Labels that were left from an earlier format.
+/// Reports labels that were left from an earlier format.
 fn labels(context: &Context<'_>) -> Option<Finding> {
     let unlike = |run: &RunLog| -> Option<(String, String)> {
         let model = format_of(run.bytes_model_label.text()?);
@@ -142,7 +143,7 @@ fn megabytes(context: &Context<'_>) -> Option<Finding> {
     )
 }
 
-/// Logs whose name states a setting that the run did not have: `…_seq4096.log` of a run with other sequences.
+/// Reports logs whose name states a setting that the run did not have: `…_seq4096.log` of a run with other sequences.
 fn misnamed(context: &Context<'_>) -> Option<Finding> {
     let unlike = |run: &RunLog| {
         let named = number_after(run.log.file_stem()?, "seq")?;

@@ -1,4 +1,4 @@
-//! submission.json itself: valid, and with the keys that the leaderboard needs.
+//! Checks that submission.json is valid and has the keys that the leaderboard needs.
 
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
@@ -58,7 +58,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// JSON is UTF-8: Python's json.load refuses anything else, and the leaderboard's tools with it.
+/// Reports an encoding other than UTF-8, which Python's json.load refuses, and the leaderboard's tools with it.
 fn encoding(context: &Context<'_>, file: &SubmissionFile) -> Option<Finding> {
     let severity = match file.encoding {
         Encoding::Utf8 => return None,
@@ -71,7 +71,8 @@ fn encoding(context: &Context<'_>, file: &SubmissionFile) -> Option<Finding> {
     Some(finding.at(file.file.clone(), Some(file.encoded_line), file.encoding.to_string()))
 }
 
-/// Numbers in quotes. Those that are one number are compared as such; the others state nothing that can be compared.
+/// Reports numbers in quotes. Those that are one number are compared as such; the others state nothing that can be
+/// compared.
 fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
     const NAMED: usize = 6;
     let of = |understood: bool| quoted.iter().filter(move |quoted| quoted.understood == understood);
@@ -80,8 +81,11 @@ fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
         let names: Vec<String> = of(understood).take(NAMED).map(|q| format!("{} \"{}\"", q.key, q.text)).collect();
         let more = of(understood).count().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let then =
-            if understood { "it was compared as the number it states" } else { "it is no number and was not compared" };
+        let then = if understood {
+            "it was compared as the number it states"
+        } else {
+            "it is not a number and was not compared"
+        };
         let names = names.join(", ");
         let message = format!("{} writes as text what must be a number: {names}{more}; {then}", context.json_name());
         let finding = context.finding("pkg-json", message).code(Code::JsonNumberAsText).severity(Severity::Warning);
@@ -93,7 +97,7 @@ fn as_text(context: &Context<'_>, quoted: &[Quoted]) -> Vec<Finding> {
     [finding(true), finding(false)].into_iter().flatten().collect()
 }
 
-/// A track that is not one of the challenge's, in the folder's place or in submission.json.
+/// Reports a track that is not one of the challenge's, in the folder's place or in submission.json.
 fn unknown_track(context: &Context<'_>, stated: Option<Lined<&str>>) -> Vec<Finding> {
     let other = context.track.filter(|track| !track.record);
     let checked = other.map_or("a record", |track| track.name.as_str());
@@ -111,7 +115,7 @@ fn unknown_track(context: &Context<'_>, stated: Option<Lined<&str>>) -> Vec<Find
     placed.into_iter().chain(stated).collect()
 }
 
-/// The metric that submission.json names is the one that gives the logs' scores.
+/// Checks that the metric that submission.json names is the one that gives the logs' scores.
 fn metric_line(context: &Context<'_>, stated: Option<Lined<&str>>) -> Option<Finding> {
     let Lined { value: claimed, line } = stated?;
     let run = context.runs().iter().find(|run| run.metric.text().is_some_and(|metric| metric != claimed))?;

@@ -1,6 +1,7 @@
-//! The checks: each turns a [`Folder`] into findings, and none prints or stops the others.
+//! The checks: each turns a [`Folder`] into findings without printing, and none stops another.
 //!
-//! One file a family, its metadata on top; [`REGISTRY`] lists them all, and the rulebook names them by rule.
+//! Each family has one file with its metadata on top. [`REGISTRY`] lists all checks, and the rulebook names the checks
+//! of each rule.
 
 mod accountings;
 mod calibration;
@@ -51,24 +52,24 @@ use caddie_rulebook::{Rule, Rulebook};
 /// One check with its metadata.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
-    /// As the rulebook names it.
+    /// The name in the rulebook.
     pub name: &'static str,
-    /// What it compares, in one sentence.
+    /// The comparison that the check makes, in one sentence.
     pub about: &'static str,
-    /// Rules that its findings speak to.
+    /// Rules of its findings.
     pub rules: &'static [&'static str],
-    /// Without what it has nothing to judge, so that its rules are unknown and not kept.
+    /// The inputs without which it has nothing to judge, so that its rules are unknown and not kept.
     pub needs: Needs,
-    /// Finds.
+    /// The function that makes the findings.
     pub run: fn(&Context<'_>) -> Vec<Finding>,
 }
 
-/// What a check looks at, beyond the list of files that every folder has.
+/// The inputs of a check, beyond the list of files that every folder has.
 #[derive(Debug, Clone, Copy)]
 pub enum Needs {
-    /// Nothing more.
+    /// No further input.
     Nothing,
-    /// At least one run for which the question answers true: a log that states the number that is compared.
+    /// At least one run for which the function returns true: a log that states the compared number.
     Run(fn(&RunLog) -> bool),
     /// The script that counts.
     Script,
@@ -79,7 +80,7 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// At least one run, whatever its log states.
+    /// At least one run, with any log.
     const ANY_RUN: Needs = Needs::Run(|_| true);
 }
 
@@ -114,17 +115,17 @@ pub const REGISTRY: &[&Check] = &[
     &secrets::CHECK,
 ];
 
-/// What a verification may be told.
+/// Options for a verification.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
-    /// Another cap than the rulebook's, decimal bytes.
+    /// A cap in decimal bytes instead of the rulebook's.
     pub cap: Option<u64>,
-    /// What the score is tested against: a pull request (`#1493`), a records folder, or a value in bits per byte.
+    /// The baseline of the score: a pull request (`#1493`), a records folder, or a value in bits per byte.
     pub against: Option<String>,
 }
 
 impl VerifyOptions {
-    /// Refuses what no folder could be verified with, before anything is read.
+    /// Refuses options that fit no folder, before anything is read.
     ///
     /// # Errors
     /// When `against` names no baseline.
@@ -172,7 +173,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
     }
 }
 
-/// What the audit of the script could judge.
+/// Summarizes what the audit of the script could judge.
 fn audit_facts(context: &Context<'_>) -> AuditFacts {
     let examined = context.audited();
     let judged = examined.is_some_and(|examined| examined.complete && examined.scores > 0);
@@ -191,7 +192,7 @@ fn audit_facts(context: &Context<'_>) -> AuditFacts {
     }
 }
 
-/// Findings over all runs, which a run more may settle.
+/// Codes of findings over all runs, which one more run may settle.
 const OVER_ALL_RUNS: &[Code] = &[
     Code::FewerThan3SeedLogs,
     Code::SeedWithoutLog,
@@ -210,8 +211,9 @@ const OVER_ALL_RUNS: &[Code] = &[
     Code::SeedLabelMismatch,
 ];
 
-/// Where no log is in the folder, one finding says so; that scores and sizes are then unknown would only bury it. So
-/// with a log that could not be read or understood: what the others do not state may stand there, and nobody is accused of it.
+/// Removes consequences of missing logs. Where the folder has no log, one finding says so, and findings of unknown
+/// scores and sizes would only bury it. The same holds for a log that could not be read or understood: it may state
+/// what the others do not, so nobody is accused of leaving it out.
 fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
     if folder.unread_logs().next().is_some() || folder.logs_not_understood().next().is_some() {
         let over_all = |finding: &Finding| finding.code.is_some_and(|code| OVER_ALL_RUNS.contains(&code));
@@ -228,7 +230,7 @@ fn without_consequences(folder: &Folder, findings: &mut Vec<Finding>) {
     }
 }
 
-/// submission.json in the canonical schema, with what the logs say its numbers are.
+/// Returns submission.json in the canonical schema, with the statistic that each of its numbers is by the logs.
 fn claimed(context: &Context<'_>, metadata: &Submission) -> serde_json::Value {
     let mut canonical = metadata.canonical();
     let (aggregation, statistics) = claims::reading(context, metadata);

@@ -1,11 +1,12 @@
-//! The shape of the package: the folder's name and track, and what its README tells a reader who wants to rerun it.
+//! Checks of the package's form: the folder's name and track, and the README's instructions for a rerun.
 
 use super::significance::{Dates, row_of, stood_at};
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::Lined;
 
-/// Days that the two dates of a folder may lie apart: it may be named when the work begins and dated when it ends.
+/// Days that the two dates of a folder may lie apart: a folder may be named when the work begins and dated when it
+/// ends.
 const DAYS_APART: i32 = 7;
 
 /// Metadata of the check.
@@ -32,7 +33,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Only below a track is a name the record's.
+/// Checks the folder's name; only a folder below a track has a record's name.
 fn folder_name(context: &Context<'_>) -> Option<Finding> {
     context.placed_track()?;
     let absolute = context.folder.path.canonicalize_utf8().unwrap_or_else(|_| context.folder.path.clone());
@@ -42,7 +43,7 @@ fn folder_name(context: &Context<'_>) -> Option<Finding> {
     Some(context.finding("pkg-folder-name", message).severity(Severity::Warning).at(".", None, name))
 }
 
-/// What is wrong with a folder's name.
+/// Describes the problem of a folder's name.
 fn name_problem(name: &str, year: u16) -> Option<String> {
     let (date, rest) = name.get(..10).zip(name.get(10..)).unwrap_or(("", name));
     let Ok(parsed) = date.parse::<jiff::civil::Date>() else {
@@ -59,7 +60,7 @@ fn name_problem(name: &str, year: u16) -> Option<String> {
     rest.contains(unusual).then(|| "it holds spaces or characters that a shell reads".to_owned())
 }
 
-/// submission.json of another track than the one that the folder lies in.
+/// Reports a submission.json of another track than the one that the folder lies in.
 fn other_track(context: &Context<'_>) -> Option<Finding> {
     let named = |text: &str| context.rulebook.track(text).map(|track| track.name.as_str());
     let placed = named(&context.placed_track()?)?;
@@ -73,7 +74,8 @@ fn other_track(context: &Context<'_>) -> Option<Finding> {
     Some(finding.claimed(claimed).measured(placed).at(context.json_name(), Some(line), stated))
 }
 
-/// submission.json and the folder's name state different days. It matters most where another record stood on each.
+/// Reports different days in submission.json and the folder's name. The difference matters most where another record
+/// stood on each.
 fn dates(context: &Context<'_>) -> Option<Finding> {
     context.placed_track()?;
     let dates = Dates::of(context.folder);
@@ -91,7 +93,9 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     }
     let tested = match (then, now) {
         (Some(then), Some(now)) if other_record => {
-            format!("; {then} stood at the one, {now} at the other, and the score is tested against the stricter")
+            format!(
+                "; {then} stood on the first date, {now} on the second, and the score is tested against the stricter"
+            )
         }
         _ => String::new(),
     };
@@ -106,19 +110,20 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     Some(finding.at(context.json_name(), line, format!("\"date\": \"{stated}\"")).at(".", None, placed.to_string()))
 }
 
-/// A date that is not YYYY-MM-DD says nothing to a program.
+/// Reports a date that is not YYYY-MM-DD, which programs cannot read.
 fn unread_date(context: &Context<'_>) -> Option<Finding> {
     let date = context.folder.metadata()?.date.as_ref().filter(|date| !date.value.trim().is_empty())?;
     if Dates::of(context.folder).stated.is_some() {
         return None;
     }
     let stated = date.value.as_str();
-    let message = format!("{} states the date {stated:?}, which is no YYYY-MM-DD: write it so", context.json_name());
+    let message =
+        format!("{} states the date {stated:?}, which is not in the form YYYY-MM-DD; write it so", context.json_name());
     let finding = context.finding("pkg-folder-name", message).code(Code::DatesContradict).severity(Severity::Info);
     Some(finding.claimed(stated).at(context.json_name(), Some(date.line), stated))
 }
 
-/// A README without any command that runs the script.
+/// Reports a README without any command that runs the script.
 fn run_command(context: &Context<'_>, name: &str, text: &str) -> Option<Finding> {
     let starts = [
         "torchrun",
@@ -140,7 +145,7 @@ fn run_command(context: &Context<'_>, name: &str, text: &str) -> Option<Finding>
     Some(context.finding("pkg-run-command", message).severity(Severity::Info).at(name, None, "no command"))
 }
 
-/// Packages beyond the challenge's own that nothing tells how to install.
+/// Reports packages beyond the challenge's own without instructions for installing them.
 fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
     let folder = context.folder;
     let listed = folder.files.iter().any(|file| {
@@ -168,7 +173,7 @@ fn requirements(context: &Context<'_>, readme: &str) -> Option<Finding> {
     Some(finding.at(script.path.clone(), Some(line), names.join(", ")))
 }
 
-/// The module that a line imports.
+/// Returns the module that a line imports.
 fn import(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let rest = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))?;

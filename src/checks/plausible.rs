@@ -1,4 +1,5 @@
-//! Scores that no step of the challenge ever gained: evidence that somebody must look, of nothing more.
+//! Reports a score further below the standing record than any record ever was. The finding only says that somebody must
+//! look.
 
 use super::{Check, Context, Needs, significance};
 use crate::report::{Confidence, Finding, Severity};
@@ -7,7 +8,7 @@ use caddie_folder::{Logged, RunLog, Shows};
 /// Metadata of the check.
 pub const CHECK: Check = Check {
     name: "plausible-score",
-    about: "No score lies further below the record that stood than any record ever lay.",
+    about: "No score is further below the record that stood than any record ever was.",
     rules: &["val-no-train", "c1-causal"],
     needs: Needs::Run(|run| run.val_bpb.is_some()),
     run,

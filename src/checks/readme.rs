@@ -46,7 +46,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The standard deviations of the headline, the prose and the results table; each stated number once.
+/// Compares the standard deviations of the headline, the prose and the results table, each stated number once.
 fn deviations(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
     let Some(readme) = &context.folder.readme else { return Vec::new() };
     // In prose and headline it is that of the score; in a table only the column of the score is sure.
@@ -64,7 +64,7 @@ fn deviations(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
     findings
 }
 
-/// The population form in submission.json, and no other in the README that would give a reader the spread.
+/// Reports the population form in submission.json where the README gives no other that tells a reader the spread.
 fn only_in_json(context: &Context<'_>, claims: &[Claim]) -> Option<Finding> {
     let readme = context.folder.readme.as_ref()?;
     let stated = readme.headline.iter().chain(&readme.prose).chain(claims).any(|claim| claim.field == Field::ValBpbStd);
@@ -103,12 +103,13 @@ fn deviation(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(finding.claimed(claim.stated.value).at("README.md", Some(claim.line), claim.text.clone()))
 }
 
-/// Whether the README's table has seeds of which no log is here: then its statistics cannot be compared.
+/// Tells whether the README's table has seeds without a log in the folder. Its statistics then cannot be compared.
 fn unlogged_seeds(context: &Context<'_>) -> bool {
     !context.unlogged_seeds().is_empty()
 }
 
-/// A column named `val_bpb` may be of another evaluation, and a second table of set-aside runs: their deviation will do.
+/// Tells whether the deviation is that of other scores: of another evaluation, as a column named `val_bpb` may show, or
+/// of set-aside runs, as in a second table.
 fn of_other_scores(context: &Context<'_>, claim: &Claim) -> bool {
     let others = context.folder.runs.others.iter().filter_map(|other| other.run.val_bpb.value()).collect();
     let before = context.runs().iter().filter_map(|run| run.pre_quant_val_bpb.value()).collect();
@@ -123,7 +124,7 @@ fn of_other_scores(context: &Context<'_>, claim: &Claim) -> bool {
     samples.iter().any(|values| sample_std(values).is_some_and(|std| claim.stated.agrees(std)))
 }
 
-/// A number of the README that is not the logs'; `sure` when its name leaves no doubt which number is meant.
+/// Reports a number of the README that is not the logs'; `sure` when its name leaves no doubt which number is meant.
 fn mismatch(context: &Context<'_>, claim: &Claim, message: String, measured: f64) -> Finding {
     let score = matches!(claim.field, Field::ValBpb | Field::ValLoss);
     let (rule, code, severity) = match claim.field {

@@ -1,4 +1,4 @@
-//! recipe.toml is the recipe that the runs were made with.
+//! Checks that recipe.toml is the recipe of the runs.
 
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
@@ -13,7 +13,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Keys that a message names; the rest is counted.
+/// Most keys that a message names; the others are counted.
 const NAMED_KEYS: usize = 5;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {

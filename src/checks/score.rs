@@ -1,4 +1,4 @@
-//! The headline: which statistic of which metric the claimed val_bpb is.
+//! Checks of the headline: the statistic and the metric that the claimed val_bpb is.
 
 mod identity;
 mod name;
@@ -21,13 +21,13 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Difference that a mean of values rounded to five digits may have.
+/// Largest error of a mean of values rounded to five digits.
 const ROUNDED_MEAN: f64 = 1e-5;
 // Tolerances of reading, not of a rule.
 
-/// Bits per byte by which a mean over more seeds may differ from that over some of them.
+/// Largest difference between a mean over more seeds and one over some of them, bits per byte.
 const NEAR: f64 = 0.01;
-/// Bits per byte by which a later evaluation that is worse than all before it is a failed one.
+/// Bits per byte by which a later evaluation must be worse than all earlier ones to count as failed.
 const WORSE: f64 = 0.005;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
@@ -45,7 +45,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Runs whose claimed score is another line than the one that their logs' own order of metrics gives.
+/// Reports runs whose claimed score is another line than the one that their logs' own order of metrics gives.
 fn reread(context: &Context<'_>) -> Option<Finding> {
     // A print with fewer digits of the same result is no other metric.
     let own =
@@ -75,7 +75,7 @@ fn reread(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// A worse score after the official one: who takes the last line of the log takes the wrong one.
+/// Reports a worse score after the official one: a reader who takes the log's last line takes the wrong one.
 fn trailing(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     let official = run.val_bpb.value()?;
     let last = run.metric_lines.iter().rfind(|line| !line.diagnostic)?;
@@ -99,7 +99,7 @@ fn trailing(context: &Context<'_>, run: &RunLog) -> Option<Finding> {
     Some(finding.in_log(run, run.val_bpb, metric_text(run)))
 }
 
-/// A run without a score of the quantized model decides nothing about the claim.
+/// Reports runs without a score of the quantized model; they decide nothing about the claim.
 fn unscored(context: &Context<'_>) -> Vec<Finding> {
     let unscored = context.runs().iter().filter(|run| run.val_bpb.is_none());
     unscored
@@ -159,7 +159,7 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         finding.in_log(run, line, "before quantization")
     } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(
-            "{described} or a seed's score stands in a line that is not read as one; the lines that are read give {measured:.8}"
+            "{described} or a seed's score stands in a line that is not read as a result; the lines that are read give {measured:.8}"
         );
         let finding = context.finding("pkg-headline", message).code(Code::ClaimNotInLogs);
         finding.severity(Severity::Unknown).at(file, Some(line), text)
@@ -185,7 +185,7 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(place(finding.measured(measured)))
 }
 
-/// Whether the runs repeat one experiment, so that their mean is worth something: the same model on the same
+/// Tells whether the runs repeat one experiment, so that their mean has a meaning: the same model on the same
 /// validation data, trained for about as long.
 pub(super) fn repeats(runs: &[RunLog]) -> bool {
     let same = |of: fn(&RunLog) -> Option<u64>| {
@@ -198,7 +198,8 @@ pub(super) fn repeats(runs: &[RunLog]) -> bool {
     same(|run| run.model_params.value()) && same(|run| run.val_tokens.value()) && as_long
 }
 
-/// The claim, or the claimed score of a seed, in a line of the logs that the log reader does not take for a result.
+/// Finds the claim, or the claimed score of a seed, in a line of the logs that the log reader does not take for a
+/// result.
 fn printed(context: &Context<'_>, claim: &Claim) -> Option<(camino::Utf8PathBuf, u64, String)> {
     let whole = context.runs().iter().find_map(|run| context.printed(run, claim.stated));
     whole.or_else(|| {
@@ -210,8 +211,8 @@ fn printed(context: &Context<'_>, claim: &Claim) -> Option<(camino::Utf8PathBuf,
     })
 }
 
-/// The seeds that are claimed and have no log, where the claim is near what the others give and no log contradicts the
-/// claim of its own seed: then the claim may well be the mean over all.
+/// Returns the claimed seeds without a log, where the claim is near the mean of the others and no log contradicts the
+/// claim of its own seed. The claim may then be the mean over all seeds.
 pub(super) fn undecidable(context: &Context<'_>, difference: f64) -> Option<String> {
     let missing = context.unlogged_seeds();
     if missing.is_empty() || difference > NEAR {
@@ -229,7 +230,7 @@ pub(super) fn undecidable(context: &Context<'_>, difference: f64) -> Option<Stri
     (!contradicted).then(list)
 }
 
-/// The first run of which something is found.
+/// Returns the first result that `of` finds in a run.
 fn of_some_run<T>(runs: &[RunLog], of: impl Fn(&RunLog) -> Option<T>) -> Option<(&RunLog, T)> {
     runs.iter().find_map(|run| Some((run, of(run)?)))
 }
@@ -238,7 +239,7 @@ fn metric_text(run: &RunLog) -> String {
     format!("{} val_bpb:{}", run.metric.text().unwrap_or("?"), run.val_bpb.value().unwrap_or(f64::NAN))
 }
 
-/// Another metric's line, or its mean over the runs, that is the claim.
+/// Finds another metric's line, or its mean over the runs, that is the claim.
 fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, &RunLog, &MetricLine)> {
     let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for run in runs {
@@ -257,14 +258,15 @@ fn other_metric(runs: &[RunLog], claim: Stated) -> Option<(String, &RunLog, &Met
     Some((format!("the mean of {name}"), run, run.metric_lines.get(at)?))
 }
 
-/// The line that gives the claim, where it is a score of the weights before they were quantized.
+/// Finds the line that gives the claim, where it is a score of the weights before quantization.
 pub(super) fn before_quantization(run: &RunLog, claim: Stated) -> Option<LogLine> {
     let mut before = run.metric_lines.iter().filter(|line| !after_quantization(line));
     let validated = run.pre_quant_val_bpb.filter(|bpb| claim.agrees(bpb.value));
     validated.log_line().or_else(|| before.find(|line| claim.agrees(line.val_bpb)).log_line())
 }
 
-/// `diagnostic quantized` is a score of the artifact, before its test-time training.
+/// Tells whether the line scores quantized weights: `diagnostic quantized` is a score of the artifact before its
+/// test-time training.
 pub(super) fn after_quantization(line: &MetricLine) -> bool {
     !line.diagnostic || line.name.contains("quantized") && !line.name.contains("pre-quant")
 }

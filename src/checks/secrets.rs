@@ -1,4 +1,4 @@
-//! Secrets and private places in the folder's texts. A secret is never printed whole.
+//! Search for secrets and private paths in the folder's texts. A secret is never printed whole.
 
 use std::sync::LazyLock;
 
@@ -17,9 +17,9 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Bytes of texts that are looked through, over the whole folder.
+/// Most bytes of texts that are searched, over the whole folder.
 const MAX_BYTES: u64 = 32 << 20;
-/// Characters of a secret that are shown.
+/// Characters of a secret that a finding shows.
 const SHOWN: usize = 6;
 
 /// Tokens whose form no other text has.
@@ -36,11 +36,11 @@ static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"(?:^|[^A-Za-z0-9_])({})", forms.join("|"))).ok()
 });
 
-/// A person's home, or a login: `/home/name/`, `/Users/name/`, `C:\Users\name`, `name@host:`.
+/// A person's home directory, or a login: `/home/name/`, `/Users/name/`, `C:\Users\name`, `name@host:`.
 static PLACE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?:/home/|/Users/|[A-Z]:\\Users\\)([A-Za-z0-9._-]+)[/\\]").ok());
 
-/// Users of rented machines and containers: nobody's private name.
+/// Users of rented machines and containers, whose names are private to nobody.
 const NOBODY: [&str; 12] = [
     "root",
     "ubuntu",

@@ -1,4 +1,5 @@
-//! As many runs with distinct seeds as are demanded, and each log the seed that its name and submission.json say.
+//! Checks that there are as many runs with distinct seeds as are demanded, and that each log has the seed that its name
+//! and submission.json say.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +50,7 @@ fn without_seed(context: &Context<'_>) -> Option<Finding> {
     Some(silent.into_iter().fold(finding, |finding, run| finding.at(run.log.clone(), None, "no seed line")))
 }
 
-/// Several runs of one seed.
+/// Reports several runs of one seed.
 fn repeated(context: &Context<'_>) -> Option<Finding> {
     let mut by_seed: BTreeMap<i64, Vec<&RunLog>> = BTreeMap::new();
     for run in context.runs() {
@@ -73,7 +74,7 @@ fn repeated(context: &Context<'_>) -> Option<Finding> {
     Some(by_seed.into_values().flatten().fold(finding.severity(severity), at_seed))
 }
 
-/// Runs that are called by another seed than their log states.
+/// Reports runs that are named for another seed than their log states.
 fn mislabelled(context: &Context<'_>) -> Option<Finding> {
     let wrong =
         |run: &'_ RunLog| label(context, run).filter(|(named, _)| run.seed.value().is_some_and(|seed| seed != *named));
@@ -102,7 +103,7 @@ fn claimed_seeds(context: &Context<'_>) -> Vec<i64> {
     context.folder.metadata().into_iter().flat_map(Submission::seed_numbers).collect()
 }
 
-/// The seed by which a run is called, and what calls it so.
+/// Returns the seed by which a run is named, and the file that names it so.
 fn label(context: &Context<'_>, run: &RunLog) -> Option<(i64, String)> {
     let claims: &[Claim] = context.folder.metadata().map_or(&[], |metadata| &metadata.claims);
     // `v6_seed1337_2024.log`: a name that holds the logged seed as well says nothing else.
@@ -135,7 +136,7 @@ fn label(context: &Context<'_>, run: &RunLog) -> Option<(i64, String)> {
     (!by_json.contains(&seed) && !seeds.contains(&seed)).then(|| (claimed, context.json_name().to_owned()))
 }
 
-/// The number after `seed` in a file name: `train_seed42.log`, `train_seed_42.txt`, `log_10mins_seed-42.txt`.
+/// Returns the number after `seed` in a file name: `train_seed42.log`, `train_seed_42.txt`, `log_10mins_seed-42.txt`.
 fn seed_in_name(run: &RunLog) -> Option<i64> {
     let name = run.log.file_stem()?;
     let (_, rest) = name.rsplit_once("seed")?;
@@ -148,7 +149,7 @@ fn numbers_in_name(run: &RunLog) -> Vec<i64> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// The number at the end of a file's name: `ternary_log_42.txt`.
+/// Returns the number at the end of a file's name: `ternary_log_42.txt`.
 fn last_number(run: &RunLog) -> Option<i64> {
     let name = run.log.file_stem()?;
     let start = name.rfind(|c: char| !c.is_ascii_digit())? + 1;
@@ -160,7 +161,7 @@ fn leading_number(text: &str) -> Option<i64> {
     digits.parse().ok()
 }
 
-/// Runs of further seeds whose logs are in the folder, and that the claim leaves out.
+/// Reports runs of further seeds whose logs are in the folder and that the claim leaves out.
 fn not_reported(context: &Context<'_>) -> Option<Finding> {
     let reported: Vec<i64> = context.runs().iter().filter_map(|run| run.seed.value()).collect();
     let claimed = claimed_seeds(context);
@@ -188,7 +189,7 @@ fn not_reported(context: &Context<'_>) -> Option<Finding> {
     Some(left_out.into_iter().fold(finding, at_seed))
 }
 
-/// Seeds that nobody would think of first may have been searched for; a reader may want to ask.
+/// Reports unusual seeds: they may have been searched for, and a reader may want to ask.
 fn odd(context: &Context<'_>) -> Option<Finding> {
     let usual = |seed: i64| context.rulebook.seeds.is_usual(seed);
     let odd: Vec<&RunLog> =

@@ -1,29 +1,29 @@
-//! Numbers of a field as messages print them: bytes and other counts whole and in groups of three digits, seconds to the
-//! millisecond, scores to the digits that they have.
+//! Numbers of a field as messages print them: bytes and other counts whole and in groups of three digits, seconds to
+//! the millisecond, scores with their own digits.
 
 use caddie_files::text::thousands;
 use caddie_folder::Field;
 
-/// Digits after the point that anything is printed with at most.
+/// Most digits after the point that are printed.
 const MOST_DIGITS: usize = 10;
-/// Beyond this an f64 is no count.
+/// Largest f64 that is printed as a count.
 const COUNTABLE: f64 = 1e15;
-/// Values that a message lists.
+/// Most values that a message lists.
 const LISTED: usize = 5;
 
-/// `value` with the digits of its unit.
+/// Writes `value` with the digits of its unit.
 pub(super) fn shown(field: Field, value: f64) -> String {
     with_digits(field, value, digits(field))
 }
 
-/// Two numbers that are said to differ, with as many digits as it takes to see it.
+/// Writes two numbers that differ with as many digits as show the difference.
 pub(super) fn apart(field: Field, claimed: f64, measured: f64) -> (String, String) {
     let pair = |digits| (with_digits(field, claimed, digits), with_digits(field, measured, digits));
     let differ = |(a, b): &(String, String)| a != b;
     (digits(field)..=MOST_DIGITS).map(pair).find(differ).unwrap_or_else(|| pair(MOST_DIGITS))
 }
 
-/// What the logs say: one number that all of them state is said once.
+/// Writes the logs' values. A number that all of them state is written once.
 pub(super) fn said(field: Field, values: &[f64]) -> String {
     match values {
         [one] => format!("the log says {}", shown(field, *one)),
@@ -38,7 +38,7 @@ pub(super) fn said(field: Field, values: &[f64]) -> String {
     }
 }
 
-/// Digits after the point that mean something in the field's unit.
+/// Returns the number of digits after the point that have a meaning in the field's unit.
 fn digits(field: Field) -> usize {
     match field {
         Field::BytesTotal | Field::BytesModel | Field::BytesCode | Field::ModelParams | Field::Runs => 0,

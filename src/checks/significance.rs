@@ -1,4 +1,5 @@
-//! Is the score significantly better than the record that stood, and do the folder's own statements about that hold?
+//! Checks whether the score is significantly better than the record that stood, and whether the folder's own statements
+//! about that hold.
 
 mod baseline;
 mod claims;
@@ -31,7 +32,7 @@ pub struct Comparison {
     /// Every test, in the order in which a table shows them.
     pub tests: Vec<Significance>,
     versus: Option<Versus>,
-    /// Why there is no baseline although one is due.
+    /// The reason why a baseline is missing although one is due.
     missing: Option<String>,
 }
 
@@ -42,7 +43,7 @@ struct Versus {
     samples: Vec<Sample>,
 }
 
-/// Refuses an `--against` that names nothing.
+/// Refuses an `--against` that names no baseline.
 ///
 /// # Errors
 /// [`caddie_files::Error::Usage`] with what it may name.
@@ -50,7 +51,8 @@ pub fn check_against(text: &str, ladder: &Ladder) -> Result<()> {
     Against::parse(text, ladder).map(|_| ())
 }
 
-/// Tests the folder's runs against what `--against` names, else on the record track against the record that stood.
+/// Tests the folder's runs against the baseline that `--against` names, else, on the record track, against the record
+/// that stood.
 pub(super) fn compare(context: &Context<'_>) -> Comparison {
     let missing = |reason: String| Comparison { missing: Some(reason), ..Comparison::default() };
     let ladder: &Ladder = &context.rulebook.records;
@@ -90,19 +92,19 @@ pub(super) fn compare(context: &Context<'_>) -> Comparison {
     Comparison { tests, versus: Some(Versus { baseline, samples }), missing: None }
 }
 
-/// The record that stood when the folder was proposed: its mean in bits per byte, and its name. `None` before the first,
-/// or where the folder has no date.
+/// Returns the record that stood when the folder was proposed: its mean in bits per byte, and its name. `None` before
+/// the first record, or where the folder has no date.
 pub(super) fn standing_record(context: &Context<'_>) -> Option<(f64, String)> {
     let baseline = Baseline::standing(context.folder, &context.rulebook.records).ok()??;
     Some((baseline.val_bpb, baseline.name))
 }
 
-/// The name of the record that stood on the eve of a date.
+/// Returns the name of the record that stood on the eve of a date.
 pub(super) fn stood_at(context: &Context<'_>, date: jiff::civil::Date) -> Option<String> {
     Some(context.rulebook.records.on_the_eve_of(date)?.name())
 }
 
-/// Two sets of runs are one when they are the same scores, in whatever order.
+/// Tells whether two sets of runs have the same scores, in any order.
 fn same_scores(a: &Sample, b: &Sample) -> bool {
     let scores = |sample: &Sample| {
         let mut bpb: Vec<f64> = sample.scores.iter().map(|run| run.val_bpb).collect();
@@ -130,7 +132,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The README's policy: the margin in nats per token, then its p-value.
+/// Judges by the README's policy: the margin in nats per token, then its p-value.
 fn margin(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Option<Finding> {
     let policy = context.rulebook.policy(README)?;
     let own = versus.samples.first()?;
@@ -163,7 +165,7 @@ fn margin(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Op
     }
     let p = decided.p_value.filter(|p| *p >= policy.alpha)?;
     let message = format!(
-        "{better}; that it is more than {} has p = {} ({}), the README asks for p < {}",
+        "{better}; a gain of more than {} has p = {} ({}), the README asks for p < {}",
         policy.margin,
         p_value(p),
         decided.test,
@@ -172,14 +174,14 @@ fn margin(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Op
     Some(context.finding("stat-p01", message).severity(Severity::Info).measured(p).limit(policy.alpha))
 }
 
-/// Whether the leaderboard's own test is passed.
+/// Tells whether the leaderboard's own test is passed.
 fn is_accepted(context: &Context<'_>, comparison: &Comparison) -> bool {
     let rows = comparison.tests.iter().filter(|row| row.decides && row.policy.as_deref() == Some(LEADERBOARD));
     let least = rows.filter_map(|row| row.p_value).min_by(f64::total_cmp);
     least.zip(context.rulebook.policy(LEADERBOARD)).is_some_and(|(least, policy)| least < policy.alpha)
 }
 
-/// No test is possible on what looks like an improvement.
+/// Reports an apparent improvement that cannot be tested.
 fn untested(context: &Context<'_>, versus: &Versus) -> Option<Finding> {
     let own = versus.samples.first()?;
     if versus.samples.iter().any(|sample| sample.len() > 1) || gain_bpb(own, versus)? <= 0.0 {
@@ -191,7 +193,7 @@ fn untested(context: &Context<'_>, versus: &Versus) -> Option<Finding> {
     Some(finding.measured(own.len()).limit(context.limits.seeds))
 }
 
-/// The leaderboard's policy, by the runs that speak best for the submission.
+/// Judges by the leaderboard's policy, with the runs that speak best for the submission.
 fn frontier(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> Option<Finding> {
     let policy = context.rulebook.policy(LEADERBOARD)?;
     let own = versus.samples.first()?;
@@ -214,13 +216,13 @@ fn frontier(context: &Context<'_>, comparison: &Comparison, versus: &Versus) -> 
     Some(finding.severity(context.on_record(Severity::Warning)))
 }
 
-/// How much lower the mean is, bits per byte.
+/// Returns how much lower the mean is, in bits per byte.
 fn gain_bpb(sample: &Sample, versus: &Versus) -> Option<f64> {
     let values: Vec<f64> = sample.scores.iter().map(|run| run.val_bpb).collect();
     Some(versus.baseline.val_bpb - mean(&values)?)
 }
 
-/// `PR #1493 (1.08100)`
+/// Names a baseline: `PR #1493 (1.08100)`.
 fn named(baseline: &Baseline) -> String {
     if baseline.sample.is_empty() {
         return baseline.name.clone();

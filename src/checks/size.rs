@@ -1,4 +1,4 @@
-//! The 16,000,000 bytes: the cap for every seed, the sum of the parts, and the script that is shipped.
+//! Checks of the 16,000,000 bytes: the cap for every seed, the sum of the parts, and the script that is shipped.
 
 use super::context::{counted_bytes, run_name};
 use super::{Check, Context, Needs};
@@ -35,7 +35,7 @@ pub const CODE: Check = Check {
     run: code,
 };
 
-/// What the log states of the total, or of the part that the sum needs.
+/// Returns the total that the log states, or the part that the sum needs.
 fn stated_size(run: &RunLog) -> Option<Logged<u64>> {
     run.bytes_total.or(run.bytes_model)
 }
@@ -94,15 +94,16 @@ fn cap(context: &Context<'_>) -> Vec<Finding> {
     }
     findings.extend(claimed_over_cap(context));
     if runs.is_empty() {
-        let message = "the counted bytes are unknown: there is no log that states them";
+        let message = "the counted bytes are unknown because no log states them";
         let finding = context.finding("size-cap-decimal", message).code(Code::SizeNotLogged);
         findings.push(finding.severity(Severity::Unknown).limit(limit));
     }
     findings
 }
 
-/// An error where what ships is over the cap as well: a form of the code that nobody ships does not count. A warning
-/// where the shipped script fits and only the log counts a larger one.
+/// Reports a logged total over the cap: as an error where the shipped total is over it as well, because a form of the
+/// code that nobody ships does not count; as a warning where the shipped script fits and only the log counts a larger
+/// one.
 fn over_as_logged(context: &Context<'_>, run: &RunLog, rule: &'static str, message: String) -> Finding {
     let limit = context.limits.artifact_bytes;
     let finding = |message: String| context.finding(rule, message).code(Code::SizeOverCapLogged);
@@ -186,7 +187,8 @@ fn code(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The raw size of the script as a log counts it. Scripts that count a packed estimate log the raw size as well.
+/// Returns the raw size of the script as a log counts it. Scripts that count a packed estimate log the raw size as
+/// well.
 fn logged_code(run: &RunLog) -> Option<Logged<u64>> {
     run.bytes_code_uncompressed.or(run.bytes_code)
 }
@@ -222,7 +224,7 @@ fn other_size(context: &Context<'_>, script: &FileEntry, executed: Option<&Execu
     )
 }
 
-/// Fewer bytes of change than this do not move the packed size.
+/// Bytes of change that do not move the packed size.
 const SLIGHT_CHANGE: u64 = 64;
 
 fn changed_after_count(context: &Context<'_>, script: &FileEntry) -> Option<Finding> {
@@ -247,7 +249,7 @@ fn changed_after_count(context: &Context<'_>, script: &FileEntry) -> Option<Find
     }))
 }
 
-/// What the folder's script would be when packed without a minifier, in words.
+/// Describes the size that the folder's script would have when packed without a minifier.
 fn packed_in_words(context: &Context<'_>, model: u64) -> String {
     let limit = context.limits.artifact_bytes;
     let Some(packed) = context.packed_code() else { return String::new() };
@@ -287,7 +289,7 @@ fn over_as_shipped(context: &Context<'_>, script: &FileEntry) -> Option<Finding>
     }))
 }
 
-/// Files that the script runs or reads and that no count holds.
+/// Reports files that the script runs or reads and that no total counts.
 fn helpers(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Option<Finding> {
     let bytes = executed.helper_bytes();
     if bytes == 0 {
@@ -323,7 +325,7 @@ fn helpers(context: &Context<'_>, script: &FileEntry, executed: &Executed) -> Op
     )
 }
 
-/// The script is the one whose digest submission.json states.
+/// Compares the script with the digest that submission.json states.
 fn other_code(context: &Context<'_>, script: &camino::Utf8Path) -> Option<Finding> {
     let Lined { value: claimed, line } = context.folder.metadata()?.text("code_sha256")?;
     let measured = context.folder.script_sha256.as_deref();

@@ -1,4 +1,4 @@
-//! Counted bytes of a folder, an artifact or a set of files, for `caddie size` and the size gate of a CI.
+//! Counts the bytes of a folder, an artifact or a set of files, for `caddie size` and the size gate of a CI.
 
 mod folder;
 
@@ -15,24 +15,24 @@ use caddie_files::{Error, Result};
 use caddie_python::packings::Minify;
 use caddie_rulebook::Rulebook;
 
-/// What counts, and how it was counted.
+/// The bytes that count, and the accounting that gives them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sizing {
     pub path: String,
-    /// Which accounting gave `counted`.
+    /// The accounting that gave `counted`.
     pub method: String,
     pub parts: Vec<Part>,
     /// Sum of the parts, decimal bytes.
     pub counted: u64,
-    /// The total that the logs count, where they count another form of the code than the one that is shipped.
+    /// The total that the logs count, where they count another form of the code than the shipped one.
     pub logged: Option<u64>,
     pub limit: u64,
     /// Limit minus counted; negative when over.
     pub headroom: i64,
-    /// Every way to count a records folder: each run as logged, then the largest model with the code as shipped, packed
-    /// and with its helpers. Empty for artifacts and files.
+    /// Every way to count a records folder: each run as logged, then the largest model with the code as shipped,
+    /// packed, and with its helpers. Empty for artifacts and files.
     pub accountings: Vec<Accounting>,
-    /// What else there is to say of a records folder.
+    /// Further facts of a records folder.
     #[serde(flatten)]
     pub folder: Option<Entry>,
 }
@@ -41,7 +41,7 @@ pub struct Sizing {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Accounting {
     pub name: String,
-    /// The code is counted with the files that it runs or reads.
+    /// True if the code is counted with the files that it runs or reads.
     pub helpers: bool,
     pub bytes_model: Option<u64>,
     pub bytes_code: Option<u64>,
@@ -63,14 +63,14 @@ impl Accounting {
     }
 }
 
-/// A records folder's script, claim, and what is in no total.
+/// A records folder's script, its claim, and the files that no total counts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// The script that counts.
     pub script: Option<String>,
-    /// By what it is known to be the one.
+    /// The reason why this script counts.
     pub script_because: Option<String>,
-    /// The file that the script does nothing but execute; it is counted with it.
+    /// The file that the script only executes; its bytes are counted with the script's.
     pub hands_over_to: Option<String>,
     pub claimed: Option<Claimed>,
     /// Further files that the script runs or reads.
@@ -79,7 +79,7 @@ pub struct Entry {
     pub tokenizers: Vec<Part>,
     /// The tokenizer as the logs name it.
     pub tokenizer_named: Option<String>,
-    /// Programs of the system that the scripts call.
+    /// System programs that the scripts call.
     pub programs: Vec<String>,
 }
 
@@ -89,9 +89,9 @@ pub struct Claimed {
     pub file: String,
     pub bytes: u64,
     pub accounting: ClaimedAs,
-    /// The run whose number it is, where it is one run's.
+    /// The run that states the number, where it is one run's.
     pub run: Option<String>,
-    /// Accounting and run in words.
+    /// The accounting and the run in words.
     pub is: String,
 }
 
@@ -112,8 +112,8 @@ impl Sizing {
         Ok(Sizing { path: path.to_owned(), method, parts, counted, logged, limit, headroom, accountings, folder })
     }
 
-    /// Over the cap under every accounting. Which form of the code counts is contested, so a folder that fits as its
-    /// logs count it is not over.
+    /// Tells whether the folder is over the cap under every accounting. The accounting of the code is contested, so a
+    /// folder that fits as its logs count it is not over.
     pub fn is_over(&self) -> bool {
         self.counted > self.limit && self.logged.is_none_or(|logged| logged > self.limit)
     }
@@ -123,25 +123,25 @@ fn headroom(limit: u64, total: u64) -> i64 {
     (i128::from(limit) - i128::from(total)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-/// What one command sized, and what could not be.
+/// The paths that one command sized, and those that it could not size.
 #[derive(Debug, Default)]
 pub struct Sizings {
     pub sizings: Vec<Sizing>,
     pub failures: Vec<Failure>,
-    /// A path was no records folder; those below it were sized.
+    /// True if a path was not a records folder and those below it were sized.
     pub searched: bool,
 }
 
 impl Sizings {
-    /// The exit code that the failures demand, if there are any.
+    /// Returns the exit code that the failures demand, if there are any.
     pub fn exit_code(&self) -> Option<u8> {
         walk::exit_code(&self.failures)
     }
 }
 
 /// Sizes each folder and artifact alone, and all plain files together; `cap` replaces the rulebook's. `minify` says
-/// whether the user's minifier is run on a folder's script for the packed accounting. Of a path that holds records
-/// folders those are sized, and what cannot be sized stops nothing else.
+/// when the user's minifier is run on a folder's script for the packed accounting. A path that holds records folders
+/// stands for these, and a path that cannot be sized does not stop the others.
 pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Sizings {
     let limit = cap.unwrap_or(rulebook.limits_of(None).artifact_bytes);
     let mut all = Sizings::default();
@@ -178,7 +178,7 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
     all
 }
 
-/// What a path holds that is counted.
+/// The counted contents of a path.
 enum Counted {
     /// The records folder itself, or those below it.
     Folders(Found),
@@ -207,13 +207,13 @@ impl Counted {
     }
 }
 
-/// The script and the largest counted model of an artifact. Every member was read and compared with the manifest first,
-/// so that the numbers are of the bytes that ship, and nothing ships beside them.
+/// Sizes an artifact: the script and the largest counted model. Every member is read and compared with the manifest
+/// first, so that the numbers are those of the bytes that ship, and nothing ships beside them.
 fn artifact(path: &Utf8Path, limit: u64) -> Result<Sizing> {
     let manifest = artifact::examine(path, &UnpackLimits::default())?;
     let counted = &manifest.counted;
     let largest = counted.runs.iter().max_by_key(|run| run.bytes_model);
-    let model = largest.ok_or_else(|| Error::unreadable(path, "its manifest counts no model; pack it anew"))?;
+    let model = largest.ok_or_else(|| Error::unreadable(path, "its manifest counts no model; pack it again"))?;
     let parts = vec![
         Part { name: TRAIN_GPT.to_owned(), bytes: counted.bytes_code },
         Part { name: model.model.clone(), bytes: model.bytes_model },

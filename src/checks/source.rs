@@ -1,4 +1,4 @@
-//! The source that a log embeds, the code that it counts, and the script that is shipped: one and the same program?
+//! Checks that the source that a log embeds, the code that it counts, and the shipped script are one program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,11 +18,11 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Lines that may differ before a script is called another one.
+/// Most lines in which two texts of one script may differ.
 const TOUCHED_LINES: usize = 2;
-/// Packed sizes of one source that differ by more than this share were made in different ways.
+/// Largest relative difference of packed sizes that were made in one way.
 const SAME_PACKING: f64 = 0.02;
-/// Sources whose sizes differ by no more than this share are one source with a line edited.
+/// Largest relative difference of the sizes of one source with a line edited.
 const SAME_SOURCE: f64 = 0.001;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
@@ -38,23 +38,24 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The size of the script's text as a run counts it: the uncompressed one, where a packed estimate is counted.
+/// Returns the size of the script's text as a run counts it: the uncompressed one, where a packed estimate is counted.
 fn counted(run: &RunLog) -> Option<Logged<u64>> {
     run.bytes_code_uncompressed.or(run.bytes_code)
 }
 
-/// A dump whose size and digest say something.
+/// Returns a dump whose size and digest have a meaning.
 fn dump(run: &RunLog) -> Option<&SourceDump> {
     run.source.as_ref().filter(|dump| !dump.fragment)
 }
 
-/// A dump beside a count of the same log: an evaluation alone that packs the model again counts a script of its own.
+/// Returns a dump with the count of the same log. A separate evaluation that packs the model again counts a script of
+/// its own.
 fn counted_dump(run: &RunLog) -> Option<(&SourceDump, Logged<u64>)> {
     let counted = counted(run).filter(|counted| counted.log == Log::Own)?;
     Some((dump(run)?, counted))
 }
 
-/// None of the runs dumps a script that the folder holds.
+/// Reports that none of the runs dumps a script that the folder holds.
 fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     let folder = context.folder;
     let shipped = folder.script.as_ref()?;
@@ -89,7 +90,7 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     // A shipped script that none of these runs can have been: the unchanged baseline, while all logs dump other code.
     let severity = match published {
         Some(known) if other.len() == dumps.len() => {
-            message = format!("{message}; what is shipped is {}, unchanged", known.what);
+            message = format!("{message}; the shipped script is {}, unchanged", known.what);
             Severity::Error
         }
         // A line end, a comment: no other program.
@@ -105,19 +106,20 @@ fn not_shipped(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// Whether a dump is the script but for its last line feed: a log may print its own, or one less.
+/// Tells whether a dump differs from the script only in its last line feed: a log may print one more, or one less.
 fn only_lacks_a_feed(context: &Context<'_>, run: &RunLog, dump: &SourceDump, script: &Script) -> bool {
     let near = dump.bytes.abs_diff(script.bytes) == 1;
     near && dump_text(context, run).is_some_and(|text| same_lines(&text, script, |line| line))
 }
 
-/// Whether the lines are the same in the same order, each as `of` takes it; empty ones at the end are not counted.
+/// Tells whether the lines are the same in the same order after `of` is applied to each; empty lines at the end are
+/// ignored.
 fn same_lines(dump: &str, script: &Script, of: fn(&str) -> &str) -> bool {
     let lines = |text| str::lines(text).map(of);
     lines(dump.trim_end_matches(['\r', '\n'])).eq(lines(script.text.trim_end_matches(['\r', '\n'])))
 }
 
-/// Lines of the dump that the script lacks, and lines of the script that the dump lacks.
+/// Counts the lines of the dump that the script lacks, and the lines of the script that the dump lacks.
 fn lines_apart(dump: &str, script: &Script) -> (usize, usize) {
     let mut surplus: BTreeMap<&str, i64> = BTreeMap::new();
     dump.lines().for_each(|line| *surplus.entry(line.trim_end()).or_default() += 1);
@@ -127,7 +129,7 @@ fn lines_apart(dump: &str, script: &Script) -> (usize, usize) {
     (dumped, sum(&mut surplus.values().copied().filter(|count| *count < 0)))
 }
 
-/// The dump of a run, read again from its log: only folders where it matters pay for it.
+/// Reads the dump of a run again from its log, which only folders where it matters pay for.
 fn dump_text(context: &Context<'_>, run: &RunLog) -> Option<String> {
     let dump = run.source.as_ref()?;
     let text = caddie_files::read_text(&context.folder.path.join(&run.log)).ok()?;
@@ -136,7 +138,7 @@ fn dump_text(context: &Context<'_>, run: &RunLog) -> Option<String> {
     Some(lines.take(count).collect::<Vec<_>>().join("\n"))
 }
 
-/// Runs whose dump has another size than their count.
+/// Returns the runs whose dump has another size than their count.
 fn unequal<'a>(context: &Context<'a>) -> Vec<(&'a RunLog, &'a SourceDump, Logged<u64>)> {
     let runs = context.runs().iter();
     let all = runs.filter_map(|run| counted_dump(run).map(|(dump, counted)| (run, dump, counted)));
@@ -160,8 +162,8 @@ fn dump_and_count(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// Why dump and count differ. A script that reads its file once cannot differ from itself: its dump was changed
-/// afterwards. One that reads it again to count it was edited while it ran.
+/// Explains why dump and count differ. A script that reads its file once cannot differ from itself, so its dump was
+/// changed afterwards. A script that reads its file again to count it was edited while it ran.
 fn edited(context: &Context<'_>) -> Vec<Finding> {
     let mut during: Vec<(&RunLog, String)> = Vec::new();
     let mut after: Vec<(&RunLog, String)> = Vec::new();
@@ -173,7 +175,7 @@ fn edited(context: &Context<'_>) -> Vec<Finding> {
         }
         let Some(text) = dump_text(context, run) else { continue };
         if text.matches("__file__").count() <= 1 {
-            after.push((run, format!("{} dumped, {counted} counted, of one reading of the file", dump.bytes)));
+            after.push((run, format!("{} dumped, {counted} counted, from one reading of the file", dump.bytes)));
         } else {
             during.push((run, format!("{} dumped at the start, {counted} counted at the end", dump.bytes)));
         }
@@ -216,7 +218,8 @@ fn between_seeds(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// One source, packed to different sizes: the minifier was on one machine and not on the other.
+/// Reports one source that was packed to different sizes, as happens when the minifier is on one machine and not on the
+/// other.
 fn count_method(context: &Context<'_>) -> Option<Finding> {
     let sizes = |run: &RunLog| Some((run.bytes_code_uncompressed.value()? as f64, run.bytes_code.value()? as f64));
     let all: Vec<(&RunLog, f64, f64)> =
@@ -240,7 +243,7 @@ fn count_method(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// Runs with one seed and different code are neither repeats nor further seeds.
+/// Reports runs with one seed and different code: they are neither repeats nor further seeds.
 fn independence(context: &Context<'_>) -> Option<Finding> {
     let mut by_seed: BTreeMap<i64, Vec<(&RunLog, u64)>> = BTreeMap::new();
     for run in context.runs() {

@@ -1,4 +1,4 @@
-//! The two clocks of the record track.
+//! Checks of the record track's two clocks.
 
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
@@ -22,14 +22,14 @@ pub const EVAL: Check = Check {
     run: eval,
 };
 
-/// A clock: what it is called, its rule, its limit, and its codes.
+/// A clock: its name, its rule, its limit, and its codes.
 struct Clock {
     what: &'static str,
     rule: &'static str,
     limit: f64,
-    /// What one step may run over.
+    /// Seconds by which one step may run over.
     tolerance: f64,
-    /// What is a warning still.
+    /// Seconds of excess that are still a warning.
     slack: f64,
     over: Code,
     unknown: Code,
@@ -67,7 +67,7 @@ fn eval(context: &Context<'_>) -> Vec<Finding> {
 }
 
 impl Clock {
-    /// One finding for the runs over the limit and one for those without a clock, however many there are.
+    /// Makes one finding for all runs over the limit, and one for all without a clock.
     fn judge(&self, context: &Context<'_>) -> Vec<Finding> {
         let runs = context.runs();
         let timed = |run: &'_ RunLog| (self.seconds)(run);
@@ -92,11 +92,11 @@ impl Clock {
     fn over(&self, context: &Context<'_>, over: &[(&RunLog, Logged<f64>)]) -> Option<Finding> {
         let (longest, Logged { value: most, .. }) = over.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
         let (severity, remark) = if most - self.limit <= self.tolerance + 1e-9 {
-            (Severity::Info, "; within one step, for the loop reads the clock after a step")
+            (Severity::Info, "; within tolerance: the loop checks its clock only after each step")
         } else if !context.competes() {
             (Severity::Info, "; this track allows it when the README says so")
         } else if most - self.limit < self.slack - 1e-9 {
-            (Severity::Warning, "; more than a step, as of a loop that reads the clock every few steps")
+            (Severity::Warning, "; more than one step, as in a loop that checks its clock only every few steps")
         } else {
             (Severity::Error, "")
         };
@@ -121,7 +121,7 @@ impl Clock {
     }
 }
 
-/// `train.log`, `2 of 3 runs`, `all 3 runs`.
+/// Names some of the runs: `train.log`, `2 of 3 runs`, `all 3 runs`.
 pub(super) fn of_runs(some: &[&RunLog], all: usize) -> String {
     match some {
         [one] => one.log.to_string(),
@@ -131,7 +131,8 @@ pub(super) fn of_runs(some: &[&RunLog], all: usize) -> String {
     }
 }
 
-/// Scripts that time only their scoring loop are over the limit for a reader with a watch; nobody ruled which counts.
+/// Reports scripts that time only their scoring loop and are over the limit for a reader with a watch; nobody ruled
+/// which time counts.
 fn eval_wall(context: &Context<'_>) -> Option<Finding> {
     let limit = context.limits.eval_seconds;
     let within = |run: &&RunLog| run.eval_seconds.value().is_none_or(|seconds| seconds <= limit);

@@ -1,4 +1,4 @@
-//! Many folders are read and checked in parallel, and none stops the others, whatever happens in it.
+//! Reads and checks many folders in parallel; a failure in one does not stop the others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,20 +12,20 @@ use caddie_files::{Error, Result};
 use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
-/// Stack of a worker: what a hostile script nests, a parser recurses into. Pages that are not used cost nothing.
+/// Stack of a worker: a parser recurses as deep as a hostile script nests. Unused pages cost nothing.
 const STACK_BYTES: usize = 32 << 20;
 
 /// A folder that could not be verified, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub path: Utf8PathBuf,
-    /// Without the path.
+    /// The error, without the path.
     pub reason: String,
-    /// What the command should exit with: unreadable input, or an internal error.
+    /// The exit code that this failure asks of the command: unreadable input, or an internal error.
     pub exit_code: u8,
 }
 
-/// What one command found over its folders, both parts in the order in which the folders were named and found.
+/// The result of one command over its folders. Both parts keep the order in which the folders were named and found.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub folders: Vec<FolderReport>,
@@ -54,14 +54,14 @@ impl Outcome {
     }
 }
 
-/// The gravest exit code of some failures.
+/// Returns the gravest exit code of some failures.
 pub(crate) fn exit_code(failures: &[Failure]) -> Option<u8> {
     failures.iter().map(|failure| failure.exit_code).max()
 }
 
 /// Reads and checks `folders` on all cores. `done` is called after each, from any thread.
 ///
-/// A folder that cannot be read and a check that panics are failures with the folder's name.
+/// Verifies all folders. A folder that cannot be read and a check that panics are failures with the folder's name.
 pub fn verify_all(
     folders: &[Utf8PathBuf],
     rulebook: &Rulebook,

@@ -13,15 +13,16 @@ use caddie_files::exit;
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result};
 
-/// Tensors that plain output lists; JSON has every one.
+/// Most tensors that plain output lists; JSON has every one.
 const MAX_TENSORS: usize = 60;
 
-/// Look into a model file or a script, executing neither
+/// Examine a model file or a script without executing it
 ///
-/// Of a model: every tensor, everything that is none, and tokens that stand in it. Models are known by what is in them:
-/// torch.save (zip and older), pickles, safetensors, caddie's, bare or compressed with zlib, gzip, zstd, LZMA or brotli,
-/// byte-shuffled or bundled. Of a script: what it would do with the validation tokens, found by following values over its
-/// syntax tree, with the lines and what would clear each finding.
+/// A model's audit shows every tensor, everything that is not a tensor, and validation tokens in the file. Models are
+/// recognized by their contents: torch.save (zip and older), pickles, safetensors, caddie's, bare or compressed with
+/// zlib, gzip, zstd, LZMA or brotli, byte-shuffled or bundled. A script's audit shows what it would do with the
+/// validation tokens: it follows values over the script's syntax tree, and gives the lines of each finding and what
+/// would clear it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -64,14 +65,14 @@ pub struct AuditArgs {
     /// Show the calls that lead from the entry point to each line of a script
     #[arg(long)]
     pub explain_path: bool,
-    /// How the audit is written
+    /// Format of the audit
     #[arg(long, value_enum, default_value = "plain")]
     pub format: AuditFormat,
     #[command(flatten)]
     pub rulebook: RulebookOption,
 }
 
-/// How an audit is written.
+/// The format of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuditFormat {
     Plain,
@@ -212,7 +213,7 @@ fn finding(text: &mut String, finding: &Finding) -> std::fmt::Result {
     finding.evidence.iter().try_for_each(|place| writeln!(text, "  {}", one_line(&place.text)))
 }
 
-/// A message whole, without what moves the cursor.
+/// Returns a whole message without characters that move the cursor.
 fn shown(message: &str) -> String {
     super::shown(message)
 }

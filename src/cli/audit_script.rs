@@ -16,7 +16,7 @@ use caddie_folder::executed::executed;
 use caddie_python::{Alone, Script, unwrap};
 use caddie_rulebook::Rulebook;
 
-/// Whether `path` is a script or a folder with one, and no model.
+/// Tells whether `path` is a script or a folder with one, and not a model.
 pub(super) fn is_for_a_script(path: &Utf8Path) -> bool {
     path.is_dir() || path.extension() == Some("py")
 }
@@ -55,7 +55,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<u8> {
     Ok(walk::exit_code(&failures).unwrap_or(findings))
 }
 
-/// What `--format json` prints.
+/// The JSON that `--format json` prints.
 #[derive(Serialize)]
 struct Scripts<'a> {
     scripts: &'a [Examined],
@@ -145,12 +145,12 @@ fn finding(text: &mut String, examined: &Examined, index: usize, explain_path: b
     Ok(())
 }
 
-/// `line 12` of the script, `eval_utils.py line 12` of a module beside it.
+/// Writes `line 12` of the script, or `eval_utils.py line 12` of a module beside it.
 fn at(file: Option<&Utf8Path>, line: u64) -> String {
     file.map_or_else(|| format!("line {line}"), |file| format!("{} line {line}", one_line(file.as_str())))
 }
 
-/// `module, line 412 calls main, line 380 calls eval_val`.
+/// Writes the calls: `module, line 412 calls main, line 380 calls eval_val`.
 fn way(path: &[ExaminedCall]) -> String {
     let calls =
         path.iter().map(|call| format!("{} calls {}", at(call.file.as_deref(), call.line), one_line(&call.function)));
@@ -163,6 +163,9 @@ fn footer(text: &mut String, examined: &Examined) -> std::fmt::Result {
     if examined.scores == 0 {
         writeln!(text, "no reported score was recognized, so nothing could be judged")
     } else {
-        writeln!(text, "what is not found is not thereby legal; docs/audit.md says what is not seen")
+        writeln!(
+            text,
+            "a script without findings is not thereby legal; docs/audit.md lists what the audit does not see"
+        )
     }
 }

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::runner::recipes;
 use caddie_engine::Recipe;
 
-/// Where to compute, and on which data.
+/// Options for the device and the data.
 #[derive(Debug, Clone, Args)]
 pub struct EngineOptions {
     /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards

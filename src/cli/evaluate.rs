@@ -16,8 +16,8 @@ use caddie_format::atomic;
 
 /// Score a quantized model file, or a checkpoint with --recipe
 ///
-/// Prints the official metric lines and the ledger's digest, and writes the ledger: one row a document with its tokens,
-/// bytes and nats. The score of a checkpoint is labelled pre-quantization.
+/// Prints the official metric lines and the ledger's digest, and writes the ledger: one row per document with its
+/// tokens, bytes and nats. The score of a checkpoint is labelled pre-quantization.
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Examples:\n  caddie evaluate runs/demo/seed-42/model.int8.zlib --data demo/data --mode ttt\n  \
@@ -41,7 +41,7 @@ pub struct EvaluateArgs {
     /// Write every token's nats as tab-separated text
     #[arg(long, value_name = "FILE")]
     per_token: Option<Utf8PathBuf>,
-    /// Where to write the ledger [default: <MODEL>.<mode>.ledger.jsonl.zst]
+    /// Path for the ledger [default: <MODEL>.<mode>.ledger.jsonl.zst]
     #[arg(long, value_name = "FILE")]
     ledger: Option<Utf8PathBuf>,
 }

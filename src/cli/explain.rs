@@ -29,7 +29,7 @@ pub struct ExplainArgs {
     pub rulebook: RulebookOption,
 }
 
-/// Prints what the names stand for.
+/// Explains each name.
 ///
 /// # Errors
 /// When a name is neither a rule nor a code; the nearest ones are named.
@@ -62,7 +62,7 @@ fn unknown(name: &str, book: &Rulebook) -> Error {
     Error::Usage(format!("{name:?} is neither a rule nor a code; {hint}caddie explain --list lists them"))
 }
 
-/// Columns of the terminal, at most what is pleasant to read.
+/// Returns the columns of the terminal, up to a width that is pleasant to read.
 fn width() -> Option<usize> {
     super::columns_of_stdout().map(|width| width.min(110))
 }

@@ -17,7 +17,7 @@ use caddie_files::{Error, Result};
     after_help = "Example:\n  caddie fixture data/demo --seed 1\n  caddie submit demo --data data/demo --track non_record_16mb"
 )]
 pub struct FixtureArgs {
-    /// Folder to create; refused when it holds something
+    /// Folder to create; refused when it is not empty
     #[arg(value_name = "DIR")]
     pub dir: Utf8PathBuf,
     /// Seed; the same seed gives the same bytes on every machine
@@ -55,7 +55,7 @@ pub struct FixtureArgs {
     pub force: bool,
 }
 
-/// Writes the corpus and says what it is.
+/// Writes the corpus and describes it.
 pub fn run(args: &FixtureArgs) -> Result<u8> {
     let params = Params {
         seed: args.seed,

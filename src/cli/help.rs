@@ -1,11 +1,11 @@
-//! `caddie --help` with its commands grouped by what a user comes for.
+//! `caddie --help` with its commands grouped by the user's aim.
 
 use std::fmt::Write as _;
 
 use clap::Command;
 use clap::builder::StyledStr;
 
-/// What users come for, and the commands that do it. A command that this build lacks is left out.
+/// The commands, grouped by what users come for. A command that this build lacks is left out.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Make an entry", &["rehearse", "submit", "recipe", "train", "evaluate", "render", "pack", "fixture"]),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),
@@ -13,7 +13,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Look inside", &["inspect", "schema", "completions", "help"]),
 ];
 
-/// The same command line, whose help lists the commands under the names of [`GROUPS`].
+/// Returns the same command line with a help that lists the commands under the names of [`GROUPS`].
 pub fn grouped(command: Command) -> Command {
     // `help` joins the commands only when clap builds them.
     let mut built = command.clone();
@@ -25,7 +25,7 @@ pub fn grouped(command: Command) -> Command {
     command.help_template(StyledStr::from(template))
 }
 
-/// Every group with the first sentence of each of its commands.
+/// Lists every group with the first sentence of each of its commands.
 fn list(command: &Command) -> String {
     let width = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or(0);
     let mut text = String::new();

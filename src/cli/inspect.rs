@@ -9,7 +9,7 @@ use super::rulebook_option::RulebookOption;
 use crate::error::exit;
 use caddie_files::text::thousands;
 
-/// Show what a model file or checkpoint holds, and what each tensor costs of the byte budget
+/// Show the contents of a model file or checkpoint, and each tensor's share of the byte budget
 ///
 /// Nothing in the file is executed; a file that is truncated, altered or declares more than it can hold is refused.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ use caddie_files::text::thousands;
 pub struct InspectArgs {
     /// A model file written by caddie, or a safetensors checkpoint
     model: Utf8PathBuf,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "plain")]
     format: Format,
     /// The budget that the shares refer to, in decimal bytes of code and model together [default: the rulebook's]

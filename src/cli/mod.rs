@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, each with its clap arguments, one call into the library, and the printing.
+//! The command line. Each subcommand has one file with its clap arguments, one call into the library, and the printing.
 
 pub mod audit;
 mod audit_script;
@@ -44,7 +44,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::Result;
 use crate::error::exit;
 
-/// What every build knows, in lines of at most 80 columns: clap breaks longer ones wherever they end.
+/// The examples of every build, in lines of at most 80 columns, because clap breaks longer ones at any word.
 macro_rules! examples {
     ($own:literal) => {
         concat!(
@@ -115,7 +115,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
-/// Runs the command line and returns its exit code. A panic is a bug and says so, with its own code.
+/// Runs the command line and returns its exit code. A panic is reported as a bug, with an exit code of its own.
 pub fn main() -> ExitCode {
     #[cfg(feature = "engine")]
     caddie_engine::parallel::prepare_process();
@@ -139,12 +139,12 @@ pub fn main() -> ExitCode {
     }))
 }
 
-/// Writes results to stdout. A reader that has seen enough (`caddie … | head`) is no error; a full disk is.
+/// Writes results to stdout. A reader that stops early (`caddie … | head`) is not an error; a full disk is.
 fn print(text: &str) -> caddie_files::Result<()> {
     print_bytes(text.as_bytes())
 }
 
-/// [`print`] for what need not be UTF-8.
+/// Writes bytes as [`print`] does; they need not be UTF-8.
 fn print_bytes(bytes: &[u8]) -> caddie_files::Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
@@ -156,19 +156,19 @@ fn print_bytes(bytes: &[u8]) -> caddie_files::Result<()> {
     }
 }
 
-/// Columns of the terminal that standard output is; `None` for a pipe or a file.
+/// Returns the columns of the terminal that standard output is; `None` for a pipe or a file.
 fn columns_of_stdout() -> Option<usize> {
     let out = std::io::stdout();
     let size = out.is_terminal().then(|| terminal_size::terminal_size_of(out)).flatten();
     size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
 }
 
-/// Decimal bytes of `--cap`; a unit is refused, for a contest counts in both.
+/// Parses the decimal bytes of `--cap`. A unit is refused, because contests count in both kinds.
 fn bytes(text: &str) -> std::result::Result<u64, String> {
     text.replace(['_', ','], "").parse().map_err(|_| "give decimal bytes, for example 16000000".to_owned())
 }
 
-/// A message for one line of standard error: it names files and texts of strangers.
+/// Writes a message that names strangers' files and texts as one line for standard error.
 fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -10,11 +10,11 @@ use caddie_files::{Error, Result};
 use caddie_python::packings::{self, Minify, Options, Smallest};
 use caddie_python::{InFolder, Unwrapped, unwrap};
 
-/// Make a script self-extracting and smaller: minified, compressed and base85, the smallest way wins
+/// Make a script smaller and self-extracting: minified, compressed and written in base85
 ///
 /// Minifies with pyminify (of the Python package python-minifier) where that is on PATH, compresses as raw LZMA2, .xz
 /// and brotli, and takes the smallest script that needs nothing more at run time. caddie unwraps its own output and
-/// compares it before it writes. A script that is a wrapper already is unwrapped and packed anew.
+/// compares it before it writes. A script that is a wrapper already is unwrapped and packed again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -39,25 +39,25 @@ pub struct PackArgs {
     /// Write the packed script to this file instead of standard output
     #[arg(short, long, visible_alias = "output", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
-    /// Whether pyminify is run
+    /// When to run pyminify
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub minify: MinifyWhen,
     /// Allow brotli; the packed script then needs the Python package brotli
     #[arg(long)]
     pub brotli: bool,
-    /// How the report is written; json goes to standard output, and the script then only to --out
+    /// Format of the report; json goes to standard output, and the script then only to --out
     #[arg(long, value_enum, default_value = "plain")]
     pub format: PackFormat,
 }
 
-/// When a minifier is run.
+/// The choice when to run a minifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MinifyWhen {
-    /// Where it is installed and works
+    /// Run it where it is installed and works
     Auto,
-    /// Not at all: the source inside is the script byte for byte
+    /// Do not run it: the source inside is the script byte for byte
     Never,
-    /// Without one the command fails, so that no two machines pack one script to two sizes
+    /// Fail without one, so that no two machines pack one script to two sizes
     Always,
 }
 
@@ -71,7 +71,7 @@ impl From<MinifyWhen> for Minify {
     }
 }
 
-/// How the report is written.
+/// The format of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PackFormat {
     Plain,
@@ -105,7 +105,7 @@ pub fn run(args: &PackArgs) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// What the script executes: itself, or what it carries where it is a wrapper.
+/// Returns the code that the script executes: its own text, or the code that it carries where it is a wrapper.
 fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
     let name = script.file_name().unwrap_or("train_gpt.py");
     let root = script.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
@@ -119,7 +119,7 @@ fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
     }
 }
 
-/// What is said of a packing.
+/// The report on a packing.
 struct Report<'a> {
     args: &'a PackArgs,
     /// Bytes of the script as given.
@@ -133,13 +133,13 @@ impl Report<'_> {
         self.packed.packed.script.len() as u64
     }
 
-    /// Against the script and the file that it hands over to: both ship.
+    /// Tells whether the packing is smaller than the script and the file that it hands over to, because both ship.
     fn is_smaller(&self) -> bool {
         let other = self.inner.redirect().map_or(0, |_| self.inner.source.len() as u64);
         self.packed.is_smaller() && self.to() < self.from.saturating_add(other)
     }
 
-    /// What is different at run time, and what the reader should know of the choice.
+    /// Lists the differences at run time, and the notes that explain the choice.
     fn notes(&self) -> Vec<String> {
         let packed = self.packed;
         let mut notes = Vec::new();
@@ -147,7 +147,7 @@ impl Report<'_> {
             notes.push(format!("it only executes {}; that is packed and need not ship beside it", one_line(file)));
         } else if !self.inner.layers.is_empty() {
             let bytes = thousands(self.inner.source.len() as u64);
-            notes.push(format!("it was packed already; the {bytes} bytes inside were packed anew"));
+            notes.push(format!("it was packed already; the {bytes} bytes inside were packed again"));
         }
         match &packed.minifier {
             Ok((by, kept)) if packed.minified => {
@@ -171,12 +171,11 @@ impl Report<'_> {
             notes.push(format!("needs the Python package {package} where it runs: name it in requirements.txt"));
         }
         if packed.packed.keeps_source {
-            notes.push("its lines are handed to linecache, for Triton, inspect and tracebacks to find".to_owned());
+            notes.push("its lines go to linecache, so that Triton, inspect and tracebacks find them".to_owned());
         }
         if let Some(line) = line_of(&packed.source, "__file__") {
             notes.push(format!(
-                "line {line} inside uses __file__, the packed script from now on: what it reads there, to log or to \
-                 count its code, is the packed text of {} bytes",
+                "line {line} inside uses __file__, which is now the packed script: code that is read from there, to be logged or counted, is the packed text of {} bytes",
                 thousands(self.to())
             ));
         }

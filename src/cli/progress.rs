@@ -32,7 +32,7 @@ impl Progress {
     }
 }
 
-/// Takes the bar away.
+/// Removes the bar.
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();

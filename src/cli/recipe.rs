@@ -1,4 +1,4 @@
-//! `caddie recipe`: what recipes there are, and what one of them amounts to.
+//! `caddie recipe`: lists the recipes, and shows what one of them resolves to.
 
 use caddie_engine::Recipe;
 use caddie_engine::model::{Order, num_parameters, parameters};
@@ -34,7 +34,7 @@ enum Command {
 struct ShowArgs {
     #[command(flatten)]
     recipe: RecipeOptions,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "plain")]
     format: Format,
     #[command(flatten)]
@@ -139,11 +139,9 @@ fn bytes(components: &[ComponentBudget], cap: u64) -> String {
         column.set_cell_alignment(if i == 0 { CellAlignment::Left } else { CellAlignment::Right });
     }
     let left = match cap.checked_sub(total.estimated) {
-        Some(left) => format!(
-            "{} of {} bytes are left for code and for what the compressor does not reach",
-            thousands(left),
-            thousands(cap)
-        ),
+        Some(left) => {
+            format!("{} of {} bytes are left for code and for the compressor's loss", thousands(left), thousands(cap))
+        }
         None => format!("{} bytes over the budget of {}", thousands(total.estimated - cap), thousands(cap)),
     };
     format!(

@@ -9,8 +9,8 @@ use caddie_files::exit;
 
 /// Render finished runs as a records folder, the text of its pull request, and the artifact
 ///
-/// RUNS is the folder of one submission's runs, with one seed-<n> folder for each seed. Every number comes from the logs;
-/// a log that contradicts its model file or its ledger stops the command.
+/// RUNS is the folder of one submission's runs, with one seed-<n> folder for each seed. Every number comes from the
+/// logs; a log that contradicts its model file or its ledger stops the command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     caddie render runs/NaiveBaseline --out out --author Ada --github-id ada --data data\n  \
@@ -34,13 +34,13 @@ pub struct RenderArgs {
     no_artifact: bool,
 }
 
-/// Whose submission it is, and what it is called. `caddie submit` takes the same.
+/// Options that name a submission and its author. `caddie submit` takes the same.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SubmissionOptions {
     /// Name of the submission [default: that of the recipe or the script]
     #[arg(long)]
     pub name: Option<String>,
-    /// Who submits
+    /// Author of the submission
     #[arg(long, default_value = "", hide_default_value = true)]
     pub author: String,
     /// GitHub account that opens the pull request
@@ -52,7 +52,7 @@ pub struct SubmissionOptions {
     /// Date of the submission, YYYY-MM-DD [default: today, or SOURCE_DATE_EPOCH's day]
     #[arg(long)]
     pub date: Option<jiff::civil::Date>,
-    /// Replace what an earlier rendering has left in the same places
+    /// Replace the output of an earlier rendering in the same places
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub struct SubmissionOptions {
 }
 
 impl SubmissionOptions {
-    /// Reminds of what only a person can say.
+    /// Reminds the user of facts that only a person can state.
     pub fn remind(&self) {
         for (flag, value) in [("--author", &self.author), ("--github-id", &self.github_id)] {
             if value.is_empty() {
@@ -70,7 +70,7 @@ impl SubmissionOptions {
     }
 }
 
-/// Renders, and prints where the output lies.
+/// Renders, and prints the paths of the output.
 pub fn run(args: &RenderArgs) -> Result<u8> {
     let about = &args.submission;
     let rulebook = about.rulebook.load()?;

@@ -1,4 +1,4 @@
-//! How and where a report is written: the options that every command with a report shares.
+//! Options for a report's format and destination, shared by every command with a report.
 
 use std::fs::Permissions;
 use std::io::{IsTerminal, Write};
@@ -15,19 +15,19 @@ use caddie_files::{Error, Result};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Report")]
 pub struct ReportOptions {
-    /// How the report is written
+    /// Format of the report
     #[arg(long, value_parser = formats(), default_value = "plain")]
     pub format: &'static Format,
     /// Write the report to a file instead of standard output
     #[arg(long, short, visible_alias = "out", value_name = "FILE")]
     pub output: Option<Utf8PathBuf>,
-    /// A further report, e.g. sarif=caddie.sarif; may be repeated
+    /// Write a further report, e.g. sarif=caddie.sarif; may be repeated
     #[arg(long, value_name = "FORMAT=FILE")]
     pub report: Vec<FurtherReport>,
-    /// Every finding of every folder; several folders are a table otherwise
+    /// Show every finding of every folder; without it, several folders are a table
     #[arg(long)]
     pub details: bool,
-    /// One line a folder
+    /// Print one line per folder
     #[arg(long, short, conflicts_with = "details")]
     pub quiet: bool,
     /// Colors of plain output; NO_COLOR turns auto into never
@@ -35,11 +35,11 @@ pub struct ReportOptions {
     pub color: Color,
 }
 
-/// The names of the formats, each with whom it is for.
+/// Returns the names of the formats, each with its readers.
 fn formats() -> impl TypedValueParser<Value = &'static Format> {
     let value = |format: &&'static Format| PossibleValue::new(format.name).help(format.about.trim_end_matches('.'));
     PossibleValuesParser::new(FORMATS.iter().map(value))
-        .try_map(|name| Format::named(&name).ok_or_else(|| format!("{name} is no format")))
+        .try_map(|name| Format::named(&name).ok_or_else(|| format!("{name} is not a format")))
 }
 
 /// `FORMAT=FILE`.
@@ -63,17 +63,17 @@ impl FromStr for FurtherReport {
     }
 }
 
-/// When to color.
+/// The choice when to color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// Color on a terminal, unless NO_COLOR is set.
     Auto,
     Always,
     Never,
 }
 
 impl Color {
-    /// Whether output to a `terminal` or to something else is colored.
+    /// Tells whether output to a `terminal`, or to something else, is colored.
     pub fn wanted(self, terminal: bool) -> bool {
         match self {
             Color::Always => true,
@@ -84,7 +84,7 @@ impl Color {
 }
 
 impl ReportOptions {
-    /// Opens every file, before the work: a bad path fails at once, not after it.
+    /// Opens every file before the work, so that a bad path fails at once.
     ///
     /// # Errors
     /// When a file cannot be created, or two reports would be written to one.
@@ -102,7 +102,7 @@ impl ReportOptions {
         Ok(Outputs { stdout, files, look: self.look_of_files() })
     }
 
-    /// How plain output to standard output looks.
+    /// Returns the look of plain output to standard output.
     fn look(&self) -> Look {
         let terminal = std::io::stdout().is_terminal();
         let width = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
@@ -118,7 +118,7 @@ impl ReportOptions {
     }
 }
 
-/// Where the reports go, open.
+/// The open destinations of the reports.
 #[derive(Debug)]
 pub struct Outputs {
     stdout: Option<(&'static Format, Look)>,
@@ -127,7 +127,7 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Writes every report. The files come first: they are what a later step reads.
+    /// Writes every report. The files come first, because a later step reads them.
     ///
     /// # Errors
     /// When a file or standard output cannot be written.
@@ -142,7 +142,8 @@ impl Outputs {
     }
 }
 
-/// A file under another name until it is complete, so that nobody reads half a report; a pipe or device as it is.
+/// A file that has another name until it is complete, so that nobody reads half a report; a pipe or device is written
+/// directly.
 #[derive(Debug)]
 enum Target {
     New { file: tempfile::NamedTempFile, path: Utf8PathBuf },
@@ -184,12 +185,12 @@ impl Target {
     }
 }
 
-/// A link, pipe or device, such as /dev/stdout: to be written to, not replaced.
+/// Tells whether the path is a link, pipe or device, such as /dev/stdout, which is written to and not replaced.
 fn is_special(path: &Utf8Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-/// Those of any new file, before the umask; temporary files are otherwise their owner's alone.
+/// Returns the permissions of any new file, before the umask; a temporary file is otherwise readable by its owner only.
 #[cfg(unix)]
 fn permissions() -> Option<Permissions> {
     Some(std::os::unix::fs::PermissionsExt::from_mode(0o666))

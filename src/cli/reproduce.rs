@@ -1,4 +1,4 @@
-//! `caddie reproduce`: the score recomputed, whole or from a random sample of documents.
+//! `caddie reproduce`: recomputes the score, whole or from a random sample of documents.
 
 use caddie_engine::log::Observer;
 use camino::Utf8PathBuf;
@@ -14,8 +14,9 @@ use crate::{Error, Result};
 
 /// Score an artifact's models again and compare with its ledgers, document by document
 ///
-/// All documents, or N drawn at random: documents are independent under test-time training, so a sample bounds how many of
-/// the others can deviate. A records folder is reproduced from its artifact, <Name>.tar.zst beside or above it.
+/// Scores all documents, or N drawn at random: documents are independent under test-time training, so a sample bounds
+/// how many of the others can deviate. A records folder is reproduced from its artifact, <Name>.tar.zst beside or above
+/// it.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  caddie reproduce demo/demo.tar.zst --data demo/data\n  \
                         caddie reproduce records/track_10min_16mb/2026-12-01_Mine --data ./data --docs 500\n\n\
@@ -56,7 +57,7 @@ pub fn run(args: &ReproduceArgs) -> Result<u8> {
     Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
 }
 
-/// The table without the blanks that pad its last column.
+/// Returns the table without the blanks that pad its last column.
 fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

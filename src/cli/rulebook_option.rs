@@ -1,4 +1,4 @@
-//! `--rulebook`: the option that every command which reads limits or rules shares.
+//! `--rulebook`: the option shared by all commands that read limits or rules.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -7,10 +7,10 @@ use crate::checks::coverage;
 use caddie_files::Result;
 use caddie_rulebook::Rulebook;
 
-/// Which challenge's rules hold.
+/// The option that chooses a challenge's rules.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RulebookOption {
-    /// The rules and limits of another challenge, in TOML (caddie rules --format toml prints those that caddie has)
+    /// Rulebook of another challenge, in TOML (caddie rules --format toml prints caddie's own)
     #[arg(long, value_name = "FILE")]
     pub rulebook: Option<Utf8PathBuf>,
 }
@@ -24,7 +24,7 @@ impl RulebookOption {
         coverage::load(self.rulebook.as_deref())
     }
 
-    /// The same with whatever flaws it has, to list them.
+    /// Loads the rulebook with all its flaws, to list them.
     ///
     /// # Errors
     /// When the file cannot be read, or is not of the form of a rulebook.

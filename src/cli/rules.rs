@@ -50,17 +50,17 @@ pub struct RulesArgs {
     /// Only rules with a question that nobody answered
     #[arg(long)]
     pub unanswered: bool,
-    /// The table of dispositions instead, of every rule or of those that are asked for
+    /// Print the table of dispositions, of every rule or of those that the other options select
     #[arg(long)]
     pub coverage: bool,
-    /// How the rules are written; toml is the whole rulebook as a file
+    /// Format of the rules; toml prints the whole rulebook as a file
     #[arg(long, value_enum, default_value = "plain")]
     pub format: RulesFormat,
     #[command(flatten)]
     pub rulebook: RulebookOption,
 }
 
-/// Of a plain breach.
+/// The severity of a plain breach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RuleSeverity {
     Error,
@@ -76,7 +76,7 @@ pub enum Kind {
     OutOfScope,
 }
 
-/// How rules are written.
+/// The format of a list of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RulesFormat {
     Plain,
@@ -84,7 +84,7 @@ pub enum RulesFormat {
     Toml,
 }
 
-/// Prints the rules that are asked for; with `--coverage` the exit code says whether the rulebook is whole.
+/// Prints the selected rules; with `--coverage` the exit code tells whether the rulebook is whole.
 ///
 /// # Errors
 /// When a family is none of the rulebook's, or the rulebook cannot be read.
@@ -141,7 +141,7 @@ impl RulesArgs {
     }
 }
 
-/// A family after the other; the statement last, as long as it is.
+/// Lists one family after the other; the statement comes last, at full length.
 fn list(book: &Rulebook, rules: &[&Rule]) -> String {
     let mut text = format!("{} of {} rules of {}\n", rules.len(), book.rules.len(), one_line(&book.id()));
     let longest = rules.iter().map(|rule| rule.id.chars().count()).max().unwrap_or(0);
@@ -167,7 +167,7 @@ fn list(book: &Rulebook, rules: &[&Rule]) -> String {
     text
 }
 
-/// `checks`, or `undecided?` where nobody answered whether the rule holds.
+/// Writes `checks`, or `undecided?` where nobody answered whether the rule holds.
 fn disposition(rule: &Rule) -> String {
     let name = rule.disposition().map_or("none", Disposition::name);
     format!("{name}{}", if rule.unanswered.is_some() { "?" } else { "" })

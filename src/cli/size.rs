@@ -12,9 +12,9 @@ use caddie_files::text::{one_line, thousands};
 
 /// Count an entry's bytes against the cap, under every accounting
 ///
-/// For a records folder: each run as its log counts it, the largest model with the script as it is shipped, packed as
-/// caddie pack would, and with the files that the script reads at run time; which of these the claim is; and what the
-/// rules leave free or nobody counts: tokenizers, programs of the system.
+/// For a records folder it shows each run as its log counts it; the largest model with the script as it is shipped,
+/// packed as caddie pack would, and with the files that the script reads at run time; which of these the claim is; and
+/// what the rules leave free or nobody counts: tokenizers and system programs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +32,7 @@ Exit codes:
   1  over it
   2  unreadable, or bytes that cannot be determined; the others are reported")]
 pub struct SizeArgs {
-    /// Records folders or what holds them, artifacts (.tar.zst), or the files that are counted
+    /// Records folders or folders of them, artifacts (.tar.zst), or the files that are counted
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<Utf8PathBuf>,
     /// Cap in decimal bytes instead of 16,000,000
@@ -40,22 +40,23 @@ pub struct SizeArgs {
     pub cap: Option<u64>,
     #[command(flatten)]
     pub rulebook: RulebookOption,
-    /// Whether pyminify is run on a folder's script for the packed accounting
+    /// When to run pyminify on a folder's script for the packed accounting
     #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
     pub minify: MinifyWhen,
-    /// How the result is written
+    /// Format of the result
     #[arg(long, value_enum, default_value = "plain")]
     pub format: SizeFormat,
 }
 
-/// How sizes are written.
+/// The format of sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SizeFormat {
     Plain,
     Json,
 }
 
-/// Counts, prints, and says whether everything is within the cap; what cannot be counted does not stop the rest.
+/// Counts, prints, and tells whether everything is within the cap; a path that cannot be counted does not stop the
+/// others.
 ///
 /// # Errors
 /// When the rulebook cannot be read, or standard output cannot be written.
@@ -87,7 +88,7 @@ fn verdict(sizing: &Sizing) -> &'static str {
     }
 }
 
-/// A line for each of the folders that were found below a path.
+/// Writes one line for each folder that was found below a path.
 fn overview(sizings: &[Sizing]) -> String {
     let mut rows = vec![["counted", "headroom", "folder"].map(str::to_owned)];
     rows.extend(sizings.iter().map(|sizing| {
@@ -118,7 +119,7 @@ fn plain(sizing: &Sizing) -> String {
     text
 }
 
-/// What is summed, of an artifact or of files.
+/// Lists the summed parts of an artifact, or of files.
 fn parts(sizing: &Sizing) -> String {
     let mut rows: Vec<(String, String)> =
         sizing.parts.iter().map(|part| (one_line(&part.name), thousands(part.bytes))).collect();
@@ -167,7 +168,7 @@ fn table(sizing: &Sizing, folder: &Entry) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What is in no total, and why.
+/// Lists the files that no total counts, and why.
 fn uncounted(folder: &Entry) -> String {
     let mut text = String::new();
     let mut say = |what: &str, files: String, why: &str| text.push_str(&format!("  {what}: {files}; {why}\n"));
@@ -183,7 +184,7 @@ fn uncounted(folder: &Entry) -> String {
         None => {}
     }
     if !folder.programs.is_empty() {
-        say("programs of the system", folder.programs.join(", "), "called by the scripts, in no total");
+        say("system programs", folder.programs.join(", "), "called by the scripts, in no total");
     }
     text
 }

@@ -12,9 +12,8 @@ use caddie_engine::run::Phase;
 
 /// Train one seed of a recipe and quantize it
 ///
-/// The run directory receives log.txt, checkpoint.safetensors and the model file (model.int8.zlib for
-/// the baseline). Started again, an interrupted training
-/// continues at its last checkpoint.
+/// The run directory receives log.txt, checkpoint.safetensors and the model file (model.int8.zlib for the baseline).
+/// Started again, an interrupted training continues at its last checkpoint.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  caddie train demo --seed 42 --data demo/data\n  \
                         caddie train baseline --seed 1337 --data ./data --device cuda --set iterations=200")]
@@ -34,7 +33,7 @@ pub struct TrainArgs {
     quiet: bool,
 }
 
-/// Trains and says where the results are.
+/// Trains and prints the paths of the results.
 pub fn run(args: &TrainArgs) -> Result<u8> {
     let recipe = args.recipe.resolve()?;
     let dir = args.out.clone().unwrap_or_else(|| native::run_dir("runs".into(), &recipe.name, args.seed));

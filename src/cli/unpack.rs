@@ -23,7 +23,7 @@ pub struct UnpackArgs {
     force: bool,
 }
 
-/// Unpacks, and prints what was verified.
+/// Unpacks, and prints the verified members.
 pub fn run(args: &UnpackArgs) -> crate::Result<u8> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&args.artifact));
     let manifest = artifact::unpack(&args.artifact, &out, &UnpackLimits::default(), args.force)?;

@@ -40,12 +40,12 @@ pub struct UnwrapArgs {
     /// Write the source to this file
     #[arg(short, long, visible_alias = "output", value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
-    /// How the layers are written
+    /// Format of the layers
     #[arg(long, value_enum, default_value = "plain")]
     pub format: LayersFormat,
 }
 
-/// How layers are written.
+/// The format of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayersFormat {
     Plain,
@@ -75,7 +75,7 @@ pub fn run(args: &UnwrapArgs) -> Result<u8> {
     Ok(if unwrapped.problems.is_empty() { exit::OK } else { exit::FINDINGS })
 }
 
-/// The script of a folder, or the script itself with the folder that it lies in.
+/// Returns the script of a folder, or the script itself with the folder that it lies in.
 fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Unwrapped)> {
     let metadata = caddie_files::metadata(path, "no such file or folder; give a script or a records folder")?;
     let (root, listing, name) = if metadata.is_dir() {
@@ -97,7 +97,7 @@ fn read(path: &Utf8Path) -> Result<(Utf8PathBuf, Unwrapped)> {
     Ok((if metadata.is_dir() { script } else { path.to_owned() }, unwrapped))
 }
 
-/// Refuses a checkout or a track: the script beside its records is none of theirs.
+/// Refuses a checkout or a track, because no script beside the records is theirs.
 fn one_folder(path: &Utf8Path) -> Result<()> {
     let folders = find::find(&[path.to_owned()], &Rulebook::builtin()?.track_prefix).folders;
     match folders.first() {

@@ -15,7 +15,7 @@ use caddie_files::Result;
 use caddie_files::exit;
 use caddie_folder::place::folder_of;
 
-/// Folders from which on progress is shown.
+/// Number of folders from which on progress is shown.
 const MANY: usize = 20;
 
 /// Check records folders: numbers re-derived from the logs, rules with their citations.
@@ -42,10 +42,11 @@ Exit codes:
   1  findings
   2  wrong usage, or a folder that cannot be read; the others are reported")]
 pub struct VerifyArgs {
-    /// Records folders, files in them, or what holds them: records/, a track, a whole checkout
+    /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout
     #[arg(required_unless_present = "diff", value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
-    /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and that it does nothing else
+    /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and check that it changes
+    /// nothing else
     #[arg(long, value_name = "BASE..HEAD", conflicts_with = "folders")]
     pub diff: Option<diff::Range>,
     /// Git repository of --diff
@@ -84,7 +85,8 @@ impl FailOn {
     }
 }
 
-/// Verifies what the arguments name and writes the reports; a folder that cannot be read does not stop the others.
+/// Verifies the folders that the arguments name and writes the reports; a folder that cannot be read does not stop the
+/// others.
 ///
 /// # Errors
 /// When a range of commits cannot be read, or standard output cannot be written.
@@ -119,7 +121,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     Ok(unreadable.unwrap_or(findings))
 }
 
-/// The folders that the arguments name or lie in, each once: pre-commit hands over changed files.
+/// Returns the folders that the arguments name or lie in, each once: pre-commit hands over changed files.
 fn folders_of(arguments: &[Utf8PathBuf], track_prefix: &str) -> Vec<Utf8PathBuf> {
     let mut known = HashSet::new();
     let folder =
@@ -127,7 +129,7 @@ fn folders_of(arguments: &[Utf8PathBuf], track_prefix: &str) -> Vec<Utf8PathBuf>
     arguments.iter().map(folder).filter(|folder| known.insert(folder.clone())).collect()
 }
 
-/// How many of many folders are done, on standard error and only where that is a terminal.
+/// Shows how many of many folders are done, on standard error and only if that is a terminal.
 fn progress(folders: usize) -> ProgressBar {
     if folders < MANY || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -1,4 +1,4 @@
-//! Everything that a folder's documents are written from.
+//! The facts from which a folder's documents are written.
 
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
 use caddie_rulebook::{Hardware, Rulebook};
 
-/// What the runs cannot say: whose submission it is, and what it is called.
+/// The facts that the runs cannot tell: whose submission it is, and its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Meta {
     pub name: String,
@@ -31,7 +31,7 @@ pub struct Track {
     pub name: String,
     /// Name of the folder under `records/`.
     pub folder: String,
-    /// Whether the track's runs compete for the record, under its limits and on its machine.
+    /// True if the track's runs compete for the record, under its limits and on its machine.
     pub is_record: bool,
     /// The machine that the track is timed on; `None` where none is demanded.
     pub hardware: Option<Hardware>,
@@ -44,7 +44,7 @@ pub struct Facts {
     pub recipe: RecipeText,
     pub results: Results,
     pub limits: Limits,
-    /// What every seed scored. Its digest is that of the first seed.
+    /// The scores of all seeds. The digest is that of the first seed.
     pub scored: LedgerSummary,
     /// Each seed with the digest of its ledger, in the order of the runs.
     pub ledgers: Vec<(i64, String)>,
@@ -55,7 +55,7 @@ pub struct Facts {
     /// SHA-256 of that file, in lower-case hexadecimal.
     pub code_sha256: String,
     pub versions: Versions,
-    /// What lies in the model files; nothing where they were not looked into.
+    /// The contents of the model files; nothing where they were not examined.
     pub payload: Payload,
 }
 
@@ -111,12 +111,12 @@ impl Facts {
         self.results.hardware()
     }
 
-    /// Folder name of the shards as the logs state it, for example `fineweb10B_sp1024`.
+    /// Returns the folder name of the shards in the logs, for example `fineweb10B_sp1024`.
     pub fn dataset(&self) -> Option<String> {
         self.results.dataset()
     }
 
-    /// File name of the tokenizer, or `byte260`.
+    /// Returns the file name of the tokenizer, or `byte260`.
     pub fn tokenizer(&self) -> String {
         self.recipe.tokenizer_file().unwrap_or_else(|| "byte260".to_owned())
     }
@@ -126,24 +126,24 @@ impl Facts {
         self.recipe.text("blurb").unwrap_or_default()
     }
 
-    /// `<date>_<Name>`, in characters that every system takes.
+    /// Returns `<date>_<Name>`, in characters that every system takes.
     pub fn folder_name(&self) -> String {
         self.meta.folder_name()
     }
 
-    /// "1.2244 (mean of 3 seeds, sample std 0.0007)".
+    /// Writes the headline: "1.2244 (mean of 3 seeds, sample std 0.0007)".
     pub fn headline(&self) -> String {
         self.results.headline()
     }
 }
 
 impl Meta {
-    /// `<date>_<Name>`.
+    /// Returns `<date>_<Name>`.
     pub fn folder_name(&self) -> String {
         format!("{}_{}", self.date, self.file_name())
     }
 
-    /// The name with a `_` for each run of other characters than letters, digits, `.`, `_` and `-`.
+    /// Returns the name with a `_` for each run of characters other than letters, digits, `.`, `_` and `-`.
     pub fn file_name(&self) -> String {
         let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let words: Vec<&str> = self.name.split(|c| !keep(c)).filter(|word| !word.is_empty()).collect();
@@ -152,8 +152,8 @@ impl Meta {
 }
 
 impl Track {
-    /// The track of the rulebook with that name, with the prefix of its folder or without; the record track without a
-    /// name.
+    /// Returns the track of the rulebook with that name, with or without the prefix of its folder; without a name, the
+    /// record track.
     ///
     /// # Errors
     /// When the rulebook has no such track; the message lists those that it has.
@@ -165,7 +165,7 @@ impl Track {
         let Some(track) = book.tracks.iter().find(named) else {
             let known: Vec<&str> = book.tracks.iter().map(|track| track.name.as_str()).collect();
             let reason = match name {
-                Some(name) => format!("--track {name:?} is no track; the challenge has {}", known.join(" and ")),
+                Some(name) => format!("--track {name:?} is not a track; the challenge has {}", known.join(" and ")),
                 None => format!("{} has no record track; pass --track", book.id()),
             };
             return Err(Error::Usage(reason));
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(Limits::of(&other, other.track("purse")).bytes_total, 4_000_000);
         for other in ["../x", "", "10min_8mb", "10min-16mb", "track_track_10min_16mb", "Non_Record_16mb"] {
             let message = Track::of(&book, Some(other)).unwrap_err().to_string();
-            assert!(message.contains("is no track; the challenge has 10min_16mb and non_record_16mb"), "{message}");
+            assert!(message.contains("is not a track; the challenge has 10min_16mb and non_record_16mb"), "{message}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `train_gpt.py` of a native folder: a short launcher with the engine's source and the recipe embedded.
 //!
-//! What ships is what is counted: `bytes_code` is the length of this file. It depends on the recipe and the engine's
-//! source alone, so it is known before training ends and the log can state it.
+//! The file that ships is the file that is counted: `bytes_code` is its length. It depends on the recipe and the
+//! engine's source alone, so it is known before training ends and the log can state it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -25,10 +25,12 @@ const TEMPLATE: &str = include_str!("../../templates/train_gpt.py");
 /// The libtorch that the engine is written against, as PyTorch's package names it.
 pub const TORCH: &str = "2.11.0";
 
-/// The same preset as Python's `{"id": lzma.FILTER_LZMA2}` assumes: a decoder that knows no more can read it.
+/// LZMA preset that Python's `{"id": lzma.FILTER_LZMA2}` assumes, so that a decoder which knows nothing more can read
+/// it.
 const LZMA_PRESET: u32 = 6;
 
-/// The script, complete: what a folder ships and what `bytes_code` counts. White space around the recipe does not count.
+/// Builds the complete script: the folder ships it, and `bytes_code` is its length. White space around the recipe does
+/// not count.
 pub fn train_gpt_py(recipe_toml: &str) -> Vec<u8> {
     let payload = base85::encode(&compress(&payload(recipe_toml)));
     TEMPLATE.replace("@TORCH@", TORCH).replace("@PAYLOAD@", &payload).into_bytes()
@@ -80,16 +82,16 @@ fn collect(dir: &Dir<'_>, root: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     dir.dirs().for_each(|inner| collect(inner, root, files));
 }
 
-/// A manifest without what only tests need; that is its last section.
+/// Returns a manifest without its last section, which only tests need.
 fn shipped_manifest(manifest: &'static str) -> &'static str {
     manifest.split("\n[dev-dependencies]").next().unwrap_or(manifest)
 }
 
-/// A source file as it ships: without its modules of tests and its comments, which no run needs and which are a third of the
-/// packed script. The head of each file stays, so that a reader of the unpacked source knows what it is for.
+/// Returns a source file as it ships: without its modules of tests and its comments, which no run needs and which are a
+/// third of the packed script. The head of each file stays, so that a reader of the unpacked source knows its purpose.
 ///
-/// Both are found as rustfmt writes them: tests begin with `#[cfg(test)]` above a `mod` and end at a `}` with the same
-/// indentation, and a comment is a line of its own.
+/// Tests and comments are found by rustfmt's form: tests begin with `#[cfg(test)]` above a `mod` and end at a `}` with
+/// the same indentation, and a comment is a line of its own.
 fn shipped(source: &str) -> String {
     let mut kept = String::with_capacity(source.len());
     let mut lines = source.lines().peekable();
@@ -116,7 +118,7 @@ fn payload(recipe_toml: &str) -> Vec<u8> {
     tar.into_inner().unwrap_or_else(|e| unreachable!("a tar in memory ends: {e}"))
 }
 
-/// Raw LZMA2, as the field's own wrappers use it (docs/spec/records.md#self-extracting-scripts).
+/// Compresses to raw LZMA2, as the field's own wrappers use it (docs/spec/records.md#self-extracting-scripts).
 fn compress(bytes: &[u8]) -> Vec<u8> {
     let encode = || -> std::io::Result<Vec<u8>> {
         let mut filters = Filters::new();

@@ -1,4 +1,4 @@
-//! The score ledger of a run: its digest, its sums, and that they are the ones the log states.
+//! The score ledger of a run: its digest and its sums, compared with those that the log states.
 
 use camino::Utf8Path;
 use serde::Serialize;
@@ -7,10 +7,10 @@ use caddie_files::{Error, Result};
 use caddie_folder::ledger::{self, Ledger};
 use caddie_folder::{Fact, RunLog};
 
-/// What a ledger says in sum.
+/// The totals of a ledger.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LedgerSummary {
-    /// Over the uncompressed lines.
+    /// SHA-256 of the uncompressed lines.
     pub sha256: String,
     pub documents: u64,
     /// Targets scored.
@@ -41,7 +41,7 @@ impl LedgerSummary {
         self.nats / std::f64::consts::LN_2 / self.bytes as f64
     }
 
-    /// Compares the ledger with what the log states: the digest, and both scores at the log's precision.
+    /// Compares the ledger with the log: the digest, and both scores at the log's precision.
     ///
     /// # Errors
     /// When they are not of one run.

@@ -1,8 +1,8 @@
-//! The legality statement: each condition, how the engine meets it, and what of that was checked on these runs.
+//! The legality statement: each condition, how the engine meets it, and which part of that was checked on these runs.
 //!
-//! Five answers, kept apart: `yes` and `no` were measured from the logs and ledgers, `by construction` is a property of
-//! the engine that its tests check and these runs do not prove, `unknown` is what no file here can answer,
-//! `not demanded` a rule of the record track alone that a run of the other track does not meet or does not show.
+//! There are five answers: `yes` and `no` were measured from the logs and ledgers; `by construction` is a property of
+//! the engine that its tests check and these runs do not prove; `unknown` is a question that no file here can answer;
+//! `not demanded` is a rule of the record track alone that a run of another track does not meet or does not show.
 
 use serde::Serialize;
 
@@ -17,9 +17,9 @@ use caddie_files::text::thousands;
 pub struct Statement {
     /// Id of a rule in the rulebook, or one of the conditions of #1017 (docs/spec/rules.md#the-four-conditions).
     pub rule: &'static str,
-    /// What is demanded.
+    /// The demand.
     pub demand: String,
-    /// How it is met, and how that was checked.
+    /// The reason why it is met, and the way in which that was checked.
     pub basis: String,
     pub answer: Answer,
 }
@@ -47,7 +47,7 @@ impl Answer {
         }
     }
 
-    /// What was measured; `None` for what these runs do not prove.
+    /// Returns the measured answer; `None` for a statement that these runs do not prove.
     pub fn flag(self) -> Option<bool> {
         match self {
             Answer::Yes => Some(true),

@@ -1,8 +1,8 @@
-//! From finished runs to a records folder, the text of its pull request, and the artifact.
+//! Rendering of finished runs: a records folder, the text of its pull request, and the artifact.
 //!
-//! Every number comes from the logs through [`caddie_folder::read_log`] into one [`results::Results`], and is written by
-//! [`numbers`]. A number that a log does not state is not rendered; a log that contradicts its model file or ledger stops
-//! the rendering. What the folder claims of the rules is in [`legality`].
+//! Every number comes from the logs through [`caddie_folder::read_log`] into one [`results::Results`], and is written
+//! by [`numbers`]. A number that a log does not state is not rendered; a log that contradicts its model file or ledger
+//! stops the rendering. The folder's claims about the rules are in [`legality`].
 
 pub mod facts;
 pub mod launcher;

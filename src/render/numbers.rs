@@ -1,4 +1,4 @@
-//! How a number is written: the one place for README.md, submission.json and PULL_REQUEST.md.
+//! The format of numbers, shared by README.md, submission.json and PULL_REQUEST.md.
 
 /// A score at the precision of the logs' `_exact` lines.
 pub fn score(value: f64) -> String {

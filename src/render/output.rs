@@ -1,4 +1,4 @@
-//! Writing what was rendered: all of it, or none.
+//! Writes the rendered output: all of it, or none.
 
 use std::io;
 
@@ -15,30 +15,30 @@ use crate::artifact::{self, Contents, Limits, Source, Staging, staging, tarball}
 use caddie_files::{Error, Result};
 use caddie_rulebook::Rulebook;
 
-/// What to render, and where to.
+/// Options for rendering.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Folder with the `seed-<n>` folders of one submission.
     pub runs: Utf8PathBuf,
     /// Folder that gets `records/<track>/<date>_<Name>/`, `PULL_REQUEST.md` and `<Name>.tar.zst`.
     pub out: Utf8PathBuf,
-    /// The recipe's name where `None`.
+    /// Name of the submission; the recipe's name where `None`.
     pub name: Option<String>,
     pub author: String,
     pub github_id: String,
     pub date: jiff::civil::Date,
     pub track: Track,
-    /// Whose limits the documents state.
+    /// Rulebook with the limits that the documents state.
     pub rulebook: Rulebook,
-    /// Whether to pack the artifact.
+    /// True to pack the artifact as well.
     pub artifact: bool,
     /// The tokenizer's `.model` for the artifact, or the data folder that holds it; `byte260` needs none.
     pub tokenizer: Option<Utf8PathBuf>,
-    /// Replace what an earlier rendering has left in the same places.
+    /// True to replace the output of an earlier rendering in the same places.
     pub force: bool,
 }
 
-/// Where the output lies.
+/// The places of the output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered<F = Facts> {
     pub folder: Utf8PathBuf,
@@ -53,13 +53,13 @@ impl Options {
         Limits::of(&self.rulebook, self.rulebook.track(&self.track.name))
     }
 
-    /// What the options say about a submission called `name`.
+    /// Returns the facts that the options state about a submission called `name`.
     pub fn meta(&self, name: String) -> Meta {
         let (author, github_id) = (self.author.clone(), self.github_id.clone());
         Meta { name, author, github_id, date: self.date, track: self.track.clone() }
     }
 
-    /// Where the folder, the text of the pull request and the artifact go.
+    /// Returns the paths of the folder, of the text of the pull request, and of the artifact.
     pub fn places(&self, meta: &Meta) -> (Utf8PathBuf, Utf8PathBuf, Option<Utf8PathBuf>) {
         let folder = self.out.join("records").join(&meta.track.folder).join(meta.folder_name());
         let artifact = self.artifact.then(|| self.out.join(format!("{}.tar.zst", meta.file_name())));
@@ -91,7 +91,7 @@ pub fn render(options: &Options) -> Result<Rendered> {
     render_runs(&runs::find(&options.runs)?, options)
 }
 
-/// [`render`] of runs that are read already.
+/// Renders as [`render`] does, from runs that are read already.
 ///
 /// # Errors
 /// As [`render`].
@@ -131,7 +131,8 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
     Ok(Rendered { folder, pull_request, artifact, facts })
 }
 
-/// Where the runs' validation shards may lie: in the data folder, or where the official layout has the data set.
+/// Lists the folders where the runs' validation shards may lie: the data folder, or the data set's place in the
+/// official layout.
 fn data_folders(options: &Options, facts: &Facts) -> Vec<Utf8PathBuf> {
     let Some(data) = options.tokenizer.as_ref().filter(|place| place.is_dir()) else { return Vec::new() };
     let sets = facts.results.datasets.iter();
@@ -167,7 +168,7 @@ pub(super) fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// What the artifact holds; see [`crate::artifact`].
+/// Collects the artifact's contents; see [`crate::artifact`].
 fn contents(runs: &[FinishedRun], facts: &Facts, script: Vec<u8>, tokenizer: Option<Utf8PathBuf>) -> Contents {
     let bytes = |name: &str, content: Vec<u8>| (name.to_owned(), Source::Bytes(content));
     let mut members = vec![
@@ -189,7 +190,8 @@ fn contents(runs: &[FinishedRun], facts: &Facts, script: Vec<u8>, tokenizer: Opt
     Contents { name, versions: facts.versions.clone(), limits: facts.limits.clone(), members, models }
 }
 
-/// The tokenizer's `.model`: [`Options::tokenizer`] itself, beside the shards in it, or where the official layout has it.
+/// Finds the tokenizer's `.model`: [`Options::tokenizer`] itself, a file in it beside the shards, or the one in the
+/// official layout.
 fn find_tokenizer(options: &Options, recipe: &RecipeText) -> Result<Option<Utf8PathBuf>> {
     let Some(name) = recipe.tokenizer_file() else { return Ok(None) };
     let other_ways = "name it with --tokenizer FILE, or render without an artifact with --no-artifact";

@@ -1,4 +1,4 @@
-//! README.md, PULL_REQUEST.md and requirements.txt: every number formatted, then put into its template.
+//! README.md, PULL_REQUEST.md and requirements.txt: formats every number and puts it into its template.
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
@@ -15,10 +15,10 @@ const README: &str = include_str!("../../templates/README.md");
 const PULL_REQUEST: &str = include_str!("../../templates/PULL_REQUEST.md");
 const REQUIREMENTS: &str = include_str!("../../templates/requirements.txt");
 
-/// Where a log states nothing.
+/// The text for a fact that the log does not state.
 const NOT_STATED: &str = "not stated";
 
-/// The documents that are prose.
+/// The documents in prose.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pages {
     pub readme: String,
@@ -123,8 +123,8 @@ pub(super) fn run_row(run: &Run, limits: &Limits) -> Value {
     }
 }
 
-/// The same models scored otherwise, and what the official way gains. No Δ where two things differ at once: the score
-/// before quantization is one of full context, and may be one of a part of the targets.
+/// Lists other scores of the same models, and the gain of the official way. A score before quantization has no Δ,
+/// because two things differ at once: it has full context, and it may cover only a part of the targets.
 fn others(facts: &Facts) -> Vec<Value> {
     let results = &facts.results;
     let scored = results.others.iter().map(|o| {
@@ -160,7 +160,8 @@ pub(super) fn gain(results: &Results) -> Option<String> {
         .then(|| format!("With {official}, val_bpb of the same model files is {}{mean}.", steps.join(", ")))
 }
 
-/// How `caddie reproduce` is asked for a sample, and what it then scores; a small set is scored whole.
+/// Describes how to ask `caddie reproduce` for a sample, and how many documents it then scores; a small set is scored
+/// whole.
 fn sample(documents: u64) -> Value {
     const SAMPLE: u64 = 100;
     if documents > SAMPLE {
@@ -180,7 +181,7 @@ fn size(facts: &Facts) -> Value {
     }
 }
 
-/// What the numbers were made with.
+/// Describes the machine and the versions behind the numbers.
 fn made(facts: &Facts) -> Value {
     let hardware = &facts.results.hardware;
     context! {

@@ -1,4 +1,4 @@
-//! What lies in the model files of a submission, as `caddie audit` finds it, for the legality statement.
+//! The contents of a submission's model files, as `caddie audit` finds them, for the legality statement.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -7,26 +7,26 @@ use caddie_audit::model::{AuditOptions, audit};
 use caddie_files::text::thousands;
 use caddie_rulebook::Rulebook;
 
-/// Most shards that are searched for; the challenge's validation split is one.
+/// Most shards that are searched for; the challenge's validation split has one.
 const MAX_SHARDS: usize = 16;
 
-/// What was found in the model files.
+/// The findings in the model files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Payload {
     /// Model files that were read.
     pub models: usize,
-    /// Tensors of the file that has most.
+    /// Number of tensors in the file that has most.
     pub tensors: usize,
-    /// Validation tokens of the shards that were searched for; 0 where none was at hand.
+    /// Validation tokens of the shards that were searched for; 0 where there was none.
     pub searched_tokens: u64,
-    /// What a state dict of the model would not hold, and tokens that stand in the file.
+    /// Contents that a state dict of the model would not have, and tokens that stand in the file.
     pub found: Vec<String>,
-    /// Why a file could not be looked into.
+    /// The reason why a file could not be examined.
     pub unread: Option<String>,
 }
 
 impl Payload {
-    /// Looks into the models, and for the tokens of the validation shards that lie in one of the folders.
+    /// Examines the models, and searches them for the tokens of the validation shards that lie in one of the folders.
     pub fn read(models: &[Utf8PathBuf], folders: &[Utf8PathBuf], rulebook: &Rulebook) -> Payload {
         let val = folders.iter().map(|folder| shards(folder)).find(|found| !found.is_empty());
         let options = AuditOptions { val: val.unwrap_or_default(), ..AuditOptions::default() };
@@ -59,7 +59,8 @@ impl Payload {
         payload
     }
 
-    /// Whether the files hold nothing but tensors, and no validation tokens; `None` where that was not looked for.
+    /// Tells whether the files hold nothing but tensors, and no validation tokens; `None` where that was not looked
+    /// for.
     pub fn clean(&self) -> Option<bool> {
         if !self.found.is_empty() {
             return Some(false);
@@ -67,20 +68,19 @@ impl Payload {
         (self.models > 0 && self.unread.is_none() && self.searched_tokens > 0).then_some(true)
     }
 
-    /// How that was looked for, and what came of it.
+    /// Describes how the files were examined, and the result.
     pub fn basis(&self) -> String {
         if let Some(reason) = &self.unread {
-            return format!("A model file could not be looked into: {reason}.");
+            return format!("A model file could not be examined: {reason}.");
         }
         if self.models == 0 {
-            return "The model files were not looked into; `caddie audit MODEL --val SHARD` does.".to_owned();
+            return "The model files were not examined; `caddie audit MODEL --val SHARD` examines them.".to_owned();
         }
         let read = format!("Every model file was read tensor by tensor ({} tensors)", self.tensors);
         match (self.found.first(), self.searched_tokens) {
             (Some(first), _) => format!("{read}: {first}."),
             (None, 0) => format!(
-                "{read} and holds nothing beside them. For validation tokens inside tensors `caddie audit MODEL --val \
-                 SHARD` looks."
+                "{read} and holds nothing beside them. `caddie audit MODEL --val SHARD` searches tensors for validation tokens."
             ),
             (None, tokens) => format!(
                 "{read} and holds nothing beside them; the {} validation tokens were searched for in all of it, and no \

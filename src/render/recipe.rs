@@ -1,4 +1,4 @@
-//! The recipe as a run's log states it, and what of it a README tells.
+//! The recipe that a run's log states, and the part that a README shows.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use caddie_files::{Error, Result};
 
-/// A log's first line of 100 `=` ends the recipe.
+/// The log's line that ends the recipe: the first one of 100 `=`.
 const RULE: &str =
     "====================================================================================================";
 const MAX_BYTES: u64 = 1 << 20;
@@ -16,12 +16,13 @@ const MAX_BYTES: u64 = 1 << 20;
 /// A resolved recipe: its text, and the table that it means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeText {
-    /// As TOML, ended by one newline: what the log states, the folder ships and the launcher embeds.
+    /// The recipe as TOML that ends with one newline: the log states it, the folder ships it and the launcher embeds
+    /// it.
     pub toml: String,
     table: toml::Table,
 }
 
-/// One setting as a README shows it.
+/// One setting in the form that a README shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Setting {
     /// Path in the recipe, for example `train.iterations`.
@@ -30,7 +31,7 @@ pub struct Setting {
 }
 
 impl RecipeText {
-    /// The recipe at the head of `log`.
+    /// Reads the recipe at the head of `log`.
     ///
     /// # Errors
     /// When the log cannot be read or does not begin with a recipe.
@@ -75,7 +76,7 @@ impl RecipeText {
         self.get(path)?.as_integer()
     }
 
-    /// File name of the tokenizer that gives the byte counts; `None` for `byte260`, which needs none.
+    /// Returns the file name of the tokenizer that gives the byte counts; `None` for `byte260`, which needs none.
     pub fn tokenizer_file(&self) -> Option<String> {
         match self.text("data.tokenizer") {
             Some("byte260") => None,
@@ -83,8 +84,8 @@ impl RecipeText {
         }
     }
 
-    /// The settings that a README shows; all of them are in `recipe.toml`. What is off is left out,
-    /// and so are the settings of evaluators that did not give the score.
+    /// Returns the settings that a README shows; all of them are in `recipe.toml`. Disabled parts are left out, and so
+    /// are the settings of evaluators that did not give the score.
     pub fn key_settings(&self) -> Vec<Setting> {
         let mut settings = Vec::new();
         leaves(&self.table, "", &mut settings);
@@ -113,7 +114,7 @@ fn off(value: &toml::Value) -> bool {
     value.as_integer() == Some(0) || value.as_float() == Some(0.0) || value.as_bool() == Some(false)
 }
 
-/// The key's place among those that are shown.
+/// Returns the key's place among those that are shown.
 fn place(key: &str) -> Option<usize> {
     SHOWN.iter().position(|shown| if shown.ends_with('.') { key.starts_with(shown) } else { key == *shown })
 }

@@ -1,4 +1,4 @@
-//! The numbers of a submission: made from the logs here, and nowhere else.
+//! The numbers of a submission. They are made from the logs here, and nowhere else.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use caddie_files::{Error, Result};
 use caddie_folder::{Fact, RunLog};
 use caddie_rulebook::stats;
 
-/// What the logs of one submission say together. Runs are in ascending order of seed.
+/// The joint results of one submission's logs. Runs are in ascending order of seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {
     pub runs: Vec<Run>,
@@ -22,7 +22,7 @@ pub struct Results {
     pub others: Vec<Other>,
     /// Mean val_loss and val_bpb of the last validation inside the training loop, if all logs state them.
     pub pre_quant: Option<(f64, f64)>,
-    /// Distinct values over the logs, in order; empty where no log states one.
+    /// Distinct hardware of the logs, in order; empty where no log states any.
     pub hardware: Vec<String>,
     /// Folder names of the shards.
     pub datasets: Vec<String>,
@@ -65,11 +65,11 @@ pub struct Other {
     pub val_bpb: f64,
     /// Mean over the runs, nats per token.
     pub val_loss: f64,
-    /// Mean over the runs of official − this, bits per byte: below 0 where the official way is better.
+    /// Mean over the runs of official − this score, bits per byte: below 0 where the official way is better.
     pub delta: f64,
 }
 
-/// Which evaluator a metric line belongs to.
+/// The evaluator that a metric line belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     Ttt,
@@ -79,7 +79,7 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
-    /// By the line's name.
+    /// Returns the evaluator that the line's name tells.
     pub fn of(metric: &str) -> MetricKind {
         match metric {
             m if m.contains("ttt") => MetricKind::Ttt,
@@ -89,7 +89,7 @@ impl MetricKind {
         }
     }
 
-    /// The word of the canonical submission.json.
+    /// Returns the word of the canonical submission.json.
     pub fn as_str(self) -> &'static str {
         match self {
             MetricKind::Ttt => "ttt",
@@ -99,7 +99,7 @@ impl MetricKind {
         }
     }
 
-    /// The context that a score had, in a word or two; `None` for a line of an evaluator that is not known here.
+    /// Returns the context that a score had, in a word or two; `None` for a line of an unknown evaluator.
     pub fn short(self) -> Option<&'static str> {
         match self {
             MetricKind::Ttt => Some("test-time training"),
@@ -109,7 +109,7 @@ impl MetricKind {
         }
     }
 
-    /// In words, for the README.
+    /// Describes the evaluator in words, for the README.
     pub fn describe(self) -> &'static str {
         match self {
             MetricKind::Ttt => "document-independent, score-first LoRA test-time training",
@@ -206,12 +206,12 @@ impl Results {
         stats::mean(&totals).map(|mean| mean.round() as u64)
     }
 
-    /// `None` unless every run states it.
+    /// Returns the longest training time; `None` unless every run states one.
     pub fn train_seconds_max(&self) -> Option<f64> {
         self.all(|run| run.train_seconds).map(|values| values.into_iter().fold(0.0, f64::max))
     }
 
-    /// `None` unless every run states it.
+    /// Returns the longest evaluation time; `None` unless every run states one.
     pub fn eval_seconds_max(&self) -> Option<f64> {
         self.all(|run| run.eval_seconds).map(|values| values.into_iter().fold(0.0, f64::max))
     }
@@ -300,7 +300,8 @@ fn mismatch(log: &RunLog, reason: String) -> Error {
     Error::unreadable(&log.log, format!("{reason}; a submission is several seeds of one configuration"))
 }
 
-/// Metric lines beside the official one that every log states. The 4-decimal twin of an `_exact` line says nothing new.
+/// Returns the metric lines beside the official one that every log states. The 4-decimal twin of an `_exact` line says
+/// nothing new.
 fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
     let Some(first) = logs.first() else { return Vec::new() };
     let names = first.metrics().map(|(name, ..)| name);
@@ -329,7 +330,8 @@ fn pre_quant(logs: &[&RunLog]) -> Option<(f64, f64)> {
     ))
 }
 
-/// From `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting `train_loader`.
+/// Returns the data set of `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting
+/// `train_loader`.
 fn dataset(log: &RunLog) -> Option<String> {
     let named = log.hyperparameters.get("train_loader").and_then(|name| name.value.strip_prefix("dataset:"));
     // Other scripts print the path of the shards.

@@ -10,11 +10,11 @@ use caddie_folder::{Fact, RunLog, read_log};
 /// One finished run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinishedRun {
-    /// From the log, not from the folder's name.
+    /// The seed from the log, not from the folder's name.
     pub seed: i64,
     pub log: RunLog,
     pub recipe: RecipeText,
-    /// The one `model.*` of the folder.
+    /// Path of the one `model.*` in the folder.
     pub model: Utf8PathBuf,
     pub ledger: Utf8PathBuf,
     pub ledger_summary: LedgerSummary,
@@ -43,7 +43,7 @@ pub fn find(runs: &Utf8Path) -> Result<Vec<FinishedRun>> {
     Ok(found)
 }
 
-/// Puts the runs in order and checks that they are of one submission.
+/// Sorts the runs and checks that they are of one submission.
 ///
 /// # Errors
 /// When two differ in their recipe, or in the documents, tokens or bytes that they scored.

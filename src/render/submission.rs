@@ -9,7 +9,7 @@ use super::results::{MetricKind, Results, Run};
 use crate::artifact::Limits;
 use caddie_rulebook::stats;
 
-/// The whole file, ended by a newline.
+/// Writes the whole file, with a newline at its end.
 pub fn submission_json(facts: &Facts, statements: &[Statement]) -> String {
     let mut text = format!("{:#}", document(facts, statements));
     text.push('\n');
@@ -124,14 +124,14 @@ pub(super) fn runs(results: &Results) -> Value {
     results.runs.iter().map(canonical).collect()
 }
 
-/// By seed: the file and the SHA-256 of its uncompressed lines.
+/// Returns each seed's ledger: the file and the SHA-256 of its uncompressed lines.
 fn ledgers(facts: &Facts) -> Value {
     let entry =
         |(seed, sha256): &(i64, String)| (seed.to_string(), json!({ "file": ledger_file(*seed), "sha256": sha256 }));
     facts.ledgers.iter().map(entry).collect()
 }
 
-/// ledgers.json, ended by a newline.
+/// Writes ledgers.json, with a newline at its end.
 pub fn ledgers_json(facts: &Facts) -> String {
     let scored = &facts.scored;
     let document = json!({
@@ -145,7 +145,7 @@ pub fn ledgers_json(facts: &Facts) -> String {
     format!("{document:#}\n")
 }
 
-/// The flags of the field, each with the statement that answers it. Those about limits name the limit.
+/// Returns the field's flags, each with the statement that answers it. Flags about limits name the limit.
 fn flags_of(limits: &Limits) -> [(String, &'static str); 9] {
     let seeds = if limits.seeds == 3 { "three_seeds".to_owned() } else { format!("{}_seeds", limits.seeds) };
     [

@@ -1,4 +1,5 @@
-//! What a rule or a code means, who says so, and how a finding is cleared: for `caddie explain` and for SARIF's help.
+//! The meaning of a rule or a code, its sources, and how a finding is cleared: for `caddie explain` and for SARIF's
+//! help.
 
 use std::fmt::Write;
 
@@ -6,12 +7,12 @@ use super::{Code, Severity};
 use caddie_files::text::wrapped;
 use caddie_rulebook::{Authority, Disposition, Rule, Rulebook};
 
-/// Similarity from which a name is worth suggesting.
+/// Least similarity of a name that is suggested.
 const SIMILAR: f64 = 0.75;
-/// Names that are suggested at most.
+/// Most names that are suggested.
 const SUGGESTIONS: usize = 3;
 
-/// What a name stands for.
+/// The rule or the code that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic<'a> {
     Rule(&'a Rule),
@@ -19,14 +20,14 @@ pub enum Topic<'a> {
 }
 
 impl<'a> Topic<'a> {
-    /// The rule or code of that name; upper and lower case, `-` and `_` are not told apart.
+    /// Finds the rule or code of that name; case is ignored, and `-` equals `_`.
     pub fn find(name: &str, book: &'a Rulebook) -> Option<Topic<'a>> {
         let wanted = plain_name(name);
         let rule = book.rules.iter().find(|rule| plain_name(&rule.id) == wanted).map(Topic::Rule);
         rule.or_else(|| Code::ALL.iter().copied().find(|code| plain_name(code.name()) == wanted).map(Topic::Code))
     }
 
-    /// The names nearest to one that is none, best first.
+    /// Returns the known names nearest to an unknown one, best first.
     pub fn nearest(name: &str, book: &Rulebook) -> Vec<String> {
         let wanted = plain_name(name);
         let names = book.rules.iter().map(|rule| rule.id.as_str()).chain(Code::ALL.iter().map(|code| code.name()));
@@ -52,11 +53,11 @@ fn plain_name(name: &str) -> String {
 pub struct Explanation {
     /// The rule's id or the code.
     pub name: String,
-    /// What the rule demands, or what the code means.
+    /// The demand of the rule, or the meaning of the code.
     pub statement: String,
-    /// Label and text.
+    /// Labels, each with its text.
     pub parts: Vec<(&'static str, String)>,
-    /// What is cited, each with its address where it has one.
+    /// The sources, each with its address where it has one.
     pub citations: Vec<(String, Vec<String>)>,
 }
 
@@ -70,17 +71,14 @@ impl Explanation {
                 statement: code.description().to_owned(),
                 parts: vec![
                     ("to clear it", code.clear().to_owned()),
-                    (
-                        "rule",
-                        "the finding names the rule that it speaks to; caddie explain RULE explains that".to_owned(),
-                    ),
+                    ("rule", "the finding names its rule; caddie explain RULE explains it".to_owned()),
                 ],
                 citations: Vec::new(),
             },
         }
     }
 
-    /// For a terminal of `width` columns; unbroken for a pipe.
+    /// Writes the explanation for a terminal of `width` columns; unbroken for a pipe.
     pub fn plain(&self, width: Option<usize>) -> String {
         let mut text = format!("{}\n", self.name);
         text += &wrapped("  ", &self.statement, 2, width);
@@ -101,7 +99,7 @@ impl Explanation {
         text
     }
 
-    /// For SARIF's help.
+    /// Writes the explanation for SARIF's help.
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n\n", self.statement);
         for (name, part) in &self.parts {
@@ -148,7 +146,7 @@ fn of_rule(rule: &Rule, repository: &str, about: impl Fn(&str) -> Option<&'stati
     }
 }
 
-/// Who says so, and what that is worth.
+/// Names the authority of a rule, and its weight.
 fn authority(authority: Authority) -> &'static str {
     match authority {
         Authority::Readme => "readme: the challenge's README says so; a submission that breaks it can be refused",
@@ -159,7 +157,7 @@ fn authority(authority: Authority) -> &'static str {
     }
 }
 
-/// What a finding of this severity means.
+/// Explains what a finding of this severity means.
 fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error: a plain breach; a milder case is reported as a warning or as information",

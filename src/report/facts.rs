@@ -1,4 +1,4 @@
-//! What a folder's report says beside its findings, as labels and texts that every readable format shares.
+//! The facts of a folder's report beside its findings, as labels and texts that every readable format shares.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{Code, Finding, FolderReport, NO_LOG_LINE, Severity, Significance, Si
 use caddie_files::text::one_line;
 use caddie_files::text::{counted, thousands};
 
-/// The rule about what a pull request changes.
+/// The rule about the changes of a pull request.
 const PULL_REQUEST: &str = "pr-one-new-folder";
 
 /// `1.25670935 ± 0.000058 over 3 runs`, the mean with the sample standard deviation.
@@ -18,7 +18,7 @@ pub(super) fn score(folder: &FolderReport) -> Option<String> {
     Some(format!("{mean:.8}{std} over {}", counted(folder.scores.runs, "run")))
 }
 
-/// Whether anything is known of a score or a size; of a pull request as a whole there are findings alone.
+/// Tells whether anything is known of a score or a size. A pull request as a whole has findings alone.
 pub(super) fn is_a_folder(folder: &FolderReport) -> bool {
     let nothing = Size { limit: folder.size.limit, ..Size::default() };
     !folder.runs.is_empty() || folder.track.is_some() || folder.claimed.is_some() || folder.size != nothing
@@ -47,12 +47,12 @@ pub(super) fn size(size: &Size) -> String {
     }
 }
 
-/// The track's name, or what was assumed.
+/// Returns the track's name, or the assumed one.
 pub(super) fn track(folder: &FolderReport) -> String {
     folder.track.as_deref().map_or_else(|| "not stated; checked as a record".to_owned(), one_line)
 }
 
-/// What the audit of the script came to, or why it came to nothing.
+/// Describes the result of the script's audit, or why it has none.
 pub(super) fn audit(folder: &FolderReport) -> String {
     let audit = &folder.audit;
     let Some(script) = audit.script.as_ref().map(|script| one_line(script.as_str())) else {
@@ -65,7 +65,7 @@ pub(super) fn audit(folder: &FolderReport) -> String {
         return format!("not judged: no reported score was recognized in {script}");
     }
     let how = audit.configuration.as_ref().map_or_else(
-        || "with its defaults, for no log states a configuration".to_owned(),
+        || "with its defaults, because no log states a configuration".to_owned(),
         |log| format!("as {} configured it", one_line(log.as_str())),
     );
     let found = if audit.findings == 0 { "nothing found".to_owned() } else { counted(audit.findings, "finding") };
@@ -73,7 +73,7 @@ pub(super) fn audit(folder: &FolderReport) -> String {
     format!("{script} followed {how}{part}: {found}")
 }
 
-/// What was not read, or is a log of no form that is read: whatever it holds was compared with nothing.
+/// Lists files that were not read, and logs of a form that is not read: their contents were compared with nothing.
 pub(super) fn unread(folder: &FolderReport) -> Option<String> {
     const NAMED: usize = 3;
     let of_a_log = |finding: &&Finding| {
@@ -87,7 +87,7 @@ pub(super) fn unread(folder: &FolderReport) -> Option<String> {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     (!files.is_empty())
-        .then(|| format!("{named}{more}: not read, or of no form that is known; nothing in it was compared"))
+        .then(|| format!("{named}{more}: not read, or not of a known form; its contents were not compared"))
 }
 
 /// `2 errors, 1 unknown, 3 warnings`.
@@ -101,16 +101,16 @@ pub(super) fn tally(folder: &FolderReport) -> String {
     if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
 }
 
-/// One number of the size, with what there is to say of it.
+/// One number of the size, with a remark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub label: String,
     pub bytes: i128,
-    /// Empty where the label says all.
+    /// The remark; empty where the label says all.
     pub remark: String,
 }
 
-/// Every accounting of the size that has a value.
+/// Lists every accounting of the size that has a value.
 pub(super) fn accountings(size: &Size) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |label: &str, bytes: Option<i128>, remark: String| {
@@ -141,14 +141,14 @@ pub(super) fn accountings(size: &Size) -> Vec<Row> {
     rows
 }
 
-/// How many rules no check decides, so that a report without findings promises no more than was looked at.
+/// States how many rules no check decides, so that a report without findings promises no more than was checked.
 pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     let of = |name: &str| rules.iter().filter(|rule| rule.disposition().is_some_and(|d| d.name() == name)).count();
     let (open, beyond) = (of("undecided"), of("out-of-scope"));
     let unanswered = rules.iter().filter(|rule| rule.unanswered.is_some()).count();
     (open + beyond > 0).then(|| {
         format!(
-            "{} of {} rules are not decided here: {open} not by this version, {beyond} by no file of a folder; \
+            "{} of {} rules are not decided here: this version does not decide {open}, and no file of a folder can decide {beyond}; \
              {unanswered} have a question that nobody answered; caddie rules --coverage lists them",
             open + beyond,
             rules.len()
@@ -156,18 +156,18 @@ pub(super) fn undecided(rules: &[Rule]) -> Option<String> {
     })
 }
 
-/// Whether the report is on a pull request as a whole, which has no folder of its own.
+/// Tells whether the report is on a pull request as a whole, which has no folder of its own.
 pub(super) fn is_a_pull_request(folder: &FolderReport) -> bool {
     let of_a_pull_request = |finding: &Finding| finding.rule == PULL_REQUEST;
     folder.path == "." && !is_a_folder(folder) && folder.findings.iter().all(of_a_pull_request)
 }
 
-/// What a report calls its subject.
+/// Returns the name by which a report calls its subject.
 pub(super) fn name(folder: &FolderReport) -> &str {
     if is_a_pull_request(folder) { "pull request" } else { folder.path.as_str() }
 }
 
-/// One test of the claim in a line. Read by published name, so that a value that is not there is left out.
+/// Writes one test of the claim in a line. Values are read by their published names, so that a missing one is left out.
 pub(super) fn significance(test: &Significance) -> String {
     let value = serde_json::to_value(test).unwrap_or_default();
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(one_line);

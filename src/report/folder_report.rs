@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::{Finding, Severity};
 use caddie_folder::{Fact, RunLog};
 
-/// What the findings amount to.
+/// The verdict that the findings amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Nothing above information was found; [`FolderReport::audit`] says whether the script could be judged.
+    /// No finding above information; [`FolderReport::audit`] says whether the script could be judged.
     Pass,
-    /// Warnings.
+    /// Warnings at most.
     Warn,
     /// At least one error.
     Fail,
@@ -22,7 +22,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word that reports print.
+    /// Returns the word that reports print.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Pass => "pass",
@@ -47,9 +47,9 @@ pub struct FolderReport {
     pub claimed: Option<Value>,
     pub significance: Vec<Significance>,
     pub audit: AuditFacts,
-    /// Rules that the folder gives nothing to judge by: without a finding they are unknown, and not kept.
+    /// Rules that cannot be judged by the folder's files: without a finding they are unknown, and not kept.
     pub unjudged: Vec<Unjudged>,
-    /// Gravest first.
+    /// Findings, gravest first.
     pub findings: Vec<Finding>,
 }
 
@@ -58,12 +58,13 @@ pub struct FolderReport {
 pub struct Unjudged {
     /// Id of the rule.
     pub rule: String,
-    /// What the folder lacks.
+    /// The fact that the folder lacks.
     pub because: String,
 }
 
 impl FolderReport {
-    /// A report on something that is no records folder, such as a pull request as a whole; `limit` is the size cap.
+    /// Makes a report on something other than a records folder, such as a pull request as a whole; `limit` is the size
+    /// cap.
     pub fn of_findings(path: Utf8PathBuf, limit: u64, mut findings: Vec<Finding>) -> FolderReport {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         FolderReport {
@@ -93,35 +94,35 @@ impl FolderReport {
 }
 
 impl FolderReport {
-    /// How many findings have this severity.
+    /// Counts the findings of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
 
-/// What the audit of the script could judge.
+/// The parts of the script that the audit could judge.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AuditFacts {
     /// The script that was followed, relative to the folder; `None` where there is none that could be read.
     pub script: Option<Utf8PathBuf>,
-    /// The log whose configuration was followed; `None`: the script's defaults.
+    /// The log whose configuration was followed; `None` stands for the script's defaults.
     pub configuration: Option<Utf8PathBuf>,
-    /// Whether the script was followed to its end.
+    /// True if the script was followed to its end.
     pub complete: bool,
-    /// Reported scores that were recognized: without one, nothing about scoring was judged.
+    /// Reported scores that were recognized; without one, nothing about scoring was judged.
     pub scores: usize,
-    /// What could not be read, with its line.
+    /// Places that could not be read, each with its line.
     pub problems: Vec<String>,
     /// Findings of the audit, among the folder's.
     pub findings: usize,
-    /// Rules that the audit alone decides, and did not: without a finding they are unknown, and not kept.
+    /// Rules that only the audit decides, and that it did not decide: without a finding they are unknown, and not kept.
     pub undecided: Vec<String>,
 }
 
-/// What one run's log states.
+/// The facts that one run's log states.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunFacts {
-    /// Relative to the folder.
+    /// Path relative to the folder.
     pub log: Utf8PathBuf,
     pub seed: Option<i64>,
     pub metric: Option<String>,
@@ -136,7 +137,7 @@ pub struct RunFacts {
     pub bytes_code: Option<u64>,
     pub bytes_total: Option<u64>,
     pub val_tokens: Option<u64>,
-    /// Digits after the point that the log prints of its scores, so that tables show `2.0960` as it stands there.
+    /// Digits after the point of the scores in the log, so that tables show `2.0960` with its zero.
     #[serde(skip)]
     pub decimals: Option<u32>,
 }
@@ -177,11 +178,11 @@ pub struct Scores {
 /// Decimal bytes under each accounting.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Size {
-    /// The total that the submission states: over its runs, else the largest of a run, else the mean.
+    /// The total that the submission states: the one over its runs, else the largest of a run, else the mean.
     pub claimed: Option<u64>,
     /// The file that states it: submission.json, or README.md where that states none.
     pub claimed_in: Option<String>,
-    /// Which accounting gives `claimed`.
+    /// The accounting that gives `claimed`.
     pub claimed_as: Option<ClaimedAs>,
     /// The run whose number `claimed` is, where it is one run's: `seed 42`, or a log.
     pub claimed_run: Option<String>,
@@ -189,34 +190,35 @@ pub struct Size {
     pub model_max: Option<u64>,
     /// The largest total that a log states or adds up to.
     pub logged_max: Option<u64>,
-    /// The run of that: `seed 42`, or a log without a seed.
+    /// The run of `logged_max`: `seed 42`, or a log without a seed.
     pub logged_max_run: Option<String>,
     /// The script that counts.
     pub script: Option<String>,
-    /// By what it is known to be the one.
+    /// The reason why this script counts.
     pub script_because: Option<String>,
-    /// The script as it lies in the folder, with the file that it does nothing but execute.
+    /// Bytes of the script in the folder, with the file that it only executes.
     pub shipped_code: Option<u64>,
     /// The largest model plus the shipped script, without helpers.
     pub shipped_max: Option<u64>,
-    /// The script packed without a minifier; measured only where the shipped or the logged total is over the limit.
+    /// Bytes of the script packed without a minifier; measured only where the shipped or the logged total is over the
+    /// limit.
     pub packed_code: Option<u64>,
     /// The largest model plus the packed script; null until that is measured.
     pub packed_max: Option<u64>,
-    /// Further files of the folder that the script runs or reads at run time.
+    /// Bytes of further files that the script runs or reads at run time.
     pub helpers_code: Option<u64>,
-    /// The largest model plus the shipped script and those; null where there are none.
+    /// The largest model plus the shipped script and the helpers; null where there are none.
     pub helpers_max: Option<u64>,
-    /// Tokenizers that ship with the folder; free by the rules, and in no total.
+    /// Bytes of tokenizers that ship with the folder; free by the rules, and in no total.
     pub tokenizer: Option<u64>,
-    /// Programs of the system that the scripts call.
+    /// System programs that the scripts call.
     pub programs: Vec<String>,
     pub limit: u64,
     /// Limit minus the counted total (`logged_max`, else `shipped_max`); negative when over.
     pub headroom: Option<i64>,
 }
 
-/// Which accounting of the runs a claimed total is.
+/// The accounting of the runs that a claimed total is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimedAs {
@@ -236,16 +238,16 @@ pub enum ClaimedAs {
     OtherLog,
     /// A round number near the logged totals.
     Rounded,
-    /// The model and the code that the same file states, in no log.
+    /// The sum of the model and the code that the same file states, which is in no log.
     OwnParts,
     /// No log states a total to compare with.
     Unlogged,
-    /// Nothing of the above.
+    /// None of these accountings.
     None,
 }
 
 impl ClaimedAs {
-    /// In words; `run` is the run that the number is of.
+    /// Describes the accounting in words; `run` is the run that states the number.
     pub fn in_words(self, run: Option<&str>) -> String {
         let of = |run: Option<&str>| run.map_or_else(String::new, |run| format!(" of {run}"));
         match self {
@@ -274,16 +276,16 @@ pub struct Significance {
     pub policy: Option<String>,
     /// `one-sample`, `welch` or `pooled`, one-sided.
     pub test: String,
-    /// Whose runs are tested: `its own runs`, or those and an independent reproduction.
+    /// The tested runs: `its own runs`, or those and an independent reproduction.
     pub sample: String,
     /// Runs of the sample.
     pub n: usize,
-    /// Mean of the baseline in `unit`; null where it has none in that unit.
+    /// Mean of the baseline in `unit`; null where the baseline has none in that unit.
     pub baseline: Option<f64>,
     pub baseline_name: String,
     /// Runs of the baseline; 0 for a bare value.
     pub baseline_n: usize,
-    /// `bpb`, `nats/token` or `nats/byte`; of `baseline`, `margin` and `delta`.
+    /// Unit of `baseline`, `margin` and `delta`: `bpb`, `nats/token` or `nats/byte`.
     pub unit: String,
     pub margin: f64,
     /// Mean of the runs minus `baseline`; negative is better.
@@ -291,10 +293,10 @@ pub struct Significance {
     pub statistic: Option<f64>,
     pub df: Option<f64>,
     pub p_value: Option<f64>,
-    /// Whether `p_value` is below the policy's; null where no policy asks, or nothing was computed.
+    /// True if `p_value` is below the policy's; null where no policy asks, or nothing was computed.
     pub passes: Option<bool>,
-    /// Whether this is the reading by which caddie says that the policy holds; the others are for comparison.
+    /// True if caddie decides by this test whether the policy holds; the other tests are for comparison.
     pub decides: bool,
-    /// Why nothing was computed.
+    /// The reason why nothing was computed.
     pub note: Option<String>,
 }

@@ -1,17 +1,17 @@
-//! The formats of reports: each is a file with its metadata on top, and a line of [`FORMATS`].
+//! The formats of reports. Each is one file with its metadata on top, and one entry of [`FORMATS`].
 
 use super::{Look, Report, github, json, junit, markdown, plain, sarif};
 
 /// A way of writing a report.
 #[derive(Debug, Clone, Copy)]
 pub struct Format {
-    /// As `--format` and `--report` name it.
+    /// The name that `--format` and `--report` take.
     pub name: &'static str,
-    /// What the name of its file usually ends with, without the dot.
+    /// The usual ending of its file name, without the dot.
     pub extension: &'static str,
-    /// Whom it is for, in one sentence.
+    /// The format's readers, in one sentence.
     pub about: &'static str,
-    /// Writes a report, ending in a line feed; only what a person reads has a look.
+    /// Writes a report that ends in a line feed; only formats for people have a look.
     pub write: fn(&Report, Look) -> String,
 }
 
@@ -31,7 +31,7 @@ impl Format {
     }
 }
 
-/// Formats are told apart by their names.
+/// Compares formats by their names.
 impl PartialEq for Format {
     fn eq(&self, other: &Format) -> bool {
         self.name == other.name

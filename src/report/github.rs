@@ -1,13 +1,14 @@
-//! Workflow commands that GitHub shows as annotations: the gravest, as many as it shows, and how many are left.
+//! Workflow commands that GitHub shows as annotations: the gravest findings, as many as GitHub shows, and the number of
+//! those left out.
 
 use std::fmt::Write;
 
 use super::{Evidence, Finding, FolderReport, Format, Report, Severity, place};
 use caddie_files::text::{cut, printable};
 
-/// GitHub shows ten annotations of a level in a step and drops the others without a word.
+/// Annotations of one level that GitHub shows for a step; it drops further ones without a word.
 const SHOWN: usize = 10;
-/// Further places that a message names.
+/// Most further places that a message names.
 const FURTHER: usize = 4;
 
 /// Metadata of the format.
@@ -78,17 +79,17 @@ fn further(evidence: &Evidence) -> String {
     format!("\n{}: {}", printable(&place::short(evidence)), cut(&printable(&evidence.text), 160))
 }
 
-/// A message of one line.
+/// Escapes a message of one line.
 fn data(text: &str) -> String {
     data_lines(&printable(text))
 }
 
-/// Percent-encodes what would end a command's message; its own line breaks stay.
+/// Percent-encodes characters that would end a command's message; its own line breaks stay.
 fn data_lines(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// Percent-encodes what would end a property as well.
+/// Percent-encodes characters that would end a property as well.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

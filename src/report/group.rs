@@ -1,4 +1,4 @@
-//! Findings that differ only in the run they are about, as one.
+//! Grouping of findings that differ only in their run.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::Finding;
 /// Findings of one rule, code, severity and wording.
 #[derive(Debug, Default)]
 pub(super) struct Group<'a> {
-    /// At least one, in the report's order.
+    /// The findings, at least one, in the report's order.
     pub findings: Vec<&'a Finding>,
 }
 
@@ -17,18 +17,18 @@ impl<'a> Group<'a> {
         self.findings.first().copied()
     }
 
-    /// What the first finding says; the others say the same of other runs.
+    /// Returns the message of the first finding; the others say the same of other runs.
     pub fn message(&self) -> &'a str {
         self.head().map_or("", |finding| finding.message.as_str())
     }
 
-    /// ` ×3` where there are more than one.
+    /// Returns ` ×3` for a group of three, and nothing for a group of one.
     pub fn times(&self) -> String {
         if self.findings.len() > 1 { format!(" ×{}", self.findings.len()) } else { String::new() }
     }
 }
 
-/// The findings in groups, in the order of each group's first one.
+/// Groups the findings, in the order of each group's first one.
 pub(super) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut known = HashMap::new();
@@ -45,7 +45,7 @@ pub(super) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     groups
 }
 
-/// A message without its numbers: `seed #: # bytes are # over the cap`.
+/// Returns a message without its numbers: `seed #: # bytes are # over the cap`.
 fn wording(message: &str) -> String {
     let mut wording = String::new();
     for c in message.chars() {

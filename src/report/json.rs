@@ -1,4 +1,4 @@
-//! The published JSON shape.
+//! The report in its published JSON shape.
 
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ fn render(report: &Report) -> String {
     pretty(report)
 }
 
-/// Indented JSON, in which every character that could deceive a terminal is an escape: the values stay what they are.
+/// Writes indented JSON in which every character that could deceive a terminal is an escape; the values stay the same.
 pub(super) fn pretty(value: &impl Serialize) -> String {
     // Serializing plain structs with string keys cannot fail; an empty object would be seen at once.
     let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| "{}".to_owned());

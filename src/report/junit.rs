@@ -1,5 +1,5 @@
-//! JUnit XML: a suite a folder, a case a rule, so that what was checked and holds is visible as well. No time stamps:
-//! the same folder gives the same bytes.
+//! JUnit XML: one suite per folder, one case per rule, so that rules that were checked and hold are visible as well. It
+//! has no time stamps: the same folder gives the same bytes.
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
@@ -11,7 +11,7 @@ use caddie_rulebook::Rule;
 pub(super) const FORMAT: Format = Format {
     name: "junit",
     extension: "xml",
-    about: "JUnit XML: a suite a folder, a case a rule.",
+    about: "JUnit XML: one suite per folder, one case per rule.",
     write: |report, _| render(report),
 };
 
@@ -32,8 +32,8 @@ fn render(report: &Report) -> String {
     text
 }
 
-/// The rules that checks decide in a folder. A rule that none decides is no case, for it cannot pass; one about a pull
-/// request is a case only where it was found broken.
+/// Returns the rules that checks decide in a folder. A rule that no check decides is not a case, because it cannot
+/// pass; one about a pull request is a case only where it was found broken.
 fn decided_rules(report: &Report) -> Vec<Rule> {
     let (_, mut rules) = report.catalog();
     rules.retain(|rule| !rule.checks.is_empty() && !rule.id.starts_with("pr-"));
@@ -80,9 +80,9 @@ fn suite(folder: &FolderReport, rules: &[Rule]) -> TestSuite {
     suite
 }
 
-/// An error fails the case, what could not be determined skips it, and the rest is its output. A rule with an `open`
-/// question is skipped as well where nothing was found: that it is kept would be an answer nobody gave. So is one that
-/// the folder gives nothing to judge by: no log, no script, or a script that could not be followed.
+/// Builds a case. An error fails the case, an undetermined rule is skipped, and other findings are its output. A rule
+/// with an `open` question is also skipped where nothing was found, because nobody answered whether it is kept. So is a
+/// rule that cannot be judged by the folder's files: without a log, a script, or a script that could be followed.
 fn case(rule: &str, findings: &[&Finding], open: Option<&str>) -> TestCase {
     let worst = findings.iter().map(|finding| finding.severity).max();
     let (deciding, rest): (Vec<&Finding>, Vec<&Finding>) =
@@ -116,7 +116,7 @@ fn kind(finding: &Finding) -> String {
     finding.code.map_or_else(|| printable(&finding.rule), |code| code.name().to_owned())
 }
 
-/// A finding with its places, a line each.
+/// Writes a finding with its places, one per line.
 fn paragraph(finding: &Finding) -> String {
     let mut text = format!("{}: {}\n", kind(finding), printable(&finding.message));
     for evidence in &finding.evidence {
@@ -128,7 +128,7 @@ fn paragraph(finding: &Finding) -> String {
     text
 }
 
-/// A folder that could not be read is a suite with an error.
+/// Makes a suite with an error for a folder that could not be read.
 fn unread(failure: &Failure) -> TestSuite {
     let name = printable(failure.path.as_str());
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);

@@ -1,6 +1,6 @@
 //! A comment for a pull request: verdict, scores and size first, findings gravest first, their evidence folded away.
 //!
-//! Everything in it may come from a stranger: nothing mentions a person, links to a thread or a page, or is HTML.
+//! Every text may come from a stranger, so nothing in it mentions a person, links to a thread or a page, or is HTML.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 60_000;
 const ROWS: usize = 100;
 /// Runs in a table.
 const RUNS: usize = 50;
-/// Findings of one group, and places of one finding, that are shown.
+/// Most findings of one group, and places of one finding, that are shown.
 const LIKE: usize = 10;
 
 /// Metadata of the format.
@@ -55,7 +55,7 @@ struct Page {
 }
 
 impl Page {
-    /// Whether there was room.
+    /// Appends the part if there is room, and tells whether there was.
     fn push(&mut self, part: &str) -> bool {
         let fits = self.text.len() + part.len() <= self.room;
         if fits {
@@ -172,7 +172,7 @@ fn runs(folder: &FolderReport) -> String {
         let _ = writeln!(text, "| {} | {} | {} |", prose(&row.label), thousands(row.bytes), prose(&row.remark));
     }
     if !folder.size.programs.is_empty() {
-        let _ = writeln!(text, "\nPrograms of the system that the scripts call: {}.", folder.size.programs.join(", "));
+        let _ = writeln!(text, "\nSystem programs that the scripts call: {}.", folder.size.programs.join(", "));
     }
     text + "\n</details>\n\n"
 }
@@ -255,7 +255,7 @@ fn cell_code(text: &str) -> String {
     code(&text.replace('|', "¦"))
 }
 
-/// A stranger's text as nothing but text: no markup, HTML, mention, thread or page comes out of it.
+/// Escapes a stranger's text so that no markup, HTML, mention or link to a thread or page comes out of it.
 fn prose(text: &str) -> String {
     let text = printable(text);
     let mut safe = String::with_capacity(text.len() + 16);

@@ -1,4 +1,4 @@
-//! What the checks found, as types and in every output format. Nothing is decided here.
+//! The report: the checks' results as types and in every output format. Nothing is decided here.
 
 mod explanation;
 mod facts;
@@ -28,27 +28,27 @@ pub use significance::{p_value, significance_table};
 
 use caddie_rulebook::{Rule, Rulebook};
 
-/// Characters of a message that are kept, in every format: a message is a sentence, not a file.
+/// Most characters of a message that are kept, in every format: a message is a sentence, not a file.
 const MAX_MESSAGE: usize = 2_000;
-/// Characters of a quoted line that are kept, in every format.
+/// Most characters of a quoted line that are kept, in every format.
 const MAX_QUOTE: usize = 1_000;
 
 /// The JSON Schema of `verify --format json`.
 pub const VERIFY_SCHEMA: &str = include_str!("../../docs/verify.schema.json");
 
-/// What one command found over all its folders.
+/// The report of one command over all its folders.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Version of this shape; it grows when a field changes its meaning or goes.
+    /// Version of this shape; it grows when a field changes its meaning or is removed.
     pub schema_version: u32,
     /// caddie's version.
     pub caddie: &'static str,
     /// The rulebook's id and version.
     pub rulebook: String,
     pub folders: Vec<FolderReport>,
-    /// Folders that could not be read, so that nothing is known of them.
+    /// Folders that could not be read, so that nothing is known about them.
     pub failures: Vec<Failure>,
-    /// What annotations and SARIF state paths relative to.
+    /// The root to which annotations and SARIF state paths relatively.
     #[serde(skip)]
     pub root: Root,
     /// The rules that formats with a catalog show; the builtin ones where nothing is given.
@@ -60,24 +60,24 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
     pub path: Utf8PathBuf,
-    /// One sentence: what is wrong and what to do.
+    /// One sentence that says what is wrong and what to do.
     pub reason: String,
 }
 
-/// How plain output looks.
+/// The look of plain output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
     pub color: bool,
-    /// One line a folder.
+    /// True for one line per folder.
     pub quiet: bool,
-    /// Every finding of every folder, also where there are several.
+    /// True to show every finding of every folder, even of several.
     pub details: bool,
     /// Columns of the terminal; `None` in a pipe, where no line is broken or cut to fit.
     pub width: Option<usize>,
 }
 
 impl Failure {
-    /// Why `path` could not be read, without the path where the error begins with it.
+    /// Makes a failure of `path`; the reason does not repeat the path where the error begins with it.
     pub fn new(path: Utf8PathBuf, error: &caddie_files::Error) -> Failure {
         let text = error.to_string();
         let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
@@ -118,7 +118,7 @@ impl Report {
         self
     }
 
-    /// Names what annotations and SARIF state paths relative to; as given otherwise.
+    /// Sets the root to which annotations and SARIF state paths relatively; without it paths are as given.
     pub fn with_root(mut self, root: Root) -> Report {
         self.root = root;
         self

@@ -1,4 +1,4 @@
-//! Colors, or none.
+//! Colors of plain output, or none.
 
 use super::{Severity, Verdict};
 
@@ -9,12 +9,12 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    /// A severity's word.
+    /// Writes a severity's word.
     pub fn severity(self, severity: Severity) -> String {
         self.bold(color_of(severity), severity.name())
     }
 
-    /// A verdict's word, padded to `width`.
+    /// Writes a verdict's word, padded to `width`.
     pub fn verdict(self, verdict: Verdict, width: usize) -> String {
         let style = match verdict {
             Verdict::Pass => "32",
@@ -25,12 +25,12 @@ impl Pen {
         self.bold(style, &format!("{:width$}", verdict.name()))
     }
 
-    /// Something that failed.
+    /// Writes a failure.
     pub fn alarm(self, text: &str) -> String {
         self.bold("31", text)
     }
 
-    /// A column's name, or what matters less.
+    /// Writes a column's name, or less important text.
     pub fn dim(self, text: &str) -> String {
         self.styled("2", text)
     }

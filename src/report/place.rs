@@ -1,4 +1,4 @@
-//! Where a finding is, as GitHub names files: relative to the top of the repository, with forward slashes.
+//! The place of a finding as GitHub names files: relative to the top of the repository, with forward slashes.
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
@@ -9,12 +9,13 @@ use super::{Code, Evidence, FolderReport};
 pub struct Root {
     top: Utf8PathBuf,
     here: Utf8PathBuf,
-    /// No repository holds the working directory, so that `top` is none either.
+    /// True if no repository holds the working directory, so that `top` is not a repository's either.
     alone: bool,
 }
 
 impl Root {
-    /// The repository that holds the working directory; outside of a repository, the working directory.
+    /// Finds the repository that holds the working directory; outside of a repository, the working directory stands for
+    /// it.
     pub fn find() -> Root {
         let here = std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
         let here = here.unwrap_or_default();
@@ -29,9 +30,9 @@ impl Root {
         Root { top: top.into(), here: here.into(), alone: false }
     }
 
-    /// `path` relative to the top of the repository. One that lies elsewhere is relative to its own repository, or to
-    /// what holds its `records` where nothing else tells a top, so that no path seems to be of another folder; any other
-    /// stays absolute.
+    /// Returns `path` relative to the top of the repository. A path outside it is relative to its own repository, or to
+    /// the folder that holds its `records` where nothing else tells a top, so that no path seems to be of another
+    /// folder; any other path stays absolute.
     pub(super) fn relative(&self, path: &Utf8Path) -> String {
         let whole = clean(&self.here.join(path));
         let inside = whole.strip_prefix(&self.top).ok();
@@ -47,12 +48,12 @@ fn repository_of(path: &Utf8Path) -> Option<&Utf8Path> {
     path.ancestors().find(|folder| !folder.as_str().is_empty() && folder.join(".git").exists())
 }
 
-/// What holds the `records` that a path goes through, with a track and a folder below.
+/// Returns the folder that holds the `records` of a path, where a track and a folder follow.
 fn above_records(path: &Utf8Path) -> Option<&Utf8Path> {
     path.ancestors().skip(2).find(|folder| folder.file_name() == Some("records"))?.parent()
 }
 
-/// Takes `.` and `..` out of a path without looking at the disk.
+/// Removes `.` and `..` from a path without looking at the disk.
 fn clean(path: &Utf8Path) -> Utf8PathBuf {
     let mut parts = Utf8PathBuf::new();
     for part in path.components() {
@@ -67,7 +68,7 @@ fn clean(path: &Utf8Path) -> Utf8PathBuf {
     parts
 }
 
-/// The file that stands for a folder where a finding names none: one that the folder is known to hold.
+/// Returns the file that stands for a folder where a finding names none: a file that the folder is known to hold.
 fn landmark(folder: &FolderReport) -> Utf8PathBuf {
     let lacks = |code: Code| folder.findings.iter().any(|finding| finding.code == Some(code));
     if !lacks(Code::MissingReadme) {
@@ -79,14 +80,14 @@ fn landmark(folder: &FolderReport) -> Utf8PathBuf {
     }
 }
 
-/// The file, below the folder, at which a finding is shown: its first evidence's, where that is a file. Evidence about
-/// the folder itself (`.`) is shown at the landmark, because annotations and SARIF want a file.
+/// Returns the file, below the folder, at which a finding is shown: that of its first evidence, where that is a file.
+/// Evidence about the folder itself (`.`) is shown at the landmark, because annotations and SARIF need a file.
 pub(super) fn file_of(folder: &FolderReport, evidence: Option<&Evidence>) -> Utf8PathBuf {
     let named = evidence.map(|place| &place.file).filter(|file| !file.as_str().is_empty() && *file != ".");
     named.cloned().unwrap_or_else(|| landmark(folder))
 }
 
-/// The evidence's file and line as `train.log:21`, or `train_gpt.py, unwrapped, line 21`.
+/// Writes the evidence's file and line as `train.log:21`, or `train_gpt.py, unwrapped, line 21`.
 pub(super) fn short(place: &Evidence) -> String {
     match (place.line, place.inner_line) {
         (Some(line), _) => format!("{}:{line}", place.file),

@@ -1,5 +1,5 @@
-//! For a person at a terminal: verdict, score, headroom and the worst findings in the first ten lines, the evidence
-//! below.
+//! The report for a person at a terminal: verdict, score, headroom and the worst findings in the first ten lines, the
+//! evidence below.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -11,11 +11,11 @@ use super::{Confidence, Finding, FolderReport, Format, Look, Report, RunFacts, S
 use caddie_files::text::one_line;
 use caddie_files::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
 
-/// Findings that are shown in short before the runs.
+/// Most findings that are shown in short before the runs.
 const WORST: usize = 3;
-/// Places that a finding shows; JSON has them all.
+/// Most places that a finding shows; JSON has them all.
 const PLACES: usize = 8;
-/// Findings of one group that are shown with their evidence.
+/// Most findings of one group that are shown with their evidence.
 const LIKE: usize = 12;
 /// Columns that a cut text keeps on the narrowest terminal.
 const NARROW: usize = 20;
@@ -28,7 +28,7 @@ pub(super) const FORMAT: Format = Format {
     write: render,
 };
 
-/// One folder in full; several as a table, unless the look asks for each.
+/// Writes one folder in full, and several as a table unless the look asks for each in full.
 fn render(report: &Report, look: Look) -> String {
     match look.quiet || look.details || report.folders.len() + report.failures.len() < 2 {
         true => in_full(report, look),
@@ -73,13 +73,13 @@ fn in_full(report: &Report, look: Look) -> String {
     text
 }
 
-/// The gravest finding of the first folder that has any, where it is one to act on.
+/// Returns the gravest finding of the first folder that has any, where it asks for an action.
 fn first_to_explain(report: &Report) -> Option<&Finding> {
     let first = report.folders.iter().find_map(|folder| folder.findings.first());
     first.filter(|finding| finding.severity > Severity::Info)
 }
 
-/// One folder and how it is shown.
+/// One folder and its look.
 struct Page<'a> {
     folder: &'a FolderReport,
     look: Look,
@@ -122,7 +122,7 @@ impl Page<'_> {
         }
     }
 
-    /// Cut to what a line of the terminal has left after `used` columns; in a pipe to a generous line.
+    /// Cuts a text to the columns of the terminal that are left after `used`; in a pipe to a generous line.
     fn fit(&self, text: &str, used: usize) -> String {
         self.look.width.map_or_else(|| one_line(text), |width| cut(text, width.saturating_sub(used).max(NARROW)))
     }
@@ -169,7 +169,7 @@ impl Page<'_> {
         }
         let programs = &self.folder.size.programs;
         if !programs.is_empty() {
-            let _ = writeln!(text, "  programs of the system: {}", programs.join(", "));
+            let _ = writeln!(text, "  system programs: {}", programs.join(", "));
         }
     }
 
@@ -226,8 +226,8 @@ impl Page<'_> {
     }
 }
 
-/// Whether another finding says the same at least as gravely: the claimed number and the measured one are over the same
-/// limit, and of equally grave ones the measured one tells more.
+/// Tells whether another finding, at least as grave, says the same: the claimed number and the measured one are over
+/// the same limit. Of two equally grave ones the measured one tells more.
 fn is_told_by(finding: &Finding, other: &Finding) -> bool {
     let same = finding.code.is_some() && finding.code == other.code;
     let same = same && finding.limit.is_some() && finding.limit == other.limit;
@@ -239,7 +239,7 @@ fn is_told_by(finding: &Finding, other: &Finding) -> bool {
     }
 }
 
-/// The gravest groups, each fact once; among equally grave ones, those of different rules or codes come first.
+/// Returns the gravest groups, each fact once; among equally grave ones, those of different rules or codes come first.
 fn worst(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
     let heads: Vec<&Finding> = groups.iter().filter_map(Group::head).collect();
     let mut seen = HashMap::new();

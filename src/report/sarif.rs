@@ -17,11 +17,11 @@ use caddie_files::text::{cut, printable};
 use caddie_rulebook::Rule;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
-/// GitHub shows the first 5,000 results of an upload.
+/// Results of an upload that GitHub shows: the first 5,000.
 const MAX_RESULTS: usize = 5_000;
-/// Further places of a finding.
+/// Most further places of a finding.
 const MAX_RELATED: usize = 20;
-/// What a path keeps as it is in a URI.
+/// The characters of a path that a URI does not keep as they are.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Metadata of the format.
@@ -60,12 +60,12 @@ fn render(report: &Report) -> String {
 
 /// The rules that results point to, by index.
 struct Rules {
-    /// Where pull requests and issues are; empty for a challenge without.
+    /// The address of pull requests and issues; empty for a challenge without.
     repository: String,
     /// The challenge's name without its year: the tag of its rules.
     challenge: String,
     known: Vec<Rule>,
-    /// Ids that the rulebook lacks; none is expected.
+    /// Ids that the rulebook lacks; normally there are none.
     others: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ fn remedy_text(explanation: &Explanation) -> String {
         .unwrap_or_default()
 }
 
-/// Results, and how often each fingerprint occurred.
+/// Results, with the number of times that each fingerprint occurred.
 struct Results<'a> {
     report: &'a Report,
     rules: &'a Rules,
@@ -202,7 +202,8 @@ impl Results<'_> {
         location
     }
 
-    /// What stays the same when lines are added above: the rule, the file and what its line says, not its number.
+    /// Computes a fingerprint that stays the same when lines are added above: of the rule, the file and the line's
+    /// text, not its number.
     fn fingerprint(&mut self, folder: &FolderReport, finding: &Finding) -> String {
         let first = finding.evidence.first();
         let file = place::file_of(folder, first);
@@ -225,7 +226,7 @@ fn physical(path: &str, evidence: Option<&Evidence>) -> PhysicalLocation {
     PhysicalLocation::builder().artifact_location(location).region(region).build()
 }
 
-/// A path inside the repository as a relative URI; one outside of it as a file's.
+/// Writes a path inside the repository as a relative URI, and a path outside as the URI of a file.
 fn uri(path: &str) -> String {
     let path = utf8_percent_encode(path, PATH).to_string();
     if path.starts_with('/') { format!("file://{path}") } else { path }
@@ -274,7 +275,7 @@ fn level_name(severity: Severity) -> &'static str {
     }
 }
 
-/// As CodeQL's queries call it.
+/// Returns the severity's word in CodeQL's queries.
 fn problem(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
@@ -294,7 +295,8 @@ fn escaped(text: &str) -> String {
     printable(text).replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
 }
 
-/// `size-cap-decimal` as `SizeCapDecimal`. SARIF wants a name that is not the id again, so `repro` is `ReproRule`.
+/// Writes `size-cap-decimal` as `SizeCapDecimal`. SARIF wants a name that differs from the id, so `repro` becomes
+/// `ReproRule`.
 fn pascal(id: &str) -> String {
     let capital = |word: &str| {
         let mut letters = word.chars();

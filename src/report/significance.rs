@@ -41,12 +41,12 @@ pub fn significance_table(report: &FolderReport) -> String {
     text
 }
 
-/// What the first test lacks; one note stands for the others.
+/// Explains what the first test lacks; one note stands for the others.
 fn why_none(block: &[Significance]) -> String {
     block.iter().find_map(|row| row.note.as_deref()).map_or_else(|| "no runs".to_owned(), one_line)
 }
 
-/// Four decimals where they say something, else two digits.
+/// Writes four decimals where they say something, else two digits.
 pub fn p_value(p: f64) -> String {
     if p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }

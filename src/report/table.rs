@@ -1,4 +1,4 @@
-//! Many folders: a row or two each, then how often each kind of finding occurs.
+//! The report on many folders: one or two rows for each, then the number of findings of each kind.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,7 +13,7 @@ use caddie_files::text::{columns, counted, cut, printable, thousands};
 const NAMES: [&str; 6] = ["verdict", "val_bpb ± std", "runs", "bytes", "headroom", "err/unk/warn"];
 /// Columns that a cut text keeps on the narrowest terminal.
 const NARROW: usize = 20;
-/// What a row that was not read says instead of a verdict.
+/// The text that stands in place of a verdict for a row that was not read.
 const UNREAD: &str = "unread";
 
 pub(super) fn render(report: &Report, look: Look) -> String {
@@ -26,7 +26,7 @@ pub(super) fn render(report: &Report, look: Look) -> String {
     text
 }
 
-/// Rows under a heading for each parent folder; the worst finding below its folder.
+/// Writes rows under a heading for each parent folder, each with its worst finding below.
 fn for_terminal(report: &Report, pen: Pen, width: usize) -> String {
     let rows: Vec<[String; 6]> = report.folders.iter().map(row).collect();
     let column = |index: usize| {
@@ -80,7 +80,7 @@ fn for_terminal(report: &Report, pen: Pen, width: usize) -> String {
     text
 }
 
-/// One line a folder in columns, nothing cut but the finding: for `grep`, `sort` and files.
+/// Writes one line per folder in columns, where only the finding is cut: for `grep`, `sort` and files.
 fn for_pipe(report: &Report) -> String {
     let mut rows: Vec<Vec<String>> = vec![
         ["folder", "track", "verdict", "val_bpb", "std", "runs", "bytes", "headroom", "errors", "unknown", "warnings"]
@@ -127,7 +127,7 @@ fn for_pipe(report: &Report) -> String {
     text
 }
 
-/// A path or a name as one cell: spaces of folder names are kept.
+/// Writes a path or a name as one cell that keeps the spaces of folder names.
 fn cell(text: &str) -> String {
     printable(text)
 }
@@ -153,7 +153,7 @@ fn row(folder: &FolderReport) -> [String; 6] {
     ]
 }
 
-/// The verdict to the left, numbers to the right.
+/// Writes a line with the verdict to the left and numbers to the right.
 fn line(cells: &[String; 6], widths: &[usize], name: &str) -> String {
     let mut line = String::new();
     for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
@@ -163,14 +163,14 @@ fn line(cells: &[String; 6], widths: &[usize], name: &str) -> String {
     line + name
 }
 
-/// The first finding that is more than information, with its rule.
+/// Returns the first finding above information, with its rule.
 fn worst(folder: &FolderReport) -> Option<String> {
     let group = groups(&folder.findings).into_iter().next()?;
     let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
     Some(one_line(&format!("{} {}{}: {}", head.severity.name(), head.name(), group.times(), group.message())))
 }
 
-/// How often each kind occurs, gravest and most frequent first, and how the folders fare.
+/// Writes how often each kind of finding occurs, gravest and most frequent first, and the verdicts of the folders.
 fn totals(text: &mut String, report: &Report, pen: Pen, width: Option<usize>) {
     let mut kinds: BTreeMap<(Severity, &str, &str), (usize, usize)> = BTreeMap::new();
     for folder in &report.folders {

@@ -9,12 +9,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::Result;
 use crate::render::launcher;
 
-/// `runs/<name>/seed-<n>`.
+/// Returns `runs/<name>/seed-<n>`.
 pub fn run_dir(runs: Utf8PathBuf, name: &str, seed: u64) -> Utf8PathBuf {
     runs.join(name).join(format!("seed-{seed}"))
 }
 
-/// What the engine needs for one run; the counted code is the length of the `train_gpt.py` that ships with the recipe.
+/// Builds the engine's job for one run. The counted code is the length of the `train_gpt.py` that ships with the
+/// recipe.
 ///
 /// # Errors
 /// When the device is not there.

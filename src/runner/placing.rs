@@ -1,4 +1,4 @@
-//! Rendering where something may lie already: the same content is left as it is, other content is never overwritten
+//! Rendering to places that may be occupied: an output with the same content is kept, another one is never overwritten
 //! without `--force`.
 
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ pub fn place<F>(spot: &Spot<'_>, render: impl FnOnce(&Utf8Path) -> Result<Render
     })
 }
 
-/// Refuses, before the training, an output that is there already: no run that is still to be trained renders to it.
+/// Refuses, before the training, an output that exists already: no run that is still to be trained renders to it.
 ///
 /// # Errors
 /// Names the output, unless [`Options::force`] is given.
@@ -95,8 +95,8 @@ pub(super) fn refuse_any(mut outputs: impl Iterator<Item = Utf8PathBuf>, force: 
     }
 }
 
-/// Where outputs are rendered before they get their places. The name is the same on every try, so that what a killed
-/// process left is taken away by the next one; the caller sees to it that there is one at a time.
+/// The folder in which outputs are rendered before they move to their places. Its name is the same on every try, so
+/// that the next process removes what a killed one left; the caller makes sure that only one process uses it at a time.
 struct Staging(Utf8PathBuf);
 
 impl Staging {
@@ -120,14 +120,14 @@ impl Drop for Staging {
     }
 }
 
-/// The first file, by name, that is not the same on both sides; for two files, the file's own name.
+/// Returns the first file, by name, that differs between the sides; for two files, the file's own name.
 fn first_difference(a: &Utf8Path, b: &Utf8Path) -> Result<Option<String>> {
     let (a, b) = (contents(a)?, contents(b)?);
     let name = a.iter().find(|(name, bytes)| b.get(*name) != Some(bytes)).map(|(name, _)| name);
     Ok(name.or_else(|| b.keys().find(|name| !a.contains_key(*name))).cloned())
 }
 
-/// Content by file name, of a file or of a folder's files.
+/// Returns the content of a file, or of a folder's files, by file name.
 fn contents(path: &Utf8Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let read = |path: &Utf8Path| fs::read(path).map_err(Error::io(path, "reading"));
     if !path.is_dir() {

@@ -1,4 +1,4 @@
-//! A reviewer's reproduction: score the artifact's models again and compare with the ledgers, row by row.
+//! A reviewer's reproduction: scores the artifact's models again and compares the result with the ledgers, row by row.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 use caddie_folder::Folder;
 use caddie_folder::ledger::{self, Ledger, LedgerRow};
 
-/// What to reproduce, and how closely.
+/// Options for a reproduction: the artifact, the sample and the tolerance.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// An artifact, or a records folder whose artifact lies beside it or above it.
@@ -30,7 +30,7 @@ pub struct Request {
     pub tolerance: f64,
 }
 
-/// What one seed's reproduction found.
+/// The result of reproducing one seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedResult {
     pub seed: i64,
@@ -50,15 +50,16 @@ pub struct SeedResult {
 }
 
 impl SeedResult {
-    /// Whether every compared document agrees.
+    /// Tells whether every compared document agrees.
     pub fn reproduced(&self) -> bool {
         self.differing.is_empty()
     }
 
-    /// With 95 % confidence, at most so many of the ledger's documents deviate, given that none of the compared does.
+    /// Returns the largest number of deviating documents in the ledger, with 95 % confidence, given that none of the
+    /// compared ones deviates.
     ///
-    /// The largest K for which a random sample of n of the N documents would miss all K deviating ones with probability
-    /// `Π (N−K−i)/(N−i)`, i < n, of at least 5 %.
+    /// This is the largest K for which a random sample of n of the N documents would miss all K deviating ones with
+    /// probability `Π (N−K−i)/(N−i)`, i < n, of at least 5 %.
     pub fn bound(&self) -> usize {
         let (all, n) = (self.documents, self.compared);
         let missed = |k: usize| (0..n).map(|i| (all - k).saturating_sub(i) as f64 / (all - i) as f64).product::<f64>();
@@ -66,14 +67,14 @@ impl SeedResult {
     }
 }
 
-/// Everything that a reproduction found.
+/// The result of a reproduction.
 #[derive(Debug, Clone)]
 pub struct Reproduction {
     pub manifest: Manifest,
     pub seeds: Vec<SeedResult>,
     /// Seed of the draw, where documents were drawn.
     pub sample_seed: Option<u64>,
-    /// Ledgers of the records folder that are not those of the artifact.
+    /// Ledgers of the records folder that differ from those of the artifact.
     pub foreign_ledgers: Vec<i64>,
 }
 
@@ -129,7 +130,7 @@ pub fn reproduce(request: &Request, mut observer: impl FnMut(i64) -> Box<dyn Obs
     Ok(Reproduction { manifest, seeds, sample_seed, foreign_ledgers })
 }
 
-/// Refuses other data than the ledger's: a comparison with them would say nothing about the submission.
+/// Refuses data other than the ledger's, because a comparison with them would say nothing about the submission.
 fn check_data(data: &Utf8Path, claimed: &Ledger, documents: usize, targets: usize) -> Result<()> {
     if (documents, targets as u64) == (claimed.rows.len(), claimed.tokens) {
         return Ok(());
@@ -145,8 +146,8 @@ fn check_data(data: &Utf8Path, claimed: &Ledger, documents: usize, targets: usiz
     ))
 }
 
-/// The artifact itself, or the one that belongs to a records folder: `<Name>.tar.zst` beside `<date>_<Name>/` or in one of
-/// the folders above, where `caddie submit` puts it.
+/// Finds the artifact itself, or the one that belongs to a records folder: `<Name>.tar.zst` beside `<date>_<Name>/` or
+/// in one of the folders above, where `caddie submit` puts it.
 fn find_artifact(target: &Utf8Path) -> Result<Utf8PathBuf> {
     if target.is_file() {
         return Ok(target.to_owned());
@@ -180,7 +181,7 @@ fn random_seed() -> Result<u64> {
         .map_err(|e| Error::usage(format!("the system gives no random numbers ({e}); pass --sample-seed")))
 }
 
-/// `count` documents of the ledger, in its order; `None` for all of them.
+/// Draws `count` documents of the ledger and keeps its order; `None` takes all of them.
 fn draw(rows: &[LedgerRow], count: Option<usize>, seed: Option<u64>) -> Option<Vec<usize>> {
     let (count, seed) = (count?, seed?);
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
@@ -189,8 +190,7 @@ fn draw(rows: &[LedgerRow], count: Option<usize>, seed: Option<u64>) -> Option<V
     Some(docs)
 }
 
-/// Compares recomputed rows with the ledger's. A document that the data do not have, or that the ledger does not have,
-/// differs.
+/// Compares recomputed rows with the ledger's. A document that the data or the ledger lack differs.
 fn compare(seed: i64, claimed: &Ledger, rows: &[LedgerRow], docs: Option<&[usize]>, tolerance: f64) -> SeedResult {
     let ours: BTreeMap<u64, &LedgerRow> = rows.iter().map(|row| (row.doc, row)).collect();
     let wanted: Vec<&LedgerRow> = claimed

@@ -1,4 +1,5 @@
-//! From a recipe to a verified records folder: one run a seed, render, pack, verify. Started again, it continues.
+//! The way from a recipe to a verified records folder: one run per seed, then render, pack and verify. Started again,
+//! it continues.
 
 use caddie_engine::log::Observer;
 use caddie_engine::run::{Phase, State};
@@ -16,7 +17,7 @@ use crate::report::FolderReport;
 use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
-/// What to submit.
+/// Options for a submission.
 #[derive(Debug, Clone)]
 pub struct Submission {
     pub recipe: Recipe,
@@ -26,19 +27,19 @@ pub struct Submission {
     pub author: String,
     pub github_id: String,
     pub track: Track,
-    /// Whose rules and limits the submission is rendered and verified by.
+    /// Rulebook by which the submission is rendered and verified.
     pub rulebook: Rulebook,
-    /// The day of the first start where `None`.
+    /// The submission's date; the day of the first start where `None`.
     pub date: Option<jiff::civil::Date>,
     /// Folder that gets `runs/`, `records/`, `PULL_REQUEST.md` and the artifact.
     pub out: Utf8PathBuf,
     pub data: Utf8PathBuf,
     pub device: String,
-    /// Replace a folder of the same name that holds something else.
+    /// True to replace a folder of the same name with other content.
     pub force: bool,
 }
 
-/// What came out.
+/// The outputs of a submission.
 pub struct Submitted {
     pub rendered: Rendered,
     pub report: FolderReport,
@@ -46,7 +47,7 @@ pub struct Submitted {
     pub source: Option<SourceReport>,
 }
 
-/// Does what is left of the submission. `observer` gives, for each seed, who watches its run.
+/// Does the remaining work of the submission. `observer` returns, for each seed, the observer of its run.
 ///
 /// # Errors
 /// Those of the runs, of rendering, and of verifying. Whatever was finished stays, and the next call goes on from there.
@@ -102,7 +103,7 @@ fn all_evaluated(runs: &Utf8Path, seeds: &[u64]) -> Result<bool> {
     seeds.iter().map(evaluated).try_fold(true, |all, one: Result<bool>| Ok(all && one?))
 }
 
-/// The runs of the seeds that were asked for, by seed: others may lie beside them from an earlier call.
+/// Returns the runs of the requested seeds, by seed; runs of an earlier call may lie beside them.
 fn finished(runs: &Utf8Path, seeds: &[u64]) -> Result<Vec<FinishedRun>> {
     let mut seeds = seeds.to_vec();
     seeds.sort_unstable();

@@ -1,4 +1,4 @@
-//! A number that submission.json or README.md states about the runs, wherever and under whatever name it stands.
+//! A number that submission.json or README.md states about the runs, wherever it stands and whatever it is called.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::logged::{Fact, Logged};
 use super::number::Unit;
 use super::{MetricLine, RunLog, Stated};
 
-/// What a claimed number is about.
+/// The quantity that a claimed number states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -18,7 +18,7 @@ pub enum Field {
     PreQuantValLoss,
     /// A score of another evaluation than the official one: round trip, sliding window, before test-time training.
     FurtherValBpb,
-    /// The nats per token of that.
+    /// The nats per token of that evaluation.
     FurtherValLoss,
     BytesTotal,
     BytesModel,
@@ -37,7 +37,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// What the logs call it.
+    /// Returns the name that logs use.
     pub fn name(self) -> &'static str {
         match self {
             Field::ValBpb => "val_bpb",
@@ -63,7 +63,7 @@ impl Field {
         }
     }
 
-    /// In what a number of this field counts where it is written with or without its unit.
+    /// Returns the unit of a number of this field that is written without one.
     pub fn unit(self) -> Unit {
         match self {
             Field::TrainSeconds | Field::EvalSeconds => Unit::Second,
@@ -72,12 +72,12 @@ impl Field {
         }
     }
 
-    /// The run's own value; `None` for statistics over runs and for what the log does not state.
+    /// Returns the run's own value; `None` for statistics over runs and for values that the log does not state.
     pub fn of(self, run: &RunLog) -> Option<f64> {
         self.logged(run).value()
     }
 
-    /// The same with the line that states it.
+    /// Returns the value with the line that states it.
     pub fn logged(self, run: &RunLog) -> Option<Logged<f64>> {
         let whole = |fact: Option<Logged<u64>>| fact.map(|fact| fact.map(|value| value as f64));
         match self {
@@ -104,8 +104,8 @@ impl Field {
 }
 
 impl Claim {
-    /// Whether the run states the claimed number: its own value, or for a score that leaves open which evaluation is
-    /// meant, any score that the log prints.
+    /// Tells whether the run states the claimed number: as its own value or, for a score that leaves open which
+    /// evaluation is meant, as any score that the log prints.
     pub fn is_of(&self, run: &RunLog) -> bool {
         let agrees = |value: f64| self.stated.agrees(value);
         if self.field.of(run).is_some_and(agrees) {
@@ -127,20 +127,20 @@ impl Claim {
 }
 
 impl Claim {
-    /// Whether a run's own `value`, which its log prints with `decimals` digits, leaves the claim open: the claim has
-    /// more digits, and those that are printed agree.
+    /// Tells whether a run's own `value`, which its log prints with `decimals` digits, leaves the claim open: the claim
+    /// has more digits, and those that are printed agree.
     pub fn is_open(&self, value: f64, decimals: Option<u32>) -> bool {
         let unit = decimals.filter(|decimals| *decimals >= 4).map(|decimals| 10f64.powi(-(decimals.min(10) as i32)));
         unit.is_some_and(|unit| (self.stated.value - value).abs() <= unit / 2.0 * 1.000_001)
     }
 
-    /// Whether the claim is in megabytes, and those are MiB of `bytes`.
+    /// Tells whether the claim is in megabytes, and those are MiB of `bytes`.
     pub fn is_mebibytes_of(&self, bytes: f64) -> bool {
         self.field == Field::BytesTotal && self.stated.is_coarse() && self.stated.agrees(bytes / 1_048_576.0 * 1e6)
     }
 
-    /// Whether a metric line prints the number. A line with fewer digits than are claimed cannot contradict the further
-    /// ones, unless an exact line prints the same result.
+    /// Tells whether a metric line prints the number. A line with fewer digits than are claimed cannot contradict the
+    /// further ones, unless an exact line prints the same result.
     fn is_printed(&self, run: &RunLog, value: fn(&MetricLine) -> Option<f64>) -> bool {
         let half = |line: &MetricLine| 0.5 * 10f64.powi(-(line.decimals.min(10) as i32)) * 1.000_001;
         let exact_twin = |of: &MetricLine| {
@@ -155,7 +155,8 @@ impl Claim {
     }
 }
 
-/// Every evaluation's clock, their sums in order, and the whole with warm-up: "eval time" has meant each of these.
+/// Returns every evaluation's clock, their sums in order, and the whole with warm-up, because "eval time" has meant
+/// each of these.
 pub fn eval_clocks(run: &RunLog) -> Vec<f64> {
     let single: Vec<f64> = run.metric_lines.iter().filter_map(|line| line.eval_seconds).collect();
     let mut clocks = single.clone();
@@ -172,7 +173,7 @@ pub fn eval_clocks(run: &RunLog) -> Vec<f64> {
     clocks
 }
 
-/// Over which runs the claim speaks.
+/// The runs that the claim covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -182,7 +183,7 @@ pub enum Scope {
     Mean,
     /// The largest of the runs, by the claim's own words.
     Max,
-    /// Of the whole submission; which statistic it is, the claim does not say.
+    /// A claim about the whole submission; it does not say which statistic it is.
     Whole,
 }
 
@@ -198,6 +199,6 @@ pub struct Claim {
     pub text: String,
     /// 1-based line of the file that states it.
     pub line: u64,
-    /// The name may mean another evaluation of the run than the official one.
+    /// True if the name may mean another evaluation of the run than the official one.
     pub loose: bool,
 }

@@ -1,4 +1,4 @@
-//! What a run's own numbers say of the bytes that its val_bpb divides by: `tokens * val_loss / (ln 2 * val_bpb)`.
+//! The bytes by which a run's val_bpb divides, from the run's own numbers: `tokens * val_loss / (ln 2 * val_bpb)`.
 
 use std::f64::consts::LN_2;
 
@@ -7,29 +7,29 @@ use caddie_rulebook::{Fingerprint, FingerprintKind, Rulebook};
 
 use crate::RunLog;
 
-/// Two runs of one mistake agree this closely.
+/// Largest relative difference between two runs with the same mistake.
 pub const SAME: f64 = 3e-4;
-/// No tokenizer splits a text into as many tokens as this share of its bytes.
+/// Least share of a text's bytes that are tokens of a byte-wise tokenizer; no other tokenizer has as many.
 const BYTEWISE: f64 = 2.0 / 3.0;
-/// What a run's numbers say about its denominator.
+/// The denominator that a run's numbers imply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Denominator<'a> {
     /// The split's bytes, counted right.
     Right,
     Known(&'a Fingerprint),
-    /// This many times the split's bytes.
+    /// This multiple of the split's bytes.
     Unknown(f64),
-    /// No token count, and val_bpb over val_loss is that of no known alphabet.
+    /// No token count, and a ratio of val_bpb to val_loss that no known alphabet has.
     Untold(f64),
 }
 
-/// Whether the run's numbers show that it divided by the bytes of the split.
+/// Tells whether the run's numbers show that it divided by the bytes of the split.
 pub fn is_right(run: &RunLog, rulebook: &Rulebook) -> bool {
     judge(run, &rulebook.fingerprints, rulebook.limits.split_truncation) == Some(Denominator::Right)
 }
 
-/// `None` where the log states no score, or a value that cannot be divided by.
-/// A script may leave a share of `truncation` unscored at the split's end.
+/// Judges a run; `None` where the log states no score, or a value that cannot be divided by. A script may leave a share
+/// of `truncation` unscored at the split's end.
 pub fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Option<Denominator<'a>> {
     let (loss, bpb) = (run.val_loss.value()?, run.val_bpb.value()?);
     if !(loss > 0.0 && bpb > 0.0) {
@@ -63,14 +63,15 @@ pub fn judge<'a>(run: &RunLog, known: &'a [Fingerprint], truncation: f64) -> Opt
     Some(Denominator::Unknown(bytes / canonical as f64))
 }
 
-/// Whether the run's tokens are bytes, as far as its count tells.
+/// Tells whether the run's tokens are bytes, as far as their number tells.
 fn bytewise(run: &RunLog, known: &[Fingerprint]) -> bool {
     let canonical = known.iter().filter(|print| print.kind == FingerprintKind::Canonical).find_map(|print| print.bytes);
     let fewest = canonical.map_or(0.0, |bytes| BYTEWISE * bytes as f64);
     run.val_tokens.value().is_none_or(|tokens| tokens as f64 > fewest)
 }
 
-/// Without a token count only bytes a token are known; they tell the alphabets apart, and the known mistakes.
+/// Judges a run without a token count. Only its bytes per token are known; they identify the alphabets and the known
+/// mistakes.
 fn judge_ratio(ratio: f64, rounding: f64, known: &[Fingerprint]) -> Denominator<'_> {
     let own = |print: &Fingerprint| Some(print.tokens? as f64 / (LN_2 * print.bytes? as f64));
     let matches = |print: &&Fingerprint| own(print).is_some_and(|own| close(ratio, own, SAME + rounding));
@@ -81,7 +82,7 @@ fn judge_ratio(ratio: f64, rounding: f64, known: &[Fingerprint]) -> Denominator<
     }
 }
 
-/// Half a unit of the last printed digit, relative, of both numbers.
+/// Returns half a unit of the last printed digit, relative, of both numbers.
 pub fn rounding(run: &RunLog, loss: f64, bpb: f64) -> f64 {
     let half = 0.5 * 10f64.powi(-(run.decimals.unwrap_or(4).min(15) as i32));
     half / loss + half / bpb

@@ -1,4 +1,4 @@
-//! Evidence out of a run's logs: a fact brings its own file and line, so that no check names them a second time.
+//! Evidence from a run's logs: a fact brings its own file and line, so that no check names them again.
 
 use super::logged::InLog;
 use super::run_log::RunLog;
@@ -6,8 +6,8 @@ use caddie_rulebook::Finding;
 
 /// Findings that show facts of runs.
 pub trait Shows {
-    /// Adds the line of the run's logs that states `fact`, with `text` for what is to be seen there. Where no log states
-    /// it, the run's own log is shown as a whole.
+    /// Adds the line of the run's logs that states `fact`, with `text` to show. Where no log states it, the run's own
+    /// log is shown as a whole.
     fn in_log(self, run: &RunLog, fact: impl InLog, text: impl Into<String>) -> Self;
 }
 

@@ -1,4 +1,4 @@
-//! Which files of the folder a script runs or reads.
+//! The files of a folder that a script runs or reads.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -7,9 +7,9 @@ use caddie_python::ast::visitor::{Visitor, walk_expr, walk_stmt};
 use caddie_python::{InFolder, Unwrapped, unwrap};
 use caddie_python::{Module, ast};
 
-/// Helpers that are looked into.
+/// Most helpers that are examined.
 const MAX_HELPERS: usize = 50;
-/// Endings of files that hold code or data that a script could load; logs, documents and tokenizers are no code.
+/// Endings of files that hold code or data that a script could load; logs, documents and tokenizers are not code.
 const CODE: [&str; 14] = ["py", "pyx", "c", "cc", "cpp", "cu", "cuh", "h", "so", "ptx", "cubin", "bin", "npz", "pt"];
 
 /// A file that the script runs or reads at run time.
@@ -19,7 +19,7 @@ pub struct Helper {
     pub bytes: u64,
 }
 
-/// What running a folder's script brings in.
+/// The files and modules that running a folder's script brings in.
 #[derive(Debug)]
 pub struct Executed {
     pub unwrapped: Unwrapped,
@@ -65,7 +65,7 @@ pub fn executed(folder: &Folder) -> Option<Executed> {
     Some(found)
 }
 
-/// The first parts of the names of all modules that a module imports, anywhere in it.
+/// Returns the first parts of the names of all modules that a module imports, anywhere in it.
 pub fn imports(module: &Module) -> impl Iterator<Item = String> {
     Names::of(module).names.into_iter().filter_map(|name| match name {
         Name::Module(name) => name.split('.').next().map(str::to_owned),
@@ -77,7 +77,7 @@ fn is_code(path: &Utf8Path) -> bool {
     path.extension().is_some_and(|extension| CODE.contains(&extension))
 }
 
-/// Whether a name of the script is this file: `ngram_tilt` or `a/kernel.cpp`, wherever the script thinks it lies.
+/// Tells whether a name in the script means this file: `ngram_tilt` or `a/kernel.cpp`, wherever the script expects it.
 fn means(name: &Name, path: &Utf8Path) -> bool {
     match name {
         Name::Module(module) => {
@@ -90,7 +90,7 @@ fn means(name: &Name, path: &Utf8Path) -> bool {
     }
 }
 
-/// What a script calls something.
+/// A name that a script uses for a file.
 enum Name {
     Module(String),
     File(String),
@@ -140,7 +140,7 @@ impl Names {
         names
     }
 
-    /// `import_module("x")` names a module.
+    /// Records the module that `import_module("x")` names.
     fn call(&mut self, call: &ast::ExprCall) {
         let function = match &*call.func {
             ast::Expr::Attribute(attribute) => attribute.attr.as_str(),

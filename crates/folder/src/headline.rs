@@ -1,11 +1,11 @@
-//! The score that a README rendered by caddie puts on top in bold, with what stands beside it in the same line.
+//! The bold score on top of a README that caddie rendered, with the other numbers in the same line.
 
 use super::claim::{Claim, Field, Scope};
 use super::number::Stated;
 
 /// Reads one line of prose; nothing is claimed by a line in any other form than that in which caddie renders it:
 ///
-/// `**val_bpb 1.6332 (mean of 3 seeds, sample std 0.0120)** · 653,678 of 16,000,000 bytes · train 72.103 s · …`
+/// Reads `**val_bpb 1.6332 (mean of 3 seeds, sample std 0.0120)** · 653,678 of 16,000,000 bytes · train 72.103 s · …`.
 pub(super) fn claims(line: &str, number: u64) -> Vec<Claim> {
     rendered(line, number).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! JSON as a stranger wrote it: numbers keep their digits, every value its line, and duplicate keys are an error.
+//! JSON as a stranger wrote it: numbers keep their digits, values keep their lines, and duplicate keys are an error.
 //!
 //! serde_json alone keeps the last of two equal keys and forgets that `1.0730` had four decimals; both decide whether
 //! a claim agrees with a log.
@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use super::logged::Lined;
 use super::number::{Stated, Unit};
 
-/// Nesting that is followed. Nothing in a submission needs more than five levels.
+/// Deepest nesting that is read. A submission needs at most five levels.
 const MAX_DEPTH: usize = 32;
-/// Values that are kept: a text of `[0,0,…` would take thirty times its length in memory. Submissions hold about fifty.
+/// Most values that are kept: a text of `[0,0,…` would take thirty times its length in memory. Submissions hold about
+/// fifty.
 const MAX_VALUES: usize = 100_000;
 
 /// One JSON value with the line it starts on.
@@ -35,7 +36,7 @@ pub enum Json {
     Object(Vec<(String, Node)>),
 }
 
-/// Why a text is not JSON that can be judged.
+/// The reason why a text is not JSON that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
     pub line: u64,
@@ -71,7 +72,7 @@ impl Node {
         self.entries().iter().find(|(name, _)| name == key).map(|(_, node)| node)
     }
 
-    /// What was read of this value, with the value's line.
+    /// Attaches this value's line to `value`, which was read from it.
     pub fn at<T>(&self, value: T) -> Lined<T> {
         Lined::new(value, self.line)
     }
@@ -96,8 +97,8 @@ impl Node {
         if let Json::Number(stated) = self.value { Some(stated) } else { None }
     }
 
-    /// The number, also where it is written as text: `"1.2345"`, `"15,900,001"`, `"15_900_001 bytes"`, `"588.0 s"`. `unit` is
-    /// what a bare number counts.
+    /// Returns the number, even where it is written as text: `"1.2345"`, `"15,900,001"`, `"15_900_001 bytes"`, `"588.0
+    /// s"`. `unit` is the unit of a bare number.
     pub fn figure(&self, unit: Unit) -> Option<Stated> {
         match &self.value {
             Json::Number(stated) => Some(*stated),
@@ -106,12 +107,12 @@ impl Node {
         }
     }
 
-    /// A whole number, also where it is written as text, as the seeds of lists and the keys of objects are.
+    /// Returns a whole number, even where it is written as text, as seeds in lists and keys of objects are.
     pub fn whole(&self) -> Option<i64> {
         number_value(&self.figure(Unit::One)?).as_i64()
     }
 
-    /// As a plain serde_json value, for output.
+    /// Converts the value to a plain serde_json value, for output.
     pub fn to_value(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.value {
@@ -127,8 +128,8 @@ impl Node {
     }
 }
 
-/// A text without what parts groups of three digits: underscores, apostrophes, spaces, narrow ones too. A point or a comma
-/// is left, for it may begin the decimals.
+/// Removes the separators of three-digit groups: underscores, apostrophes, spaces, narrow ones too. A point or a comma
+/// is kept, because it may begin the decimals.
 fn ungrouped(text: &str) -> Option<String> {
     let parts = |c: char| matches!(c, '_' | '\'' | '\u{2019}' | ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}');
     let text = text.trim();
@@ -206,14 +207,14 @@ impl<'a> Reader<'a> {
         Ok(Node { value, line })
     }
 
-    /// The line of a slice of `text`: a borrowed raw value keeps its place in the text it was parsed from.
+    /// Returns the line of a slice of `text`: a borrowed raw value keeps its place in the text that it was parsed from.
     fn line_of(&self, slice: &str) -> u64 {
         let offset = (slice.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         1 + self.line_feeds.partition_point(|feed| *feed < offset) as u64
     }
 }
 
-/// serde_json's message with what people really wrote there named.
+/// Returns serde_json's message, or a clearer one for the mistakes that people really make.
 fn explain(text: &str, error: &serde_json::Error) -> JsonError {
     let line = error.line() as u64;
     let source = text.lines().nth(error.line().saturating_sub(1)).unwrap_or("");
@@ -283,7 +284,7 @@ mod tests {
 
     use super::*;
 
-    /// Equality in which `1.0` and `1` are one number.
+    /// Compares values so that `1.0` and `1` are one number.
     fn alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
         use serde_json::Value::{Array, Object};
         match (a, b) {

@@ -1,4 +1,4 @@
-//! A records folder as read: what its files say, before anything is judged.
+//! A records folder as read: the statements of its files, before anything is judged.
 
 pub mod claim;
 pub mod denominator;
@@ -44,38 +44,38 @@ pub use submission::Submission;
 use caddie_files::{Encoding, Error, FileEntry, Pointer, Result, Skipped};
 use caddie_python::Script;
 
-/// Logs that are read; a folder with more is no record.
+/// Most logs that are read; a folder with more is not a record.
 const MAX_LOGS: usize = 1_000;
 
-/// Scripts that are read; a folder with more is a code base, no record.
+/// Most scripts that are read; a folder with more is a code base, not a record.
 const MAX_SCRIPTS: usize = 100;
-/// Bytes of all scripts that are kept in memory.
+/// Most bytes of scripts that are kept in memory.
 const MAX_SCRIPTS_BYTES: u64 = 32 << 20;
 
-/// What a user who gave something else should give.
+/// Advice to a user who gave something else than a folder.
 pub const GIVE_FOLDER: &str = "give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
-/// Said of a path where nothing lies.
+/// Error for a path that does not exist.
 pub const NO_FOLDER: &str = "no such folder; give a records folder, e.g. records/track_10min_16mb/2026-05-01_Name";
-/// A script that is hashed at most; a longer one is over any cap.
+/// Most bytes of a script that are hashed; a longer script is over any cap.
 const MAX_SCRIPT_BYTES: u64 = 64 << 20;
 
-/// Everything that a records folder states. Nothing in it was executed, no link was followed.
+/// All statements of a records folder. Nothing in it was executed, and no link was followed.
 #[derive(Debug)]
 pub struct Folder {
     pub path: Utf8PathBuf,
     /// Regular files, relative and sorted.
     pub files: Vec<FileEntry>,
-    /// What was not read, and why.
+    /// Files that were not read, each with the reason.
     pub skipped: Vec<Skipped>,
     /// Files in whose place a pointer lies. Among `files` they have the length that the pointer declares.
     pub pointers: Vec<(Utf8PathBuf, Pointer)>,
-    /// README and logs that are in another encoding than UTF-8; they were read in theirs.
+    /// README and logs that are not UTF-8, each with the encoding in which it was read.
     pub encodings: Vec<(Utf8PathBuf, Encoding)>,
     pub readme: Option<Readme>,
     pub submission: Option<SubmissionFile>,
     /// The script that is counted: the one that the logs dump or count, else by submission.json, the README or its name.
     pub script: Option<FileEntry>,
-    /// By what `script` is known to be the one.
+    /// The reason why `script` counts.
     pub script_because: Option<Because>,
     /// The Python scripts that could be read.
     pub code: Vec<Script>,
@@ -83,7 +83,7 @@ pub struct Folder {
     pub results: Vec<results::Results>,
     /// The compressed weights, where the folder holds them.
     pub model: Option<FileEntry>,
-    /// The runs that the submission is about, and the logs that are not.
+    /// The runs that the submission is about, and the other logs.
     pub runs: Runs,
     /// recipe.toml and the recipes of the native logs.
     pub recipes: Option<recipe::Recipes>,
@@ -100,7 +100,7 @@ pub struct Folder {
 pub struct SubmissionFile {
     pub file: Utf8PathBuf,
     pub encoding: Encoding,
-    /// The first line that is no UTF-8; the first of all where none of the file is.
+    /// The first line that is not UTF-8; line 1 where the whole file is not.
     pub encoded_line: u64,
     pub content: std::result::Result<Submission, JsonError>,
 }
@@ -109,13 +109,14 @@ pub struct SubmissionFile {
 #[derive(Debug)]
 pub struct LedgerFile {
     pub file: Utf8PathBuf,
-    /// From the name `ledger_seed<N>.jsonl.zst`; the ledger itself names no seed.
+    /// The seed in the name `ledger_seed<N>.jsonl.zst`; the ledger itself names no seed.
     pub seed: Option<i64>,
     pub content: std::result::Result<Ledger, String>,
 }
 
 impl Folder {
-    /// Reads a folder within bounds. What cannot be read inside it is kept as such, for the checks to report.
+    /// Reads a folder within bounds. A file in it that cannot be read is kept as unread, so that the checks can report
+    /// it.
     ///
     /// # Errors
     /// When `path` is not a folder, or cannot be listed.
@@ -207,7 +208,7 @@ impl Folder {
         self.pointers.iter().find(|(known, _)| known == path)
     }
 
-    /// Logs that lie in the folder and could not be read: what they state is unknown, not absent. A link is no file.
+    /// Returns the logs that could not be read: their contents are unknown, not absent. A link is not a file.
     pub fn unread_logs(&self) -> impl Iterator<Item = &Skipped> {
         let is_log = |path: &Utf8Path| may_be_a_log(path) && calls_itself_a_log(path);
         self.skipped
@@ -215,7 +216,8 @@ impl Folder {
             .filter(move |skipped| is_log(&skipped.path) && self.files.iter().any(|file| file.path == skipped.path))
     }
 
-    /// Logs of no known form whose name holds a claimed seed that no other log is of: what they state is unknown as well.
+    /// Returns the logs of no known form whose name holds a claimed seed that no other log has: their contents are
+    /// unknown as well.
     pub fn logs_not_understood(&self) -> impl Iterator<Item = &Utf8PathBuf> {
         let claimed: Vec<i64> = self.metadata().into_iter().flat_map(Submission::seed_numbers).collect();
         let has_a_run = |seed: i64| self.runs.official.iter().any(|run| run.seed.value() == Some(seed));
@@ -232,13 +234,13 @@ impl Folder {
     }
 }
 
-/// An error's text with the file as it is called inside the folder: reports are read on other machines.
+/// Returns an error's text with the file's path inside the folder, because reports are read on other machines.
 fn inside(root: &Utf8Path, error: &Error) -> String {
     error.to_string().replacen(root.join("").as_str(), "", 1)
 }
 
-/// The files in whose place a pointer lies. Each is given the length that its pointer declares, so that whatever adds up
-/// bytes adds up those of the file and not those of the pointer.
+/// Finds the files in whose place a pointer lies. Each gets the length that its pointer declares, so that sums of bytes
+/// count the file and not the pointer.
 fn pointers(root: &Utf8Path, files: &mut [FileEntry]) -> Vec<(Utf8PathBuf, Pointer)> {
     let short = files.iter_mut().filter(|file| file.bytes > 0 && file.bytes <= caddie_files::pointer::MAX_BYTES);
     let found = short.filter_map(|file| {
@@ -268,32 +270,33 @@ fn submission_file(root: &Utf8Path, files: &[FileEntry]) -> Option<SubmissionFil
     Some(SubmissionFile { file: file.path.clone(), encoding, encoded_line, content })
 }
 
-/// `model.int8.zlib` of a native run, `final_model.int8.ptz` of the baseline script.
+/// Tells whether the name is a model's: `model.int8.zlib` of a native run, `final_model.int8.ptz` of the baseline
+/// script.
 fn is_model(name: &str) -> bool {
     let named = name.starts_with("model.") || name.starts_with("final_model.");
     named && !name.ends_with(".pt") && !name.ends_with(".json") && !name.ends_with(".py")
 }
 
-/// A file that is looked through for a run.
+/// Tells whether a file is searched for runs.
 fn may_be_a_log(path: &Utf8Path) -> bool {
     let name = path.file_name().unwrap_or("").to_ascii_lowercase();
     let prose = ["requirements", "readme", "license"].iter().any(|prefix| name.starts_with(prefix));
     name.ends_with(".log") || (name.ends_with(".txt") && !prose)
 }
 
-/// `train.log`, `seed1337.txt`, `logs/a.txt`, but not `commands.txt`.
+/// Tells whether the name is a log's: `train.log`, `seed1337.txt`, `logs/a.txt`, but not `commands.txt`.
 fn calls_itself_a_log(path: &Utf8Path) -> bool {
     let text = path.as_str().to_ascii_lowercase();
     text.ends_with(".log") || ["log", "train", "seed"].iter().any(|word| text.contains(word))
 }
 
-/// What a folder's logs hold.
+/// The contents of a folder's logs.
 #[derive(Default)]
 struct Logs {
     runs: Vec<RunLog>,
-    /// Files that call themselves logs and are none.
+    /// Files with a log's name that are not logs.
     not_logs: Vec<Utf8PathBuf>,
-    /// Runs that were not kept, of logs that hold too many.
+    /// Logs that hold too many runs, each with the number of those that were not kept.
     dropped: Vec<(Utf8PathBuf, Lined<u64>)>,
     encodings: Vec<(Utf8PathBuf, Encoding)>,
 }
@@ -365,8 +368,8 @@ fn read_ledgers(root: &Utf8Path, files: &[FileEntry]) -> Vec<LedgerFile> {
         .collect()
 }
 
-/// `ledgers.json` maps a file name or a seed to its digest, at the top or under `ledgers`; a list of objects that
-/// name `file` or `seed` serves as well.
+/// Reads `ledgers.json`, which maps a file name or a seed to its digest, at the top or under `ledgers`; a list of
+/// objects that name `file` or `seed` serves as well.
 fn digests(node: &json::Node) -> BTreeMap<String, Lined<String>> {
     let mut found = BTreeMap::new();
     for (key, entry) in node.entries() {

@@ -1,8 +1,8 @@
-//! The grammar of training logs: what each kind of line states (docs/spec/records.md#logs).
+//! The grammar of training logs: the facts of each kind of line (docs/spec/records.md#logs).
 //!
 //! Every pattern is anchored at the start of the line and needs a number where it expects one, so that source code
-//! dumped into a log, which holds the format strings of these very lines, does not match. Dumped scripts are passed
-//! over besides; they are hashed, to be compared with the script that was shipped.
+//! dumped into a log, which holds the format strings of these very lines, does not match. Dumped scripts are also
+//! skipped; they are hashed, to be compared with the shipped script.
 
 mod dump;
 mod header;
@@ -27,7 +27,7 @@ use self::prefix::Shared;
 use super::logged::{Lined, Logged};
 use super::run_log::{LogFile, RunLog};
 
-/// Bytes at a log's beginning that are asked for a prefix which all lines have.
+/// Bytes at a log's beginning that are searched for a prefix of all lines.
 const HEAD_BYTES: u64 = 16 << 10;
 
 /// Reads a whole log, line after line, in bounded memory.
@@ -44,25 +44,25 @@ pub(super) fn read(reader: &mut impl BufRead) -> std::io::Result<LogFile> {
 struct Parser {
     /// The run that is being read.
     current: Current,
-    /// Those before it in the file.
+    /// The runs before it in the file.
     earlier: Vec<RunLog>,
     /// Runs that were dropped because the file holds too many.
     dropped: Option<Lined<u64>>,
     of_a_driver: bool,
     number: u64,
     dump: Option<Dump>,
-    /// What every line begins with, where a launcher wrote that.
+    /// The text with which every line begins, where a launcher wrote one.
     shared: Shared,
-    /// The line that is read does not fit, and its beginning was hashed.
+    /// True if the current line is too long to keep, and its beginning was hashed.
     long: bool,
     /// Bytes since the last line that was understood.
     not_understood: u64,
     understood: bool,
-    /// Epoch seconds of the line, and of the last that had them.
+    /// Epoch seconds of the line, and of the last line that had them.
     stamp: Option<f64>,
 }
 
-/// The run that is being read, with what is not yet settled about it.
+/// The current run, with its facts that are not yet settled.
 #[derive(Debug, Default)]
 struct Current {
     run: RunLog,
@@ -71,12 +71,12 @@ struct Current {
     ledgered: Option<usize>,
     /// `Total submission size` without a format: raw weights and code in most logs, the counted total in a few.
     bare_total: Option<Logged<u64>>,
-    /// Something after the training loop was seen: a lower step now means another run in the same file.
+    /// True if something after the training loop was seen: a lower step now means another run in the same file.
     after_training: bool,
-    /// Warm-up steps were seen: the run began, even when it never came to a step.
+    /// True if warm-up steps were seen: the run began, even if it never came to a step.
     warmed_up: bool,
     gpus: BTreeSet<u64>,
-    /// When the sizes were last stated, epoch seconds.
+    /// Epoch seconds at which the sizes were last stated.
     sized_at: Option<f64>,
 }
 
@@ -126,8 +126,8 @@ impl lines::Sink for Parser {
     }
 }
 
-/// The line without zero bytes, where it is mostly such: what is appended to a log in UTF-16 or UTF-32 has two or four
-/// bytes a character, whatever the log began with.
+/// Returns the line without zero bytes, where it is mostly zeros: text that is appended to a log in UTF-16 or UTF-32
+/// has two or four bytes per character, in whatever encoding the log began.
 fn without_zeros(line: &[u8]) -> Cow<'_, [u8]> {
     let zeros = line.iter().filter(|byte| **byte == 0).count();
     if zeros * 3 < line.len() || zeros == 0 {
@@ -137,14 +137,15 @@ fn without_zeros(line: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl Parser {
-    /// A line of a dumped script as the script printed it: without prefix, colors and the terminal's carriage return.
+    /// Returns a line of a dumped script as the script printed it: without prefix, colors and the terminal's carriage
+    /// return.
     fn printed(&self, line: &[u8]) -> Cow<'static, [u8]> {
         let text = String::from_utf8_lossy(line);
         let text = prefix::plain(text.strip_suffix('\r').unwrap_or(&text));
         Cow::Owned(prefix::unprefixed(&text, &self.shared).1.as_bytes().to_vec())
     }
 
-    /// Whether the line is part of a dumped script, which is not to be read as a log.
+    /// Tells whether the line is part of a dumped script, which is not to be read as a log.
     fn in_script(&mut self, line: &[u8], feed: bool, text: &str) -> bool {
         if let Some(dump) = self.dump.take_if(|_| words::is_separator(text) || dump::ends_script(text)) {
             self.end_script(dump, words::is_separator(text));
@@ -172,7 +173,7 @@ impl Parser {
         !dump.is_fragment() && !dump.tentative
     }
 
-    /// A script that was dumped before a run's log belongs to that run.
+    /// Ends a dump. A script that was dumped before a run's log belongs to that run.
     fn end_script(&mut self, dump: Dump, separated: bool) {
         let Some(source) = dump.close(separated) else { return };
         if self.current.has_begun() {
@@ -219,13 +220,13 @@ impl Parser {
         split::settle(self.earlier, self.dropped, self.of_a_driver)
     }
 
-    /// A fact that this line states, which is thereby understood.
+    /// Records a fact that this line states, and marks the line as understood.
     fn stated<T>(&mut self, value: impl Into<Option<T>>) -> Option<Logged<T>> {
         self.understood = true;
         self.here(value)
     }
 
-    /// A fact of this line, which is understood by what else it states.
+    /// Records a fact of this line, which another fact marks as understood.
     fn here<T>(&self, value: impl Into<Option<T>>) -> Option<Logged<T>> {
         value.into().map(|value| Logged::new(value, self.number))
     }

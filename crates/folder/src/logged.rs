@@ -1,8 +1,8 @@
-//! Facts with their places: what a log, a JSON file or a README states, and on which line.
+//! Facts with their places: the facts of a log, a JSON file or a README, each with its line.
 
 use serde::Serialize;
 
-/// Which of a run's two logs: an evaluation alone has a log of its own beside that of the training.
+/// One of a run's two logs: a separate evaluation has a log of its own beside that of the training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Log {
@@ -21,11 +21,11 @@ pub struct LogLine {
     pub line: u64,
 }
 
-/// A value that a run's log states, with the line that states it. Of several lines that state it, the one that counts.
+/// A value of a run's log with the line that states it; of several such lines, the one that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Logged<T> {
     pub value: T,
-    /// 1-based. Of a value that is derived from several lines, the last of them.
+    /// 1-based line; of a value that is derived from several lines, the last of them.
     pub line: u64,
     pub log: Log,
 }
@@ -36,12 +36,12 @@ impl<T> Logged<T> {
         Logged { value, line, log: Log::Own }
     }
 
-    /// Another value that is read from the same line.
+    /// Returns another value that is read from the same line.
     pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Logged<U> {
         Logged { value: of(self.value), line: self.line, log: self.log }
     }
 
-    /// The same fact for a run whose score is in this log and whose training is in another.
+    /// Returns the same fact for a run whose score is in this log and whose training is in another.
     pub(crate) fn in_score_log(self) -> Logged<T> {
         Logged { log: Log::Score, ..self }
     }
@@ -80,7 +80,7 @@ impl<T> Fact for Option<Logged<T>> {
     }
 }
 
-/// What stands on a line of a run's log. `None` where no log states it.
+/// A fact on a line of a run's log. `None` where no log states it.
 pub trait InLog {
     fn log_line(&self) -> Option<LogLine>;
 }
@@ -109,7 +109,7 @@ impl<F: InLog> InLog for &F {
     }
 }
 
-/// A value that a file states, with its line: of submission.json, of ledgers.json, of README.md.
+/// A value of submission.json, ledgers.json or README.md with its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Lined<T> {
     pub value: T,

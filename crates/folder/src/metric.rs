@@ -1,28 +1,28 @@
-//! Which of a log's metric lines is the official score (docs/spec/records.md#official-score).
+//! Choice of the official score among a log's metric lines (docs/spec/records.md#official-score).
 
 use super::logged::Logged;
 use super::run_log::{MetricLine, RunLog};
 
-/// Name of the score of a run that has no metric of its artifact: the last validation in training.
+/// Name of the score of a run without a metric of its artifact: the last validation in training.
 pub const IN_TRAINING: &str = "in_training_validation";
 
-/// What kind of evaluation a metric line reports; the later kinds are what a run that has them is scored by.
+/// The kind of evaluation that a metric line reports. A run is scored by the latest of these kinds that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
-    /// A name of none of these kinds: a score only where there is no other.
+    /// A name of no other kind: a score only where there is no other line.
     Other,
     Roundtrip,
     Sliding,
-    /// Whatever adapts to the text that is scored: test-time training, n-gram caches, slots.
+    /// An evaluation that adapts to the scored text: test-time training, n-gram caches, slots.
     Ttt,
 }
 
 /// Parts of the names of evaluations that adapt to the text.
 const ADAPTING: [&str; 8] = ["ttt", "slot", "ngram", "n_gram", "etlb", "mixer", "ppm", "knn"];
-/// How the names of metrics of the artifact begin.
+/// Beginnings of the names of metrics of the artifact.
 const SCORES: [&str; 10] =
     ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram", "ppm_mix"];
-/// How the names of metrics of weights that are not the artifact, or of a part of the data, begin.
+/// Beginnings of the names of metrics of weights that are not the artifact, or of a part of the data.
 const DIAGNOSTICS: [&str; 12] = [
     "diag",
     "pre-quant",
@@ -38,7 +38,7 @@ const DIAGNOSTICS: [&str; 12] = [
     "best",
 ];
 
-/// Whether a metric of this name is of a kind that is known to be a score.
+/// Tells whether a metric of this name is of a kind that is known to be a score.
 pub(super) fn is_known(name: &str) -> bool {
     tier(name) != Tier::Other
 }
@@ -55,19 +55,20 @@ fn tier(name: &str) -> Tier {
     }
 }
 
-/// Whether a metric of this name is never a score: it is of weights that are not the artifact, or says itself that it
-/// is a diagnosis.
+/// Tells whether a metric of this name is never a score: it is of weights that are not the artifact, or calls itself a
+/// diagnostic.
 pub(super) fn is_diagnostic(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     DIAGNOSTICS.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether the weights that a metric of this name scores are those before quantization.
+/// Tells whether a metric of this name scores the weights before quantization.
 pub(super) fn is_before_quantization(name: &str) -> bool {
     is_diagnostic(name) && !name.ends_with("diagnostic quantized")
 }
 
-/// `final_int8_ttt_lora_exact` and `final_int8_ttt_lora` are one result printed twice.
+/// Returns the name without `_exact`: `final_int8_ttt_lora_exact` and `final_int8_ttt_lora` are one result printed
+/// twice.
 fn base_name(name: &str) -> String {
     name.replace("_exact", "")
 }
@@ -103,7 +104,7 @@ fn by_tier(lines: &[MetricLine]) -> Option<usize> {
     best.or_else(|| last_of(Tier::Other)).or_else(quantized)
 }
 
-/// The line with more digits of the same result, when there is one.
+/// Returns the line with more digits of the same result, when there is one.
 fn exact_twin(lines: &[MetricLine], index: usize) -> usize {
     let base = base_name(&lines[index].name);
     // `ttt_sliding:done` states six digits of a result that a line of another name states in full.
@@ -116,7 +117,7 @@ fn exact_twin(lines: &[MetricLine], index: usize) -> usize {
     twins.max_by_key(|(at, line)| (line.decimals, *at)).map_or(index, |(at, _)| at)
 }
 
-/// Whether two lines state one score, as far as the coarser of them says.
+/// Tells whether two lines state one score, to the precision of the coarser of them.
 fn near(a: &MetricLine, b: &MetricLine) -> bool {
     (a.val_bpb - b.val_bpb).abs() < 1e-4
 }

@@ -1,4 +1,4 @@
-//! Differences that a README states in bits per byte and in nats side by side: "0.00117 bpb / 0.00302 nats per token".
+//! Differences that a README states in bits per byte and in nats, side by side: "0.00117 bpb / 0.00302 nats per token".
 
 use std::sync::LazyLock;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::number::Stated;
 
-/// A larger number of bits per byte is a score, not a difference of two.
+/// Largest difference of two scores; a larger number of bits per byte is a score.
 const MAX_DIFFERENCE: f64 = 0.2;
-/// Text between the two numbers: "vs PR #1736** (" and the like.
+/// Most characters between the two numbers: "vs PR #1736** (" and the like.
 const MAX_GAP: usize = 40;
-/// Pairs kept; real READMEs have a handful.
+/// Most pairs that are kept; real READMEs have a handful.
 const MAX_PAIRS: usize = 100;
 
 /// One difference in both units.
@@ -20,14 +20,15 @@ pub struct NatsPair {
     pub bpb: Stated,
     /// Nats per token.
     pub nats: Stated,
-    /// As written, for evidence.
+    /// The text as written, for evidence.
     pub text: String,
     /// 1-based.
     pub line: u64,
 }
 
 impl NatsPair {
-    /// Whether a tokenizer of `ratio` bits per byte for each nat per token makes one of the other, as they are rounded.
+    /// Tells whether the difference in nats per token and that in bits per byte agree, as they are rounded, for a
+    /// tokenizer of `ratio` bits per byte for each nat per token.
     pub fn fits(&self, ratio: f64) -> bool {
         let half = |stated: &Stated| 0.5 * 10f64.powi(-stated.decimals);
         // One and a half: people round the difference of rounded scores.
@@ -36,7 +37,7 @@ impl NatsPair {
     }
 }
 
-/// The pairs of a text, in order.
+/// Returns the pairs of a text, in order.
 pub(super) fn pairs(text: &str) -> Vec<NatsPair> {
     static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         let number = r"(?i)(\d*\.\d+)\**[\s-]*(?:val_)?(bpb|bpp|val_loss|nats?)\b(?:\s*\(nats)?(\s*(?:/|per)\s*byte)?";

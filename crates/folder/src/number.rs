@@ -1,13 +1,13 @@
-//! A number as a file states it: the value, and how many digits it commits to.
+//! A number as a file states it: the value, and its precision in digits.
 
 use serde::Serialize;
 
-/// Digits after the point that are compared at most: beyond this, f64 means of the same values differ by summation order.
+/// Most digits after the point that are compared: beyond this, f64 means of the same values differ by summation order.
 const MAX_DECIMALS: i64 = 10;
-/// The coarsest last digit: terabytes.
+/// Position of the coarsest last digit: terabytes.
 const MIN_DECIMALS: i64 = -12;
 
-/// In what a column or a sentence counts, where the number itself names no unit.
+/// The unit of a column or a sentence, for numbers that name none themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// A bare count, a score, bytes.
@@ -29,7 +29,7 @@ pub struct Stated {
     /// Digits after the decimal point, exponent applied, at most 10; negative where the last stated digit stands before
     /// the point, as in `15.94 MB` or `~8,300`.
     pub decimals: i32,
-    /// Marked as approximate (`~`, `≈`, `about`): a reader is told not to expect the last digit.
+    /// True if marked as approximate (`~`, `≈`, `about`), so that a reader does not expect the last digit.
     pub approximate: bool,
 }
 
@@ -53,8 +53,9 @@ impl Stated {
 
     /// Parses a number with its unit: seconds for a time, decimal bytes for a size, milliseconds for a step.
     ///
-    /// `15.94 MB` is 15,940,000 with the last digit in the ten thousands, `588,004` in milliseconds 588.004; a trailing
-    /// zero of an approximate count (`~8,300`) is no digit. `None` where the unit is of another kind than `unit`.
+    /// `15.94 MB` becomes 15,940,000 with the last digit in the ten thousands, `588,004` in milliseconds becomes
+    /// 588.004; a trailing zero of an approximate count (`~8,300`) is not a digit. `None` where the number's unit is of
+    /// another kind than `unit`.
     pub fn measure(text: &str, unit: Unit) -> Option<Stated> {
         let bare = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '`' | '_'));
         let end = bare.rfind(|c: char| c.is_ascii_digit() || c == '.')? + 1;
@@ -74,12 +75,13 @@ impl Stated {
         10f64.powi(-self.decimals)
     }
 
-    /// Whether `measured` is at most one unit of the last digit away: what is computed from rounded parts may be.
+    /// Tells whether `measured` is at most one unit of the last digit away, as a number computed from rounded parts may
+    /// be.
     pub fn near(&self, measured: f64) -> bool {
         (self.value - measured).abs() <= self.unit() * 1.000_001
     }
 
-    /// Whether the number was stated in megabytes or in other round numbers.
+    /// Tells whether the number was stated in megabytes or in other round numbers.
     pub fn is_coarse(&self) -> bool {
         self.decimals < 0
     }
@@ -89,14 +91,14 @@ impl Stated {
         Stated { decimals: -zeros.unwrap_or(0), ..self }
     }
 
-    /// Whether `measured`, rounded or cut off at the stated precision, is what is stated.
+    /// Tells whether the stated number is `measured`, rounded or cut off at the stated precision.
     pub fn agrees(&self, measured: f64) -> bool {
         let slack = self.slack();
         let cut_off = measured >= self.value - slack && measured < self.value + self.unit() - slack;
         self.rounds(measured) || cut_off
     }
 
-    /// Whether `measured`, rounded at the stated precision, is what is stated.
+    /// Tells whether the stated number is `measured`, rounded at the stated precision.
     pub fn rounds(&self, measured: f64) -> bool {
         (self.value - measured).abs() <= self.unit() / 2.0 + self.slack()
     }
@@ -106,7 +108,8 @@ impl Stated {
     }
 }
 
-/// `15,863,489` but not `1,5`: groups of three digits after the first comma.
+/// Tells whether commas separate thousands, as in `15,863,489` but not in `1,5`: groups of three digits after the first
+/// comma.
 fn has_thousands_separators(text: &str) -> bool {
     let whole = text.split('.').next().unwrap_or(text);
     let mut groups = whole.split(',');
@@ -117,7 +120,7 @@ fn has_thousands_separators(text: &str) -> bool {
         && rest.all(|group| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What a suffix multiplies by, and by how many decimal places it moves the last digit.
+/// Returns the factor of a suffix, and the number of decimal places by which it moves the last digit.
 fn scale(suffix: &str, unit: Unit) -> Option<(f64, i64)> {
     let suffix = suffix.to_ascii_lowercase();
     Some(match (unit, suffix.as_str()) {

@@ -1,16 +1,16 @@
-//! Which records folder a path belongs to.
+//! The records folder that a path belongs to.
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-/// Folders that are looked at upwards of a file.
+/// Most folders above a file that are examined.
 const MAX_UP: usize = 4;
 
-/// The records folder that holds `path`: `records/<track>/<name>`, where the path has these parts; else the nearest
-/// folder above it with a submission.json. `None` for what lies in no records folder, such as `records/README.md` or a
-/// script at the top of the repository. A folder belongs to itself, or to the records folder around it.
+/// Returns the records folder that holds `path`: `records/<track>/<name>`, where the path has these parts; else the
+/// nearest folder above it with a submission.json. `None` for a path in no records folder, such as `records/README.md`
+/// or a script at the top of the repository. A folder belongs to itself, or to the records folder around it.
 ///
-/// The folders of tracks begin with `track_prefix`, which is the rulebook's. Tools that hand over file names (pre-commit, `git diff --name-only`) are served so. Only names are looked at inside
-/// `records`; nothing is opened.
+/// The folders of tracks begin with `track_prefix`, which is the rulebook's. Tools that hand over file names
+/// (pre-commit, `git diff --name-only`) need this. Inside `records` only names are examined; nothing is opened.
 pub fn folder_of(path: &Utf8Path, track_prefix: &str) -> Option<Utf8PathBuf> {
     let parts: Vec<Utf8Component<'_>> = path.components().collect();
     let records = parts.iter().position(|part| *part == Utf8Component::Normal("records"));

@@ -1,4 +1,4 @@
-//! README.md: its tables, its headline, and what else its prose states that can be compared with the logs.
+//! README.md: its tables, its headline, and the statements of its prose that can be compared with the logs.
 
 use serde::Serialize;
 
@@ -16,22 +16,22 @@ mod table;
 pub use mentions::Mention;
 pub use table::{Row, ScoredRow, Table};
 
-/// Tables read at most; real READMEs have a handful.
+/// Most tables that are read; real READMEs have a handful.
 const MAX_TABLES: usize = 200;
-/// Rows read of one table.
+/// Most rows that are read of one table.
 const MAX_ROWS: usize = 1_000;
-/// Claims in prose, mentions and scores that are kept.
+/// Most claims in prose, mentions and scores that are kept.
 const MAX_ITEMS: usize = 2_000;
 
 /// A README as read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Readme {
     pub tables: Vec<Table>,
-    /// What the bold score on top states; empty where there is none in a form that is sure.
+    /// Claims of the bold score on top; empty where there is none in a form that is certain.
     pub headline: Vec<Claim>,
-    /// Differences of scores that are stated in bits per byte and in nats.
+    /// Differences of scores in bits per byte and in nats.
     pub nats: Vec<NatsPair>,
-    /// What titles, bullets and sentences state about the submission's runs. All [loose](Claim::loose).
+    /// Claims of titles, bullets and sentences about the submission's runs. All are [loose](Claim::loose).
     pub prose: Vec<Claim>,
     /// Files that the text names or runs.
     pub mentions: Vec<Mention>,
@@ -67,8 +67,8 @@ impl Readme {
         readme
     }
 
-    /// What the tables about seeds state: per seed, and in rows named mean or std. The first such table is the
-    /// submission's; a further one may be of other runs of the same seeds, and its claims are loose.
+    /// Returns the claims of the tables about seeds: per seed, and in rows named mean or std. The first such table is
+    /// the submission's; a further one may be of other runs of the same seeds, so its claims are loose.
     pub fn claims(&self) -> Vec<Claim> {
         let mut claims: Vec<Claim> = Vec::new();
         for table in self.tables.iter().filter(|table| !table.is_elsewhere()) {
@@ -127,7 +127,7 @@ fn cells(line: &str) -> Vec<String> {
     line.split('|').map(|cell| cell.trim().to_owned()).collect()
 }
 
-/// `|---|:--:|`
+/// Tells whether the row is a table's rule: `|---|:--:|`.
 fn is_rule(cells: &[String]) -> bool {
     cells.iter().all(|cell| cell.contains('-') && cell.chars().all(|c| matches!(c, '-' | ':')))
 }

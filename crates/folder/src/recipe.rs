@@ -14,7 +14,7 @@ use caddie_files::Result;
 /// Bytes of a log in which its recipe must end; real recipes have two thousand.
 const MAX_HEAD_BYTES: u64 = 256 << 10;
 
-/// A recipe, or why it is none.
+/// A recipe, or the reason why the text is not one.
 pub type Read = std::result::Result<Recipe, NoRecipe>;
 
 /// A recipe as TOML values, with the line of every key.
@@ -25,11 +25,11 @@ pub struct Recipe {
     lines: BTreeMap<String, u64>,
 }
 
-/// Why a text is no recipe.
+/// The reason why a text is not a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoRecipe {
     pub reason: String,
-    /// 1-based; `None` where the file as a whole could not be read.
+    /// 1-based line; `None` where the file as a whole could not be read.
     pub line: Option<u64>,
 }
 
@@ -42,9 +42,9 @@ impl NoRecipe {
 /// The folder's recipe and those that the runs were made with.
 #[derive(Debug)]
 pub struct Recipes {
-    /// What recipe.toml holds.
+    /// The contents of recipe.toml.
     pub file: Read,
-    /// By native log: what stands before its first separator.
+    /// The text before the first separator of each native log.
     pub logs: Vec<(Utf8PathBuf, Read)>,
 }
 
@@ -74,7 +74,7 @@ fn parse(text: &str) -> Read {
     Ok(Recipe { values, lines })
 }
 
-/// Notes the lines of a table's keys, those of the tables in it under their dotted names.
+/// Records the lines of a table's keys; those of inner tables have dotted names.
 fn place(above: &str, table: &DeTable<'_>, line: &impl Fn(usize) -> u64, lines: &mut BTreeMap<String, u64>) {
     for (key, value) in table.iter() {
         let name = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
@@ -85,7 +85,7 @@ fn place(above: &str, table: &DeTable<'_>, line: &impl Fn(usize) -> u64, lines: 
     }
 }
 
-/// The text before the first line of a hundred `=`.
+/// Returns the text before the first line of a hundred `=`.
 fn head(log: &Utf8Path) -> Result<String> {
     let file = fs_err::File::open(log.as_std_path()).map_err(caddie_files::Error::io(log, "opening"))?;
     let mut bytes = Vec::new();
@@ -96,12 +96,12 @@ fn head(log: &Utf8Path) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// A key whose value two recipes do not share.
+/// A key with different values in two recipes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Dotted.
+    /// The dotted key.
     pub key: String,
-    /// Where the key stands in the one recipe and in the other; `None` where it does not.
+    /// The key's line in the one recipe and in the other; `None` in a recipe without it.
     pub lines: (Option<u64>, Option<u64>),
 }
 

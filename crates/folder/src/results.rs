@@ -1,11 +1,11 @@
-//! Tables of results that lie beside the logs, or in their place: `results.tsv`.
+//! Tables of results that lie beside the logs, or instead of them: `results.tsv`.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::number::Stated;
 use caddie_files::FileEntry;
 
-/// Tables read at most, and lines of one.
+/// Most tables that are read, and most lines of one.
 const MAX_TABLES: usize = 20;
 const MAX_LINES: usize = 10_000;
 
@@ -16,7 +16,7 @@ pub struct Results {
     lines: Vec<String>,
 }
 
-/// The `*.tsv` and `*.csv` of the folder at `root`; one that cannot be read states nothing.
+/// Reads the `*.tsv` and `*.csv` of the folder at `root`; one that cannot be read states nothing.
 pub(super) fn read(root: &Utf8Path, files: &[FileEntry]) -> Vec<Results> {
     let tables = files.iter().filter(|file| matches!(file.path.extension(), Some("tsv" | "csv")));
     let texts =

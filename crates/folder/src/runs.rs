@@ -1,4 +1,4 @@
-//! Which of a folder's logs are the runs that the submission is about.
+//! Choice of the logs that are the runs of the submission, among all of a folder's logs.
 
 mod aside;
 mod join;
@@ -16,12 +16,12 @@ use caddie_rulebook::stats::mean;
 /// The runs of a submission, and the logs of its folder that are not among them.
 #[derive(Debug, Default)]
 pub struct Runs {
-    /// In order of their seeds, then of their file names.
+    /// Runs in order of their seeds, then of their file names.
     pub official: Vec<RunLog>,
     pub others: Vec<OtherLog>,
     /// Files named `*.log` in which nothing is understood as a run: driver summaries, set-up output.
     pub not_logs: Vec<Utf8PathBuf>,
-    /// Logs that hold more runs than are kept, how many were left out, and where the first of them begins.
+    /// Logs that hold more runs than are kept, the number left out, and the line on which the first of them begins.
     pub dropped: Vec<(Utf8PathBuf, Lined<u64>)>,
     /// Runs whose claim is another metric line than the official one: the log, the official name and its val_bpb.
     pub reread: Vec<(Utf8PathBuf, String, f64)>,
@@ -34,27 +34,26 @@ pub struct OtherLog {
     pub why: NotCounted,
 }
 
-/// Why a log is not counted as a run.
+/// The reason why a log is not counted as a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotCounted {
-    /// The same bytes as this log.
+    /// It has the same bytes as this log.
     CopyOf(Utf8PathBuf),
     /// This log prints the same run, to the last digit of its score and its clocks.
     PrintedIn(Utf8PathBuf),
     /// The other log of its seed gives the claimed score.
     ClaimedIn(Utf8PathBuf),
-    /// Every seed that is claimed has its score in other logs.
+    /// Every claimed seed has its score in other logs.
     NotClaimed,
     /// The file holds another run, which is counted.
     OtherRunInFile,
-    /// Its name says that it is of something else than the submission, and it gives no claimed score: the word.
+    /// This word of its name says that it is not the submission's, and it gives no claimed score.
     NamedOtherwise(String),
     /// It states no score, and this log of the same seed does.
     Unfinished(Utf8PathBuf),
 }
 
-/// Sorts the runs of the folder at `root` by what `claims` say about their scores, and by the seeds that submission.json
-/// names.
+/// Sorts the runs of the folder at `root` by the scores in `claims`, and by the seeds that submission.json names.
 pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds: &[i64]) -> Runs {
     let mut runs = Runs::default();
     for mut log in one_a_file(logs, claims, &mut runs.others) {
@@ -91,7 +90,7 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds
     runs
 }
 
-/// Of several runs of one seed in one file: the one whose score is claimed, else the last that has a score.
+/// Keeps one of several runs of one seed in one file: the one whose score is claimed, else the last that has a score.
 fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -> Vec<RunLog> {
     let mut kept: Vec<RunLog> = Vec::new();
     let is_of_a_seed = |run: &RunLog| {
@@ -124,7 +123,7 @@ fn one_a_file(logs: Vec<RunLog>, claims: &[Claim], others: &mut Vec<OtherLog>) -
     kept
 }
 
-/// The score that is claimed for the whole submission.
+/// Returns the score that is claimed for the whole submission.
 fn headline(claims: &[Claim]) -> Option<Stated> {
     score_claim(claims, Scope::Whole).or_else(|| score_claim(claims, Scope::Mean))
 }
@@ -133,8 +132,8 @@ fn score_claim(claims: &[Claim], scope: Scope) -> Option<Stated> {
     claims.iter().find(|claim| claim.field == Field::ValBpb && claim.scope == scope).map(|claim| claim.stated)
 }
 
-/// Two files that print one run: no two runs share every digit of their scores and clocks. Where there are none, only
-/// the same bytes tell, and hashing every log of a folder would cost more than reading it.
+/// Tells whether two files print one run: no two runs share every digit of their scores and clocks. Without scores and
+/// clocks only equal bytes tell, and hashing every log of a folder would cost more than reading it.
 fn same_run(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
     let score = |run: &RunLog| (run.seed.value(), run.val_bpb.value(), run.bytes_total.value());
     let clock = |run: &RunLog| (run.train_seconds.value(), run.eval_seconds.value(), run.steps.value());
@@ -143,13 +142,13 @@ fn same_run(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
     a.log != b.log && facts(a) == facts(b) && (telling || a.span == b.span && same_bytes(root, a, b))
 }
 
-/// Whether two files are byte for byte the same.
+/// Tells whether two files are byte for byte the same.
 fn same_bytes(root: &Utf8Path, a: &RunLog, b: &RunLog) -> bool {
     let digest = |run: &RunLog| sha256(&root.join(&run.log)).ok();
     digest(a).is_some_and(|digest_a| digest(b) == Some(digest_a))
 }
 
-/// Makes the line at `index` the run's score. A native run is exempt: its ledger says which line is its score.
+/// Makes the line at `index` the run's score. A native run is exempt, because its ledger says which line is its score.
 fn reread(run: &mut RunLog, index: usize, reread: &mut Vec<(Utf8PathBuf, String, f64)>) {
     let (Some(name), Some(official)) = (run.metric.text().map(str::to_owned), run.val_bpb.value()) else { return };
     if run.ledger_sha256.is_none() {
@@ -158,7 +157,7 @@ fn reread(run: &mut RunLog, index: usize, reread: &mut Vec<(Utf8PathBuf, String,
     }
 }
 
-/// Where a seed's claimed score is another metric line of its log, the claim is about that line.
+/// Chooses another metric line as the run's score where the score that is claimed for its seed is on that line.
 fn reread_by_seed(log: &mut RunLog, claim: Stated, done: &mut Vec<(Utf8PathBuf, String, f64)>) {
     if log.val_bpb.value().is_none_or(|official| claim.agrees(official)) {
         return;
@@ -169,8 +168,9 @@ fn reread_by_seed(log: &mut RunLog, claim: Stated, done: &mut Vec<(Utf8PathBuf, 
     }
 }
 
-/// Without scores per seed the headline decides: where it is neither the official mean nor an official score, but that
-/// of another metric which every run has, the submission is about that metric.
+/// Chooses another metric by the headline, where no scores per seed are claimed. If the headline is neither the
+/// official mean nor an official score, but that of another metric which every run has, the submission is about that
+/// metric.
 fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
     let per_seed = claims.iter().any(|claim| claim.field == Field::ValBpb && matches!(claim.scope, Scope::Seed(_)));
     let Some(claim) = headline(claims).filter(|_| !per_seed) else { return };
@@ -200,8 +200,8 @@ fn reread_by_headline(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Where a run ends without a metric of its artifact and the score that is claimed is its last validation in training,
-/// that is what the submission is about; the metric's name says so.
+/// Uses the last validation in training as the score of a run that ends without a metric of its artifact, where that is
+/// the claimed score; the metric's name says so.
 fn validated_on_the_way(runs: &mut Runs, claims: &[Claim]) {
     for run in runs.official.iter_mut().filter(|run| run.val_bpb.is_none()) {
         let claim =

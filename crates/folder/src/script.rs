@@ -1,4 +1,4 @@
-//! Which script of a folder is the one that counts, and by what that is known.
+//! Choice of the script that counts, with the reason for it.
 
 use std::fmt;
 
@@ -17,15 +17,16 @@ pub struct Counted {
     pub because: Because,
 }
 
-/// Why a script is the one that counts. The logs tell before submission.json, that before the README, and the name
-/// comes last.
+/// The reason why a script is the one that counts. The logs tell before submission.json, that before the README, and
+/// the name comes last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
-    /// There is no other.
+    /// There is no other script.
     Only,
     /// It has the name, and nothing speaks for another.
     Named,
-    /// So many of the runs dump its very text into their logs, so many others count as many bytes of code as it has.
+    /// So many of the runs dump its very text into their logs, and so many others count as many bytes of code as it
+    /// has.
     Logged { dumped: usize, counted: usize, of: usize, bytes: u64 },
     /// It has the name, and unpacks to or hands over to the script that the logs count.
     Carries(Utf8PathBuf),
@@ -65,7 +66,7 @@ impl fmt::Display for Because {
     }
 }
 
-/// What a folder says of its scripts.
+/// The folder's statements about its scripts.
 pub(super) struct Sources<'a> {
     pub root: &'a Utf8Path,
     pub files: &'a [FileEntry],
@@ -75,7 +76,7 @@ pub(super) struct Sources<'a> {
     pub readme: Option<&'a Readme>,
 }
 
-/// How many runs speak for a script.
+/// The number of runs that speak for a script.
 #[derive(Clone, Copy, Default)]
 struct Votes {
     dumped: usize,
@@ -88,7 +89,8 @@ impl Votes {
     }
 }
 
-/// The script that counts; `None` where the folder has none, or none at its top and no log that names one below.
+/// Chooses the script that counts; `None` where the folder has none, or none at its top and no log that names one
+/// below.
 pub(super) fn choose(sources: &Sources<'_>) -> Option<Counted> {
     let scripts: Vec<&FileEntry> =
         sources.files.iter().filter(|file| file.path.extension() == Some("py") && file.bytes > 0).collect();
@@ -119,7 +121,7 @@ pub(super) fn choose(sources: &Sources<'_>) -> Option<Counted> {
         .or_else(|| by_name(Because::Named))
 }
 
-/// `train_gpt.py`, or what stands in its place at the folder's top.
+/// Returns `train_gpt.py`, or the script that stands in its place at the folder's top.
 fn named(files: &[FileEntry]) -> Option<&FileEntry> {
     let begins = |prefix: &'static str| move |name: &str| name.starts_with(prefix) && name.ends_with(".py");
     find(files, |name| name == "train_gpt.py")
@@ -128,7 +130,7 @@ fn named(files: &[FileEntry]) -> Option<&FileEntry> {
         .or_else(|| find(files, begins("")))
 }
 
-/// The script that more of the runs dump or count than any other, where most runs do.
+/// Returns the script that more of the runs dump or count than any other, if most runs do.
 fn of_the_logs<'a>(
     sources: &Sources<'_>,
     scripts: &[&'a FileEntry],
@@ -162,7 +164,7 @@ fn votes_for(sources: &Sources<'_>, script: &FileEntry) -> Votes {
     votes
 }
 
-/// Whether `outer` is a wrapper around `inner`: it unpacks to the same text, or executes that file.
+/// Tells whether `outer` is a wrapper around `inner`: it unpacks to the same text, or executes that file.
 fn carries(sources: &Sources<'_>, outer: &FileEntry, inner: &FileEntry) -> bool {
     let of = |file: &FileEntry| sources.code.iter().find(|code| code.path == file.path);
     let (Some(outer), Some(inner)) = (of(outer), of(inner)) else { return false };

@@ -1,4 +1,5 @@
-//! A number in a log's text, wherever it stands: what no rule of the log reader has understood may still be printed.
+//! Search for a number anywhere in a log's text, because a line that no rule of the log reader understands may still
+//! print it.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -7,13 +8,13 @@ use camino::Utf8Path;
 use super::number::Stated;
 use caddie_files::encoding;
 
-/// Bytes of a log that are looked through at most.
+/// Most bytes of a log that are searched.
 const MAX_BYTES: u64 = 256 << 20;
-/// Longest line that is looked at; a longer one is a dump.
+/// Longest line that is examined; a longer one is a dump.
 const MAX_LINE: usize = 4 << 10;
 
-/// The first line of the log that prints a score or a loss which `stated` is, and that is no step, no progress and no
-/// running value: its number (1-based) and its text.
+/// Finds the first line of the log that prints `stated` as a score or a loss, and that is neither a step, nor progress,
+/// nor a running value. Returns its number (1-based) and its text.
 pub fn printed_score(log: &Utf8Path, stated: Stated) -> Option<(u64, String)> {
     // Fewer digits are met by chance.
     if stated.decimals < 4 || stated.approximate {
@@ -24,7 +25,7 @@ pub fn printed_score(log: &Utf8Path, stated: Stated) -> Option<(u64, String)> {
     first_line(log, |text| text.contains(&prefix) && is_result(text) && numbers(text).any(|value| stated.agrees(value)))
 }
 
-/// Whether a line of the log states this many bytes: `Paid prefix blob: 4240472 bytes`, `prefix_bytes:8,750,000`.
+/// Tells whether a line of the log states this many bytes: `Paid prefix blob: 4240472 bytes`, `prefix_bytes:8,750,000`.
 pub fn states_bytes(log: &Utf8Path, bytes: u64) -> bool {
     let wanted = bytes.to_string();
     let stated = |text: &str| {
@@ -34,7 +35,7 @@ pub fn states_bytes(log: &Utf8Path, bytes: u64) -> bool {
     first_line(log, stated).is_some()
 }
 
-/// The first line that `wanted` takes: its number (1-based) and its text.
+/// Returns the first line that `wanted` accepts: its number (1-based) and its text.
 fn first_line(log: &Utf8Path, wanted: impl Fn(&str) -> bool) -> Option<(u64, String)> {
     let (text, _) = encoding::reader(caddie_files::open(log).ok()?).ok()?;
     let mut reader = BufReader::new(text.take(MAX_BYTES));

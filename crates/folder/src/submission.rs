@@ -1,4 +1,4 @@
-//! submission.json in the one canonical form, whatever spelling its author chose (docs/spec/records.md#submissionjson).
+//! submission.json in the one canonical form, from any spelling of its author (docs/spec/records.md#submissionjson).
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -14,35 +14,35 @@ use super::json::{Json, JsonError, Node, number_value, parse};
 use super::logged::Lined;
 use super::number::Stated;
 
-/// Seeds and numbers that are kept; a file with more states nothing that anybody reads.
+/// Most seeds and numbers that are kept; a file with more states nothing that anybody reads.
 const MAX_SEEDS: usize = 1_000;
 const MAX_CLAIMS: usize = 10_000;
 
-/// A submission's metadata: what it says of itself, and every number that it states about its runs.
+/// A submission's metadata: its statements about itself, and every number about its runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Submission {
     pub name: Option<Lined<String>>,
     pub author: Option<Lined<String>>,
     pub github_id: Option<Lined<String>>,
     pub date: Option<Lined<String>>,
-    /// As the file spells it; a rulebook knows which of its tracks that is.
+    /// The track as the file spells it; a rulebook knows which of its tracks that is.
     pub track: Option<Lined<String>>,
     pub blurb: Option<Lined<String>>,
     pub hardware: Option<Lined<String>>,
     /// Number of the pull request that the submission builds on, from a number or from text (`PR #1394 (@x)`).
     pub base_pr: Option<Lined<u64>>,
-    /// The key that gave it; the others stay in `extra`.
+    /// The key that gave `base_pr`; the others stay in `extra`.
     base_key: Option<String>,
-    /// Seeds that are named anywhere, each where it is named first: a list of seeds, or the keys of per-seed results.
+    /// Seeds that are named anywhere, each at its first place: a list of seeds, or the keys of per-seed results.
     pub seeds: Vec<Lined<i64>>,
     pub claims: Vec<Claim>,
     /// Ledger digests by seed.
     pub ledgers: Vec<(i64, Lined<String>)>,
-    /// The flags and what else stands under `compliance`, flags under one spelling.
+    /// The contents of `compliance`, with flags under one spelling.
     pub compliance: Value,
-    /// Whom the author credits, verbatim.
+    /// The author's credits, verbatim.
     pub attribution: Value,
-    /// Further runs of the same seeds, which are not the score.
+    /// Further runs of the same seeds that do not give the score.
     pub reruns: Vec<Rerun>,
     /// Seeds that were run beyond the reported ones, by the submission's own disclosure.
     pub excluded: Option<Excluded>,
@@ -69,7 +69,7 @@ pub struct Quoted {
     pub key: String,
     pub text: String,
     pub line: u64,
-    /// Whether the text could be read as one number, which is then compared as if it were written as such.
+    /// True if the text could be read as one number, which is then compared as if it were written as a number.
     pub understood: bool,
 }
 
@@ -79,7 +79,7 @@ pub struct Rerun {
     /// The key that holds them.
     pub label: String,
     pub seeds: Vec<i64>,
-    /// Per seed, and over the seeds.
+    /// Claims per seed, and over the seeds.
     pub claims: Vec<Claim>,
 }
 
@@ -93,7 +93,7 @@ pub struct Excluded {
     pub seeds: Vec<i64>,
     /// Every seed that was run.
     pub all: Vec<i64>,
-    /// The scores, by seed where they are given so.
+    /// The scores, by seed where the file gives them so.
     pub val_bpb: Vec<(i64, f64)>,
 }
 
@@ -133,17 +133,17 @@ impl Submission {
         Ok(submission)
     }
 
-    /// The claim of `field` in `scope`, the first that stands in the file.
+    /// Returns the first claim of `field` in `scope` in the file.
     pub fn claim(&self, field: Field, scope: Scope) -> Option<&Claim> {
         self.claims.iter().find(|claim| claim.field == field && claim.scope == scope)
     }
 
-    /// The score that the submission stands for: `val_bpb`, or a mean under another name.
+    /// Returns the submission's main score: `val_bpb`, or a mean under another name.
     pub fn headline(&self) -> Option<&Claim> {
         self.claim(Field::ValBpb, Scope::Whole).or_else(|| self.claim(Field::ValBpb, Scope::Mean))
     }
 
-    /// What is claimed for each seed: the first value of each.
+    /// Returns the claim for each seed: the first value of each.
     pub fn by_seed(&self, field: Field) -> Vec<(i64, &Claim)> {
         self.seed_numbers().filter_map(|seed| Some((seed, self.claim(field, Scope::Seed(seed))?))).collect()
     }
@@ -153,7 +153,7 @@ impl Submission {
         self.seeds.iter().map(|seed| seed.value)
     }
 
-    /// Whether the file names this seed.
+    /// Tells whether the file names this seed.
     pub fn names_seed(&self, seed: i64) -> bool {
         self.seeds.iter().any(|named| named.value == seed)
     }
@@ -175,7 +175,8 @@ impl Submission {
         spellings.iter().find_map(|spelling| self.text(spelling))
     }
 
-    /// Whether the canonical schema takes its text from this spelling; a further spelling beside it stays in `extra`.
+    /// Tells whether the canonical schema takes its text from this spelling; a further spelling beside it stays in
+    /// `extra`.
     fn is_canonical_text(&self, key: &str) -> bool {
         TEXTS.iter().any(|(_, spellings)| spellings.iter().find(|known| self.text(known).is_some()) == Some(&key))
     }
@@ -223,7 +224,7 @@ impl Submission {
         }
     }
 
-    /// Records a number of the whole submission; false when the key is not one that is known.
+    /// Records a number of the whole submission; returns false when the key is not known.
     fn whole(&mut self, spelling: &str, key: &str, node: &Node) -> bool {
         let seed = seed_of_total(spelling);
         let of_a_seed = seed.map(|seed| (Field::BytesTotal, Scope::Seed(seed)));
@@ -238,8 +239,8 @@ impl Submission {
         true
     }
 
-    /// The number of a claim. A text in its place is read where it is one number, and remembered either way: what a
-    /// tool that wants numbers would drop is not to be dropped in silence.
+    /// Returns the number of a claim. A text in its place is read if it is one number, and recorded in any case: a
+    /// value that a tool would drop must not disappear in silence.
     fn figure(&mut self, field: Field, key: &str, node: &Node) -> Option<Stated> {
         let stated = node.figure(field.unit());
         if let Some(text) = node.text().filter(|_| self.quoted.len() < MAX_CLAIMS) {
@@ -271,7 +272,7 @@ fn number_claim(field: Field, scope: Scope, key: String, stated: Stated, line: u
     Claim { field, scope, key, stated, text, line, loose: false }
 }
 
-/// `1394`, `"#1394"`, `"PR #1394 (@x)"`.
+/// Reads the number of a pull request from `1394`, `"#1394"` or `"PR #1394 (@x)"`.
 fn pull_request(node: &Node) -> Option<u64> {
     if let Some(number) = node.number() {
         return whole(&number).and_then(|number| u64::try_from(number).ok());
@@ -287,7 +288,7 @@ fn whole(stated: &Stated) -> Option<i64> {
     number_value(stated).as_i64()
 }
 
-/// A digest as a string, or inside an object as `sha256`.
+/// Reads a digest from a string, or from an object's `sha256`.
 pub(super) fn digest(node: &Node) -> Option<Lined<String>> {
     let node = if node.text().is_some() { node } else { node.get("sha256")? };
     let text = node.text()?;

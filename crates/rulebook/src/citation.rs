@@ -1,4 +1,4 @@
-//! Where a rule is written: structured, so that every output can name, date and link it.
+//! The source of a rule: structured, so that every output can name, date and link it.
 
 use std::fmt;
 
@@ -20,28 +20,28 @@ pub struct Citation {
     pub pr: Vec<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issue: Vec<u64>,
-    /// What has no address.
+    /// A source without an address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<String>,
-    /// Who said it, where that is known.
+    /// The person who said it, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// When, where that is known; of several pull requests when the last of them.
+    /// The date, where that is known; of several pull requests that of the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<Date>,
-    /// What it shows, in a few words.
+    /// The point that the source shows, in a few words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shows: Option<String>,
 }
 
 impl Citation {
-    /// Whether it names exactly one kind of source.
+    /// Tells whether it names exactly one kind of source.
     pub fn is_one_source(&self) -> bool {
         let texts = [&self.readme, &self.file, &self.other].into_iter().filter(|text| text.is_some()).count();
         texts + usize::from(!self.pr.is_empty()) + usize::from(!self.issue.is_empty()) == 1
     }
 
-    /// The addresses of what is cited, in the challenge's repository.
+    /// Returns the addresses of the sources, in the challenge's repository.
     pub fn links(&self, repository: &str) -> Vec<String> {
         if repository.is_empty() {
             return Vec::new();
@@ -58,7 +58,7 @@ impl Citation {
     }
 }
 
-/// A heading as GitHub anchors it, without the number of a point below it.
+/// Returns a heading as GitHub anchors it, without the number of a point below it.
 fn anchor(section: &str) -> String {
     let heading = section.trim_end_matches(|c: char| c.is_ascii_digit()).trim();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -66,7 +66,7 @@ fn anchor(section: &str) -> String {
 }
 
 impl fmt::Display for Citation {
-    /// `PR #1809, #1835 (ineligible by the largest seed; regina-openai, 2026-04-28)`
+    /// Writes `PR #1809, #1835 (ineligible by the largest seed; regina-openai, 2026-04-28)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let numbers =
             |numbers: &[u64]| numbers.iter().map(|number| format!("#{number}")).collect::<Vec<_>>().join(", ");
@@ -85,7 +85,7 @@ impl fmt::Display for Citation {
     }
 }
 
-/// When a rule began or ceased to hold, and what moved it.
+/// The moment at which a rule began or ceased to hold, and the cause.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
@@ -94,7 +94,7 @@ pub struct Moment {
 }
 
 impl fmt::Display for Moment {
-    /// `2026-04-26 (PR #1809 ruled ineligible by its largest seed)`
+    /// Writes `2026-04-26 (PR #1809 ruled ineligible by its largest seed)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.on, self.what)
     }

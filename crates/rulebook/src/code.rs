@@ -1,13 +1,15 @@
-//! Codes of discrepancies: one enum whose names, descriptions and advice every output shares. A code is one line here.
+//! Codes of discrepancies: one enum whose names, descriptions and advice every output shares. Each code is one entry
+//! here.
 
 use serde::{Serialize, Serializer};
 
-/// The evidence of a finding about a log in which nothing is understood.
+/// Evidence text of a finding about a log in which nothing is understood.
 pub const NO_LOG_LINE: &str = "no step, metric or stop line";
 
 macro_rules! codes {
     ($($variant:ident => $name:literal, $description:literal, $clear:expr;)*) => {
-        /// What kind of discrepancy a finding is. The names are those of the field's corpus of checked folders.
+        /// The kind of discrepancy that a finding reports. The names are those of the field's corpus of checked
+        /// folders.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $description] $variant,)*
@@ -17,17 +19,17 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
-            /// The published spelling.
+            /// Returns the published spelling.
             pub fn name(self) -> &'static str {
                 match self { $(Code::$variant => $name,)* }
             }
 
-            /// One sentence for people.
+            /// Returns one sentence for people.
             pub fn description(self) -> &'static str {
                 match self { $(Code::$variant => $description,)* }
             }
 
-            /// What a participant does so that a finding with this code is cleared.
+            /// Returns what a participant does to clear a finding with this code.
             pub fn clear(self) -> &'static str {
                 match self { $(Code::$variant => $clear,)* }
             }
@@ -50,7 +52,7 @@ const STATE_UNITS: &str = "State val_loss in nats per token and val_bpb in bits 
 const TRACKS_MACHINE: &str =
     "Time a record on the track's machine, or submit outside the record track; state the machine of the logs.";
 const ONE_LOG_A_RUN: &str =
-    "Ship one log a run, from its first step to its official score; say in README.md where it is otherwise.";
+    "Ship one log per run, from its first step to its official score; say in README.md where it is otherwise.";
 const SHIP_THE_LEDGER: &str = "Ship the ledger that the run wrote, unedited; caddie reproduce writes it again.";
 const NAME_THE_RUN: &str = "Name the run by what its log states, or say in README.md what it is.";
 const COPY: &str = "Copy the number from the log, or ship the log that the number is from.";
@@ -61,11 +63,11 @@ codes! {
     MissingSubmissionJson => "MISSING_SUBMISSION_JSON", "The folder holds no submission.json.",
         "Add a submission.json with the keys that the challenge asks for.";
     MissingTrainScript => "MISSING_TRAIN_SCRIPT", "The folder holds no Python script.",
-        "Ship the script that the logs are of, as train_gpt.py.";
+        "Ship the script that produced the logs, as train_gpt.py.";
     EmptyTrainScript => "EMPTY_TRAIN_SCRIPT", "The script is empty.",
-        "Ship the script that the logs are of, as train_gpt.py.";
+        "Ship the script that produced the logs, as train_gpt.py.";
     MissingFile => "MISSING_FILE", "The folder lacks a file that the challenge asks for.",
-        "Add the file; the finding says what it is to hold.";
+        "Add the file; the finding says what it must contain.";
     MissingLog => "MISSING_LOG", "The folder holds no training log.",
         "Add the log that the script wrote for each claimed run, unedited.";
     NonstandardScriptName => "NONSTANDARD_SCRIPT_NAME", "The script is not named train_gpt.py.",
@@ -88,9 +90,9 @@ codes! {
         "Save the file as UTF-8 without a byte order mark, for example with `iconv -t UTF-8`.";
     DuplicateLog => "DUPLICATE_LOG", "Two logs are the same bytes; they are one run.",
         "Ship each run once; another name does not make another run.";
-    OtherLog => "OTHER_LOG", "A log that is not one of the claimed runs.",
+    OtherLog => "OTHER_LOG", "A log is not of one of the claimed runs.",
         "Ship the claimed runs' logs, and say in README.md what any other log is.";
-    FewerThan3SeedLogs => "FEWER_THAN_3_SEED_LOGS", "Fewer runs than the significance of a record needs.", SEEDS;
+    FewerThan3SeedLogs => "FEWER_THAN_3_SEED_LOGS", "There are fewer runs than the significance of a record needs.", SEEDS;
     SameSeedInSeveralLogs => "SAME_SEED_IN_SEVERAL_LOGS", "Several runs have one seed; they are repeats.", SEEDS;
     SeedLabelMismatch => "SEED_LABEL_MISMATCH", "A file or a claim names another seed than its log.",
         "Name the file and the claim by the seed that the log prints.";
@@ -124,7 +126,7 @@ codes! {
     StdMismatch => "STD_MISMATCH", "The claimed standard deviation is not that of the logs.", STATE_THE_STD;
     JsonBytesNeLog => "JSON_BYTES_NE_LOG", "The claimed total bytes are in no log.", COPY;
     JsonBytesNotMax => "JSON_BYTES_NOT_MAX", "The claimed total bytes are not the largest run's.",
-        "State the total of the largest run, for the cap holds for each.";
+        "State the total of the largest run, because the cap holds for each run.";
     JsonCodeBytesNeLog => "JSON_CODE_BYTES_NE_LOG", "The claimed code bytes are not those of the logs.", COPY;
     JsonDiagNeLog => "JSON_DIAG_NE_LOG", "A further score in submission.json is in no log.", COPY;
     JsonModelBytesNeLog => "JSON_MODEL_BYTES_NE_LOG", "The claimed model bytes are not those of the logs.", COPY;
@@ -151,11 +153,11 @@ codes! {
     JsonHardwareNeLog => "JSON_HARDWARE_NE_LOG", "The claimed hardware is not that of the logs.", TRACKS_MACHINE;
     JsonMetricNeLog => "JSON_METRIC_NE_LOG", "The claimed metric is not the one that gives the logs' scores.",
         "Name the metric whose line gives the claimed score.";
-    TrackUnknown => "TRACK_UNKNOWN", "The track is none of the challenge's.",
+    TrackUnknown => "TRACK_UNKNOWN", "The track is not one of the challenge's.",
         "Name one of the challenge's tracks, or leave the key out.";
     CodeDigestMismatch => "CODE_DIGEST_MISMATCH", "The script's SHA-256 is not the one stated.", ONE_SCRIPT;
     ReadmeWithoutResults => "README_WITHOUT_RESULTS", "The README has no results table that can be compared.",
-        "Add a table of results with a row a seed.";
+        "Add a table of results with one row per seed.";
     LedgerUnreadable => "LEDGER_UNREADABLE", "A score ledger cannot be read.", SHIP_THE_LEDGER;
     LedgerMissing => "LEDGER_MISSING", "A log names a ledger that the folder does not hold.", SHIP_THE_LEDGER;
     LedgerNeLog => "LEDGER_NE_LOG", "The score recomputed from the ledger is not the log's.", SHIP_THE_LEDGER;
@@ -185,23 +187,23 @@ codes! {
     EvalWallOver600s => "EVAL_WALL_OVER_600S_IF_WARMUP_COUNTED",
         "The evaluation is over the limit when warm-up and diagnostics are counted.",
         WITHIN_THE_LIMIT;
-    ExternalBinary => "EXTERNAL_BINARY", "The artifact needs a program of the system.",
+    ExternalBinary => "EXTERNAL_BINARY", "The artifact needs a system program.",
         "Declare the program in README.md as a prerequisite of the setup.";
-    ExtraFiles => "EXTRA_FILES", "The folder holds files that are in no count.",
+    ExtraFiles => "EXTRA_FILES", "The folder holds files that no total counts.",
         "Remove files that the submission does not need, or say what they are and that they are counted.";
     Independence => "INDEPENDENCE", "The runs are not independent repeats of one script with distinct seeds.", SEEDS;
-    JsonBpbLossRatio => "JSON_BPB_LOSS_RATIO", "val_bpb over val_loss of submission.json is not that of the logs.",
+    JsonBpbLossRatio => "JSON_BPB_LOSS_RATIO", "The ratio of val_bpb to val_loss in submission.json is not that of the logs.",
         STATE_UNITS;
     JsonBytesFormula => "JSON_BYTES_FORMULA", "The claimed total is a sum of parts of different accountings.",
         "State model, code and total of one accounting of one run.";
     JsonBytesRounded => "JSON_BYTES_ROUNDED", "The claimed bytes are rounded.", PRINT_BYTES;
-    JsonMsPerStepNeLog => "JSON_MS_PER_STEP_NE_LOG", "A claimed time a step is not that of the logs.", COPY;
+    JsonMsPerStepNeLog => "JSON_MS_PER_STEP_NE_LOG", "A claimed time per step is not that of the logs.", COPY;
     JsonNeReadme => "JSON_NE_README", "submission.json and README.md claim different scores, and no log decides.",
         "State one score in both files, and ship the log that it comes from.";
     JsonValLossIsBpb => "JSON_VAL_LOSS_IS_BPB", "The claimed val_loss is the val_bpb of the logs.", STATE_UNITS;
     LogIsOtherRun => "LOG_IS_OTHER_RUN", "The logs are of other runs than the claimed ones.",
         "Ship the claimed runs' logs, and say in README.md what any other log is.";
-    LogLabel => "LOG_LABEL", "A log's label does not fit what it labels.", NAME_THE_RUN;
+    LogLabel => "LOG_LABEL", "A log's label does not fit its contents.", NAME_THE_RUN;
     LogNameVsContent => "LOG_NAME_VS_CONTENT", "A log's name says something else than its settings.", NAME_THE_RUN;
     LogTotal => "LOG_TOTAL", "The claimed total is that of another compression than the log's.",
         "State the total that the logs print, or ship a log of the compression that ships.";
@@ -215,7 +217,7 @@ codes! {
         "Score the whole validation split.";
     ReadmeIncomplete => "README_INCOMPLETE", "README.md points to a file that is not in the folder.",
         "Add the file, or take the reference out of README.md.";
-    ReadmeRunLabel => "README_RUN_LABEL", "README.md names a run for what another run is.", NAME_THE_RUN;
+    ReadmeRunLabel => "README_RUN_LABEL", "README.md gives a run the description of another run.", NAME_THE_RUN;
     ReadmeTableApprox => "README_TABLE_APPROX", "README.md's table holds approximate numbers that are not the logs'.",
         "Copy the numbers from the logs, or say in the table that they are rounded.";
     ResumedRun => "RESUMED_RUN", "A log starts in the middle of a run.", ONE_LOG_A_RUN;

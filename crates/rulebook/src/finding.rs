@@ -1,4 +1,4 @@
-//! A finding: what was seen, where, and which rule it speaks to. Evidence, not a verdict on a person.
+//! A finding: the observation, its place, and the rule that it concerns. It is evidence, not a verdict on a person.
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{Code, Rulebook};
 
-/// How much a finding matters. `Unknown` marks what could not be determined: it is never a pass, and it outranks a
+/// The severity of a finding. `Unknown` marks what could not be determined: it is never a pass, and it outranks a
 /// warning because a reader must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -18,7 +18,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word that reports print.
+    /// Returns the word that reports print.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Info => "info",
@@ -29,7 +29,7 @@ impl Severity {
     }
 }
 
-/// How sure caddie is that what it measured is what the rule means.
+/// caddie's confidence that what it measured is what the rule means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
@@ -39,7 +39,7 @@ pub enum Confidence {
 }
 
 impl Confidence {
-    /// The word that reports print.
+    /// Returns the word that reports print.
     pub fn name(self) -> &'static str {
         match self {
             Confidence::Low => "low",
@@ -52,13 +52,13 @@ impl Confidence {
 /// A place in a file that shows the finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// Relative to the folder.
+    /// Path relative to the folder.
     pub file: Utf8PathBuf,
-    /// 1-based; `None` for a whole file.
+    /// 1-based line; `None` for a whole file.
     pub line: Option<u64>,
-    /// 1-based, in the source inside the file's wrapper (`caddie unwrap` prints it); `None` outside of wrappers.
+    /// 1-based line in the source inside the file's wrapper (`caddie unwrap` prints it); `None` outside of wrappers.
     pub inner_line: Option<u64>,
-    /// The line, or what is to be seen in the file.
+    /// The line's text, or a description of the file.
     pub text: String,
 }
 
@@ -72,21 +72,21 @@ pub struct Finding {
     pub severity: Severity,
     pub confidence: Confidence,
     pub message: String,
-    /// What caddie derived from the files.
+    /// The value that caddie derived from the files.
     pub measured: Option<Value>,
-    /// What the folder states.
+    /// The value that the folder states.
     pub claimed: Option<Value>,
-    /// What the rule allows.
+    /// The value that the rule allows.
     pub limit: Option<Value>,
     pub evidence: Vec<Evidence>,
-    /// Where the rule is written.
+    /// The sources of the rule.
     pub citations: Vec<String>,
-    /// What would clear this finding, where more can be said than of its rule.
+    /// The way to clear this finding, where more can be said than for its rule in general.
     pub clear: Option<String>,
 }
 
 impl Finding {
-    /// What `caddie explain` takes: the code, else the rule.
+    /// Returns the name that `caddie explain` takes: the code, else the rule.
     pub fn name(&self) -> &str {
         self.code.map_or(self.rule.as_str(), |code| code.name())
     }
@@ -103,31 +103,31 @@ impl Finding {
         self
     }
 
-    /// Says how sure the measurement is; high unless said.
+    /// Sets the confidence of the measurement, which is otherwise high.
     pub fn confidence(mut self, confidence: Confidence) -> Finding {
         self.confidence = confidence;
         self
     }
 
-    /// What caddie derived.
+    /// Adds the value that caddie derived.
     pub fn measured(mut self, value: impl Into<Value>) -> Finding {
         self.measured = Some(value.into());
         self
     }
 
-    /// What the folder states.
+    /// Adds the value that the folder states.
     pub fn claimed(mut self, value: impl Into<Value>) -> Finding {
         self.claimed = Some(value.into());
         self
     }
 
-    /// What the rule allows.
+    /// Adds the value that the rule allows.
     pub fn limit(mut self, value: impl Into<Value>) -> Finding {
         self.limit = Some(value.into());
         self
     }
 
-    /// Says what would clear it.
+    /// Adds the way to clear the finding.
     pub fn clear(mut self, clear: impl Into<String>) -> Finding {
         self.clear = Some(clear.into());
         self
@@ -146,7 +146,7 @@ impl Finding {
     }
 }
 
-/// A finding on `rule` that no folder's context gives, with the rule's severity and citations.
+/// Starts a finding on `rule` outside of a folder's context, with the rule's severity and citations.
 pub fn finding_on(rulebook: &Rulebook, rule: &str, message: impl Into<String>) -> Finding {
     let known = rulebook.rule(rule);
     Finding {

@@ -1,4 +1,4 @@
-//! The machine that a track is timed on, and how logs and claims name GPUs.
+//! The machine that a track is timed on, and the names of GPUs in logs and claims.
 
 use serde::Deserialize;
 
@@ -10,21 +10,21 @@ pub struct Hardware {
     pub gpus: u64,
     /// The word that names the GPU: `H100`.
     pub gpu: String,
-    /// As messages call it: `H100 SXM`.
+    /// The name in messages: `H100 SXM`.
     pub name: String,
-    /// Words that make it another variant: `PCIe`.
+    /// Words of other variants: `PCIe`.
     #[serde(default)]
     pub not: Vec<String>,
 }
 
-/// GPUs by the word that names them: a vocabulary for reading, beside the name of the track's own.
+/// GPUs by the words that name them, for reading; the track's own name is added.
 const GPUS: [&str; 16] = [
     "H100", "H200", "H800", "H20", "GH200", "B200", "B300", "GB10", "A100", "A10", "L40S", "L4", "V100", "T4",
     "RTX4090", "RTX5090",
 ];
 
 impl Hardware {
-    /// Whether a text names this GPU, no other, and no other variant of it.
+    /// Tells whether a text names this GPU, no other GPU, and no other variant of it.
     pub fn is_named_by(&self, text: &str) -> bool {
         let own = self.gpu.to_ascii_uppercase();
         let only = gpus(text, Some(self)).into_iter().all(|gpu| gpu == own) && names(text).contains(&own);
@@ -32,14 +32,14 @@ impl Hardware {
     }
 }
 
-/// The GPUs that a text names: `8xH100-80GB-SXM`, `NVIDIA H100 80GB HBM3`, `1xRTX5090`, `NVIDIA GeForce RTX 5090`. The
-/// name of `machine` is one of them, known otherwise or not.
+/// Returns the GPUs that a text names: `8xH100-80GB-SXM`, `NVIDIA H100 80GB HBM3`, `1xRTX5090`, `NVIDIA GeForce RTX
+/// 5090`. The name of `machine` counts as one, known otherwise or not.
 pub fn gpus(text: &str, machine: Option<&Hardware>) -> Vec<String> {
     let own = |name: &String| machine.is_some_and(|machine| machine.gpu.eq_ignore_ascii_case(name));
     names(text).into_iter().filter(|name| GPUS.contains(&name.as_str()) || own(name)).collect()
 }
 
-/// The words that may name a GPU, in capitals.
+/// Returns the words that may name a GPU, in capitals.
 fn names(text: &str) -> Vec<String> {
     let text = text.to_ascii_uppercase().replace("RTX ", "RTX");
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());

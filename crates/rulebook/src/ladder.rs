@@ -1,4 +1,5 @@
-//! The ladder of records: what each row of the leaderboard scored, run by run, and which of them a submission had to beat.
+//! The ladder of records: the scores of each row of the leaderboard, run by run, and the row that a submission had to
+//! beat.
 
 use std::sync::OnceLock;
 
@@ -15,7 +16,7 @@ const RECORDS_2026: &str = include_str!("ladder-2026.toml");
 #[serde(deny_unknown_fields)]
 pub struct Ladder {
     pub name: String,
-    /// What the rows are compiled from.
+    /// The source of the rows.
     pub source: String,
     #[serde(rename = "alphabet")]
     pub alphabets: Vec<Alphabet>,
@@ -51,31 +52,31 @@ pub struct Row {
     pub pr: Option<u64>,
     pub author: String,
     pub date: Date,
-    /// As the leaderboard prints it.
+    /// The score that the leaderboard prints, bits per byte.
     pub val_bpb: f64,
     /// Id of the tokenizer.
     pub alphabet: String,
     /// Name of the records folder, merged or proposed.
     pub folder: String,
-    /// Where author, date and val_bpb are from.
+    /// The source of author, date and val_bpb.
     pub source: String,
-    /// The submission's own runs first.
+    /// Sets of runs, the submission's own first.
     pub evidence: Vec<RecordedRuns>,
 }
 
-/// Runs that speak for a row.
+/// Runs that support a row.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordedRuns {
-    /// Whose runs.
+    /// The people whose runs these are.
     pub name: String,
-    /// Where the scores are from.
+    /// The source of the scores.
     pub source: String,
-    /// The pull request that brought them, where it is not the row's.
+    /// The pull request that added them, where it is not the row's.
     pub pr: Option<u64>,
     /// The merged folder whose logs print them.
     pub folder: Option<String>,
-    /// The maintainers tested the next row against these.
+    /// True if the maintainers tested the next row against these runs.
     #[serde(default)]
     pub standing: bool,
     pub runs: Vec<Score>,
@@ -89,7 +90,7 @@ impl RecordedRuns {
 }
 
 impl Row {
-    /// `PR #1493`, or the folder where there was no pull request.
+    /// Returns `PR #1493`, or the folder where there was no pull request.
     pub fn name(&self) -> String {
         self.pr.map_or_else(|| self.folder.clone(), |pr| format!("PR #{pr}"))
     }
@@ -105,7 +106,7 @@ impl Row {
         runs.and_then(|runs| mean(&runs)).unwrap_or(self.val_bpb)
     }
 
-    /// Whether `folder` holds this row's submission or its supporting runs.
+    /// Tells whether `folder` holds this row's submission or its supporting runs.
     fn is(&self, folder: &str) -> bool {
         self.folder == folder || self.evidence.iter().any(|evidence| evidence.folder.as_deref() == Some(folder))
     }
@@ -139,13 +140,14 @@ impl Ladder {
         }
     }
 
-    /// The row of a pull request, of two rows of one pull request the later; or the row that it supports.
+    /// Returns the row of a pull request, the later of two rows of one pull request; or the row that the pull request
+    /// supports.
     pub fn pull_request(&self, pr: u64) -> Option<&Row> {
         let supports = |row: &&Row| row.evidence.iter().any(|evidence| evidence.pr == Some(pr));
         self.rows.iter().rfind(|row| row.pr == Some(pr)).or_else(|| self.rows.iter().rfind(supports))
     }
 
-    /// The place of the row that a records folder of this name is, or supports.
+    /// Returns the place of the row that a records folder of this name is, or supports.
     pub fn position(&self, folder: &str) -> Option<usize> {
         self.rows.iter().position(|row| row.is(folder))
     }
@@ -155,24 +157,24 @@ impl Ladder {
         best(self.rows.iter().take(position))
     }
 
-    /// The record that stood on the eve of `date`: rows of one day have no order among strangers.
+    /// Returns the record that stood on the eve of `date`, because rows of one day have no order.
     pub fn on_the_eve_of(&self, date: Date) -> Option<&Row> {
         best(self.rows.iter().take_while(|row| row.date < date))
     }
 
-    /// The tokenizer whose ratio of bits per byte to nats per token this is.
+    /// Returns the tokenizer with this ratio of bits per byte to nats per token.
     pub fn alphabet(&self, ratio: f64) -> Option<&Alphabet> {
         self.alphabets.iter().find(|alphabet| same_alphabet(alphabet.ratio(), ratio))
     }
 
-    /// Whether the row beat every earlier one.
+    /// Tells whether the row beat every earlier one.
     pub fn is_frontier(&self, position: usize) -> bool {
         let Some(row) = self.rows.get(position) else { return false };
         self.before(position).is_none_or(|best| row.val_bpb < best.val_bpb)
     }
 }
 
-/// The lowest row; a later one that is no better is no record.
+/// Returns the lowest row; a later one that is no better is not a record.
 fn best<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<&'a Row> {
     rows.reduce(|best, row| if row.val_bpb < best.val_bpb { row } else { best })
 }
@@ -231,7 +233,7 @@ mod tests {
         assert_eq!(ladder().pull_request(65).map(|row| row.val_bpb), Some(1.1556), "the later of two rows");
     }
 
-    /// What the README and PR #2146 print, and whether one-sided Welch over these runs gives it.
+    /// Checks the p-values that the README and PR #2146 print against one-sided Welch over these runs.
     #[test]
     fn published_p_values_reproduce_or_are_known_not_to() {
         let p = |a: &[f64], b: &[f64]| welch(a, b, 0.0).expect("defined").p_value;
@@ -249,7 +251,8 @@ mod tests {
         assert!(sample_std(&standing(1855)).is_some_and(|std| (std - 0.000931).abs() < 1e-6));
     }
 
-    /// The leaderboard's own policy holds for every row on which it can be asked: what the maintainers applied is this.
+    /// Checks that the leaderboard's own policy holds for every row that can be tested, because the maintainers applied
+    /// it.
     #[test]
     fn every_record_passes_the_leaderboards_policy() {
         let mut asked = 0;

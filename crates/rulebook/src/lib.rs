@@ -27,22 +27,22 @@ pub use track::Track;
 
 use crate::stats::{Test, Unit};
 
-/// A challenge's rules, versioned: the next challenge, or a changed rule, is another file.
-/// The form is explained at the top of `parameter-golf-2026.toml`.
+/// A challenge's rules, versioned: the next challenge, or a changed rule, is another file. The top of
+/// `parameter-golf-2026.toml` explains the form.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rulebook {
     /// `parameter-golf-2026`; reports print it with the version.
     pub name: String,
     pub version: u32,
-    /// What the rulebook is compiled from.
+    /// The source of the rulebook.
     pub source: String,
-    /// Where pull requests and issues are; empty for a challenge without.
+    /// The address of pull requests and issues; empty for a challenge without.
     #[serde(default)]
     pub repository: String,
     /// The file of the ladder, beside the rulebook's.
     pub ladder: Option<String>,
-    /// What the folders of the tracks begin with, below `records`.
+    /// The beginning of the names of the tracks' folders, below `records`.
     #[serde(default = "track::usual_prefix")]
     pub track_prefix: String,
     pub limits: Limits,
@@ -72,7 +72,7 @@ pub struct Rulebook {
     pub known_scripts: Vec<KnownScript>,
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
-    /// What counts as a significant improvement, by each who says so.
+    /// The policies for a significant improvement, one per author.
     #[serde(rename = "policy", default)]
     pub policies: Vec<Policy>,
     /// The records that a score is compared with; empty for a challenge without a ladder.
@@ -80,7 +80,7 @@ pub struct Rulebook {
     pub records: Arc<Ladder>,
 }
 
-/// What counts as a significant improvement.
+/// A policy for a significant improvement.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
@@ -88,21 +88,21 @@ pub struct Policy {
     pub statement: String,
     pub authority: Authority,
     pub citations: Vec<Citation>,
-    /// In which the policy is decided; its test is shown in every unit.
+    /// Unit in which the policy is decided; its test is shown in every unit.
     pub unit: Unit,
-    /// What the improvement must exceed, in `unit`.
+    /// The margin that the improvement must exceed, in `unit`.
     pub margin: f64,
-    /// The one-sided p-value must be below.
+    /// Bound that the one-sided p-value must be below.
     pub alpha: f64,
-    /// By which the policy is decided.
+    /// Test by which the policy is decided.
     pub test: Test,
 }
 
-/// A validation set as a tokenizer splits it, by the bytes that val_bpb divides by.
+/// A validation set as a tokenizer splits it, identified by the bytes that val_bpb divides by.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
-    /// For messages: `SP8192 CaseOps`.
+    /// Name for messages: `SP8192 CaseOps`.
     pub alphabet: String,
     pub kind: FingerprintKind,
     /// Scored tokens, where they are known.
@@ -111,14 +111,14 @@ pub struct Fingerprint {
     pub bytes: Option<u64>,
     /// The rule that it breaks, or the one that it satisfies.
     pub rule: String,
-    /// What it is, in a few words that end a sentence.
+    /// A description in a few words that end a sentence.
     pub note: String,
     /// Numbers of training shards that this alphabet's usual exports have.
     #[serde(default)]
     pub train_shards: Vec<u64>,
 }
 
-/// Whether a denominator is right.
+/// The verdict on a denominator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FingerprintKind {
@@ -135,7 +135,7 @@ pub enum FingerprintKind {
 #[serde(deny_unknown_fields)]
 pub struct KnownScript {
     pub sha256: String,
-    /// What it is, for messages.
+    /// A description, for messages.
     pub what: String,
 }
 
@@ -160,7 +160,7 @@ impl Rulebook {
         self.files.iter().find(|file| file.kind == kind)
     }
 
-    /// Whether a rule names the check of this name: only then its findings are asked for.
+    /// Tells whether a rule names the check of this name; its findings are asked for only then.
     pub fn names_check(&self, name: &str) -> bool {
         self.rules.iter().any(|rule| rule.checks.iter().any(|check| check == name))
     }

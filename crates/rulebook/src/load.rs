@@ -1,4 +1,5 @@
-//! A rulebook from a file: what does not fit its form is named with line and key, and what is allowed there.
+//! Loading of a rulebook from a file. An entry that does not fit the form is named with its line and key, and with the
+//! allowed values.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -13,20 +14,20 @@ use crate::Severity;
 use caddie_files::read_text;
 use caddie_files::{Error, Result};
 
-/// The rulebook that ships with caddie, as it is written.
+/// The text of the rulebook that ships with caddie.
 pub const PARAMETER_GOLF_2026: &str = include_str!("parameter-golf-2026.toml");
 
 /// The name under which a rulebook asks for the ladder that ships with caddie.
 const OWN_LADDER: &str = "ladder-2026.toml";
 
-/// Something in a rulebook that cannot stand.
+/// A flaw of a rulebook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
-    /// 1-based, where one line is to be changed.
+    /// 1-based line, where one line is to be changed.
     pub line: Option<usize>,
-    /// The rule, where it is one's.
+    /// The rule, for a flaw of one rule.
     pub rule: Option<String>,
-    /// What is wrong and what is allowed.
+    /// The problem, and what is allowed instead.
     pub reason: String,
 }
 
@@ -97,8 +98,8 @@ impl Rulebook {
         Ok(book)
     }
 
-    /// What is wrong although the form is right: every rule once, of a known family, with one disposition and a text that
-    /// says how it is cleared; every track told apart.
+    /// Lists the flaws of a rulebook whose form is right. Every rule must occur once, be of a known family, and have
+    /// one disposition and a text that says how it is cleared; every track must be distinguishable.
     pub fn flaws(&self) -> Vec<Flaw> {
         let mut flaws = Vec::new();
         let mut seen = HashSet::new();
@@ -111,8 +112,7 @@ impl Rulebook {
                 add("occurs twice; each id is used once".to_owned());
             }
             if rule.clear.trim().is_empty() {
-                add("no clear: say in one or two sentences what a participant does so that a finding is cleared"
-                    .to_owned());
+                add("no clear: say in one or two sentences what a participant does to clear a finding".to_owned());
             }
             if rule.disposition().is_none() {
                 add("no disposition: give exactly one of checks, undecided and out_of_scope".to_owned());
@@ -124,7 +124,7 @@ impl Rulebook {
                 add("severity is that of a plain breach: error, warning or info".to_owned());
             }
             if rule.authority == Authority::Contested && rule.severity == Severity::Error {
-                add("what is contested is no error: severity is warning or info".to_owned());
+                add("a contested rule is never an error: give the severity warning or info".to_owned());
             }
             if rule.citations.is_empty() || !rule.citations.iter().all(super::Citation::is_one_source) {
                 add("each rule has citations, and each of them exactly one of readme, file, pr, issue, other"
@@ -137,7 +137,7 @@ impl Rulebook {
             }
         }
         for file in self.files.iter().filter(|file| self.rule(&file.rule).is_none()) {
-            let reason = format!("[[file]] {}: rule = {:?} is no rule of this rulebook", file.name, file.rule);
+            let reason = format!("[[file]] {}: rule = {:?} is not a rule of this rulebook", file.name, file.rule);
             flaws.push(Flaw { line: None, rule: None, reason });
         }
         let other = self.limit_flaws().into_iter().chain(self.track_flaws());
@@ -145,7 +145,7 @@ impl Rulebook {
         flaws
     }
 
-    /// Limits that no number can be held against.
+    /// Lists limits with which no number can be compared.
     fn limit_flaws(&self) -> Vec<String> {
         let limits = &self.limits;
         let above = [("train_seconds", limits.train_seconds), ("eval_seconds", limits.eval_seconds)];
@@ -163,14 +163,14 @@ impl Rulebook {
     }
 }
 
-/// Where the id of each rule stands, in bytes.
+/// Returns the positions of the rules' ids, in bytes.
 fn rule_starts(table: &DeTable<'_>) -> Vec<usize> {
     let rules = table.get("rule").and_then(|rules| rules.get_ref().as_array()).into_iter().flatten();
     let id = |rule: &Spanned<DeValue<'_>>| Some(rule.get_ref().as_table()?.get("id")?.span().start);
     rules.map(|rule| id(rule).unwrap_or_else(|| rule.span().start)).collect()
 }
 
-/// What the TOML reader says, with the line and the key that it stumbled on.
+/// Turns the TOML reader's message into a flaw with the line and the key of the error.
 fn flaw_of(text: &str, error: &toml::de::Error) -> Flaw {
     let start = error.span().map(|span| span.start);
     let message = error.message().trim_end().to_owned();
@@ -185,7 +185,7 @@ fn flaw_of(text: &str, error: &toml::de::Error) -> Flaw {
     Flaw { line, rule: None, reason: reason.replace('\n', "; ") }
 }
 
-/// The key that a line gives a value to, or the table that it opens.
+/// Returns the key that a line gives a value to, or the table that it opens.
 fn key_of(line: &str) -> Option<&str> {
     let (key, _) = line.split_once('=')?;
     let key = key.trim();

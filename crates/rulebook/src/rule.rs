@@ -1,4 +1,4 @@
-//! One rule, and what becomes of it.
+//! One rule, and its treatment.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,26 +14,26 @@ pub struct Rule {
     pub family: String,
     pub statement: String,
     pub authority: Authority,
-    /// Of a plain breach; a check may say less where a case is milder.
+    /// The severity of a plain breach; a check may choose a milder one for a milder case.
     pub severity: Severity,
     pub citations: Vec<Citation>,
     /// Names of the checks that decide the rule.
     #[serde(default)]
     pub checks: Vec<String>,
-    /// What this version would have to do to decide it.
+    /// The work that this version lacks to decide the rule.
     pub undecided: Option<String>,
-    /// Why no check ever can, or why there is nothing to check.
+    /// The reason why no check ever can, or why there is nothing to check.
     pub out_of_scope: Option<String>,
-    /// From when it held, where it moved during the challenge.
+    /// The moment from which it held, where it changed during the challenge.
     pub since: Option<Moment>,
-    /// Up to when it held.
+    /// The moment up to which it held.
     pub until: Option<Moment>,
-    /// A question about it that nobody answered: without a finding it is unknown, and never passed.
+    /// A question about the rule that nobody answered: without a finding the rule is unknown, and never passed.
     pub unanswered: Option<String>,
-    /// What a participant does so that a finding on the rule is cleared; [`super::Rulebook::flaws`] names a rule without.
+    /// The steps by which a participant clears a finding on the rule; [`super::Rulebook::flaws`] names a rule without.
     #[serde(default)]
     pub clear: String,
-    /// Where the rule stands in its file, 1-based.
+    /// The rule's line in its file, 1-based.
     #[serde(skip)]
     pub line: usize,
 }
@@ -46,7 +46,7 @@ pub struct Family {
     pub title: String,
 }
 
-/// Who says so.
+/// The authority of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Authority {
@@ -63,11 +63,11 @@ pub enum Authority {
 }
 
 impl Authority {
-    /// Every authority, the strongest first.
+    /// Every authority, strongest first.
     pub const ALL: [Authority; 5] =
         [Authority::Readme, Authority::Ruling, Authority::Practice, Authority::Consensus, Authority::Contested];
 
-    /// One line that says what it is.
+    /// Describes the authority in one line.
     pub fn about(self) -> &'static str {
         match self {
             Authority::Readme => "The challenge's README, or its published script",
@@ -78,7 +78,7 @@ impl Authority {
         }
     }
 
-    /// The word that a rulebook and reports use.
+    /// Returns the word that a rulebook and reports use.
     pub fn name(self) -> &'static str {
         match self {
             Authority::Readme => "readme",
@@ -90,19 +90,19 @@ impl Authority {
     }
 }
 
-/// What becomes of a rule.
+/// The treatment of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition<'a> {
     /// Checks of the registry decide it.
     Checks(&'a [String]),
-    /// A folder's files could decide it, and this version does not, for this reason.
+    /// A folder's files could decide it, but this version does not, for this reason.
     Undecided(&'a str),
     /// No check of a folder's files can decide it, for this reason.
     OutOfScope(&'a str),
 }
 
 impl Disposition<'_> {
-    /// The word that tables print.
+    /// Returns the word that tables print.
     pub fn name(self) -> &'static str {
         match self {
             Disposition::Checks(_) => "checks",
@@ -113,7 +113,7 @@ impl Disposition<'_> {
 }
 
 impl Rule {
-    /// What becomes of the rule; `None` where it says nothing, or more than one thing.
+    /// Returns the treatment of the rule; `None` where it states none, or more than one.
     pub fn disposition(&self) -> Option<Disposition<'_>> {
         let stated = |text: &'_ Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
         match (self.checks.as_slice(), &self.undecided, &self.out_of_scope) {
@@ -124,7 +124,7 @@ impl Rule {
         }
     }
 
-    /// Whether a report without a finding on the rule says that it is kept.
+    /// Tells whether a report without a finding on the rule says that it is kept.
     pub fn can_pass(&self) -> bool {
         matches!(self.disposition(), Some(Disposition::Checks(_))) && self.unanswered.is_none()
     }

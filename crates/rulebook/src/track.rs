@@ -1,4 +1,4 @@
-//! The tracks of a challenge: their names, and what differs between them.
+//! The tracks of a challenge: their names, and their differences.
 
 use std::collections::HashSet;
 
@@ -10,36 +10,36 @@ use super::{Hardware, Limits, Rulebook};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Track {
-    /// As reports spell it: `10min_16mb`. Its folder has the rulebook's `track_prefix` before it.
+    /// The name in reports: `10min_16mb`. Its folder has the rulebook's `track_prefix` before it.
     pub name: String,
-    /// What else submission.json calls it.
+    /// Other names that submission.json uses for it.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// Whether its entries compete for the record. Only of these the clocks, the machine, the seeds and the margin are
-    /// demanded; what another track's entries need of them is told.
+    /// True if its entries compete for the record. The clocks, the machine, the seeds and the margin are demanded of
+    /// such entries only; of another track's entries they are reported.
     pub record: bool,
     /// Code plus compressed weights, decimal bytes, inclusive; that of `[limits]` where the track has none of its own.
     pub artifact_bytes: Option<u64>,
-    /// Training clock, seconds; likewise.
+    /// Training clock, seconds; that of `[limits]` where the track has none of its own.
     pub train_seconds: Option<f64>,
-    /// Evaluation clock, seconds; likewise.
+    /// Evaluation clock, seconds; that of `[limits]` where the track has none of its own.
     pub eval_seconds: Option<f64>,
-    /// Runs with distinct seeds; likewise.
+    /// Runs with distinct seeds; that of `[limits]` where the track has none of its own.
     pub seeds: Option<usize>,
     /// The machine on which the track is timed; that of `[hardware]` where the track has none of its own.
     pub hardware: Option<Hardware>,
 }
 
 impl Rulebook {
-    /// The track of that name or alias, with the prefix of its folder or without. Upper and lower case are not told
-    /// apart, nor `-`, `_` and spaces.
+    /// Returns the track of that name or alias, with or without the prefix of its folder. Case is ignored, and `-`, `_`
+    /// and spaces are equal.
     pub fn track(&self, text: &str) -> Option<&Track> {
         let wanted = plain(text);
         let wanted = wanted.strip_prefix(&plain(&self.track_prefix)).unwrap_or(&wanted);
         self.tracks.iter().find(|track| track.spellings().any(|spelling| plain(spelling) == wanted))
     }
 
-    /// The track whose rules hold where nothing states one: the first that competes for the record.
+    /// Returns the track whose rules hold where nothing states one: the first that competes for the record.
     pub fn record_track(&self) -> Option<&Track> {
         self.tracks.iter().find(|track| track.record)
     }
@@ -49,7 +49,7 @@ impl Rulebook {
         format!("{}{}", self.track_prefix, track.name)
     }
 
-    /// The limits of a track; of the record track where nothing states one.
+    /// Returns the limits of a track; of the record track where nothing states one.
     pub fn limits_of(&self, track: Option<&Track>) -> Limits {
         let Some(track) = track.or_else(|| self.record_track()) else { return self.limits };
         let all = &self.limits;
@@ -62,27 +62,28 @@ impl Rulebook {
         }
     }
 
-    /// The machine of a track; of the record track where nothing states one. `None` where none is demanded.
+    /// Returns the machine of a track; of the record track where nothing states one. `None` where none is demanded.
     pub fn hardware_of<'a>(&'a self, track: Option<&'a Track>) -> Option<&'a Hardware> {
         let track = track.or_else(|| self.record_track());
         track.and_then(|track| track.hardware.as_ref()).or(self.hardware.as_ref())
     }
 
-    /// What is wrong with the tracks.
+    /// Lists the flaws of the tracks.
     pub(crate) fn track_flaws(&self) -> Vec<String> {
         let mut flaws = Vec::new();
         if self.track_prefix.trim().is_empty() {
-            flaws
-                .push("track_prefix is empty: give what the tracks' folders begin with, such as \"track_\"".to_owned());
+            flaws.push(
+                "track_prefix is empty: give the beginning of the tracks' folder names, such as \"track_\"".to_owned(),
+            );
         }
         let mut seen = HashSet::new();
         for track in &self.tracks {
             let mut add = |reason: String| flaws.push(format!("[[track]] {}: {reason}", track.name));
             if track.name.is_empty() || track.name.contains(['/', '\\']) {
-                add("the name is the end of a folder's name: neither empty nor with a slash".to_owned());
+                add("the name ends a folder's name, so it cannot be empty or hold a slash".to_owned());
             }
             for spelling in track.spellings().filter(|spelling| !seen.insert(plain(spelling))) {
-                add(format!("{spelling:?} names two tracks; case, `-` and `_` are not told apart"));
+                add(format!("{spelling:?} names two tracks; case is ignored, and `-` equals `_`"));
             }
             for (key, seconds) in [("train_seconds", track.train_seconds), ("eval_seconds", track.eval_seconds)] {
                 if seconds.is_some_and(|seconds| !(seconds.is_finite() && seconds > 0.0)) {
@@ -100,12 +101,12 @@ impl Track {
     }
 }
 
-/// In lower case, with `_` for what separates words.
+/// Returns a text in lower case, with `_` between words.
 fn plain(text: &str) -> String {
     text.trim().to_ascii_lowercase().replace(['-', ' '], "_")
 }
 
-/// What the folders of tracks begin with where a rulebook does not say.
+/// Returns the beginning of the track folders' names for a rulebook that states none.
 pub(crate) fn usual_prefix() -> String {
     "track_".to_owned()
 }

@@ -29,7 +29,7 @@ pub struct Lanes {
     pub mlp: Tensor,
 }
 
-/// How the outputs of a layer's two parts and the old values enter each lane.
+/// The weights with which the outputs of a layer's two parts and the old values enter each lane.
 pub struct LaneWeights {
     /// `[2 (attention, MLP), 2 (lane)]`
     pub post: Tensor,
@@ -51,7 +51,7 @@ impl Block {
         })
     }
 
-    /// Where adapters attach.
+    /// Returns the sites where adapters attach.
     pub fn sites(&self) -> Sites {
         Sites { mixer: self.mixer.sites(), ffn: self.ffn.sites() }
     }

@@ -28,7 +28,7 @@ pub struct GqaRecipe {
     pub rope_dims: i64,
     /// Exclusive self attention: remove from each output its component along the position's own value.
     pub xsa: bool,
-    /// How the three input matrices start; the output matrix starts at zero.
+    /// The initial values of the three input matrices; the output matrix starts at zero.
     pub init: Init,
 }
 
@@ -85,7 +85,7 @@ pub struct Gqa {
     proj: Linear,
     /// `[heads]`
     q_gain: Tensor,
-    /// What the three input matrices read, and what the output matrix reads.
+    /// The inputs of the three input matrices and of the output matrix.
     n: Input,
     y: Input,
     heads: i64,

@@ -18,7 +18,7 @@ pub struct MlpRecipe {
     /// Hidden width as a multiple of `model_dim`.
     pub mlp_mult: f64,
     pub activation: Activation,
-    /// How the first matrix starts; the second starts at zero.
+    /// The initial values of the first matrix; the second starts at zero.
     pub init: Init,
 }
 
@@ -60,7 +60,7 @@ pub struct Mlp {
     proj: Linear,
     activation: Activation,
     dim: i64,
-    /// What each of the two matrices reads.
+    /// The inputs of the two matrices.
     n: Input,
     hidden: Input,
 }

@@ -39,7 +39,7 @@ impl BlockRecipe {
         mixer.into_iter().chain(ffn).collect::<Vec<_>>().join(" + ")
     }
 
-    /// What cannot work in a model of `dim` dimensions, named by its key under `path`.
+    /// Checks that the block can work in a model of `dim` dimensions; an error names the key under `path`.
     pub fn check(&self, path: &str, dim: i64) -> Result<()> {
         let Some(gqa) = &self.gqa else {
             return Err(Error::Recipe(format!("{path} has no mixer; give it one, for example [{path}.gqa]")));

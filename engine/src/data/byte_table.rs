@@ -1,4 +1,5 @@
-//! How many bytes of text each token stands for: the denominator of val_bpb (docs/spec/algorithms.md#bytes-of-a-token).
+//! The number of bytes of text that each token stands for: the denominator of val_bpb
+//! (docs/spec/algorithms.md#bytes-of-a-token).
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,9 +11,9 @@ use super::DataSet;
 use crate::recipe::TokenizerKind;
 use crate::{Error, Recipe, Result};
 
-/// A model of 65,536 pieces has about 1 MB.
+/// Most bytes of a `.model` file; one of 65,536 pieces has about 1 MB.
 const MAX_MODEL_BYTES: u64 = 8 << 20;
-/// The packed form keeps 14 bits for the byte count.
+/// Most bytes of a piece: the packed form keeps 14 bits for the count.
 const MAX_PIECE_BYTES: usize = (1 << 14) - 1;
 
 /// Bytes of every token id: `bytes(target | prev) = base[target] + (lead[target] and not boundary[prev])`.
@@ -116,17 +117,17 @@ impl ByteTable {
         &self.base_bytes
     }
 
-    /// Whether each id starts with a space, which counts unless a boundary precedes it.
+    /// Tells for each id whether it starts with a space, which counts unless a boundary precedes it.
     pub fn has_leading_space(&self) -> &[bool] {
         &self.has_leading_space
     }
 
-    /// Whether each id is a control, unknown or unused piece.
+    /// Tells for each id whether it is a control, unknown or unused piece.
     pub fn is_boundary(&self) -> &[bool] {
         &self.is_boundary
     }
 
-    /// The table as one little-endian `u16` an id: `base + 16384 · lead + 32768 · boundary`.
+    /// Returns the table as one little-endian `u16` per id: `base + 16384 · lead + 32768 · boundary`.
     pub fn to_packed(&self) -> Vec<u8> {
         let flags = self.has_leading_space.iter().zip(&self.is_boundary);
         self.base_bytes
@@ -144,7 +145,7 @@ impl ByteTable {
     }
 }
 
-/// Whether a piece stands for no text.
+/// Tells whether a piece stands for no text.
 fn is_boundary(piece: &Piece) -> bool {
     matches!(piece.kind(), Kind::Unknown | Kind::Control | Kind::Unused)
 }

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use super::TokenStream;
 use crate::Result;
 
-/// `batches` batches of `rows` rows of `len` tokens, drawn without repetition from the stream cut into rows at a random phase.
-/// A stream too short for all of them gives what it has.
+/// Returns `batches` batches of `rows` rows of `len` tokens, drawn without repetition from the stream cut into rows at
+/// a random phase. A stream too short for all of them gives as many as it has.
 pub fn calibration_rows(
     stream: &TokenStream,
     seed: u64,

@@ -1,4 +1,4 @@
-//! Where a data set's files are.
+//! The paths of a data set's files.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::{Error, Recipe, Result};
 pub struct DataSet {
     /// Name of the folder with the shards, for example `fineweb10B_sp1024`.
     pub name: String,
-    /// `fineweb_train_*.bin` in lexicographic order; may be empty, since an evaluation needs none.
+    /// `fineweb_train_*.bin` in lexicographic order; may be empty, because an evaluation needs none.
     pub train: Vec<PathBuf>,
     /// `fineweb_val_*.bin` in lexicographic order; never empty.
     pub val: Vec<PathBuf>,

@@ -9,7 +9,7 @@ pub struct Batch {
     /// Inputs, and the targets one further on.
     pub x: Vec<i64>,
     pub y: Vec<i64>,
-    /// Where the batch is one packed row: the boundaries of its documents, padded.
+    /// The boundaries of the documents, padded, for a batch that is one packed row.
     pub cu_seqlens: Option<Vec<i32>>,
 }
 
@@ -21,7 +21,7 @@ pub enum Loader {
 }
 
 impl Loader {
-    /// One micro-step of `tokens` tokens.
+    /// Returns one micro-step of `tokens` tokens.
     pub fn next_batch(&mut self, tokens: usize) -> Result<Batch> {
         match self {
             Loader::Sequential(loader) => {
@@ -32,7 +32,7 @@ impl Loader {
         }
     }
 
-    /// Where the next micro-step begins, for a checkpoint.
+    /// Returns the position of the next micro-step, for a checkpoint.
     pub fn state(&self) -> Vec<u64> {
         match self {
             Loader::Sequential(loader) => vec![loader.position()],
@@ -40,7 +40,7 @@ impl Loader {
         }
     }
 
-    /// Continues where [`Loader::state`] was; false when it is the state of another kind of loader.
+    /// Continues at the position that [`Loader::state`] returned; false when it is the state of another kind of loader.
     pub fn restore(&mut self, state: &[u64]) -> bool {
         match (self, state) {
             (Loader::Sequential(loader), &[position]) => {

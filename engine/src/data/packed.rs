@@ -15,7 +15,7 @@ pub struct PackedLoader {
     /// A document longer than this is cut, from its own start.
     max_doc_len: usize,
     shard: usize,
-    /// Place within the shard of the next micro-step; `None` before the shard's first BOS was looked for.
+    /// Place within the shard of the next micro-step; `None` until the shard's first BOS is looked up.
     cursor: Option<usize>,
 }
 
@@ -63,7 +63,7 @@ impl PackedLoader {
         Batch { x, y, cu_seqlens: Some(cu_seqlens) }
     }
 
-    /// Place of the shard's first BOS; 0 where it has none, as upstream has it.
+    /// Returns the place of the shard's first BOS; 0 where it has none, as upstream has it.
     fn first_bos(&self) -> Result<usize> {
         const AT_ONCE: usize = 1 << 16;
         let (start, len) = (self.stream.shard_start(self.shard), self.stream.shard_len(self.shard));
@@ -81,7 +81,8 @@ impl PackedLoader {
         vec![self.shard as u64, self.cursor.map_or(0, |cursor| cursor as u64 + 1)]
     }
 
-    /// Continues where [`PackedLoader::state`] was; false when it is the state of no such loader.
+    /// Continues at the position that [`PackedLoader::state`] returned; false when it is not the state of such a
+    /// loader.
     pub fn restore(&mut self, state: &[u64]) -> bool {
         let &[shard, cursor] = state else { return false };
         if shard >= self.stream.shards() as u64 {

@@ -33,7 +33,7 @@ impl SequentialLoader {
         self.position
     }
 
-    /// Continues at `position` (modulo the length): what [`SequentialLoader::position`] said.
+    /// Continues at `position` (modulo the length), as [`SequentialLoader::position`] returned it.
     pub fn seek(&mut self, position: u64) {
         self.position = position % self.stream.len();
     }

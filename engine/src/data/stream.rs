@@ -64,7 +64,7 @@ impl TokenStream {
         self.starts[index]
     }
 
-    /// The file that holds the token at `position` (the last one, past the end): what a message should name.
+    /// Returns the file that holds the token at `position` (the last one, past the end), for messages.
     pub fn path_at(&self, position: u64) -> &Path {
         match self.shards.get(self.shard_at(position)).or(self.shards.last()) {
             Some(shard) => &shard.path,
@@ -98,7 +98,7 @@ impl TokenStream {
         Ok(tokens)
     }
 
-    /// Tokens from `start` (taken modulo the length) on, wrapping around at the end as often as it takes.
+    /// Returns tokens from `start` (taken modulo the length) on, wrapping around at the end as often as needed.
     pub fn read_wrapping(&self, start: u64, len: usize) -> Result<Vec<u16>> {
         let mut tokens = Vec::with_capacity(len);
         let mut position = start % self.len();

@@ -1,4 +1,4 @@
-//! Which positions are scored with which context: pure plans of the sliding window and of test-time training
+//! Plans of the positions to score and their context, as pure functions, for the sliding window and test-time training
 //! (docs/spec/algorithms.md#sliding-window, #test-time-training).
 
 use super::Document;
@@ -36,14 +36,14 @@ pub fn sliding_windows(n_targets: usize, seq_len: usize, stride: usize) -> Vec<W
         .collect()
 }
 
-/// What one TTT chunk reads and scores; positions are inputs counted from the document's BOS.
+/// The positions that one TTT chunk reads and scores, as inputs counted from the document's BOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkWindow {
     /// First input of the window.
     pub win_start: usize,
     /// Inputs in the window; the chunk is its end.
     pub win_len: usize,
-    /// Where the chunk starts within the window.
+    /// The start of the chunk within the window.
     pub chunk_offset: usize,
     /// Scored positions: `chunk`, or what remains in the last chunk.
     pub chunk_len: usize,

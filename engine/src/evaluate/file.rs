@@ -21,16 +21,16 @@ use crate::{Error, Recipe, Result, checkpoint};
 pub struct FileJob<'a> {
     /// A model file (`caddie-model …`) or a safetensors checkpoint.
     pub model: PathBuf,
-    /// Needed for a checkpoint; for a model file it replaces the evaluation settings that the file carries.
+    /// The recipe. A checkpoint needs one; for a model file it replaces the evaluation settings that the file carries.
     pub recipe: Option<Recipe>,
     /// `key=value` changes to the evaluation settings.
     pub overrides: Vec<String>,
     /// Data root or dataset folder.
     pub data: PathBuf,
-    /// The recipe's own mode when `None`.
+    /// The evaluator; the recipe's own when `None`.
     pub mode: Option<EvalMode>,
     pub device: Device,
-    /// Set from outside to stop.
+    /// A flag that is set from outside to stop.
     pub stop: &'a AtomicBool,
 }
 
@@ -39,7 +39,7 @@ pub struct Loaded {
     pub model: Gpt,
     pub recipe: Recipe,
     pub mode: EvalMode,
-    /// Whether the weights come from a checkpoint, before quantization.
+    /// True if the weights come from a checkpoint, before quantization.
     pub pre_quantization: bool,
     pub val: ValData,
 }
@@ -135,7 +135,8 @@ impl Loaded {
     }
 }
 
-/// `recipe` with changed evaluation settings. A change of anything else would have no effect, or describe another model.
+/// Returns `recipe` with changed evaluation settings. A change of anything else would have no effect, or describe
+/// another model.
 fn with_eval_settings(recipe: &Recipe, overrides: &[String]) -> Result<Recipe> {
     let changed = Recipe::parse(&recipe.to_toml(), overrides)?;
     if (Recipe { eval: recipe.eval.clone(), ..changed.clone() }) != *recipe {

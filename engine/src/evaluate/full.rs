@@ -9,7 +9,7 @@ use crate::nn::Docs;
 use crate::recipe::EvalRecipe;
 use crate::{Result, parallel};
 
-/// A stretch of the stream that is scored at once: pieces that follow each other and do not see each other.
+/// A stretch of the stream that is scored at once: consecutive pieces that do not see each other.
 struct Span {
     /// First target.
     start: usize,
@@ -17,11 +17,11 @@ struct Span {
     lens: Vec<usize>,
 }
 
-/// Nats of the first `targets` targets of the stream.
+/// Computes the nats of the first `targets` targets of the stream.
 ///
-/// The stream is read in rows of `eval_seq_len`, the last one as short as what is left; with `documents_apart` each document
-/// is read by itself, in pieces of at most `eval_seq_len` from its own start. Upstream drops what does not fill a batch; here
-/// every target is scored.
+/// The stream is read in rows of `eval_seq_len`, the last one as short as the rest; with `documents_apart` each
+/// document is read by itself, in pieces of at most `eval_seq_len` from its own start. Upstream drops targets that do
+/// not fill a batch; here every target is scored.
 pub fn score(
     model: &Gpt,
     val: &ValData,
@@ -53,7 +53,7 @@ pub fn score(
     Ok(parts.concat())
 }
 
-/// Rows of `len`, at most `rows` at once. Rows of one batch are equally long.
+/// Splits targets into rows of `len`, at most `rows` at once. Rows of one batch have equal lengths.
 fn rows_of(targets: usize, len: usize, rows: usize) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut start = 0;
@@ -67,7 +67,7 @@ fn rows_of(targets: usize, len: usize, rows: usize) -> Vec<Span> {
     spans
 }
 
-/// Pieces of documents, about `at_once` targets of them at once.
+/// Splits documents into pieces, about `at_once` targets of them at once.
 fn apart(val: &ValData, targets: usize, len: usize, at_once: usize) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for d in val.documents.iter().take_while(|d| d.start < targets) {
@@ -83,7 +83,7 @@ fn apart(val: &ValData, targets: usize, len: usize, at_once: usize) -> Vec<Span>
     spans
 }
 
-/// Where pieces of these lengths begin, one after another, and where the last one ends.
+/// Returns the starts of consecutive pieces of these lengths, and the end of the last one.
 pub(super) fn boundaries(lens: &[usize]) -> Vec<i32> {
     let mut end = 0;
     let ends = lens.iter().map(|&len| {
@@ -93,7 +93,8 @@ pub(super) fn boundaries(lens: &[usize]) -> Vec<i32> {
     std::iter::once(0).chain(ends).collect()
 }
 
-/// Mean nats per token and bits per byte of the first `targets` targets: the validation inside the training loop.
+/// Computes mean nats per token and bits per byte of the first `targets` targets: the validation inside the training
+/// loop.
 pub fn validate(
     model: &Gpt,
     val: &ValData,

@@ -21,7 +21,7 @@ pub fn row(val: &ValData, d: &Document, nll: &[f32]) -> LedgerRow {
     }
 }
 
-/// Where the ledger of an evaluation of the file `model` goes: `<model>.<mode>.ledger.jsonl.zst` beside it.
+/// Returns the path of the ledger for an evaluation of the file `model`: `<model>.<mode>.ledger.jsonl.zst` beside it.
 pub fn path_beside(model: &Path, mode: EvalMode) -> PathBuf {
     let name = model.file_name().unwrap_or_default().to_string_lossy();
     model.with_file_name(format!("{name}.{}.ledger.jsonl.zst", mode.as_str()))

@@ -1,7 +1,7 @@
 //! The score: nats of every target, by document, and the ledger that carries it (docs/spec/algorithms.md#evaluation).
 //!
-//! All evaluators give the same thing, the nats of each target of the validation stream, so that the mean, the ledger and
-//! the per-token file cannot disagree. Nothing is truncated: every token but the very first BOS is scored exactly once.
+//! All evaluators give the nats of each target of the validation stream, so that the mean, the ledger and the per-token
+//! file cannot disagree. Nothing is truncated: every token but the very first BOS is scored exactly once.
 
 pub mod file;
 pub mod full;
@@ -18,7 +18,7 @@ use crate::recipe::{EvalMode, EvalRecipe};
 use crate::{Error, Recipe, Result};
 use ledger::LedgerRow;
 
-/// A validation stream with everything that scoring it needs.
+/// A validation stream with everything that its scoring needs.
 pub struct ValData {
     pub tokens: Vec<u16>,
     pub documents: Vec<Document>,
@@ -51,12 +51,12 @@ impl ValData {
     }
 }
 
-/// What an evaluation found.
+/// The result of an evaluation.
 pub struct Score {
     pub mode: EvalMode,
     /// Documents scored, in stream order.
     pub rows: Vec<LedgerRow>,
-    /// Nats of every target of the stream; NaN where a document was not asked for.
+    /// Nats of every target of the stream; NaN where a document was not requested.
     pub nll: Vec<f32>,
 }
 
@@ -101,7 +101,7 @@ impl Totals {
     }
 }
 
-/// What an evaluation has done so far.
+/// The progress of an evaluation.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub totals: Totals,
@@ -109,13 +109,13 @@ pub struct Progress {
     pub rows: Vec<LedgerRow>,
 }
 
-/// Is told the progress while an evaluation runs; an error from it ends the evaluation.
+/// Receives the progress while an evaluation runs; an error from it ends the evaluation.
 pub type OnProgress<'a> = &'a mut dyn FnMut(&Progress) -> Result<()>;
 
 /// Scores the validation set, or with `docs` only the documents with these indices.
 ///
-/// Test-time training reads a document and nothing else. In the other modes a document's score depends on what stands
-/// before it in the stream, so the whole stream is scored and the asked documents are kept.
+/// Test-time training reads a document and nothing else. In the other modes a document's score depends on the text
+/// before it in the stream, so the whole stream is scored and the requested documents are kept.
 ///
 /// # Errors
 /// [`Error::Score`] for a document with a target whose nats are no number; whatever `on_progress` returns.

@@ -12,7 +12,8 @@ use crate::nn::Docs;
 use crate::recipe::EvalRecipe;
 use crate::{Result, parallel};
 
-/// Nats of every target of the stream. Only the scored positions of a window go through the vocabulary projection.
+/// Computes the nats of every target of the stream. Only the scored positions of a window go through the vocabulary
+/// projection.
 pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnProgress) -> Result<Vec<f32>> {
     let windows = sliding_windows(val.targets(), recipe.eval_seq_len as usize, recipe.sliding().eval_stride as usize);
     let mut batches: Vec<&[Window]> = Vec::new();
@@ -37,8 +38,8 @@ pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnPro
     Ok(parts.concat())
 }
 
-/// Nats of the scored positions of windows of one shape. With `apart`, the windows lie in one packed row and attention keeps
-/// within each document of each window.
+/// Computes the nats of the scored positions of windows of one shape. With `apart`, the windows lie in one packed row
+/// and attention keeps within each document of each window.
 fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], apart: bool) -> Result<Vec<f32>> {
     let (len, offset) = (windows[0].len as i64, (windows[0].first_scored - windows[0].start) as i64);
     let (mut x, mut y) = (Vec::new(), Vec::new());

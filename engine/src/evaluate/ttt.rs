@@ -18,7 +18,7 @@ use crate::recipe::TttRecipe;
 use crate::{Result, parallel};
 pub use draw::SeededInit;
 
-/// Nats of every target of `docs`; NaN elsewhere.
+/// Computes the nats of every target of `docs`; NaN elsewhere.
 ///
 /// On the CPU each core adapts one document at a time: that is faster than sharing small products between cores. On a GPU
 /// `ttt_batch_size` documents of similar length go side by side.
@@ -50,8 +50,8 @@ pub fn score(
     Ok(nll)
 }
 
-/// One chunk of synthetic tokens through a throw-away set of adapters: kernels are chosen and memory is reserved without
-/// touching validation data (docs/spec/algorithms.md#independence-of-documents). It counts as evaluation time.
+/// Runs one chunk of synthetic tokens through a throw-away set of adapters: kernels are chosen and memory is reserved
+/// without touching validation data (docs/spec/algorithms.md#independence-of-documents). It counts as evaluation time.
 fn warm_up(model: &Gpt, recipe: &TttRecipe) {
     let len = recipe.ttt_chunk_size;
     let mut ids: Vec<i64> = (0..=len).map(|i| i % model.config().vocab_size).collect();
@@ -85,14 +85,14 @@ impl Session {
         Session { adapters, moments, adam }
     }
 
-    /// One elementwise AdamW step. Elementwise, so documents of a batch do not meet.
+    /// Takes one elementwise AdamW step, so that documents of a batch do not affect each other.
     fn learn(&mut self, loss: &Tensor) {
         let grad = self.adapters.gradient(loss);
         self.moments.step(self.adapters.flat(), &grad, self.adam);
     }
 }
 
-/// Nats of every target of each document in `docs`, which are adapted side by side.
+/// Computes the nats of every target of each document in `docs`, which are adapted side by side.
 ///
 /// # Errors
 /// When libtorch cannot hand the values back.
@@ -144,8 +144,8 @@ pub fn score_batch(
 }
 
 impl Session {
-    /// Nats `[docs, chunk]` of the chunk's positions. Only they go through the last layer's queries, output and MLP and
-    /// through the vocabulary projection; every earlier layer feeds the keys and values of the next.
+    /// Computes the nats `[docs, chunk]` of the chunk's positions. Only they go through the last layer's queries,
+    /// output and MLP and through the vocabulary projection; every earlier layer feeds the keys and values of the next.
     fn nll(&self, model: &Gpt, inputs: &Inputs) -> Tensor {
         let adapters = Some(&self.adapters);
         let extra = Extra { adapters, only: Some(&inputs.rows), ..Extra::default() };

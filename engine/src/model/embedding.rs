@@ -15,7 +15,7 @@ pub const NAME: &str = "embedding";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingRecipe {
-    /// The head is the embedding's transpose.
+    /// True if the head is the embedding's transpose.
     pub tie_embeddings: bool,
     /// Standard deviation of the initial rows.
     pub tied_embed_init_std: f64,
@@ -39,13 +39,13 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// `head` is what the table multiplies as a tied head.
+    /// Builds the embedding; `head` is the input that the table multiplies as a tied head.
     pub fn build(r: &EmbeddingRecipe, shape: [i64; 2], head: Option<Input>, scope: &mut Scope) -> Result<Embedding> {
         let start = Start::Normal(r.tied_embed_init_std);
         Ok(Embedding { table: scope.at("", NAME).table("tok_emb", shape, start, Group::Embedding, head)? })
     }
 
-    /// `ids` `[batch, len]` to normalized rows `[batch, len, dim]` in `kind`.
+    /// Maps `ids` `[batch, len]` to normalized rows `[batch, len, dim]` in `kind`.
     pub fn forward(&self, ids: &Tensor, kind: Kind) -> Tensor {
         rms_norm(&Tensor::embedding(&self.table, ids, -1, false, false).to_kind(kind))
     }

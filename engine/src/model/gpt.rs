@@ -11,14 +11,14 @@ use crate::nn::scope::Builder;
 use crate::nn::{AdapterInit, Adapters, Docs, Param, Pass, RopeTables, Rows, Tap, rms_norm};
 use crate::{Result, parallel};
 
-/// What a forward pass does besides the plain one.
+/// Additions to the plain forward pass.
 #[derive(Clone, Copy, Default)]
 pub struct Extra<'a> {
     /// Adapters of test-time training.
     pub adapters: Option<&'a Adapters>,
-    /// Where inputs of linear layers are observed.
+    /// The observer of the inputs of linear layers.
     pub tap: Option<&'a Tap>,
-    /// The positions whose hidden states are asked for; the last layer then computes no others.
+    /// The positions whose hidden states are requested; the last layer then computes no others.
     pub only: Option<&'a Rows>,
 }
 
@@ -58,7 +58,8 @@ pub struct Gpt {
 }
 
 impl Gpt {
-    /// A model with the given state dict, which must fit `config` name by name and shape by shape. Depth recurrence is on.
+    /// Builds a model with the given state dict, which must fit `config` name by name and shape by shape. Depth
+    /// recurrence is on.
     ///
     /// # Errors
     /// A missing or foreign name or a wrong shape: the message names the component and the parameter.
@@ -71,8 +72,8 @@ impl Gpt {
         Ok(Gpt { config: config.clone(), params, parameters, parts, compute, device })
     }
 
-    /// The same weights with gradients of its own, for work that goes on beside other work: what is learnt through one
-    /// replica is seen by all, what is differentiated through one is its own.
+    /// Returns the same weights with gradients of their own, for concurrent work: all replicas share what is learned
+    /// through one, and none shares its gradients.
     pub fn replica(&self, trainable: bool) -> Result<Gpt> {
         let leaf = |t: &Tensor| t.detach().set_requires_grad(trainable);
         let leaves = self.parameters.iter().map(|(name, t)| (name.clone(), leaf(t))).collect();
@@ -82,12 +83,13 @@ impl Gpt {
         Ok(replica)
     }
 
-    /// One replica without gradients for each piece of work that can go on at once.
+    /// Returns one replica without gradients for each piece of work that can run at once.
     pub fn for_workers(&self) -> Result<Vec<Gpt>> {
         (0..parallel::workers(self.device)).map(|_| self.replica(false)).collect()
     }
 
-    /// Gradient of `loss` for every parameter, in their order; undefined where the loss does not depend on one.
+    /// Computes the gradient of `loss` for every parameter, in their order; undefined where the loss does not depend on
+    /// one.
     pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
         let leaves: Vec<&Tensor> = self.parameters.iter().map(|(_, t)| t).collect();
         Tensor::run_backward(&[loss], &leaves, false, false)
@@ -111,7 +113,8 @@ impl Gpt {
         self.device
     }
 
-    /// The same model with activations and products in `kind`, so that a GPU's precision can be tested on the CPU.
+    /// Returns the same model with activations and products in `kind`, so that a GPU's precision can be tested on the
+    /// CPU.
     #[cfg(test)]
     pub(crate) fn in_precision(mut self, kind: Kind) -> Gpt {
         self.compute = kind;
@@ -123,7 +126,7 @@ impl Gpt {
         &self.parameters
     }
 
-    /// What the components declare of the parameters, in the same order.
+    /// Returns the components' declarations of the parameters, in the same order.
     pub fn params(&self) -> &[Param] {
         &self.params
     }
@@ -135,24 +138,24 @@ impl Gpt {
         }
     }
 
-    /// Fresh adapters of `rank` for `docs`, at every site of every virtual layer and of the head.
+    /// Makes fresh adapters of `rank` for `docs`, at every site of every virtual layer and of the head.
     pub fn adapters(&self, rank: i64, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
         let (dim, vocab_size, device) = (self.config.model_dim, self.config.vocab_size, self.device);
         Adapters::new(&Plan { slots: &self.parts.trunk.sites(), dim, vocab_size, rank, device }, docs, init)
     }
 
-    /// Mean cross-entropy in nats per token; `ids` and `targets` `[batch, len]`.
+    /// Computes the mean cross-entropy in nats per token; `ids` and `targets` are `[batch, len]`.
     pub fn loss(&self, ids: &Tensor, targets: &Tensor, docs: &Docs) -> Tensor {
         let logits = self.logits(&self.hidden(ids, docs, Extra::default()), None);
         self.cross_entropy(&logits, targets, Reduction::Mean)
     }
 
-    /// Nats of each target `[batch, len]`, f32.
+    /// Computes the nats of each target `[batch, len]`, f32.
     pub fn nll(&self, ids: &Tensor, targets: &Tensor, docs: &Docs) -> Tensor {
         self.nll_from_hidden(&self.hidden(ids, docs, Extra::default()), targets, None)
     }
 
-    /// Nats of each target, given the hidden states `[batch, len, dim]` of the positions before them.
+    /// Computes the nats of each target, given the hidden states `[batch, len, dim]` of the positions before them.
     pub fn nll_from_hidden(&self, hidden: &Tensor, targets: &Tensor, adapters: Option<&Adapters>) -> Tensor {
         self.cross_entropy(&self.logits(hidden, adapters), targets, Reduction::None).view_as(targets)
     }
@@ -162,13 +165,13 @@ impl Gpt {
         rows.cross_entropy_loss(&targets.reshape([-1]), None::<&Tensor>, reduction, -100, 0.0)
     }
 
-    /// Softcapped logits `[batch, len, vocab]`, f32.
+    /// Computes the softcapped logits `[batch, len, vocab]`, f32.
     pub fn logits(&self, hidden: &Tensor, adapters: Option<&Adapters>) -> Tensor {
         self.parts.head.logits(hidden, adapters)
     }
 
-    /// Normalized hidden states `[batch, len, dim]` of `ids` `[batch, len]`, or `[batch, kept, dim]` of the positions that
-    /// `extra` asks for.
+    /// Computes the normalized hidden states `[batch, len, dim]` of `ids` `[batch, len]`, or `[batch, kept, dim]` of
+    /// the positions that `extra` requests.
     pub fn hidden(&self, ids: &Tensor, docs: &Docs, extra: Extra) -> Tensor {
         let ropes = RopeTables::new(ids.size()[1], docs, self.device, self.compute);
         let x0 = self.parts.embedding.forward(ids, self.compute);

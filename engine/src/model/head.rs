@@ -34,13 +34,13 @@ impl HeadRecipe {
 pub struct Head {
     /// `[vocab, dim]`; the embedding's own table when tied.
     weight: Tensor,
-    /// What the projection reads.
+    /// The input of the projection.
     pub input: Input,
     softcap: f64,
 }
 
 impl Head {
-    /// `tied` is the embedding's table, where the head has no weights of its own.
+    /// Builds the head; `tied` is the embedding's table, where the head has no weights of its own.
     pub fn build(
         r: &HeadRecipe,
         tied: Option<&Tensor>,
@@ -55,8 +55,8 @@ impl Head {
         Ok(Head { weight, input, softcap: r.logit_softcap })
     }
 
-    /// Capped logits `[batch, len, vocab]` of `hidden` `[batch, len, dim]`, in f32: rounding the capped values of a GPU's
-    /// bf16 once more would cost precision just where the loss is computed.
+    /// Computes the capped logits `[batch, len, vocab]` of `hidden` `[batch, len, dim]`, in f32: rounding the capped
+    /// values of a GPU's bf16 once more would cost precision just where the loss is computed.
     pub fn logits(&self, hidden: &Tensor, adapters: Option<&Adapters>) -> Tensor {
         let z = hidden.linear(&self.weight.to_kind(hidden.kind()), None::<&Tensor>);
         let z = match adapters {

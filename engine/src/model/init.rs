@@ -10,8 +10,8 @@ use super::{ModelRecipe, parameters};
 use crate::Result;
 use crate::nn::{Param, Start};
 
-/// A fresh state dict, f32, drawn on the CPU. Each parameter draws from a stream of its own, keyed by its name: with one
-/// component more or less, every other parameter starts as it did, so that ablations are paired.
+/// Draws a fresh state dict, f32, on the CPU. Each parameter draws from a stream of its own, keyed by its name. With
+/// one component more or less, every other parameter starts with the same values, so that ablations are paired.
 pub fn initial_state(m: &ModelRecipe, seed: u64) -> Result<Vec<(String, Tensor)>> {
     let draw = |param: Param| {
         let key = Sha256::digest(format!("{seed}/{}", param.name));
@@ -46,8 +46,8 @@ fn normal(shape: &[i64], rng: &mut ChaCha8Rng) -> Tensor {
     Tensor::from_slice(&values).view(shape)
 }
 
-/// QR of a Gaussian matrix, signs fixed by R's diagonal so that the distribution is uniform. Another LAPACK may give other
-/// last bits.
+/// Draws an orthogonal matrix: QR of a Gaussian matrix, with signs fixed by R's diagonal so that the distribution is
+/// uniform. Another LAPACK may give other last bits.
 fn orthogonal(shape: &[i64], rng: &mut ChaCha8Rng) -> Tensor {
     let tall = shape[0] >= shape[1];
     let (rows, cols) = if tall { (shape[0], shape[1]) } else { (shape[1], shape[0]) };

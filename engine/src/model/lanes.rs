@@ -21,7 +21,7 @@ pub struct LanesRecipe {
     pub parallel_final_lane: FinalLane,
 }
 
-/// Which lane feeds the head.
+/// The lane that feeds the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinalLane {
@@ -31,7 +31,7 @@ pub enum FinalLane {
 }
 
 impl Default for LanesRecipe {
-    /// PR #1530's.
+    /// Returns PR #1530's settings.
     fn default() -> Self {
         LanesRecipe { parallel_start_layer: 8, parallel_final_lane: FinalLane::Mean }
     }
@@ -77,7 +77,7 @@ impl LaneMixer {
         })
     }
 
-    /// Whether `layer` has two lanes.
+    /// Tells whether `layer` has two lanes.
     pub fn covers(&self, layer: usize) -> bool {
         layer >= self.start_layer
     }
@@ -87,7 +87,7 @@ impl LaneMixer {
         LaneWeights { post: self.post.get(layer as i64), resid: self.resid.get(layer as i64) }
     }
 
-    /// What feeds the head.
+    /// Returns the input of the head.
     pub fn join(&self, lanes: Lanes) -> Tensor {
         match self.final_lane {
             FinalLane::Mean => (lanes.attn + lanes.mlp) * 0.5,

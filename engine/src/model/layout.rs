@@ -19,7 +19,8 @@ impl Layout {
     /// Reads the notation.
     ///
     /// # Errors
-    /// What is no letter, a repeat without a letter before it or without a number, and more than 256 layers.
+    /// When a character is not a letter, a repeat lacks a letter before it or a number, or there are more than 256
+    /// layers.
     pub fn parse(text: &str) -> Result<Layout, String> {
         let mut kinds: Vec<char> = Vec::new();
         let mut rest = text.chars().filter(|c| !c.is_whitespace()).peekable();
@@ -51,7 +52,7 @@ impl Layout {
         &self.kinds
     }
 
-    /// As it was written.
+    /// Returns the layout as it was written.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -18,7 +18,7 @@ pub struct LoopsRecipe {
 }
 
 impl Default for LoopsRecipe {
-    /// PR #1530's.
+    /// Returns PR #1530's settings.
     fn default() -> Self {
         LoopsRecipe { num_loops: 2, loop_start: 3, loop_end: 5, enable_looping_at: 0.35 }
     }

@@ -1,7 +1,7 @@
 //! The model: token embedding, a trunk of blocks, a softcapped head (docs/spec/algorithms.md#model).
 //!
-//! One forward pass serves training, evaluation, calibration and test-time training; what differs is asked for by
-//! [`Extra`], so that there is no second copy to forget a change in.
+//! One forward pass serves training, evaluation, calibration and test-time training; [`Extra`] requests the
+//! differences, so that there is no second copy in which a change could be forgotten.
 
 mod embedding;
 mod gpt;

@@ -19,7 +19,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// The order with (`looping`) or without the extra passes of depth recurrence.
+    /// Returns the order with (`looping`) or without the extra passes of depth recurrence.
     pub fn new(m: &ModelRecipe, looping: bool) -> Order {
         let layers = m.num_layers() as usize;
         let mut order = match &m.loops {
@@ -87,13 +87,13 @@ impl Trunk {
         self.order = order;
     }
 
-    /// Where adapters attach, by virtual layer.
+    /// Returns the sites where adapters attach, by virtual layer.
     pub fn sites(&self) -> Vec<Sites> {
         self.order.layers().map(|layer| self.blocks[layer].sites()).collect()
     }
 
-    /// From the normalized embedding `pass.x0` to the last layer's output, `[batch, len, dim]`. With `only`, the last layer
-    /// computes those positions alone: `[batch, kept, dim]`.
+    /// Computes the last layer's output `[batch, len, dim]` from the normalized embedding `pass.x0`. With `only`, the
+    /// last layer computes those positions alone: `[batch, kept, dim]`.
     pub fn forward(&self, pass: &Pass, adapters: Option<&Adapters>, only: Option<&Rows>) -> Tensor {
         let last = self.order.slots() - 1;
         let at =

@@ -13,11 +13,11 @@ pub const NAME: &str = "unet";
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnetRecipe {
-    /// Gate each skip with a learnt sigmoid.
+    /// True to gate each skip with a learned sigmoid.
     pub skip_gates: bool,
 }
 
-/// One row a skip; the last encoder output meets the first decoder step.
+/// The skip connections, one row per skip; the last encoder output meets the first decoder step.
 pub struct Unet {
     /// `[skips, dim]`
     weights: Tensor,

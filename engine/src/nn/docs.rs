@@ -1,11 +1,11 @@
-//! Which positions of a row belong together, and causal attention that keeps within them
+//! The division of a row into documents, and causal attention that keeps within them
 //! (docs/spec/algorithms.md#packed-loader, #attention).
 
 use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result, shim};
 
-/// How the inputs of a forward pass are divided into documents.
+/// The division of a forward pass's inputs into documents.
 pub enum Docs {
     /// Each row of the batch is one piece.
     Rows,
@@ -17,12 +17,12 @@ pub enum Docs {
 pub struct Segments {
     /// Lengths of the segments, none of them zero, in order. Their sum is the row's length.
     lens: Vec<i64>,
-    /// Their boundaries on the GPU, i32, for the flash kernel; with the padding that was given.
+    /// The segments' boundaries on the GPU, i32, for the flash kernel, with the given padding.
     cu_seqlens: Option<Tensor>,
 }
 
 impl Docs {
-    /// A packed row. `cu_seqlens` are the segments' starts and then the row's length; repeats are padding.
+    /// Makes a packed row. `cu_seqlens` are the segments' starts and then the row's length; repeats are padding.
     ///
     /// # Errors
     /// When the boundaries do not start at 0 or fall.
@@ -71,15 +71,16 @@ impl Segments {
         }
     }
 
-    /// The exact equivalent for the CPU. Its cost is the sum of the squares of the documents' lengths. Splitting once and
-    /// joining once keeps the backward pass as cheap: a slice a document would each give a gradient of the whole row.
+    /// Computes the exact equivalent on the CPU. Its cost is the sum of the squares of the documents' lengths.
+    /// Splitting once and joining once keeps the backward pass as cheap: one slice per document would give a gradient
+    /// of the whole row for each.
     fn one_by_one(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
         let [q, k, v] = [q, k, v].map(|x| x.split_with_sizes(self.lens.as_slice(), 1));
         let parts: Vec<Tensor> = q.iter().zip(&k).zip(&v).map(|((q, k), v)| causal(q, k, v, None)).collect();
         Tensor::cat(&parts, 1)
     }
 
-    /// ATen's flash attention over packed rows. It takes half precision only; what is f32 is rounded to bf16 and back.
+    /// Runs ATen's flash attention over packed rows. It takes half precision only, so f32 is rounded to bf16 and back.
     fn flash(&self, q: &Tensor, k: &Tensor, v: &Tensor, cu_seqlens: &Tensor) -> Tensor {
         let kind = q.kind();
         let [q, k, v] = [q, k, v].map(|x| x.squeeze_dim(0).to_kind(Kind::BFloat16));

@@ -12,7 +12,7 @@ impl Linear {
         Linear { weight }
     }
 
-    /// `x` `[…, in]` to `[…, out]`, in the precision of `x`.
+    /// Maps `x` `[…, in]` to `[…, out]`, in the precision of `x`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight.to_kind(x.kind()), None::<&Tensor>)
     }

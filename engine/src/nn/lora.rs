@@ -1,7 +1,7 @@
 //! Low-rank adapters for test-time training (docs/spec/algorithms.md#adapters): each document has one set of them, with one
 //! slot per virtual layer.
 //!
-//! Components declare [`Site`]s, the places where an adapter adds to what they compute; nothing here knows their names.
+//! Components declare [`Site`]s, the places where an adapter adds to their output; nothing here knows their names.
 
 use tch::{Device, Tensor};
 
@@ -20,15 +20,15 @@ pub struct Sites {
     pub ffn: Vec<Site>,
 }
 
-/// Gives the initial A matrices, each drawn for its own document, so that a document's adapters do not depend on what is
-/// scored beside it or before it.
+/// A source of the initial A matrices. Each is drawn for its own document, so that a document's adapters do not depend
+/// on the documents scored beside it or before it.
 pub trait AdapterInit: Sync {
-    /// A of the adapters `names` for each of `docs`: f32 `[docs, names · rank, inputs]` on `device`.
+    /// Returns A of the adapters `names` for each of `docs`: f32 `[docs, names · rank, inputs]` on `device`.
     fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, device: Device) -> Tensor;
 }
 
-/// `x` `[batch, len, in]` times each document's own matrix `[batch, out, in]`, in the precision of `x`. The matrix stays f32:
-/// a cast that were kept would not see what the optimizer learns.
+/// Multiplies `x` `[batch, len, in]` by each document's own matrix `[batch, out, in]`, in the precision of `x`. The
+/// matrix stays f32: a cast that was kept would not see what the optimizer learns.
 fn times(x: &Tensor, matrix: &Tensor) -> Tensor {
     x.bmm(&matrix.to_kind(x.kind()).transpose(1, 2))
 }
@@ -42,12 +42,12 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// `x Aᵀ` of all sites: `[batch, len, in]` to `[batch, len, sites·rank]`.
+    /// Computes `x Aᵀ` of all sites: `[batch, len, in]` to `[batch, len, sites·rank]`.
     pub fn low(&self, x: &Tensor) -> Tensor {
         times(x, &self.a)
     }
 
-    /// What site `i` adds, from [`Stack::low`]: `[batch, len, out]`.
+    /// Returns the addition of site `i`, from [`Stack::low`]: `[batch, len, out]`.
     pub fn delta(&self, i: usize, low: &Tensor) -> Tensor {
         times(&low.narrow(2, i as i64 * self.rank, self.rank), &self.b[i])
     }
@@ -69,11 +69,11 @@ pub struct Adapters {
     leaves: Vec<Tensor>,
 }
 
-/// What an [`Adapters`] is built from.
+/// The parts from which an [`Adapters`] is built.
 pub struct Plan<'a> {
     /// Sites by virtual layer.
     pub slots: &'a [Sites],
-    /// Width of what the blocks read and the head reads.
+    /// Width of the inputs of the blocks and of the head.
     pub dim: i64,
     pub vocab_size: i64,
     pub rank: i64,
@@ -81,7 +81,7 @@ pub struct Plan<'a> {
 }
 
 impl Adapters {
-    /// Fresh adapters for `docs`, in batch order, f32.
+    /// Makes fresh adapters for `docs`, in batch order, f32.
     pub fn new(plan: &Plan, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
         let mut layout = Layout { plan, docs, init, parts: Vec::new(), shapes: Vec::new() };
         for (slot, sites) in plan.slots.iter().enumerate() {
@@ -121,17 +121,17 @@ impl Adapters {
         &self.slots[index]
     }
 
-    /// What the head's adapter adds to the logits of `hidden` `[batch, len, dim]`.
+    /// Returns the addition of the head's adapter to the logits of `hidden` `[batch, len, dim]`.
     pub fn head_delta(&self, hidden: &Tensor) -> Tensor {
         self.head.delta(0, &self.head.low(hidden))
     }
 
-    /// All values, in one row. Change them under `no_grad`.
+    /// Returns all values in one row. Change them under `no_grad`.
     pub fn flat(&mut self) -> &mut Tensor {
         &mut self.flat
     }
 
-    /// Gradient of `loss` for all values, in the order of [`Adapters::flat`].
+    /// Computes the gradient of `loss` for all values, in the order of [`Adapters::flat`].
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
         let grads = Tensor::run_backward(&[loss], &self.leaves, false, false);
         Tensor::cat(&grads.iter().map(|g| g.reshape([-1])).collect::<Vec<_>>(), 0)

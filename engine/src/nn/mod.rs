@@ -1,5 +1,5 @@
-//! What every component is made of: declared parameters, linear layers, normalization, rotary positions, attention
-//! within documents, and the adapters of test-time training.
+//! The parts of every component: declared parameters, linear layers, normalization, rotary positions, attention within
+//! documents, and the adapters of test-time training.
 
 pub mod docs;
 mod linear;

@@ -1,10 +1,10 @@
-//! What a component says of each of its parameters.
+//! A component's declaration of each of its parameters.
 
 use serde::{Deserialize, Serialize};
 
 use super::scope::Input;
 
-/// How a parameter starts (docs/spec/algorithms.md#initial-weights).
+/// The initial values of a parameter (docs/spec/algorithms.md#initial-weights).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Start {
     Zeros,
@@ -20,7 +20,7 @@ pub enum Start {
     ResidMix,
 }
 
-/// Which optimizer group moves a parameter (docs/spec/algorithms.md#parameter-groups).
+/// The optimizer group that moves a parameter (docs/spec/algorithms.md#parameter-groups).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
@@ -34,7 +34,8 @@ pub enum Group {
     Scalar,
 }
 
-/// How a parameter is exported (docs/spec/algorithms.md#quantization): each class has a rule of its own in the recipe.
+/// The export class of a parameter (docs/spec/algorithms.md#quantization): each class has a rule of its own in the
+/// recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
@@ -58,7 +59,7 @@ pub struct Param {
     pub class: Class,
     /// The component that declared it, for example `gqa`.
     pub component: &'static str,
-    /// What it multiplies, where its input is observed for the quantizer.
+    /// The input that it multiplies, where the quantizer observes that.
     pub input: Option<Input>,
 }
 
@@ -68,7 +69,8 @@ impl Param {
     }
 }
 
-/// How those matrices of a component start that do not start at zero (docs/spec/algorithms.md#initial-weights).
+/// The initial values of a component's matrices, except those that start at zero
+/// (docs/spec/algorithms.md#initial-weights).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {

@@ -1,4 +1,4 @@
-//! What all components of one forward pass share.
+//! The state that all components of one forward pass share.
 
 use tch::Tensor;
 
@@ -8,19 +8,19 @@ use super::rope::RopeTables;
 use super::scope::Input;
 use super::tap::Tap;
 
-/// One forward pass, as a component sees it. Copied for each layer, with the fields that change from one to the next.
+/// One forward pass, as a component sees it. It is copied for each layer, with the fields that differ between layers.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     /// The normalized embedding, mixed into each block's input. `[batch, len, dim]`
     pub x0: &'a Tensor,
-    /// Which positions belong to one document.
+    /// The division of positions into documents.
     pub docs: &'a Docs,
     pub ropes: &'a RopeTables,
-    /// Where inputs are observed, while the quantizer calibrates.
+    /// The observer of inputs, while the quantizer calibrates.
     pub tap: Option<&'a Tap>,
     /// The adapters of this virtual layer, in test-time training.
     pub slot: Option<&'a SlotAdapters>,
-    /// In the last layer of test-time training: the positions whose hidden states are asked for.
+    /// The positions whose hidden states are requested, in the last layer of test-time training.
     pub only: Option<&'a Rows>,
 }
 
@@ -32,7 +32,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The positions of `x` `[batch, len, dim]` that are asked for: all of them, or [`Pass::only`].
+    /// Returns the requested positions of `x` `[batch, len, dim]`: all of them, or [`Pass::only`].
     pub fn keep(&self, x: &Tensor) -> Tensor {
         match self.only {
             None => x.shallow_clone(),
@@ -58,13 +58,14 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The chosen positions of `x` `[batch, len, width]`: `[batch, kept, width]`.
+    /// Returns the chosen positions of `x` `[batch, len, width]`: `[batch, kept, width]`.
     pub fn of(&self, x: &Tensor) -> Tensor {
         let width = x.size()[2];
         x.gather(1, &self.positions.unsqueeze(2).expand([-1, -1, width], false), false)
     }
 
-    /// Which of the keys `0..len` each chosen position may see, itself included: boolean `[batch, 1, kept, len]`.
+    /// Returns the keys among `0..len` that each chosen position may see, itself included: boolean `[batch, 1, kept,
+    /// len]`.
     pub fn causal_mask(&self, len: i64) -> Tensor {
         let keys = Tensor::arange(len, (tch::Kind::Int64, self.positions.device()));
         self.positions.unsqueeze(2).ge_tensor(&keys).unsqueeze(1)

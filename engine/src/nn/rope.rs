@@ -17,7 +17,7 @@ pub struct RopeTables {
     tables: RefCell<Vec<(RopeKey, Table)>>,
 }
 
-/// Which frequencies: the number of rotated dimensions and the base, as bits so that it can be compared.
+/// The key of a frequency table: the number of rotated dimensions and the base, as bits so that it can be compared.
 type RopeKey = (i64, u64);
 
 /// `[1, len, 1, dims/2]` each.
@@ -27,17 +27,17 @@ struct Table {
 }
 
 impl RopeTables {
-    /// For rows of `len` inputs on `device`, with angles in f32 and tables in `kind`. In a packed row each document counts
-    /// from its own start: attention sees only differences of positions, so this changes nothing but rounding, and a
-    /// document's rounding no longer depends on where in the row it lies.
+    /// Makes tables for rows of `len` inputs on `device`, with angles in f32 and tables in `kind`. In a packed row each
+    /// document counts from its own start: attention sees only differences of positions, so this changes nothing but
+    /// rounding, and a document's rounding no longer depends on its place in the row.
     pub fn new(len: i64, docs: &Docs, device: Device, kind: Kind) -> RopeTables {
         RopeTables { positions: docs.positions(device), len, device, kind, tables: RefCell::default() }
     }
 
     /// Rotates the first `dims` dimensions of every head of `x` `[batch, len, heads, head_dim]`; the rest pass through.
     ///
-    /// Half-split layout: `(x1 cos + x2 sin, −x1 sin + x2 cos)`, at angles `position · base^(−2j/dims)`. `rows` tells which
-    /// positions `x` holds where it does not hold all.
+    /// The layout is half-split: `(x1 cos + x2 sin, −x1 sin + x2 cos)`, at angles `position · base^(−2j/dims)`. `rows`
+    /// lists the positions that `x` holds where it does not hold all.
     pub fn rotate(&self, x: &Tensor, dims: i64, base: f64, rows: Option<&Rows>) -> Tensor {
         let (cos, sin) = self.table(dims, base);
         let (cos, sin) = match rows {
@@ -77,7 +77,7 @@ impl RopeTables {
     }
 }
 
-/// The rows of a table `[1, len, 1, half]` at the chosen positions: `[batch, kept, 1, half]`.
+/// Returns the rows of a table `[1, len, 1, half]` at the chosen positions: `[batch, kept, 1, half]`.
 fn chosen(table: &Tensor, rows: &Rows) -> Tensor {
     let half = table.size()[3];
     let size = rows.positions.size();

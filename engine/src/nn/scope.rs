@@ -8,15 +8,15 @@ use super::linear::Linear;
 use super::param::{Class, Group, Param, Start};
 use crate::{Error, Result};
 
-/// An activation whose second moment the quantizer may ask for: what one or more linear layers multiply.
+/// An activation that one or more linear layers multiply, and whose second moment the quantizer may request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input(usize);
 
-/// Where the tensors come from while a model is built.
+/// The source of the tensors while a model is built.
 enum Source {
-    /// From nowhere: only the declarations are wanted.
+    /// No tensors: only the declarations are wanted.
     Outline,
-    /// From a state dict. What no component took is left over at the end.
+    /// A state dict. Tensors that no component took are left over at the end.
     State { given: BTreeMap<String, Tensor>, device: Device },
 }
 
@@ -34,7 +34,7 @@ impl Builder {
         Builder { source: Source::Outline, params: Vec::new(), tensors: Vec::new(), inputs: 0 }
     }
 
-    /// Takes the tensors from `state`, as f32 on `device`. A tensor that has both already is shared, not copied.
+    /// Takes the tensors from `state`, as f32 on `device`. A tensor that is so already is shared, not copied.
     pub fn with_state(state: Vec<(String, Tensor)>, device: Device) -> Builder {
         let given = state.into_iter().collect();
         Builder { source: Source::State { given, device }, params: Vec::new(), tensors: Vec::new(), inputs: 0 }
@@ -45,7 +45,7 @@ impl Builder {
         Scope { builder: self, prefix: String::new(), component: "model" }
     }
 
-    /// Everything that was declared, and the tensors in the same order.
+    /// Returns everything that was declared, and the tensors in the same order.
     ///
     /// # Errors
     /// When the state dict holds a tensor that no component declared.
@@ -95,27 +95,27 @@ pub struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The scope of a component inside this one. `part` is what its parameters' names begin with, for example `attn`; an
-    /// empty one adds nothing.
+    /// Returns the scope of a component inside this one. `part` is the beginning of its parameters' names, for example
+    /// `attn`; an empty one adds nothing.
     pub fn at(&mut self, part: &str, component: &'static str) -> Scope<'_> {
         let prefix = if part.is_empty() { self.prefix.clone() } else { format!("{}{part}.", self.prefix) };
         Scope { builder: self.builder, prefix, component }
     }
 
-    /// A new input, to be named by the linear layers that multiply it.
+    /// Declares a new input, to be named by the linear layers that multiply it.
     pub fn input(&mut self) -> Input {
         self.builder.inputs += 1;
         Input(self.builder.inputs - 1)
     }
 
-    /// A matrix `name.weight` `[out, in]` that multiplies `input`, moved by the matrices' optimizer.
+    /// Declares a matrix `name.weight` `[out, in]` that multiplies `input` and is moved by the matrices' optimizer.
     pub fn linear(&mut self, name: &str, out_in: [i64; 2], start: Start, input: Input) -> Result<Linear> {
         let name = format!("{name}.weight");
         let weight = self.declare(&name, &out_in, start, Group::Matrix, Class::Matrix, Some(input))?;
         Ok(Linear::new(weight))
     }
 
-    /// A table over the vocabulary, `name.weight` `[vocab, dim]`; as the head's weight it multiplies `input`.
+    /// Declares a table over the vocabulary, `name.weight` `[vocab, dim]`; as the head's weight it multiplies `input`.
     pub fn table(
         &mut self,
         name: &str,
@@ -127,7 +127,7 @@ impl Scope<'_> {
         self.declare(&format!("{name}.weight"), &shape, start, group, Class::Embedding, input)
     }
 
-    /// A scale, gate, gain or mix.
+    /// Declares a scale, gate, gain or mix.
     pub fn control(&mut self, name: &str, shape: &[i64], start: Start) -> Result<Tensor> {
         self.declare(name, shape, start, Group::Scalar, Class::Control, None)
     }

@@ -7,14 +7,14 @@ use super::Member;
 use crate::nn::Group;
 use crate::{Result, bounds};
 
-/// `[optim.adam]`: embeddings, heads, and everything that is no matrix.
+/// `[optim.adam]`: embeddings, heads, and every parameter that is not a matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamRecipe {
     pub scalar_lr: f64,
-    /// Token embedding when it is tied to the head.
+    /// Learning rate of the token embedding when it is tied to the head.
     pub tied_embed_lr: f64,
-    /// Token embedding when the head is separate.
+    /// Learning rate of the token embedding when the head is separate.
     pub embed_lr: f64,
     pub head_lr: f64,
     pub beta1: f64,
@@ -27,7 +27,7 @@ pub struct AdamRecipe {
 }
 
 impl Default for AdamRecipe {
-    /// NaiveBaseline's.
+    /// Returns NaiveBaseline's settings.
     fn default() -> Self {
         AdamRecipe {
             scalar_lr: 0.04,
@@ -87,7 +87,7 @@ impl Moments {
         Moments { m: None, v: parameter.zeros_like(), t: 0 }
     }
 
-    /// `p ← (1 − η·wd)·p − η·m̂/(√v̂ + ε)`, elementwise, in place.
+    /// Takes a step elementwise, in place: `p ← (1 − η·wd)·p − η·m̂/(√v̂ + ε)`.
     pub fn step(&mut self, parameter: &mut Tensor, grad: &Tensor, step: AdamStep) {
         tch::no_grad(|| {
             self.t += 1;

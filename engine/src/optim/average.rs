@@ -16,7 +16,7 @@ pub struct EmaRecipe {
 }
 
 impl Default for EmaRecipe {
-    /// PR #1530's.
+    /// Returns PR #1530's settings.
     fn default() -> Self {
         EmaRecipe { ema_decay: 0.9965 }
     }
@@ -41,7 +41,7 @@ impl Ema {
         Ema { decay: recipe.ema_decay, average }
     }
 
-    /// Takes in the weights after a step.
+    /// Adds the weights after a step to the average.
     pub fn update(&mut self, model: &Gpt) {
         tch::no_grad(|| {
             for ((_, average), (_, weight)) in self.average.iter_mut().zip(model.parameters()) {
@@ -55,12 +55,12 @@ impl Ema {
         &self.average
     }
 
-    /// What a checkpoint keeps, with names that cannot collide with parameters.
+    /// Returns the tensors that a checkpoint keeps, with names that cannot collide with parameters.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.average.iter().map(|(name, t)| (format!("ema.{name}"), t.shallow_clone())).collect()
     }
 
-    /// Puts back what [`Ema::state`] gave.
+    /// Restores the tensors that [`Ema::state`] returned.
     pub fn restore(&mut self, mut get: impl FnMut(&str) -> Option<Tensor>) -> Result<()> {
         for (name, average) in &mut self.average {
             let key = format!("ema.{name}");

@@ -25,7 +25,7 @@ pub struct OptimRecipe {
     pub grad_clip_norm: f64,
     pub muon: MuonRecipe,
     pub adam: AdamRecipe,
-    /// Exponential moving average of the weights; it is what is exported.
+    /// Exponential moving average of the weights, which is then exported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaRecipe>,
 }
@@ -79,9 +79,9 @@ impl Optimizer {
         Optimizer { grad_clip_norm: recipe.grad_clip_norm, updates: updates(model, recipe) }
     }
 
-    /// One step from `grads`, in the model's parameter order; a parameter with an undefined gradient is left alone.
-    /// `lr_scale` multiplies every learning rate. Gives the gradients' joint L2 norm before clipping, where they are
-    /// clipped.
+    /// Takes one step from `grads`, in the model's parameter order; a parameter with an undefined gradient stays as it
+    /// is. `lr_scale` multiplies every learning rate. Returns the gradients' joint L2 norm before clipping, where they
+    /// are clipped.
     pub fn step(&mut self, grads: Vec<Tensor>, step: i64, lr_scale: f64) -> Result<Option<Tensor>> {
         let (grads, norm) = match self.grad_clip_norm {
             max_norm if max_norm > 0.0 => {
@@ -99,7 +99,7 @@ impl Optimizer {
         Ok(norm)
     }
 
-    /// Everything a checkpoint needs to go on, with names that cannot collide with parameters.
+    /// Returns everything that a checkpoint needs to continue, with names that cannot collide with parameters.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let of = |update: &Update| match update {
             Update::Muon(muon) => muon.state(),
@@ -108,7 +108,7 @@ impl Optimizer {
         self.updates.iter().flat_map(of).collect()
     }
 
-    /// Puts back what [`Optimizer::state`] gave.
+    /// Restores the tensors that [`Optimizer::state`] returned.
     pub fn restore(&mut self, mut get: impl FnMut(&str) -> Option<Tensor>) -> Result<()> {
         let mut take = |name: String| {
             get(&name).ok_or_else(|| {
@@ -125,7 +125,7 @@ impl Optimizer {
     }
 }
 
-/// Scales all gradients so that their joint L2 norm is at most `max_norm`; gives them and the norm they had.
+/// Scales all gradients so that their joint L2 norm is at most `max_norm`; returns them and their norm before.
 fn clip(grads: Vec<Tensor>, max_norm: f64) -> (Vec<Tensor>, Tensor) {
     tch::no_grad(|| {
         let norms: Vec<Tensor> = grads.iter().filter(|g| g.defined()).map(|g| g.norm().to_kind(Kind::Float)).collect();

@@ -22,7 +22,7 @@ pub struct MuonRecipe {
 }
 
 impl Default for MuonRecipe {
-    /// NaiveBaseline's.
+    /// Returns NaiveBaseline's settings.
     fn default() -> Self {
         MuonRecipe {
             matrix_lr: 0.04,
@@ -56,7 +56,8 @@ impl MuonRecipe {
         )
     }
 
-    /// Momentum at `step`: it grows linearly from the warm-up's start to its final value (docs/spec/algorithms.md#muon).
+    /// Returns the momentum at `step`: it grows linearly from the warm-up's start to its final value
+    /// (docs/spec/algorithms.md#muon).
     fn momentum(&self, step: i64) -> f64 {
         if self.muon_momentum_warmup_steps <= 0 {
             return self.muon_momentum;
@@ -103,7 +104,7 @@ impl Muon {
         Muon { recipe: recipe.clone(), members, banks, buffers }
     }
 
-    /// For matrices that belong to no model, in the order of their gradients.
+    /// Makes buffers for matrices outside a model, in the order of their gradients.
     pub fn new(parameters: &[Tensor]) -> Muon {
         let member = |(index, p): (usize, &Tensor)| Member {
             index,
@@ -125,7 +126,7 @@ impl Muon {
         self.step(grads, now)
     }
 
-    /// One step from the gradients of all parameters: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`.
+    /// Takes one step from the gradients of all parameters: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`.
     pub fn step(&mut self, grads: &[Tensor], step: MuonStep) -> Result<()> {
         tch::no_grad(|| {
             for bank in &self.banks {
@@ -173,7 +174,7 @@ impl Muon {
     }
 }
 
-/// [`newton_schulz`] with the matrices dealt out to the cores.
+/// Runs [`newton_schulz`] with the matrices dealt out to the cores.
 fn orthogonalise(update: Tensor, steps: i64) -> Result<Tensor> {
     let workers = parallel::workers(update.device());
     let parts = update.chunk(workers as i64, 0);

@@ -1,4 +1,4 @@
-//! What a recipe's parameters take of the byte budget, before anything is trained.
+//! The share of the byte budget that a recipe's parameters take, before anything is trained.
 
 use serde::Serialize;
 

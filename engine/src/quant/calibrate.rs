@@ -10,7 +10,7 @@ use crate::model::{Extra, Gpt};
 use crate::nn::scope::Input;
 use crate::nn::{Docs, Tap};
 
-/// What calibration found.
+/// The result of calibration.
 pub struct Calibration {
     /// By input: `Σ xxᵀ` over the batches' positions, divided by the number of batches; f32 `[in, in]` on the CPU.
     pub hessians: BTreeMap<Input, Tensor>,

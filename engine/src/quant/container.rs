@@ -29,8 +29,8 @@ pub struct Encoded {
     pub tried: Vec<(Codec, u64)>,
 }
 
-/// The file of `model` and the recipe it came from, compressed as the recipe says; where it asks for the smallest, by the
-/// codec that gives it. The same model and recipe give the same bytes.
+/// Encodes `model` and the recipe that it came from, compressed as the recipe says; where it asks for the smallest, by
+/// the codec that gives it. The same model and recipe give the same bytes.
 ///
 /// # Errors
 /// [`Error::Parameter`] when a tensor's data does not have the shape it claims, or the header would be too long to read.
@@ -76,7 +76,7 @@ pub fn read(path: &Path) -> Result<(QuantizedModel, Recipe)> {
     Ok((unpack(&header, &payload)?, recipe))
 }
 
-/// Whether `path` starts as a model file does.
+/// Tells whether `path` starts as a model file does.
 pub fn is_model(path: &Path) -> Result<bool> {
     let mut start = [0; MAGIC.len()];
     let read = File::open(path)

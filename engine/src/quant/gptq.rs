@@ -18,7 +18,7 @@ const DAMPING: f64 = 0.01;
 /// Rows that are rounded together: each row of U is then read once for all of them.
 const TILE: usize = 16;
 
-/// `w` f32 `[rows, cols]` with the Hessian `[cols, cols]` of its inputs. `name` is for the message.
+/// Rounds `w` f32 `[rows, cols]` with the Hessian `[cols, cols]` of its inputs. `name` is for the message.
 ///
 /// # Errors
 /// [`Error::Parameter`] when the Hessian is not positive definite even after damping.
@@ -78,7 +78,7 @@ fn prepare(name: &str, w: &Tensor, hessian: &Tensor) -> Result<Prepared> {
     Ok(Prepared { w, factor, restore })
 }
 
-/// Rounds up to [`TILE`] rows of `columns` weights each; gives their integers.
+/// Rounds up to [`TILE`] rows of `columns` weights each and returns their integers.
 fn round_rows(mut w: Vec<f32>, steps: &[f32], factor: &[f32], columns: usize, range: f32) -> Vec<i8> {
     let mut q = vec![0i8; w.len()];
     for (j, u) in factor.chunks_exact(columns).enumerate() {

@@ -1,4 +1,4 @@
-//! What a model file or a checkpoint holds, tensor by tensor, and what each tensor costs of the byte budget.
+//! The contents of a model file or a checkpoint, tensor by tensor, and the bytes of the budget that each tensor costs.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub struct ModelReport {
     pub parameters: u64,
     /// Bytes before compression, scales counted.
     pub payload_bytes: u64,
-    /// The file as it lies on disk: what is counted, once code is added.
+    /// Bytes of the file on disk; with the code they make the counted total.
     pub file_bytes: u64,
     /// The byte budget of code and model together.
     pub cap: u64,
@@ -39,8 +39,8 @@ pub struct TensorReport {
     pub bits: u64,
     /// Bytes before compression, scales counted.
     pub bytes: u64,
-    /// Bytes of this tensor compressed alone, by the file's compressor at its best: an estimate of its part of the file, since one stream
-    /// shares its dictionary and codes between neighbors.
+    /// Bytes of this tensor compressed alone, by the file's compressor at its best: an estimate of its part of the
+    /// file, because one stream shares its dictionary and codes between neighbors.
     pub compressed: u64,
     /// `compressed / cap`.
     pub share: f64,

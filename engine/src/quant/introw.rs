@@ -14,16 +14,16 @@ const SMALLEST_F16: f64 = 1.0 / (1 << 24) as f64;
 
 /// The scales of the rows of a matrix.
 pub(super) struct Scales {
-    /// What integers are rounded with, f32 `[rows]`.
+    /// The scale with which integers are rounded, f32 `[rows]`.
     pub rounding: Tensor,
-    /// What is stored, f16 `[rows]`.
+    /// The scale that is stored, f16 `[rows]`.
     pub stored: Tensor,
-    /// Where the weights are clipped before they are divided, `[rows]`.
+    /// The bound at which the weights are clipped before they are divided, `[rows]`.
     clip: Option<Tensor>,
 }
 
 impl Scales {
-    /// For `w` f32 `[rows, cols]`.
+    /// Chooses the scales for `w` f32 `[rows, cols]`.
     pub fn of(w: &Tensor, rule: &RuleRecipe) -> Result<Scales> {
         let range = rule.range() as f64;
         if let Some(sigmas) = rule.clip_sigmas {
@@ -43,7 +43,7 @@ impl Scales {
     }
 }
 
-/// Round to nearest: `w` f32 `[rows, cols]`.
+/// Rounds `w` f32 `[rows, cols]` to the nearest integers.
 pub(super) fn nearest(w: &Tensor, rule: &RuleRecipe) -> Result<Data> {
     let scales = Scales::of(w, rule)?;
     let clipped = match &scales.clip {
@@ -57,8 +57,8 @@ pub(super) fn nearest(w: &Tensor, rule: &RuleRecipe) -> Result<Data> {
     Ok(Data::IntRow { bits: rule.bits, q, scale: scales.stored })
 }
 
-/// One scale for the whole of `w` f32 `[…]`, for what is no matrix; it stays f32 and has no floor but 1 for a tensor of
-/// zeros.
+/// Chooses one scale for the whole of `w` f32 `[…]`, which is not a matrix; it stays f32 and has no floor but 1 for a
+/// tensor of zeros.
 pub(super) fn per_tensor(w: &Tensor, rule: &RuleRecipe) -> Result<Data> {
     let clip = row_quantiles(&w.f_abs()?.f_reshape([1, -1])?, rule.clip_percentile.unwrap_or(100.0) / 100.0)?;
     let clip = f64::try_from(clip)?;

@@ -1,8 +1,8 @@
-//! Export: weights become integers and scales, go into a model file, and come back as what the score is computed from.
+//! Export: weights become integers and scales, go into a model file, and come back as the weights that are scored.
 //!
 //! [`quantize`] and [`QuantizedModel::dequantize`] are the two directions, [`container`] is the file, [`mod@inspect`]
-//! says what a file holds and what it costs. Each class of parameters has a rule in the recipe; a new scheme is a file, a
-//! variant of [`Data`] with its [`caddie_format::model::Scheme`] (and `scheme.rs`), and a line in [`fit`].
+//! reports the contents of a file and their cost. Each class of parameters has a rule in the recipe; a new scheme is a
+//! file, a variant of [`Data`] with its [`caddie_format::model::Scheme`] (and `scheme.rs`), and a line in [`fit`].
 
 pub mod budget;
 pub mod calibrate;
@@ -39,7 +39,7 @@ pub struct QuantizedTensor {
     pub data: Data,
 }
 
-/// How an exported tensor is stored.
+/// The storage of an exported tensor.
 #[derive(Debug)]
 pub enum Data {
     /// `q` i8 `[rows, cols]` of `bits` bits, `scale` f16 `[rows]`; the weight is `q · scale`.
@@ -61,8 +61,8 @@ pub struct Item<'a> {
     pub hessian: Option<&'a Tensor>,
 }
 
-/// Exports a model's state dict as `recipe` says (docs/spec/algorithms.md#quantization). `params` is what its components
-/// declare, in the order of `state`; `hessians` is what calibration found.
+/// Exports a model's state dict as `recipe` says (docs/spec/algorithms.md#quantization). `params` are its components'
+/// declarations, in the order of `state`; `hessians` come from calibration.
 ///
 /// # Errors
 /// As [`quantize`].
@@ -79,8 +79,8 @@ pub fn export(
     Ok(QuantizedModel { tensors: params.iter().zip(state).map(item).collect::<Result<_>>()? })
 }
 
-/// Exports one tensor. One of at most `keep_float_max_numel` elements passes through; a larger matrix gets integers with one
-/// scale a row, another shape one scale for all. bf16 and CUDA tensors are accepted.
+/// Exports one tensor. One of at most `keep_float_max_numel` elements passes through; a larger matrix gets integers
+/// with one scale per row, another shape one scale for all. bf16 and CUDA tensors are accepted.
 ///
 /// # Errors
 /// [`Error::Parameter`] for a tensor that is not of floating point, whose export would hold NaN or infinity, or that GPTQ
@@ -103,7 +103,7 @@ pub fn quantize(item: &Item, recipe: &QuantRecipe) -> Result<QuantizedTensor> {
     Ok(QuantizedTensor { name: item.name.to_owned(), shape: item.tensor.size(), data })
 }
 
-/// `w` is f32 on the CPU.
+/// Exports `w`, which is f32 on the CPU, by its rule.
 fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
     let numel = w.numel() as i64;
     let kept = numel == 0 || numel <= recipe.keep_float_max_numel;

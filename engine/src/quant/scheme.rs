@@ -1,4 +1,4 @@
-//! Between tensors of libtorch and the schemes of a model file.
+//! Conversion between tensors of libtorch and the schemes of a model file.
 
 use caddie_format::model::{Outline, Scheme};
 use tch::Kind;
@@ -33,7 +33,7 @@ pub fn scale_kind(scheme: Scheme) -> Option<Kind> {
     }
 }
 
-/// What the layout of a model's file follows from.
+/// Returns the facts that determine the layout of a model's file.
 pub fn outline(model: &QuantizedModel) -> Vec<Outline> {
     let of_tensor = |t: &QuantizedTensor| {
         let scheme = of(&t.data);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::{Error, Result};
 
-/// Which evaluators, and their settings.
+/// The evaluators and their settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalRecipe {
@@ -16,7 +16,8 @@ pub struct EvalRecipe {
     pub eval_seq_len: i64,
     /// Rows scored at once.
     pub eval_batch_seqs: i64,
-    /// In the full and the sliding evaluation, attention stays within each document, as in training with the packed loader.
+    /// True to keep attention within each document in the full and the sliding evaluation, as in training with the
+    /// packed loader.
     pub documents_apart: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sliding: Option<SlidingRecipe>,
@@ -63,8 +64,8 @@ pub struct TttRecipe {
     pub ttt_eval_seq_len: i64,
     /// Documents adapted side by side.
     pub ttt_batch_size: i64,
-    /// Optimizer steps a chunk; `0` scores the same documents and contexts without learning, the comparison that shows
-    /// what learning brings.
+    /// Optimizer steps per chunk; `0` scores the same documents and contexts without learning, for a comparison that
+    /// shows the gain of learning.
     pub ttt_grad_steps: i64,
     pub ttt_beta1: f64,
     pub ttt_beta2: f64,
@@ -75,7 +76,7 @@ pub struct TttRecipe {
 }
 
 impl Default for TttRecipe {
-    /// PR #1530's.
+    /// Returns PR #1530's settings.
     fn default() -> Self {
         TttRecipe {
             ttt_lora_rank: 96,
@@ -93,7 +94,7 @@ impl Default for TttRecipe {
     }
 }
 
-/// Which evaluator gives the score.
+/// The evaluator that gives the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvalMode {
@@ -127,18 +128,19 @@ impl EvalMode {
 }
 
 impl EvalRecipe {
-    /// The modes to evaluate, the one that gives the score last.
+    /// Returns the modes to evaluate; the one that gives the score is last.
     pub fn modes(&self) -> Vec<EvalMode> {
         let others = self.also.iter().copied().filter(|&mode| mode != self.mode);
         others.chain([self.mode]).collect()
     }
 
-    /// The settings of test-time training; PR #1530's where the recipe has none.
+    /// Returns the settings of test-time training; PR #1530's where the recipe has none.
     pub fn ttt(&self) -> TttRecipe {
         self.ttt.clone().unwrap_or_default()
     }
 
-    /// The settings of the sliding window; where the recipe has none, a stride of 64, or of a whole row if that is shorter.
+    /// Returns the settings of the sliding window; where the recipe has none, a stride of 64, or of a whole row if that
+    /// is shorter.
     pub fn sliding(&self) -> SlidingRecipe {
         let default = SlidingRecipe { eval_stride: SlidingRecipe::default().eval_stride.min(self.eval_seq_len) };
         self.sliding.clone().unwrap_or(default)

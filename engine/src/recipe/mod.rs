@@ -1,8 +1,8 @@
-//! A recipe: everything that decides a run, as TOML with the names of `train_gpt.py`'s hyperparameters.
+//! A recipe: all settings that determine a run, as TOML with the names of `train_gpt.py`'s hyperparameters.
 //!
-//! Every key keeps the field's name; the section says whose it is. A section exists where its component is used, and a
-//! recipe states only what differs from that component's defaults. A key that is not known is an error that names the
-//! nearest known one.
+//! Every key keeps the field's name; the section tells its component. A section exists where its component is used, and
+//! a recipe states only differences from that component's defaults. An unknown key is an error that names the nearest
+//! known one.
 
 mod eval;
 mod quant;
@@ -51,7 +51,7 @@ impl Default for Recipe {
     }
 }
 
-/// Which text the model reads.
+/// The text that the model reads.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRecipe {
@@ -59,7 +59,7 @@ pub struct DataRecipe {
     pub tokenizer: TokenizerKind,
 }
 
-/// How token ids map to bytes (docs/spec/algorithms.md#bytes-of-a-token).
+/// The mapping of token ids to bytes (docs/spec/algorithms.md#bytes-of-a-token).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenizerKind {
@@ -69,7 +69,8 @@ pub enum TokenizerKind {
 }
 
 impl Recipe {
-    /// Values that are out of bounds or contradict each other, said before a long run rather than in the middle of one.
+    /// Refuses values that are out of bounds or contradict each other, before a long run rather than in the middle of
+    /// one.
     pub fn check(&self) -> Result<()> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(plain) {
@@ -93,7 +94,7 @@ impl Recipe {
         self.eval.check()
     }
 
-    /// Products of sizes that are each within their bounds: what a model or its adapters would take in memory.
+    /// Checks products of sizes that are each within their bounds: the memory that a model or its adapters would take.
     fn check_sizes(&self) -> Result<()> {
         const MANY: i64 = 1 << 36;
         let (m, e) = (&self.model, &self.eval);
@@ -118,7 +119,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// Seconds of training: the cap less what the quantizer's calibration keeps for itself; `0` means no cap.
+    /// Returns the seconds of training: the cap less the quantizer's reserve for calibration; `0` means no cap.
     pub fn training_seconds(&self) -> f64 {
         let reserve = self.quant.calibration.as_ref().map_or(0.0, |c| c.gptq_reserve_seconds);
         if self.train.max_wallclock_seconds > 0.0 { self.train.max_wallclock_seconds - reserve } else { 0.0 }

@@ -7,20 +7,20 @@ use crate::bounds;
 use crate::nn::Class;
 use crate::{Error, Result};
 
-/// Export.
+/// `[quant]`: the settings of the export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QuantRecipe {
-    /// Tensors with at most so many elements stay in floating point.
+    /// Most elements of a tensor that stays in floating point.
     pub keep_float_max_numel: i64,
-    /// How control tensors are kept; others that stay in floating point are f16.
+    /// The format of control tensors; other tensors that stay in floating point are f16.
     pub control: FloatKind,
     /// The compressor of the model file, or `smallest` of all.
     pub codec: CodecChoice,
-    /// Its level; the codec's best where none is given.
+    /// Level of the compressor; the codec's best where none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<u32>,
-    /// Store the low and the high bytes of floating-point numbers apart, which compressors like.
+    /// True to store the low and the high bytes of floating-point numbers apart, because they compress better so.
     pub byte_shuffle: bool,
     /// Matrices of the blocks.
     #[serde(default = "RuleRecipe::int8")]
@@ -28,13 +28,13 @@ pub struct QuantRecipe {
     /// The token embedding and a head of its own.
     #[serde(default = "RuleRecipe::int8")]
     pub embedding: RuleRecipe,
-    /// Where a rule asks for GPTQ.
+    /// The calibration, for recipes with a rule that asks for GPTQ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationRecipe>,
 }
 
 impl Default for QuantRecipe {
-    /// NaiveBaseline's.
+    /// Returns NaiveBaseline's settings.
     fn default() -> Self {
         QuantRecipe {
             keep_float_max_numel: 65_536,
@@ -65,11 +65,11 @@ pub enum CodecChoice {
     Zstd,
     Xz,
     Brotli,
-    /// Whichever gives the smallest file; the log says which and what the others would have taken.
+    /// The codec that gives the smallest file; the log names it and the sizes of the others.
     Smallest,
 }
 
-/// Integers with one f16 scale a row.
+/// A rule for integers with one f16 scale per row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleRecipe {
@@ -78,10 +78,10 @@ pub struct RuleRecipe {
     /// The scale maps this quantile of |row| to R; the baseline's quantile where a rule states no scale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_percentile: Option<f64>,
-    /// SDClip: the scale maps so many standard deviations of the row to R.
+    /// SDClip: the number of the row's standard deviations that the scale maps to R.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_sigmas: Option<f64>,
-    /// Round with the error fed back into the columns not yet rounded, weighted by the inputs' second moments.
+    /// True to round with the error fed back into the columns not yet rounded, weighted by the inputs' second moments.
     pub gptq: bool,
 }
 
@@ -92,7 +92,7 @@ impl Default for RuleRecipe {
 }
 
 impl RuleRecipe {
-    /// NaiveBaseline's int8.
+    /// Returns NaiveBaseline's int8 rule.
     pub fn int8() -> RuleRecipe {
         RuleRecipe { clip_percentile: Some(99.99984), ..RuleRecipe::default() }
     }
@@ -131,14 +131,14 @@ pub struct CalibrationRecipe {
 }
 
 impl Default for CalibrationRecipe {
-    /// PR #1530's.
+    /// Returns PR #1530's settings.
     fn default() -> Self {
         CalibrationRecipe { gptq_calibration_batches: 64, gptq_reserve_seconds: 13.0 }
     }
 }
 
 impl QuantRecipe {
-    /// The rule of a class of parameters; `None` where it stays in floating point.
+    /// Returns the rule of a class of parameters; `None` where it stays in floating point.
     pub fn rule(&self, class: Class) -> Option<&RuleRecipe> {
         match class {
             Class::Matrix => Some(&self.matrix),
@@ -159,12 +159,13 @@ impl QuantRecipe {
         }
     }
 
-    /// Whether any rule needs the inputs' second moments.
+    /// Tells whether any rule needs the inputs' second moments.
     pub fn needs_calibration(&self) -> bool {
         self.matrix.gptq || self.embedding.gptq
     }
 
-    /// Whether every integer is eight bits and the compressor zlib: the baseline's format, with its names in the log.
+    /// Tells whether every integer has eight bits and the compressor is zlib: the baseline's format, with its names in
+    /// the log.
     pub fn is_int8_zlib(&self) -> bool {
         self.codec == CodecChoice::Zlib && [&self.matrix, &self.embedding].iter().all(|r| r.bits == 8 && !r.gptq)
     }

@@ -1,4 +1,4 @@
-//! From TOML text and `key=value` changes to a resolved recipe.
+//! Resolution of a recipe from TOML text and `key=value` changes.
 
 use std::path::Path;
 
@@ -35,13 +35,13 @@ impl Recipe {
         checked(&stated).map_err(|error| blame(before, overrides, error))
     }
 
-    /// The whole recipe as TOML: what the log starts with and what the artifact carries.
+    /// Returns the whole recipe as TOML: the log starts with it and the artifact carries it.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_else(|e| unreachable!("a recipe is always representable in TOML: {e}"))
     }
 }
 
-/// `error` of a recipe with `overrides`, naming the first of them from which on it does not resolve any more.
+/// Returns `error` of a recipe with `overrides`, and names the first override with which it no longer resolves.
 fn blame(mut stated: Table, overrides: &[String], error: Error) -> Error {
     let Error::Recipe(reason) = &error else { return error };
     if resolve(stated.clone()).is_err() {
@@ -55,7 +55,7 @@ fn blame(mut stated: Table, overrides: &[String], error: Error) -> Error {
     error
 }
 
-/// The recipe that a table states, with the defaults of every section that it uses.
+/// Returns the recipe that a table states, with the defaults of every section that it uses.
 fn resolve(stated: Table) -> Result<Recipe> {
     let mut recipe: Recipe =
         serde_path_to_error::deserialize(Value::Table(stated)).map_err(|e| Error::Recipe(explain(&e)))?;
@@ -64,7 +64,7 @@ fn resolve(stated: Table) -> Result<Recipe> {
     Ok(recipe)
 }
 
-/// What is wrong with a key, under its whole path, with the nearest known key where it is not known.
+/// Explains a wrong key by its whole path, with the nearest known key where it is unknown.
 fn explain(error: &serde_path_to_error::Error<toml::de::Error>) -> String {
     let path = error.path().to_string();
     let message = error.inner().message().to_owned();
@@ -130,8 +130,8 @@ fn set(stated: &mut Table, entry: &str) -> Result<()> {
     Ok(())
 }
 
-/// The whole path of the key that `path` means: itself, or the one key of the resolved recipe that ends so. A whole path may
-/// name a section that the recipe does not have yet.
+/// Returns the whole path of the key that `path` means: itself, or the one key of the resolved recipe with this ending.
+/// A whole path may name a section that the recipe does not have yet.
 fn find(stated: &Table, path: &str) -> Result<String> {
     const SECTIONS: [&str; 6] = ["data", "model", "optim", "train", "quant", "eval"];
     let first = path.split('.').next().unwrap_or(path);
@@ -162,7 +162,7 @@ fn find(stated: &Table, path: &str) -> Result<String> {
     }
 }
 
-/// The whole path of a key or section that a recipe may have and this one has not.
+/// Returns the whole path of a key or section that a recipe may have and this one lacks.
 fn elsewhere(path: &str) -> Option<String> {
     let mut all = Recipe::default();
     all.model.unet = Some(Default::default());

@@ -5,17 +5,18 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::{Error, Result};
 
-/// The loop.
+/// `[train]`: the settings of the loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainRecipe {
     pub iterations: i64,
-    /// Steps that run before the clock starts and whose effect on weights and optimizer is undone.
+    /// Steps before the clock starts; their effect on weights and optimizer is undone.
     pub warmup_steps: i64,
-    /// Learning rates fall to zero over the last so many steps; under a wall-clock cap, over the time that they take.
+    /// Number of last steps over which learning rates fall to zero; under a wall-clock cap, over the time that they
+    /// take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmdown_iters: Option<i64>,
-    /// Learning rates fall over this last fraction of training, to `min_lr` of their values.
+    /// Last fraction of training over which learning rates fall, to `min_lr` of their values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmdown_frac: Option<f64>,
     /// Lowest multiplier of the learning rates in a warmdown by fraction.
@@ -25,30 +26,30 @@ pub struct TrainRecipe {
     pub train_batch_tokens: i64,
     /// Length of a row; with the packed loader, longest piece of a document.
     pub train_seq_len: i64,
-    /// Micro-steps a step (upstream: 8 / world_size).
+    /// Micro-steps per step (upstream: 8 / world_size).
     pub grad_accum_steps: i64,
     pub loader: LoaderKind,
-    /// Validate every so many steps (`0`: only at the end).
+    /// Steps between validations (`0`: only at the end).
     pub val_loss_every: i64,
     /// Targets of validation data read by those validations (`0`: all of it). The final score always reads all.
     pub val_tokens_limit: i64,
     pub train_log_every: i64,
-    /// Write a resumable checkpoint every so many steps (`0`: only at the end).
+    /// Steps between resumable checkpoints (`0`: only at the end).
     pub checkpoint_every: i64,
 }
 
-/// How batches are cut from the training shards (docs/spec/algorithms.md#training-loaders).
+/// The way in which batches are cut from the training shards (docs/spec/algorithms.md#training-loaders).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LoaderKind {
-    /// Rows of the stream as it comes; attention crosses from one document to the next.
+    /// Rows of the stream in order; attention crosses from one document to the next.
     Sequential,
-    /// One long row a micro-step in which attention stays within each document.
+    /// One long row per micro-step, in which attention stays within each document.
     Packed,
 }
 
 impl Default for TrainRecipe {
-    /// NaiveBaseline's, without a warmdown.
+    /// Returns NaiveBaseline's settings, without a warmdown.
     fn default() -> Self {
         TrainRecipe {
             iterations: 20_000,
@@ -69,7 +70,7 @@ impl Default for TrainRecipe {
     }
 }
 
-/// More steps than anybody's budget pays for.
+/// Bound of step counts, above anybody's budget.
 const MANY: i64 = 1 << 40;
 
 impl TrainRecipe {

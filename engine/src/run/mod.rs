@@ -1,5 +1,5 @@
-//! One run of a recipe: train, quantize, evaluate what was quantized. Each phase leaves its result in the run directory,
-//! and the same call continues wherever an earlier one was stopped, by Ctrl-C or by SIGKILL.
+//! One run of a recipe: trains, quantizes, and evaluates the quantized model. Each phase leaves its result in the run
+//! directory, and the same call continues wherever an earlier one was stopped, by Ctrl-C or by SIGKILL.
 
 mod phases;
 mod scoring;
@@ -36,7 +36,7 @@ pub mod files {
     pub const LOCK: &str = "lock";
 }
 
-/// What a run needs to know.
+/// The inputs of a run.
 pub struct Job<'a> {
     pub recipe: Recipe,
     pub seed: u64,
@@ -53,15 +53,15 @@ pub struct Job<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// An unfinished training as its checkpoint holds it.
+/// An unfinished training from its checkpoint.
 pub struct Unfinished {
     /// Weights, optimizer state and average.
     pub tensors: StateDict,
-    /// Progress, position in the data, and whose training it is.
+    /// Progress, position in the data, and identity of the run.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What every phase of a run shares.
+/// The state that every phase of a run shares.
 pub struct Context<'a> {
     pub recipe: Recipe,
     pub seed: u64,
@@ -76,7 +76,7 @@ pub struct Context<'a> {
     observer: &'a mut dyn Observer,
 }
 
-/// Does what is left of `job` and returns the directory's final state.
+/// Does the remaining work of `job` and returns the directory's final state.
 ///
 /// # Errors
 /// Besides those of the phases: another process works in the directory, or it holds another recipe's, seed's or data's
@@ -157,7 +157,7 @@ impl<'a> Context<'a> {
         self.log.bytes()
     }
 
-    /// Whether somebody asked to stop.
+    /// Tells whether somebody asked to stop.
     pub fn asked_to_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -166,7 +166,7 @@ impl<'a> Context<'a> {
         self.dir.join(files::TRAINING_STATE)
     }
 
-    /// What a file of this run says of itself, so that it is never taken for another run's.
+    /// Returns the metadata that identify a file of this run, so that it is never taken for another run's.
     pub fn identity(&self) -> BTreeMap<String, String> {
         let recipe = self.recipe.to_toml();
         [("recipe_sha256", sha256(recipe.as_bytes())), ("seed", self.seed.to_string()), ("data", self.data.clone())]

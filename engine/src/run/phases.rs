@@ -1,4 +1,4 @@
-//! The phases of a run, each from the files of the one before to its own.
+//! The phases of a run. Each reads the files of the one before and writes its own.
 
 use caddie_format::atomic;
 use std::path::Path;
@@ -139,7 +139,7 @@ pub(super) fn quantize(
     ctx.log(&format!("Total submission size {format}: {} bytes", code_bytes + bytes))
 }
 
-/// Second moments of the inputs, inside what the training clock has left.
+/// Collects second moments of the inputs, within the rest of the training clock.
 fn calibration(ctx: &mut Context, data: &DataSet, model: &Gpt, train_time_ms: f64) -> Result<Calibration> {
     ctx.log("GPTQ:collecting Hessians from calibration data...")?;
     let start = Instant::now();
@@ -179,7 +179,7 @@ fn calibration(ctx: &mut Context, data: &DataSet, model: &Gpt, train_time_ms: f6
     Ok(found)
 }
 
-/// The end of the checkpoint phase.
+/// Ends the checkpoint phase.
 pub(super) fn trained(ctx: &mut Context, state: &mut State, train_time_ms: f64) -> Result<()> {
     state.train_time_ms = train_time_ms;
     ctx.finish(state, Phase::Trained)

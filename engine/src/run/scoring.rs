@@ -1,5 +1,5 @@
-//! The last phase: scoring what the model file holds, with every mode of the recipe. A mode that is finished is not done
-//! again, and documents that test-time training has scored are kept: no document's score depends on another.
+//! The last phase: scores the model file with every mode of the recipe. A finished mode is not repeated, and documents
+//! that test-time training has scored are kept, because no document's score depends on another.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -20,8 +20,8 @@ use crate::quant::container;
 use crate::recipe::{EvalMode, QuantRecipe, Recipe};
 use crate::{Error, Result};
 
-/// Name of the metric lines of a mode, for a model reloaded from its model file: the baseline's own for its format, and those
-/// of PR #1530's family for every other.
+/// Returns the name of the metric lines of a mode, for a model reloaded from its model file: the baseline's own for its
+/// format, and those of PR #1530's family for every other.
 pub fn metric_name(quant: &QuantRecipe, mode: EvalMode) -> &'static str {
     match (quant.is_int8_zlib(), mode) {
         (true, EvalMode::Full) => "final_int8_zlib_roundtrip",
@@ -95,18 +95,18 @@ fn score_mode(
     Ok((rows, elapsed_ms()))
 }
 
-/// Documents that an unfinished evaluation has scored, in a file of one line a batch.
+/// Documents that an unfinished evaluation has scored, in a file of one line per batch.
 struct Partial {
     path: PathBuf,
-    /// What the scores depend on besides the recipe.
+    /// The facts besides the recipe on which the scores depend.
     of: Scored,
     rows: Vec<LedgerRow>,
-    /// Milliseconds that they took.
+    /// Milliseconds that the rows took.
     ms: f64,
     file: Option<File>,
 }
 
-/// Rows of another model, mode or kind of device are never taken up.
+/// The identity of the scores: rows of another model, mode or kind of device are never used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Scored {
     mode: EvalMode,
@@ -123,7 +123,8 @@ struct PartialLine {
 }
 
 impl Partial {
-    /// What an earlier call left. A last line that a kill cut short is cut off, and so is what another model or mode left.
+    /// Opens the scores that an earlier call left. A last line that a kill cut short is removed, and so are scores of
+    /// another model or mode.
     fn open(path: PathBuf, of: Scored) -> Result<Partial> {
         let mut partial = Partial { path, of, rows: Vec::new(), ms: 0.0, file: None };
         if partial.of.mode != EvalMode::Ttt {
@@ -156,7 +157,7 @@ impl Partial {
         Ok(partial)
     }
 
-    /// Keeps `rows`, scored by now.
+    /// Keeps `rows`, which are now scored.
     fn add(&mut self, rows: &[LedgerRow], ms: f64) -> Result<()> {
         let Some(file) = self.file.as_mut().filter(|_| !rows.is_empty()) else { return Ok(()) };
         let line = PartialLine { of: self.of.clone(), ms, rows: rows.to_vec() };
@@ -165,7 +166,7 @@ impl Partial {
     }
 }
 
-/// The official lines of a score, and the ledger's where one was written.
+/// Returns the official lines of a score, and the ledger's where one was written.
 pub fn score_lines(name: &str, mode: EvalMode, rows: &[LedgerRow], eval_ms: f64, digest: Option<&str>) -> Vec<String> {
     let totals = Totals::of(rows);
     let (val_loss, val_bpb) = (totals.val_loss(), totals.val_bpb());

@@ -1,4 +1,4 @@
-//! What a run directory holds, and whose it is.
+//! The contents of a run directory, and the run to which it belongs.
 
 use caddie_format::atomic;
 use std::fs::{File, TryLockError};
@@ -13,7 +13,7 @@ use crate::data::DataSet;
 use crate::recipe::EvalMode;
 use crate::{Error, Result};
 
-/// What to do about a run directory that holds something else.
+/// Advice about a run directory that holds something else.
 pub(super) const ANOTHER_PLACE: &str = "choose another --out (or --name), or delete the directory";
 
 /// The last finished phase of a run.
@@ -26,7 +26,7 @@ pub enum Phase {
     Evaluated,
 }
 
-/// `state.json`: what a run directory holds, and whose it is.
+/// `state.json`: the contents of a run directory, and the run to which it belongs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub phase: Phase,
@@ -35,7 +35,7 @@ pub struct State {
     pub recipe_sha256: String,
     /// Name and shard sizes of the data, so that a run is not continued on other data.
     pub data: String,
-    /// Milliseconds of the training clock that training took; a quantizer's calibration has what is left of the cap.
+    /// Milliseconds of training on the training clock; a quantizer's calibration has the rest of the cap.
     #[serde(default)]
     pub train_time_ms: f64,
     /// Name of the model file, once there is one.
@@ -44,7 +44,7 @@ pub struct State {
     /// Modes whose scores are in the log.
     #[serde(default)]
     pub scored: Vec<EvalMode>,
-    /// Length of the log when the phase ended; what follows belongs to the next phase.
+    /// Length of the log when the phase ended; later lines belong to the next phase.
     pub log_bytes: u64,
 }
 
@@ -94,8 +94,8 @@ impl State {
     }
 }
 
-/// Name, shard sizes, the beginning of every shard, and the tokenizer: read in a moment, and different for any two data sets
-/// that a run could confuse.
+/// Returns name, shard sizes, the beginning of every shard, and the tokenizer: quick to read, and different for any two
+/// data sets that a run could confuse.
 fn fingerprint(data: &DataSet) -> Result<String> {
     const BEGINNING: u64 = 64 << 10;
     let mut hash = Sha256::new();
@@ -118,7 +118,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Creates the run directory, or refuses one that holds somebody's other files: a run would overwrite its log.txt.
+/// Creates the run directory, or refuses one that holds somebody's other files, because a run would overwrite its
+/// log.txt.
 pub(super) fn check_folder(dir: &Path) -> Result<()> {
     if dir.exists() && !dir.is_dir() {
         return Err(Error::format(dir, "is a file, so it cannot be a run directory; name a folder"));
@@ -132,7 +133,7 @@ pub(super) fn check_folder(dir: &Path) -> Result<()> {
     Err(Error::format(dir, "holds files but no run, and is left alone; name a new or empty folder for the run"))
 }
 
-/// Holds `dir` for this process; the system lets go when the process ends, however it ends.
+/// Locks `dir` for this process; the system releases the lock when the process ends, however it ends.
 ///
 /// # Errors
 /// When another process holds it, and when the lock file cannot be created.

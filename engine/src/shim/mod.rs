@@ -1,4 +1,4 @@
-//! What of libtorch tch does not wrap: attention over packed rows, leaky ReLU with a slope, and the memory that a GPU has held.
+//! Bindings that tch lacks: attention over packed rows, leaky ReLU with a slope, and the peak memory of a GPU.
 //!
 //! tch 0.24 binds `_flash_attention_backward`, but not the forward, whose results the backward needs, leaves the slope of
 //! `leaky_relu` at its default, and has nothing of the caching allocator. `shim.cpp` beside this file adds what the functions of
@@ -16,9 +16,10 @@ use crate::Result;
 /// The largest amounts of a GPU's memory that this process has held, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryStats {
-    /// What tensors occupied, as `torch.cuda.max_memory_allocated` counts it.
+    /// Bytes that tensors occupied at most, as `torch.cuda.max_memory_allocated` counts them.
     pub peak_allocated: u64,
-    /// What the allocator took from the driver, free blocks included, as `torch.cuda.max_memory_reserved` counts it.
+    /// Bytes that the allocator took from the driver at most, free blocks included, as `torch.cuda.max_memory_reserved`
+    /// counts them.
     pub peak_reserved: u64,
 }
 

@@ -23,14 +23,14 @@ pub use regime::{Regime, regime};
 pub use steps::Steps;
 use trainer::Trainer;
 
-/// What [`train`] leaves behind.
+/// The result of [`train`].
 pub struct Trained {
-    /// With the averaged weights where the recipe has an average.
+    /// The model, with the averaged weights where the recipe has an average.
     pub model: Gpt,
     pub train_time_ms: f64,
 }
 
-/// Trains `ctx.recipe` from `ctx.seed`, or goes on from the checkpoint in the run directory.
+/// Trains `ctx.recipe` from `ctx.seed`, or continues from the checkpoint in the run directory.
 ///
 /// # Errors
 /// [`Error::Diverged`] on a loss that is not a number, [`Error::Interrupted`] when asked to stop; the last good

@@ -1,4 +1,4 @@
-//! Where the loop stands, in memory and in a checkpoint's metadata.
+//! The position of the training loop, in memory and in a checkpoint's metadata.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,15 +13,15 @@ pub struct Progress {
     pub step: i64,
     /// Milliseconds on the training clock.
     pub train_time_ms: f64,
-    /// Where the loader stands, as it says itself.
+    /// The loader's position, in its own terms.
     pub loader: Vec<u64>,
-    /// Whether layers run several times by now.
+    /// True once layers run several times.
     pub looping: bool,
-    /// Whether the clock has reached its cap: no further step is taken, also after an interruption.
+    /// True once the clock has reached its cap: no further step is taken, even after an interruption.
     pub capped: bool,
 }
 
-/// Milliseconds since `since` on the host's clock. A GPU may lag behind it by a few steps.
+/// Returns the milliseconds since `since` on the host's clock. A GPU may lag behind it by a few steps.
 pub fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
@@ -41,7 +41,7 @@ impl Progress {
         }
     }
 
-    /// What [`Progress::write`] wrote into the file `path`.
+    /// Reads what [`Progress::write`] wrote into the file `path`.
     pub fn read(metadata: &BTreeMap<String, String>, path: &Path) -> Result<Progress> {
         let unusable = |key: &str| {
             Error::format(path, format!("its metadata has no usable `{key}`; delete the file to start over"))

@@ -1,25 +1,26 @@
-//! What changes in the course of training: learning rates and depth recurrence
+//! Settings that change in the course of training: learning rates and depth recurrence
 //! (docs/spec/algorithms.md#schedules, #depth-recurrence).
 
 use crate::Recipe;
 
-/// What holds for one step.
+/// The settings for one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Regime {
     /// Multiplies every learning rate.
     pub lr_scale: f64,
-    /// Whether layers run several times.
+    /// True if layers run several times.
     pub looping: bool,
 }
 
-/// The regime of step `step`, which begins at `elapsed_ms` on the training clock. `looping` once is looping for good.
+/// Returns the regime of step `step`, which begins at `elapsed_ms` on the training clock. Once `looping`, training
+/// loops until its end.
 pub fn regime(recipe: &Recipe, step: i64, elapsed_ms: f64, looping: bool) -> Regime {
     let fraction = fraction(recipe, step, elapsed_ms);
     let reached = recipe.model.loops.as_ref().is_some_and(|loops| fraction >= loops.enable_looping_at);
     Regime { lr_scale: lr_scale(recipe, step, elapsed_ms), looping: looping || reached }
 }
 
-/// How much of training is over, by the clock under a cap and by steps without.
+/// Returns the elapsed share of training: by the clock under a cap, by steps without one.
 pub fn fraction(recipe: &Recipe, step: i64, elapsed_ms: f64) -> f64 {
     match recipe.training_seconds() {
         cap if cap > 0.0 => elapsed_ms / (1000.0 * cap),
@@ -27,11 +28,11 @@ pub fn fraction(recipe: &Recipe, step: i64, elapsed_ms: f64) -> f64 {
     }
 }
 
-/// Multiplier of every learning rate.
+/// Returns the multiplier of every learning rate.
 ///
-/// With `warmdown_frac` w it is 1 until a fraction 1 − w of training is over and then falls to `min_lr` at the end. With
-/// `warmdown_iters` it falls to 0 over the last so many steps; under a wall-clock cap, over the time that so many steps have
-/// taken on average, counted back from the cap.
+/// With `warmdown_frac` w it is 1 until a fraction 1 − w of training is over and then falls to `min_lr` at the end.
+/// With `warmdown_iters` it falls to 0 over that many last steps; under a wall-clock cap, over the time that so many
+/// steps have taken on average, counted back from the cap.
 fn lr_scale(recipe: &Recipe, step: i64, elapsed_ms: f64) -> f64 {
     let t = &recipe.train;
     if let Some(warmdown) = t.warmdown_frac.filter(|&w| w > 0.0) {

@@ -1,5 +1,5 @@
-//! Single steps: gradients over micro-steps, and the optimizer. What the loop does in between is not here, so that the same
-//! steps can be taken from stated batches, beside another implementation.
+//! Single steps: gradients over micro-steps, and the optimizer. The loop's work between steps is elsewhere, so that the
+//! same steps can be taken from given batches, beside another implementation.
 
 use tch::{Device, Tensor};
 
@@ -12,16 +12,16 @@ use crate::optim::average::Ema;
 use crate::recipe::{Recipe, TrainRecipe};
 use crate::{Result, parallel};
 
-/// A model, what moves it, and its average.
+/// A model, its optimizer, and its average.
 pub struct Steps {
     pub model: Gpt,
-    /// One a worker: micro-steps that go on at once differentiate through different replicas.
+    /// Replicas, one per worker: concurrent micro-steps differentiate through different replicas.
     replicas: Vec<Gpt>,
     pub optimizer: Optimizer,
     pub ema: Option<Ema>,
 }
 
-/// What one step gave.
+/// The result of one step.
 pub struct Stepped {
     /// Mean nats per token over the step's micro-steps, before the weights changed.
     pub loss: Tensor,
@@ -30,7 +30,7 @@ pub struct Stepped {
 }
 
 impl Steps {
-    /// From a state dict.
+    /// Builds the steps from a state dict.
     pub fn new(recipe: &Recipe, state: Vec<(String, Tensor)>, device: Device) -> Result<Steps> {
         let model = Gpt::new(&recipe.model, state, device)?;
         let workers = parallel::workers(device).min(recipe.train.grad_accum_steps as usize);
@@ -46,7 +46,7 @@ impl Steps {
         self.replicas.iter_mut().for_each(|replica| replica.set_looping(looping));
     }
 
-    /// One optimizer step, number `step` from 0, over the micro-steps' batches.
+    /// Takes one optimizer step, number `step` from 0, over the micro-steps' batches.
     pub fn step(&mut self, t: &TrainRecipe, batches: Vec<Batch>, step: i64, now: Regime) -> Result<Stepped> {
         self.set_looping(now.looping);
         let (loss, grads) = self.gradients(t, batches)?;
@@ -57,7 +57,7 @@ impl Steps {
         Ok(Stepped { loss, grad_norm })
     }
 
-    /// Mean loss in nats per token and its gradients over the micro-steps, added up in their order.
+    /// Computes the mean loss in nats per token and its gradients over the micro-steps, added up in their order.
     pub fn gradients(&mut self, t: &TrainRecipe, batches: Vec<Batch>) -> Result<(Tensor, Vec<Tensor>)> {
         let (row, share, device) = (t.train_seq_len, 1.0 / batches.len() as f64, self.model.device());
         let micro_step = |replica: &mut Gpt, batch: Batch| {

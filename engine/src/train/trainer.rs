@@ -24,7 +24,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Fresh weights from the seed, or everything as the checkpoint in the run directory left it.
+    /// Starts with fresh weights from the seed, or with the state of the checkpoint in the run directory.
     pub fn new(ctx: &mut Context, stream: TokenStream, device: Device) -> Result<Trainer> {
         let resumed = ctx.unfinished.take();
         let recipe = &ctx.recipe;
@@ -66,14 +66,14 @@ impl Trainer {
         Ok(Trainer { steps, loader, progress, device })
     }
 
-    /// Adds what has passed since `clock` was started, after everything that was begun has been done.
+    /// Adds the time since `clock` was started, after all begun work is done.
     pub fn stop_clock(&mut self, clock: Instant) {
         device::synchronize(self.device);
         self.progress.train_time_ms += ms(clock);
     }
 
-    /// Real steps before the clock starts, with loops and without; weights, optimizer state and data position are put back
-    /// afterwards.
+    /// Takes real steps before the clock starts, with loops and without; weights, optimizer state and data position are
+    /// restored afterwards.
     pub fn warm_up(&mut self, ctx: &mut Context) -> Result<()> {
         let steps = ctx.recipe.train.warmup_steps;
         if steps <= 0 {
@@ -118,7 +118,7 @@ impl Trainer {
         (0..t.grad_accum_steps).map(|_| self.loader.next_batch(t.micro_batch_tokens() as usize)).collect()
     }
 
-    /// One step; gives its loss.
+    /// Takes one step and returns its loss.
     pub fn step(&mut self, ctx: &mut Context, elapsed_ms: f64) -> Result<Tensor> {
         let step = self.progress.step;
         let now = regime(&ctx.recipe, step, elapsed_ms, self.progress.looping);
@@ -145,8 +145,8 @@ impl Trainer {
         ctx.log(&line)
     }
 
-    /// Logs the step where the field does, tells the observer, and stops at a loss that is not a number. On a GPU the loss is
-    /// read only where it is logged: reading it makes the host wait.
+    /// Logs the step where the field does, tells the observer, and stops at a loss that is not a number. On a GPU the
+    /// loss is read only where it is logged, because reading it makes the host wait.
     pub fn report(&mut self, ctx: &mut Context, loss: Tensor, elapsed_ms: f64) -> Result<()> {
         let t = ctx.recipe.train.clone();
         let Progress { step, capped, .. } = self.progress;
@@ -178,7 +178,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Scores the validation set, or the beginning of it, with the model as it is trained now.
+    /// Scores the validation set, or the beginning of it, with the current model.
     pub fn validate(&mut self, ctx: &mut Context, val: &ValData, last: bool) -> Result<()> {
         let limit = ctx.recipe.train.val_tokens_limit;
         let targets = if last || limit == 0 { val.targets() } else { val.targets().min(limit as usize) };
@@ -219,7 +219,8 @@ impl Trainer {
         Error::Diverged { step: self.progress.step as u64, what, checkpoint: kept.exists().then_some(kept) }
     }
 
-    /// A step's loss is that of the weights before it: an update can spoil them while the loss still looks good.
+    /// Checks the weights after a step. A step's loss is that of the weights before it, so an update can spoil them
+    /// while the loss still looks good.
     pub fn check_weights(&self, ctx: &Context) -> Result<()> {
         for (name, tensor) in self.steps.model.parameters() {
             if !bool::try_from(tensor.isfinite().all())? {
@@ -229,7 +230,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Writes everything that going on needs into one file, so that a kill leaves either the old state or the new.
+    /// Writes everything that continuing needs into one file, so that a kill leaves either the old state or the new.
     ///
     /// # Errors
     /// [`Error::Diverged`] when a weight is not a number; then the earlier file, which is good, stays.

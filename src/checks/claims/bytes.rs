@@ -1,4 +1,4 @@
-//! The total bytes of submission.json: which run, which statistic, or which sum of parts they are.
+//! Checks of the total bytes in submission.json: the run, the statistic, or the sum of parts that they are.
 
 use super::statistic::{Statistic, statistic};
 use super::{not_logged, place};
@@ -11,7 +11,7 @@ use caddie_files::text::thousands;
 use caddie_folder::{Claim, Fact, Field, RunLog, Scope, Shows, Submission};
 use caddie_rulebook::stats::mean;
 
-/// A multiple of this is a rounded number, not a count.
+/// Unit of rounded numbers: a multiple of it is not a count.
 const ROUND: f64 = 10_000.0;
 
 /// Judges every total that the file states over the runs.
@@ -88,8 +88,8 @@ fn judge(context: &Context<'_>, metadata: &Submission, claim: &Claim) -> Vec<Fin
     findings
 }
 
-/// A seed's total that is its model with the shipped script, where the log counted another script: the honest number
-/// by another accounting.
+/// Reports a seed's total that is its model with the shipped script, where the log counted another script: a right
+/// number by another accounting.
 pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {
     let (model, logged) = (run.bytes_model.value()?, run.bytes_total.value()?);
     let total = |script: &&caddie_files::FileEntry| claim.stated.agrees(model.saturating_add(script.bytes) as f64);
@@ -108,7 +108,7 @@ pub(super) fn other_accounting(context: &Context<'_>, claim: &Claim, run: &RunLo
     Some(finding.in_log(run, run.bytes_total, format!("{logged} bytes")))
 }
 
-/// The sum of parts that the total is, where the log counts another sum: another script, or none.
+/// Finds the sum of parts that the total is, where the log counts another sum: another script, or none.
 fn formula(context: &Context<'_>, claim: &Claim) -> Option<String> {
     let runs = context.runs();
     let mut codes: Vec<(String, u64)> = vec![("without code".to_owned(), 0)];
@@ -135,7 +135,7 @@ fn formula(context: &Context<'_>, claim: &Claim) -> Option<String> {
     Some(format!("the mean of the models, {} bytes, without code", shown(Field::BytesModel, mean)))
 }
 
-/// `bytes_model + bytes_code` of the file itself, when they are the total.
+/// Tells whether the total is `bytes_model + bytes_code` of the file itself.
 fn own_parts(metadata: &Submission, claim: &Claim) -> Option<String> {
     let part = |field| metadata.claim(field, Scope::Whole).map(|claim| claim.stated.value);
     let (model, code) = (part(Field::BytesModel)?, part(Field::BytesCode)?);
@@ -149,7 +149,7 @@ fn claimed_score_is_elsewhere(runs: &[RunLog], metadata: &Submission) -> bool {
     metadata.headline().is_some_and(|claim| !runs.iter().any(|run| claim.is_of(run)))
 }
 
-/// No log states bytes: where it prints megabytes, they must be these.
+/// Judges a total where no log states bytes: it must agree with megabytes that a log prints.
 fn unlogged(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let runs = context.runs();
     if runs.is_empty() || claim.scope == Scope::Mean {

@@ -1,4 +1,4 @@
-//! Which form of the standard deviation a claim is.
+//! Identification of the form of a claimed standard deviation.
 
 use super::statistic::sample_of;
 use super::{not_logged, place};
@@ -6,20 +6,20 @@ use crate::checks::Context;
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{Claim, Field, Stated};
 
-/// What a claimed standard deviation is.
+/// The form of a claimed standard deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// `n − 1` under the root.
+    /// Divides by `n − 1` under the root.
     Sample,
-    /// `n` under the root.
+    /// Divides by `n` under the root.
     Population,
-    /// Neither, but within one unit of the last digit of the sample form: computed from rounded scores.
+    /// Within one unit of the last digit of the sample form: computed from rounded scores.
     NearSample,
     Neither,
 }
 
 impl Form {
-    /// As reports name it.
+    /// Returns the name that reports use.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Form::Sample | Form::NearSample => Some("sample"),
@@ -44,7 +44,7 @@ pub fn form(stated: Stated, sample: f64, n: usize) -> Form {
     }
 }
 
-/// The deviation in submission.json.
+/// Judges the deviation in submission.json.
 pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let of = if claim.field == Field::ValBpbStd { Field::ValBpb } else { Field::ValLoss };
     let values = sample_of(context, of);

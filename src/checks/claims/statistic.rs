@@ -1,4 +1,4 @@
-//! Which run or which statistic over the runs a claimed number is.
+//! Identification of a claimed number: the run, or the statistic over the runs, that it is.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use caddie_rulebook::stats::{mean, sample_std};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     pub values: Vec<f64>,
-    /// From submission.json's own values per seed, because not every claimed seed has a log.
+    /// True if the values are submission.json's own per seed, because not every claimed seed has a log.
     pub claimed: bool,
     /// One unit of the last digit that every log prints.
     pub unit: f64,
@@ -23,18 +23,18 @@ impl Sample {
         sample_std(&self.values)
     }
 
-    /// Whether the deviation is `std` up to the rounding of the values that it was computed from.
+    /// Tells whether the deviation is `std` up to the rounding of the values that it was computed from.
     pub fn is_near(&self, stated: Stated, std: f64) -> bool {
         (stated.value - std).abs() <= if self.claimed { std * 0.01 } else { self.unit / 2.0 }
     }
 
-    /// Where the values come from, for messages.
+    /// Names the source of the values, for messages.
     pub fn source(&self) -> &'static str {
         if self.claimed { "claimed seeds" } else { "logs" }
     }
 }
 
-/// The scores: of the logs, unless more seeds are claimed than have logs.
+/// Returns the scores: those of the logs, unless more seeds are claimed than have logs.
 pub fn sample(context: &Context<'_>) -> Sample {
     sample_of(context, Field::ValBpb)
 }
@@ -50,7 +50,7 @@ pub(super) fn sample_of(context: &Context<'_>, field: Field) -> Sample {
     Sample { values: logged, claimed: false, unit: 10f64.powi(-(decimals.min(10) as i32)) }
 }
 
-/// What a number over the runs is.
+/// The statistic over the runs that a number is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Statistic<'a> {
     Max,
@@ -58,7 +58,8 @@ pub(super) enum Statistic<'a> {
     Run(&'a RunLog),
 }
 
-/// The statistic of `field` that `stated` is; of several the largest run's value, then the mean, then one run's.
+/// Finds the statistic of `field` that `stated` is; of several that fit, the largest run's value, then the mean, then
+/// one run's.
 pub(super) fn statistic(runs: &[RunLog], field: Field, stated: Stated) -> Option<Statistic<'_>> {
     let values: Vec<f64> = runs.iter().filter_map(|run| field.of(run)).collect();
     let of_one_run = || runs.iter().find(|run| field.of(run).is_some_and(|value| stated.agrees(value)));
@@ -72,8 +73,8 @@ pub(super) fn statistic(runs: &[RunLog], field: Field, stated: Stated) -> Option
     }
 }
 
-/// What the logs say about the claims of submission.json and README.md: `aggregation` (`mean`, `best`, `single`), and
-/// under `statistics` what each number is. Null where it is nothing of the logs.
+/// Describes the claims of submission.json and README.md by the logs: `aggregation` (`mean`, `best`, `single`), and
+/// under `statistics` the statistic that each number is. Null where a number is none of the logs' statistics.
 pub fn reading(context: &Context<'_>, metadata: &Submission) -> (Value, Value) {
     let runs = context.runs();
     let headline = metadata.headline();
@@ -103,7 +104,8 @@ pub fn reading(context: &Context<'_>, metadata: &Submission) -> (Value, Value) {
     (json!(aggregation), statistics)
 }
 
-/// As [`statistic`], with the mean of rounded seed values, which may be off in the last digit.
+/// Finds a statistic as [`statistic`] does, with the mean of rounded seed values too, which may be off in the last
+/// digit.
 fn score_statistic<'a>(context: &Context<'a>, claim: &Claim) -> Option<Statistic<'a>> {
     let runs = context.runs();
     let values: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();

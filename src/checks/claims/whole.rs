@@ -1,4 +1,4 @@
-//! Numbers over all runs, other than the score and the total bytes.
+//! Checks of numbers over all runs, other than the score and the total bytes.
 
 use super::{not_logged, place};
 use crate::checks::Context;
@@ -8,10 +8,10 @@ use caddie_files::text::thousands;
 use caddie_folder::{Claim, Fact, Field, MetricLine, RunLog, Scope, Shows, Submission};
 use caddie_rulebook::stats::mean;
 
-/// Relative difference of val_bpb / val_loss that evaluations of one model have among themselves: the ratio of a
-/// document-wise and of a stream evaluation differ by 3e-5.
+/// Largest relative difference of val_bpb / val_loss among evaluations of one model: the ratios of a document-wise and
+/// of a stream evaluation differ by 3e-5.
 const RATIO_TOLERANCE: f64 = 1e-4;
-/// Nats per token that the field's subword models stay above.
+/// Least nats per token of the field's subword models.
 const LEAST_LOSS: f64 = 1.3;
 
 pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
@@ -65,7 +65,8 @@ pub(super) fn claimed(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(finding.in_log(run, claim.field.logged(run), format!("{field} {value}")))
 }
 
-/// Without logs and without a val_bpb, a val_loss that no subword model reaches is probably the val_bpb.
+/// Reports a val_loss that no subword model reaches, in a folder without logs and without a val_bpb: it is probably the
+/// val_bpb.
 fn loss_in_the_place_of_the_score(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let scored = context.folder.metadata().is_some_and(|metadata| metadata.headline().is_some());
     if scored || claim.field != Field::ValLoss || claim.stated.value >= LEAST_LOSS {
@@ -81,7 +82,8 @@ fn loss_in_the_place_of_the_score(context: &Context<'_>, claim: &Claim) -> Optio
     Some(place(context, finding.confidence(Confidence::Low), claim))
 }
 
-/// Of a loss only the official line counts; of the other numbers whatever the log states under the name.
+/// Tells whether the claim is a number of this run. A loss must be that of the official line; any other number may be
+/// whatever the log states under the name.
 fn is_of(claim: &Claim, run: &RunLog) -> bool {
     match claim.field {
         Field::ValLoss => {
@@ -91,7 +93,7 @@ fn is_of(claim: &Claim, run: &RunLog) -> bool {
     }
 }
 
-/// A mean or a maximum over the runs of any of their evaluation clocks.
+/// Tells whether the claim is a mean or a maximum over the runs of any of their evaluation clocks.
 fn clocks_agree(runs: &[RunLog], claim: &Claim) -> bool {
     let clocks: Vec<Vec<f64>> = runs.iter().map(caddie_folder::eval_clocks).collect();
     let shortest = clocks.iter().map(Vec::len).min().unwrap_or(0);
@@ -107,7 +109,7 @@ fn is_bpb(runs: &[RunLog], claim: &Claim) -> bool {
     scores.iter().copied().chain(mean(&scores)).any(|bpb| claim.stated.agrees(bpb))
 }
 
-/// A score of another evaluation: any line of a log that states it, or the mean of such lines, will do.
+/// Compares a score of another evaluation with any line of a log that states it, or the mean of such lines.
 fn further(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let runs = context.runs();
     let printed = context.every_run().any(|run| claim.is_of(run));
@@ -124,7 +126,7 @@ fn further(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(place(context, finding, claim))
 }
 
-/// Means over the runs of each metric that they print, the last validation of the loop included.
+/// Returns the means over the runs of each metric that they print, the last validation of the loop included.
 pub(in crate::checks) fn other_means(runs: &[RunLog], field: Field) -> Vec<f64> {
     let loss = matches!(field, Field::ValLoss | Field::PreQuantValLoss | Field::FurtherValLoss);
     let mut by_name: std::collections::BTreeMap<&str, Vec<f64>> = std::collections::BTreeMap::new();
@@ -138,7 +140,8 @@ pub(in crate::checks) fn other_means(runs: &[RunLog], field: Field) -> Vec<f64> 
     by_name.into_values().filter_map(|values| mean(&values)).collect()
 }
 
-/// No log states the field. Code bytes can still be compared with the script, a size in megabytes with the log's.
+/// Judges a claim about a field that no log states. Code bytes can still be compared with the script, a size in
+/// megabytes with the log's.
 fn unlogged(context: &Context<'_>, rule: &'static str, claim: &Claim) -> Option<Finding> {
     let script = context.folder.script.as_ref();
     if let Some(script) = script.filter(|_| claim.field == Field::BytesCode) {
@@ -160,8 +163,8 @@ fn unlogged(context: &Context<'_>, rule: &'static str, claim: &Claim) -> Option<
     Some(not_logged(context, rule, claim, &format!("no log states {}", claim.field.name())))
 }
 
-/// val_bpb / val_loss is a constant of the tokenizer and the validation split, so the two numbers of submission.json
-/// must have the ratio of the logs' lines.
+/// Checks that the two numbers of submission.json have the ratio of the logs' lines, because val_bpb / val_loss is a
+/// constant of the tokenizer and the validation split.
 pub(super) fn loss_of_another_tokenizer(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     let bpb = metadata.headline()?;
     let loss = metadata
@@ -189,7 +192,7 @@ pub(super) fn loss_of_another_tokenizer(context: &Context<'_>, metadata: &Submis
     Some(finding.at(context.json_name(), Some(loss.line), loss.text.clone()))
 }
 
-/// Code, rule and severity of a number over the runs that is not the logs'.
+/// Returns code, rule and severity of a number over the runs that is not the logs'.
 fn code_of(field: Field) -> (Code, &'static str, Severity) {
     match field {
         Field::BytesModel => (Code::JsonModelBytesNeLog, "size-claims-agree", Severity::Warning),

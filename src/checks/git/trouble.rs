@@ -1,13 +1,13 @@
-//! What git refuses or lacks, with the remedy that helps; and what of the environment it is told.
+//! Errors of git with the remedy that helps, and the part of the environment that git is given.
 
 use camino::Utf8Path;
 
-/// Variables that name the user's own configuration; every other one of git's may lead to another repository.
+/// Variables that name the user's own configuration; every other variable of git's may lead to another repository.
 pub(super) const OF_THE_USER: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"];
-/// Settings that are given by environment and looked through.
+/// Most settings given by environment that are examined.
 const MAX_SETTINGS: usize = 1_000;
 
-/// The variables that hand on the directories which the environment declares safe, and no other setting.
+/// Returns the variables that hand on the directories which the environment declares safe, and no other setting.
 pub(super) fn trusted_by_environment(variable: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
     let count = variable("GIT_CONFIG_COUNT").and_then(|count| count.trim().parse::<usize>().ok()).unwrap_or(0);
     let key = |index: usize| variable(&format!("GIT_CONFIG_KEY_{index}"));
@@ -28,7 +28,7 @@ pub(super) fn trusted_by_environment(variable: impl Fn(&str) -> Option<String>) 
 /// The setting that makes git read a repository of another user.
 const SAFE: &str = "safe.directory";
 
-/// What git said, or what it means and what helps, where that is known.
+/// Returns git's message, or its meaning with a remedy where that is known.
 pub(super) fn explained(said: &str, dir: &Utf8Path, filter: impl Fn() -> Option<String>) -> String {
     let missing = ["git has no file", "not a tree object", "lazy fetching", "unable to read", "bad object", "missing"];
     if said.contains("not a git repository") {

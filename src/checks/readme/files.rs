@@ -1,4 +1,4 @@
-//! Files that the README names: that they are here, and that a log is what the text says of it.
+//! Checks of the files that the README names: they are in the folder, and a log is what the text says of it.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use caddie_folder::{Fact, Readme, Shows};
 /// A number of something: `2x`, `8 ×`.
 static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(\d{1,2})\s*[xX×]\s*").ok());
 
-/// How many GPUs of that name the text says: `2xH100`.
+/// Reads the number of GPUs of that name from the text: `2xH100`.
 fn gpus(text: &str, gpu: &str) -> Option<u64> {
     let named = |rest: &str| rest.get(..gpu.len()).is_some_and(|name| name.eq_ignore_ascii_case(gpu));
     let mut counts = TIMES.as_ref()?.captures_iter(text);
@@ -23,7 +23,8 @@ fn gpus(text: &str, gpu: &str) -> Option<u64> {
     })
 }
 
-/// Scripts to run and files of a list that are not in the folder. A path that leaves the folder is the repository's.
+/// Reports scripts to run, and files of a list, that are not in the folder. A path that leaves the folder is the
+/// repository's.
 pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding> {
     let here = |mention: &Mention| {
         let file_name = Utf8Path::new(&mention.name).file_name();
@@ -49,7 +50,7 @@ pub(super) fn missing(context: &Context<'_>, readme: &Readme) -> Option<Finding>
     (!absent.is_empty()).then_some(finding)
 }
 
-/// `train_v0.txt is on 2xH100`, where that log has eight.
+/// Reports a wrong description of a log: `train_v0.txt is on 2xH100`, where that log has eight.
 pub(super) fn labels(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
     let Some(machine) = context.rulebook.hardware_of(context.track) else { return Vec::new() };
     let mut findings = Vec::new();

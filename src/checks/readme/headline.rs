@@ -1,4 +1,4 @@
-//! The score on top of a README, and the labelled numbers of its prose.
+//! Checks of the score on top of a README, and of the labelled numbers in its prose.
 
 use std::cmp::Ordering;
 
@@ -11,12 +11,12 @@ use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_folder::{Claim, Fact, Field, Readme, RunLog, Scope, Shows};
 use caddie_rulebook::stats::mean;
 
-/// Relative error that a time marked as approximate may have.
+/// Largest relative error of a time marked as approximate.
 const ROUGH: f64 = 0.01;
-/// Scores of titles and `| Metric | Value |` tables that are looked for in the logs.
+/// Most scores of titles and `| Metric | Value |` tables that are looked for in the logs.
 const MAX_SCORES: usize = 50;
 
-/// caddie's own form, which says which statistic each number is.
+/// Checks a headline in caddie's own form, which says which statistic each number is.
 pub(super) fn rendered(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let runs = context.runs();
     if matches!(claim.field, Field::ValBpbStd) {
@@ -43,8 +43,8 @@ pub(super) fn rendered(context: &Context<'_>, claim: &Claim) -> Option<Finding> 
     })
 }
 
-/// Other people's headlines and `| Metric | Value |` tables: any score that the logs print, and any mean of such, will
-/// do. What is in no log is one finding, a headline that is another metric than the official one another.
+/// Checks headlines and `| Metric | Value |` tables in other forms: any score that the logs print, and any mean of such
+/// scores, will do. Numbers in no log make one finding, and a headline of another metric than the official one another.
 pub(super) fn foreign(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
     let titles: Vec<Claim> = readme.prose.iter().filter(|claim| claim.field == Field::ValBpb).cloned().collect();
     let tables: Vec<Claim> = readme.tables.iter().flat_map(|table| table.scores()).collect();
@@ -93,7 +93,7 @@ fn not_logged(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(at_every_run(finding, context.runs(), Field::ValBpb))
 }
 
-/// The title gives another evaluation of the runs than the official one, and submission.json the official one.
+/// Reports a title that gives another evaluation of the runs than the official one, which submission.json gives.
 fn other_metric(context: &Context<'_>, title: &Claim) -> Option<Finding> {
     let own = sample(context);
     let official = own.values.iter().any(|value| title.stated.agrees(*value));
@@ -128,7 +128,7 @@ fn other_metric(context: &Context<'_>, title: &Claim) -> Option<Finding> {
     Some(finding.at(run.log.clone(), Some(line.line), format!("{} val_bpb:{}", line.name, line.val_bpb)))
 }
 
-/// Bytes, steps, sizes and times that the prose gives under a name.
+/// Compares the bytes, steps, sizes and times that the prose gives under a name.
 pub(super) fn labelled(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut sizes: Vec<f64> = Vec::new();
@@ -166,7 +166,7 @@ fn exact(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(mismatch(context, claim, message, first).severity(Severity::Info).confidence(Confidence::Medium))
 }
 
-/// A score before quantization that no log prints, and no mean of theirs is.
+/// Reports a score before quantization that no log prints and that is not a mean of the logs'.
 fn before_quantization(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let logged = context.runs().iter().find_map(|run| run.pre_quant_val_bpb.value())?;
     let means = other_means(context.runs(), Field::PreQuantValBpb).into_iter();
@@ -183,7 +183,7 @@ fn before_quantization(context: &Context<'_>, claim: &Claim) -> Option<Finding> 
     Some(finding.at("README.md", Some(claim.line), claim.text.clone()))
 }
 
-/// `15.1 MB` of an artifact that has 15,878,809 bytes, which are 15.1 MiB.
+/// Reports sizes in the wrong unit: `15.1 MB` of an artifact that has 15,878,809 bytes, which are 15.1 MiB.
 fn units(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     let totals: Vec<f64> = context.every_run().filter_map(|run| Field::BytesTotal.of(run)).collect();
     let agrees = |bytes: f64| claim.stated.agrees(bytes);
@@ -219,7 +219,7 @@ fn eval_time(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
     Some(finding.at("README.md", Some(claim.line), claim.text.clone()))
 }
 
-/// The model and the code that the README gives are the total that it gives.
+/// Checks that the model and the code that the README gives add up to the total that it gives.
 fn sum(context: &Context<'_>, readme: &Readme) -> Option<Finding> {
     let only = |field: Field| {
         let mut claims = readme.prose.iter().filter(|claim| claim.field == field && !claim.stated.is_coarse());

@@ -1,13 +1,13 @@
-//! Rows of other tables that give the score of a log: what else they state is that log's.
+//! Checks of rows in other tables that give the score of a log: the row's other numbers are that log's too.
 
 use crate::checks::Context;
 use crate::checks::shown::apart;
 use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_folder::{Claim, Fact, Field, Readme, RunLog, Shows};
 
-/// A score with fewer digits is met by chance.
+/// Least decimals of a score that identifies a log; with fewer, a match may be chance.
 const DIGITS: i32 = 4;
-/// Relative difference beyond which a number is about something else: steps of another schedule, a part's size.
+/// Relative difference beyond which a number is about something else: steps of another schedule, or a part's size.
 const COMPARABLE: f64 = 0.5;
 
 pub(super) fn run(context: &Context<'_>, readme: &Readme) -> Vec<Finding> {

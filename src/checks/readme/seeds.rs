@@ -1,4 +1,4 @@
-//! Tables about seeds: per seed, and in rows named mean.
+//! Checks of tables about seeds: per seed, and in rows named mean.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_folder::{Claim, Fact, Field, RunLog, Scope, Shows};
 use caddie_rulebook::stats::mean;
 
-/// Places that one finding shows.
+/// Most places that one finding shows.
 const SHOWN: usize = 6;
-/// Numbers of one column that are kept for its finding.
+/// Most numbers of one column that are kept for its finding.
 const MAX_LISTED: usize = 64;
 
 /// Numbers of one kind, with the run and its own value.
@@ -65,8 +65,8 @@ fn column_of(claim: &Claim) -> &str {
     claim.key.split(',').next().unwrap_or(&claim.key)
 }
 
-/// The run of the seed and its value, where no log of the seed states the number: every log of the seed that the folder
-/// holds may be the one that the row is about.
+/// Returns the run of the seed and its value, where no log of the seed states the number. Every log of the seed in the
+/// folder may be the one that the row is about.
 fn differs<'a>(context: &Context<'a>, claim: &Claim, seed: i64) -> Option<(&'a RunLog, f64)> {
     let of_seed = |run: &&RunLog| run.seed.value() == Some(seed);
     if context.every_run().filter(of_seed).any(|run| claim.is_of(run)) {
@@ -106,7 +106,7 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) ->
     finding.in_log(run, claim.field.logged(run), format!("{field} {measured}"))
 }
 
-/// `~8,300` steps of a run that has 8,552.
+/// Reports rounded counts that are too far off: `~8,300` steps of a run that has 8,552.
 fn roughly(context: &Context<'_>, differing: &Differing<'_>) -> Option<Finding> {
     let (first, ..) = differing.first()?;
     let parts = differing.iter().take(SHOWN).map(|(claim, run, measured)| {
@@ -127,7 +127,7 @@ fn roughly(context: &Context<'_>, differing: &Differing<'_>) -> Option<Finding> 
     )
 }
 
-/// Whether a number of a column is the claimed score: then the column is that of the score, whatever its name.
+/// Tells whether a number of a column is the claimed score. The column is then that of the score, whatever its name.
 fn is_headline(context: &Context<'_>, claim: &Claim) -> bool {
     let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
     let same =
@@ -135,7 +135,7 @@ fn is_headline(context: &Context<'_>, claim: &Claim) -> bool {
     claim.field == Field::ValBpb && claim.stated.decimals >= 4 && headline.is_some_and(same)
 }
 
-/// A column whose name leaves open which evaluation it shows, and no line of the seeds' logs states its numbers.
+/// Judges a column whose name leaves the evaluation open, where no line of the seeds' logs states its numbers.
 fn further_score(context: &Context<'_>, column: &str, differing: &Differing<'_>, of_the_score: bool) -> Finding {
     let parts = differing.iter().take(SHOWN).map(|(claim, run, measured)| {
         format!("{} {} (nearest in the log: {measured})", run_name(run), claim.stated.value)

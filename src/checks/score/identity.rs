@@ -1,15 +1,16 @@
-//! Whether the logs can be of the claimed runs at all.
+//! Checks that the logs can be those of the claimed runs.
 
 use crate::checks::Context;
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::{Fact, Field, Scope, Shows, Submission};
 
-/// Relative difference of parameter counts that is another model, not another way of counting.
+/// Relative difference of parameter counts from which the model is another one, not another way of counting.
 const OTHER_MODEL: f64 = 0.02;
-/// Relative difference of sizes that is another artifact.
+/// Relative difference of sizes from which the artifact is another one.
 const OTHER_SIZE: f64 = 0.01;
 
-/// The claimed score is in no log; where the model or the seeds and sizes are others as well, the logs are of other runs.
+/// Reports logs of other runs: the claimed score is in no log, and the model, or the seeds and sizes, are others as
+/// well.
 pub(super) fn other_run(context: &Context<'_>) -> Option<Finding> {
     let metadata = context.folder.metadata()?;
     let reasons: Vec<String> =

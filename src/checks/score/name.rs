@@ -1,4 +1,4 @@
-//! The score that a folder's name ends with: `…_1.1271`, `…_3Seed_1.06141`.
+//! Check of the score that a folder's name ends with: `…_1.1271`, `…_3Seed_1.06141`.
 
 use crate::checks::Context;
 use crate::checks::claims::sample;
@@ -37,7 +37,7 @@ pub(super) fn folder_name(context: &Context<'_>) -> Option<Finding> {
     Some(finding.code(Code::FolderNameNeScore).claimed(named.value).at(".", None, name))
 }
 
-/// A score as the last part of the name.
+/// Returns a score that is the last part of the name.
 fn score_in(name: &str) -> Option<Stated> {
     let last = name.rsplit(['_', '-']).next()?;
     let plausible = last.len() >= 5 && last.starts_with(['0', '1', '2']) && last.chars().nth(1) == Some('.');

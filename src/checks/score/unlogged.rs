@@ -20,7 +20,7 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A README that gives scores, none of which is the one of submission.json.
+/// Reports a README whose scores do not include that of submission.json.
 fn not_readme(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     let claim = metadata.headline()?;
     let readme = context.folder.readme.as_ref()?;
@@ -43,7 +43,7 @@ fn not_readme(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     Some(finding.at("README.md", Some(own.line), own.text.clone()))
 }
 
-/// The README's own score: its headline, else a score of its tables.
+/// Returns the README's own score: its headline, else a score of its tables.
 fn best_of(readme: &Readme) -> Option<Claim> {
     let score = |claim: &&Claim| claim.field == Field::ValBpb && claim.stated.decimals >= 3;
     let best = |claims: Vec<Claim>| claims.into_iter().min_by(|a, b| a.stated.value.total_cmp(&b.stated.value));
@@ -61,7 +61,7 @@ fn only_in_readme(context: &Context<'_>) -> Option<Finding> {
     Some(finding.claimed(own.stated.value).at("README.md", Some(own.line), own.text))
 }
 
-/// The claimed score stands in a table of results that the folder holds instead of logs.
+/// Reports a claimed score that is only in a table of results which the folder holds instead of logs.
 fn only_in_table(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     let claim = metadata.headline()?;
     let (file, line, text) = context.folder.results.iter().find_map(|table| {
@@ -73,7 +73,7 @@ fn only_in_table(context: &Context<'_>, metadata: &Submission) -> Option<Finding
     Some(finding.claimed(claim.stated.value).at(file, Some(line), text))
 }
 
-/// The submission's own mean and its own values per seed, where too few logs are there to decide.
+/// Compares the submission's own mean with its own values per seed, where too few logs are there to decide.
 fn own_mean(context: &Context<'_>, metadata: &Submission) -> Option<Finding> {
     let claim = metadata.headline()?;
     let own = sample(context);

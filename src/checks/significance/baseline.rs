@@ -1,4 +1,4 @@
-//! What a score is tested against: the record that stood, or what `--against` names.
+//! The baseline of a score: the record that stood, or the one that `--against` names.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
@@ -8,10 +8,10 @@ use caddie_folder::{Fact, Folder, RunLog};
 use caddie_rulebook::stats::{Sample, Score, mean};
 use caddie_rulebook::{Ladder, Row};
 
-/// Bits per byte that no trained model has: one that knows nothing starts at about 4.
+/// Largest val_bpb of a trained model, bits per byte: a model that knows nothing starts at about 4.
 const MOST_BPB: f64 = 3.0;
 
-/// What `--against` names.
+/// The baseline that `--against` names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Against {
     /// A row of the ladder, by its pull request.
@@ -52,7 +52,7 @@ impl Against {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Baseline {
     pub name: String,
-    /// Of the row, where it is one.
+    /// The pull request of the row, where the baseline is a row of the ladder.
     pub pr: Option<u64>,
     /// Mean, bits per byte.
     pub val_bpb: f64,
@@ -61,14 +61,14 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// A row of the ladder by the runs that the next row was tested against.
+    /// Makes a baseline of a row of the ladder, with the runs that the next row was tested against.
     pub fn of_row(row: &Row) -> Baseline {
         let sample = row.standing().map(|evidence| evidence.sample());
         let sample = sample.unwrap_or_else(|| Sample { name: String::new(), scores: Vec::new() });
         Baseline { name: row.name(), pr: row.pr, val_bpb: row.mean(), sample }
     }
 
-    /// What `against` names.
+    /// Reads the baseline that `against` names.
     ///
     /// # Errors
     /// When the folder cannot be read, or no log of it states a score.
@@ -97,12 +97,12 @@ impl Baseline {
         }
     }
 
-    /// The record that stood when the folder was proposed: the last before its own row where it is one, else the one
-    /// on the eve of its date. Where the folder states two dates, the stricter record of the two, so that no date of its
-    /// author's choice makes a lower bar. `Ok(None)` before the first record.
+    /// Returns the record that stood when the folder was proposed: the last before its own row where it is one, else
+    /// the one on the eve of its date. Where the folder states two dates, the stricter record of the two counts, so
+    /// that no choice of date lowers the bar. `Ok(None)` before the first record.
     ///
     /// # Errors
-    /// What is missing, when the folder states no date.
+    /// Returns the missing fact when the folder states no date.
     pub fn standing(folder: &Folder, ladder: &Ladder) -> std::result::Result<Option<Baseline>, String> {
         if let Some(position) = row_of(folder, ladder) {
             return Ok(ladder.before(position).map(Baseline::of_row));
@@ -116,7 +116,7 @@ impl Baseline {
     }
 }
 
-/// The place of the folder's own row in the ladder.
+/// Returns the place of the folder's own row in the ladder.
 pub fn row_of(folder: &Folder, ladder: &Ladder) -> Option<usize> {
     ladder.position(&folder_name(folder)?)
 }
@@ -140,7 +140,7 @@ fn folder_name(folder: &Folder) -> Option<String> {
     absolute.file_name().map(str::to_owned)
 }
 
-/// The days on which the folder says that it was made.
+/// The days on which the folder was made, by its own statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dates {
     /// `date` of submission.json, with or without a time of day.
@@ -157,7 +157,7 @@ impl Dates {
         Dates { stated, placed: folder_name(folder).and_then(|name| day(&name)) }
     }
 
-    /// How many days lie between the two, where both are stated.
+    /// Returns the number of days between the two dates, where both are stated.
     pub fn apart(self) -> Option<i32> {
         Some((self.stated?.since(self.placed?)).ok()?.get_days().abs())
     }

@@ -1,4 +1,4 @@
-//! What the folder itself says about its improvement: t, df and p, the baseline, and differences in nats.
+//! The folder's own statements about its improvement: t, df and p, the baseline, and differences in nats.
 
 use super::baseline::{Baseline, runs_of};
 use super::named;
@@ -8,22 +8,22 @@ use caddie_folder::Lined;
 use caddie_folder::{NatsPair, Stated};
 use caddie_rulebook::stats::{Sample, TTest, Unit, mean, one_sample, pooled, same_alphabet, welch};
 
-/// Spellings of submission.json.
+/// Keys in submission.json, in every spelling.
 const STATISTIC: [&str; 4] = ["t_statistic", "t_stat", "t_value", "welch_t"];
 const DEGREES: [&str; 2] = ["welch_df", "df"];
 const P_VALUE: [&str; 3] = ["p_value", "p_val", "welch_p"];
 const BASELINE_PR: [&str; 2] = ["comparison_baseline_pr", "baseline_pr"];
 const BASELINE_BPB: [&str; 2] = ["comparison_baseline_bpb", "baseline_bpb"];
-/// A baseline is quoted as the leaderboard rounds it.
+/// Difference within which a quoted baseline agrees, because the leaderboard rounds.
 const ROUNDED: f64 = 1e-4;
 
-/// A number at the top of submission.json under one of `names`, and the key.
+/// Returns a number at the top of submission.json under one of `names`, and the key.
 fn stated(context: &Context<'_>, names: &[&'static str]) -> Option<(&'static str, Lined<Stated>)> {
     let metadata = context.folder.metadata()?;
     names.iter().find_map(|name| Some((*name, metadata.number(name)?)))
 }
 
-/// A baseline that is named in submission.json and is not the record that stood.
+/// Reports a baseline that submission.json names and that is not the record that stood.
 pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
     if context.against.is_some() || !context.competes() {
         return None;
@@ -42,7 +42,8 @@ pub fn baseline(context: &Context<'_>, standing: &Baseline) -> Option<Finding> {
     Some(finding.at(context.json_name(), Some(line), format!("\"{key}\": {}", value.value)))
 }
 
-/// Whether README.md speaks of the margin, `0.005 nats` or `the 0.005-nat bar`: it then says that it is cleared.
+/// Tells whether README.md names the margin, as `0.005 nats` or `the 0.005-nat bar`. It then claims that the margin is
+/// cleared.
 pub fn names_margin(context: &Context<'_>, margin: f64) -> bool {
     let margin = margin.to_string();
     let text = caddie_files::read_text(&context.folder.path.join("README.md")).unwrap_or_default();
@@ -53,7 +54,7 @@ pub fn names_margin(context: &Context<'_>, margin: f64) -> bool {
     })
 }
 
-/// Claimed t, df and p, recomputed against the named baseline, else against the one at hand.
+/// Recomputes claimed t, df and p against the named baseline, else against the one at hand.
 pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Finding> {
     let claims: Vec<_> =
         [&STATISTIC[..], &DEGREES, &P_VALUE].into_iter().filter_map(|names| stated(context, names)).collect();
@@ -99,7 +100,7 @@ pub fn statistics(context: &Context<'_>, at_hand: Option<&Baseline>) -> Vec<Find
     findings
 }
 
-/// One digit fits too many numbers to say how it came about.
+/// Tells whether the claim has two digits at least; one digit fits too many numbers to say how it came about.
 fn two_digits(claim: &Stated) -> bool {
     claim.value.abs() * 10f64.powi(claim.decimals) >= 9.5
 }
@@ -107,7 +108,7 @@ fn two_digits(claim: &Stated) -> bool {
 /// A test that a submitter may have made.
 struct Recomputed {
     name: &'static str,
-    /// With the population standard deviation in place of the sample's.
+    /// True if the population standard deviation was used in place of the sample's.
     population: bool,
     test: TTest,
 }
@@ -140,7 +141,8 @@ impl Recomputed {
     }
 }
 
-/// Differences in nats that another tokenizer's ratio makes of those in bits per byte, and the own one does not.
+/// Reports differences in nats that fit those in bits per byte by another tokenizer's ratio, and not by the folder's
+/// own.
 pub fn nats(context: &Context<'_>) -> Option<Finding> {
     let ladder = &context.rulebook.records;
     let own = runs_of(context.folder).ratio()?;
@@ -176,7 +178,7 @@ pub fn nats(context: &Context<'_>) -> Option<Finding> {
     }))
 }
 
-/// With the digits that it was stated with.
+/// Writes a number with the digits that it was stated with.
 fn as_written(stated: &Stated) -> String {
     format!("{:.*}", stated.decimals as usize, stated.value)
 }
@@ -186,7 +188,7 @@ fn readme_name(context: &Context<'_>) -> String {
     readme.map_or_else(|| "README.md".to_owned(), |file| file.path.to_string())
 }
 
-/// `delta_vs_base_bpb` beside `delta_vs_base_nats` or `delta_vs_base_loss_nats`.
+/// Pairs `delta_vs_base_bpb` with `delta_vs_base_nats` or `delta_vs_base_loss_nats`.
 fn json_pairs(context: &Context<'_>) -> Vec<NatsPair> {
     let Some(metadata) = context.folder.metadata() else { return Vec::new() };
     let pair = |key: &String| {

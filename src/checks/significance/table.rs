@@ -1,23 +1,23 @@
-//! Every reading of "significantly better", side by side: three units, three tests, with the margin and without.
+//! Every reading of "significantly better", side by side: three units, three tests, with the margin and without it.
 
 use super::baseline::Baseline;
 use crate::report::Significance;
 use caddie_rulebook::stats::{Sample, TTest, Test, Undefined, Unit, mean, one_sample, pooled, same_alphabet, welch};
 use caddie_rulebook::{Ladder, Policy};
 
-/// All tests of `sample` against `baseline` that `policies` ask for, and the pooled one beside them.
+/// Runs all tests of `sample` against `baseline` that `policies` ask for, and the pooled one beside them.
 pub fn tests(sample: &Sample, baseline: &Baseline, policies: &[Policy], ladder: &Ladder) -> Vec<Significance> {
     let question = Question { sample, baseline, ladder };
     policies.iter().flat_map(|policy| question.policy(policy)).chain([question.pooled()]).collect()
 }
 
-/// The one test by which `policy` is decided.
+/// Runs the one test by which `policy` is decided.
 pub fn deciding(sample: &Sample, baseline: &Baseline, policy: &Policy, ladder: &Ladder) -> Significance {
     let question = Question { sample, baseline, ladder };
     question.test(Some(policy), question.decided_by(policy), policy.unit, policy.margin)
 }
 
-/// Whether a token of one is a token of the other; `None` where either states no val_loss.
+/// Tells whether both score the same tokens; `None` where either states no val_loss.
 pub fn one_alphabet(sample: &Sample, baseline: &Baseline) -> Option<bool> {
     Some(same_alphabet(sample.ratio()?, baseline.sample.ratio()?))
 }
@@ -29,8 +29,8 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// With a margin in every unit by every test, because the policy defines neither; without one only in its own
-    /// unit, because a test without a margin has the same outcome in all.
+    /// Runs a policy's tests. One with a margin is tested in every unit by every test, because it defines neither; one
+    /// without a margin only in its own unit, because such a test has the same outcome in all units.
     fn policy(&self, policy: &Policy) -> Vec<Significance> {
         let mut rows = Vec::new();
         if policy.margin == 0.0 {
@@ -50,7 +50,7 @@ impl Question<'_> {
         self.test(None, Test::Pooled, Unit::Bpb, 0.0)
     }
 
-    /// The policy's test, unless the baseline has too few runs for it: then its mean must do as it stands.
+    /// Returns the policy's test, or the one-sample test where the baseline has too few runs for it.
     fn decided_by(&self, policy: &Policy) -> Test {
         if policy.margin > 0.0 && self.baseline.sample.len() < 2 { Test::OneSample } else { policy.test }
     }
@@ -87,7 +87,7 @@ impl Question<'_> {
         }
     }
 
-    /// The runs, the baseline's runs and the baseline's mean in `unit`.
+    /// Returns the runs, the baseline's runs and the baseline's mean in `unit`.
     fn numbers(&self, unit: Unit) -> Result<(Vec<f64>, Vec<f64>, f64), String> {
         let needs = |whose: &str| format!("{whose} no val_loss of one tokenizer, so nats per token are unknown");
         if unit == Unit::NatsPerToken {
@@ -109,7 +109,7 @@ impl Question<'_> {
         let name = |sample: &Sample| {
             let ratio = sample.ratio().unwrap_or(f64::NAN);
             let known = self.ladder.alphabet(ratio).map(|alphabet| alphabet.id.clone());
-            known.unwrap_or_else(|| format!("no known tokenizer ({ratio:.5} bpb a nat)"))
+            known.unwrap_or_else(|| format!("no known tokenizer ({ratio:.5} bpb per nat)"))
         };
         format!("not comparable: {} against {}; compare in bpb", name(self.sample), name(&self.baseline.sample))
     }

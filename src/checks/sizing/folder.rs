@@ -1,4 +1,4 @@
-//! A records folder under every accounting of its bytes.
+//! Sizes a records folder under every accounting of its bytes.
 
 use camino::Utf8Path;
 
@@ -12,8 +12,8 @@ use caddie_folder::{Fact, Field, Folder, RunLog, Scope};
 use caddie_python::packings::{self, Minify, Options};
 use caddie_rulebook::Rulebook;
 
-/// The script as it is shipped and the largest model (as logged, as a file of the folder, or as claimed) are what
-/// counts; beside it stand the other accountings. `cap` replaces that of the folder's track.
+/// Sizes the folder. The shipped script and the largest model (as logged, as a file of the folder, or as claimed)
+/// count; the other accountings stand beside them. `cap` replaces that of the folder's track.
 pub(super) fn measure(path: &Utf8Path, rulebook: &Rulebook, cap: Option<u64>, minify: Minify) -> Result<Sizing> {
     let folder = Folder::read(path)?;
     refuse_pointers(&folder)?;
@@ -69,7 +69,7 @@ fn refuse_pointers(folder: &Folder) -> Result<()> {
     }
 }
 
-/// The largest model, and where it is stated.
+/// Returns the size of the largest model, and the place that states it.
 fn model(context: &Context<'_>) -> Option<(u64, String)> {
     let folder = context.folder;
     let runs = context.runs().iter();
@@ -88,7 +88,7 @@ fn redirect<'a>(context: &'a Context<'_>) -> Option<&'a str> {
     context.executed().and_then(|executed| executed.unwrapped.redirect())
 }
 
-/// The script as `caddie pack` would make it, in words and bytes, where that is smaller than what ships.
+/// Describes the script as `caddie pack` would make it, with its bytes, where that is smaller than the shipped one.
 fn packed(context: &Context<'_>, minify: Minify) -> std::result::Result<Option<(String, u64)>, String> {
     let (Some(executed), Some(shipped)) = (context.executed(), context.shipped_code()) else { return Ok(None) };
     let options = Options { minify, brotli: false };

@@ -1,4 +1,4 @@
-//! Scripts that are dumped into a log: where one begins and ends, how long it is, what it hashes to.
+//! Scripts that are dumped into a log: their beginning and end, length and hash.
 
 use sha2::{Digest, Sha256};
 
@@ -6,20 +6,21 @@ use super::words::{ratio, value};
 use crate::run_log::SourceDump;
 use caddie_files::hex;
 
-/// Lines of a script that must have been seen where no separator tells that it was one.
+/// Fewest lines that make a script where no separator marks it.
 const MIN_LINES: u64 = 20;
 
-/// A script that is being read past.
+/// A dumped script that is being skipped.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dump {
     hasher: Sha256,
-    /// Bytes of the dump, and the last line feed, which is hashed when another line follows it: `print` added the last.
+    /// Bytes of the dump, and the last line feed, which is hashed when another line follows: `print` added the last
+    /// one.
     bytes: u64,
     pending_feed: bool,
     first_line: u64,
     last_line: u64,
     fragment: bool,
-    /// Only comments so far: a script if code follows.
+    /// True while only comments were seen: it is a script if code follows.
     pub(super) tentative: bool,
 }
 
@@ -57,7 +58,7 @@ impl Dump {
         self.bytes += bytes;
     }
 
-    /// What was dumped; `None` where too little was seen to call it a script.
+    /// Returns the dump; `None` where too little was seen to call it a script.
     pub(super) fn close(self, separated: bool) -> Option<SourceDump> {
         let lines = self.last_line - self.first_line + 1;
         let enough = if self.fragment { separated && lines >= MIN_LINES } else { separated || lines >= MIN_LINES };
@@ -72,7 +73,7 @@ impl Dump {
     }
 }
 
-/// Whether `line` is one that a script begins with and no log line looks like.
+/// Tells whether `line` is one that a script begins with and no log line looks like.
 pub(super) fn begins_script(line: &str) -> bool {
     let dotted = |text: &str| {
         let named = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ',' | ' ');
@@ -87,12 +88,12 @@ pub(super) fn begins_script(line: &str) -> bool {
     ["\"\"\"", "'''", "r\"\"\"", "#!/", "# -*- coding", "#!"].iter().any(|start| line.starts_with(start))
 }
 
-/// A comment, or a description in one pair of quotes, may stand before the first import.
+/// Tells whether the line may stand before the first import: a comment, or a description in one pair of quotes.
 pub(super) fn is_comment(line: &str) -> bool {
     line.starts_with('#') || (line.len() > 2 && line.starts_with('"') && line.ends_with('"'))
 }
 
-/// Whether `line` is Python in the middle of a script: its beginning was overwritten.
+/// Tells whether `line` is Python from the middle of a script whose beginning was overwritten.
 pub(super) fn is_inner_code(line: &str) -> bool {
     let body = line.trim_start();
     let depth = line.len() - body.len();
@@ -103,7 +104,7 @@ pub(super) fn is_inner_code(line: &str) -> bool {
     depth.is_multiple_of(4) && (block || statement || assignment)
 }
 
-/// Whether `line` can only be a log's: a script does not hold these with their numbers.
+/// Tells whether `line` can only be a log's: a script does not hold such a line with its numbers.
 pub(super) fn ends_script(line: &str) -> bool {
     let first = line.split_whitespace().next().unwrap_or("");
     if let Some(rest) = first.strip_prefix("step:").or_else(|| first.strip_prefix("warmup_step:")) {

@@ -1,21 +1,21 @@
-//! What a log states before its first step: seed, settings, data, machine, versions.
+//! The facts that a log states before its first step: seed, settings, data, machine, versions.
 
 use super::Parser;
 use super::words::{value, whole};
 use crate::logged::Logged;
 
-/// Hyperparameters kept; real logs have about 120.
+/// Most hyperparameters that are kept; real logs have about 120.
 const MAX_HYPERPARAMETERS: usize = 2_000;
-/// Bytes of a hyperparameter's name and value; real ones are paths at most.
+/// Most bytes of a hyperparameter's name and value; real ones are paths at most.
 const MAX_VALUE_BYTES: usize = 1 << 10;
-/// GPUs counted; a machine has 8.
+/// Most GPUs that are counted; a machine has 8.
 const MAX_GPUS: usize = 1_024;
 /// First keys of the lines in which family A states its settings as `key:value` words.
 const SETTINGS: [&str; 5] =
     ["train_batch_tokens:", "tie_embeddings:", "attention_mode:", "train_loader:dataset:", "sdp_backends:"];
 
 impl Parser {
-    /// Any line that is no step, metric, clock or size.
+    /// Reads a line that is not a step, metric, clock or size.
     pub(super) fn header(&mut self, line: &str) {
         if let Some(rest) = line.strip_prefix("seed:") {
             self.seed(rest);
@@ -39,7 +39,7 @@ impl Parser {
         }
     }
 
-    /// Shards, tokens and paths of the data.
+    /// Reads shards, tokens and paths of the data.
     fn data(&mut self, line: &str) -> bool {
         if line.starts_with("val_loader:") || line.starts_with("val_tokens:") || line.starts_with("val tokens:") {
             self.val_tokens(line);
@@ -61,7 +61,7 @@ impl Parser {
         true
     }
 
-    /// Lines of `key:value` or `key=value` words.
+    /// Reads lines of `key:value` or `key=value` words.
     fn settings(&mut self, line: &str) {
         if line.contains(" ws:") && (line.contains(" ga:") || line.contains(" pop:")) {
             self.world_size(value(line, "ws:"));
@@ -82,7 +82,7 @@ impl Parser {
         }
     }
 
-    /// Two spaces and `key: value`: a hyperparameter, or a line that stands outside its block in a few logs.
+    /// Reads two spaces and `key: value`: a hyperparameter, or a line that stands outside its block in a few logs.
     pub(super) fn indented(&mut self, rest: &str) {
         if self.megabytes(rest) || self.resumed(rest) || self.partial_validation(rest) {
             return;
@@ -99,7 +99,7 @@ impl Parser {
         }
     }
 
-    /// `eval: 500 batches (limited)`
+    /// Reads `eval: 500 batches (limited)`.
     fn partial_validation(&mut self, rest: &str) -> bool {
         let limited = rest.starts_with("eval: ") && rest.ends_with(" batches (limited)");
         if limited {
@@ -124,7 +124,7 @@ impl Parser {
         }
     }
 
-    /// Before the first step, and no `seed:` line was seen.
+    /// Tells whether the run has neither a step nor a `seed:` line yet.
     fn awaits_seed(&self) -> bool {
         self.current.run.seed.is_none() && self.current.run.steps.is_none()
     }
@@ -149,7 +149,7 @@ impl Parser {
         }
     }
 
-    /// `val_loader:shards pattern=… tokens:62021632` or `val_tokens: 40540160`.
+    /// Reads `val_loader:shards pattern=… tokens:62021632` or `val_tokens: 40540160`.
     fn val_tokens(&mut self, line: &str) {
         if let Some(tokens) = line.rsplit(':').next().and_then(|text| text.trim().parse::<u64>().ok()) {
             self.current.run.val_tokens = self.stated(tokens);
@@ -162,7 +162,7 @@ impl Parser {
         }
     }
 
-    /// `peak memory allocated: 10184 MiB reserved: 10200 MiB`
+    /// Reads `peak memory allocated: 10184 MiB reserved: 10200 MiB`.
     fn peak_memory(&mut self, line: &str) {
         if let Some(peak) = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok()) {
             self.current.run.peak_memory_mib = self.stated(peak);
@@ -178,7 +178,7 @@ impl Parser {
         self.understood = true;
     }
 
-    /// `cpu AMD EPYC threads:2` or `cuda:0 NVIDIA H200`.
+    /// Reads `cpu AMD EPYC threads:2` or `cuda:0 NVIDIA H200`.
     fn hardware(&mut self, rest: &str) {
         self.current.run.hardware = self.stated(rest.to_owned());
         if let Some((_, name)) = rest.strip_prefix("cuda").and_then(|rest| rest.split_once(' ')) {
@@ -187,7 +187,7 @@ impl Parser {
         }
     }
 
-    /// `|   0  NVIDIA H100 80GB HBM3          On  |   …`
+    /// Reads `|   0  NVIDIA H100 80GB HBM3          On  |   …`.
     fn nvidia_smi(&mut self, line: &str) {
         let Some(cell) = line.trim_start_matches('|').split('|').next() else { return };
         let words: Vec<&str> = cell.split_whitespace().collect();
@@ -201,7 +201,7 @@ impl Parser {
     }
 }
 
-/// `PyTorch 2.9.1+cu128`, `Python 3.12.3 (main, …`, `caddie-engine 0.1.0`.
+/// Tells whether the line is a version: `PyTorch 2.9.1+cu128`, `Python 3.12.3 (main, …`, `caddie-engine 0.1.0`.
 fn is_version(rest: &str) -> bool {
     let mut words = rest.split_whitespace();
     let tool = matches!(words.next(), Some("Python" | "PyTorch" | "caddie-engine"));

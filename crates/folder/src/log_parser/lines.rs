@@ -1,16 +1,16 @@
-//! The lines of a log, each in bounded memory however long it is.
+//! The lines of a log, each in bounded memory.
 
 use std::io::BufRead;
 
-/// Bytes of a line that are looked at; what follows is only hashed, where it belongs to a dumped script. The longest
-/// real lines are hyperparameter dumps and packed scripts.
+/// Most bytes of a line that are parsed; the rest is only hashed, where it belongs to a dumped script. The longest real
+/// lines are hyperparameter dumps and packed scripts.
 pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
 
-/// What takes the lines.
+/// The receiver of the lines.
 pub(super) trait Sink {
-    /// A piece of a line that does not fit any more; `head` is what did.
+    /// Takes a piece of a line that is too long to keep; `head` is the kept part.
     fn overflow(&mut self, head: &[u8], piece: &[u8]);
-    /// A line without its line feed; `feed` tells whether it had one.
+    /// Takes a line without its line feed; `feed` tells whether it had one.
     fn line(&mut self, line: &[u8], feed: bool);
 }
 

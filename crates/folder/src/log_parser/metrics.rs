@@ -1,4 +1,4 @@
-//! Final metric lines: `NAME val_loss:F val_bpb:F …`, whatever the name, and the ledger line of a native log.
+//! Final metric lines, `NAME val_loss:F val_bpb:F …` under any name, and the ledger line of a native log.
 
 use super::Parser;
 use super::words::{decimals, float, number, seconds, value, whole};
@@ -6,15 +6,16 @@ use crate::logged::Log;
 use crate::metric::{is_diagnostic, is_known};
 use crate::run_log::MetricLine;
 
-/// Metric lines kept; real logs have at most a dozen.
+/// Most metric lines that are kept; real logs have at most a dozen.
 const MAX_METRICS: usize = 1_000;
-/// Words of a metric's name; `diagnostic pre-quantization post-ema` has three.
+/// Most words of a metric's name; `diagnostic pre-quantization post-ema` has three.
 const MAX_NAME_WORDS: usize = 4;
-/// Bytes of a metric's name; the longest real one has 50.
+/// Most bytes of a metric's name; the longest real one has 50.
 const MAX_NAME_BYTES: usize = 200;
 
 impl Parser {
-    /// `final_int8_zlib_roundtrip val_loss:2.0727 val_bpb:1.2244 eval_time:1401ms`; false when the line is no metric.
+    /// Reads `final_int8_zlib_roundtrip val_loss:2.0727 val_bpb:1.2244 eval_time:1401ms`; returns false when the line
+    /// is not a metric.
     pub(super) fn metric(&mut self, line: &str) -> bool {
         let metric = named(line).or_else(|| done(line));
         let Some(metric) = metric else { return false };
@@ -30,7 +31,7 @@ impl Parser {
         true
     }
 
-    /// `ledger:ttt documents:64 tokens:12344 bytes:34567 sha256:…`
+    /// Reads `ledger:ttt documents:64 tokens:12344 bytes:34567 sha256:…`.
     pub(super) fn ledger(&mut self, line: &str) -> bool {
         let Some(rest) = line.strip_prefix("ledger:") else { return false };
         let digest = value(rest, "sha256:").filter(|hex| hex.len() == 64);
@@ -45,8 +46,8 @@ impl Parser {
     }
 }
 
-/// A line that begins with a metric's name and states its scores in numbers; bits per byte alone only under a name of
-/// a known kind.
+/// Reads a line that begins with a metric's name and states its scores in numbers; bits per byte alone count only under
+/// a name of a known kind.
 fn named(line: &str) -> Option<MetricLine> {
     // Most lines fail here, before any of them is taken apart.
     let bpb = value(line, "val_bpb:")?;
@@ -87,7 +88,7 @@ fn named(line: &str) -> Option<MetricLine> {
     })
 }
 
-/// `ttt_sliding:done val_loss=1.88 val_bpb=1.11 elapsed=300.1s`: usually repeated by a line with more digits.
+/// Reads `ttt_sliding:done val_loss=1.88 val_bpb=1.11 elapsed=300.1s`, which a line with more digits usually repeats.
 fn done(line: &str) -> Option<MetricLine> {
     let (name, rest) = line.split_once(":done ")?;
     let bpb = value(rest, "val_bpb=")?;
@@ -104,7 +105,7 @@ fn done(line: &str) -> Option<MetricLine> {
     })
 }
 
-/// A word that can be part of a metric's name; `recover/quantized`, `final_quant_zlib(level=9)_roundtrip`.
+/// Tells whether a word can be part of a metric's name: `recover/quantized`, `final_quant_zlib(level=9)_roundtrip`.
 fn is_name(word: &str) -> bool {
     let scores = word.starts_with("final_") || word.contains("quantized");
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+.".contains(&byte) || scores && b"/()=".contains(&byte);

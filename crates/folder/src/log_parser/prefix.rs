@@ -1,9 +1,9 @@
-//! What launchers, loggers and terminals put around the lines of a log.
+//! Prefixes that launchers, loggers and terminals put around the lines of a log.
 //!
-//! torchrun, Python's logging, docker compose, kubectl, CI runners, Slurm and others write a prefix before each line, and
-//! a terminal adds colors. None of it is part of what the script printed, and several may stand in one another, so
-//! prefixes are taken off until none is left. Only what no line of a training script begins with is taken off line by
-//! line; a prefix that could be the script's own counts only where every line at the log's beginning has it.
+//! torchrun, Python's logging, docker compose, kubectl, CI runners, Slurm and others write a prefix before each line,
+//! and a terminal adds colors. None of it is part of the script's own output, and one prefix may follow another, so
+//! prefixes are removed until none is left. A prefix with which no line of a training script begins is removed line by
+//! line; one that could be the script's own counts only where every line at the log's beginning has it.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -12,15 +12,15 @@ use regex::Regex;
 
 use super::words::stamped;
 
-/// Prefixes in one another that are taken off.
+/// Most consecutive prefixes that are removed from a line.
 const MAX_NESTED: usize = 8;
-/// Lines at the beginning of a log that are asked for a common prefix, and how many there must be.
+/// Lines at the beginning of a log that are searched for a common prefix, and the fewest that there must be.
 const HEAD_LINES: usize = 60;
 const FEWEST_LINES: usize = 5;
 
 /// The levels of Python's logging, loguru and glog.
 const LEVEL: &str = "(?:TRACE|DEBUG|INFO|NOTICE|SUCCESS|WARNING|WARN|ERROR|CRITICAL|FATAL)";
-/// A logger's name that no key of a line looks like.
+/// A logger's name that does not look like a line's key.
 const LOGGER: &str = r"(?:root|__\w+__|[A-Za-z_]\w*(?:\.\w+)+)";
 /// A date with a time, as ISO 8601 or as Python's logging writes it.
 const DATE_TIME: &str =
@@ -28,7 +28,7 @@ const DATE_TIME: &str =
 /// A time of day.
 const TIME: &str = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?";
 
-/// Every prefix that no line of a training script begins with.
+/// Every prefix with which no line of a training script begins.
 static PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let forms = [
         // torchrun --tee and its errors: `[default0]:`, `[rank0]: `; older versions and MPI: `[0]:`, `[1,0]<stdout>:`.
@@ -76,15 +76,15 @@ static LEVEL_AND_NAME: LazyLock<Option<Regex>> =
 /// Keys of log lines that are followed by a word, so that `INFO:val_loader:shards` names no logger.
 const KEYS: [&str; 6] = ["val_loader", "train_loader", "val_bpb", "recipe", "ledger", "tokenizer"];
 
-/// Prefixes that count only where all lines at the log's beginning have the very same one: docker compose with a name of
-/// its own (`trainer  | `), stern (`trainer-7d9f main `), pdsh (`worker-a: `).
+/// Prefixes that count only where all lines at the log's beginning have the same one: docker compose with a name of its
+/// own (`trainer  | `), stern (`trainer-7d9f main `), pdsh (`worker-a: `).
 static SHARED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"^(?:[A-Za-z][\w./-]* *\| ?|[a-z0-9.]+-[a-z0-9.-]+ [a-z0-9][a-z0-9.-]* |[\w.]+-[\w.-]+: ?)").ok()
 });
-/// The rank that srun --label writes; every line has one, not always the same.
+/// The rank that `srun --label` writes; every line has one, not always the same.
 static LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^ *\d{1,5}: ?").ok());
 
-/// What terminals are told in between: colors, cursor moves, titles, and the choice of a character set.
+/// Escape sequences for terminals: colors, cursor moves, titles, and the choice of a character set.
 static ESCAPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new("\u{1b}(?:\\[[0-?]*[ -/]*[@-~]|\\][^\u{7}\u{1b}]*(?:\u{7}|\u{1b}\\\\)|[()*+][0-9A-Za-z]|[=>78DEHM])")
         .ok()
@@ -93,7 +93,7 @@ static ESCAPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The prefix that all lines of a log have in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Shared {
-    /// There is none.
+    /// No common prefix.
     #[default]
     None,
     /// Each line begins with this text.
@@ -126,7 +126,7 @@ impl Shared {
         }
     }
 
-    /// How many bytes of the line are this prefix.
+    /// Returns the length of this prefix of the line, in bytes.
     fn length(&self, line: &str) -> Option<usize> {
         match self {
             Shared::None => None,
@@ -137,7 +137,7 @@ impl Shared {
     }
 }
 
-/// The line without what only a terminal reads.
+/// Returns the line without terminal escapes.
 pub(super) fn plain(line: &str) -> Cow<'_, str> {
     match ESCAPE.as_ref().filter(|_| line.contains('\u{1b}')) {
         Some(escape) => escape.replace_all(line, ""),
@@ -145,7 +145,7 @@ pub(super) fn plain(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// What stands in a line at the end, where carriage returns redraw it: the last piece that is no progress bar.
+/// Returns the final text of a line that carriage returns redraw: the last piece that is not a progress bar.
 pub(super) fn shown(line: &str) -> &str {
     let is_bar = |piece: &str| piece.contains("%|") && piece.contains("| ") && piece.ends_with(']');
     let is_empty = |piece: &str| plain(piece).trim().is_empty();
@@ -154,7 +154,7 @@ pub(super) fn shown(line: &str) -> &str {
     pieces.find(|piece| !is_bar(&plain(piece))).unwrap_or(last)
 }
 
-/// The line without its prefixes, and the stamp among them where one is in epoch seconds.
+/// Returns the line without its prefixes, and the stamp among them where one is in epoch seconds.
 pub(super) fn unprefixed<'a>(line: &'a str, shared: &Shared) -> (Option<f64>, &'a str) {
     let (mut stamp, mut rest, mut shared) = (None, line, Some(shared));
     for _ in 0..MAX_NESTED {
@@ -178,7 +178,7 @@ pub(super) fn unprefixed<'a>(line: &'a str, shared: &Shared) -> (Option<f64>, &'
     (stamp, rest)
 }
 
-/// How many bytes of the line are a prefix that is always taken off.
+/// Returns the length of a prefix that is always removed, in bytes.
 fn length(line: &str) -> Option<usize> {
     // Most lines begin with a key in small letters: nothing is tried on them.
     let first = line.bytes().next()?;
@@ -201,7 +201,8 @@ fn length(line: &str) -> Option<usize> {
     Some(if found.as_str().ends_with("]:") { length + spaces % 2 } else { length })
 }
 
-/// Whether a name between colons is the logger's, and not the key of what was logged: `INFO:root:step:1`, `INFO:seed:7`.
+/// Tells whether a name between colons is the logger's, and not the key of a logged value: `INFO:root:step:1`,
+/// `INFO:seed:7`.
 fn is_logger(name: &str, rest: &str) -> bool {
     let known = name == "root" || name.starts_with("__") || name.contains('.');
     let begins = rest.starts_with(|c: char| c.is_ascii_alphabetic()) || rest.starts_with("  ");

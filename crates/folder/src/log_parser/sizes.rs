@@ -1,11 +1,11 @@
-//! What a log says about bytes.
+//! The sizes in bytes that a log states.
 
 use super::Parser;
 use super::words::{labelled_bytes, ratio, value, whole};
 use crate::logged::Fact;
 
 impl Parser {
-    /// Any line about sizes; false when the line is none.
+    /// Reads any line about sizes; returns false when the line is not one.
     pub(super) fn size(&mut self, line: &str) -> bool {
         // Some scripts begin these lines in lower case.
         let named = |upper: &str, lower: &str| line.strip_prefix(upper).or_else(|| line.strip_prefix(lower));
@@ -34,7 +34,7 @@ impl Parser {
         true
     }
 
-    /// The MLX script: `int8_zlib:9354004 bytes (payload:…)`.
+    /// Reads the MLX script's `int8_zlib:9354004 bytes (payload:…)`.
     fn mlx_model(&mut self, rest: &str) {
         let Some((label, rest)) = rest.split_once(':') else { return };
         let bytes = rest.split_once(" bytes").and_then(|(bytes, _)| bytes.parse().ok());
@@ -59,7 +59,7 @@ impl Parser {
         self.current.sized_at = self.stamp.or(self.current.sized_at);
     }
 
-    /// `: 67224983 bytes` (raw, not counted) or ` int8+zlib: 15815847 bytes (…)`.
+    /// Reads `: 67224983 bytes` (raw, not counted) or ` int8+zlib: 15815847 bytes (…)`.
     fn serialized(&mut self, rest: &str) {
         let Some((label, bytes)) = labelled_bytes(rest) else { return };
         self.current.after_training = true;
@@ -86,8 +86,9 @@ impl Parser {
         }
     }
 
-    /// Family C: `budget:15993853/16000000 (…) FITS`, `artifact:15.92MB ternary:N(14239486B) fp:N(2537376B) code:70853`.
-    /// The bytes in parentheses are those before compression and not counted; the model is what the total leaves.
+    /// Reads family C's `budget:15993853/16000000 (…) FITS` and `artifact:15.92MB ternary:N(14239486B) fp:N(2537376B)
+    /// code:70853`. The bytes in parentheses are those before compression and not counted; the model is the total less
+    /// the code.
     fn budget(&mut self, line: &str) {
         self.current.after_training = true;
         if let Some((total, _)) = value(line, "budget:").and_then(ratio) {
@@ -102,7 +103,8 @@ impl Parser {
         }
     }
 
-    /// LegendreGPT: `Raw model: … | Code: 70969 bytes | …`, `INT7+zlib model: 15370972 bytes | Total submission: 15441941 bytes`.
+    /// Reads LegendreGPT's `Raw model: … | Code: 70969 bytes | …` and `INT7+zlib model: 15370972 bytes | Total
+    /// submission: 15441941 bytes`.
     fn piped_sizes(&mut self, line: &str) {
         for part in line.split(" | ") {
             let Some((label, bytes)) = labelled_bytes(part) else { continue };
@@ -119,7 +121,7 @@ impl Parser {
         }
     }
 
-    /// `INT4+fp8+brotli: 15.67MB model + 0.077MB code = 15.75/16.00MB FITS`: all that such a log says.
+    /// Reads `INT4+fp8+brotli: 15.67MB model + 0.077MB code = 15.75/16.00MB FITS`, the only size in such a log.
     pub(super) fn megabytes(&mut self, line: &str) -> bool {
         let stated = line.contains("MB model + ") && line.contains("MB code = ");
         if stated {

@@ -1,29 +1,29 @@
-//! Several runs in one file: where the next one begins, and what is settled when one ends.
+//! Several runs in one file: finds where the next one begins, and settles the facts of one that ends.
 
 use super::{Current, Parser};
 use crate::logged::{Fact, Lined};
 use crate::metric;
 use crate::run_log::{LogFile, RunLog};
 
-/// Runs kept of one file; real ones hold up to three.
+/// Most runs that are kept of one file; real ones hold up to three.
 const MAX_RUNS: usize = 50;
-/// A clock that reads less at step 0 has measured no training.
+/// Seconds below which a clock at step 0 has measured no training.
 const UNTRAINED_SECONDS: f64 = 1.0;
 
 impl Current {
-    /// Whether a run began: what precedes the first step or warm-up is only its header.
+    /// Tells whether a run began. Lines before the first step or warm-up are only its header.
     pub(super) fn has_begun(&self) -> bool {
         self.run.steps.is_some() || !self.run.metric_lines.is_empty() || self.warmed_up
     }
 
-    /// Whether it came to its end, so that a line of a header belongs to another run.
+    /// Tells whether the run came to its end, so that a line of a header belongs to another run.
     fn has_ended(&self) -> bool {
         self.run.steps.is_some() && self.after_training
     }
 }
 
 impl Parser {
-    /// Whether `line` is the beginning of another run than the current one.
+    /// Tells whether `line` is the beginning of another run than the current one.
     pub(super) fn starts_run(&self, line: &str) -> bool {
         let begins =
             line.starts_with("Running Python ") || line == "Hyperparameters:" || line == "--- Hyperparameters ---";
@@ -54,8 +54,8 @@ impl Parser {
         }
     }
 
-    /// The same, where the next run's header is the current one's: only the step counter tells that a run began, and what
-    /// the log states before the first step is stated for both.
+    /// Starts the next run with the current one's header: only the step counter tells that a run began, and facts
+    /// before the first step hold for both.
     pub(super) fn same_header_next_run(&mut self) {
         let run = &self.current.run;
         let header = RunLog {
@@ -79,7 +79,7 @@ impl Parser {
         self.current.run = RunLog { span: self.current.run.span, gptq_effective_ms, ..header };
     }
 
-    /// A total without a format name is the counted one only where it equals packed model and code.
+    /// Settles a total without a format name: it is the counted one only where it equals packed model and code.
     fn settle_bare_total(&mut self) {
         let Some(total) = self.current.bare_total else { return };
         let run = &mut self.current.run;
@@ -89,8 +89,8 @@ impl Parser {
         }
     }
 
-    /// A score after step 0 alone is that of a model that was loaded: of its training this run states nothing, and what
-    /// was validated before the weights were loaded is no score of them.
+    /// Settles a run with a score after step 0 alone. The score is that of a loaded model: the run states nothing of
+    /// its training, and a validation before the weights were loaded is not a score of them.
     fn settle_untrained(&mut self) {
         let run = &mut self.current.run;
         let clock = run.train_seconds.value().unwrap_or(0.0);
@@ -110,7 +110,7 @@ impl Parser {
     }
 }
 
-/// The runs of the file; one that is printed twice is one.
+/// Returns the runs of the file; one that is printed twice is one.
 pub(super) fn settle(runs: Vec<RunLog>, dropped: Option<Lined<u64>>, of_a_driver: bool) -> LogFile {
     let mut settled: Vec<RunLog> = Vec::new();
     for run in runs {
@@ -135,7 +135,7 @@ fn same_run(a: &RunLog, b: &RunLog) -> bool {
     a.val_bpb.is_some() && a.train_seconds.is_some() && facts(a) == facts(b)
 }
 
-/// The second print is the log proper; the first one fills in what it lacks.
+/// Merges a run that is printed twice: the second print is the log proper, and the first one fills in what it lacks.
 fn reprinted(first: RunLog, second: RunLog) -> RunLog {
     let source = match (&first.source, second.source) {
         (Some(whole), Some(part)) if part.fragment && !whole.fragment => Some(whole.clone()),

@@ -1,16 +1,17 @@
-//! The training loop: steps, validations on the way, the stop, and where a run was resumed.
+//! The training loop: steps, validations on the way, the stop, and the place where a run was resumed.
 
 use super::Parser;
 use super::words::{float, number, ratio, seconds, value};
 use crate::logged::Fact;
 
-/// A run that begins anew prints a step as low as this.
+/// Highest first step of a run that begins anew.
 const FIRST_STEPS: u64 = 10;
-/// A run that stopped before this many steps is no matter whose it was.
+/// Fewest steps of a run that matters; a shorter one may be anybody's.
 const SOME_STEPS: u64 = 20;
 
 impl Parser {
-    /// `13700/20000 train_loss:… train_time:597179ms step_avg:43.59ms`, and family B's `500/20000 … train_time: 0.8m`.
+    /// Reads `13700/20000 train_loss:… train_time:597179ms step_avg:43.59ms`, and family B's `500/20000 … train_time:
+    /// 0.8m`.
     pub(super) fn step(&mut self, rest: &str, line: &str) {
         let Some((step, iterations)) = rest.split_whitespace().next().and_then(ratio) else { return };
         let measures = ["train_loss:", "val_loss:", "loss:", "fitness:"].iter().any(|key| value(line, key).is_some());
@@ -39,7 +40,7 @@ impl Parser {
         }
     }
 
-    /// `stopping_early: wallclock_cap train_time:600038ms step:13780/20000`
+    /// Reads `stopping_early: wallclock_cap train_time:600038ms step:13780/20000`.
     pub(super) fn stop(&mut self, line: &str) {
         if let Some(seconds) = value(line, "train_time:").and_then(seconds) {
             self.current.run.train_seconds = self.stated(seconds);
@@ -50,7 +51,7 @@ impl Parser {
         }
     }
 
-    /// `Resuming from checkpoint: …` and `  Resumed at step 30000, …`: what came before is in no log.
+    /// Reads `Resuming from checkpoint: …` and `  Resumed at step 30000, …`: the earlier steps are in no log.
     pub(super) fn resumed(&mut self, line: &str) -> bool {
         let Some(rest) = line.strip_prefix("Resumed at step ").or_else(|| line.strip_prefix("resumed_from step:"))
         else {
@@ -63,7 +64,7 @@ impl Parser {
         true
     }
 
-    /// `warmup_step:1/20`: a run that began.
+    /// Reads `warmup_step:1/20`, with which a run begins.
     pub(super) fn warmup(&mut self, line: &str) -> bool {
         let count = line.strip_prefix("warmup_step:").or_else(|| line.strip_prefix("warmup:"));
         let Some(count) = count.and_then(|rest| rest.split_whitespace().next()) else { return false };

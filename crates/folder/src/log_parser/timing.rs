@@ -6,7 +6,7 @@ use crate::logged::{Fact, Logged};
 use crate::run_log::MetricLine;
 
 impl Parser {
-    /// Any line about those clocks; false when the line is none.
+    /// Reads any line about those clocks; returns false when the line is not one.
     pub(super) fn timing(&mut self, line: &str) -> bool {
         if line.starts_with("total_eval_time:") {
             self.total_eval_time(line);
@@ -24,7 +24,7 @@ impl Parser {
         true
     }
 
-    /// `total_eval_time:332.1s` belongs to the metric line before it.
+    /// Reads `total_eval_time:332.1s`, which belongs to the metric line before it.
     fn total_eval_time(&mut self, line: &str) {
         let clock = value(line, "total_eval_time:").and_then(seconds);
         if let (Some(seconds), Some(last)) = (clock, self.current.run.metric_lines.last_mut()) {
@@ -33,7 +33,7 @@ impl Parser {
         }
     }
 
-    /// `reserving 13s, effective=587000ms`, `collected 67 Hessians in 12.7s`, `generated 64 sequences in 196.7s`.
+    /// Reads `reserving 13s, effective=587000ms`, `collected 67 Hessians in 12.7s`, `generated 64 sequences in 196.7s`.
     fn calibration(&mut self, rest: &str) {
         if rest.starts_with("reserving ") {
             let effective = value(rest, "effective=").and_then(|text| number(text.strip_suffix("ms")?));
@@ -51,21 +51,21 @@ impl Parser {
         }
     }
 
-    /// `wallclock:post_gptq total_elapsed:858.2s train_budget:600.0s`
+    /// Reads `wallclock:post_gptq total_elapsed:858.2s train_budget:600.0s`.
     fn post_gptq(&mut self, line: &str) {
         if let Some(seconds) = value(line, "total_elapsed:").and_then(seconds) {
             self.current.run.post_gptq_seconds = self.stated(seconds);
         }
     }
 
-    /// Seconds between the last size and the last metric by the log's own stamps.
+    /// Settles the seconds between the last size and the last metric, by the log's own stamps.
     pub(super) fn stamp_metric(&mut self) {
         if let (Some(sized), Some(now)) = (self.current.sized_at, self.stamp) {
             self.current.run.eval_stamped_seconds = self.here(((now - sized) * 1000.0).round() / 1000.0);
         }
     }
 
-    /// The sum of the clocks of all evaluations of the artifact, each counted once, with the compile warm-up.
+    /// Settles the sum of the clocks of all evaluations of the artifact, each counted once, with the compile warm-up.
     pub(super) fn settle_eval_wall(&mut self) {
         let run = &mut self.current.run;
         let mut counted: Vec<(&str, f64)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What a column of a results table states, from its name.
+//! The fact that a column of a results table states, from its name.
 
 use crate::claim::Field;
 use crate::number::Unit;
@@ -8,7 +8,7 @@ use crate::number::Unit;
 pub(super) struct Column {
     pub field: Field,
     pub unit: Unit,
-    /// The name leaves open which evaluation or which clock is meant.
+    /// True if the name leaves open which evaluation or which clock is meant.
     pub loose: bool,
 }
 
@@ -17,7 +17,7 @@ const OTHER: [&str; 14] = [
     "δ", "delta", "gain", "vs", "gap", "rank", "base", "#", "sota", "control", "improve", "margin", "slack", "headroom",
 ];
 
-/// Which fact a column states; `None` for what is not compared.
+/// Returns the fact that a column states; `None` for one that is not compared.
 pub(super) fn column(name: &str) -> Option<Column> {
     let name = normal(name);
     let of = |field, unit, loose| Some(Column { field, unit, loose });
@@ -71,7 +71,7 @@ pub(super) fn column(name: &str) -> Option<Column> {
     }
 }
 
-/// Lower case, one space between words, no mark-up.
+/// Returns the text in lower case, with one space between words and without mark-up.
 pub(super) fn normal(text: &str) -> String {
     let bare: String = text.chars().filter(|c| !matches!(c, '*' | '`' | '\\')).collect();
     bare.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()

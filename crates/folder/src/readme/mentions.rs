@@ -8,16 +8,16 @@ use serde::Serialize;
 /// One file name in the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mention {
-    /// As written, with its folder.
+    /// The name as written, with its folder.
     pub name: String,
-    /// The text says that it is here: a list of files, or a script to run.
+    /// True if the text says that the file is here: in a list of files, or as a script to run.
     pub promised: bool,
     /// 1-based.
     pub line: u64,
     pub text: String,
 }
 
-/// Longest line that is looked at.
+/// Longest line that is examined.
 const MAX_LINE: usize = 2_000;
 
 static NAME: LazyLock<Option<Regex>> =
@@ -27,7 +27,8 @@ static LISTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[-*]\s+`
 static RUN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?:^|\s|`)(?:bash|sh|source)\s+(?:\./)?([A-Za-z0-9_./-]+\.sh)\b").ok());
 
-/// `section` is the heading that the line stands under: only a list of the folder's own files promises them.
+/// Finds the mentions of a line. `section` is the heading above the line: only a list of the folder's own files
+/// promises them.
 pub(super) fn of_line(line: &str, number: u64, fenced: bool, section: &str) -> Vec<Mention> {
     let Some(names) = NAME.as_ref().filter(|_| line.len() <= MAX_LINE && line.contains('.')) else { return Vec::new() };
     let section = section.to_lowercase();

@@ -1,7 +1,7 @@
 //! Numbers that titles, bullets and sentences of a README state about the submission's runs.
 //!
-//! Only forms that are sure are read: a number in a sentence is more often about somebody else's run than about this
-//! one. Every claim from here is loose.
+//! Only unambiguous forms are read: a number in a sentence is more often about somebody else's run than about this one.
+//! Every claim from here is loose.
 
 use std::sync::LazyLock;
 
@@ -14,10 +14,10 @@ use crate::number::{Stated, Unit};
 const TOP: u64 = 60;
 /// Lines from the top that may be the title.
 const TITLE: u64 = 8;
-/// Longest line that is looked at.
+/// Longest line that is examined.
 const MAX_LINE: usize = 2_000;
 
-/// A pattern that is compiled once; one that is no regular expression never matches, which the tests would show.
+/// A pattern that is compiled once; one that is not a regular expression never matches, which the tests would show.
 macro_rules! pattern {
     ($(#[$about:meta])* $name:ident, $pattern:literal) => {
         $(#[$about])*
@@ -78,7 +78,7 @@ pub(super) fn scores(line: &str) -> Vec<Stated> {
     stated.filter(|stated| stated.value > 0.05 && stated.value < 20.0).collect()
 }
 
-/// What a line outside tables states. Inside a code block only a bare `std: 0.0005` does.
+/// Returns the claims of a line outside tables. Inside a code block only a bare `std: 0.0005` is a claim.
 pub(super) fn claims(line: &str, number: u64, fenced: bool) -> Vec<Claim> {
     if line.len() > MAX_LINE || !line.contains(|c: char| c.is_ascii_digit()) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Pipe tables, and what a results table states about seeds.
+//! Pipe tables, and the facts of a results table about seeds.
 
 use serde::Serialize;
 
@@ -21,15 +21,15 @@ pub struct Row {
     /// 1-based.
     pub line: u64,
     pub cells: Vec<String>,
-    /// As written, for evidence.
+    /// The row as written, for evidence.
     pub text: String,
 }
 
-/// A row of a table without seeds that states a score: whose it is, the score decides.
+/// A row of a table without seeds that states a score; the score decides which run it is about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoredRow {
     pub score: Claim,
-    /// What else the row states.
+    /// Further claims of the row.
     pub claims: Vec<Claim>,
 }
 
@@ -49,18 +49,18 @@ const ELSEWHERE: [&str; 13] = [
     "failed",
     "tried",
 ];
-/// Columns beside the seed that say that the rows are different experiments.
+/// Columns beside the seed that show that the rows are different experiments.
 const VARIED: [&str; 8] = ["config", "variant", "change", "experiment", "setting", "model", "configuration", "stack"];
 
 impl Table {
-    /// Whether the table is about other runs than the submission's, by its heading.
+    /// Tells whether the table is about other runs than the submission's, by its heading.
     pub fn is_elsewhere(&self) -> bool {
         let section = self.section.to_lowercase();
         ELSEWHERE.iter().any(|word| section.contains(word))
             && (!section.contains("result") || section.contains("reference"))
     }
 
-    /// What the table states per seed and over the seeds; empty for a table that is not about seeds.
+    /// Returns the table's claims per seed and over the seeds; empty for a table that is not about seeds.
     pub fn claims(&self) -> Vec<Claim> {
         let seeds_across = self.header.iter().skip(1).filter(|name| seed_label(name).is_some()).count();
         let mut claims = Vec::new();
@@ -136,7 +136,7 @@ impl Table {
         header.into_iter().any(|name| VARIED.contains(&name.as_str()) || name.starts_with("pr #"))
     }
 
-    /// Two rows of one seed are two experiments.
+    /// Tells whether two rows have one seed, which makes them two experiments.
     fn repeats(&self, claims: &[Claim]) -> bool {
         claims.iter().enumerate().any(|(index, claim)| {
             let again =
@@ -146,7 +146,7 @@ impl Table {
     }
 }
 
-/// What a results row or column is about.
+/// The subject of a row or column of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Label {
     Seed(i64),
@@ -155,13 +155,13 @@ enum Label {
 }
 
 impl Label {
-    /// In a seed column a bare number is a seed.
+    /// Parses a label; in a seed column a bare number is a seed.
     fn parse(cell: &str) -> Option<Label> {
         let bare = normal(cell).parse().ok().map(Label::Seed);
         bare.or_else(|| seed_label(cell).map(Label::Seed)).or_else(|| Label::over_seeds(cell))
     }
 
-    /// A row over the seeds; `mean ± std` gives both in one cell.
+    /// Parses the label of a row over the seeds; `mean ± std` gives both in one cell.
     fn over_seeds(cell: &str) -> Option<Label> {
         let name = normal(cell);
         let is = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -172,7 +172,7 @@ impl Label {
     }
 }
 
-/// `seed 42`, `Seed=42`, `seed_42`.
+/// Parses `seed 42`, `Seed=42`, `seed_42`.
 fn seed_label(text: &str) -> Option<i64> {
     let name = normal(text);
     let rest = name.strip_prefix("seed")?.trim_start_matches([' ', '=', '_', ':']);
@@ -203,7 +203,7 @@ fn cell_claims(label: Label, column_name: &str, label_text: &str, cell: &str, ro
     }
 }
 
-/// `1.0728`, `1.0728 ± 0.0006`, `1.0728 (std 0.0006)`.
+/// Parses `1.0728`, `1.0728 ± 0.0006`, `1.0728 (std 0.0006)`.
 fn value_and_spread(cell: &str, unit: Unit) -> (Option<Stated>, Option<Stated>) {
     let bare: String = cell.chars().filter(|c| !matches!(c, '*' | '`')).collect();
     let parts = bare.split_once('±').or_else(|| bare.split_once("+/-")).or_else(|| bare.split_once("(std"));

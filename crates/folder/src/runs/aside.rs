@@ -1,4 +1,4 @@
-//! Logs that are not what the submission is about: reruns, other experiments of a study, attempts without a score.
+//! Logs that the submission is not about: reruns, other experiments of a study, attempts without a score.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::number::Stated;
 use crate::run_log::RunLog;
 use caddie_rulebook::stats::mean;
 
-/// Words of a path that say what its log is of: another submission, or a trial of the script.
+/// Words of a path that tell what its log is: another submission, or a trial of the script.
 const OTHERWISE: [&str; 10] =
     ["baseline", "baselines", "reference", "references", "smoke", "dryrun", "dry", "debug", "wandb", "backup"];
 
-/// A log that is called a baseline, a reference or a trial is the submission's only where it gives a claimed score, or
-/// where nothing is claimed and there is no other.
+/// Sets aside logs that are called a baseline, a reference or a trial, unless such a log gives a claimed score, or
+/// nothing is claimed and there is no other.
 pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
     let scores = || claims.iter().filter(|claim| claim.field == Field::ValBpb);
     let claimed = |run: &RunLog| {
@@ -46,8 +46,8 @@ pub(super) fn named_otherwise(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Of several logs with one seed, the one that gives the seed's claimed score is the run; unless another gives the
-/// score that is claimed for another seed, which is for the checks to report.
+/// Keeps, of several logs with one seed, the one that gives the seed's claimed score. A log that gives the score that
+/// is claimed for another seed stays too, because the checks report it.
 pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
     let gives_claim = |run: &RunLog| {
         let claim = run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed)));
@@ -72,8 +72,8 @@ pub(super) fn reruns(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Where every score that is claimed for a seed is found in a log of its own, further logs are other experiments; but not
-/// that of a seed which submission.json names without a score, or with one that cannot be read.
+/// Sets further logs aside as other experiments where every score that is claimed for a seed has a log of its own. A
+/// log stays if submission.json names its seed without a score, or with one that cannot be read.
 pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     // A file may state a seed's score twice, under `seed_results` and under `runs`.
     let mut per_seed: BTreeMap<i64, Stated> = BTreeMap::new();
@@ -104,8 +104,7 @@ pub(super) fn unclaimed(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     }
 }
 
-/// Where the headline is of the seeds that submission.json names, and not of all logs, logs of other seeds are further
-/// runs that it does not claim.
+/// Sets logs of other seeds aside where the headline covers the seeds that submission.json names, and not all logs.
 pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     let Some(claim) = headline(claims) else { return };
     let named = |run: &RunLog| run.seed.value().is_none_or(|seed| seeds.contains(&seed));
@@ -125,8 +124,8 @@ pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     }
 }
 
-/// Where the headline is the score of one log alone, logs of other data or of another length are other experiments;
-/// repeats of that experiment, also under another seed, stay.
+/// Sets logs of other data or of another length aside as other experiments where the headline is the score of one log
+/// alone. Repeats of that experiment, also under another seed, stay.
 pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     let Some(claim) = headline(claims) else { return };
     let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
@@ -145,7 +144,7 @@ pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Where nothing is claimed and the logs are of several experiments, the folder is about the best of them.
+/// Keeps the best of several experiments where nothing is claimed.
 pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
     if claims.iter().any(|claim| claim.field == Field::ValBpb) {
         return;
@@ -169,7 +168,8 @@ pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
     }
 }
 
-/// Same validation data, same target of steps; what a log does not state, it does not contradict.
+/// Tells whether two runs have the same validation data and the same target of steps; a fact that a log does not state
+/// contradicts nothing.
 fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     let agree = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
     let name = |run: &RunLog| run.dataset.text().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
@@ -177,7 +177,7 @@ fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     data && agree(a.val_tokens.value(), b.val_tokens.value()) && agree(a.iterations.value(), b.iterations.value())
 }
 
-/// An attempt without a score counts for nothing where its seed has a run with one.
+/// Sets aside attempts without a score whose seed has a run with one.
 pub(super) fn unfinished(runs: &mut Runs) {
     let finished: Vec<(Option<i64>, Utf8PathBuf)> = runs
         .official

@@ -1,4 +1,4 @@
-//! Logs of an evaluation alone: the score of a model that another log trained.
+//! Logs of separate evaluations: the score of a model that another log trained.
 
 use super::{NotCounted, OtherLog, Runs, headline, score_claim};
 use crate::claim::{Claim, Scope};
@@ -35,8 +35,8 @@ pub(super) fn evaluations(runs: &mut Runs, claims: &[Claim]) {
     runs.official.sort_by(|a, b| a.log.cmp(&b.log).then(a.run_index.cmp(&b.run_index)));
 }
 
-/// The training whose model was evaluated: the one without a score whose claimed score it is, for the settings of an
-/// evaluation may name any seed; else the one of its seed.
+/// Finds the training whose model was evaluated: the one without a score whose claimed score this is, because the
+/// settings of an evaluation may name any seed; else the one of its seed.
 fn training_of(trainings: &[RunLog], evaluation: &RunLog, claims: &[Claim]) -> Option<usize> {
     let by_claim = |run: &RunLog| {
         let claim = run.seed.value().and_then(|seed| score_claim(claims, Scope::Seed(seed)));
@@ -46,7 +46,7 @@ fn training_of(trainings: &[RunLog], evaluation: &RunLog, claims: &[Claim]) -> O
     trainings.iter().position(by_claim).or_else(|| trainings.iter().position(by_seed))
 }
 
-/// Whether the headline is the mean, or one, of the evaluations' scores, and not of the trainings'.
+/// Tells whether the headline is the mean, or one, of the evaluations' scores, and not of the trainings'.
 fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], claim: Option<Stated>) -> bool {
     let states = |runs: &[RunLog]| {
         let scores: Vec<f64> = runs.iter().filter_map(|run| run.val_bpb.value()).collect();
@@ -55,8 +55,8 @@ fn evaluations_are_the_headline(trainings: &[RunLog], evaluations: &[RunLog], cl
     states(evaluations) && !states(trainings)
 }
 
-/// One run of both: how it was trained from the one, what it scored from the other; how large it is from the other where
-/// that says it, else from the one.
+/// Joins both logs to one run: the training from the one, the score from the other; the size from the other where that
+/// states it, else from the one.
 fn join(training: &mut RunLog, evaluation: RunLog) {
     let own = training.val_bpb.map(|own| own.line);
     training.superseded = training.metric_lines.iter().find(|line| Some(line.line) == own).cloned();
@@ -83,7 +83,7 @@ fn join(training: &mut RunLog, evaluation: RunLog) {
     training.ledger_sha256 = moved(evaluation.ledger_sha256).or_else(|| training.ledger_sha256.take());
 }
 
-/// A fact of the evaluation's own log, which is the score log of the joined run.
+/// Moves a fact of the evaluation's own log, which is the score log of the joined run.
 fn moved<T>(fact: Option<Logged<T>>) -> Option<Logged<T>> {
     fact.map(Logged::in_score_log)
 }

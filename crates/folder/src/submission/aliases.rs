@@ -1,8 +1,8 @@
-//! Every spelling of a number that the field has used, and the one name it has here.
+//! Every spelling of a number that participants have used, with its one name here.
 
 use crate::claim::{Field, Scope};
 
-/// Top-level spellings, the nested ones with a dot.
+/// Top-level spellings; nested ones have a dot.
 const WHOLE: &[(&str, Field, Scope)] = &[
     ("val_bpb", Field::ValBpb, Scope::Whole),
     ("val_bpb_exact", Field::ValBpb, Scope::Whole),
@@ -134,9 +134,9 @@ pub(super) const EACH_SEED: &[(&str, Field)] = &[
 
 /// Keys that hold results by seed: `{"42": {…}}` or `[{"seed": 42, …}]`.
 pub(super) const BY_SEED: [&str; 3] = ["seed_results", "runs", "seeds"];
-/// Keys whose object holds numbers that are known.
+/// Keys of objects that hold known numbers.
 pub(super) const NESTED: [&str; 4] = ["artifact", "time", "pre_quant", "scored"];
-/// Texts that have a place of their own in the canonical schema: the canonical name, and the spellings in order.
+/// Texts with a place of their own in the canonical schema: the canonical name, and the spellings in order.
 pub(super) const TEXTS: &[(&str, &[&str])] = &[
     ("name", &["name", "run_name"]),
     ("author", &["author"]),
@@ -155,7 +155,7 @@ pub(super) const TEXTS: &[(&str, &[&str])] = &[
 /// Keys that name the pull request or the folder that the submission builds on.
 pub(super) const BASE: [&str; 6] =
     ["base_pr", "comparison_baseline_pr", "implementation_lineage_pr", "supports_pr", "based_on", "base_submission"];
-/// What the submission says of its own test against a baseline: key, name in `stats`.
+/// Keys with which a submission states its own test against a baseline, each with its name in `stats`.
 pub(super) const STATS: &[(&str, &str)] = &[
     ("t_statistic", "t"),
     ("welch_df", "df"),
@@ -165,8 +165,8 @@ pub(super) const STATS: &[(&str, &str)] = &[
     ("comparison_baseline_bpb", "baseline_bpb"),
 ];
 
-/// The canonical name of a key of `stats`; `delta_vs_<x>_bpb` and `…_nats` keep the `<x>`, because a file may compare
-/// with several baselines.
+/// Returns the canonical name of a key of `stats`; `delta_vs_<x>_bpb` and `…_nats` keep the `<x>`, because a file may
+/// compare with several baselines.
 pub(super) fn statistic(key: &str) -> Option<String> {
     if let Some((_, name)) = STATS.iter().find(|(known, _)| *known == key) {
         return Some((*name).to_owned());
@@ -176,7 +176,7 @@ pub(super) fn statistic(key: &str) -> Option<String> {
     matches!(unit, "bpb" | "nats").then(|| format!("delta_{unit}.{whom}"))
 }
 
-/// The canonical name of a compliance flag: one spelling for what several have said.
+/// Returns the canonical name of a compliance flag: one spelling for all that have been used.
 pub(super) fn flag(key: &str) -> &str {
     match key {
         "training_under_600s" => "train_under_600s",
@@ -185,20 +185,20 @@ pub(super) fn flag(key: &str) -> &str {
     }
 }
 
-/// The number that a key path states, if it is one.
+/// Returns the number that a key path states, if it is one.
 pub(super) fn known(spelling: &str) -> Option<&'static (&'static str, Field, Scope)> {
     // `bytes_model_int8_zlib`, `bytes_model_int6_zstd`, …
     let spelling = if spelling.starts_with("bytes_model_") { "bytes_model" } else { spelling };
     WHOLE.iter().find(|(known, ..)| *known == spelling)
 }
 
-/// The seed of a total that has it in its name: `bytes_total_seed1337`.
+/// Returns the seed of a total that has it in its name: `bytes_total_seed1337`.
 pub(super) fn seed_of_total(key: &str) -> Option<i64> {
     let digits = key.strip_prefix("bytes_total_seed")?.trim_start_matches('_');
     digits.chars().all(|c| c.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
-/// What `key` states of one run, and the decimal places by which its unit is smaller than ours.
+/// Returns the fact that `key` states of one run, and the decimal places by which its unit is smaller than ours.
 pub(super) fn known_of_run(key: &str) -> Option<(Field, i32)> {
     let key = if key.starts_with("bytes_model_") { "bytes_model" } else { key };
     PER_SEED.iter().find(|(known, ..)| *known == key).map(|(_, field, shift)| (*field, *shift))

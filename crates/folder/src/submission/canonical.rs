@@ -7,8 +7,8 @@ use crate::claim::{Claim, Field, Scope};
 use crate::json::number_value;
 
 impl Submission {
-    /// The canonical schema as JSON; what is not stated is null. What only the logs can tell (`aggregation`, which
-    /// statistic a number is) is added by the checks.
+    /// Returns the canonical schema as JSON; fields that are not stated are null. The checks add the fields that need
+    /// the logs (`aggregation`, the statistic that a number is).
     pub fn canonical(&self) -> Value {
         let of = |field, scope| self.claim(field, scope).map(|claim| number_value(&claim.stated));
         let any = |field| of(field, Scope::Mean).or_else(|| of(field, Scope::Whole));
@@ -53,7 +53,7 @@ impl Submission {
         })
     }
 
-    /// Scores of other evaluations, under the names of the file.
+    /// Returns scores of other evaluations, under the names of the file.
     fn further(&self) -> Map<String, Value> {
         let whole = self.claims.iter().filter(|claim| !matches!(claim.scope, Scope::Seed(_)));
         let further = whole.filter(|claim| matches!(claim.field, Field::FurtherValBpb | Field::FurtherValLoss));

@@ -1,4 +1,4 @@
-//! What submission.json states about each run, in the four shapes in which the field has stated it.
+//! Claims of submission.json about each run, in the four shapes that participants use.
 
 use super::aliases::{EACH_SEED, known_of_run};
 use super::{Excluded, MAX_CLAIMS, MAX_SEEDS, Rerun, Submission, digest, number_claim, whole};
@@ -8,7 +8,7 @@ use crate::logged::Lined;
 use crate::number::{Stated, Unit};
 
 impl Submission {
-    /// `{"42": {…}}`, `[{"seed": 42, …}]`, or a bare list of seeds.
+    /// Reads `{"42": {…}}`, `[{"seed": 42, …}]`, or a bare list of seeds.
     pub(super) fn by_seed_entries(&mut self, key: &str, node: &Node) {
         for (name, entry) in node.entries() {
             let Some(seed) = seed_of(name) else { continue };
@@ -31,14 +31,14 @@ impl Submission {
         }
     }
 
-    /// `"seed_42": {"val_bpb": …}` at the top; false when the key is none.
+    /// Reads `"seed_42": {"val_bpb": …}` at the top; returns false when the key is not of this form.
     pub(super) fn run_of_its_own(&mut self, key: &str, node: &Node) -> bool {
         let Some(seed) = key.strip_prefix("seed_").and_then(|seed| seed.parse().ok()) else { return false };
         self.run(node.at(seed), key, node);
         true
     }
 
-    /// `"val_bpb_seeds": {"42": 1.0730, …}`; false when the key is none.
+    /// Reads `"val_bpb_seeds": {"42": 1.0730, …}`; returns false when the key is not of this form.
     pub(super) fn one_number_a_seed(&mut self, key: &str, node: &Node) -> bool {
         let Some((_, field)) = EACH_SEED.iter().find(|(known, _)| *known == key) else { return false };
         for (name, entry) in node.entries() {
@@ -49,7 +49,7 @@ impl Submission {
         true
     }
 
-    /// `"seeds": [42, 0], "seed_scores": [1.0906, 1.0908]`: the second list is in the order of the first.
+    /// Reads `"seeds": [42, 0], "seed_scores": [1.0906, 1.0908]`: the second list is in the order of the first.
     pub(super) fn in_order_of_seeds(&mut self, root: &Node) {
         let seeds: Vec<Option<i64>> = match root.get("seeds") {
             Some(list) => list.items().iter().map(Node::whole).collect(),
@@ -90,7 +90,7 @@ impl Submission {
         self.ledgers.extend(digests.filter_map(|(_, node)| Some((seed.value, digest(node)?))));
     }
 
-    /// Runs of the same seeds under another setting. They are kept apart from the claims, which decide what is scored.
+    /// Keeps runs of the same seeds under another setting apart from the claims, which decide the score.
     pub(super) fn rerun(&mut self, label: &str, node: &Node) {
         let mut rerun = Rerun { label: label.to_owned(), seeds: Vec::new(), claims: Vec::new() };
         for (name, entry) in node.get("seed_results").map(Node::entries).unwrap_or_default() {
@@ -108,7 +108,7 @@ impl Submission {
         self.reruns.push(rerun);
     }
 
-    /// Under a key that says "all runs", "all seeds", "disclosure" or "excluded": more seeds than are reported.
+    /// Finds more seeds than are reported, under a key that says "all runs", "all seeds", "disclosure" or "excluded".
     pub(super) fn disclosed(&mut self, root: &Node) {
         let says =
             |key: &str| ["all_runs", "all_seeds", "disclosure", "excluded"].iter().any(|word| key.contains(word));
@@ -149,12 +149,12 @@ fn claims_of_run(seed: i64, key: &str, entry: &Node) -> Vec<Claim> {
     numbers.collect()
 }
 
-/// A number, or a text in its place.
+/// Tells whether the value is a number, or a text in its place.
 fn is_a_number(node: &Node) -> bool {
     matches!(node.value, Json::Number(_) | Json::Text(_))
 }
 
-/// `"42"` and `"seed_42"`.
+/// Reads the seed of `"42"` or `"seed_42"`.
 fn seed_of(name: &str) -> Option<i64> {
     name.strip_prefix("seed_").unwrap_or(name).parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The statistics of a claim: means and standard deviations over seeds, t-tests, and the units in which they are asked.
+//! The statistics of a claim: means and standard deviations over seeds, t-tests, and their units.
 
 mod sample;
 mod t_test;
@@ -6,15 +6,15 @@ mod t_test;
 pub use sample::{Sample, Score, Unit, same_alphabet};
 pub use t_test::{TTest, Test, Undefined, one_sample, pooled, welch};
 
-/// Arithmetic mean; `None` of nothing.
+/// Arithmetic mean; `None` of no values.
 pub fn mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() { None } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
 }
 
 /// Sample standard deviation, `sqrt(Σ(x − mean)² / (n − 1))`; `None` below two values.
 ///
-/// The sample form is the one that a significance test over seeds needs; some published folders state the population
-/// form instead (docs/spec/records.md#units).
+/// Significance tests over seeds need the sample form; some published folders state the population form instead
+/// (docs/spec/records.md#units).
 pub fn sample_std(values: &[f64]) -> Option<f64> {
     let mean = mean(values)?;
     if values.len() < 2 {

@@ -1,4 +1,4 @@
-//! Runs as a sample, in each of the units in which the field states a difference.
+//! Runs as a sample, in each of the units in which differences are stated.
 
 use std::f64::consts::LN_2;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mean;
 
-/// Ratios of one tokenizer differ by how much of the split's end is scored (2e-4) and by rounded logs; two tokenizers,
-/// and two exports of the split, by 2.6e-3 and more.
+/// Largest relative difference between ratios of one tokenizer. They differ by the unscored part at the split's end
+/// (2e-4) and by rounding; two tokenizers, and two exports of the split, differ by 2.6e-3 and more.
 const SAME_RATIO: f64 = 1e-3;
 
 /// A unit of a score.
@@ -15,7 +15,7 @@ const SAME_RATIO: f64 = 1e-3;
 pub enum Unit {
     #[serde(rename = "bpb")]
     Bpb,
-    /// Comparable only between runs of one tokenizer on one text.
+    /// Nats per token; comparable only between runs of one tokenizer on one text.
     #[serde(rename = "nats/token")]
     NatsPerToken,
     /// Bits per byte times ln 2.
@@ -24,10 +24,10 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Every unit, the field's own first.
+    /// Every unit, bits per byte first.
     pub const ALL: [Unit; 3] = [Unit::Bpb, Unit::NatsPerToken, Unit::NatsPerByte];
 
-    /// As reports spell it.
+    /// Returns the name that reports use.
     pub fn name(self) -> &'static str {
         match self {
             Unit::Bpb => "bpb",
@@ -51,7 +51,7 @@ pub struct Score {
 /// Runs of one configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// What the runs are: `its own runs`, `with the reproduction by …`.
+    /// The description of the runs: `its own runs`, `with the reproduction by …`.
     pub name: String,
     pub scores: Vec<Score>,
 }
@@ -62,13 +62,13 @@ impl Sample {
         self.scores.len()
     }
 
-    /// Whether there is no run.
+    /// Tells whether there is no run.
     pub fn is_empty(&self) -> bool {
         self.scores.is_empty()
     }
 
-    /// Bits per byte for each nat per token, `tokens / (bytes · ln 2)`, by the runs' own numbers: it names the tokenizer.
-    /// `None` where no run states val_loss, or where the runs are of several tokenizers.
+    /// Returns bits per byte for each nat per token, `tokens / (bytes · ln 2)`, from the runs' own numbers: it
+    /// identifies the tokenizer. `None` where no run states val_loss, or where the runs are of several tokenizers.
     pub fn ratio(&self) -> Option<f64> {
         let usable = |loss: &f64| loss.is_finite() && *loss > 0.0;
         let ratios: Vec<f64> =
@@ -77,7 +77,8 @@ impl Sample {
         ratios.iter().all(|ratio| same_alphabet(*ratio, first)).then(|| mean(&ratios))?
     }
 
-    /// The runs' scores in `unit`; a run that states no val_loss is converted by the others' ratio. `None` without one.
+    /// Returns the runs' scores in `unit`; a run without val_loss is converted by the others' ratio. `None` without
+    /// one.
     pub fn values(&self, unit: Unit) -> Option<Vec<f64>> {
         let ratio = self.ratio();
         let value = |run: &Score| match unit {
@@ -89,7 +90,7 @@ impl Sample {
     }
 }
 
-/// Whether nats per token of these two ratios are nats of the same tokens.
+/// Tells whether two ratios of bits per byte to nats per token belong to the same tokens.
 pub fn same_alphabet(a: f64, b: f64) -> bool {
     (a / b - 1.0).abs() < SAME_RATIO
 }

@@ -1,26 +1,27 @@
 //! One-sided t-tests of "this mean is lower": lower is better in bits per byte and in nats alike.
 //!
-//! With `t` the statistic and `T` Student's distribution at `df` degrees of freedom, `p = P(T ≤ t)`.
+//! With the statistic `t` and Student's distribution `T` at `df` degrees of freedom, `p = P(T ≤ t)`.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{mean, sample_std};
 
-/// Which test; a p-value without its test's name says nothing (pooled instead of Welch makes 0.020 of #1514 0.0096).
+/// The kind of test. A p-value without its test's name says nothing: pooled instead of Welch makes 0.020 of #1514
+/// 0.0096.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
-    /// Against a value that is taken as exact.
+    /// Tests against a value that is taken as exact.
     OneSample,
-    /// Two samples, each with its own variance.
+    /// Tests two samples, each with its own variance.
     Welch,
-    /// Student's: two samples that share one variance. Named beside the others, never a verdict.
+    /// Student's test of two samples with one variance. It is shown beside the others and never decides.
     Pooled,
 }
 
 impl Test {
-    /// As reports spell it.
+    /// Returns the name that reports use.
     pub fn name(self) -> &'static str {
         match self {
             Test::OneSample => "one-sample",
@@ -33,10 +34,10 @@ impl Test {
 /// The outcome of a test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TTest {
-    /// Negative where the mean is lower.
+    /// The statistic; negative where the mean is lower.
     pub statistic: f64,
     pub df: f64,
-    /// One-sided.
+    /// One-sided p-value.
     pub p_value: f64,
 }
 
@@ -54,7 +55,7 @@ impl TTest {
     }
 }
 
-/// Why a test has no outcome.
+/// The reason why a test has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undefined {
     /// A sample of fewer than two runs has no spread to judge by.
@@ -63,7 +64,7 @@ pub enum Undefined {
     NoSpread,
 }
 
-/// Is the mean lower than `value`? `t = (mean − value) / (s / √n)`, `df = n − 1`.
+/// Tests whether the mean is lower than `value`: `t = (mean − value) / (s / √n)`, `df = n − 1`.
 ///
 /// # Errors
 /// [`Undefined`] when the sample has fewer than two values or no spread.
@@ -72,9 +73,8 @@ pub fn one_sample(sample: &[f64], value: f64) -> Result<TTest, Undefined> {
     lower(mean - value, (variance / n).sqrt(), n - 1.0)
 }
 
-/// Is the mean lower than the other's by more than `margin`? Welch's test:
-/// `t = (mean − (other − margin)) / √(s²/n + s'²/n')`, with Satterthwaite's
-/// `df = (s²/n + s'²/n')² / ((s²/n)²/(n − 1) + (s'²/n')²/(n' − 1))`.
+/// Tests whether the mean is lower than the other's by more than `margin`, by Welch's test: `t = (mean − (other −
+/// margin)) / √(s²/n + s'²/n')`, with Satterthwaite's `df = (s²/n + s'²/n')² / ((s²/n)²/(n − 1) + (s'²/n')²/(n' − 1))`.
 ///
 /// # Errors
 /// [`Undefined`] when a sample has fewer than two values, or neither has any spread.
@@ -86,8 +86,8 @@ pub fn welch(sample: &[f64], other: &[f64], margin: f64) -> Result<TTest, Undefi
     lower(mean_a - (mean_b - margin), (a + b).sqrt(), df)
 }
 
-/// Student's test with one variance for both: `s² = ((n − 1)s² + (n' − 1)s'²) / (n + n' − 2)`,
-/// `t = (mean − (other − margin)) / (s √(1/n + 1/n'))`, `df = n + n' − 2`.
+/// Runs Student's test with one variance for both: `s² = ((n − 1)s² + (n' − 1)s'²) / (n + n' − 2)`, `t = (mean − (other
+/// − margin)) / (s √(1/n + 1/n'))`, `df = n + n' − 2`.
 ///
 /// # Errors
 /// As [`welch`].

@@ -13,7 +13,7 @@ use crate::nn::AdapterInit;
 const GOLDEN: i64 = 0x9E37_79B9_7F4A_7C15_u64 as i64;
 const MIX: [i64; 2] = [0xBF58_476D_1CE4_E5B9_u64 as i64, 0x94D0_49BB_1331_11EB_u64 as i64];
 
-/// Draws from SHA-256 of `seed/document/adapter`: reproducible whatever the batch, the order and the device.
+/// Draws from SHA-256 of `seed/document/adapter`, so that values do not depend on the batch, the order or the device.
 pub struct SeededInit {
     pub seed: u64,
 }
@@ -39,7 +39,7 @@ impl AdapterInit for SeededInit {
     }
 }
 
-/// `z >> bits` with zeros from the left, which libtorch's shift of signed numbers does not give.
+/// Computes `z >> bits` with zeros from the left, which libtorch's shift of signed numbers does not give.
 fn shifted(z: &Tensor, bits: i64) -> Tensor {
     z.bitwise_right_shift_tensor_scalar(bits).bitwise_and((1i64 << (64 - bits)) - 1)
 }
