@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use caddie::report::Confidence;
-use caddie_audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
+use caddie_audit::script::{Config, Examined, Said, ScriptAudit, Subject, audit, examine};
 use caddie_python::Module;
 use caddie_python::{Alone, unwrap};
 use caddie_rulebook::{PARAMETER_GOLF_2026, Rulebook};
@@ -411,7 +411,7 @@ fn scripts_made_to_be_slow_are_given_up_within_bounds() {
     for (name, source) in &cases {
         let started = Instant::now();
         let Ok(module) = Module::parse(source) else { continue };
-        let Audit { leads, .. } = audit(&module, &subject(&rulebook, None));
+        let ScriptAudit { leads, .. } = audit(&module, &subject(&rulebook, None));
         assert!(leads.is_empty(), "{name}: {leads:?}");
         assert!(started.elapsed() < BOUND, "{name}: {:?}", started.elapsed());
     }
