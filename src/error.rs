@@ -17,6 +17,14 @@ pub enum Error {
 /// Result with any [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Of the files that the engine's commands write.
+#[cfg(feature = "engine")]
+impl From<caddie_format::atomic::Failure> for Error {
+    fn from(failure: caddie_format::atomic::Failure) -> Error {
+        Error::Engine(failure.into())
+    }
+}
+
 impl Error {
     /// The command line asks for something that cannot be done; `text` says what to change.
     pub fn usage(text: impl Into<String>) -> Error {

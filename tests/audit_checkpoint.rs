@@ -158,7 +158,7 @@ fn oddities(folder: &Path) {
         ("prefix.list.zlib.ptz", "a list of integers that look like token ids", "p"),
         ("prefix.halves.zlib.ptz", "100 % of the values of tensor p are subnormal", "tensor p"),
         ("bytes.zlib.ptz", "1,600 bytes as a value of their own", "p"),
-        ("table.zlib.ptz", "a table of 300 entries whose keys are no tensors", "ngrams"),
+        ("table.zlib.ptz", "a table of 300 entries whose keys name no tensors", "ngrams"),
         ("slice.pt", "1,792 bytes of storages belong to no tensor", "storage 5 at 0"),
         ("trailing.zlib.ptz", "400 bytes lie behind the end", "after the compressed stream"),
         (
@@ -295,7 +295,7 @@ fn a_zip_is_accounted_for_to_the_byte() {
     write(folder.path(), "cut.pt", &whole[..whole.len() - 100]);
     for (file, words) in [
         ("altered.pt", "the member archive/data/0 differs from its checksum"),
-        ("behind.pt", "40 bytes lie behind the end of what a reader reads"),
+        ("behind.pt", "40 bytes lie behind the end of the part that a reader reads"),
         ("cut.pt", "a zip without its end record; it is cut off"),
     ] {
         let (_, out, _) = run(folder.path(), &[file]);

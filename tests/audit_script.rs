@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use caddie::report::Confidence;
-use caddie_audit::script::{Audit, Config, Examined, Said, Subject, audit, examine};
+use caddie_audit::script::{Config, Examined, Said, ScriptAudit, Subject, audit, examine};
 use caddie_python::Module;
 use caddie_python::{Alone, unwrap};
 use caddie_rulebook::{PARAMETER_GOLF_2026, Rulebook};
@@ -30,7 +30,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("chosen.bad.written_over", "c2-no-hindsight", "loss_sum +="),
     ("gptq.bad.after_the_clock", "time-gptq-train-data", "model(tokens["),
     ("gptq.bad.logits_after_the_clock", "time-gptq-train-data", "model.forward_logits(tokens["),
-    ("mixture.bad.entropy", "c2-normalized", "loss_sum +="),
+    ("mixture.bad.entropy", "c2-normalised", "loss_sum +="),
     ("order.bad.shuffled", "val-order", "loss_sum +="),
     ("order.bad.sorted", "val-order", "loss_sum +="),
     ("payload.bad.prefix", "val-no-payload", "loss_sum +="),
@@ -411,7 +411,7 @@ fn scripts_made_to_be_slow_are_given_up_within_bounds() {
     for (name, source) in &cases {
         let started = Instant::now();
         let Ok(module) = Module::parse(source) else { continue };
-        let Audit { leads, .. } = audit(&module, &subject(&rulebook, None));
+        let ScriptAudit { leads, .. } = audit(&module, &subject(&rulebook, None));
         assert!(leads.is_empty(), "{name}: {leads:?}");
         assert!(started.elapsed() < BOUND, "{name}: {:?}", started.elapsed());
     }

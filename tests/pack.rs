@@ -153,7 +153,7 @@ fn a_minifier_that_fails_is_done_without_or_an_error_where_it_is_demanded() {
             "pyminify failed: invalid syntax (source.py, line 7)",
         ),
         ("exit 0", "pyminify wrote nothing"),
-        ("echo 'def' > minified.py", "what pyminify wrote is no Python: line 1"),
+        ("echo 'def' > minified.py", "the output of pyminify is not Python: line 1"),
         ("echo '# nothing' > minified.py", "pyminify left nothing of the script"),
     ] {
         let path = stand_in(dir.path(), does);

@@ -415,7 +415,7 @@ fn runs_become_a_folder_a_pull_request_and_an_artifact() {
     ];
     assert_eq!(names, expected);
     assert_eq!(shipped["train_seed42.log"], std::fs::read(dir.join("runs/x/seed-42/log.txt")).unwrap());
-    assert_eq!(shipped["train_gpt.py"].len() as u64, rendered.facts.results.bytes_code);
+    assert_eq!(Some(shipped["train_gpt.py"].len() as u64), rendered.facts.results.bytes_code);
     assert_eq!(shipped["recipe.toml"], RECIPE.as_bytes());
     let json: serde_json::Value = serde_json::from_slice(&shipped["submission.json"]).unwrap();
     assert_eq!(json["code_sha256"], format!("{:x}", Sha256::digest(&shipped["train_gpt.py"])));
@@ -426,7 +426,7 @@ fn runs_become_a_folder_a_pull_request_and_an_artifact() {
 
     let manifest =
         unpack(rendered.artifact.as_ref().unwrap(), &dir.join("unpacked"), &UnpackLimits::default(), false).unwrap();
-    assert_eq!(manifest.counted.bytes_total_max, rendered.facts.results.bytes_total_max());
+    assert_eq!(Some(manifest.counted.bytes_total_max), rendered.facts.results.bytes_total_max());
     let members = files(&dir.join("unpacked"));
     assert_eq!(members["seed-42/model.int8.zlib"], vec![42; 3042]);
     assert_eq!(members["tokenizer/fineweb_1024_bpe.model"], b"pieces");

@@ -118,6 +118,6 @@ fn a_calibrated_model_agrees_in_hessians_integers_and_loss() {
     let bos: Vec<i32> = integers(&file["forward"]["bos_positions"]).iter().map(|&p| p as i32).collect();
     let docs = Docs::packed(&[bos.as_slice(), &[80]].concat(), Device::Cpu).unwrap();
     let mean = tch::no_grad(|| after.loss(&x, &y, &docs));
-    let expected = float(&golden["mean_nll_packed_after_dequantization"]) as f32;
+    let expected = float(&golden["mean_nll_packed_after_dequantisation"]) as f32;
     assert_close("loss after GPTQ", &values(&mean), &[expected], 1e-3);
 }

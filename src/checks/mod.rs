@@ -26,7 +26,7 @@ mod plausible;
 mod readme;
 mod recipe;
 mod score;
-mod secrets;
+pub mod secrets;
 mod seeds;
 mod shown;
 mod significance;

@@ -56,6 +56,11 @@ const NOBODY: [&str; 12] = [
     "username",
 ];
 
+/// Whether a text shows an access token.
+pub fn shows_secret(text: &str) -> bool {
+    SECRET.as_ref().is_some_and(|secret| secret.is_match(text))
+}
+
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut secrets = Seen::default();
     let mut places = Seen::default();

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod audit_script;
+mod closing;
 pub mod completions;
 #[cfg(feature = "engine")]
 pub mod engine_options;
@@ -27,8 +28,8 @@ pub mod rulebook_option;
 pub mod rules;
 pub mod schema;
 pub mod size;
-#[cfg(feature = "engine")]
 pub mod submit;
+mod submit_script;
 #[cfg(feature = "engine")]
 pub mod train;
 pub mod unpack;
@@ -87,7 +88,6 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    #[cfg(feature = "engine")]
     Submit(submit::SubmitArgs),
     #[cfg(feature = "engine")]
     Train(train::TrainArgs),
@@ -175,7 +175,6 @@ fn shown(text: &str) -> String {
 
 fn dispatch(command: Command) -> Result<u8> {
     match command {
-        #[cfg(feature = "engine")]
         Command::Submit(args) => submit::run(&args),
         #[cfg(feature = "engine")]
         Command::Train(args) => train::run(&args),

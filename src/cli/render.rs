@@ -37,7 +37,7 @@ pub struct RenderArgs {
 /// Options that name a submission and its author. `caddie submit` takes the same.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SubmissionOptions {
-    /// Name of the submission [default: the recipe's]
+    /// Name of the submission [default: that of the recipe or the script]
     #[arg(long)]
     pub name: Option<String>,
     /// Author of the submission

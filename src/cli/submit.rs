@@ -1,34 +1,63 @@
-//! `caddie submit`: from a recipe to a records folder.
+//! `caddie submit`: from a recipe, or from a script, to a records folder.
 
 use camino::Utf8PathBuf;
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets};
 
-use super::engine_options::{EngineOptions, RecipeOptions};
-use super::progress::Progress;
+use super::closing::Closing;
 use super::render::SubmissionOptions;
+use super::submit_script::{self, ScriptOptions};
 use crate::Result;
-use crate::error::exit;
-use crate::render::{Track, numbers};
-use crate::report::{FolderReport, Severity, Verdict};
-use crate::runner::submit::{Submission, Submitted, submit};
-use caddie_files::text::thousands;
 
-/// Train every seed of a recipe, quantize, evaluate, render the records folder, pack the artifact, and verify it
+/// In lines of at most 80 columns: clap breaks longer ones wherever they end.
+macro_rules! help {
+    ($native:literal) => {
+        concat!(
+            "Examples:\n",
+            $native,
+            "  caddie submit --script train_gpt.py --data ./data/datasets/fineweb10B_sp1024 \\
+      --nproc 8 --env MATRIX_LR=0.03 --name MyEntry --author Ada --github-id ada
+
+A script runs in OUT/runs/NAME/seed-N/files, as yourself, with SEED, RUN_ID,
+DATA_PATH, DATA_DIR, TOKENIZER_PATH and VOCAB_SIZE in its environment. What it
+prints goes to seed-N/log.txt as it comes; run.json beside it records command,
+settings, versions, GPUs, the git commit and the SHA-256 of every file that it
+wrote, and no secret. Nothing is stopped that would not stop itself, unless
+--enforce is given. All its processes end with it.
+
+Exit codes:
+  0  the folder verifies
+  1  it has findings, or a run failed or diverged
+  2  wrong usage, or a log without a score that verify reads
+  3  interrupted: run it again, and finished seeds are kept"
+        )
+    };
+}
+
+#[cfg(feature = "engine")]
+const HELP: &str = help!(
+    "  caddie submit demo --data demo/data --track non_record_16mb --out demo
+  caddie submit baseline --data ./data --device cuda --name MyEntry \\
+      --author Ada --github-id ada
+"
+);
+#[cfg(not(feature = "engine"))]
+const HELP: &str = help!("");
+
+/// Train every seed of a recipe or of your own script, render the records folder, pack the artifact, and verify it
 ///
-/// Each phase of each seed leaves its result under OUT/runs; killed and started again, the command continues there and
-/// ends with the same folder.
+/// Each seed leaves its result under OUT/runs; killed and started again, the command continues there and ends with the same
+/// folder. Runs of a recipe continue within a seed, runs of a script with the next seed.
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Examples:\n  caddie submit demo --data demo/data --seeds 42,0,1234 --track non_record_16mb --out demo\n  \
-                        caddie submit baseline --data ./data --device cuda --name MyEntry --author Ada --github-id ada\n\n\
-                        Exit codes: 0 the folder verifies; 1 it has findings, or a run diverged; 3 interrupted, run it again."
-)]
+#[command(after_help = HELP)]
 pub struct SubmitArgs {
+    #[cfg(feature = "engine")]
     #[command(flatten)]
-    recipe: RecipeOptions,
+    native: native::NativeOptions,
     #[command(flatten)]
-    engine: EngineOptions,
+    script: ScriptOptions,
+    /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
+    #[arg(long, value_name = "DIR", env = "DATA_PATH")]
+    data: Utf8PathBuf,
     /// One run each
     #[arg(long, value_delimiter = ',', default_value = "42,0,1234", value_name = "N,N,…")]
     seeds: Vec<u64>,
@@ -41,94 +70,82 @@ pub struct SubmitArgs {
 
 /// Submits and closes with the table.
 pub fn run(args: &SubmitArgs) -> Result<u8> {
-    let about = &args.submission;
-    let rulebook = about.rulebook.load()?;
-    let submission = Submission {
-        recipe: args.recipe.resolve()?,
-        seeds: args.seeds.clone(),
-        name: about.name.clone(),
-        author: about.author.clone(),
-        github_id: about.github_id.clone(),
-        track: Track::of(&rulebook, about.track.as_deref())?,
-        rulebook,
-        date: about.date,
-        out: args.out.clone(),
-        data: args.engine.data.clone(),
-        device: args.engine.device.clone(),
-        force: about.force,
-    };
-    let of = args.seeds.len();
-    let mut begun = 0;
-    let done = submit(&submission, |seed| {
-        begun += 1;
-        Box::new(Progress::new(&format!("seed {seed} ({begun}/{of})"), false))
-    })?;
-    super::print(&summary(&done))?;
+    #[cfg(feature = "engine")]
+    if let Some(recipe) = &args.native.recipe {
+        return native::run(args, recipe);
+    }
+    Ok(submit_script::run(&args.script, &args.data, &args.seeds, &args.submission, &args.out)?)
+}
+
+/// Prints how it ended.
+pub(super) fn close(closing: &Closing<'_>, about: &SubmissionOptions) -> caddie_files::Result<u8> {
+    super::print(&closing.text())?;
     about.remind();
-    let failed = done.report.findings.iter().any(|finding| finding.severity >= Severity::Error);
-    Ok(if failed { exit::FINDINGS } else { exit::OK })
+    Ok(closing.exit_code())
 }
 
-/// The closing table and what follows it.
-fn summary(done: &Submitted) -> String {
-    let results = &done.rendered.facts.results;
-    let limit = done.rendered.facts.limits.bytes_total as i64;
-    let seconds = |value: Option<f64>| value.map_or("?".to_owned(), numbers::seconds);
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["seed", "val_bpb", "val_loss", "train s", "eval s", "bytes", "headroom"]);
-    for run in &results.runs {
-        table.add_row([
-            run.seed.to_string(),
-            numbers::score(run.val_bpb),
-            numbers::score(run.val_loss),
-            seconds(run.train_seconds),
-            seconds(run.eval_seconds),
-            thousands(run.bytes_total),
-            thousands(limit - run.bytes_total as i64),
-        ]);
-    }
-    let std = |std: Option<f64>| std.map_or("one seed".to_owned(), |std| format!("± {}", numbers::score(std)));
-    table.add_row(["mean", &numbers::score(results.val_bpb.mean), &numbers::score(results.val_loss.mean)]);
-    table.add_row(["std", &std(results.val_bpb.std), &std(results.val_loss.std)]);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut out: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    out += &format!("\nscore        {} of {}\n", numbers::headline(results.val_bpb.mean), results.metric);
-    for other in &results.others {
-        let (delta, bpb) = (numbers::delta(other.delta), numbers::headline(other.val_bpb));
-        out += &format!("             {delta} against {bpb} of {}\n", other.metric);
-    }
-    if let Some(source) = &done.source {
-        let (floor, reached) = (source.val_bits_per_byte, results.val_bpb.mean);
-        out +=
-            &format!("source       floor {floor:.4}, reached {reached:.4}, gap {:.4} bits per byte\n", reached - floor);
-    }
-    out += &format!("verify       {}\n", verdict(&done.report));
-    for finding in done.report.findings.iter().filter(|finding| finding.severity > Severity::Info) {
-        out += &format!("             {}: {}\n", finding.rule, finding.message);
-    }
-    out += &format!("code         {} bytes of train_gpt.py\n", thousands(results.bytes_code));
-    out += &format!("folder       {}\n", done.rendered.folder);
-    out += &format!("pull request {}\n", done.rendered.pull_request);
-    if let Some(artifact) = &done.rendered.artifact {
-        out += &format!("artifact     {artifact}\n");
-    }
-    out
-}
+/// A recipe, run by the engine.
+#[cfg(feature = "engine")]
+mod native {
+    use clap::Args;
 
-fn verdict(report: &FolderReport) -> String {
-    let count = |severity, word: &str| {
-        let count = report.findings.iter().filter(|finding| finding.severity == severity).count();
-        format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-    };
-    let word = match report.verdict {
-        Verdict::Pass => "pass",
-        Verdict::Warn => "warn",
-        Verdict::Fail => "fail",
-        Verdict::Unknown => "unknown",
-    };
-    format!("{word} ({}, {})", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
+    use super::super::closing::Closing;
+    use super::super::progress::Progress;
+    use super::{SubmitArgs, close};
+    use crate::Result;
+    use crate::render::Track;
+    use crate::runner::recipes;
+    use crate::runner::submit::{Submission, submit};
+
+    /// Options that only a recipe has.
+    #[derive(Debug, Clone, Args)]
+    pub struct NativeOptions {
+        /// Name of a built-in recipe (baseline, demo) or path of a recipe file
+        #[arg(value_name = "RECIPE", required_unless_present = "script", conflicts_with = "script")]
+        pub recipe: Option<String>,
+        /// Change a key of the recipe; repeatable
+        #[arg(long, value_name = "KEY=VALUE", conflicts_with = "script")]
+        pub set: Vec<String>,
+        /// auto, cpu, cuda or cuda:N, for a recipe
+        #[arg(long, value_name = "DEVICE", default_value = "auto", conflicts_with = "script")]
+        pub device: String,
+    }
+
+    pub fn run(args: &SubmitArgs, recipe: &str) -> Result<u8> {
+        let about = &args.submission;
+        let rulebook = about.rulebook.load()?;
+        let submission = Submission {
+            recipe: recipes::resolve(recipe, &args.native.set)?,
+            seeds: args.seeds.clone(),
+            name: about.name.clone(),
+            author: about.author.clone(),
+            github_id: about.github_id.clone(),
+            track: Track::of(&rulebook, about.track.as_deref())?,
+            rulebook,
+            date: about.date,
+            out: args.out.clone(),
+            data: args.data.clone(),
+            device: args.native.device.clone(),
+            force: about.force,
+        };
+        let of = args.seeds.len();
+        let mut begun = 0;
+        let done = submit(&submission, |seed| {
+            begun += 1;
+            Box::new(Progress::new(&format!("seed {seed} ({begun}/{of})"), false))
+        })?;
+        let facts = &done.rendered.facts;
+        let closing = Closing {
+            results: &facts.results,
+            limits: &facts.limits,
+            report: &done.report,
+            source: done.source.as_ref(),
+            script_bytes: facts.launcher_bytes,
+            notes: &[],
+            folder: &done.rendered.folder,
+            pull_request: &done.rendered.pull_request,
+            artifact: done.rendered.artifact.as_deref(),
+        };
+        Ok(close(&closing, about)?)
+    }
 }

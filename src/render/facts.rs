@@ -2,12 +2,13 @@
 
 use sha2::{Digest, Sha256};
 
+use super::launcher;
 use super::ledgers::LedgerSummary;
+use super::legality::Measured;
 use super::payload::Payload;
 use super::recipe::RecipeText;
 use super::results::Results;
 use super::runs::FinishedRun;
-use super::{launcher, numbers};
 use crate::artifact::{Limits, Versions};
 use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
@@ -70,11 +71,11 @@ impl Facts {
         let Some(first) = runs.first() else {
             return Err(Error::Usage("there is no finished run to render".to_owned()));
         };
-        if results.bytes_code != launcher_bytes {
+        if results.bytes_code != Some(launcher_bytes) {
             let reason = format!(
                 "counted {} bytes of code, but train_gpt.py would ship with {launcher_bytes}: the runs were made with \
                  another version of caddie. Render with that version, or train again",
-                results.bytes_code
+                results.bytes_code.unwrap_or_default()
             );
             return Err(Error::unreadable(&first.log.log, reason));
         }
@@ -100,22 +101,19 @@ impl Facts {
         })
     }
 
-    /// Returns the hardware that the logs state.
+    /// What the logs show, without what only a native run has.
+    pub(super) fn measured(&self) -> Measured<'_> {
+        Measured { results: &self.results, limits: &self.limits, track: &self.meta.track }
+    }
+
+    /// The hardware as the logs state it.
     pub fn hardware(&self) -> String {
-        if self.results.hardware.is_empty() {
-            return "not stated in the logs".to_owned();
-        }
-        let names = self.results.hardware.join("; ");
-        match self.results.world_sizes.as_slice() {
-            [] | [1] => names,
-            sizes => format!("{}x {names}", sizes.iter().map(u64::to_string).collect::<Vec<_>>().join("/")),
-        }
+        self.results.hardware()
     }
 
     /// Returns the folder name of the shards in the logs, for example `fineweb10B_sp1024`.
     pub fn dataset(&self) -> Option<String> {
-        let names = &self.results.datasets;
-        (!names.is_empty()).then(|| names.join(", "))
+        self.results.dataset()
     }
 
     /// Returns the file name of the tokenizer, or `byte260`.
@@ -135,14 +133,7 @@ impl Facts {
 
     /// Writes the headline: "1.2244 (mean of 3 seeds, sample std 0.0007)".
     pub fn headline(&self) -> String {
-        let spread = self.results.val_bpb;
-        let mean = numbers::headline(spread.mean);
-        match spread.std {
-            Some(std) => {
-                format!("{mean} (mean of {} seeds, sample std {})", self.results.runs.len(), numbers::headline(std))
-            }
-            None => format!("{mean} (one seed)"),
-        }
+        self.results.headline()
     }
 }
 

@@ -6,9 +6,10 @@
 
 use serde::Serialize;
 
-use super::facts::Facts;
+use super::facts::{Facts, Track};
 use super::numbers;
-use super::results::MetricKind;
+use super::results::{MetricKind, Results};
+use crate::artifact::Limits;
 use caddie_files::text::thousands;
 
 /// One line of the statement.
@@ -38,7 +39,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    fn measured(holds: Option<bool>) -> Answer {
+    pub(super) fn measured(holds: Option<bool>) -> Answer {
         match holds {
             Some(true) => Answer::Yes,
             Some(false) => Answer::No,
@@ -61,8 +62,9 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
     let mut all = conditions(facts).to_vec();
     all.extend(isolation(facts));
     all.extend(accounting(facts));
-    all.extend([train_time(facts), eval_time(facts)]);
-    all.extend(hardware(facts));
+    let measured = facts.measured();
+    all.extend([train_time(&measured), eval_time(&measured)]);
+    all.extend(hardware(&measured));
     all.push(seeds(facts));
     all
 }
@@ -161,12 +163,11 @@ fn isolation(facts: &Facts) -> [Statement; 5] {
 }
 
 fn accounting(facts: &Facts) -> [Statement; 4] {
-    let (results, limits) = (&facts.results, &facts.limits);
+    let results = &facts.results;
     let source = match facts.recipe.text("data.tokenizer") {
         Some("byte260") => "each byte token is one byte",
         _ => "byte counts come from the tokenizer's own `.model` file",
     };
-    let total = results.bytes_total_max();
     [
         Statement {
             rule: "byte accounting, arithmetic",
@@ -182,28 +183,45 @@ fn accounting(facts: &Facts) -> [Statement; 4] {
             basis: format!("Σ bytes is {}; {source}.", thousands(facts.scored.bytes)),
             answer: Answer::ByConstruction,
         },
-        Statement {
-            rule: "size-every-seed",
-            demand: format!("code and compressed model are at most {} bytes", thousands(limits.bytes_total)),
-            basis: format!("The largest seed has {}.", thousands(total)),
-            answer: Answer::measured(Some(total <= limits.bytes_total)),
-        },
+        size(&facts.measured()),
         Statement {
             rule: "size-code-representation",
             demand: "the counted code is the code that ships".to_owned(),
             basis: format!(
                 "`train_gpt.py` has {} bytes, the `Code size` of every log; the engine's whole source is in it.",
-                thousands(results.bytes_code)
+                thousands(facts.launcher_bytes)
             ),
-            answer: Answer::measured(Some(results.bytes_code == facts.launcher_bytes)),
+            answer: Answer::measured(Some(results.bytes_code == Some(facts.launcher_bytes))),
         },
     ]
 }
 
-fn train_time(facts: &Facts) -> Statement {
-    let limit = facts.limits.train_seconds;
-    let most = limit + facts.limits.train_tolerance_seconds;
-    let longest = facts.results.train_seconds_max();
+/// What logs show of any entry, whoever trained it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured<'a> {
+    pub results: &'a Results,
+    pub limits: &'a Limits,
+    pub track: &'a Track,
+}
+
+pub(super) fn size(of: &Measured<'_>) -> Statement {
+    let (limit, total) = (of.limits.bytes_total, of.results.bytes_total_max());
+    let basis = match total {
+        Some(total) => format!("The largest seed has {}.", thousands(total)),
+        None => "A log states no size of the model or of the code.".to_owned(),
+    };
+    Statement {
+        rule: "size-every-seed",
+        demand: format!("code and compressed model are at most {} bytes", thousands(limit)),
+        basis,
+        answer: Answer::measured(total.map(|total| total <= limit)),
+    }
+}
+
+pub(super) fn train_time(of: &Measured<'_>) -> Statement {
+    let limit = of.limits.train_seconds;
+    let most = limit + of.limits.train_tolerance_seconds;
+    let longest = of.results.train_seconds_max();
     let basis = match longest {
         None => "A log states no training time.".to_owned(),
         Some(longest) => {
@@ -214,29 +232,30 @@ fn train_time(facts: &Facts) -> Statement {
             )
         }
     };
-    limited(facts, "time-train-600", format!("training takes at most {limit} s"), basis, longest.map(|s| s <= most))
+    limited(of, "time-train-600", format!("training takes at most {limit} s"), basis, longest.map(|s| s <= most))
 }
 
-fn eval_time(facts: &Facts) -> Statement {
-    let limit = facts.limits.eval_seconds;
-    let longest = facts.results.eval_seconds_max();
+pub(super) fn eval_time(of: &Measured<'_>) -> Statement {
+    let limit = of.limits.eval_seconds;
+    let longest = of.results.eval_seconds_max();
     let basis = match longest {
         None => "A log states no evaluation time.".to_owned(),
         Some(longest) => format!("The longest took {} s.", numbers::seconds(longest)),
     };
-    limited(facts, "time-eval-600", format!("evaluation takes at most {limit} s"), basis, longest.map(|s| s <= limit))
+    limited(of, "time-eval-600", format!("evaluation takes at most {limit} s"), basis, longest.map(|s| s <= limit))
 }
 
-/// Returns the statement on the machine; `None` where the challenge demands no machine.
-fn hardware(facts: &Facts) -> Option<Statement> {
-    let machine = facts.meta.track.hardware.as_ref()?;
-    let results = &facts.results;
+/// `None` where the challenge demands no machine.
+pub(super) fn hardware(of: &Measured<'_>) -> Option<Statement> {
+    let machine = of.track.hardware.as_ref()?;
+    let results = of.results;
     let known = !results.hardware.is_empty() && !results.world_sizes.is_empty();
     let right = results.hardware.iter().all(|gpu| machine.is_named_by(gpu))
         && results.world_sizes.iter().all(|&processes| processes == machine.gpus);
-    let stated = if known { format!("The logs say: {}.", facts.hardware()) } else { "The logs do not say.".to_owned() };
+    let stated =
+        if known { format!("The logs say: {}.", results.hardware()) } else { "The logs do not say.".to_owned() };
     let demand = format!("the times are those of {} {}", machine.gpus, machine.name);
-    Some(limited(facts, "time-hw-8xh100-sxm", demand, stated, known.then_some(right)))
+    Some(limited(of, "time-hw-8xh100-sxm", demand, stated, known.then_some(right)))
 }
 
 fn seeds(facts: &Facts) -> Statement {
@@ -251,9 +270,9 @@ fn seeds(facts: &Facts) -> Statement {
     }
 }
 
-/// States a demand of the record track; on another track it is reported and not judged.
-fn limited(facts: &Facts, rule: &'static str, demand: String, basis: String, holds: Option<bool>) -> Statement {
-    if facts.meta.track.is_record {
+/// A demand of the record track; elsewhere it is told and not judged.
+fn limited(of: &Measured<'_>, rule: &'static str, demand: String, basis: String, holds: Option<bool>) -> Statement {
+    if of.track.is_record {
         Statement { rule, demand, basis, answer: Answer::measured(holds) }
     } else {
         let basis = format!("{basis} Not demanded on this track.");

@@ -15,6 +15,7 @@ pub mod payload;
 pub mod recipe;
 pub mod results;
 pub mod runs;
+pub mod script;
 pub mod submission;
 
 pub use facts::{Facts, Meta, Track};

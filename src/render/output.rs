@@ -40,11 +40,11 @@ pub struct Options {
 
 /// The places of the output.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rendered {
+pub struct Rendered<F = Facts> {
     pub folder: Utf8PathBuf,
     pub pull_request: Utf8PathBuf,
     pub artifact: Option<Utf8PathBuf>,
-    pub facts: Facts,
+    pub facts: F,
 }
 
 impl Options {
@@ -160,8 +160,8 @@ fn write_folder(dir: &Utf8Path, runs: &[FinishedRun], facts: &Facts, script: &[u
     Ok(pages.pull_request)
 }
 
-/// Copies content alone: the permissions of a run directory do not belong in a submission.
-fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
+/// Copies content alone: the permissions of a run directory are no part of a submission.
+pub(super) fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     let mut source = fs::File::open(from).map_err(Error::io(from, "opening"))?;
     let mut target = fs::File::create(to).map_err(Error::io(to, "creating"))?;
     io::copy(&mut source, &mut target).map_err(Error::io(to, "copying to it"))?;

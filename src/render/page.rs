@@ -7,6 +7,7 @@ use super::legality::{Answer, Statement};
 use super::results::{MetricKind, Other, Results, Run};
 use super::submission::{ledger_file, log_file};
 use super::{launcher, numbers};
+use crate::artifact::Limits;
 use caddie_files::text::thousands;
 use caddie_files::{Error, Result};
 
@@ -31,12 +32,6 @@ pub struct Pages {
 /// # Errors
 /// When a template asks for what is not there: a bug, caught by the tests that render each.
 pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_keep_trailing_newline(true);
-    env.set_trim_blocks(true);
-    env.set_lstrip_blocks(true);
-    env.add_filter("cell", |text: String| text.replace('|', "\\|").replace('\n', " "));
     let context = context! {
         meta => meta(facts),
         score => score(facts),
@@ -51,14 +46,22 @@ pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
         broken => rules(statements, Answer::No),
         open => open_rules(statements),
     };
-    let fill = |name: &str, template: &str| {
-        env.render_named_str(name, template, &context).map_err(|e| Error::Internal(format!("template {name}: {e:#}")))
-    };
     Ok(Pages {
-        readme: fill("README.md", README)?,
-        pull_request: fill("PULL_REQUEST.md", PULL_REQUEST)?,
-        requirements: fill("requirements.txt", REQUIREMENTS)?,
+        readme: fill("README.md", README, &context)?,
+        pull_request: fill("PULL_REQUEST.md", PULL_REQUEST, &context)?,
+        requirements: fill("requirements.txt", REQUIREMENTS, &context)?,
     })
+}
+
+/// Fills a template; what it asks for must be there.
+pub(super) fn fill(name: &str, template: &str, context: &Value) -> Result<String> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_keep_trailing_newline(true);
+    env.set_trim_blocks(true);
+    env.set_lstrip_blocks(true);
+    env.add_filter("cell", |text: String| text.replace('|', "\\|").replace('\n', " "));
+    env.render_named_str(name, template, context).map_err(|e| Error::Internal(format!("template {name}: {e:#}")))
 }
 
 fn meta(facts: &Facts) -> Value {
@@ -78,15 +81,14 @@ fn meta(facts: &Facts) -> Value {
 
 fn score(facts: &Facts) -> Value {
     let results = &facts.results;
-    let std = |value: Option<f64>| value.map_or("–".to_owned(), numbers::score);
     context! {
         headline => facts.headline(),
         metric => results.metric,
         method => results.kind().describe(),
         bpb_mean => numbers::score(results.val_bpb.mean),
-        bpb_std => std(results.val_bpb.std),
-        loss_mean => numbers::score(results.val_loss.mean),
-        loss_std => std(results.val_loss.std),
+        bpb_std => score_or_dash(results.val_bpb.std),
+        loss_mean => score_or_dash(results.val_loss.map(|loss| loss.mean)),
+        loss_std => score_or_dash(results.val_loss.and_then(|loss| loss.std)),
         seeds => results.runs.len(),
         seeds_demanded => facts.limits.seeds,
         dataset => facts.dataset(),
@@ -100,21 +102,24 @@ fn score(facts: &Facts) -> Value {
 }
 
 fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
-    let count = |value: Option<u64>| value.map_or("–".to_owned(), thousands);
+    context! { ledger => ledger_file(run.seed), ledger_sha256, ..run_row(run, &facts.limits) }
+}
+
+/// What a row of a table says of a run.
+pub(super) fn run_row(run: &Run, limits: &Limits) -> Value {
+    let headroom = |bytes: u64| thousands(i128::from(limits.bytes_total) - i128::from(bytes));
     context! {
         seed => run.seed,
         val_bpb => numbers::score(run.val_bpb),
-        val_loss => numbers::score(run.val_loss),
+        val_loss => score_or_dash(run.val_loss),
         steps => count(run.steps),
         train => seconds(run.train_seconds),
         eval => seconds(run.eval_seconds),
         memory => count(run.peak_memory_mib),
-        bytes_model => thousands(run.bytes_model),
-        bytes_total => thousands(run.bytes_total),
-        headroom => thousands(i128::from(facts.limits.bytes_total) - i128::from(run.bytes_total)),
+        bytes_model => count(run.bytes_model),
+        bytes_total => count(run.bytes_total),
+        headroom => run.bytes_total.map_or("–".to_owned(), headroom),
         log => log_file(run.seed),
-        ledger => ledger_file(run.seed),
-        ledger_sha256,
     }
 }
 
@@ -141,9 +146,8 @@ fn others(facts: &Facts) -> Vec<Value> {
     scored.chain(before).collect()
 }
 
-/// States in one sentence how far the official score lies from the same models' other scores. `None` where there are no
-/// others.
-fn gain(results: &Results) -> Option<String> {
+/// One sentence: how far the official score lies from the same models' other scores. `None` where there are no others.
+pub(super) fn gain(results: &Results) -> Option<String> {
     let name = |metric: &str| MetricKind::of(metric).short().map_or(format!("`{metric}`"), str::to_owned);
     let step = |other: &Other| {
         let way = if other.delta <= 0.0 { "lower" } else { "higher" };
@@ -169,11 +173,11 @@ fn sample(documents: u64) -> Value {
 
 fn size(facts: &Facts) -> Value {
     context! {
-        code => thousands(facts.results.bytes_code),
+        code => count(facts.results.bytes_code),
         code_sha256 => facts.code_sha256,
-        total_max => thousands(facts.results.bytes_total_max()),
+        total_max => count(facts.results.bytes_total_max()),
         limit => thousands(facts.limits.bytes_total),
-        over => facts.results.bytes_total_max() > facts.limits.bytes_total,
+        over => facts.results.bytes_total_max() > Some(facts.limits.bytes_total),
     }
 }
 
@@ -194,12 +198,12 @@ fn made(facts: &Facts) -> Value {
     }
 }
 
-fn rules(statements: &[Statement], answer: Answer) -> Vec<&'static str> {
+pub(super) fn rules(statements: &[Statement], answer: Answer) -> Vec<&'static str> {
     statements.iter().filter(|s| s.answer == answer).map(|s| s.rule).collect()
 }
 
-/// Lists the rules that the files do not show to be met, each with its answer.
-fn open_rules(statements: &[Statement]) -> Vec<String> {
+/// The rules that the files do not show to be met, each with its answer.
+pub(super) fn open_rules(statements: &[Statement]) -> Vec<String> {
     let open = |s: &Statement| match s.answer {
         Answer::No => Some(format!("{} (no)", s.rule)),
         Answer::Unknown => Some(format!("{} (unknown)", s.rule)),
@@ -210,4 +214,12 @@ fn open_rules(statements: &[Statement]) -> Vec<String> {
 
 fn seconds(value: Option<f64>) -> String {
     value.map_or("–".to_owned(), numbers::seconds)
+}
+
+pub(super) fn count(value: Option<u64>) -> String {
+    value.map_or("–".to_owned(), thousands)
+}
+
+pub(super) fn score_or_dash(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), numbers::score)
 }

@@ -49,7 +49,10 @@ impl Payload {
                 }
                 Err(error) => {
                     let file = model.file_name().unwrap_or("the model");
-                    payload.unread = Some(error.to_string().replace(model.as_str(), file));
+                    let text = error.to_string().replace(model.as_str(), file);
+                    payload.unread = Some(options.val.iter().fold(text, |text, shard| {
+                        text.replace(shard.as_str(), shard.file_name().unwrap_or("a shard"))
+                    }));
                 }
             }
         }

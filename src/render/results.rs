@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::numbers;
 use caddie_files::{Error, Result};
 use caddie_folder::{Fact, RunLog};
 use caddie_rulebook::stats;
@@ -13,9 +14,10 @@ pub struct Results {
     /// The metric line that gives the score, the same in every log.
     pub metric: String,
     pub val_bpb: Spread,
-    pub val_loss: Spread,
-    /// Counted code, the same in every log.
-    pub bytes_code: u64,
+    /// `None` unless every log states it.
+    pub val_loss: Option<Spread>,
+    /// Counted code; `None` unless every log states the same.
+    pub bytes_code: Option<u64>,
     /// Every other final metric that all logs state.
     pub others: Vec<Other>,
     /// Mean val_loss and val_bpb of the last validation inside the training loop, if all logs state them.
@@ -36,15 +38,15 @@ pub struct Run {
     /// Bits per byte.
     pub val_bpb: f64,
     /// Nats per token.
-    pub val_loss: f64,
+    pub val_loss: Option<f64>,
     pub steps: Option<u64>,
     pub step_avg_ms: Option<f64>,
     pub train_seconds: Option<f64>,
     pub eval_seconds: Option<f64>,
     pub peak_memory_mib: Option<u64>,
-    pub bytes_model: u64,
-    /// Sum of `bytes_model` and the code.
-    pub bytes_total: u64,
+    pub bytes_model: Option<u64>,
+    /// `bytes_model` and the code.
+    pub bytes_total: Option<u64>,
 }
 
 /// Mean and sample standard deviation over the runs; one run has no deviation.
@@ -119,7 +121,7 @@ impl MetricKind {
 }
 
 impl Results {
-    /// Puts the logs together.
+    /// Puts the logs of native runs together, which state every number of a folder.
     ///
     /// # Errors
     /// When a log lacks a number that the folder must state, when its sizes do not add up, or when two logs are not of
@@ -127,12 +129,32 @@ impl Results {
     pub fn from_logs(logs: &[&RunLog]) -> Result<Results> {
         let mut logs = logs.to_vec();
         logs.sort_by_key(|log| log.seed.value());
-        let runs: Vec<Run> = logs.iter().map(|log| Run::from_log(log)).collect::<Result<_>>()?;
+        let seeded = logs.iter().map(|log| Ok((complete(log)?, *log))).collect::<Result<Vec<_>>>()?;
+        let results = Results::stated(&seeded)?;
+        if results.bytes_code.is_none() {
+            let of_first = logs.first().and_then(|first| first.bytes_code.value());
+            if let Some(other) = logs.iter().find(|log| log.bytes_code.value() != of_first) {
+                let (bytes, first) = (of_first.unwrap_or_default(), logs.first().map_or("", |log| log.log.as_str()));
+                return Err(mismatch(other, format!("its code size is not the {bytes} bytes of {first}")));
+            }
+        }
+        Ok(results)
+    }
+
+    /// Puts together what the logs of runs with these seeds state, which is a score at least. What a log does not state
+    /// stays `None`.
+    ///
+    /// # Errors
+    /// When a log states no score, or when two logs are not of one configuration. The message names the log.
+    pub fn stated(logs: &[(i64, &RunLog)]) -> Result<Results> {
+        let mut logs = logs.to_vec();
+        logs.sort_by_key(|(seed, _)| *seed);
+        let runs: Vec<Run> = logs.iter().map(|(seed, log)| Run::stated(*seed, log)).collect::<Result<_>>()?;
+        let logs: Vec<&RunLog> = logs.into_iter().map(|(_, log)| log).collect();
         let Some(first) = logs.first() else {
             return Err(Error::Usage("there is no finished run to render".to_owned()));
         };
         let metric = need(first, "final metric", first.metric.text())?.to_owned();
-        let bytes_code = need(first, "code size", first.bytes_code.value())?;
         let mut seeds = BTreeSet::new();
         for (log, run) in logs.iter().zip(&runs) {
             if !seeds.insert(run.seed) {
@@ -142,14 +164,12 @@ impl Results {
                 let found = log.metric.text().unwrap_or("nothing");
                 return Err(mismatch(log, format!("scored by {found}, {} by {metric}", first.log)));
             }
-            if log.bytes_code.value() != Some(bytes_code) {
-                return Err(mismatch(log, format!("its code size is not the {bytes_code} bytes of {}", first.log)));
-            }
         }
-        let spread = |of: fn(&Run) -> f64| Spread::of(&runs.iter().map(of).collect::<Vec<_>>());
+        let values = |of: fn(&Run) -> Option<f64>| runs.iter().map(of).collect::<Option<Vec<_>>>();
+        let scores: Vec<f64> = runs.iter().map(|run| run.val_bpb).collect();
         Ok(Results {
-            val_bpb: spread(|run| run.val_bpb),
-            val_loss: spread(|run| run.val_loss),
+            val_bpb: Spread::of(&scores),
+            val_loss: values(|run| run.val_loss).map(|losses| Spread::of(&losses)),
             others: others(&logs, &runs, &metric),
             pre_quant: pre_quant(&logs),
             hardware: distinct(logs.iter().filter_map(|log| log.hardware.text().or(log.gpu.text()).map(str::to_owned))),
@@ -157,9 +177,12 @@ impl Results {
             torch_versions: distinct(logs.iter().filter_map(|log| log.torch_version.text().map(str::to_owned))),
             world_sizes: distinct(logs.iter().filter_map(|log| log.world_size.value())),
             model_params: first.model_params.value(),
+            bytes_code: first
+                .bytes_code
+                .value()
+                .filter(|bytes| logs.iter().all(|log| log.bytes_code.value() == Some(*bytes))),
             runs,
             metric,
-            bytes_code,
         })
     }
 
@@ -167,18 +190,20 @@ impl Results {
         MetricKind::of(&self.metric)
     }
 
-    pub fn bytes_model_max(&self) -> u64 {
-        self.runs.iter().map(|run| run.bytes_model).max().unwrap_or(0)
+    /// `None` unless every run states it.
+    pub fn bytes_model_max(&self) -> Option<u64> {
+        self.runs.iter().map(|run| run.bytes_model).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
-    /// Returns the total bytes of the largest run, because the cap holds for each seed.
-    pub fn bytes_total_max(&self) -> u64 {
-        self.runs.iter().map(|run| run.bytes_total).max().unwrap_or(0)
+    /// The largest submission: the cap holds for each seed. `None` unless every run states it.
+    pub fn bytes_total_max(&self) -> Option<u64> {
+        self.runs.iter().map(|run| run.bytes_total).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
-    pub fn bytes_total_mean(&self) -> u64 {
-        let totals: Vec<f64> = self.runs.iter().map(|run| run.bytes_total as f64).collect();
-        stats::mean(&totals).unwrap_or(0.0).round() as u64
+    /// `None` unless every run states it.
+    pub fn bytes_total_mean(&self) -> Option<u64> {
+        let totals = self.all(|run| run.bytes_total.map(|bytes| bytes as f64))?;
+        stats::mean(&totals).map(|mean| mean.round() as u64)
     }
 
     /// Returns the longest training time; `None` unless every run states one.
@@ -191,36 +216,71 @@ impl Results {
         self.all(|run| run.eval_seconds).map(|values| values.into_iter().fold(0.0, f64::max))
     }
 
-    /// Returns one value per run, in order of seed; `None` unless every run states it.
+    /// The hardware as the logs state it.
+    pub fn hardware(&self) -> String {
+        if self.hardware.is_empty() {
+            return "not stated in the logs".to_owned();
+        }
+        let names = self.hardware.join("; ");
+        match self.world_sizes.as_slice() {
+            [] | [1] => names,
+            sizes => format!("{}x {names}", sizes.iter().map(u64::to_string).collect::<Vec<_>>().join("/")),
+        }
+    }
+
+    /// Folder name of the shards as the logs state it, for example `fineweb10B_sp1024`.
+    pub fn dataset(&self) -> Option<String> {
+        (!self.datasets.is_empty()).then(|| self.datasets.join(", "))
+    }
+
+    /// "1.2244 (mean of 3 seeds, sample std 0.0007)".
+    pub fn headline(&self) -> String {
+        let mean = numbers::headline(self.val_bpb.mean);
+        match self.val_bpb.std {
+            Some(std) => {
+                format!("{mean} (mean of {} seeds, sample std {})", self.runs.len(), numbers::headline(std))
+            }
+            None => format!("{mean} (one seed)"),
+        }
+    }
+
+    /// One value a run, in order of seed; `None` unless every run states it.
     pub fn all(&self, of: impl Fn(&Run) -> Option<f64>) -> Option<Vec<f64>> {
         self.runs.iter().map(of).collect()
     }
 }
 
 impl Run {
-    fn from_log(log: &RunLog) -> Result<Run> {
-        let (bytes_model, bytes_code) =
-            (need(log, "model size", log.bytes_model.value())?, need(log, "code size", log.bytes_code.value())?);
-        let bytes_total = need(log, "total submission size", log.bytes_total.value())?;
-        if bytes_model.checked_add(bytes_code) != Some(bytes_total) {
-            return Err(mismatch(
-                log,
-                format!("model {bytes_model} and code {bytes_code} are not the total {bytes_total}"),
-            ));
-        }
+    fn stated(seed: i64, log: &RunLog) -> Result<Run> {
+        let (bytes_model, bytes_code) = (log.bytes_model.value(), log.bytes_code.value());
+        let sum = bytes_model.zip(bytes_code).and_then(|(model, code)| model.checked_add(code));
         Ok(Run {
-            seed: need(log, "seed", log.seed.value())?,
+            seed,
             val_bpb: need(log, "val_bpb", log.val_bpb.value().filter(|value| value.is_finite()))?,
-            val_loss: need(log, "val_loss", log.val_loss.value().filter(|value| value.is_finite()))?,
+            val_loss: log.val_loss.value().filter(|value| value.is_finite()),
             steps: log.steps.value(),
             step_avg_ms: log.step_avg_ms.value(),
             train_seconds: log.train_seconds.value(),
             eval_seconds: log.eval_seconds.value(),
             peak_memory_mib: log.peak_memory_mib.value(),
             bytes_model,
-            bytes_total,
+            bytes_total: log.bytes_total.value().or(sum),
         })
     }
+}
+
+/// The seed of a log that states every number of a native folder.
+fn complete(log: &RunLog) -> Result<i64> {
+    let (model, code) =
+        (need(log, "model size", log.bytes_model.value())?, need(log, "code size", log.bytes_code.value())?);
+    let total = need(log, "total submission size", log.bytes_total.value())?;
+    if model.checked_add(code) != Some(total) {
+        return Err(mismatch(log, format!("model {model} and code {code} are not the total {total}")));
+    }
+    let seed = need(log, "seed", log.seed.value())?;
+    need(log, "val_bpb", log.val_bpb.value().filter(|value| value.is_finite()))?;
+    need(log, "val_loss", log.val_loss.value().filter(|value| value.is_finite()))?;
+    Ok(seed)
 }
 
 impl Spread {
@@ -273,7 +333,9 @@ fn pre_quant(logs: &[&RunLog]) -> Option<(f64, f64)> {
 /// Returns the data set of `train_loader:dataset:fineweb10B_sp1024`, which the log's reader keeps as a setting
 /// `train_loader`.
 fn dataset(log: &RunLog) -> Option<String> {
-    log.hyperparameters.get("train_loader")?.value.strip_prefix("dataset:").map(str::to_owned)
+    let named = log.hyperparameters.get("train_loader").and_then(|name| name.value.strip_prefix("dataset:"));
+    // Other scripts print the path of the shards.
+    named.or_else(|| log.dataset.text()?.trim_end_matches('/').rsplit('/').next()).map(str::to_owned)
 }
 
 fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {

@@ -33,9 +33,9 @@ fn document(facts: &Facts, statements: &[Statement]) -> Value {
         "engine_version": facts.versions.engine,
         "tokenizer": facts.tokenizer(),
         "val_bpb": json_score(results.val_bpb.mean),
-        "val_loss": json_score(results.val_loss.mean),
+        "val_loss": results.val_loss.map(|loss| json_score(loss.mean)),
         "val_bpb_std": results.val_bpb.std.map(json_score),
-        "val_loss_std": results.val_loss.std.map(json_score),
+        "val_loss_std": results.val_loss.and_then(|loss| loss.std).map(json_score),
         "n_seeds": seeds.len(),
         "seeds": seeds,
         "aggregation": if seeds.len() == 1 { "single" } else { "mean" },
@@ -59,14 +59,14 @@ fn document(facts: &Facts, statements: &[Statement]) -> Value {
         "train_steps_mean": results.all(|run| run.steps.map(|steps| steps as f64)).and_then(|steps| stats::mean(&steps)),
         "data": { "dataset": facts.dataset(), "tokenizer": facts.tokenizer() },
         "scored": { "documents": facts.scored.documents, "tokens": facts.scored.tokens, "bytes": facts.scored.bytes },
-        "seed_results": seed_results(facts),
-        "runs": runs(facts),
+        "seed_results": seed_results(results),
+        "runs": runs(results),
         "ledgers": ledgers(facts),
-        "compliance": compliance(facts, statements),
+        "compliance": compliance(results, &facts.limits, statements),
     })
 }
 
-fn time(results: &Results) -> Value {
+pub(super) fn time(results: &Results) -> Value {
     let mean = |of: fn(&Run) -> Option<f64>| results.all(of).and_then(|values| stats::mean(&values)).map(json_seconds);
     json!({
         "train_s_max": results.train_seconds_max().map(json_seconds),
@@ -87,13 +87,13 @@ pub fn ledger_file(seed: i64) -> String {
     format!("ledger_seed{seed}.jsonl.zst")
 }
 
-fn run(facts: &Facts, run: &Run) -> Map<String, Value> {
+fn run(results: &Results, run: &Run) -> Map<String, Value> {
     let Value::Object(map) = json!({
         "val_bpb": json_score(run.val_bpb),
-        "val_loss": json_score(run.val_loss),
+        "val_loss": run.val_loss.map(json_score),
         "artifact_bytes": run.bytes_total,
         "bytes_model": run.bytes_model,
-        "bytes_code": facts.results.bytes_code,
+        "bytes_code": results.bytes_code,
         "steps": run.steps,
         "step_avg_ms": run.step_avg_ms,
         "train_time_s": run.train_seconds.map(json_seconds),
@@ -104,16 +104,16 @@ fn run(facts: &Facts, run: &Run) -> Map<String, Value> {
     map
 }
 
-/// Returns the results by seed, with the names that other parsers read.
-fn seed_results(facts: &Facts) -> Value {
-    facts.results.runs.iter().map(|each| (each.seed.to_string(), Value::Object(run(facts, each)))).collect()
+/// By seed, with the names that other parsers read.
+pub(super) fn seed_results(results: &Results) -> Value {
+    results.runs.iter().map(|each| (each.seed.to_string(), Value::Object(run(results, each)))).collect()
 }
 
-/// Returns the runs in order, with the canonical names.
-fn runs(facts: &Facts) -> Value {
+/// In order, with the canonical names.
+pub(super) fn runs(results: &Results) -> Value {
     let canonical = |each: &Run| {
         let mut map = Map::from_iter([("seed".to_owned(), each.seed.into())]);
-        map.extend(run(facts, each).into_iter().map(|(key, value)| match key.as_str() {
+        map.extend(run(results, each).into_iter().map(|(key, value)| match key.as_str() {
             "train_time_s" => ("train_s".to_owned(), value),
             "eval_time_s" => ("eval_s".to_owned(), value),
             _ => (key, value),
@@ -121,7 +121,7 @@ fn runs(facts: &Facts) -> Value {
         map.insert("log".to_owned(), log_file(each.seed).into());
         Value::Object(map)
     };
-    facts.results.runs.iter().map(canonical).collect()
+    results.runs.iter().map(canonical).collect()
 }
 
 /// Returns each seed's ledger: the file and the SHA-256 of its uncompressed lines.
@@ -161,12 +161,12 @@ fn flags_of(limits: &Limits) -> [(String, &'static str); 9] {
     ]
 }
 
-/// Builds the compliance flags. A measured answer is `true` or `false`; one that no file here can give is `null`. A
-/// list of its own names what the engine's construction ensures and these runs do not prove.
-fn compliance(facts: &Facts, statements: &[Statement]) -> Value {
+/// What was measured is `true` or `false`, what no file here can answer is `null`; what the engine's construction gives,
+/// and these runs do not prove, is named in a list of its own.
+pub(super) fn compliance(results: &Results, limits: &Limits, statements: &[Statement]) -> Value {
     let (mut flags, mut by_construction) = (Map::new(), Vec::new());
-    let trained = facts.results.kind() == MetricKind::Ttt;
-    for (flag, rule) in flags_of(&facts.limits).into_iter().filter(|(flag, _)| trained || flag != "score_first_ttt") {
+    let trained = results.kind() == MetricKind::Ttt;
+    for (flag, rule) in flags_of(limits).into_iter().filter(|(flag, _)| trained || flag != "score_first_ttt") {
         match statements.iter().find(|s| s.rule == rule).map(|s| s.answer) {
             Some(Answer::ByConstruction) => by_construction.push(flag),
             answer => {

@@ -1,8 +1,14 @@
-//! Runs: recipes by name, one native run after another, and the whole way from a recipe to a verified folder.
-#![cfg(feature = "engine")]
+//! Runs: one after another, native ones of a recipe or those of somebody's own script, and the whole way from there to a
+//! verified folder.
 
+pub mod asked;
+#[cfg(feature = "engine")]
 pub mod native;
 pub mod placing;
+#[cfg(feature = "engine")]
 pub mod recipes;
+#[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod script;
+#[cfg(feature = "engine")]
 pub mod submit;

@@ -12,20 +12,39 @@ use caddie_files::{Error, Result};
 
 /// Renders `runs` into [`Options::out`].
 ///
-/// A submission that was finished before, or interrupted between two outputs, renders to the same bytes; its outputs
-/// are kept and the missing ones added. An output that differs (somebody edited the README, say) is an error that names
-/// the file.
+/// # Errors
+/// As [`render::render_runs`] and [`place`].
+pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
+    let spot = Spot { out: &options.out, runs: &options.runs, force: options.force };
+    place(&spot, |out| render::render_runs(runs, &Options { out: out.to_owned(), ..options.clone() }))
+}
+
+/// Where a submission's outputs go.
+#[derive(Debug, Clone, Copy)]
+pub struct Spot<'a> {
+    /// Folder that gets `records/`, `PULL_REQUEST.md` and the artifact.
+    pub out: &'a Utf8Path,
+    /// Folder of the submission's runs.
+    pub runs: &'a Utf8Path,
+    /// Replace what lies there.
+    pub force: bool,
+}
+
+/// Puts what `render` writes into the folder that it is given where it belongs.
+///
+/// A submission that was finished before, or interrupted between two outputs, renders to the same bytes; its outputs are
+/// kept and the missing ones added. An output that differs (somebody edited the README, say) is an error that names the file.
 ///
 /// # Errors
-/// As [`render::render_runs`], and for an output that exists and differs, unless [`Options::force`] is given.
-pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
-    if options.force {
-        return render::render_runs(runs, options);
+/// Those of `render`, and an output that exists and differs, unless [`Spot::force`] is given.
+pub fn place<F>(spot: &Spot<'_>, render: impl FnOnce(&Utf8Path) -> Result<Rendered<F>>) -> Result<Rendered<F>> {
+    if spot.force {
+        return render(spot.out);
     }
-    let staging = Staging::new(options)?;
+    let staging = Staging::new(spot)?;
     let out = staging.0.clone();
-    let staged = render::render_runs(runs, &Options { out: out.clone(), ..options.clone() })?;
-    let target = |path: &Utf8Path| options.out.join(path.strip_prefix(&out).unwrap_or(path));
+    let staged = render(&out)?;
+    let target = |path: &Utf8Path| spot.out.join(path.strip_prefix(&out).unwrap_or(path));
     let outputs: Vec<&Utf8PathBuf> =
         [Some(&staged.folder), Some(&staged.pull_request), staged.artifact.as_ref()].into_iter().flatten().collect();
     for from in &outputs {
@@ -62,8 +81,12 @@ pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
 /// Names the output, unless [`Options::force`] is given.
 pub fn refuse_occupied(options: &Options) -> Result<()> {
     let (folder, pull_request, artifact) = options.places(&options.meta(options.name.clone().unwrap_or_default()));
-    let occupied = [Some(folder), Some(pull_request), artifact].into_iter().flatten().find(|path| path.exists());
-    match occupied.filter(|_| !options.force) {
+    refuse_any([Some(folder), Some(pull_request), artifact].into_iter().flatten(), options.force)
+}
+
+/// [`refuse_occupied`] for any outputs.
+pub(super) fn refuse_any(mut outputs: impl Iterator<Item = Utf8PathBuf>, force: bool) -> Result<()> {
+    match outputs.find(|path| path.exists()).filter(|_| !force) {
         None => Ok(()),
         Some(path) => Err(Error::Usage(format!(
             "{path} exists and is of other runs; choose another --out, or pass --force to replace it when the \
@@ -77,8 +100,8 @@ pub fn refuse_occupied(options: &Options) -> Result<()> {
 struct Staging(Utf8PathBuf);
 
 impl Staging {
-    fn new(options: &Options) -> Result<Staging> {
-        let path = options.out.join(format!(".caddie-render-{}", options.runs.file_name().unwrap_or_default()));
+    fn new(spot: &Spot<'_>) -> Result<Staging> {
+        let path = spot.out.join(format!(".caddie-render-{}", spot.runs.file_name().unwrap_or_default()));
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::io(&path, "removing")(error));

@@ -5,15 +5,15 @@ use caddie_engine::log::Observer;
 use caddie_engine::run::{Phase, State};
 use caddie_engine::{Recipe, device};
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
+use super::asked::{check_seeds, date_of, folder_name};
 use super::{native, placing};
+use crate::Result;
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
 use crate::render::runs::{self, FinishedRun};
-use crate::render::{self, Options, Rendered, Track};
+use crate::render::{Options, Rendered, Track};
 use crate::report::FolderReport;
-use crate::{Error, Result};
 use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
@@ -114,65 +114,4 @@ fn finished(runs: &Utf8Path, seeds: &[u64]) -> Result<Vec<FinishedRun>> {
     let mut finished = seeds.iter().map(open).collect::<caddie_files::Result<Vec<_>>>()?;
     runs::agree(&mut finished)?;
     Ok(finished)
-}
-
-fn check_seeds(seeds: &[u64]) -> Result<()> {
-    match seeds.iter().enumerate().find(|(i, seed)| seeds[..*i].contains(seed)) {
-        Some((_, seed)) => Err(Error::usage(format!("--seeds names {seed} twice; each run needs a seed of its own"))),
-        None if seeds.is_empty() => Err(Error::usage("--seeds is empty; name at least one, for example 42".to_owned())),
-        None => Ok(()),
-    }
-}
-
-/// Returns `name` as a folder's name, and refuses one that would lead elsewhere.
-fn folder_name(name: &str) -> Result<&str> {
-    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
-    if plain { Ok(name) } else { Err(Error::usage(format!("--name {name:?}: not usable as the name of a folder"))) }
-}
-
-/// Returns the submission's date: the given one, else that of the first start. It is kept, so that a run that goes on
-/// after midnight still ends in the same folder.
-fn date_of(runs: &Utf8Path, given: Option<jiff::civil::Date>) -> Result<jiff::civil::Date> {
-    let path = runs.join("date");
-    if given.is_none()
-        && let Ok(text) = fs::read_to_string(&path)
-    {
-        return text
-            .trim()
-            .parse()
-            .map_err(|e| Error::unreadable(&path, format!("{e}; delete the file, or pass --date")));
-    }
-    let date = match given {
-        Some(date) => date,
-        None => render::default_date()?,
-    };
-    fs::create_dir_all(runs).map_err(caddie_files::Error::io(runs, "creating"))?;
-    let write = |out: &mut dyn std::io::Write| {
-        out.write_all(format!("{date}\n").as_bytes()).map_err(caddie_engine::Error::io(&path, "writing"))
-    };
-    caddie_format::atomic::write(path.as_std_path(), write)?;
-    Ok(date)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seeds_and_names_that_cannot_work_are_refused() {
-        assert!(check_seeds(&[1, 2, 1]).unwrap_err().to_string().contains("names 1 twice"));
-        assert!(check_seeds(&[]).is_err());
-        for name in ["", "..", "a/b", ".hidden"] {
-            assert!(folder_name(name).is_err(), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn the_date_of_the_first_start_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let runs = Utf8Path::from_path(dir.path()).unwrap().join("runs");
-        let first = "2026-01-31".parse().unwrap();
-        assert_eq!(date_of(&runs, Some(first)).unwrap(), first);
-        assert_eq!(date_of(&runs, None).unwrap(), first);
-    }
 }

@@ -1,5 +1,5 @@
-//! `caddie audit`: what a model file holds and what a script would do, as evidence with a confidence. Neither is executed,
-//! and a finding is no verdict on a person.
+//! `caddie audit`: finds the contents of a model file and the actions of a script, as evidence with a confidence.
+//! Neither is executed, and a finding is no verdict on a person.
 
 pub mod model;
 pub mod script;

@@ -26,8 +26,8 @@ fn blobs(entry: &Entry) -> [Option<(u64, u64, usize)>; 2] {
     [Some((entry.offset, entry.bytes, values.width())), scale.map(|(at, bytes)| (at, bytes, scales.width()))]
 }
 
-/// Puts the bytes of every number together again. Blobs that overlap would be moved as often as there are tensors, so what is
-/// moved is taken from the budget.
+/// Puts the bytes of every number together again. Overlapping blobs would be moved as often as there are tensors, so
+/// the moved bytes are taken from the budget.
 fn unshuffle(payload: &mut [u8], header: &Header, budget: &mut Budget) -> Result<(), String> {
     for (offset, bytes, width) in header.tensors.iter().flat_map(blobs).flatten() {
         let range =

@@ -1,4 +1,4 @@
-//! What lies in a file: buffers, and where in them everything is.
+//! The contents of a file: buffers, and the place of everything in them.
 
 use std::ops::Range;
 
@@ -34,7 +34,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// For people.
+    /// The format's name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Format::TorchZip => "torch.save (zip)",
@@ -64,7 +64,7 @@ pub struct Place {
     pub range: Range<usize>,
 }
 
-/// One tensor.
+/// A tensor of the file.
 #[derive(Debug, Clone)]
 pub struct Tensor {
     /// Keys down to it, joined by `/`.
@@ -76,13 +76,13 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// Elements.
+    /// The number of elements.
     pub fn numel(&self) -> u64 {
         self.shape.iter().fold(1, |product, size| product.saturating_mul(*size))
     }
 }
 
-/// What a literal in a pickle or a header is.
+/// The kind of a literal in a pickle or a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LiteralKind {
@@ -98,7 +98,7 @@ pub enum LiteralKind {
     Table,
 }
 
-/// What a literal holds, for the search of tokens.
+/// The contents of a literal, for the search of tokens.
 #[derive(Debug, Clone)]
 pub enum Payload {
     /// Bytes of a buffer.
@@ -108,37 +108,37 @@ pub enum Payload {
     None,
 }
 
-/// Something beside tensors that is too large for a name or a setting.
+/// Something other than tensors that is too large for a name or a setting.
 #[derive(Debug, Clone)]
 pub struct Literal {
     pub path: String,
     pub kind: LiteralKind,
     /// Characters, bytes, items or entries.
     pub length: u64,
-    /// Bits a byte of what is text or bytes.
+    /// Entropy of a text or of bytes, in bits per byte.
     pub entropy: Option<f64>,
     pub payload: Payload,
-    /// Of a table: how many of its keys are the names of tensors.
+    /// The number of keys that are names of tensors; for a table only.
     pub keys_of_tensors: Option<u64>,
-    /// Of a table: its first keys, to be compared with the names.
+    /// The first keys of a table, to be compared with the names.
     pub(super) keys: Vec<String>,
 }
 
-/// Why bytes belong to no tensor.
+/// The reason why bytes belong to no tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegionKind {
-    /// Behind the end of what a reader reads.
+    /// They lie behind the end of the part that a reader reads.
     Trailing,
-    /// Between the members of a zip, or its comment.
+    /// They lie between the members of a zip, or are its comment.
     Gap,
-    /// A member of a zip that no pickle refers to.
+    /// They are a member of a zip that no pickle refers to.
     Member,
-    /// Of a storage, covered by no tensor.
+    /// They belong to a storage, but no tensor covers them.
     Uncovered,
-    /// Of a header, beyond what describes the tensors.
+    /// They belong to a header, beyond the description of the tensors.
     Header,
-    /// Compressed by a program that is not read here, or of no known format.
+    /// They are compressed by a program that is not read here, or of no known format.
     Opaque,
 }
 
@@ -146,16 +146,16 @@ pub enum RegionKind {
 #[derive(Debug, Clone)]
 pub struct Region {
     pub kind: RegionKind,
-    /// Where they lie, for people.
+    /// The place of the bytes, as messages name it.
     pub what: String,
     pub bytes: u64,
-    /// Bits a byte.
+    /// Entropy in bits per byte.
     pub entropy: f64,
-    /// The first of them.
+    /// The first part of them.
     pub place: Option<Place>,
 }
 
-/// What is said of one pickle.
+/// The facts about one pickle.
 #[derive(Debug, Clone)]
 pub struct PickleFacts {
     /// The member of the zip, or where it lies.
@@ -163,9 +163,9 @@ pub struct PickleFacts {
     pub bytes: u64,
     pub protocol: u8,
     pub globals: Vec<GlobalUse>,
-    /// Calls of what is no plain name: offset and what.
+    /// Calls of something other than a plain name: the offset and the thing called.
     pub odd_calls: Vec<(usize, String)>,
-    /// Why it could not be read to its end.
+    /// The reason why the pickle could not be read to its end.
     pub fault: Option<String>,
     /// Tensors that it makes.
     pub tensors: u64,
@@ -181,9 +181,9 @@ pub struct Contents {
     pub pickles: Vec<PickleFacts>,
     pub literals: Vec<Literal>,
     pub regions: Vec<Region>,
-    /// What could not be read or does not agree with itself, so that nothing follows from its absence.
+    /// Parts that could not be read or that contradict one another; the absence of anything in them proves nothing.
     pub problems: Vec<String>,
-    /// What is worth a word and hides nothing.
+    /// Remarks on parts that hide nothing.
     pub notes: Vec<String>,
 }
 

@@ -9,9 +9,9 @@ pub enum Dtype {
     F32,
     F16,
     Bf16,
-    /// One of the eight-bit floats.
+    /// Any of the eight-bit floats.
     F8,
-    /// One of the six-bit floats, packed without gaps.
+    /// Any of the six-bit floats, packed without gaps.
     F6,
     /// The four-bit float, two in a byte.
     F4,
@@ -30,7 +30,7 @@ pub enum Dtype {
     Untyped,
 }
 
-/// What a type's values are.
+/// The class of a type's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Float,
@@ -100,7 +100,7 @@ impl Dtype {
         }
     }
 
-    /// By the class of a storage (`HalfStorage`, `QInt8Storage`) or the name of a type (`float16`, `qint8`).
+    /// Finds a type by the class of a storage (`HalfStorage`, `QInt8Storage`) or by its own name (`float16`, `qint8`).
     pub fn torch(name: &str) -> Option<Dtype> {
         Some(match name {
             "DoubleStorage" | "float64" | "double" => Dtype::F64,
@@ -124,7 +124,7 @@ impl Dtype {
         })
     }
 
-    /// By safetensors' names.
+    /// Finds a type by its name in safetensors.
     pub fn safetensors(name: &str) -> Option<Dtype> {
         Some(match name {
             "F64" => Dtype::F64,
@@ -148,7 +148,7 @@ impl Dtype {
         })
     }
 
-    /// By numpy's short names: `f4`, `<i8`.
+    /// Finds a type by numpy's short name: `f4`, `<i8`.
     pub fn numpy(name: &str) -> Option<Dtype> {
         Some(match name.trim_start_matches(['<', '|', '=']) {
             "f8" => Dtype::F64,
@@ -167,7 +167,7 @@ impl Dtype {
         })
     }
 
-    /// The integers of little-endian `bytes`; `None` for what is no integer.
+    /// Returns the integers of little-endian `bytes`; `None` for types other than integers.
     pub fn integers(self, bytes: &[u8]) -> Option<impl Iterator<Item = i64> + '_> {
         if !matches!(self.class(), Class::Signed | Class::Unsigned) {
             return None;
@@ -181,7 +181,8 @@ impl Dtype {
         }))
     }
 
-    /// Of `bytes`, the share of elements that trained weights do not have: infinite, not a number, subnormal.
+    /// Returns the share of the elements in `bytes` that trained weights do not have: infinite, not a number,
+    /// subnormal.
     pub fn odd_floats(self, bytes: &[u8]) -> Option<f64> {
         let (exponent, mantissa) = match self {
             Dtype::F64 => (11, 52),

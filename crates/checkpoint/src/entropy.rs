@@ -22,7 +22,7 @@ fn entropy(counts: impl Iterator<Item = u64>, total: u64) -> f64 {
 /// Different values that are counted one by one; a larger alphabet is not one of tokens.
 const MAX_DISTINCT: usize = 1 << 17;
 
-/// How often each integer occurs.
+/// The number of times that each integer occurs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: HashMap<i64, u64>,

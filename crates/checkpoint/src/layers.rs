@@ -17,7 +17,7 @@ const MAX_MEMORY: u64 = 256 << 20;
 /// Streams of one bundle.
 const MAX_STREAMS: usize = 1024;
 
-/// What unpacking may still produce.
+/// The number of bytes that unpacking may still produce.
 #[derive(Debug)]
 pub(super) struct Budget(decompress::Budget);
 
@@ -31,13 +31,13 @@ impl Budget {
         self.0.take(bytes).map_err(told)
     }
 
-    /// What is inside the stream at the beginning of `bytes`, and how many bytes follow it.
+    /// Unpacks the stream at the beginning of `bytes`. Returns its contents and the number of bytes that follow it.
     pub(super) fn unpack(&mut self, codec: &Codec, bytes: &[u8]) -> Result<(Vec<u8>, usize), Failure> {
         decompress::decompress(codec, bytes, &mut self.0)
     }
 }
 
-/// A failure as a problem of a model file tells it.
+/// Words a failure as the problem of a model file.
 pub(super) fn told(failure: Failure) -> String {
     match failure {
         Failure::Damaged(error) => error,
@@ -47,10 +47,10 @@ pub(super) fn told(failure: Failure) -> String {
     }
 }
 
-/// One wrapping that was taken off.
+/// A wrapping that was taken off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Layer {
-    /// Where it lies; empty for the file itself.
+    /// The place of the wrapping; empty for the file itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stream: String,
     /// `zlib`, `byte shuffle (stride 2)` …
@@ -59,7 +59,7 @@ pub struct Layer {
     pub bytes_out: u64,
 }
 
-/// What was inside.
+/// The contents of a wrapping.
 #[derive(Debug)]
 pub(super) enum Inside {
     One(Vec<u8>),
@@ -113,7 +113,7 @@ pub(super) fn peel(bytes: &[u8], budget: &mut Budget) -> Attempt {
     }
 }
 
-/// Whether the bytes are of a format, not of a wrapping.
+/// Tells whether the bytes are of a format, not of a wrapping.
 fn is_format(bytes: &[u8]) -> bool {
     zip::is(bytes) || legacy::is_pickle(bytes) || safetensors::is(bytes) || caddie_model::is(bytes)
 }
@@ -166,7 +166,7 @@ pub(super) fn named(word: &str, bytes: &[u8], budget: &mut Budget) -> Attempt {
         "brotli" => {
             return Some(match brotli_stream(bytes, budget) {
                 Ok(Some((output, rest))) => Ok(one("brotli".to_owned(), bytes, output, rest)),
-                Ok(None) => Err("it is no whole brotli stream".to_owned()),
+                Ok(None) => Err("it is not a whole brotli stream".to_owned()),
                 Err(error) => Err(error),
             });
         }

@@ -11,11 +11,12 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 /// Pickles before the object: magic number, protocol, a table of the machine that wrote it.
 const HEADERS: usize = 3;
 
-/// Whether the bytes start as a pickle does: protocol 2 and later say so, older ones end as one.
+/// Tells whether the bytes start as a pickle does: protocol 2 and later say so, and older ones are known by their end.
 pub(super) fn is_pickle(bytes: &[u8]) -> bool {
     match bytes {
         [0x80, protocol, ..] if (2..=5).contains(protocol) => true,
-        // Protocols 0 and 1 begin with any opcode: short of parsing it, these are what a call or a container needs.
+        // Protocols 0 and 1 begin with any opcode: short of parsing it, these opcodes are those that a call or a
+        // container needs.
         [b'(' | b'c' | b']' | b'}' | b')', ..] => {
             let pickle = beginning(bytes);
             pickle.root.is_some() || pickle.globals.iter().any(|global| global.calls > 0)
@@ -38,7 +39,7 @@ fn beginning(bytes: &[u8]) -> Pickle {
     pickle::parse(bytes, &Limits { ops: 10_000, ..Limits::default() })
 }
 
-/// Whether the bytes are a pickle from the first to the last, or to zeros behind it.
+/// Tells whether the bytes are a pickle from the first to the last, or up to zeros behind it.
 pub(super) fn is_whole_pickle(bytes: &[u8]) -> bool {
     if !is_pickle(bytes) {
         return false;
@@ -115,7 +116,7 @@ fn torch(buffer: usize, length: usize, name: &str, contents: &mut Contents) {
     contents.region(RegionKind::Trailing, join(name, "behind the last storage"), place);
 }
 
-/// One of the first pickles; where it ends.
+/// Reads one of the first pickles and returns the place where it ends.
 fn header(buffer: usize, range: std::ops::Range<usize>, label: &str, contents: &mut Contents) -> Option<usize> {
     let start = range.start;
     let parsed = pickle::parse(contents.bytes(&Place { buffer, range }), &Limits::default());

@@ -1,4 +1,4 @@
-//! Model files of any kind, read without torch and without running anything: what lies in them, byte by byte.
+//! Model files of any kind, read without torch and without running anything: their contents, byte by byte.
 //!
 //! A file is peeled (compressors, byte shuffles, bundles of streams) down to a format that is understood: the zip and
 //! the older form of `torch.save`, a bare pickle, safetensors, caddie's own. [`Contents`] then says where every tensor
@@ -36,10 +36,10 @@ pub use layers::Layer;
 /// Longest file that is read. The challenge's are below 16 MB; a training checkpoint with its optimizer has gigabytes.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// How deep compressors and bundles may lie in one another.
+/// The depth to which compressors and bundles may lie in one another.
 const MAX_DEPTH: usize = 8;
 
-/// A file as it lies on disk and what is in it.
+/// A file as it lies on disk, with its contents.
 #[derive(Debug)]
 pub struct Checkpoint {
     pub bytes: u64,
@@ -86,7 +86,8 @@ pub fn parse_within(bytes: Vec<u8>, unpacked: u64) -> Contents {
     contents
 }
 
-/// Whether the bytes are text with the words of a Python script. A pickle of protocol 0 is text as well, but has none.
+/// Tells whether the bytes are text with the words of a Python script. A pickle of protocol 0 is text as well, but has
+/// none.
 fn is_script(bytes: &[u8]) -> bool {
     let start = bytes.get(..bytes.len().min(1 << 16)).unwrap_or_default();
     let text = String::from_utf8_lossy(start);
@@ -129,7 +130,7 @@ fn open(mut bytes: Vec<u8>, name: &str, depth: usize, contents: &mut Contents, b
     contents.opaque(bytes, name);
 }
 
-/// Reads what is no layer any more.
+/// Reads bytes from which every layer was taken off.
 fn read_format(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: &mut Budget) {
     if caddie_model::is(&bytes) {
         caddie_model::read(bytes, name, contents, budget);

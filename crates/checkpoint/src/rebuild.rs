@@ -1,4 +1,4 @@
-//! What the calls of torch's pickles stand for: tensors as views of storages, parameters, bytes.
+//! The calls in torch's pickles, read as the things that they rebuild: tensors as views of storages, parameters, bytes.
 
 use std::ops::Range;
 
@@ -10,7 +10,8 @@ use super::tree::reference;
 use super::walk::{MAX_BYTES, Walk};
 
 impl Walk<'_> {
-    /// What a call stands for; what was put into its result afterwards is seen by [`Walk::visit`].
+    /// Reads a call as the thing that it rebuilds; [`Walk::visit`] sees everything that was put into its result
+    /// afterwards.
     pub(super) fn call(&mut self, object: &Object, path: &str) {
         let args = self.pickle.sequence(object.args).unwrap_or_default();
         let known = self.pickle.global(object.callable);
@@ -22,7 +23,7 @@ impl Walk<'_> {
                 self.rebuilt(name, inner, path);
             }
             (Some(("torch._utils", name)), args) if name.starts_with("_rebuild_") => self.rebuilt(name, args, path),
-            // How protocol 2 writes bytes: as the text of the same code points.
+            // Protocol 2 writes bytes like this: as the text of the same code points.
             (Some(("_codecs", "encode")), [text, ..]) => self.encoded(*text, path),
             (_, args) => {
                 let args = args.to_vec();
@@ -80,7 +81,7 @@ impl Walk<'_> {
         path: &str,
     ) {
         let Some((key, reference)) = reference(self.pickle, self.bytes, id) else {
-            return self.problem(format!("{path}: a reference that is none to a storage"));
+            return self.problem(format!("{path}: a reference to something other than a storage"));
         };
         let dtype = dtype.unwrap_or(reference.dtype);
         let (size, stride) = shape.unwrap_or_else(|| (vec![i64::try_from(reference.numel).unwrap_or(0)], vec![1]));

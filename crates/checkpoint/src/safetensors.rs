@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Header {
     }
 }
 
-/// Whether the bytes start with a plausible length and an object.
+/// Tells whether the bytes start with a plausible length and an object.
 pub(super) fn is(bytes: &[u8]) -> bool {
     header_length(bytes).is_some_and(|length| length >= 2) && bytes.get(8) == Some(&b'{')
 }
@@ -65,7 +65,7 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents) {
     let header = match header {
         Ok(Header(header)) => header,
         Err(error) => {
-            contents.problem(name, format!("the header is no JSON: {error}"));
+            contents.problem(name, format!("the header is not JSON: {error}"));
             return contents.region(
                 RegionKind::Opaque,
                 "behind the header".into(),
@@ -135,13 +135,13 @@ fn excess(buffer: usize, start: usize, needed: usize, name: &str, contents: &mut
     if more <= USUAL_EXCESS {
         return;
     }
-    // Which of its bytes the tensors need is not one range; the last ones stand for them in number.
+    // The bytes that the tensors do not need are not one range; the last ones stand for them in number.
     let place = Place { buffer, range: range.end - more..range.end };
     let what = format!("the header of {} bytes", range.len());
     contents.region(RegionKind::Header, join(name, &what), place);
 }
 
-/// Where a tensor's data begin before those of another end.
+/// Returns the places where a tensor's data begin before those of another end.
 fn overlaps(covered: &[Range<usize>]) -> Vec<(usize, usize)> {
     let mut sorted: Vec<&Range<usize>> = covered.iter().filter(|range| !range.is_empty()).collect();
     sorted.sort_by_key(|range| (range.start, range.end));

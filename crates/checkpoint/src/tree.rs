@@ -1,4 +1,4 @@
-//! From a pickle's inert values to tensors, and to everything in it that is no tensor.
+//! Walks from a pickle's inert values to its tensors and to everything in it that is no tensor.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub(super) struct Source<'a> {
     pub storages: &'a dyn Fn(&str) -> Option<Place>,
 }
 
-/// Parses the pickle and adds what it holds. Returns the keys of the storages that it refers to.
+/// Parses the pickle and adds its contents. Returns the keys of the storages that it refers to.
 pub(super) fn read(source: &Source<'_>, contents: &mut Contents) -> HashSet<String> {
     // Taken out while it is read, so that the contents can be added to.
     let index = source.pickle.buffer;
@@ -52,7 +52,7 @@ pub(super) fn read(source: &Source<'_>, contents: &mut Contents) -> HashSet<Stri
     references.into_keys().collect()
 }
 
-/// Says what of a storage no tensor covers, and whether it has the size that the pickle declares.
+/// Reports the parts of a storage that no tensor covers, and a size other than the pickle declares.
 fn storage(source: &Source<'_>, key: &str, declared: &Reference, covered: Vec<Range<usize>>, contents: &mut Contents) {
     let Some(place) = (source.storages)(key) else {
         return contents.problem(&source.name, format!("storage {key} is referred to, but is not in the file"));
@@ -69,7 +69,7 @@ fn storage(source: &Source<'_>, key: &str, declared: &Reference, covered: Vec<Ra
     }
 }
 
-/// What of `whole` the ranges leave uncovered.
+/// Returns the parts of `whole` that the ranges leave uncovered.
 pub(super) fn holes(whole: Range<usize>, mut covered: Vec<Range<usize>>) -> Vec<Range<usize>> {
     covered.sort_by_key(|range| range.start);
     let mut holes = Vec::new();
@@ -86,7 +86,7 @@ pub(super) fn holes(whole: Range<usize>, mut covered: Vec<Range<usize>>) -> Vec<
     holes
 }
 
-/// What is published of a pickle.
+/// Returns the published facts about a pickle.
 pub(super) fn facts(pickle: &Pickle, member: &str, tensors: u64) -> PickleFacts {
     PickleFacts {
         member: member.to_owned(),

@@ -38,13 +38,13 @@ pub(super) struct Walk<'a> {
     pub(super) seen: HashSet<Id>,
     pub(super) tasks: Vec<(Id, String)>,
     pub(super) tensors: Vec<Tensor>,
-    /// With bytes that the pickle holds in another form.
+    /// Literals, with their bytes where the pickle holds those in another form.
     pub(super) literals: Vec<(Literal, Option<Vec<u8>>)>,
     /// Scalars outside of long lists.
     loose: Vec<i64>,
     loose_count: usize,
     pub(super) problems: Vec<String>,
-    /// Of each storage, in bytes.
+    /// Ranges in bytes that tensors cover, by storage.
     pub(super) covered: HashMap<String, Vec<Range<usize>>>,
 }
 
@@ -232,7 +232,7 @@ impl<'a> Walk<'a> {
             _ => false,
         };
         if worth && self.tasks.len() >= MAX_TASKS {
-            self.problem("it holds more values in one another than are looked at".to_owned());
+            self.problem("it holds more nested values than are looked at".to_owned());
         } else if worth {
             let path = join(path, &segment.chars().take(MAX_PATH).collect::<String>());
             self.tasks.push((id, path.chars().take(MAX_PATH).collect()));

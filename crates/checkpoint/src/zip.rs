@@ -1,14 +1,15 @@
 //! Zip archives, accounted for to the byte.
 //!
-//! A crate would hand out members; an audit also asks what lies between and behind them, and whether what the central
-//! directory declares is there. Torch stores its members uncompressed, so they stay ranges of the file.
+//! A crate would hand out members; an audit also asks for the bytes between and behind them, and whether the members
+//! that the central directory declares are there. Torch stores its members uncompressed, so they stay ranges of the
+//! file.
 
 use std::ops::Range;
 
 /// Members that are read; a model of the field has a few hundred.
 const MAX_MEMBERS: usize = 100_000;
 
-/// One member, as the central directory declares it.
+/// A member as the central directory declares it.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub name: String,
@@ -31,7 +32,7 @@ pub(super) struct Archive {
     pub problems: Vec<String>,
 }
 
-/// Whether the bytes start as a zip does.
+/// Tells whether the bytes start as a zip does.
 pub(super) fn is(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
 }
@@ -43,7 +44,7 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 pub(super) fn read(bytes: &[u8]) -> Result<Archive, String> {
     let end = find_end(bytes).ok_or("a zip without its end record; it is cut off")?;
     let mut archive = Archive::default();
-    // Everything that a record covers; what is left are gaps.
+    // Holds every range that a record covers; the remaining bytes are gaps.
     let mut covered = vec![end.record.clone()];
     covered.extend(end.extension.clone());
     covered.push(end.directory.clone());
@@ -135,7 +136,7 @@ struct Entry {
     crc: u32,
     packed: u64,
     size: u64,
-    /// Of the local header.
+    /// Offset of the local header.
     offset: u64,
     comment: usize,
     end: usize,
@@ -187,7 +188,7 @@ impl Entry {
     }
 }
 
-/// Finds an entry's data and adds the member. Returns what it covers: local header, data, descriptor.
+/// Finds an entry's data and adds the member. Returns the range that it covers: local header, data, descriptor.
 fn place(bytes: &[u8], entry: &Entry, archive: &mut Archive) -> Option<Range<usize>> {
     let name = &entry.name;
     let start = usize::try_from(entry.offset).ok()?;
@@ -245,7 +246,7 @@ fn descriptor(bytes: &[u8], at: usize, entry: &Entry) -> usize {
     length.min(bytes.len() - at)
 }
 
-/// Adds what no record covers, and says where records lie over one another.
+/// Adds the bytes that no record covers, and says where records lie over one another.
 fn uncovered(length: usize, mut covered: Vec<Range<usize>>, archive: &mut Archive) {
     covered.sort_by_key(|range| (range.start, range.end));
     let mut at = 0;

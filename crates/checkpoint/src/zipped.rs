@@ -59,8 +59,8 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: 
     members(&read, name, contents);
 }
 
-/// Whether the zip's checksums were computed. torch leaves every one of them at 0 where it is told so, and then none
-/// says anything; a single 0 among others is a checksum like any other.
+/// Tells whether the zip's checksums were computed. torch can be told to leave every one of them at 0, and then they
+/// say nothing; a single 0 among others is a checksum like any other.
 fn has_checksums(members: &[Member], name: &str, contents: &mut Contents) -> bool {
     let none = !members.is_empty() && members.iter().all(|member| member.crc == 0);
     if none && members.iter().any(|member| member.size > 0) {

@@ -11,20 +11,20 @@ use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 pub use liblzma::stream::Filters;
 use liblzma::stream::Stream;
 
-/// How much is unpacked at most.
+/// Bounds on unpacking.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Bytes that everything together may unpack to.
     pub output: u64,
     /// Memory of one decoder and its largest window, bytes.
     pub memory: u64,
-    /// For everything together.
+    /// Time for everything together.
     pub time: Option<Duration>,
-    /// What one payload may unpack to beside that.
+    /// The further bound on what one payload may unpack to.
     pub ratio: Option<Ratio>,
 }
 
-/// How much larger one payload may become.
+/// The factor by which one payload may grow.
 #[derive(Debug, Clone, Copy)]
 pub struct Ratio {
     /// Bytes that a payload of any size may unpack to.
@@ -33,10 +33,10 @@ pub struct Ratio {
     pub per_byte: u64,
 }
 
-/// Why bytes were not unpacked.
+/// The reason why bytes were not unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// In the decoder's words.
+    /// The stream is damaged; the text is the decoder's.
     #[error("{0}")]
     Damaged(String),
     /// Everything together would be more than [`Bounds::output`].
@@ -50,7 +50,7 @@ pub enum Failure {
     Ratio { packed: u64, limit: u64 },
 }
 
-/// What unpacking may still cost.
+/// The bytes and time that unpacking may still cost.
 #[derive(Debug)]
 pub struct Budget {
     bounds: Bounds,
@@ -118,11 +118,11 @@ pub enum Codec {
     Zlib,
     /// Deflate without zlib's frame.
     Deflate,
-    /// One member.
+    /// A single gzip member.
     Gzip,
     /// Members one after another, to the end of the input.
     GzipMembers,
-    /// One frame.
+    /// A single zstd frame.
     Zstd,
     /// Frames one after another, to the end of the input.
     ZstdFrames,
@@ -134,7 +134,7 @@ pub enum Codec {
     /// A stream of these filters without a container.
     Raw(Filters),
     Bzip2,
-    /// With the format's own windows only, not the extension to a gigabyte.
+    /// A Brotli stream with the format's own windows only, not the extension to a gigabyte.
     Brotli,
 }
 

@@ -12,7 +12,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 /// Bytes of a file that tell its encoding.
 const HEAD_BYTES: usize = 4096;
 
-/// How a file's text is encoded.
+/// The encoding of a file's text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-8 as everything expects it.
@@ -24,7 +24,7 @@ pub enum Encoding {
     Utf16Le,
     /// Two bytes a character, the high one first.
     Utf16Be,
-    /// One byte a character: Latin-1, or Windows' extension of it.
+    /// A single byte per character: Latin-1, or Windows' extension of it.
     Windows1252,
     /// UTF-8 in which some bytes are damaged.
     DamagedUtf8,
@@ -35,7 +35,8 @@ impl Encoding {
     fn of_head(head: &[u8]) -> Encoding {
         match head {
             [0xef, 0xbb, 0xbf, ..] => Encoding::Utf8Mark,
-            // The same two bytes begin what is merely damaged: without any zero no line of it ends in UTF-16.
+            // A merely damaged file may begin with the same two bytes: without any zero byte no line of it ends in
+            // UTF-16.
             [0xff, 0xfe, rest @ ..] if rest.is_empty() || rest.contains(&0) => Encoding::Utf16Le,
             [0xfe, 0xff, rest @ ..] if rest.is_empty() || rest.contains(&0) => Encoding::Utf16Be,
             _ => Encoding::without_mark(head),

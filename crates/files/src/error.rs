@@ -1,4 +1,4 @@
-//! What stops the toolkit: an error that names the file, the reason and the next step.
+//! Errors that stop the toolkit: each names the file, the reason and the next step.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -70,24 +70,24 @@ impl Error {
         }
     }
 
-    /// Whether a disk, a quota or a limit on file sizes left no room for a file.
+    /// Tells whether a disk, a quota or a limit on file sizes left no room for a file.
     pub fn no_room(&self) -> bool {
         matches!(self, Error::Io { source, .. } if no_room(source))
     }
 }
 
-/// Whether an error of the system says that a disk, a quota or a limit on file sizes left no room.
+/// Tells whether an error of the system says that a disk, a quota or a limit on file sizes left no room.
 pub fn no_room(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// What an error calls a path: an empty one is shown as it was given.
+/// Returns the path as an error shows it: an empty one is shown as it was given.
 pub fn named(path: &Utf8Path) -> Utf8PathBuf {
     if path.as_str().is_empty() { Utf8PathBuf::from("''") } else { path.to_owned() }
 }
 
-/// What the system said. Wrappers of it name the file once more, which the message does already.
+/// Returns the system's own words. Its wrappers name the file once more, which the message does already.
 fn cause(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once("`: ").filter(|_| text.starts_with("failed to ")) {
@@ -96,7 +96,7 @@ fn cause(error: &std::io::Error) -> String {
     }
 }
 
-/// What a user does about it, where the system's words leave that open.
+/// Returns advice for the user, where the system's words leave the next step open.
 fn next_step(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
     match error.kind() {

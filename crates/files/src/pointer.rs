@@ -12,10 +12,10 @@ use crate::text::thousands;
 
 /// The length of the longest pointer file: both programs keep theirs below this.
 pub const MAX_BYTES: u64 = 1024;
-/// How the first line of a Git LFS pointer begins, the older names of the project included.
+/// The first line of a Git LFS pointer begins with one of these; the project's older names are included.
 const LFS: [&str; 3] =
     ["version https://git-lfs.github.com/", "version https://hawser.github.com/", "version http://git-media.io/"];
-/// How the one line of a git-annex pointer begins.
+/// The one line of a git-annex pointer begins with this.
 const ANNEX: &str = "/annex/objects/";
 
 /// The program that keeps the real file.
@@ -23,7 +23,7 @@ const ANNEX: &str = "/annex/objects/";
 pub enum Keeper {
     /// Git LFS.
     Lfs,
-    /// git-annex, for a file that is unlocked.
+    /// A pointer of git-annex, in place of a file that is unlocked.
     Annex,
 }
 
@@ -46,7 +46,7 @@ impl Pointer {
         if let Some(key) = text.strip_prefix(ANNEX) {
             return Some(Pointer { keeper: Keeper::Annex, bytes: annex_size(key) });
         }
-        // "git-lfs" alone is taken as well, for a later version may live at another address.
+        // "git-lfs" alone is taken as well, because a later version may live at another address.
         let first = text.lines().next()?.trim_end();
         let is_lfs = LFS.iter().any(|start| first.starts_with(start))
             || (first.starts_with("version ") && first.contains("git-lfs"));

@@ -23,7 +23,7 @@ pub const MAX_TEXT_BYTES: u64 = 4 << 20;
 /// Longest file that is opened at all: a log of 10 GB is read, a sparse one of a petabyte is not.
 const MAX_FILE_BYTES: u64 = 32 << 30;
 
-/// One regular file of a folder.
+/// A regular file of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileEntry {
     /// Relative to the folder, with `/`.
@@ -142,7 +142,7 @@ pub fn keep_most_telling(files: &mut Vec<&FileEntry>, most: usize) {
     }
 }
 
-/// Which files of too many are looked at first: those near the top that a record consists of.
+/// Ranks the files of a folder with too many: those near the top that a record consists of are looked at first.
 fn rank(path: &Utf8Path) -> (usize, bool) {
     let name = path.file_name().unwrap_or("").to_ascii_lowercase();
     let of_a_record = name == "readme.md"
@@ -197,8 +197,8 @@ fn refuse_pointer(path: &Utf8Path, file: &mut std::fs::File, bytes: u64) -> Resu
     }
 }
 
-/// Refuses a path that a user names and that is no regular file: a pipe would be waited for, a device would not end.
-/// A link is followed, for the user named it.
+/// Refuses a path that a user names and that is no regular file: a read of a pipe would wait, and a read of a device
+/// would not end. Follows a link, because the user named it.
 ///
 /// # Errors
 /// When nothing lies at `path`, or it is a folder, a pipe, a socket or a device.
@@ -222,7 +222,7 @@ pub fn metadata(path: &Utf8Path, missing: &str) -> Result<std::fs::Metadata> {
     })
 }
 
-/// Reads a text file whole, in whatever encoding it is; what is no text is replaced.
+/// Reads a text file whole, in whatever encoding it is, and replaces bytes that are no text.
 ///
 /// # Errors
 /// When it cannot be read or is longer than [`MAX_TEXT_BYTES`].
@@ -246,7 +246,7 @@ pub fn read_bounded(path: &Utf8Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path, "reading"))?;
     if bytes.len() as u64 > MAX_TEXT_BYTES {
-        return Err(Error::unreadable(path, format!("longer than {MAX_TEXT_BYTES} bytes; that is no text to read")));
+        return Err(Error::unreadable(path, format!("longer than {MAX_TEXT_BYTES} bytes; that is not a text to read")));
     }
     Ok(bytes)
 }

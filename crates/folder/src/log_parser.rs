@@ -7,6 +7,7 @@
 mod dump;
 mod header;
 mod lines;
+mod live;
 mod metrics;
 mod prefix;
 mod sizes;
@@ -14,6 +15,8 @@ mod split;
 mod steps;
 mod timing;
 mod words;
+
+pub use self::live::{Glance, LiveLog};
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

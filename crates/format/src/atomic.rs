@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Why a file was not written.
+/// The reason why a file was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The system refused.
@@ -54,7 +54,7 @@ pub fn write<E: From<Failure>>(path: &Path, body: impl FnOnce(&mut dyn Write) ->
         .inspect_err(|_| drop(fs::remove_file(&part)))
 }
 
-/// Whether `path` could be written now: to be asked before the long work whose result goes there.
+/// Checks that `path` can be written now. Call it before the long work whose result goes there.
 ///
 /// # Errors
 /// When it is a folder, or lies in one that does not exist or cannot be written.

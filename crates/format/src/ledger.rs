@@ -1,4 +1,4 @@
-//! The score ledger: one row a document, as zstd-compressed JSON lines, and its digest.
+//! The score ledger: one row per document, as zstd-compressed JSON lines, and its digest.
 //!
 //! The digest is taken over the uncompressed lines, so that it does not depend on the compressor's version:
 //! `zstd -dc ledger.jsonl.zst | sha256sum` shows it.
@@ -47,7 +47,7 @@ impl Ledger {
     /// Takes the next line.
     fn add(&mut self, line: &[u8]) -> Result<(), String> {
         if line.len() as u64 > MAX_LINE_BYTES {
-            return Err(format!("longer than {MAX_LINE_BYTES} bytes; this is no score ledger"));
+            return Err(format!("longer than {MAX_LINE_BYTES} bytes; this is not a score ledger"));
         }
         if self.rows.len() == MAX_ROWS {
             return Err(format!("more than {MAX_ROWS} documents"));
@@ -72,13 +72,13 @@ impl Ledger {
     }
 }
 
-/// Why a ledger could not be read.
+/// The reason why a ledger could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// The file or its compression.
+    /// The file or its compression is at fault.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A line; 1-based.
+    /// A line (1-based) is at fault.
     #[error("line {line}: {reason}")]
     Row { line: usize, reason: String },
 }
@@ -107,7 +107,7 @@ pub fn read(file: impl Read) -> Result<Ledger, Unreadable> {
     Ok(ledger)
 }
 
-/// The ledger's uncompressed bytes.
+/// Returns the ledger's uncompressed bytes.
 pub fn to_lines(rows: &[LedgerRow]) -> Vec<u8> {
     let mut out = Vec::new();
     for row in rows {
@@ -118,7 +118,7 @@ pub fn to_lines(rows: &[LedgerRow]) -> Vec<u8> {
     out
 }
 
-/// The file of these rows.
+/// Returns the bytes of a file with these rows.
 ///
 /// # Errors
 /// When the compressor cannot be set up.
@@ -126,12 +126,12 @@ pub fn compress(rows: &[LedgerRow]) -> std::io::Result<Vec<u8>> {
     zstd::encode_all(to_lines(rows).as_slice(), LEVEL)
 }
 
-/// SHA-256 of the uncompressed lines, in hexadecimal.
+/// Returns the SHA-256 of the uncompressed lines, in hexadecimal.
 pub fn digest(rows: &[LedgerRow]) -> String {
     crate::sha256(&to_lines(rows))
 }
 
-/// What makes a row impossible. Single pass (C4) means every document once, in stream order.
+/// Rejects an impossible row. Single pass (C4) means every document once, in stream order.
 fn check_row(row: &LedgerRow, previous: Option<&LedgerRow>) -> Result<(), String> {
     if !row.nats.is_finite() || row.nats < 0.0 {
         return Err(format!("document {} has {} nats", row.doc, row.nats));

@@ -1,4 +1,4 @@
-//! caddie's model file: what is submitted, counted against the cap, and loaded again for the score.
+//! caddie's model file: it is submitted, counted against the cap, and loaded again for the score.
 //!
 //! ```text
 //! caddie-model 2 brotli\n      first line, readable with `head -1`: the version and the compressor
@@ -8,14 +8,15 @@
 //!   payload                    integers, scales, f16, f32
 //! ```
 //!
-//! One stream, so that the header is compressed too; no zip, no pickle, nothing that a reader would execute. Files come
-//! from strangers: every length is checked against the layout that the shapes imply before memory is taken for it.
+//! The file holds one stream, so that the header is compressed too; no zip, no pickle, nothing that a reader would
+//! execute. Files come from strangers: every length is checked against the layout that the shapes imply before memory
+//! is taken for it.
 
 use serde::{Deserialize, Serialize};
 
-/// How a model file of any version starts.
+/// The beginning of a model file of any version.
 pub const FAMILY: &str = "caddie-model ";
-/// How a model file of this version starts; the name of the codec and a line feed follow.
+/// The beginning of a model file of this version; the name of the codec and a line feed follow.
 pub const MAGIC: &str = "caddie-model 2 ";
 
 /// Most dimensions of a tensor; nothing in the field has more than four.
@@ -26,7 +27,7 @@ const MAX_DIMS: usize = 8;
 #[serde(deny_unknown_fields)]
 pub struct Header {
     pub tensors: Vec<Entry>,
-    /// Whether numbers of several bytes are stored with their lowest bytes first, then the next ones.
+    /// True when numbers of several bytes are stored with all their lowest bytes first, then the next ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub byte_shuffle: bool,
     /// The resolved recipe as TOML.
@@ -53,7 +54,7 @@ pub struct Entry {
     pub scale_bytes: Option<u64>,
 }
 
-/// How a tensor's bytes become weights.
+/// The way in which a tensor's bytes become weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
@@ -156,7 +157,7 @@ pub fn lay_out(tensors: &[Outline]) -> Result<(Vec<Entry>, u64), String> {
     Ok((entries, end))
 }
 
-/// What the layout of a tensor follows from.
+/// The properties of a tensor that its layout follows from.
 pub struct Outline {
     pub name: String,
     pub shape: Vec<i64>,
@@ -197,7 +198,7 @@ pub mod shuffle {
         (0..width).flat_map(|plane| bytes.iter().skip(plane).step_by(width).copied()).collect()
     }
 
-    /// What [`apart`] took apart.
+    /// Undoes [`apart`].
     pub fn together(bytes: &[u8], width: usize) -> Vec<u8> {
         let numbers = bytes.len() / width.max(1);
         (0..numbers).flat_map(|i| (0..width).map(move |plane| bytes[plane * numbers + i])).collect()

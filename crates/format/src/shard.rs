@@ -18,7 +18,8 @@ pub fn encode(tokens: &[u16]) -> Vec<u8> {
     bytes
 }
 
-/// The number of tokens in a file of `size` bytes that begins with `start`, once everything in its header is right.
+/// Returns the number of tokens in a file of `size` bytes that begins with `start`, once everything in its header is
+/// right.
 ///
 /// # Errors
 /// Says what is wrong with the file and what to do about it.
@@ -57,7 +58,7 @@ pub fn ids(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
     bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
 }
 
-/// The tokens of a file that is in memory whole.
+/// Returns the tokens of a file that is in memory whole.
 ///
 /// # Errors
 /// As [`count`].

@@ -16,12 +16,12 @@ struct ModelProto {
     normalizer_spec: Option<NormalizerSpec>,
 }
 
-/// One piece; its place in the file is its token id.
+/// A piece of the vocabulary; its place in the file is its token id.
 #[derive(Clone, PartialEq, Message)]
 pub struct Piece {
     #[prost(string, required, tag = "1")]
     pub text: String,
-    /// How early byte-pair encoding merges it: the highest score first.
+    /// The rank in which byte-pair encoding merges it: the highest score first.
     #[prost(float, optional, tag = "2")]
     pub score: Option<f32>,
     /// A [`Kind`]; absent means normal.
@@ -29,7 +29,7 @@ pub struct Piece {
     pub kind: Option<i32>,
 }
 
-/// What a piece stands for. The numbers are the format's.
+/// The kind of text that a piece stands for. The numbers are the format's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum Kind {
@@ -87,15 +87,16 @@ struct NormalizerSpec {
     escape_whitespaces: bool,
 }
 
-/// The pieces of a `.model` file.
+/// Returns the pieces of a `.model` file.
 ///
 /// # Errors
-/// When it is no such file.
+/// When it is not a `.model` file.
 pub fn pieces(bytes: &[u8]) -> Result<Vec<Piece>, prost::DecodeError> {
     ModelProto::decode(bytes).map(|model| model.pieces)
 }
 
-/// The file of a byte-pair encoding: `<pad>` `<s>` `</s>` `<unk>`, the 256 bytes, then `normal` in order of merging.
+/// Returns the file of a byte-pair encoding: `<pad>` `<s>` `</s>` `<unk>`, the 256 bytes, then `normal` in order of
+/// merging.
 pub fn bpe_model(normal: &[String]) -> Vec<u8> {
     let special = [
         Piece::new("<pad>", 0.0, Kind::Control),
@@ -125,7 +126,7 @@ pub fn bpe_model(normal: &[String]) -> Vec<u8> {
     ModelProto { pieces, trainer_spec: Some(trainer_spec), normalizer_spec: Some(normalizer_spec) }.encode_to_vec()
 }
 
-/// A `.model` file of these pieces and nothing else, which is enough to count bytes.
+/// Returns a `.model` file of these pieces and nothing else, which is enough to count bytes.
 pub fn model_of(pieces: Vec<Piece>) -> Vec<u8> {
     ModelProto { pieces, trainer_spec: None, normalizer_spec: None }.encode_to_vec()
 }

@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use caddie_files::decompress::{self, Bounds, Codec, Failure, Filters, Ratio};
 use liblzma::stream::LzmaOptions;
 
-/// What decoding one script may cost. Source code packs 3 to 20 times.
+/// Bounds on decoding one script. Source code packs 3 to 20 times.
 const BOUNDS: Bounds = Bounds {
     output: 64 << 20,
     memory: 128 << 20,
@@ -20,7 +20,7 @@ const BOUNDS: Bounds = Bounds {
 /// Python's error, shortened, or the bound that was passed.
 pub type Decoded = std::result::Result<Vec<u8>, String>;
 
-/// What decoding one script may still cost.
+/// The cost that decoding one script may still have.
 #[derive(Debug)]
 pub struct Budget(decompress::Budget);
 
@@ -39,7 +39,7 @@ impl Budget {
         self.0.take(bytes).map_err(|failure| told("", failure))
     }
 
-    /// Unpacks `bytes`, which people call `name`; what follows the stream is left alone, as Python leaves it.
+    /// Unpacks `bytes`, which people call `name`; bytes that follow the stream are left alone, as Python leaves them.
     fn unpack(&mut self, name: &str, codec: &Codec, bytes: &[u8]) -> Decoded {
         decompress::decompress(codec, bytes, &mut self.0)
             .map(|(inside, _)| inside)
@@ -64,7 +64,7 @@ fn invalid(codec: &str, error: impl Display) -> String {
     format!("payload is not valid {codec}: {error}")
 }
 
-/// What `lzma.decompress` is told.
+/// The format that `lzma.decompress` is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Lzma {
     /// `FORMAT_AUTO`: .xz or .lzma.
@@ -78,7 +78,7 @@ pub enum Lzma {
     Raw(Vec<LzmaFilter>),
 }
 
-/// One filter of a raw stream.
+/// A filter of a raw stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LzmaFilter {
     /// LZMA2, else LZMA1.
@@ -151,7 +151,7 @@ fn raw_filters(filters: &[LzmaFilter]) -> Result<Filters, String> {
     Ok(chain)
 }
 
-/// `zlib.decompress(bytes, wbits)`; the name of what it is.
+/// Evaluates `zlib.decompress(bytes, wbits)`, and names the format.
 ///
 /// # Errors
 /// When the payload is damaged, of another format, or passes a bound.
@@ -214,7 +214,7 @@ pub fn base85(text: &[u8]) -> Decoded {
     groups_of_85("base85", text.iter().map(|&letter| digit(letter)), 84)
 }
 
-/// `base64.a85decode(text, adobe=…)`.
+/// Evaluates `base64.a85decode(text, adobe=…)`.
 ///
 /// # Errors
 /// As [`base85`].
@@ -262,7 +262,8 @@ fn groups_of_85(codec: &str, digits: impl Iterator<Item = Option<u32>>, fill: u3
     Ok(output)
 }
 
-/// `base64.b64decode`: what is not in the alphabet is passed over, as Python does unless told to validate.
+/// Evaluates `base64.b64decode`: characters outside the alphabet are passed over, as Python does unless told to
+/// validate.
 ///
 /// # Errors
 /// When the padding is wrong.

@@ -1,7 +1,7 @@
-//! A small pure part of Python, evaluated over the syntax tree: enough to see what a wrapper executes.
+//! A small pure part of Python, evaluated over the syntax tree: enough to see the source that a wrapper executes.
 //!
-//! Literals, names, slices, text methods, codecs, files of the folder, functions of the script. Nothing is executed:
-//! what is not in that part has no value, and says why.
+//! The part holds literals, names, slices, text methods, codecs, files of the folder, and functions of the script.
+//! Nothing is executed: an expression outside that part has no value, and the error says why.
 
 mod bodies;
 mod functions;
@@ -49,11 +49,11 @@ pub struct Evaluator<'a, 'b> {
     scopes: Vec<HashMap<&'a str, Value<'a>>>,
     steps: usize,
     depth: usize,
-    /// What is executed, in order.
+    /// Sources that are executed, in order.
     pub executions: Vec<Execution>,
     /// Executions whose source has no value.
     pub problems: Vec<Problem>,
-    /// Places where what executes is handed on, which count where no execution is seen.
+    /// Places where a function that executes code is handed on; they count where no execution is seen.
     pub handed: Vec<Problem>,
     line: u64,
 }
@@ -120,7 +120,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
     /// Evaluates one expression.
     ///
     /// # Errors
-    /// When it is outside of the part that is evaluated; the reason names what.
+    /// When it is outside of the part that is evaluated; the reason names the expression.
     pub fn value(&mut self, expr: &'a Expr) -> Evaluated<'a> {
         self.step()?;
         if self.depth >= MAX_DEPTH {
@@ -138,7 +138,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             Expr::BytesLiteral(literal) => Ok(Value::Bytes(Data::new(literal.value.bytes().collect::<Vec<u8>>()))),
             Expr::NumberLiteral(literal) => match &literal.value {
                 ast::Number::Int(int) => int.as_i64().map(Value::Int).ok_or_else(|| "a large number".to_owned()),
-                _ => Err("a number that is no integer".to_owned()),
+                _ => Err("a number that is not an integer".to_owned()),
             },
             Expr::NoneLiteral(_) => Ok(Value::None),
             Expr::BooleanLiteral(literal) => Ok(Value::Int(i64::from(literal.value))),

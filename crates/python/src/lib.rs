@@ -22,7 +22,7 @@ pub use value::Step;
 
 use caddie_files::Result;
 
-/// One script, as bytes and as text.
+/// A script, as bytes and as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// Relative to the folder.

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::module::Module;
 
-/// The program.
+/// The name of the minifier's program.
 pub const PROGRAM: &str = "pyminify";
-/// A script of 150 kB takes a second or two.
+/// The time that the minifier may take; a script of 150 kB takes a second or two.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
-/// What it writes is shorter than what it reads; this bounds what is read back of anything else.
+/// Most bytes that are read of its output. A minified script is shorter than its source; this bounds any other output.
 const MAX_OUTPUT: u64 = 16 << 20;
-/// What the field's packers give it. Locals are not renamed and literals not hoisted: both change what a script that
-/// looks at itself sees, and neither makes the packed script smaller by much.
+/// Options that the field's packers pass. Locals are not renamed and literals not hoisted: both would show in a script
+/// that looks at itself, and neither makes the packed script smaller by much.
 const OPTIONS: [&str; 2] = ["--no-rename-locals", "--no-hoist-literals"];
-/// What takes docstrings away; the field gives it as well. Left out where the script reads them.
+/// The option that removes docstrings; the field passes it as well. It is left out where the script reads them.
 const WITHOUT_DOCSTRINGS: &str = "--remove-literal-statements";
 const READS_DOCSTRINGS: [&str; 2] = ["__doc__", "getdoc"];
 /// Words of scripts whose annotations are read when they run: Triton's `tl.constexpr`, schemas of custom operators.
@@ -44,7 +44,7 @@ pub struct Minified {
     pub annotations_kept: bool,
 }
 
-/// Where the minifier is, by the directories of PATH; relative ones are passed over.
+/// Returns the path of the minifier, found by the directories of PATH; relative ones are passed over.
 pub fn installed() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let file = |directory: PathBuf| directory.join(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX));
@@ -54,7 +54,7 @@ pub fn installed() -> Option<PathBuf> {
 /// Minifies `source` with the program at `program`.
 ///
 /// # Errors
-/// The reason, when it does not start, fails, takes too long, or writes what is no Python.
+/// The reason, when the program does not start, fails, takes too long, or writes something that is not Python.
 pub fn minify(program: &std::path::Path, source: &[u8]) -> Result<Minified, String> {
     let failed = |error: std::io::Error| format!("{PROGRAM} could not be run: {error}");
     let room = tempfile::tempdir().map_err(failed)?;
@@ -81,17 +81,17 @@ pub fn minify(program: &std::path::Path, source: &[u8]) -> Result<Minified, Stri
     match Module::parse(text) {
         Ok(module) if !module.body().is_empty() => {}
         Ok(_) => return Err(format!("{PROGRAM} left nothing of the script")),
-        Err(problem) => return Err(format!("what {PROGRAM} wrote is no Python: {problem}")),
+        Err(problem) => return Err(format!("the output of {PROGRAM} is not Python: {problem}")),
     }
     Ok(Minified { source: minified, by: version(program, room.path()), annotations_kept })
 }
 
-/// Whether the text holds the word.
+/// Tells whether the text holds the word.
 pub(super) fn holds(source: &[u8], word: &str) -> bool {
     source.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
-/// Runs to the end or to the time limit; what it says on standard error is the reason of a failure.
+/// Runs the command to its end or to the time limit; its words on standard error are the reason of a failure.
 fn run(mut command: Command, room: &std::path::Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{PROGRAM} could not be run: {error}");
     let said = room.join("said");
@@ -103,7 +103,7 @@ fn run(mut command: Command, room: &std::path::Path) -> Result<(), String> {
     }
     let mut text = Vec::new();
     if let Ok(file) = std::fs::File::open(&said) {
-        // What cannot be read of it is only missing from the message.
+        // A part of it that cannot be read is only missing from the message.
         let _ = file.take(1 << 16).read_to_end(&mut text);
     }
     let text = String::from_utf8_lossy(&text);

@@ -18,26 +18,26 @@ pub const MAX_SOURCE_BYTES: usize = 4 << 20;
 /// or freed on an ordinary stack.
 const MAX_DEPTH: usize = 400;
 
-/// Why a source could not be read, and where.
+/// The problem for which a source could not be read, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// 1-based.
+    /// Line of the source, 1-based.
     pub line: u64,
     pub reason: String,
 }
 
 impl Problem {
-    /// A problem in `line`.
+    /// Makes a problem in `line`.
     pub fn new(line: u64, reason: impl Into<String>) -> Problem {
         Problem { line, reason: reason.into() }
     }
 
-    /// What Python itself refuses, in `line`.
+    /// Makes a problem that Python itself would report in `line`.
     pub fn not_python(line: u64, reason: &str) -> Problem {
         Problem::new(line, format!("{NOT_PYTHON}: {reason}"))
     }
 
-    /// Whether it is no Python, rather than too much of it.
+    /// Tells whether the source is no Python, rather than too much of it.
     pub fn is_syntax(&self) -> bool {
         self.reason.starts_with(NOT_PYTHON)
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// How the reason begins where the grammar is broken.
+/// The beginning of the reason where the grammar is broken.
 const NOT_PYTHON: &str = "not valid Python";
 
 /// A parsed script.
@@ -90,7 +90,7 @@ impl Module {
     /// Parses a whole script in the grammar of the newest Python that the parser knows (3.12's f-strings included).
     ///
     /// # Errors
-    /// When it is no Python, too long or nested too deep; with the line.
+    /// When it is not Python, too long or nested too deep; with the line.
     pub fn parse(source: &str) -> Result<Module, Problem> {
         if source.len() > MAX_SOURCE_BYTES {
             let reason = format!("{} bytes are too long to parse; the limit is {MAX_SOURCE_BYTES}", source.len());
@@ -109,7 +109,7 @@ impl Module {
                     minor: first_to_read(source, error),
                 });
                 let newer = newer.take(MAX_NEWER).collect();
-                // A module is what was asked for.
+                // The parser was asked for a module.
                 let tree = parsed.try_into_module().map(ruff_python_parser::Parsed::into_syntax);
                 let tree = tree.ok_or_else(|| Problem::new(1, "not a module"))?;
                 Ok(Module { source: source.to_owned(), tree, lines, newer, neighbors: Vec::new() })
@@ -121,8 +121,8 @@ impl Module {
         }
     }
 
-    /// Parses a script together with modules that lie beside it, by file name and text: one text, one after the other,
-    /// so that every node has a place of its own.
+    /// Parses a script together with modules that lie beside it, given by file name and text. They become one text, one
+    /// after the other, so that every node has a place of its own.
     ///
     /// # Errors
     /// As [`Module::parse`] of all of it.
@@ -146,25 +146,25 @@ impl Module {
         Ok(module)
     }
 
-    /// The top-level statements of the script itself.
+    /// Returns the top-level statements of the script itself.
     pub fn body(&self) -> &[ast::Stmt] {
         let end = self.neighbors.first().map_or(self.tree.body.len(), |neighbor| neighbor.statements.start);
         self.tree.body.get(..end).unwrap_or_default()
     }
 
-    /// The top-level statements of the script and of every module that was parsed with it, in order.
+    /// Returns the top-level statements of the script and of every module that was parsed with it, in order.
     pub fn bodies(&self) -> impl Iterator<Item = &[ast::Stmt]> {
         let others = self.neighbors.iter().map(|neighbor| neighbor.statements.clone());
         std::iter::once(self.body()).chain(others.map(|range| self.tree.body.get(range).unwrap_or_default()))
     }
 
-    /// The number among [`Module::bodies`] of the module of this name.
+    /// Returns the number among [`Module::bodies`] of the module of this name.
     pub fn neighbor(&self, name: &str) -> Option<usize> {
         let found = self.neighbors.iter().position(|neighbor| neighbor.path.file_stem() == Some(name));
         found.map(|index| index + 1)
     }
 
-    /// The file, where it is not the script itself, and its line, of a line of the whole text.
+    /// Returns the file of a line of the whole text, `None` for the script itself, and the line in that file.
     pub fn place(&self, line: u64) -> (Option<&Utf8Path>, u64) {
         match self.neighbors.iter().rev().find(|neighbor| neighbor.first_line <= line) {
             Some(neighbor) => (Some(&neighbor.path), line - neighbor.first_line + 1),
@@ -172,29 +172,29 @@ impl Module {
         }
     }
 
-    /// What Python 3.10 would not read in the script itself, in order.
+    /// Returns the syntax of the script itself that Python 3.10 would not read, in order.
     pub fn newer(&self) -> &[Newer] {
         let end = self.neighbors.first().map_or(u64::MAX, |neighbor| neighbor.first_line);
         let own = self.newer.iter().take_while(|newer| newer.line < end).count();
         self.newer.get(..own).unwrap_or_default()
     }
 
-    /// The text that was parsed: the script and what was parsed with it.
+    /// Returns the text that was parsed: the script and the modules that were parsed with it.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The line (1-based) where `node` begins.
+    /// Returns the line (1-based) where `node` begins.
     pub fn line(&self, node: &impl Ranged) -> u64 {
         self.lines.line(node.start().to_usize())
     }
 
-    /// Where `node` begins, in bytes of the source: what tells two statements of one line apart.
+    /// Returns the offset at which `node` begins, in bytes of the source: it tells two statements of one line apart.
     pub fn start(&self, node: &impl Ranged) -> usize {
         node.start().to_usize()
     }
 
-    /// The source text of `node`.
+    /// Returns the source text of `node`.
     pub fn text(&self, node: &impl Ranged) -> &str {
         let range = node.range();
         self.source.get(range.start().to_usize()..range.end().to_usize()).unwrap_or("")
@@ -204,7 +204,7 @@ impl Module {
 /// Places with newer syntax that are listed.
 const MAX_NEWER: usize = 20;
 
-/// The minor version of the first Python that reads what the oldest does not.
+/// Returns the minor version of the first Python that reads syntax which the oldest does not.
 fn first_to_read(source: &str, error: &UnsupportedSyntaxError) -> u8 {
     let newer = ast::PythonVersion::iter().filter(|version| *version > OLDEST);
     let reads = |version: &ast::PythonVersion| {
@@ -231,17 +231,17 @@ impl Lines {
     }
 }
 
-/// What nests at one level of brackets.
+/// The nesting at one level of brackets.
 #[derive(Default)]
 struct Level {
-    /// Operators, attributes and calls since the last comma: each may hold what came before.
+    /// Operators, attributes and calls since the last comma: each may hold everything before it.
     chain: usize,
     /// Lambdas since the bracket opened: a comma may belong to their parameters.
     lambdas: usize,
 }
 
-/// The line where the nesting passes [`MAX_DEPTH`]: bounded from above by the tokens, before anything recursive sees
-/// the source. Lines inside of strings are not counted: the lexer does not say where it is.
+/// Returns the line where the nesting passes [`MAX_DEPTH`]. The tokens bound the nesting from above, before anything
+/// recursive sees the source. Lines inside of strings are not counted, because the lexer does not say where it is.
 fn too_deep(source: &str) -> Option<u64> {
     let mut lexer = ruff_python_parser::lexer::lex(source, Mode::Module);
     let mut levels = vec![Level::default()];

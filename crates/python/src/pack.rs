@@ -20,10 +20,10 @@ const WINDOW: i32 = 22;
 /// lookup fails in a script that is executed from a string, unless the frame hands the lines to `linecache`.
 const READS_SOURCE: [&str; 4] = ["triton", "inspect", "jit.script", "getsource"];
 
-/// How a script is compressed.
+/// The compressor of a packed script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Codec {
-    /// Without a container: the frame states the filter.
+    /// Raw LZMA without a container: the frame states the filter.
     #[serde(rename = "raw LZMA2")]
     Lzma,
     #[serde(rename = "xz")]
@@ -85,7 +85,7 @@ pub fn pack(source: &[u8], codec: Codec) -> Result<Packed, String> {
     Ok(Packed { script, codec, keeps_source })
 }
 
-/// Whether the packed script carries what it was made of.
+/// Checks that the packed script carries the source that it was made of.
 fn compare(source: &[u8], script: &[u8]) -> Result<(), String> {
     let file = "train_gpt.py";
     let unwrapped = unwrap(script, file, &Alone { file, source: script });
@@ -98,12 +98,12 @@ fn compare(source: &[u8], script: &[u8]) -> Result<(), String> {
     Err(format!("the packed script does not unwrap to the source: {reason}"))
 }
 
-/// Whether the script looks its own source up when it runs.
+/// Tells whether the script looks its own source up when it runs.
 fn keeps_source(source: &[u8]) -> bool {
     READS_SOURCE.iter().any(|word| holds(source, word)) && std::str::from_utf8(source).is_ok()
 }
 
-/// Length of `source` packed without a minifier: an upper bound of what `caddie pack` makes of it.
+/// Returns the length of `source` packed without a minifier: an upper bound for the output of `caddie pack`.
 pub fn estimate(source: &[u8]) -> Option<u64> {
     let payload = lzma2(source, 0).ok()?;
     Some(frame(&payload, Codec::Lzma, keeps_source(source)).len() as u64)
@@ -118,7 +118,7 @@ fn frame(payload: &[u8], codec: Codec, keeps_source: bool) -> Vec<u8> {
         Codec::Brotli => ("brotli", ""),
     };
     let script = if keeps_source {
-        // An entry without a time stamp is what linecache never drops for being out of date.
+        // An entry without a time stamp is never dropped by linecache for being out of date.
         format!(
             "import {module} as L,base64 as B,linecache as C\nB=B.b85decode(\"{text}\")\nB=L.decompress(B{format})\n\
              C.cache[\"<packed>\"]=len(B),None,[l+\"\\n\"for l in B.decode().split(\"\\n\")],\"<packed>\"\n\

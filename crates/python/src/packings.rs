@@ -4,19 +4,19 @@ use super::minify::{self, Minified};
 use super::module::{Module, ast};
 use super::pack::{self, Codec, Packed};
 
-/// Whether a minifier is run.
+/// The choice whether a minifier runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Minify {
-    /// Where one is installed and works.
+    /// It runs where one is installed and works.
     #[default]
     Auto,
-    /// Never.
+    /// It never runs.
     Never,
-    /// Always: to be without one is an error, so that two machines do not pack one script to two sizes.
+    /// It always runs: a missing minifier is an error, so that two machines do not pack one script to two sizes.
     Always,
 }
 
-/// What may be done.
+/// The things that packing may do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     pub minify: Minify,
@@ -24,7 +24,7 @@ pub struct Options {
     pub brotli: bool,
 }
 
-/// One way to pack the script.
+/// A way to pack the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packing {
     pub codec: Codec,
@@ -35,21 +35,22 @@ pub struct Packing {
     pub allowed: bool,
 }
 
-/// The smallest packed script that is allowed, and what it was chosen from.
+/// The smallest packed script that is allowed, and the packings that it was chosen from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Smallest {
     pub packed: Packed,
-    /// What is packed: the minifier's output, or the script as it is.
+    /// The packed source: the minifier's output, or the script as it is.
     pub source: Vec<u8>,
     pub minified: bool,
-    /// The minifier that ran, with whether it left annotations in; else why none did.
+    /// The minifier that ran, and true when it left annotations in; otherwise the reason why none ran.
     pub minifier: Result<(String, bool), String>,
-    /// Every way, smallest first.
+    /// Every packing, smallest first.
     pub packings: Vec<Packing>,
 }
 
 impl Smallest {
-    /// Whether it was worth it: smaller than what it carries, which a script of a few lines never is.
+    /// Tells whether packing was worth it: the result is smaller than its source, which a script of a few lines never
+    /// is.
     pub fn is_smaller(&self) -> bool {
         self.packed.script.len() < self.source.len()
     }
@@ -58,7 +59,7 @@ impl Smallest {
 /// Packs `source` in every way and takes the smallest that is allowed.
 ///
 /// # Errors
-/// When nothing unwraps to what was packed, or a minifier is demanded and there is none that works.
+/// When no packed script unwraps to its source, or a minifier is demanded and there is none that works.
 pub fn smallest(source: &[u8], options: Options) -> Result<Smallest, String> {
     let minified = minified(source, options.minify);
     if let (Err(reason), Minify::Always) = (&minified, options.minify) {
@@ -68,7 +69,7 @@ pub fn smallest(source: &[u8], options: Options) -> Result<Smallest, String> {
     let allowed = |codec: Codec| codec != Codec::Brotli || brotli;
     let sources = [(true, minified.as_ref().ok().map(|minified| minified.source.as_slice())), (false, Some(source))];
     let mut packings = Vec::new();
-    // The key of the best: a script of a few lines grows, and what grows is the last choice.
+    // The best comes with its key: a script of a few lines grows when packed, and one that grows is the last choice.
     let mut best: Option<((bool, u64), Packed, bool)> = None;
     let mut problem = String::new();
     for (minified, source) in sources {
@@ -104,7 +105,7 @@ fn minified(source: &[u8], when: Minify) -> Result<Minified, String> {
     minify::minify(&program, source)
 }
 
-/// Whether the script imports the module itself, outside of any `try`: then it is there when the script runs.
+/// Tells whether the script imports the module itself, outside of any `try`: then it is there when the script runs.
 fn imports(source: &[u8], module: &str) -> bool {
     let Ok(parsed) = Module::parse(&String::from_utf8_lossy(source)) else { return false };
     parsed.body().iter().any(|statement| match statement {

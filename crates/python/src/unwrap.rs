@@ -1,4 +1,4 @@
-//! What a script executes of what it carries: every layer of a wrapper is undone, none is executed.
+//! Finds the source that a script carries and executes: every layer of a wrapper is undone, none is executed.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::decode::Budget;
-use super::encoding::{self, Codec};
+use super::encoding::{self, TextCodec};
 use super::eval::{Evaluator, Siblings};
 use super::module::ast::visitor::{Visitor, walk_expr};
 use super::module::{Module, Problem, ast};
@@ -15,12 +15,12 @@ use super::value::{Data, Step};
 use super::zipapp;
 use caddie_files::FileEntry;
 
-/// Wrappers within wrappers that are followed.
+/// Most wrappers within wrappers that are followed.
 const MAX_LAYERS: usize = 8;
-/// A packed literal that is worth asking for; a shorter one is a key or a digest.
+/// Least length of a packed literal that is worth asking for; a shorter one is a key or a digest.
 const MIN_PACKED: usize = 200;
 
-/// One wrapper.
+/// A wrapper around a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Layer {
     /// Line of the script, or of the source that the layer before revealed, that executes it.
@@ -56,18 +56,18 @@ pub struct Unwrapped {
     /// The innermost source; the script itself when it is no wrapper.
     #[serde(skip)]
     pub source: Vec<u8>,
-    /// What could not be followed. Lines are those of the source that the layers above revealed.
+    /// Places that could not be followed. Lines are those of the source that the layers above revealed.
     pub problems: Vec<Problem>,
     /// The source was executed as text, in which a coding line means nothing.
     #[serde(skip)]
     is_text: bool,
-    /// The innermost source as a tree, once somebody asked for it.
+    /// The innermost source as a tree, parsed at the first request.
     #[serde(skip)]
     parsed: OnceCell<Result<Module, Problem>>,
 }
 
 impl Unwrapped {
-    /// A source that is taken as it stands.
+    /// Takes a source as it stands.
     pub fn plain(source: &[u8]) -> Unwrapped {
         Unwrapped {
             layers: Vec::new(),
@@ -78,7 +78,7 @@ impl Unwrapped {
         }
     }
 
-    /// The innermost source, parsed once.
+    /// Returns the innermost source, parsed once.
     ///
     /// # Errors
     /// As [`Module::parse`].
@@ -86,27 +86,27 @@ impl Unwrapped {
         self.parsed.get_or_init(|| Module::parse(&self.text()?)).as_ref()
     }
 
-    /// The innermost source as Python reads it.
+    /// Returns the innermost source as Python reads it.
     fn text(&self) -> Result<Cow<'_, str>, Problem> {
         if self.is_text {
             return Ok(String::from_utf8_lossy(&self.source));
         }
         let codec = encoding::of_script(&self.source).map_err(|(line, reason)| Problem::new(line, reason))?;
-        if let (Codec::Utf8, Err(error)) = (codec, std::str::from_utf8(&self.source)) {
+        if let (TextCodec::Utf8, Err(error)) = (codec, std::str::from_utf8(&self.source)) {
             let before = self.source.get(..error.valid_up_to()).unwrap_or_default();
             let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
-            return Err(Problem::not_python(line, "a byte is no UTF-8, and no coding line names another encoding"));
+            return Err(Problem::not_python(line, "a byte is not UTF-8, and no coding line names another encoding"));
         }
         Ok(codec.decode(self.source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.source)))
     }
 
-    /// Goes on with what a layer holds.
+    /// Goes on with the contents of a layer.
     fn enter(&mut self, layer: Layer, source: Vec<u8>, is_text: bool) {
         (self.source, self.is_text, self.parsed) = (source, is_text, OnceCell::new());
         self.layers.push(layer);
     }
 
-    /// The file beside the script that the innermost source was read from.
+    /// Returns the file beside the script that the innermost source was read from.
     pub fn redirect(&self) -> Option<&str> {
         self.layers.iter().rev().find_map(|layer| layer.file.as_deref())
     }
@@ -114,8 +114,9 @@ impl Unwrapped {
 
 /// Undoes the wrappers of `source`, the script called `file`, without executing anything.
 ///
-/// A call of `exec` or the like is a wrapper when what it executes is the larger part of the program, and so is a zip
-/// with a `__main__.py`. What cannot be evaluated, decoded or parsed ends the search and is a problem, never an error.
+/// A call of `exec` or the like is a wrapper when the source that it executes is the larger part of the program, and so
+/// is a zip with a `__main__.py`. Something that cannot be evaluated, decoded or parsed ends the search and is a
+/// problem, never an error.
 pub fn unwrap(source: &[u8], file: &str, siblings: &dyn Siblings) -> Unwrapped {
     let mut unwrapped = Unwrapped::plain(source);
     let mut budget = Budget::default();
@@ -139,7 +140,7 @@ pub fn unwrap(source: &[u8], file: &str, siblings: &dyn Siblings) -> Unwrapped {
                 unwrapped.problems.extend(problems);
                 break;
             }
-            // A script that is no Python and carries nothing is told as that where it is parsed, not as a wrapper.
+            // A script that is no Python and carries nothing is reported where it is parsed, not as a wrapper.
             Err(problem) if outer && problem.is_syntax() && !may_execute(&unwrapped.source) => break,
             Err(problem) => {
                 unwrapped.problems.push(problem);
@@ -150,7 +151,7 @@ pub fn unwrap(source: &[u8], file: &str, siblings: &dyn Siblings) -> Unwrapped {
     unwrapped
 }
 
-/// Enters the zip that Python runs in place of the text, if there is one; false where it cannot be followed.
+/// Enters the zip that Python runs in place of the text, if there is one; returns false where it cannot be followed.
 fn open_zip(unwrapped: &mut Unwrapped, budget: &mut Budget) -> bool {
     let Some(app) = zipapp::read(&unwrapped.source, budget) else { return true };
     let others = app.others.len();
@@ -175,15 +176,15 @@ fn open_zip(unwrapped: &mut Unwrapped, budget: &mut Budget) -> bool {
     }
 }
 
-/// Whether the bytes hold a word without which nothing is executed.
+/// Tells whether the bytes hold a word without which nothing is executed.
 fn may_execute(source: &[u8]) -> bool {
     let holds = |word: &[u8]| source.windows(word.len()).any(|window| window == word);
     holds(b"exec") || holds(b"eval(") || holds(b"runpy") || holds(b"coding")
 }
 
-/// What a module executes.
+/// The executions found in a module.
 struct Found {
-    /// The layer, what it holds, and whether that is text.
+    /// The layer, its contents, and true when they are text.
     inner: Option<(Layer, Data, bool)>,
     problems: Vec<Problem>,
 }
@@ -225,8 +226,8 @@ fn search(module: &Module, file: &str, siblings: &dyn Siblings, budget: &mut Bud
     }
 }
 
-/// A packed text that is the larger part of a script and that nothing in it was seen to execute: whatever becomes of it
-/// was not followed, and the script must not pass for one without a wrapper.
+/// Reports a packed text that is the larger part of a script and that nothing in it was seen to execute: its use was
+/// not followed, so the script must not pass for one without a wrapper.
 fn not_followed(module: &Module, own: usize) -> Option<Problem> {
     let (line, bytes) = Literals::of(module).largest_packed?;
     let reason = format!(
@@ -235,7 +236,7 @@ fn not_followed(module: &Module, own: usize) -> Option<Problem> {
     (bytes >= MIN_PACKED && bytes >= own).then(|| Problem::new(line, reason))
 }
 
-/// Bytes of a module that are not in literals.
+/// Counts the bytes of a module that are not in literals.
 fn code_bytes(module: &Module) -> usize {
     module.source().len().saturating_sub(Literals::of(module).bytes)
 }
@@ -273,7 +274,7 @@ impl<'a> Visitor<'a> for Literals<'a> {
     }
 }
 
-/// Whether a literal looks packed: hardly a space in it, as in base64, or hardly a letter, as in escaped bytes.
+/// Tells whether a literal looks packed: hardly a space in it, as in base64, or hardly a letter, as in escaped bytes.
 fn is_packed(text: &str) -> bool {
     let spaces = text.chars().filter(|c| *c == ' ').count();
     let odd = text.chars().filter(|c| *c == '\\' || !c.is_ascii() || c.is_ascii_control()).count();
@@ -281,7 +282,7 @@ fn is_packed(text: &str) -> bool {
     spaces * 50 < length || odd * 8 > length
 }
 
-/// No file but the script itself.
+/// A folder with no file but the script itself.
 pub struct Alone<'a> {
     pub file: &'a str,
     pub source: &'a [u8],
@@ -310,7 +311,7 @@ impl InFolder<'_> {
 impl Siblings for InFolder<'_> {
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {
         let Some(file) = self.find(name) else {
-            return Err(format!("{name:?} is no file of the folder; nothing outside of it is read"));
+            return Err(format!("{name:?} is not a file of the folder; nothing outside of it is read"));
         };
         caddie_files::read_bounded(&self.root.join(&file.path)).map_err(|error| error.to_string())
     }

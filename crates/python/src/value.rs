@@ -8,7 +8,7 @@ use super::module::ast;
 /// Times a payload may be decoded or copied before its history is cut.
 const MAX_HISTORY: usize = 32;
 
-/// One decoding.
+/// A decoding step.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Step {
     /// `base85`, `raw LZMA2`, …
@@ -47,13 +47,13 @@ impl Data {
         data
     }
 
-    /// As text; what is not UTF-8 is replaced.
+    /// Returns the data as text, with bytes that are not UTF-8 replaced.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.bytes)
     }
 }
 
-/// What an expression is.
+/// The value of an expression.
 #[derive(Debug, Clone)]
 pub enum Value<'a> {
     Bytes(Data),
@@ -70,9 +70,9 @@ pub enum Value<'a> {
     Path(String),
     /// An open file.
     File(String),
-    /// What `compile` makes of a source; the flag tells that the source was text.
+    /// The code that `compile` makes of a source; the flag tells that the source was text.
     Code(Data, bool),
-    /// A class, or what it makes: its attributes.
+    /// A class or an instance of it, by its attributes.
     Class(Rc<HashMap<&'a str, Value<'a>>>),
     /// A method of a class.
     Bound(Rc<HashMap<&'a str, Value<'a>>>, &'a ast::StmtFunctionDef),

@@ -5,9 +5,9 @@
 
 use super::decode::{self, Budget};
 
-/// What the end record of a zip begins with.
+/// The bytes with which the end record of a zip begins.
 const END: &[u8] = b"PK\x05\x06";
-/// How far from the end Python looks for it: the longest comment and the record itself.
+/// The distance from the end within which Python looks for it: the longest comment and the record itself.
 const TAIL: usize = 65_535 + 22;
 /// Members that are listed.
 const MAX_MEMBERS: usize = 10_000;
@@ -48,7 +48,7 @@ struct Entry {
     method: u16,
     encrypted: bool,
     packed: usize,
-    /// Where its local header begins.
+    /// The offset at which its local header begins.
     at: usize,
 }
 

@@ -1,4 +1,4 @@
-//! System calls that a stranger's program has no use for.
+//! System calls that a stranger's program has no use for, and their denial.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 use crate::Error;
 
-/// Ways out, ways into other processes and the kernel, and what no training script calls. Each fails with "operation not
-/// permitted", which a library takes for a machine that does not offer it.
+/// System calls that lead out of the walls or into other processes and the kernel, or that no training script makes.
+/// Each fails with "operation not permitted", which a library takes for a machine that does not offer the call.
 const DENIED: &[libc::c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -52,7 +52,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_setdomainname,
 ];
 
-/// Denies them to this process and all that it starts.
+/// Denies these calls to this process and to everything that it starts.
 pub fn deny() -> Result<(), Error> {
     let missing = |reason: String| Error::Missing { wall: "system calls", reason };
     let arch: TargetArch = std::env::consts::ARCH.try_into().map_err(|error| missing(format!("{error}")))?;

@@ -1,4 +1,4 @@
-//! Landlock over the new root: what is mounted read-only stays so even where a mount is missed.
+//! Applies Landlock over the new root: read-only mounts stay read-only even where a mount is missed.
 
 use landlock::{
     ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
@@ -6,7 +6,7 @@ use landlock::{
 
 use crate::{Error, Plan};
 
-/// What a program may write beside its folder.
+/// Paths that a program may write besides its folder.
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/shm", "/tmp"];
 
 /// Allows reading and executing everywhere in the new root, and writing in the plan's folder and to harmless devices.

@@ -26,15 +26,15 @@ pub use plan::{Limits, Plan};
 
 /// The hidden argument that makes an executable enter the walls: `EXE walled-1 PLAN`.
 pub const STAGE1: &str = "walled-1";
-/// The second step's.
+/// The hidden argument of the second step.
 pub const STAGE2: &str = "walled-2";
 
-/// How a stage ends when a wall cannot be put up; the reason is on its standard error behind [`REFUSED`].
+/// The exit code of a stage that cannot put up a wall; it writes the reason to its standard error behind [`REFUSED`].
 pub const NO_WALL: u8 = 125;
-/// How the line begins that names the wall that is missing.
+/// The beginning of the line that names the missing wall.
 pub const REFUSED: &str = "caddie-walls: ";
 
-/// Each wall, and what it stops.
+/// Each wall with the thing that it stops.
 pub const WALLS: &[(&str, &str)] = &[
     ("network", "a namespace with a loopback of its own: no other machine and no service of this one can be reached"),
     (
@@ -51,13 +51,13 @@ pub const WALLS: &[(&str, &str)] = &[
     ("limits", "memory, processes, open files, size of a file, processor time"),
 ];
 
-/// Why a program was not run.
+/// The reason why a program was not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A wall cannot be put up here.
     #[error("the wall `{wall}` cannot be put up: {reason}")]
     Missing { wall: &'static str, reason: String },
-    /// The plan itself.
+    /// The plan is at fault.
     #[error("{path}: {source}", path = path.display())]
     Plan { path: std::path::PathBuf, source: std::io::Error },
     /// The program could not be started.
@@ -65,8 +65,8 @@ pub enum Error {
     Start { program: std::path::PathBuf, source: std::io::Error },
 }
 
-/// The command that runs a plan: this executable's first stage, with nothing of the environment. The caller says where its
-/// output goes and starts it. When the caller dies the program is killed.
+/// Builds the command that runs a plan: this executable's first stage, with nothing of the environment. The caller says
+/// where its output goes and starts it. When the caller dies the program is killed.
 ///
 /// # Errors
 /// When the plan cannot be written, or this executable cannot be found.
@@ -77,15 +77,16 @@ pub fn command(plan: &Plan, plan_file: &Path) -> Result<Command, Error> {
     let exe = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(exe);
     command.arg(STAGE1).arg(plan_file).env_clear().stdin(Stdio::null());
-    // The engine's libtorch, where a loader needs to be told.
+    // Passes the path of the engine's libtorch where the loader needs it.
     if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
         command.env("LD_LIBRARY_PATH", path);
     }
     Ok(command)
 }
 
-/// Enters the walls when the command line asks for it: `arguments` are those behind the executable's name. `None` where
-/// they ask for something else; else the exit code. To be called first of all, while the process has one thread.
+/// Enters the walls when the command line asks for it: `arguments` are those behind the executable's name. Returns
+/// `None` where they ask for something else, and the exit code otherwise. Call it first of all, while the process has
+/// one thread.
 pub fn enter(arguments: &[std::ffi::OsString]) -> Option<u8> {
     let (stage, plan) = (arguments.first()?.to_str()?, arguments.get(1)?);
     if stage != STAGE1 && stage != STAGE2 {

@@ -1,11 +1,11 @@
-//! What is run, what it may see, and how much it may take.
+//! The plan of a run: the program, the files that it may see, and the limits on what it takes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// One program behind walls.
+/// A program to be run behind walls.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
     /// Program and arguments. The program's path is one of `readable` or lies in one.
@@ -25,7 +25,7 @@ pub struct Plan {
     pub limits: Limits,
 }
 
-/// How much a program may take.
+/// Limits on the resources of a program.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Limits {
     /// Address space of one process, bytes. PyTorch reserves several times what it uses.

@@ -1,4 +1,4 @@
-//! The file system that a program finds: what it may read, bound read-only at the paths that it has outside; one writable
+//! Builds the file system that a program finds: readable paths, bound read-only where they are outside; one writable
 //! folder; and nothing else.
 
 use std::fs::{self, Permissions};
@@ -10,7 +10,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::{Error, Plan};
 
-/// What every program needs of the system.
+/// Folders of the system that every program needs.
 const SYSTEM: [&str; 11] = [
     "/usr",
     "/bin",
@@ -39,14 +39,14 @@ fn missing_io(what: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
 
 /// Builds the root and moves into it. The process is the first of its namespaces and has their capabilities.
 pub fn build(plan: &Plan) -> Result<(), Error> {
-    // Nothing that is mounted here may show outside.
+    // Keeps every mount made here from showing outside.
     mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING).map_err(missing("mounts"))?;
     let root = plan.root.as_path();
     tmpfs(root, "size=16m,mode=755", MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
-    // First, for what is readable and what is writable may itself lie in /tmp.
+    // This comes first because readable and writable paths may themselves lie in /tmp.
     let tmp = plan.writable.join("tmp");
     fs::create_dir_all(&tmp).map_err(missing_io(&tmp))?;
-    // The program may be another user than the one who makes it.
+    // The program may run as another user than the one who makes the folder.
     fs::set_permissions(&tmp, Permissions::from_mode(0o1777)).map_err(missing_io(&tmp))?;
     bind(&tmp, &folder(root, Path::new("/tmp"))?)?;
     let system = SYSTEM.iter().map(PathBuf::from).filter(|path| path.symlink_metadata().is_ok());
@@ -68,7 +68,7 @@ fn enter(root: &Path) -> Result<(), Error> {
     let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(NOTHING, root, NOTHING, flags, NOTHING).map_err(missing("the root"))?;
     std::env::set_current_dir(root).map_err(missing_io(root))?;
-    // Both are one folder: the old root then lies over the new one and is taken away.
+    // The old and the new root are one folder here: the old one then lies over the new one and is taken away.
     nix::unistd::pivot_root(".", ".").map_err(missing("pivot_root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(missing("the old root"))?;
     std::env::set_current_dir("/").map_err(missing_io(Path::new("/")))
@@ -78,7 +78,7 @@ fn tmpfs(at: &Path, options: &str, flags: MsFlags) -> Result<(), Error> {
     mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(options)).map_err(missing("tmpfs"))
 }
 
-/// `path` below `root`, with its folders made.
+/// Makes `path` below `root`, with its folders, and returns it.
 fn inside(root: &Path, path: &Path) -> Result<PathBuf, Error> {
     let target = root.join(path.strip_prefix("/").unwrap_or(path));
     let parent = target.parent().unwrap_or(root);
@@ -92,7 +92,7 @@ fn folder(root: &Path, path: &Path) -> Result<PathBuf, Error> {
     Ok(target)
 }
 
-/// A link of the system (`/bin` to `usr/bin`) is made again; anything else is bound read-only.
+/// Makes a link of the system (`/bin` to `usr/bin`) again; binds anything else read-only.
 fn readable(root: &Path, path: &Path) -> Result<(), Error> {
     let target = inside(root, path)?;
     if target.symlink_metadata().is_ok() && !target.is_dir() {
@@ -109,7 +109,7 @@ fn readable(root: &Path, path: &Path) -> Result<(), Error> {
         fs::write(&target, "").map_err(missing_io(&target))?;
     }
     bind(path, &target)?;
-    // A namespace of an ordinary user may add to what a mount forbids, and has to keep what it does.
+    // A namespace of an ordinary user may add restrictions to a mount, but has to keep those that it has.
     let kept = statvfs(path).map_or(FsFlags::empty(), |found| found.flags());
     let pairs = [
         (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),

@@ -48,11 +48,11 @@ pub fn leave(plan: &Path) -> Result<u8, Error> {
 /// The second step: builds the program's world, gives up every privilege, runs the program, and ends with it.
 pub fn close(plan: &Plan) -> Result<u8, Error> {
     die_with_parent()?;
-    // In a namespace of an ordinary user its owner is called root; outside of it he is nothing of the kind.
+    // The owner of an ordinary user's namespace is called root inside; outside he has no such privileges.
     let owner_of_namespace = std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !is_identity(&map));
     let root_outside = !owner_of_namespace;
     if let Some(python) = &plan.loopback {
-        // Without it only what talks over the loopback fails, and says so itself.
+        // Without the loopback only programs that talk over it fail, and they say so themselves.
         let _ = Command::new(python).args(["-I", "-S", "-c", LOOPBACK]).stderr(Stdio::null()).status();
     }
     root::build(plan)?;
@@ -66,7 +66,7 @@ pub fn close(plan: &Plan) -> Result<u8, Error> {
         unshare(CloneFlags::CLONE_NEWUSER).map_err(missing("identity", "a second namespace of users"))?;
         map(NOBODY, user.as_raw(), NOBODY, group.as_raw())?;
     }
-    // A change of user forgets it.
+    // A change of user clears this setting, so it is made again.
     die_with_parent()?;
     set_no_new_privs().map_err(missing("identity", "no new privileges"))?;
     landlocked::restrict(plan)?;
@@ -74,7 +74,7 @@ pub fn close(plan: &Plan) -> Result<u8, Error> {
     run(plan)
 }
 
-/// Runs the program and takes leave of whatever else ends, as the first process of a namespace has to.
+/// Runs the program and reaps every other process that ends, as the first process of a namespace has to.
 fn run(plan: &Plan) -> Result<u8, Error> {
     let program = plan.command.first().map_or(OsStr::new(""), OsStr::new);
     let start = Command::new(program)
@@ -100,7 +100,7 @@ fn die_with_parent() -> Result<(), Error> {
     set_pdeathsig(Signal::SIGKILL).map_err(missing("processes", "dying with the parent"))
 }
 
-/// Whether every user of the namespace is the same user outside: then it is the system's own.
+/// Tells whether every user of the namespace is the same user outside: then it is the system's own namespace.
 fn is_identity(map: &str) -> bool {
     let numbers: Vec<u64> = map.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     numbers == [0, 0, u64::from(u32::MAX)]
@@ -130,7 +130,7 @@ fn limit(limits: Limits) -> Result<(), Error> {
     Ok(())
 }
 
-/// The exit code of a shell: 128 and the signal for what was killed.
+/// Returns the exit code as a shell gives it: 128 plus the signal for a process that was killed.
 fn code_of(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1) as u8

@@ -1,9 +1,9 @@
-//! From what lies in a file to findings.
+//! Turns the contents of a file into findings.
 //!
-//! Which rule each speaks to: tokens of the validation split to `val-no-payload`; what could hold data of either split,
-//! and everything that could not be looked into, to `size-no-val-or-train-payload`; names that a pickle looks up beyond
-//! tensors to `size-code-one-file`, because `torch.load` would run code that is in no script; the file's length to
-//! `size-cap-decimal`.
+//! Each finding speaks to a rule. Tokens of the validation split speak to `val-no-payload`. Anything that could hold
+//! data of either split, and everything that could not be looked into, speaks to `size-no-val-or-train-payload`. Names
+//! that a pickle looks up beyond tensors speak to `size-code-one-file`, because `torch.load` would run code that is in
+//! no script. The file's length speaks to `size-cap-decimal`.
 
 use serde::Serialize;
 
@@ -21,15 +21,15 @@ const VAL: &str = "val-no-payload";
 const CODE: &str = "size-code-one-file";
 const CAP: &str = "size-cap-decimal";
 
-/// Places that one finding quotes.
+/// Most places that one finding quotes.
 const MAX_EVIDENCE: usize = 10;
-/// Names that are findings of their own, of one pickle.
+/// Most names of one pickle that are findings of their own.
 const MAX_NAMES: usize = 50;
-/// Characters of a name that are quoted.
+/// Most characters of a name that are quoted.
 const MAX_PATH: usize = 200;
-/// Fewer bytes without a tensor are padding.
+/// Least number of bytes without a tensor that is reported; fewer are padding.
 const FEW_BYTES: u64 = 16;
-/// Values that trained weights do not have: more than this share is worth a word.
+/// Largest share of values unlike those of trained weights that goes without a finding.
 const ODD_FLOATS: f64 = 0.1;
 const FEW_FLOATS: u64 = 256;
 /// Decimal logarithm of expected runs, below which chance is no explanation.
@@ -37,7 +37,7 @@ const NO_CHANCE: f64 = -9.0;
 /// Tokens of a run that boilerplate of the web may explain.
 const BOILERPLATE: u64 = 64;
 
-/// Whose tokens a shard has.
+/// The split whose tokens a shard holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -46,7 +46,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// For people.
+    /// The role's name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Role::Val => "validation",
@@ -76,7 +76,7 @@ impl Writer<'_> {
     }
 }
 
-/// Every finding, the gravest first.
+/// Returns every finding, the gravest first.
 pub(super) fn all(audit: &Audit, contents: &Contents, rulebook: &Rulebook) -> Vec<Finding> {
     let mut writer =
         Writer { file: audit.path.file_name().unwrap_or(audit.path.as_str()), rulebook, findings: Vec::new() };
@@ -142,9 +142,11 @@ fn names(pickle: &PickleFacts, writer: &mut Writer<'_>) {
                 Confidence::Medium,
                 "plain data, but beyond what torch.load(weights_only=True) takes",
             ),
-            Standing::Rebuilds | Standing::Other => {
-                (Severity::Error, Confidence::Medium, "which rebuilds no tensor: what it does is not in this file")
-            }
+            Standing::Rebuilds | Standing::Other => (
+                Severity::Error,
+                Confidence::Medium,
+                "which rebuilds no tensor: the code behind the name is not in this file",
+            ),
         };
         let message = format!("the pickle {called} {path}, {why}");
         let times = if global.times > 1 { format!(", {} times", global.times) } else { String::new() };
@@ -157,7 +159,7 @@ fn names(pickle: &PickleFacts, writer: &mut Writer<'_>) {
     }
     if let Some(fault) = &pickle.fault {
         let message = format!(
-            "a pickle could not be read to its end ({fault}); what comes before would run, what comes after is not known"
+            "a pickle could not be read to its end ({fault}); the part before would run, the part after is not known"
         );
         writer.at(CODE, Severity::Unknown, Confidence::High, message, pickle.member.clone());
     }
@@ -179,7 +181,7 @@ fn size(audit: &Audit, writer: &mut Writer<'_>) {
         return;
     }
     let (bytes, cap) = (thousands(audit.bytes), thousands(audit.cap));
-    // A checkpoint of a training run is not what is submitted.
+    // A checkpoint of a training run is not the file that is submitted.
     let (severity, confidence, message) = if audit.layers.is_empty() {
         (
             Severity::Info,
@@ -200,7 +202,7 @@ fn size(audit: &Audit, writer: &mut Writer<'_>) {
 fn regions(regions: &[Region], writer: &mut Writer<'_>) {
     use RegionKind::{Gap, Header, Member, Opaque, Trailing, Uncovered};
     for (kind, what, why) in [
-        (Trailing, "lie behind the end of what a reader reads", "no reader needs them"),
+        (Trailing, "lie behind the end of the part that a reader reads", "no reader needs them"),
         (Gap, "lie between the members of the zip", "no reader needs them"),
         (Member, "lie in members of the zip that no pickle refers to", "no tensor needs them"),
         (
@@ -209,7 +211,7 @@ fn regions(regions: &[Region], writer: &mut Writer<'_>) {
             "a slice that was saved with the whole of its storage leaves such bytes as well",
         ),
         (Header, "of the header are more than its tensors need", "names, shapes and settings take less"),
-        (Opaque, "could not be looked into", "what they hold is not known"),
+        (Opaque, "could not be looked into", "their contents are not known"),
     ] {
         let found: Vec<&Region> = regions.iter().filter(|region| region.kind == kind && region.bytes > 0).collect();
         let bytes: u64 = found.iter().map(|region| region.bytes).sum();
@@ -219,7 +221,7 @@ fn regions(regions: &[Region], writer: &mut Writer<'_>) {
         let entropy = found.iter().map(|region| region.entropy * region.bytes as f64).sum::<f64>() / bytes as f64;
         let (severity, confidence) = match kind {
             Opaque => (Severity::Unknown, Confidence::High),
-            // One value over and over is padding.
+            // A single value over and over is padding.
             _ if entropy == 0.0 => (Severity::Info, Confidence::Low),
             _ => (Severity::Warning, Confidence::Medium),
         };
@@ -257,7 +259,7 @@ fn literal_of(literal: &Literal, writer: &mut Writer<'_>) {
             if literal.keys_of_tensors.is_some_and(|known| known * 2 >= literal.length) {
                 return;
             }
-            (Confidence::Medium, format!("a table of {length} entries whose keys are no tensors"))
+            (Confidence::Medium, format!("a table of {length} entries whose keys name no tensors"))
         }
     };
     let ordinary = look.is_some_and(|look| look.ordinary);
@@ -315,7 +317,7 @@ fn problems(contents: &Contents, writer: &mut Writer<'_>) {
     }
     let Some(first) = contents.problems.first() else { return };
     let message = match contents.problems.len() {
-        1 => format!("the file does not agree with itself, or was not read whole: {first}"),
+        1 => format!("the file contradicts itself, or was not read whole: {first}"),
         count => format!("{count} places do not agree with each other, or were not read whole: {first}"),
     };
     let file = writer.file.to_owned();

@@ -1,9 +1,9 @@
-//! What the names in a pickle mean: which of them only rebuild tensors.
+//! The meaning of the names in a pickle: some of them only rebuild tensors.
 
-/// What looking a name up, and calling it, may do.
+/// The power of a name: the things that looking it up, and calling it, may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Of the set that `torch.load(weights_only=True)` accepts.
+    /// Belongs to the set that `torch.load(weights_only=True)` accepts.
     Rebuilds,
     /// Rebuilds arrays or plain data, but is not of that set.
     Data,
@@ -13,7 +13,7 @@ pub enum Standing {
     Other,
 }
 
-/// Outside torch, of the weights-only set (torch 2.11, `torch._weights_only_unpickler`).
+/// Names outside `torch` and `torch._utils` in the weights-only set (torch 2.11, `torch._weights_only_unpickler`).
 const ALLOWED: [(&str, &str); 9] = [
     ("_codecs", "encode"),
     ("builtins", "bytearray"),
@@ -26,7 +26,7 @@ const ALLOWED: [(&str, &str); 9] = [
     ("torch.serialization", "_get_layout"),
 ];
 
-/// Of `torch._utils`.
+/// Names of `torch._utils` in the weights-only set.
 const REBUILD: [&str; 11] = [
     "_rebuild_device_tensor_from_cpu_tensor",
     "_rebuild_device_tensor_from_numpy",
@@ -162,8 +162,8 @@ const TORCH_RUNS: [&str; 9] = [
     "torch.classes",
 ];
 
-/// Modules that Python 2 called otherwise, and their names since: `_compat_pickle.IMPORT_MAPPING` of CPython, as far as
-/// a name in them stands for anything here. Protocols 0 to 2 write the old names, and every reader maps them.
+/// Modules that had another name in Python 2, with their names since: `_compat_pickle.IMPORT_MAPPING` of CPython, as
+/// far as a name in them stands for anything here. Protocols 0 to 2 write the old names, and every reader maps them.
 const RENAMED_MODULES: [(&str, &str); 22] = [
     ("BaseHTTPServer", "http.server"),
     ("CGIHTTPServer", "http.server"),
@@ -210,8 +210,8 @@ const RENAMED: [(Qualified, Qualified); 14] = [
     (("socket", "_fileobject"), ("socket", "SocketIO")),
 ];
 
-/// The name that a reader looks up for the one that a pickle of protocol 2 or before writes. What Python 3 has no
-/// module of is the same under its own name.
+/// Returns the name that a reader looks up for the one that a pickle of protocol 2 or before writes. A module that
+/// these lists do not rename keeps its own name.
 fn renamed<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
     if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == (module, name)) {
         return *new;
@@ -220,7 +220,7 @@ fn renamed<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
     (module, name)
 }
 
-/// What a name stands for.
+/// Returns the standing of a name.
 pub fn standing(module: &str, name: &str) -> Standing {
     let (module, name) = renamed(module, name);
     let path = format!("{module}.{name}");

@@ -1,37 +1,37 @@
-//! What integers look like: weights, an index, a table, token ids.
+//! Guesses the use of integers from their values: weights, an index, a table, token ids.
 
 use caddie_checkpoint::{Dtype, Histogram};
 use caddie_rulebook::Confidence;
 
-/// Fewer integers are settings: counts of batches, shapes.
+/// Least number of integers that are looked at; fewer are settings, such as counts of batches or shapes.
 const FEW: u64 = 64;
 /// The largest vocabulary of the field is 8192; twice a 16-bit one leaves room.
 const LARGEST_VOCABULARY: i64 = 1 << 17;
-/// The smallest is that of bytes.
+/// The smallest vocabulary of the field is that of bytes.
 const SMALLEST_VOCABULARY: i64 = 200;
 
-/// What is said of integers that a state dict would not hold.
+/// The verdict on integers that a state dict would not hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// `look like token ids`.
+    /// The end of a sentence about the values: `look like token ids`.
     pub what: &'static str,
     pub why: String,
     pub confidence: Confidence,
-    /// Whether it is only mentioned: an index or a packing that quantized models have.
+    /// True when it is only mentioned: an index or a packing that quantized models have.
     pub ordinary: bool,
 }
 
-/// Looks at the integers of a tensor; `None` for weights and for what is too small to carry anything.
+/// Looks at the integers of a tensor; `None` for weights and for tensors too small to carry anything.
 pub fn of_tensor(dtype: Dtype, bytes: &[u8], histogram: &Histogram) -> Option<Look> {
     match dtype {
-        // Quantized weights, whatever their range.
+        // These are quantized weights, whatever their range.
         Dtype::I8 => None,
         Dtype::U8 | Dtype::Untyped => bytes_of(bytes, histogram),
         _ => wide(histogram),
     }
 }
 
-/// Integers of more than eight bits, or of a list.
+/// Looks at integers of more than eight bits, or of a list.
 pub fn wide(histogram: &Histogram) -> Option<Look> {
     if histogram.total <= FEW || histogram.distinct() == 1 {
         return None;
@@ -63,7 +63,7 @@ pub fn wide(histogram: &Histogram) -> Option<Look> {
     look("are a table of integers", Confidence::Low, false)
 }
 
-/// Bytes: text, or a packing.
+/// Looks at bytes: they are text, or a packing.
 fn bytes_of(bytes: &[u8], histogram: &Histogram) -> Option<Look> {
     if histogram.total <= FEW || histogram.distinct() == 1 {
         return None;

@@ -1,4 +1,4 @@
-//! Every tensor with its type, its statistics and its part of the file.
+//! Lists every tensor with its type, its statistics and its part of the file.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -10,46 +10,47 @@ use serde::Serialize;
 
 use caddie_checkpoint::{Checkpoint, Class, Dtype, Histogram, Place, bits_per_byte};
 
-/// All tensors together are measured up to so many times the bytes that there are: views may lie over one another.
+/// Factor that bounds the measuring: all tensors together are measured up to so many times the bytes that there are,
+/// because views may lie over one another.
 const MAX_PASSES: u64 = 4;
 /// Level at which a tensor is compressed alone.
 const LEVEL: u32 = 9;
 
-/// One tensor of the file.
+/// A tensor of the file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TensorReport {
     pub name: String,
     pub dtype: Dtype,
     pub shape: Vec<u64>,
-    /// Elements.
+    /// The number of elements.
     pub numel: u64,
-    /// Bits an element in memory.
+    /// Bits per element in memory.
     pub bits: u64,
-    /// Before compression.
+    /// Length before compression.
     pub bytes: u64,
-    /// What its bytes show; `None` for a view with strides, or where bytes are missing.
+    /// The measurements of its bytes; `None` for a view with strides, or where bytes are missing.
     #[serde(flatten)]
     pub measured: Option<Measured>,
 }
 
-/// What a tensor's bytes show.
+/// The measurements of a tensor's bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measured {
-    /// Bits a byte, neighbors unknown.
+    /// Entropy in bits per byte, neighbors unknown.
     pub entropy: f64,
-    /// Of integers: different values, at least.
+    /// Least number of different values; for integers only.
     pub levels: Option<u64>,
     pub min: Option<i64>,
     pub max: Option<i64>,
-    /// Compressed alone with zlib at level 9; where the file is not compressed, its bytes.
+    /// Length compressed alone with zlib at level 9; where the file is not compressed, its plain length.
     pub compressed: u64,
     /// Estimated part of the file, in decimal bytes: all parts together are the file.
     pub file_bytes: u64,
-    /// `file_bytes` of the cap.
+    /// `file_bytes` as a share of the cap.
     pub share: f64,
     #[serde(skip)]
     pub histogram: Option<Histogram>,
-    /// Of floats: share of elements that trained weights do not have.
+    /// Share of elements that trained weights do not have; for floats only.
     #[serde(skip)]
     pub odd_floats: Option<f64>,
     #[serde(skip)]
@@ -79,7 +80,7 @@ pub fn take(checkpoint: &Checkpoint, cap: u64) -> Vec<TensorReport> {
             ((place, dtype), measured)
         })
         .collect();
-    // What is no tensor takes its part as well.
+    // Bytes of no tensor take their part as well.
     let others: Vec<Place> = contents.regions.iter().filter_map(|region| region.place.clone()).collect();
     let beside: u64 = others.par_iter().map(|place| compressed(contents.bytes(place), packed)).sum();
     let all: u64 = measured.values().map(|measured| measured.compressed).sum::<u64>() + beside;
@@ -127,14 +128,14 @@ fn compressed(bytes: &[u8], packed: bool) -> u64 {
         return bytes.len() as u64;
     }
     let mut encoder = ZlibEncoder::new(Counter(0), Compression::new(LEVEL));
-    // Nothing but the counter is written to, and it does not fail.
+    // Only the counter is written to, and it does not fail.
     match encoder.write_all(bytes).and_then(|()| encoder.finish()) {
         Ok(counter) => counter.0,
         Err(_) => bytes.len() as u64,
     }
 }
 
-/// Counts what is written and keeps nothing.
+/// Counts the bytes that are written and keeps none.
 struct Counter(u64);
 
 impl Write for Counter {

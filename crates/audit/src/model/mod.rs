@@ -1,5 +1,5 @@
-//! `caddie audit`: a model file as evidence. What lies in it, what a state dict would not hold, and whether tokens of a
-//! shard stand in it. A finding says what was seen and how sure that is; it is no verdict on a person.
+//! `caddie audit` of a model file as evidence: its contents, the parts that a state dict would not hold, and tokens of
+//! a shard that stand in it. A finding says what was seen and how sure that is; it is no verdict on a person.
 
 mod findings;
 mod globals;
@@ -26,10 +26,10 @@ use caddie_files::{Error, Result};
 use caddie_rulebook::Rulebook;
 use caddie_rulebook::{Finding, Severity};
 
-/// What an audit may be told.
+/// Options for an audit.
 #[derive(Debug, Clone, Default)]
 pub struct AuditOptions {
-    /// Another cap than the rulebook's, decimal bytes.
+    /// A cap other than the rulebook's, decimal bytes.
     pub cap: Option<u64>,
     /// Shards of the validation split.
     pub val: Vec<Utf8PathBuf>,
@@ -37,7 +37,7 @@ pub struct AuditOptions {
     pub train: Vec<Utf8PathBuf>,
 }
 
-/// What was found.
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Audit {
     /// Version of this shape.
@@ -45,14 +45,14 @@ pub struct Audit {
     pub caddie: &'static str,
     pub rulebook: String,
     pub path: Utf8PathBuf,
-    /// Of the file as it lies on disk.
+    /// Length of the file as it lies on disk.
     pub bytes: u64,
     pub sha256: String,
     /// Budget of code and model together, decimal bytes.
     pub cap: u64,
-    /// `bytes` of the cap.
+    /// `bytes` as a share of the cap.
     pub share: f64,
-    /// What was taken off, outermost first.
+    /// Wrappings that were taken off, outermost first.
     pub layers: Vec<Layer>,
     pub formats: Vec<Format>,
     pub tensors: Vec<TensorReport>,
@@ -72,18 +72,18 @@ pub struct PickleReport {
     pub tensors: u64,
     /// Every name that it looks up.
     pub globals: Vec<caddie_checkpoint::pickle::GlobalUse>,
-    /// Why it could not be read to its end.
+    /// The reason why it could not be read to its end.
     pub fault: Option<String>,
 }
 
-/// Something beside tensors that is too large for a name or a setting.
+/// Something other than tensors that is too large for a name or a setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LiteralReport {
     pub path: String,
     pub kind: LiteralKind,
-    /// Characters, bytes, items or entries.
+    /// Number of characters, bytes, items or entries.
     pub length: u64,
-    /// Bits a byte.
+    /// Entropy in bits per byte.
     pub entropy: Option<f64>,
 }
 
@@ -93,7 +93,7 @@ pub struct RegionReport {
     pub kind: RegionKind,
     pub what: String,
     pub bytes: u64,
-    /// Bits a byte.
+    /// Entropy in bits per byte.
     pub entropy: f64,
 }
 
@@ -108,16 +108,16 @@ pub struct Search {
 }
 
 impl Audit {
-    /// The gravest finding, if there is any.
+    /// Returns the severity of the gravest finding, if there is any.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 }
 
-/// Reads the file and says what is in it, by the rulebook's budget and rules.
+/// Audits the file by the rulebook's budget and rules.
 ///
 /// # Errors
-/// When the file or a shard cannot be read, or the cap is 0. What is wrong inside the file is a finding.
+/// When the file or a shard cannot be read, or the cap is 0. A fault inside the file is a finding.
 pub fn audit(path: &Utf8Path, options: &AuditOptions, rulebook: &Rulebook) -> Result<Audit> {
     let cap = options.cap.unwrap_or(rulebook.limits_of(None).artifact_bytes);
     if cap == 0 {
@@ -127,7 +127,7 @@ pub fn audit(path: &Utf8Path, options: &AuditOptions, rulebook: &Rulebook) -> Re
     let mut searches = Vec::new();
     let shards = options.val.iter().map(|shard| (Role::Val, shard));
     for (role, shard) in shards.chain(options.train.iter().map(|shard| (Role::Train, shard))) {
-        // One at a time: a shard and its table take half a gigabyte.
+        // Shards are searched for one at a time: a shard and its table take half a gigabyte.
         let shard = shard::read(shard)?;
         let found = Index::new(&shard.tokens).search(&checkpoint.contents);
         searches.push(Search { role, shard_tokens: shard.tokens.len() as u64, shard: shard.path, found });

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-/// One way to read bytes as tokens.
+/// A way to read bytes as tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
-    /// As in a shard.
+    /// The encoding of a shard.
     U16Le,
     U16Be,
     I32,
@@ -14,16 +14,16 @@ pub enum Reading {
     /// Whole numbers up to 2048 are exact.
     F16,
     F32,
-    /// Alphabets of at most 256 tokens.
+    /// A byte per token, for alphabets of at most 256 tokens.
     U8,
 }
 
 impl Reading {
-    /// Every one.
+    /// Every reading.
     pub const ALL: [Reading; 7] =
         [Reading::U16Le, Reading::U16Be, Reading::I32, Reading::I64, Reading::F16, Reading::F32, Reading::U8];
 
-    /// For people.
+    /// The reading's name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Reading::U16Le => "16 bits, little endian",
@@ -36,7 +36,7 @@ impl Reading {
         }
     }
 
-    /// Bytes a token.
+    /// Returns the number of bytes per token.
     pub fn width(self) -> usize {
         match self {
             Reading::U8 => 1,
@@ -46,7 +46,7 @@ impl Reading {
         }
     }
 
-    /// The token at an offset in bytes, where there is one.
+    /// Returns the token at an offset in bytes, where there is one.
     #[inline]
     pub fn get(self, bytes: &[u8], at: usize) -> Option<u16> {
         match self {
@@ -70,7 +70,7 @@ fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk::<N>().copied()
 }
 
-/// A half-precision float that is a whole number of at least 0.
+/// Reads a half-precision float that is a whole number of at least 0.
 fn half(bits: u16) -> Option<u16> {
     let (power, fraction) = (i32::from(bits >> 10) - 25, u32::from(bits & 0x3ff) | 0x400);
     match power {

@@ -29,7 +29,7 @@ pub fn read(path: &Utf8Path) -> Result<Shard> {
     Ok(Shard { path: path.to_owned(), tokens })
 }
 
-/// The tokens of a shard's bytes.
+/// Decodes the tokens of a shard's bytes.
 ///
 /// # Errors
 /// As [`read`].

@@ -2,8 +2,9 @@
 //!
 //! Every eighth group of eight tokens of the shard goes into a table; every position of the payload, in every
 //! [`Reading`], is looked up there and a hit is extended both ways. So each run of 15 tokens or more is met, in time
-//! linear in payload and shard, in 4 bytes a group. Groups of fewer than three different tokens are no evidence and are
-//! left out. What is encrypted, permuted or written as differences is not met: an empty result proves no absence.
+//! linear in payload and shard, in 4 bytes per group. Groups of fewer than three different tokens are no evidence and
+//! are left out. Tokens that are encrypted, permuted or written as differences are not met: an empty result proves no
+//! absence.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -11,13 +12,13 @@ use serde::Serialize;
 use super::reading::Reading;
 use caddie_checkpoint::{Contents, Payload};
 
-/// Tokens of a group.
+/// Tokens in a group.
 const GROUP: usize = 8;
 /// Tokens from one group of the table to the next.
 const STEP: usize = 8;
-/// Every run of so many tokens is met.
+/// Shortest run, in tokens, that is certain to be met.
 pub const SHORTEST: usize = GROUP + STEP - 1;
-/// Places of the table that are tried.
+/// Most places of the table that one look-up tries.
 const MAX_PROBES: usize = 16;
 /// Steps back that the hits of one pass may take together: a hostile payload could make every hit a long one.
 const MAX_BACK: usize = 16 << 20;
@@ -32,12 +33,12 @@ pub struct Run {
     pub payload_at: u64,
     /// The unpacked file, or the member or value of it that was searched.
     pub within: String,
-    /// What the payload is there: a tensor, a literal, a region.
+    /// The tensor, literal or region of the payload in which it lies.
     pub owner: Option<String>,
     pub reading: Reading,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Found {
     /// The longest run; `None` where there is none of 15 tokens.
@@ -46,13 +47,13 @@ pub struct Found {
     pub matched_tokens: u64,
     /// Bytes that were searched.
     pub searched_bytes: u64,
-    /// The longest run that independent values of the same frequencies would be expected to have.
+    /// Length of the longest run to be expected by chance, from independent values of the same frequencies.
     pub chance_tokens: f64,
-    /// Decimal logarithm of how many runs as long as the longest such values would have.
+    /// Decimal logarithm of the number of runs as long as the longest that are expected by chance.
     pub log10_expected: Option<f64>,
 }
 
-/// A shard's groups.
+/// The groups of a shard.
 #[derive(Debug)]
 pub struct Index<'a> {
     tokens: &'a [u16],
@@ -61,10 +62,10 @@ pub struct Index<'a> {
     table: Vec<u32>,
 }
 
-/// A payload in which to search: bytes and how they may be read.
+/// A payload to search in: bytes and the readings that they allow.
 struct Text<'a> {
     bytes: std::borrow::Cow<'a, [u8]>,
-    /// Index of the buffer, where it is one.
+    /// Index of the buffer, for a payload that is one.
     buffer: Option<usize>,
     owner: Option<String>,
     readings: Vec<Reading>,
@@ -74,7 +75,7 @@ struct Text<'a> {
 struct Hit {
     length: usize,
     shard_at: usize,
-    /// In bytes.
+    /// Offset in bytes.
     payload_at: usize,
 }
 
@@ -116,7 +117,7 @@ impl<'a> Index<'a> {
                 *slot = entry;
                 return;
             }
-            // Of equal groups the first stands for all: a longer run has other groups beside it.
+            // The first of equal groups stands for all: a longer run has other groups beside it.
             if self.tokens.get(*slot as usize - 1..).and_then(|rest| rest.first_chunk::<GROUP>()) == Some(group) {
                 return;
             }
@@ -175,7 +176,7 @@ impl<'a> Index<'a> {
         Found { longest, matched_tokens: matched as u64, searched_bytes, chance_tokens, log10_expected }
     }
 
-    /// The longest run of one pass over a text, and the tokens of all its runs.
+    /// Returns the longest run of one pass over a text, and the tokens of all its runs.
     fn scan(&self, text: &Text<'_>, task: &Task) -> (Hit, usize) {
         let bytes = text.bytes.as_ref();
         let (reading, width) = (task.reading, task.reading.width());
@@ -221,8 +222,8 @@ impl<'a> Index<'a> {
         (best, matched)
     }
 
-    /// The longest run to be expected of independent values, and the decimal logarithms of the number of pairs of
-    /// positions and of the chance that two tokens agree.
+    /// Returns the length of the longest run to be expected of independent values, and the decimal logarithms of the
+    /// number of pairs of positions and of the chance that two tokens agree.
     fn chance(&self, texts: &[Text<'_>], reading: Reading) -> (f64, (f64, f64)) {
         let mut payload = vec![0u64; 1 << 16];
         let (mut elements, mut positions) = (0u64, 0u64);
@@ -250,7 +251,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Everything to be searched: the buffers in every reading, and the integers of the pickles.
+/// Lists everything to be searched: the buffers in every reading, and the integers of the pickles.
 fn texts(contents: &Contents, largest: u16) -> Vec<Text<'_>> {
     let readings: Vec<Reading> =
         Reading::ALL.into_iter().filter(|reading| *reading != Reading::U8 || largest < 256).collect();
@@ -276,7 +277,7 @@ fn tasks(texts: &[Text<'_>]) -> Vec<Task> {
     let mut tasks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         for &reading in &text.readings {
-            // Whole integers of a pickle lie at multiples of their width; in a buffer anything may come before.
+            // Whole integers of a pickle lie at multiples of their width; in a buffer anything may come before them.
             let shifts = if text.buffer.is_some() { reading.width() } else { 1 };
             for shift in 0..shifts {
                 tasks.push(Task { text: index, reading, shift });
@@ -286,7 +287,7 @@ fn tasks(texts: &[Text<'_>]) -> Vec<Task> {
     tasks
 }
 
-/// Whether a group is more than a repetition.
+/// Tells whether a group is more than a repetition.
 fn telling(group: &[u16; GROUP]) -> bool {
     let [first, rest @ ..] = group;
     let Some(second) = rest.iter().find(|token| *token != first) else { return false };

@@ -1,4 +1,5 @@
-//! What is claimed of a folder's runs: which of them, how it was configured, and by which line of its log.
+//! Finds the run that a folder's score is claimed for, its configuration, and the line of its log that states the
+//! score.
 
 use camino::Utf8PathBuf;
 
@@ -18,8 +19,8 @@ fn claims(folder: &Folder) -> &[Claim] {
     claims.get(..MAX_CLAIMS).unwrap_or(claims)
 }
 
-/// The run whose configuration counts: the one with which most of what submission.json states agrees, of several the
-/// first. Logs of an earlier state may lie beside it.
+/// Returns the run whose configuration counts: the one that agrees with most of submission.json, or the first of
+/// several. Logs of an earlier state may lie beside it.
 pub fn run(folder: &Folder) -> Option<&RunLog> {
     let claims = claims(folder);
     let agreeing = |run: &RunLog| {
@@ -32,7 +33,7 @@ pub fn run(folder: &Folder) -> Option<&RunLog> {
     folder.runs.official.iter().rev().max_by_key(|run| agreeing(run))
 }
 
-/// What the log of a run states of its configuration, and what else it says.
+/// Returns the configuration that the log of a run states, with the rest of what the log prints.
 pub fn configuration(folder: &Folder, run: &RunLog) -> Config {
     let config = Config::new(run.hyperparameters.iter().map(|(name, set)| (name, set.value.as_str())));
     let config = match run.world_size.value() {

@@ -1,4 +1,5 @@
-//! Settings that README.md or a shell script of the folder gives a run: what a log does not state may have been set so.
+//! Settings that README.md or a shell script of the folder gives a run; a setting that a log does not state may have
+//! been set so.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use caddie_rulebook::Confidence;
 const MAX_FILES: usize = 6;
 /// Settings that are compared with the script.
 const MAX_SETTINGS: usize = 64;
-/// Settings that say which data and machine, not what is done.
+/// Settings that name data and machine, not the work that is done.
 const ELSEWHERE: &[&str] = &["SEED", "RUN_ID", "RANK", "WORLD_SIZE", "PATH", "DIR", "FILE", "CUDA", "NCCL", "OMP"];
 
-/// What else is found beside the `known` leads where the settings hold that a command gives the run and no log states.
+/// Returns leads beside the `known` ones, found with the settings that a command gives the run and no log states.
 pub fn leads(module: &Module, subject: &Subject<'_>, known: &[Lead]) -> Vec<Lead> {
     let Some(folder) = subject.folder else { return Vec::new() };
     let mut settings = differing(settings(folder), module.source());
@@ -74,7 +75,7 @@ fn setting(word: &str) -> Option<(&str, &str)> {
     (upper && plain && !ELSEWHERE.iter().any(|part| name.contains(part))).then_some((name, value))
 }
 
-/// Those that the script reads with another default.
+/// Returns the settings that the script reads with another default.
 fn differing(settings: Vec<(String, String)>, source: &str) -> Vec<(String, String)> {
     let differs = |(name, value): &(String, String)| {
         ['"', '\''].iter().any(|quote| {

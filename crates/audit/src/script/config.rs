@@ -1,11 +1,11 @@
-//! The configuration that a run had: what its log states, over what the script takes by default.
+//! The configuration that a run had: the settings that its log states, over the script's defaults.
 
 use std::collections::HashMap;
 
 use super::said::Said;
 use super::value::Kind;
 
-/// Hyperparameters by name, in lower case: `ttt_epochs`; and what else the log says.
+/// Hyperparameters by name, in lower case: `ttt_epochs`; and the rest of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     stated: HashMap<String, String>,
@@ -13,24 +13,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// From names and values as a log or a command line states them.
+    /// Makes a configuration of names and values as a log or a command line states them.
     pub fn new<N: AsRef<str>, V: Into<String>>(stated: impl IntoIterator<Item = (N, V)>) -> Config {
         let stated = stated.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()));
         Config { stated: stated.collect(), said: None }
     }
 
-    /// With the log that states it.
+    /// Adds the log that states it.
     pub fn with_log(self, said: Said) -> Config {
         Config { said: Some(said), ..self }
     }
 
-    /// With a setting that the log shows without stating it, unless it states it.
+    /// Adds a setting that the log shows without stating it, unless it states it.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Config {
         self.stated.entry(name.to_ascii_lowercase()).or_insert_with(|| value.into());
         self
     }
 
-    /// Without the log that states it.
+    /// Takes away the log that states it.
     pub fn without_log(self) -> Config {
         Config { said: None, ..self }
     }
@@ -40,7 +40,7 @@ impl Config {
         self.said.as_ref()
     }
 
-    /// Whether nothing is stated.
+    /// Tells whether nothing is stated.
     pub fn is_empty(&self) -> bool {
         self.stated.is_empty()
     }

@@ -15,7 +15,7 @@ use caddie_rulebook::{Confidence, Finding, Severity};
 /// Characters of a line that a finding shows.
 const EXCERPT: usize = 160;
 
-/// What the audit of one script found.
+/// The result of the audit of one script.
 #[derive(Debug, Serialize)]
 pub struct Examined {
     pub path: Utf8PathBuf,
@@ -23,18 +23,18 @@ pub struct Examined {
     pub layers: Vec<String>,
     /// The log whose configuration was followed; `None`: the script's defaults.
     pub configuration: Option<Utf8PathBuf>,
-    /// Whether the script was followed to its end.
+    /// True when the script was followed to its end.
     pub complete: bool,
     /// Reported scores that were recognized.
     pub scores: usize,
-    /// What could not be read, with its line.
+    /// Places that could not be read, with their lines.
     pub problems: Vec<Problem>,
     pub findings: Vec<Finding>,
-    /// For each finding, the steps with the calls that lead to them.
+    /// Steps of each finding, with the calls that lead to them.
     pub paths: Vec<Vec<ExaminedStep>>,
 }
 
-/// One step of a finding.
+/// A step of a finding.
 #[derive(Debug, Serialize)]
 pub struct ExaminedStep {
     /// The module beside the script that the line is of; `None`: the script.
@@ -47,7 +47,7 @@ pub struct ExaminedStep {
     pub path: Vec<ExaminedCall>,
 }
 
-/// One call on the way to a step.
+/// A call on the way to a step.
 #[derive(Debug, Serialize)]
 pub struct ExaminedCall {
     /// The function that is called.
@@ -59,13 +59,13 @@ pub struct ExaminedCall {
 }
 
 impl Examined {
-    /// The gravest finding.
+    /// Returns the severity of the gravest finding.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 }
 
-/// Audits the script at `path`, unwrapped; as the run configured it that is claimed, where it came in a folder.
+/// Audits the script at `path`, unwrapped. Where it came in a folder it is followed as the claimed run configured it.
 /// Nothing is executed.
 pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
     let run = folder.and_then(claimed::run);

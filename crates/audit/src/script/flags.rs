@@ -13,7 +13,7 @@ impl Flags {
     pub const TRAIN: Flags = Flags(1 << 1);
     /// Sampled from the model itself.
     pub const GENERATED: Flags = Flags(1 << 2);
-    /// Tokens that are to be predicted: a slice that begins one later, or what a loss was given as target.
+    /// Tokens that are to be predicted: a slice that begins one later, or the target of a loss.
     pub const TARGET: Flags = Flags(1 << 3);
     /// A negative log-likelihood, or made from one.
     pub const LOSS: Flags = Flags(1 << 4);
@@ -34,7 +34,7 @@ impl Flags {
 
     /// A hash that one more token was mixed into.
     pub const EXTENDED: Flags = Flags(1 << 12);
-    /// How often tokens or hashes of them came.
+    /// Counts of tokens or of hashes of them.
     pub const COUNTED: Flags = Flags(1 << 13);
     /// A tensor of its own that gradients are taken for: it belongs to no model.
     pub const OFFSET: Flags = Flags(1 << 14);
@@ -42,9 +42,9 @@ impl Flags {
     pub const ADDED: Flags = Flags(1 << 15);
     /// Such a tensor was added on the way.
     pub const SHIFTED: Flags = Flags(1 << 16);
-    /// Such a tensor that is made anew in every passage of a loop.
+    /// Such a tensor that is made anew in every iteration of a loop.
     pub const ANEW: Flags = Flags(1 << 17);
-    /// Chosen by comparing losses of one passage: experts, not passes.
+    /// Chosen by comparing losses of one iteration: experts, not passes.
     pub const HINDSIGHT: Flags = Flags(1 << 18);
     /// Looked up under the target in a table that is neither data nor model: a class, the bytes of its piece.
     pub const BY_TARGET: Flags = Flags(1 << 19);
@@ -54,13 +54,13 @@ impl Flags {
     pub const OF_PARTS: Flags = Flags(1 << 21);
     /// Read from a file that is neither of the data sets.
     pub const SHIPPED: Flags = Flags(1 << 22);
-    /// Whether such a file holds the token that came.
+    /// The answer whether such a file holds the token that came.
     pub const FORETOLD: Flags = Flags(1 << 23);
     /// Bytes of a token, from a table that was made of the tokenizer's pieces.
     pub const BYTES: Flags = Flags(1 << 24);
     /// Read from the table of bytes that comes with shards of a transformed text.
     pub const SIDECAR: Flags = Flags(1 << 25);
-    /// Whether a space comes before the token's text.
+    /// The answer whether a space comes before the token's text.
     pub const SPACE: Flags = Flags(1 << 26);
     /// Read from a file that the script did not write: a table, weights.
     pub const FOREIGN: Flags = Flags(1 << 27);
@@ -79,8 +79,8 @@ impl Flags {
     /// Losses of experts side by side, one of which is of no token.
     pub const BESIDE_LOSS: Flags = Flags(1 << 34);
     /// A mixture of such.
-    pub const UNNORMALISED: Flags = Flags(1 << 35);
-    /// Every bit that speaks of what is in a value, none of which a length or position keeps.
+    pub const UNNORMALIZED: Flags = Flags(1 << 35);
+    /// Every bit that speaks of the contents of a value; a length or position keeps none of them.
     pub const CONTENT: Flags = Flags(
         ((1 << 10) - 1)
             | (1 << 12)
@@ -93,12 +93,12 @@ impl Flags {
             | (0b1111 << 32),
     );
 
-    /// Whether every bit of `other` is set.
+    /// Tells whether every bit of `other` is set.
     pub fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether a bit of `other` is set.
+    /// Tells whether a bit of `other` is set.
     pub fn any(self, other: Flags) -> bool {
         self.0 & other.0 != 0
     }
@@ -108,7 +108,7 @@ impl Flags {
         Flags(self.0 | other.0)
     }
 
-    /// Without the bits of `other`.
+    /// Returns the set without the bits of `other`.
     pub const fn without(self, other: Flags) -> Flags {
         Flags(self.0 & !other.0)
     }
@@ -132,7 +132,7 @@ impl Flags {
         ("FORETOLD", Flags::FORETOLD), ("BYTES", Flags::BYTES), ("SIDECAR", Flags::SIDECAR), ("SPACE", Flags::SPACE),
         ("FOREIGN", Flags::FOREIGN), ("CONSTANT_BYTES", Flags::CONSTANT_BYTES), ("CUT", Flags::CUT),
         ("SEED", Flags::SEED), ("TABLE_FILE", Flags::TABLE_FILE), ("REORDERED", Flags::REORDERED),
-        ("SHUFFLED", Flags::SHUFFLED), ("BESIDE_LOSS", Flags::BESIDE_LOSS), ("UNNORMALISED", Flags::UNNORMALISED),
+        ("SHUFFLED", Flags::SHUFFLED), ("BESIDE_LOSS", Flags::BESIDE_LOSS), ("UNNORMALIZED", Flags::UNNORMALIZED),
     ];
 
     /// The names of the facts.

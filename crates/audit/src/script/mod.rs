@@ -1,7 +1,8 @@
-//! The audit of a script: what it would do, found on its syntax tree by following values, and which rules that touches.
+//! The audit of a script: it follows values over the syntax tree, finds the actions of the script, and names the rules
+//! that they touch.
 //!
-//! Nothing is executed. A lead is evidence with a confidence: the line, the way from the entry point to it, and what
-//! would clear it.
+//! Nothing is executed. A lead is evidence with a confidence: the line, the way from the entry point to it, and a
+//! change that would clear it.
 
 mod beside;
 mod claimed;
@@ -32,7 +33,7 @@ use caddie_python::Module;
 use caddie_rulebook::{Limits, Rulebook, Track};
 use machine::{Doubts, Followed};
 
-/// What is known about a script beside its source.
+/// Facts known about a script beside its source.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
     /// The configuration of the run whose score is claimed; empty where no log states it.
@@ -56,17 +57,18 @@ impl Subject<'_> {
         self.rulebook.limits_of(self.track())
     }
 
-    /// Processes that `torchrun` starts where no log states their number: one a GPU of the track's machine.
+    /// Returns the number of processes that `torchrun` starts where no log states it: one per GPU of the track's
+    /// machine.
     fn processes(&self) -> u64 {
         self.rulebook.hardware_of(self.track()).map_or(1, |machine| machine.gpus)
     }
 }
 
-/// What an audit found.
+/// The result of the audit of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Audit {
+pub struct ScriptAudit {
     pub leads: Vec<Lead>,
-    /// Whether the script was followed to its end; else more may be there.
+    /// True when the script was followed to its end; otherwise there may be more leads.
     pub complete: bool,
     /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognized.
     pub scores: usize,
@@ -87,7 +89,7 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
         families::reports(&followed.trace, metric).then_some(followed)
     };
     let Some(mut found) = with(Doubts::All) else { return plain };
-    // `TTT_ENABLED` is likely to be what `legal_ttt_exact` hangs on: one look may spare most of the search.
+    // `legal_ttt_exact` is likely to hang on `TTT_ENABLED`: one look may spare most of the search.
     let alike: Vec<String> = found.doubted.iter().filter(|switch| shares_a_word(switch, metric)).cloned().collect();
     if !alike.is_empty() && alike.len() * 2 < found.doubted.len() {
         let fewer = with(Doubts::Some(alike)).filter(|fewer| fewer.doubted.len() < found.doubted.len());
@@ -105,7 +107,7 @@ fn follow_to(module: &Module, subject: &Subject<'_>) -> Followed {
     found
 }
 
-/// Whether a switch is named after the metric.
+/// Tells whether a switch is named after the metric.
 fn shares_a_word(switch: &str, metric: &str) -> bool {
     let words = |name: &str| -> Vec<String> {
         name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase).filter(|w| w.len() > 2).collect()
@@ -114,13 +116,13 @@ fn shares_a_word(switch: &str, metric: &str) -> bool {
     words(switch).iter().any(|word| metric.contains(word))
 }
 
-/// Follows `module` and lets every family judge what it would do.
-pub fn audit(module: &Module, subject: &Subject<'_>) -> Audit {
+/// Follows `module` and lets every family judge the trace.
+pub fn audit(module: &Module, subject: &Subject<'_>) -> ScriptAudit {
     let Followed { trace, taints, .. } = follow_to(module, subject);
     let case = families::Case { module, trace: &trace, taints: &taints, subject };
     let arisen = Arisen::of(&trace, &taints);
     let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| family.leads(&case, &arisen)).collect();
     // Another challenge need not have every rule.
     leads.retain(|lead| subject.rulebook.rule(lead.rule).is_some());
-    Audit { leads, complete: trace.complete, scores: case.scores().len() }
+    ScriptAudit { leads, complete: trace.complete, scores: case.scores().len() }
 }

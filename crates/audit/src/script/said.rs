@@ -1,4 +1,4 @@
-//! What the log of a run says: which of a script's branches it took shows in the lines that they print.
+//! The words of a run's log: the lines that branches print show which of them the run took.
 
 /// The lines of a run's log that its script printed, a script that was dumped among them left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct Said(String);
 const SHORTEST: usize = 8;
 
 impl Said {
-    /// From the lines of a log.
+    /// Takes up the lines of a log.
     pub fn new<'a>(lines: impl IntoIterator<Item = &'a str>) -> Said {
         let mut text = String::new();
         for line in lines.into_iter().filter(|line| !is_code(line)) {
@@ -18,20 +18,20 @@ impl Said {
         Said(text)
     }
 
-    /// What the log prints for a name: `prefix.xz` in `prefix_file:prefix.xz`.
+    /// Returns the value that the log prints for a name: `prefix.xz` in `prefix_file:prefix.xz`.
     pub fn value(&self, name: &str) -> Option<&str> {
         let start = format!("{}:", name.to_ascii_lowercase());
 
         self.0.split_whitespace().find_map(|word| word.strip_prefix(start.as_str()).filter(|value| !value.is_empty()))
     }
 
-    /// Whether the log has this part of a line.
+    /// Tells whether the log has this part of a line.
     pub fn holds(&self, part: &str) -> bool {
         self.0.contains(part)
     }
 }
 
-/// A line of a script, not what it prints.
+/// Tells whether a line is code of the script that the log quotes, not its output.
 fn is_code(line: &str) -> bool {
     ["print(", "log(", "log0(", "f\"", "f'"].iter().any(|code| line.contains(code))
 }

@@ -2,7 +2,7 @@
 
 use super::taint::Stamp;
 
-/// Whether a sorted list holds every member of another.
+/// Tells whether a sorted list holds every member of another.
 pub fn contains<T: Ord>(all: &[T], some: &[T]) -> bool {
     let mut rest = all.iter();
     some.len() <= all.len() && some.iter().all(|wanted| rest.any(|found| found == wanted))
@@ -25,7 +25,7 @@ pub fn merged<T: Copy + Ord>(left: &[T], right: &[T]) -> Vec<T> {
     both
 }
 
-/// The latest iteration counts: what was read in several iterations is as new as the newest of them.
+/// Merges stamps. The latest iteration counts: data read in several iterations are as new as the newest of them.
 pub fn merged_stamps(left: &[Stamp], right: &[Stamp]) -> Vec<Stamp> {
     let mut both: Vec<Stamp> = left.iter().chain(right).copied().collect();
     both.sort_unstable_by_key(|stamp| (stamp.entered, std::cmp::Reverse(stamp.iteration)));

@@ -1,4 +1,4 @@
-//! What a value was made from: which data, which slice of it, which updates, which scores.
+//! The origin of a value: the data, the slice of it, the updates and the scores that it was made from.
 //!
 //! Sets are interned, so that a value carries four bytes and the union of two sets is computed once.
 
@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 pub use super::flags::Flags;
 use super::sorted::{contains, merged, merged_stamps};
 
-/// One passage of a loop, as it is followed: which loop (a number given each time one is entered), which iteration.
+/// An iteration of a loop, as it is followed: the loop (a number given each time one is entered) and the iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stamp {
     pub entered: u32,
@@ -19,15 +19,15 @@ pub struct Stamp {
 /// A bound of a slice, as it is written: two that are written alike stand for the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bound {
-    /// Of the expression, with names replaced by what they were assigned.
+    /// The expression's symbol, with names replaced by the expressions that they were assigned.
     pub symbol: u64,
-    /// Of what is subtracted in it, zero for nothing: `length - stride` and `window - stride` end at the same place
-    /// of windows that are full.
+    /// The symbol of the part that is subtracted in it, zero for nothing: `length - stride` and `window - stride` end
+    /// at the same place of windows that are full.
     pub less: u64,
 }
 
 impl Bound {
-    /// Whether both stand for the same place.
+    /// Tells whether both stand for the same place.
     pub fn meets(self, other: Bound) -> bool {
         self.symbol == other.symbol || (self.less != 0 && self.less == other.less)
     }
@@ -44,7 +44,7 @@ pub struct Region {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Taint {
     pub flags: Flags,
-    /// Loops that select the slice, with the latest iteration among what the value holds; sorted by `entered`.
+    /// Loops that select the slice, with the latest iteration of each that the value holds; sorted by `entered`.
     pub stamps: Vec<Stamp>,
     /// Updates (events of the trace) that reached the value; sorted.
     pub updates: Vec<u32>,
@@ -59,7 +59,7 @@ pub struct Taint {
 }
 
 impl Taint {
-    /// Whether the union with `other` is this set itself.
+    /// Tells whether the union with `other` is this set itself.
     fn holds(&self, other: &Taint) -> bool {
         let newest = |stamp: &Stamp| self.iteration(stamp.entered).is_some_and(|newest| newest >= stamp.iteration);
         self.flags.has(other.flags)
@@ -82,14 +82,14 @@ impl Taint {
 pub struct TaintId(u32);
 
 impl TaintId {
-    /// Nothing is known to have gone in.
+    /// The set in which nothing is known to have gone in.
     pub const NONE: TaintId = TaintId(0);
 }
 
-/// Most members of one list of a set; what is beyond is left out, largest first.
+/// Most members of one list of a set; further ones are left out, largest first.
 const MAX_MEMBERS: usize = 96;
 
-/// How one set is made from another, so that it is made once.
+/// The way in which one set is made from another, kept so that it is made once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Derived {
     With(Flags),
@@ -125,7 +125,7 @@ impl Taints {
         &self.sets[id.0 as usize]
     }
 
-    /// How many there are.
+    /// Returns the number of sets.
     pub fn count(&self) -> usize {
         self.sets.len()
     }
@@ -161,7 +161,7 @@ impl Taints {
         id
     }
 
-    /// What either holds.
+    /// Returns the union of two sets.
     pub fn union(&mut self, left: TaintId, right: TaintId) -> TaintId {
         if left == right || right == TaintId::NONE {
             return left;
@@ -174,7 +174,7 @@ impl Taints {
             return *id;
         }
         let (a, b) = (self.get(left), self.get(right));
-        // Most often what is added was in it already.
+        // In most cases one set holds the other already.
         let larger = if a.holds(b) { Some(left) } else { b.holds(a).then_some(right) };
         if let Some(larger) = larger {
             self.unions.insert(key, larger);
@@ -194,7 +194,7 @@ impl Taints {
         id
     }
 
-    /// What any of them holds.
+    /// Returns the union of all these sets.
     pub fn all(&mut self, ids: impl IntoIterator<Item = TaintId>) -> TaintId {
         ids.into_iter().fold(TaintId::NONE, |sum, id| self.union(sum, id))
     }
@@ -216,7 +216,7 @@ impl Taints {
         made
     }
 
-    /// With `flags` set.
+    /// Returns the set with `flags` set.
     pub fn with(&mut self, id: TaintId, flags: Flags) -> TaintId {
         if self.flags(id).has(flags) {
             return id;
@@ -224,7 +224,7 @@ impl Taints {
         self.derive(id, Derived::With(flags), |taint| taint.flags = taint.flags.with(flags))
     }
 
-    /// Without `flags`.
+    /// Returns the set without `flags`.
     pub fn without(&mut self, id: TaintId, flags: Flags) -> TaintId {
         if !self.flags(id).any(flags) {
             return id;
@@ -232,7 +232,7 @@ impl Taints {
         self.derive(id, Derived::Without(flags), |taint| taint.flags = taint.flags.without(flags))
     }
 
-    /// Without objects: a number made from parameters is no parameter.
+    /// Returns the set without objects: a number made from parameters is no parameter.
     pub fn as_number(&mut self, id: TaintId) -> TaintId {
         if self.get(id).objects.is_empty() {
             return id;
@@ -251,12 +251,12 @@ impl Taints {
         })
     }
 
-    /// As the parameters of `object` and of no other.
+    /// Returns the set as the parameters of `object` and of no other.
     pub fn of_object(&mut self, id: TaintId, object: u32) -> TaintId {
         self.derive(id, Derived::OfObject(object), |taint| taint.objects = vec![object])
     }
 
-    /// Of these positions alone.
+    /// Returns the set of these positions alone.
     pub fn within(&mut self, id: TaintId, region: Region) -> TaintId {
         self.derive(id, Derived::Within(region), |taint| taint.regions = merged(&taint.regions, &[region]))
     }

@@ -1,11 +1,11 @@
-//! What a script would do, in order: the events that the families of rules judge.
+//! The events of a script in order, which the families of rules judge.
 
 use std::rc::Rc;
 
 use super::pieces::Table;
 use super::taint::{Stamp, TaintId};
 
-/// One call on the way from the entry point.
+/// A call on the way from the entry point.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Frame {
     /// The function that was called.
@@ -14,23 +14,23 @@ pub struct Frame {
     pub line: u64,
 }
 
-/// Where and when something happens.
+/// The place and time of an event.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// 1-based, in the innermost source.
+    /// Line in the innermost source, 1-based.
     pub line: u64,
     /// The loops around it, outermost first, with the iteration that was followed.
     pub loops: Rc<[Stamp]>,
     /// The calls from the entry point to the line.
     pub path: Rc<[Frame]>,
-    /// Whether a condition around it is not known.
+    /// True when a condition around it is not known.
     pub uncertain: bool,
-    /// The passage of a loop that it ended, lying in a branch that ends with `continue`: what follows in that passage
-    /// does not see it.
+    /// The iteration of a loop that it ended, in a branch that ends with `continue`: the rest of that iteration does
+    /// not see it.
     pub ended: Option<Stamp>,
 }
 
-/// What updates what is learnt.
+/// The kinds of things that learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learner {
     /// A step of an optimizer.
@@ -41,20 +41,21 @@ pub enum Learner {
     Table,
 }
 
-/// What happens.
+/// An action of the script.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Parameters or a table are changed with the help of `data`.
     Update { learner: Learner, data: TaintId },
     /// A loss is computed from `data`, its targets among it.
     Loss { data: TaintId },
-    /// A loss is added to what is reported.
+    /// A loss is added to the reported sum.
     Score { data: TaintId },
     /// A number is printed, in a line of this text.
     Report { text: Rc<str>, data: TaintId },
-    /// The model is run on `data`; `discarded` where nothing takes what it returns: calibration, warm-up.
+    /// The model is run on `data`; `discarded` where nothing takes its result: calibration, warm-up.
     Forward { data: TaintId, discarded: bool },
-    /// A function is registered that a layer calls with what goes through it; `products`: it multiplies matrices.
+    /// A function is registered that a layer calls with the tensors that go through it; `products`: it multiplies
+    /// matrices.
     Hook { products: bool },
     /// Content made from `data` is written to a file.
     Written { data: TaintId },
@@ -68,13 +69,13 @@ pub enum Action {
     Outside {
         what: Outside,
         name: Rc<str>,
-        /// What it is given: the words of a command, a path or address; parts that are not known are holes.
+        /// The argument: the words of a command, a path or address; parts that are not known are holes.
         given: Rc<str>,
     },
     /// A module is imported.
     Import {
         name: Rc<str>,
-        /// Whether the script goes on where it is missing.
+        /// True when the script goes on where it is missing.
         attempted: bool,
     },
     /// Random numbers begin anew from a seed.
@@ -85,7 +86,7 @@ pub enum Action {
     ByteTable { number: usize },
 }
 
-/// What sort of thing happens: an [`Action`] without what it is about.
+/// The sort of an event: an [`Action`] without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventKind {
     Update,
@@ -127,7 +128,7 @@ impl Action {
         }
     }
 
-    /// What it is about, where that is followed.
+    /// Returns the data that the action is about, where they are followed.
     pub fn data(&self) -> Option<TaintId> {
         match self {
             Action::Update { data, .. }
@@ -149,7 +150,7 @@ impl Action {
     }
 }
 
-/// What lies outside of the script.
+/// The things that lie outside of the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outside {
     Network,
@@ -160,7 +161,7 @@ pub enum Outside {
     Code,
 }
 
-/// One event.
+/// An event with its place.
 #[derive(Debug, Clone)]
 pub struct Event {
     pub place: Place,
@@ -171,11 +172,11 @@ pub struct Event {
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
     pub events: Vec<Event>,
-    /// Where the statements begin that were reached, and those that certainly were, one bit each.
+    /// Offsets of the statements that were reached, and of those that certainly were, one bit each.
     statements: Vec<(u64, u64)>,
-    /// What functions make of the pieces of a tokenizer, once each.
+    /// Tables that functions make of a tokenizer's pieces, once each.
     pub tables: Vec<Table>,
-    /// Whether the end was reached within the bounds.
+    /// True when the end was reached within the bounds.
     pub complete: bool,
 }
 
@@ -183,7 +184,8 @@ pub struct Trace {
 const MAX_EVENTS: usize = 50_000;
 
 impl Trace {
-    /// Nothing takes what the model returned, where it was run since the event `from` with so many calls around it.
+    /// Notes that nothing takes the result of the model, where it was run since the event `from` with so many calls
+    /// around it.
     pub fn discard(&mut self, from: usize, depth: usize) {
         for event in self.events.iter_mut().skip(from).filter(|event| event.place.path.len() == depth) {
             if let Action::Forward { discarded, .. } = &mut event.action {
@@ -192,10 +194,10 @@ impl Trace {
         }
     }
 
-    /// The branch since the event `from` ended `passage` with `continue`.
-    pub fn ended(&mut self, from: usize, passage: Option<Stamp>) {
+    /// The branch since the event `from` ended `iteration` with `continue`.
+    pub fn ended(&mut self, from: usize, iteration: Option<Stamp>) {
         for event in self.events.iter_mut().skip(from) {
-            event.place.ended = event.place.ended.or(passage);
+            event.place.ended = event.place.ended.or(iteration);
         }
     }
 
@@ -212,12 +214,12 @@ impl Trace {
         }
     }
 
-    /// Whether the statement that begins at `start` was reached.
+    /// Tells whether the statement that begins at `start` was reached.
     pub fn reached(&self, start: usize) -> bool {
         self.bits(start).is_some_and(|(reached, _)| reached)
     }
 
-    /// Whether it was reached under conditions that are known.
+    /// Tells whether the statement was reached under conditions that are known.
     pub fn certainly_reached(&self, start: usize) -> bool {
         self.bits(start).is_some_and(|(_, certain)| certain)
     }

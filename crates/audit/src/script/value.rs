@@ -1,5 +1,5 @@
-//! Abstract values: constants where they are known, objects with identity where they can be changed, and what
-//! everything was made from.
+//! Abstract values: constants where they are known, objects with identity where they can be changed, and the origin of
+//! everything.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ pub struct ObjectId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClassId(pub u32);
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug, Clone)]
 pub enum Kind<'a> {
     Unknown,
@@ -48,7 +48,7 @@ pub enum Kind<'a> {
 pub const MAX_TEXT: usize = 4096;
 
 impl Kind<'_> {
-    /// A text; what is beyond [`MAX_TEXT`] is not known, so that texts made of themselves do not grow for ever.
+    /// Makes a text; the part beyond [`MAX_TEXT`] is not known, so that texts made of themselves do not grow for ever.
     pub fn text(text: &str) -> Kind<'static> {
         if text.len() <= MAX_TEXT {
             return Kind::Text(text.into());
@@ -61,7 +61,7 @@ impl Kind<'_> {
 /// Stands for an unknown part of a text.
 pub const HOLE: char = '\u{fffc}';
 
-/// A value with what it was made from.
+/// A value with its origin.
 #[derive(Debug, Clone)]
 pub struct Value<'a> {
     pub kind: Kind<'a>,
@@ -69,7 +69,7 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Nothing is known but what it was made from.
+    /// Makes a value of which nothing but its origin is known.
     pub fn unknown(taint: TaintId) -> Value<'a> {
         Value { kind: Kind::Unknown, taint }
     }
@@ -105,7 +105,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether Python takes it for true, where that is known.
+    /// Returns the truth that Python gives the value, where that is known.
     pub fn truth(&self) -> Option<bool> {
         match &self.kind {
             Kind::None => Some(false),
@@ -120,16 +120,16 @@ impl<'a> Value<'a> {
     }
 }
 
-/// What kind of object it is, where that matters.
+/// The kind of an object, where that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum ObjectRole {
     /// An instance of a class of the script.
     Instance,
     List,
     Dict,
     /// A tensor or array that was allocated: it can be written into.
     Tensor,
-    /// Of `torch.nn`.
+    /// A class or layer of `torch.nn`.
     Module,
     Optimizer,
     File,
@@ -139,26 +139,26 @@ pub enum Role {
 /// Something that can be changed in place.
 #[derive(Debug, Clone)]
 pub struct Object<'a> {
-    pub role: Role,
+    pub role: ObjectRole,
     pub class: Option<ClassId>,
     pub attributes: FxHashMap<Rc<str>, Value<'a>>,
     /// The members of a list, while they are known one by one.
     pub items: Option<Vec<Value<'a>>>,
-    /// What stands for any member.
+    /// The value that stands for any member.
     pub element: Option<Value<'a>>,
-    /// What went into it.
+    /// The origin of everything that went into it.
     pub content: TaintId,
     /// Updates that reached its parameters.
     pub updates: TaintId,
-    /// The passage of the innermost loop in which it was made.
+    /// The iteration of the innermost loop in which it was made.
     pub born: Option<Stamp>,
-    /// Whether it is an attribute of a model.
+    /// True when it is an attribute of a model.
     pub of_model: bool,
 }
 
 impl<'a> Object<'a> {
     /// An empty object.
-    pub fn new(role: Role) -> Object<'a> {
+    pub fn new(role: ObjectRole) -> Object<'a> {
         Object {
             role,
             class: None,
@@ -194,7 +194,7 @@ impl<'a> Heap<'a> {
         &mut self.0[id.0 as usize]
     }
 
-    /// How many there are.
+    /// Returns the number of objects.
     pub fn len(&self) -> usize {
         self.0.len()
     }

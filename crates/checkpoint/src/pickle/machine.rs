@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::opcodes::{Arg, Fault, Op, Opcodes, fault};
 use super::value::{Call, GlobalUse, Id, Object, Pickle, Value};
 
-/// What reading one pickle may cost.
+/// Limits on the cost of reading one pickle.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Operations.
+    /// Most operations.
     pub ops: usize,
     /// Values that are kept, and references between them.
     pub values: usize,
@@ -25,8 +25,8 @@ impl Default for Limits {
 /// Calls of no plain name that are listed.
 const MAX_ODD_CALLS: usize = 100;
 
-/// Reads the pickle at the start of `bytes`. It never fails: what was read before a fault stands, because an unpickler
-/// would have run it.
+/// Reads the pickle at the start of `bytes`. It never fails: the part before a fault stands, because an unpickler would
+/// have run it.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Pickle {
     let mut machine = Machine {
         bytes,
@@ -74,7 +74,7 @@ struct Machine<'a> {
 type Step<T> = Result<T, String>;
 
 impl Machine<'_> {
-    /// One operation; the object at STOP.
+    /// Executes one operation; returns the object at STOP.
     fn step(&mut self, op: &Op) -> Result<Option<Id>, Fault> {
         self.apply(op).map_err(|reason| fault(op.at, &reason))
     }
@@ -111,7 +111,7 @@ impl Machine<'_> {
         Ok(None)
     }
 
-    /// What makes, fills, looks up or calls.
+    /// Executes an operation that makes, fills, looks up or calls.
     fn compound(&mut self, op: &Op) -> Step<()> {
         match (op.code, &op.arg) {
             (b']', _) => self.push(Value::List(Vec::new())),
@@ -159,7 +159,7 @@ impl Machine<'_> {
         }
     }
 
-    /// What looks a name up or calls.
+    /// Executes an operation that looks a name up or calls.
     fn object(&mut self, op: &Op) -> Step<()> {
         match (op.code, &op.arg) {
             (b'c', Arg::Names(module, name)) => {
@@ -172,7 +172,7 @@ impl Machine<'_> {
                 let (module, name) = (text(module), text(name));
                 self.global(op.at, module, name)
             }
-            // Names of the process's own registry of extensions: what they mean is not in the file.
+            // These are names in the process's own registry of extensions; their meaning is not in the file.
             (0x82..=0x84, Arg::Int(code)) => {
                 self.global(op.at, "<copyreg extension>".into(), code.to_string().into_boxed_str())
             }
@@ -249,7 +249,7 @@ impl Machine<'_> {
         let key = match arg {
             Arg::Int(key) => *key,
             Arg::Line(range) => {
-                self.lossy(range.clone()).trim().parse().map_err(|_| "a memo key that is no number".to_owned())?
+                self.lossy(range.clone()).trim().parse().map_err(|_| "a memo key that is not a number".to_owned())?
             }
             _ => i64::try_from(self.memo.len()).unwrap_or(i64::MAX),
         };
@@ -273,7 +273,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Takes references from what may be kept.
+    /// Takes references from the number that may be kept.
     fn refer(&mut self, count: usize) -> Step<()> {
         self.references = self.references.saturating_add(count);
         if self.references > self.limits.values.saturating_mul(4) {
@@ -321,7 +321,7 @@ impl Machine<'_> {
         match self.top()? {
             Value::List(list) | Value::Set(list) => list.extend_from_slice(items),
             Value::Object(object) => object.list.extend_from_slice(items),
-            _ => return Err("items are appended to what is no list".to_owned()),
+            _ => return Err("items are appended to something other than a list".to_owned()),
         }
         Ok(())
     }
@@ -332,7 +332,7 @@ impl Machine<'_> {
         match self.top()? {
             Value::Dict(dict) => dict.extend(pairs),
             Value::Object(object) => object.items.extend(pairs),
-            _ => return Err("items are set in what is no dictionary".to_owned()),
+            _ => return Err("items are set in something other than a dictionary".to_owned()),
         }
         Ok(())
     }
@@ -366,7 +366,7 @@ impl Machine<'_> {
                 }
             }
             Value::Object(_) => self.odd(at, "the result of a call is called"),
-            _ => self.odd(at, "a value is called that is no name"),
+            _ => self.odd(at, "a value other than a name is called"),
         }
         self.push(Value::Object(Box::new(Object { callable, args, state: None, list: Vec::new(), items: Vec::new() })))
     }

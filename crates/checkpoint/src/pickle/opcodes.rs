@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Longest line of an opcode of protocol 0 that carries no text: a module, a number, a memo key.
 const MAX_LINE: usize = 1 << 16;
 
-/// Why a pickle stops being readable, and where.
+/// The place and the reason at which a pickle stops being readable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("byte {at}: {reason}")]
 pub struct Fault {
@@ -31,7 +31,7 @@ pub enum Arg {
     Bytes(Range<usize>),
 }
 
-/// One operation.
+/// An operation with its argument.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Op {
     /// Offset of the opcode.
@@ -126,7 +126,7 @@ impl<'a> Opcodes<'a> {
             b'I' | b'L' => self.int_line()?,
             b'P' | b'g' | b'p' => Arg::Line(self.line(MAX_LINE)?),
             b'c' | b'i' => Arg::Names(self.line(MAX_LINE)?, self.line(MAX_LINE)?),
-            _ => return Err(format!("0x{code:02x} is no opcode of pickle")),
+            _ => return Err(format!("0x{code:02x} is not an opcode of pickle")),
         })
     }
 

@@ -1,4 +1,4 @@
-//! What a pickle would build, as inert values in one arena.
+//! The objects that a pickle would build, as inert values in one arena.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,7 +12,7 @@ const MAX_NAME: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub(super) u32);
 
-/// One value. Containers refer to others by [`Id`], so shared and cyclic values cost nothing.
+/// A value of the pickle. Containers refer to others by [`Id`], so shared and cyclic values cost nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     None,
@@ -35,7 +35,7 @@ pub enum Value {
         module: Box<str>,
         name: Box<str>,
     },
-    /// What a call would return, with what is put into it afterwards.
+    /// The result that a call would return, with everything that is put into it afterwards.
     Object(Box<Object>),
     /// A reference that the reader of the file resolves: a storage of torch.
     Persistent(Id),
@@ -43,17 +43,17 @@ pub enum Value {
     Buffer,
 }
 
-/// What a call would return.
+/// The result that a call would return.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     pub callable: Id,
     /// A tuple, if the pickle is well-formed.
     pub args: Id,
-    /// Set by BUILD.
+    /// The state that BUILD sets.
     pub state: Option<Id>,
-    /// Appended to it.
+    /// Values appended to the object.
     pub list: Vec<Id>,
-    /// Set in it.
+    /// Items set in the object.
     pub items: Vec<(Id, Id)>,
 }
 
@@ -62,10 +62,10 @@ pub struct Object {
 pub struct GlobalUse {
     pub module: String,
     pub name: String,
-    /// Offset of the opcode in the pickle, of the first time.
+    /// Offset in the pickle of the opcode that looks the name up first.
     pub at: usize,
     pub times: u64,
-    /// How often the object is called.
+    /// The number of calls of the object.
     pub calls: u64,
 }
 
@@ -97,7 +97,7 @@ pub struct Pickle {
     /// Every name that is looked up, in the order of the first time. What comes before a fault would have run.
     pub globals: Vec<GlobalUse>,
     pub odd_calls: Vec<Call>,
-    /// Why it could not be read to its end.
+    /// The reason why the pickle could not be read to its end.
     pub fault: Option<super::Fault>,
     pub(super) known: BTreeMap<(Box<str>, Box<str>), usize>,
 }
@@ -174,7 +174,7 @@ impl Pickle {
         self.values.len()
     }
 
-    /// Whether nothing was built.
+    /// Tells whether nothing was built.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

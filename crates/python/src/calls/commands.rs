@@ -10,7 +10,7 @@ use crate::value::{Data, Evaluated, Value};
 /// Looks for a source among the arguments of a command: behind `-c`, on the standard input, or in a file of the folder.
 ///
 /// # Errors
-/// Always: what the program gives back is not known.
+/// Always, because the output of the program is not known.
 pub(super) fn run<'a>(
     evaluator: &mut Evaluator<'a, '_>,
     name: &str,
@@ -28,7 +28,7 @@ pub(super) fn run<'a>(
     });
     for words in command {
         let is = |word: &Value<'_>, text: &str| matches!(word, Value::Text(data) if data.text() == text);
-        // A shell's command and what a minifier reads are no sources that are run.
+        // A shell's command and the input of a minifier are no sources that are run.
         if !program && !words.first().is_some_and(runs_python) {
             continue;
         }
@@ -44,10 +44,10 @@ pub(super) fn run<'a>(
             execute(evaluator, name, Ok(Value::Bytes(source)), line);
         }
     }
-    Err(format!("what `{name}` gives is not evaluated"))
+    Err(format!("the result of `{name}` is not evaluated"))
 }
 
-/// The words of a shell's command, quotes taken off; what a shell would expand stays as it is.
+/// Returns the words of a shell's command without quotes; words that a shell would expand stay as they are.
 fn words_of<'a>(command: &str) -> Vec<Value<'a>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None::<char>);
     for c in command.chars() {

@@ -7,7 +7,7 @@ use crate::value::{Data, Value};
 
 /// A decompressor or decoder of the library.
 #[derive(Clone, Copy)]
-pub(super) enum Codec {
+pub(super) enum Decoder {
     Base85,
     Ascii85,
     Base64 { urlsafe: bool },
@@ -21,57 +21,59 @@ pub(super) enum Codec {
     Bz2,
 }
 
-pub(super) fn codec(name: &str) -> Option<Codec> {
+pub(super) fn codec(name: &str) -> Option<Decoder> {
     Some(match name {
-        "base64.b85decode" => Codec::Base85,
-        "base64.a85decode" => Codec::Ascii85,
+        "base64.b85decode" => Decoder::Base85,
+        "base64.a85decode" => Decoder::Ascii85,
         "base64.b64decode" | "base64.standard_b64decode" | "base64.decodebytes" | "binascii.a2b_base64" => {
-            Codec::Base64 { urlsafe: false }
+            Decoder::Base64 { urlsafe: false }
         }
-        "base64.urlsafe_b64decode" => Codec::Base64 { urlsafe: true },
-        "base64.b32decode" => Codec::Base32,
+        "base64.urlsafe_b64decode" => Decoder::Base64 { urlsafe: true },
+        "base64.b32decode" => Decoder::Base32,
         "base64.b16decode" | "binascii.unhexlify" | "binascii.a2b_hex" | "bytes.fromhex" | "bytearray.fromhex" => {
-            Codec::Hex
+            Decoder::Hex
         }
-        "lzma.decompress" | "compression.lzma.decompress" => Codec::Lzma,
-        "zlib.decompress" | "compression.zlib.decompress" => Codec::Zlib,
-        "gzip.decompress" | "compression.gzip.decompress" => Codec::Gzip,
-        "bz2.decompress" | "compression.bz2.decompress" => Codec::Bz2,
-        "brotli.decompress" | "brotlicffi.decompress" => Codec::Brotli,
-        "zstandard.decompress" | "zstd.decompress" | "pyzstd.decompress" | "compression.zstd.decompress" => Codec::Zstd,
+        "lzma.decompress" | "compression.lzma.decompress" => Decoder::Lzma,
+        "zlib.decompress" | "compression.zlib.decompress" => Decoder::Zlib,
+        "gzip.decompress" | "compression.gzip.decompress" => Decoder::Gzip,
+        "bz2.decompress" | "compression.bz2.decompress" => Decoder::Bz2,
+        "brotli.decompress" | "brotlicffi.decompress" => Decoder::Brotli,
+        "zstandard.decompress" | "zstd.decompress" | "pyzstd.decompress" | "compression.zstd.decompress" => {
+            Decoder::Zstd
+        }
         _ => return None,
     })
 }
 
 pub(super) fn decompress(
     evaluator: &mut Evaluator<'_, '_>,
-    codec: Codec,
+    codec: Decoder,
     arguments: &mut Arguments<'_>,
 ) -> Result<Data, String> {
     let input = arguments.data(0, "data")?;
     let bytes = input.bytes.as_slice();
     let budget = &mut *evaluator.budget;
     let (name, output) = match codec {
-        Codec::Base85 => ("base85", decode::base85(bytes)),
-        Codec::Ascii85 => ("ascii85", decode::ascii85(bytes, arguments.int(9, "adobe")?.is_some_and(|int| int != 0))),
-        Codec::Base64 { urlsafe } => ("base64", decode::base64(bytes, urlsafe)),
-        Codec::Base32 => ("base32", decode::base32(bytes)),
-        Codec::Hex => ("hexadecimal", decode::hex(bytes)),
-        Codec::Lzma => {
+        Decoder::Base85 => ("base85", decode::base85(bytes)),
+        Decoder::Ascii85 => ("ascii85", decode::ascii85(bytes, arguments.int(9, "adobe")?.is_some_and(|int| int != 0))),
+        Decoder::Base64 { urlsafe } => ("base64", decode::base64(bytes, urlsafe)),
+        Decoder::Base32 => ("base32", decode::base32(bytes)),
+        Decoder::Hex => ("hexadecimal", decode::hex(bytes)),
+        Decoder::Lzma => {
             let format = lzma_format(arguments)?;
             (decode::lzma_name(bytes, &format), decode::lzma(bytes, &format, budget))
         }
-        Codec::Zlib => {
+        Decoder::Zlib => {
             let wbits = arguments.int(1, "wbits")?.unwrap_or(15);
             decode::zlib(bytes, wbits, budget)
         }
-        Codec::Gzip => ("gzip", decode::gunzip(bytes, budget)),
-        Codec::Brotli => ("brotli", decode::brotli(bytes, budget)),
-        Codec::Zstd => ("zstd", decode::zstd(bytes, budget)),
-        Codec::Bz2 => ("bz2", decode::bz2(bytes, budget)),
+        Decoder::Gzip => ("gzip", decode::gunzip(bytes, budget)),
+        Decoder::Brotli => ("brotli", decode::brotli(bytes, budget)),
+        Decoder::Zstd => ("zstd", decode::zstd(bytes, budget)),
+        Decoder::Bz2 => ("bz2", decode::bz2(bytes, budget)),
     };
     let output = output?;
-    if matches!(codec, Codec::Base85 | Codec::Ascii85 | Codec::Base64 { .. } | Codec::Base32 | Codec::Hex) {
+    if matches!(codec, Decoder::Base85 | Decoder::Ascii85 | Decoder::Base64 { .. } | Decoder::Base32 | Decoder::Hex) {
         budget.take(output.len())?;
     }
     Ok(input.decoded(name, output))

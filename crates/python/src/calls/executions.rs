@@ -1,4 +1,4 @@
-//! Functions that execute a source, and what they are noted as.
+//! Functions that execute a source, and the executions that are noted for them.
 
 use super::{Arguments, commands, names, path, read};
 use crate::eval::{Evaluator, Execution};
@@ -72,7 +72,7 @@ pub(super) fn call<'a>(
             if let Some(Ok(source)) = other.map(|file| read(evaluator, &file)) {
                 execute(evaluator, name, Ok(Value::Bytes(source)), line);
             }
-            Err(format!("what `{name}` gives is not evaluated"))
+            Err(format!("the result of `{name}` is not evaluated"))
         }
         "compile" => match arguments.at(0, "source") {
             Some(Ok(Value::Bytes(data))) => Ok(Value::Code(data, false)),
@@ -84,7 +84,7 @@ pub(super) fn call<'a>(
     }
 }
 
-/// Functions of Python's own that execute what they are given.
+/// Functions of Python's own that execute their argument.
 const EXECUTES: [&str; 4] = ["exec", "eval", "builtins.exec", "builtins.eval"];
 /// Functions to which such a one may be handed and that are followed.
 const FOLLOWED: usize = 32;
@@ -100,7 +100,7 @@ pub fn handed_over(evaluator: &mut Evaluator<'_, '_>, arguments: &Arguments<'_>,
     });
     let what: Vec<&str> = what.collect();
     if let Some(what) = what.first().filter(|_| evaluator.handed.len() < FOLLOWED) {
-        evaluator.handed.push(Problem::new(line, format!("{what} is handed to what is not followed")));
+        evaluator.handed.push(Problem::new(line, format!("{what} is handed to code that is not followed")));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the evaluator knows of Python's library.
+//! The part of Python's library that the evaluator knows.
 
 mod commands;
 mod decompress;
@@ -9,7 +9,7 @@ mod operators;
 
 use std::rc::Rc;
 
-use crate::encoding::Codec;
+use crate::encoding::TextCodec;
 use crate::eval::Evaluator;
 use crate::module::ast::{self, Expr};
 use crate::value::{Data, Evaluated, Value};
@@ -88,7 +88,7 @@ pub fn attribute<'a>(value: Value<'a>, name: &'a str) -> Evaluated<'a> {
     }
 }
 
-/// Whether a function of a class is called without the class.
+/// Tells whether a function of a class is called without the class.
 fn is_static(function: &ast::StmtFunctionDef) -> bool {
     let named = |decorator: &ast::Decorator| matches!(&decorator.expression, Expr::Name(name) if name.id.as_str() == "staticmethod");
     function.decorator_list.iter().any(named)
@@ -131,7 +131,7 @@ pub fn call<'a>(
     }
 }
 
-/// Files, paths and bytes: what neither executes anything nor looks a name up.
+/// Calls a function of files, paths and bytes, which neither executes anything nor looks a name up.
 fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Arguments<'a>) -> Evaluated<'a> {
     if let Some(codec) = codec(name) {
         return decompress(evaluator, codec, arguments).map(Value::Bytes);
@@ -189,17 +189,17 @@ fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Ar
 
 /// The bytes of a text. One that was read from a file and is no UTF-8 stands for its bytes already.
 fn encoded(data: Data, encoding: &str) -> Result<Data, String> {
-    let codec = Codec::named(encoding)?;
+    let codec = TextCodec::named(encoding)?;
     match std::str::from_utf8(&data.bytes) {
-        Ok(text) if codec != Codec::Utf8 && !text.is_ascii() => Ok(data.with(codec.encode(text)?)),
+        Ok(text) if codec != TextCodec::Utf8 && !text.is_ascii() => Ok(data.with(codec.encode(text)?)),
         _ => Ok(data),
     }
 }
 
 /// The text of bytes.
 fn decoded(data: Data, encoding: &str) -> Result<Data, String> {
-    let codec = Codec::named(encoding)?;
-    if codec == Codec::Utf8 || data.bytes.is_ascii() {
+    let codec = TextCodec::named(encoding)?;
+    if codec == TextCodec::Utf8 || data.bytes.is_ascii() {
         return Ok(data);
     }
     let text = codec.decode(&data.bytes).into_owned();

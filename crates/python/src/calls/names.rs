@@ -66,7 +66,7 @@ pub(super) fn call<'a>(
             let value = arguments.at(0, "").unwrap_or(Ok(Value::None))?;
             match (value, arguments.data(1, "")) {
                 (Value::Name(full), Ok(name)) => Ok(Value::Name(format!("{full}.{}", name.text()))),
-                // Which of Python's own functions this is decides whether anything is executed.
+                // Whether anything is executed depends on the function of Python's own that this is.
                 (Value::Name(full), Err(reason)) if full == "builtins" || full == "__builtins__" => {
                     execute(evaluator, "getattr", Err(format!("a name of {full}: {reason}")), line);
                     Err(reason)

@@ -1,4 +1,5 @@
-//! What runs where it stands: the bodies of classes, decorators, comprehensions, and whatever else holds a call.
+//! Code that runs where it stands: the bodies of classes, decorators, comprehensions, and everything else that holds a
+//! call.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use crate::module::ast::{self, Expr};
 use crate::value::{Evaluated, Value};
 
 impl<'a> Evaluator<'a, '_> {
-    /// The body of a class runs where it stands; what it binds are the class's attributes.
+    /// Evaluates the body of a class, which runs where it stands; the names that it binds are the class's attributes.
     pub(super) fn class(&mut self, class: &'a ast::StmtClassDef) {
         if self.depth >= MAX_DEPTH {
             return;
@@ -25,7 +26,7 @@ impl<'a> Evaluator<'a, '_> {
         self.decorated(&class.decorator_list, value);
     }
 
-    /// Decorators are calls, the lowest first: `@exec` above a function of the source executes that.
+    /// Calls the decorators, the lowest first: `@exec` above a function of the source executes that.
     pub(super) fn decorated(&mut self, decorators: &'a [ast::Decorator], mut value: Value<'a>) {
         for decorator in decorators.iter().rev() {
             let Ok(function) = self.value(&decorator.expression) else { return };
@@ -38,7 +39,8 @@ impl<'a> Evaluator<'a, '_> {
         }
     }
 
-    /// `[f(x) for x in items]`; a condition or a second loop leaves its items unknown, and is looked through once.
+    /// Evaluates `[f(x) for x in items]`; a condition or a second loop leaves its items unknown, and is looked through
+    /// once.
     pub(super) fn comprehension(&mut self, element: &'a Expr, generators: &'a [ast::Comprehension]) -> Evaluated<'a> {
         let (Some(first), plain) = (generators.first(), generators.len() == 1) else {
             return Err("a comprehension without a loop".to_owned());
@@ -63,7 +65,7 @@ impl<'a> Evaluator<'a, '_> {
         Ok(Value::List(Rc::new(values)))
     }
 
-    /// Evaluates what stands in an expression that has no value here, for what it executes.
+    /// Evaluates the parts of an expression that has no value here, to see the sources that they execute.
     pub(super) fn inside(&mut self, expr: &'a Expr) {
         struct Children<'a>(Vec<&'a Expr>);
         impl<'a> Visitor<'a> for Children<'a> {

@@ -36,7 +36,7 @@ impl<'a> Evaluator<'a, '_> {
     /// Calls a value.
     ///
     /// # Errors
-    /// When it is not known what the call gives.
+    /// When the result of the call is not known.
     pub fn apply(&mut self, function: Value<'a>, mut arguments: calls::Arguments<'a>, line: u64) -> Evaluated<'a> {
         match function {
             Value::Bound(class, function) => {
@@ -59,7 +59,7 @@ impl<'a> Evaluator<'a, '_> {
         }
     }
 
-    /// A function of the script itself, with its positional and named parameters.
+    /// Calls a function of the script itself, with its positional and named parameters.
     fn user(
         &mut self,
         parameters: &'a ast::Parameters,
@@ -92,7 +92,7 @@ impl<'a> Evaluator<'a, '_> {
     }
 }
 
-/// What a call runs.
+/// The code that a call runs.
 enum Body<'a> {
     Block(&'a [Stmt]),
     Expr(&'a Expr),

@@ -1,11 +1,11 @@
-//! Statements: what they bind, and which of their bodies are walked.
+//! Evaluates statements: the names that they bind, and the bodies that are walked.
 
 use super::{Evaluator, MAX_DEPTH, calls};
 use crate::module::ast::{self, Stmt};
 use crate::value::Value;
 
 impl<'a> Evaluator<'a, '_> {
-    /// Runs statements in order; both branches of a condition. The value of the first `return`.
+    /// Runs statements in order, and both branches of a condition. Returns the value of the first `return`.
     pub(super) fn block(&mut self, body: &'a [Stmt]) -> Option<Value<'a>> {
         for stmt in body {
             self.step().ok()?;
@@ -57,7 +57,7 @@ impl<'a> Evaluator<'a, '_> {
                 self.assign(&assign.target, &value);
             }
             Stmt::Expr(expr) => {
-                // A value that nobody takes; what it executes is noted on the way.
+                // Nothing takes the value; a source that it executes is noted on the way.
                 let _ = self.value(&expr.value);
             }
             Stmt::FunctionDef(function) => {
@@ -77,13 +77,13 @@ impl<'a> Evaluator<'a, '_> {
             }
             Stmt::Try(stmt) => {
                 let value = self.nested(&stmt.body);
-                // What handlers return is not what the function returns where nothing fails.
+                // Where nothing fails the function does not return what a handler would.
                 for ast::ExceptHandler::ExceptHandler(handler) in &stmt.handlers {
                     let _ = self.nested(&handler.body);
                 }
                 return value.or_else(|| self.nested(&stmt.orelse)).or_else(|| self.nested(&stmt.finalbody));
             }
-            // Once is enough to see what is executed; whether it returns is not known.
+            // A single pass shows what is executed; whether it returns is not known.
             Stmt::While(stmt) => {
                 let _ = self.value(&stmt.test);
                 let _ = self.nested(&stmt.body);

@@ -1,7 +1,7 @@
 //! Scores that come after an update which used the very tokens that are scored (C3), or after a pass over all of them.
 //!
-//! For every score that reaches the headline, every update that reached the score is placed: did it use an earlier
-//! slice of the validation data, the same one, or the whole?
+//! Every update that reached a score of the headline is placed: it used an earlier slice of the validation data, the
+//! same one, or the whole.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -34,24 +34,24 @@ pub const FAMILY: Family = Family {
     run,
 };
 
-/// How an update stands to a score that it reached.
+/// The relation of an update to a score that it reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Order {
     /// It used slices that were scored before.
     Earlier,
     /// It used positions of the same window, but of those before the scored ones.
     Context,
-    /// It lies in the loop of the scores, but what it used is not tied to the loop's slices.
+    /// It lies in the loop of the scores, but the data that it used are not tied to the loop's slices.
     Unclear,
     /// It used the slice that is scored after it.
     SameSlice,
-    /// It lies in an earlier passage of a loop over the same data.
+    /// It lies in an earlier iteration of a loop over the same data.
     EarlierPassage,
     /// It lies in a pass of its own, before the scores begin.
     PassBefore,
 }
 
-/// How `update` stands to `score`, which it reached.
+/// Returns the relation of `update` to `score`, which it reached.
 fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
     let (
         Action::Update { data: used, learner },
@@ -61,8 +61,8 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
         return Order::Unclear;
     };
     let (used, scored) = (case.taints.get(*used), case.taints.get(*scored));
-    // `if not windows: update(chunk); continue`: what follows in this passage was not reached with it.
-    if update.place.ended.is_some_and(|passage| score.place.loops.contains(&passage)) {
+    // After `if not windows: update(chunk); continue` the rest of this iteration was not reached with it.
+    if update.place.ended.is_some_and(|iteration| score.place.loops.contains(&iteration)) {
         return Order::Earlier;
     }
     let mut shared = false;
@@ -86,14 +86,15 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
     }
     match (shared, learner) {
         (true, Learner::Offset) => positions(used, scored),
-        // What the weights or a table learnt reaches every position after it, unless it was the context alone.
+        // Everything that the weights or a table learnt reaches every position after it, unless it was the context
+        // alone.
         (true, _) if positions(used, scored) == Order::Context => Order::Context,
         (true, _) => Order::SameSlice,
         (false, _) => Order::PassBefore,
     }
 }
 
-/// How the positions of a window that an update used stand to those that are scored in the same window.
+/// Returns the relation of the positions of a window that an update used to those that are scored in the same window.
 fn positions(used: &Taint, scored: &Taint) -> Order {
     let only = |of: &Taint, without: &Taint| -> Vec<Region> {
         of.regions.iter().filter(|region| !without.regions.contains(region)).copied().collect()
@@ -113,7 +114,7 @@ fn positions(used: &Taint, scored: &Taint) -> Order {
     if any(&same) { Order::SameSlice } else { Order::Unclear }
 }
 
-/// One update and one score that it reached.
+/// An update and a score that it reached.
 pub(super) struct Pair<'a> {
     pub order: Order,
     pub learner: Learner,
@@ -124,7 +125,7 @@ pub(super) struct Pair<'a> {
 }
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
-    // One lead a line that updates: the gravest of what it does.
+    // Each line that updates makes one lead: the gravest of its cases.
     let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
     let scores = case.scores();
     for pair in pairs(case, &scores) {
@@ -173,26 +174,26 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
             ("c4-single-pass", "in a pass that scores them, and they are scored again with what it learnt")
         }
         Order::PassBefore if trained_before(case, pair.number) && warms_up(case, pair) => {
-            ("c3-ttt-warmup", "the same few of them at every step, before the scores begin, and what they taught stays")
+            ("c3-ttt-warmup", "the same few of them at every step, before the scores begin, and their effect stays")
         }
         Order::PassBefore if trained_before(case, pair.number) => {
             ("val-prequant-ttt", "in a pass of its own, before the scores begin")
         }
         Order::PassBefore => ("val-no-train", "as if they were training data"),
         Order::EarlierPassage => {
-            ("c3-no-adapt-then-score", "in an earlier passage over the same tokens, and a later one gives the score")
+            ("c3-no-adapt-then-score", "in an earlier iteration over the same tokens, and a later one gives the score")
         }
         _ => ("c3-score-first", "before the loss of the same tokens is taken"),
     };
     let (mut confidence, mut because) = case.confidence(pair.update);
     if pair.order == Order::Unclear {
         confidence = Confidence::Low;
-        because = "which tokens the update uses could not be tied to the loop that scores".to_owned();
+        because = "the tokens that the update uses could not be tied to the loop that scores".to_owned();
     }
     if rule == "c3-ttt-warmup" {
         confidence = confidence.min(Confidence::Medium);
     }
-    // One of several processes may take up what comes before its own share of the tokens, which is allowed.
+    // Each of several processes may take up the tokens before its own share, which is allowed.
     if rule == "val-prequant-ttt" && pair.learner == Learner::Table && pair.update.place.uncertain {
         confidence = Confidence::Low;
         because = "the tokens may be those before the share of the validation set that is scored here".to_owned();
@@ -208,7 +209,7 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
     }
 }
 
-/// Whether it uses one slice that no loop around it selects: a warm-up, not a pass over the data.
+/// Tells whether the update uses one slice that no loop around it selects: a warm-up, not a pass over the data.
 fn warms_up(case: &Case<'_>, pair: &Pair<'_>) -> bool {
     let Action::Update { data, .. } = &pair.update.action else { return false };
     let data = case.taints.get(*data);
@@ -216,7 +217,7 @@ fn warms_up(case: &Case<'_>, pair: &Pair<'_>) -> bool {
     pair.learner != Learner::Table && !selected && !data.regions.is_empty()
 }
 
-/// Whether the model was trained on training data before this event: else it is the training itself.
+/// Tells whether the model was trained on training data before this event: otherwise the event is the training itself.
 fn trained_before(case: &Case<'_>, number: u32) -> bool {
     case.trace.events.iter().take(number as usize).any(|event| match &event.action {
         Action::Update { learner: Learner::Gradient, data } => {
@@ -227,9 +228,9 @@ fn trained_before(case: &Case<'_>, number: u32) -> bool {
     })
 }
 
-/// Whether scores are taken in the loops around the update: losses that no gradient is taken of, or that are reported
-/// in bits per byte, of the slices that these loops select. The running loss of the training itself is no score, nor is
-/// an evaluation between two epochs.
+/// Tells whether scores are taken in the loops around the update: losses without a gradient, or losses reported in bits
+/// per byte, of the slices that these loops select. The running loss of the training itself is no score, nor is an
+/// evaluation between two epochs.
 fn scored_in_pass(case: &Case<'_>, update: &Event) -> bool {
     let Action::Update { data: used, .. } = &update.action else { return false };
     let used = case.taints.get(*used);

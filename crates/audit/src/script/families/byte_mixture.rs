@@ -31,7 +31,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     // The logs of such entries often claim it under a name of its own, beside the contest's.
     let reported = case.trace.events.iter().filter_map(|event| match &event.action {
         Action::Report { text, data } if text.contains("bpb") && case.taints.flags(*data).has(Flags::OF_PARTS) => {
-            let because = "it is reported, but whether it is the score that is claimed is not known".to_owned();
+            let because = "it is reported, but it may not be the claimed score".to_owned();
             Some((text.clone(), lead(event, text, (Confidence::Low, because))))
         }
         _ => None,

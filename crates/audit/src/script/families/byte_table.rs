@@ -1,4 +1,4 @@
-//! What val_bpb divides by: the bytes that a table gives each token, the space before a word counted once, and no
+//! The divisor of val_bpb: the bytes that a table gives each token, the space before a word counted once, and no
 //! constant in their place.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub const FAMILY: Family = Family {
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
-    // What the logs' own numbers show to be counted right is not doubted for how the script looks.
+    // The script's looks raise no doubt where the logs' own numbers show a right count.
     let runs = case.subject.folder.map(|folder| folder.runs.official.as_slice()).unwrap_or_default();
     if !runs.is_empty() && runs.iter().all(|run| is_right(run, case.subject.rulebook)) {
         return Vec::new();
@@ -119,7 +119,8 @@ fn space_twice(
     })
 }
 
-/// What a known mistake of this rule makes of the split's bytes and of the score, as the rulebook has measured it.
+/// Returns the effect of a known mistake of this rule on the split's bytes and on the score, as the rulebook has
+/// measured it.
 ///
 /// The score divides by the bytes, so it is `1 - right / wrong` too low.
 fn miscount(case: &Case<'_>, rule: &str) -> String {
@@ -140,7 +141,7 @@ fn miscount(case: &Case<'_>, rule: &str) -> String {
     )
 }
 
-/// Whatever else the table counts otherwise.
+/// Returns the lead on every other way in which the table departs from the challenge's count.
 fn other(case: &Case<'_>, event: &Event, table: &Table, report: &Event, text: &str) -> Option<Lead> {
     let told: Vec<&str> = table.departures.iter().filter_map(|departure| in_words(*departure)).collect();
     if told.is_empty() {
@@ -155,7 +156,7 @@ fn other(case: &Case<'_>, event: &Event, table: &Table, report: &Event, text: &s
     Some(Lead {
         rule: "bpb-byte-lut",
         confidence,
-        message: format!("{} counts otherwise than the challenge: {}", table.name, told.join("; ")),
+        message: format!("{} counts differently from the challenge: {}", table.name, told.join("; ")),
         because: format!("{because}; how much `{}` changes depends on how often such tokens come", metric_of(text)),
         steps: vec![
             at(table, "the table of bytes"),
@@ -175,7 +176,7 @@ fn in_words(departure: Departure) -> Option<&'static str> {
         Departure::ControlCounted => "control tokens such as <s> have bytes",
         Departure::UnusedCounted => return None,
         Departure::Characters => "characters are counted instead of bytes",
-        Departure::Text => "the bytes of text that is not ASCII come out otherwise",
+        Departure::Text => "the bytes of text that is not ASCII come out different",
     })
 }
 
@@ -230,7 +231,7 @@ fn from_file(report: &Event, text: &str) -> Lead {
         rule: "bpb-byte-lut",
         confidence: Confidence::Medium,
         message: format!("the bytes that `{}` divides by come from a file of numbers", metric_of(text)),
-        because: "what the file says of each token cannot be seen (#1184 was reverted for such a table)".to_owned(),
+        because: "the file's number for each token cannot be seen (#1184 was reverted for such a table)".to_owned(),
         steps: vec![step(report, "the score is reported")],
         clears: "make the table of the tokenizer in the script, or show in README.md how its numbers were made",
         at_most: None,

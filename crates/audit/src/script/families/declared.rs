@@ -1,4 +1,4 @@
-//! What a folder says of where its things come from.
+//! The folder's own words on the origin of its things.
 
 use super::Case;
 use caddie_folder::Folder;
@@ -34,25 +34,25 @@ impl<'a> Declared<'a> {
         Declared { folder, texts: texts.to_ascii_lowercase() }
     }
 
-    /// Whether one of these texts has the word, however its dashes are written.
+    /// Tells whether one of these texts has the word, however its dashes are written.
     pub fn mentions(&self, word: &str) -> bool {
         let word = word.to_ascii_lowercase();
         let plain = |text: &str| text.replace(['-', '.'], "_");
         self.texts.contains(&word) || plain(&self.texts).contains(&plain(&word))
     }
 
-    /// Whether one of these texts has this very text, in lower case.
+    /// Tells whether one of these texts has this very text, in lower case.
     pub fn contains(&self, text: &str) -> bool {
         self.texts.contains(text)
     }
 
-    /// Whether the folder has a file of this name, wherever the script thinks it lies.
+    /// Tells whether the folder has a file of this name, wherever the script thinks it lies.
     pub fn has_file(&self, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
         self.folder.is_some_and(|folder| folder.files.iter().any(|file| file.path.file_name() == Some(name)))
     }
 
-    /// Whether the folder has a module or package of this name.
+    /// Tells whether the folder has a module or package of this name.
     pub fn has_module(&self, top: &str) -> bool {
         self.folder.is_some_and(|folder| {
             folder.files.iter().any(|file| {

@@ -43,17 +43,17 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     }]
 }
 
-/// Looks for gates in what was reached.
+/// Looks for gates in the code that was reached.
 struct Gates<'a, 'c> {
     module: &'c Module,
     case: &'c Case<'c>,
-    /// What the functions around assign to each name.
+    /// Expressions that the functions around assign to each name.
     assigned: Vec<HashMap<&'a str, Vec<&'a ast::Expr>>>,
-    /// Whether the statement that is looked at was reached.
+    /// True when the statement that is looked at was reached.
     reached: bool,
-    /// Lines of gates without a mask, with what they mix.
+    /// Lines of gates without a mask, with the names that they mix.
     found: BTreeMap<u64, &'a str>,
-    /// Whether attention is given where documents begin.
+    /// True when attention is told where documents begin.
     apart: bool,
 }
 
@@ -100,7 +100,7 @@ fn is_boundaries(name: &str) -> bool {
 }
 
 impl<'a> Gates<'a, '_> {
-    /// `x[:, 1:] + g * x[:, :-1]`: what is mixed, and the gated part.
+    /// Takes `x[:, 1:] + g * x[:, :-1]` apart: the name that is mixed, and the gated part.
     fn mixed(&self, whole: &'a ast::Expr, part: &'a ast::Expr) -> Option<(&'a str, &'a ast::Expr)> {
         let later = sliced(whole, |slice| is_int(slice.lower.as_deref(), 1) && slice.upper.is_none());
         let gated = matches!(part, ast::Expr::BinOp(product) if matches!(product.op, ast::Operator::Mult));
@@ -110,7 +110,7 @@ impl<'a> Gates<'a, '_> {
         parts.found.then_some((name, part))
     }
 
-    /// Whether what the gate is made of depends on a comparison, or on something called a mask.
+    /// Tells whether the gate's expression depends on a comparison, or on something called a mask.
     fn masked(&self, gate: &'a ast::Expr) -> bool {
         let mut open = vec![gate];
         let mut seen = HashSet::new();
@@ -125,7 +125,7 @@ impl<'a> Gates<'a, '_> {
                 if ["mask", "bos", "bound", "same_doc", "doc_"].iter().any(|part| lower.contains(part)) {
                     return true;
                 }
-                // What is mixed is no part of the gate.
+                // The mixed name is no part of the gate.
                 if seen.len() < 64 && seen.insert(name) {
                     let assigned = self.assigned.last().and_then(|assigned| assigned.get(name));
                     open.extend(assigned.into_iter().flatten().copied());
@@ -161,7 +161,7 @@ fn is_int(expr: Option<&ast::Expr>, wanted: i64) -> bool {
     }
 }
 
-/// Whether a product holds the same tokens, one earlier.
+/// A search of a product for the same tokens one earlier.
 struct Parts<'a> {
     name: &'a str,
     found: bool,

@@ -54,12 +54,12 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     }]
 }
 
-/// Whether the folder's track has no limit on training time.
+/// Tells whether the folder's track has no limit on training time.
 fn is_unlimited(case: &Case<'_>) -> bool {
     case.subject.track().is_some_and(|track| !track.record)
 }
 
-/// Whether every run stopped training early enough for its calibration, by what its log states.
+/// Tells whether every run stopped training early enough for its calibration, by the times that its log states.
 fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
     let limit = case.subject.limits().train_seconds;
     let room = |run: &RunLog| {
@@ -72,7 +72,7 @@ fn left_room(case: &Case<'_>, folder: &Folder) -> bool {
 /// Seconds that a calibration is taken to need where its log does not say: most of those that are logged took less.
 const USUAL_CALIBRATION: f64 = 10.0;
 
-/// The line that runs the model, where the event lies in a layer of it: `model.forward_logits(x)`.
+/// Finds the line that runs the model, where the event lies in a layer of it: `model.forward_logits(x)`.
 fn model_run(event: &Event) -> Step {
     let what = "the model is run on training tokens";
     match event.place.path.iter().position(|frame| frame.function.contains(".forward")) {
@@ -85,14 +85,14 @@ fn model_run(event: &Event) -> Step {
     }
 }
 
-/// Whether the event is a step on training tokens.
+/// Tells whether the event is a step on training tokens.
 fn trains(case: &Case<'_>, event: &Event) -> bool {
     let Action::Update { learner: Learner::Gradient, data } = &event.action else { return false };
     let flags = case.taints.flags(*data);
     flags.has(Flags::TRAIN) && !flags.has(Flags::VAL)
 }
 
-/// The comparison with the clock in the training loop, where every one there is known and allows the whole time.
+/// Finds the comparison with the clock in the training loop, where every one there is known and allows the whole time.
 fn clock<'a>(case: &Case<'_>, before: &'a [Event], last: Option<&'a Event>) -> Option<&'a Event> {
     let limit = case.subject.limits().train_seconds;
     let training = last?.place.loops.first()?.entered;

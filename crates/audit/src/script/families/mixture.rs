@@ -10,12 +10,12 @@ use caddie_rulebook::Confidence;
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "mixed-losses",
-    about: "What is mixed into the loss of a token is the loss of that token under each expert.",
+    about: "Every loss that is mixed into the loss of a token is that token's own loss under an expert.",
     rules: &[Rule {
-        id: "c2-normalized",
-        needs: &[Needs::of(Flags::UNNORMALISED, &[EventKind::Score, EventKind::Report])],
+        id: "c2-normalised",
+        needs: &[Needs::of(Flags::UNNORMALIZED, &[EventKind::Score, EventKind::Report])],
     }],
-    by_command: &["c2-normalized"],
+    by_command: &["c2-normalised"],
     beside: Needs::of(Flags::NONE, &[EventKind::Loss]),
     run,
 };
@@ -23,12 +23,12 @@ pub const FAMILY: Family = Family {
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut leads = BTreeMap::new();
     for score in case.scores() {
-        if !matches!(score.event.action, Action::Score { .. }) || !score.flags.has(Flags::UNNORMALISED) {
+        if !matches!(score.event.action, Action::Score { .. }) || !score.flags.has(Flags::UNNORMALIZED) {
             continue;
         }
         let (confidence, because) = case.confidence(score.event);
         leads.entry(score.event.place.line).or_insert_with(|| Lead {
-            rule: "c2-normalized",
+            rule: "c2-normalised",
             confidence: confidence.min(Confidence::Medium),
             message: format!(
                 "the loss that `{}` sums up mixes losses of experts with an entropy, which is the loss of no token: the mixture \

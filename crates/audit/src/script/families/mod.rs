@@ -36,7 +36,7 @@ use super::value::HOLE;
 use caddie_python::Module;
 use caddie_rulebook::{Confidence, Severity};
 
-/// What a family is given.
+/// The material that a family judges.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
     pub module: &'a Module,
@@ -45,30 +45,31 @@ pub struct Case<'a> {
     pub subject: &'a Subject<'a>,
 }
 
-/// One family.
+/// A family of rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Family {
     pub name: &'static str,
-    /// What it looks for, in one sentence.
+    /// The claim that it checks, in one sentence.
     pub about: &'static str,
-    /// Rules that its leads speak to, each with what it needs.
+    /// Rules that its leads speak to, each with its needs.
     pub rules: &'static [Rule],
-    /// Those of them on how tokens are scored: a lead on one counts as well where only a command of README.md or of a
-    /// shell script switches on what it is about. What a command switches on in training is its own business.
+    /// Those of its rules that are about scoring. A lead on one of them counts as well where only a command of
+    /// README.md or of a shell script switches the matter on; a switch for training that only a command sets is not
+    /// judged.
     pub by_command: &'static [&'static str],
-    /// Facts and events that it looks at to tell its cases apart, where what a rule needs has arisen.
+    /// Further facts and events that it looks at to tell its cases apart, once the needs of a rule have arisen.
     pub beside: Needs,
-    /// Looks.
+    /// Judges the material.
     pub run: fn(&Case<'_>) -> Vec<Lead>,
 }
 
 impl Family {
-    /// The ids of its rules.
+    /// Returns the ids of its rules.
     pub fn ids(&self) -> impl Iterator<Item = &'static str> {
         self.rules.iter().map(|rule| rule.id)
     }
 
-    /// What it finds; it does not look where none of its rules has anything to find.
+    /// Returns its leads; it does not look where none of its rules has anything to find.
     pub fn leads(&self, case: &Case<'_>, arisen: &Arisen) -> Vec<Lead> {
         if self.rules.iter().any(|rule| arisen.allows(rule)) { (self.run)(case) } else { Vec::new() }
     }
@@ -100,31 +101,31 @@ pub const FAMILIES: &[&Family] = &[
 /// A place in the script that shows a part of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// 1-based, in the innermost source.
+    /// Line in the innermost source, 1-based.
     pub line: u64,
-    /// What happens there: `the loss is computed`.
+    /// The event there: `the loss is computed`.
     pub what: String,
     /// The calls from the entry point to the line.
     pub path: Vec<Frame>,
 }
 
-/// Something that a rule may forbid: what was seen, where, how sure, and what would clear it.
+/// Something that a rule may forbid: the thing seen, its place, the confidence, and a way to clear it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lead {
     pub rule: &'static str,
     pub confidence: Confidence,
     pub message: String,
-    /// Why the confidence is what it is.
+    /// The reason for the confidence.
     pub because: String,
-    /// In the order in which a reader would look; the first is where the matter is decided.
+    /// Steps in the order in which a reader would look; the first is where the matter is decided.
     pub steps: Vec<Step>,
-    /// What would clear it.
+    /// The change that would clear it.
     pub clears: &'static str,
     /// The severity that the case deserves at most, where it is milder than the rule.
     pub at_most: Option<Severity>,
 }
 
-/// A score that is reported, with what reached it.
+/// A score that is reported, with the flags and updates that reached it.
 #[derive(Debug, Clone)]
 pub struct Scored<'a> {
     pub event: &'a Event,
@@ -135,7 +136,7 @@ pub struct Scored<'a> {
     pub updates: Vec<u32>,
 }
 
-/// Whether a line of the trace reports this metric.
+/// Tells whether a line of the trace reports this metric.
 pub fn reports(trace: &Trace, metric: &str) -> bool {
     trace.events.iter().any(|event| match &event.action {
         Action::Report { text, .. } => names(text, metric),
@@ -143,8 +144,8 @@ pub fn reports(trace: &Trace, metric: &str) -> bool {
     })
 }
 
-/// Whether a line that begins so is that of `metric`. What is not known of it, as in `final_{format}_roundtrip`, may
-/// stand for anything.
+/// Tells whether a line that begins with this text is that of `metric`. The unknown part of a text such as
+/// `final_{format}_roundtrip` may stand for anything.
 fn names(text: &str, metric: &str) -> bool {
     let word = text.split([' ', ':']).next().unwrap_or_default();
     let (Some(start), Some(end)) = (word.split(HOLE).next(), word.rsplit(HOLE).next()) else { return false };
@@ -155,11 +156,12 @@ fn names(text: &str, metric: &str) -> bool {
     known >= KNOWN_OF_A_NAME && known <= metric.len() && metric.starts_with(start) && metric.ends_with(end)
 }
 
-/// Bytes of a metric's name that have to be known at least.
+/// Least number of bytes of a metric's name that have to be known.
 const KNOWN_OF_A_NAME: usize = 8;
 
 impl Case<'_> {
-    /// The reports of the score that counts: of the claimed metric where it is known, else every one after training.
+    /// Returns the reports of the score that counts: of the claimed metric where it is known, else every one after
+    /// training.
     fn headlines(&self) -> Vec<(&Event, &str, super::taint::TaintId)> {
         let all = self.trace.events.iter().filter_map(|event| match &event.action {
             Action::Report { text, data } if text.to_ascii_lowercase().contains("bpb") => {
@@ -181,7 +183,7 @@ impl Case<'_> {
         }
     }
 
-    /// The scores that are summed up in a headline.
+    /// Returns the scores that are summed up in a headline.
     pub fn scores(&self) -> Vec<Scored<'_>> {
         let mut scores: BTreeMap<u32, Scored<'_>> = BTreeMap::new();
         let mut whole = Vec::new();
@@ -198,7 +200,7 @@ impl Case<'_> {
                 let Some((event, of_score)) = self.score(number) else { continue };
                 let mut updates = of_score.updates.clone();
                 for kept in of_score.scores.iter().filter(|kept| self.kept_before(**kept, event)) {
-                    // What was kept in an earlier loop was scored there: only what came after it was mixed in here.
+                    // Values kept in an earlier loop were scored there: only later ones were mixed in here.
                     let Some((_, of_kept)) = self.score(*kept) else { continue };
                     updates.retain(|update| !of_kept.updates.contains(update));
                     if !scores.contains_key(kept) {
@@ -207,20 +209,20 @@ impl Case<'_> {
                 }
                 scores.entry(number).or_insert(Scored { event, text, flags: of_score.flags, updates });
             }
-            // What was mixed in after the scores were kept, for all tokens at once.
+            // These were mixed in after the scores were kept, for all tokens at once.
             whole.push(Scored { event: report, text, flags, updates });
         }
         scores.into_values().chain(whole).collect()
     }
 
-    /// A score or a loss by its number, and what it was made from.
+    /// Returns a score or a loss by its number, and its origin.
     fn score(&self, number: u32) -> Option<(&Event, &Taint)> {
         let event = self.trace.events.get(number as usize)?;
         let (Action::Score { data } | Action::Loss { data }) = &event.action else { return None };
         Some((event, self.taints.get(*data)))
     }
 
-    /// Whether `kept` is a score that another loop than that of `score` put away.
+    /// Tells whether `kept` is a score that another loop than that of `score` put away.
     fn kept_before(&self, kept: u32, score: &Event) -> bool {
         let outermost = |event: &Event| event.place.loops.first().map(|stamp| stamp.entered);
         self.trace.events.get(kept as usize).is_some_and(|event| {
@@ -230,7 +232,7 @@ impl Case<'_> {
         })
     }
 
-    /// `line 12`, or `eval_utils.py line 12` where it is of a module beside the script.
+    /// Returns `line 12`, or `eval_utils.py line 12` for a line of a module beside the script.
     fn at(&self, line: u64) -> String {
         match self.module.place(line) {
             (Some(file), line) => format!("{file} line {line}"),
@@ -238,12 +240,12 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the script prints a metric, with all its digits or with few.
+    /// Tells whether the script prints a metric, with all its digits or with few.
     fn prints(&self, metric: &str) -> bool {
         [metric, metric.trim_end_matches("_exact")].iter().any(|name| reports(self.trace, name))
     }
 
-    /// High, unless something had to be supposed.
+    /// Returns high confidence, unless something had to be supposed.
     fn confidence(&self, event: &Event) -> (Confidence, String) {
         if !self.trace.complete {
             (Confidence::Low, "the script was not followed to its end".to_owned())
@@ -255,19 +257,19 @@ impl Case<'_> {
                 "the script does not print the metric that the log claims: another one may have".to_owned(),
             )
         } else if self.subject.config.is_empty() {
-            (Confidence::Medium, "no log states the configuration: the script's defaults are supposed".to_owned())
+            (Confidence::Medium, "no log states the configuration: the script's defaults are assumed".to_owned())
         } else {
             (Confidence::High, "it is reached with the configuration of the run".to_owned())
         }
     }
 }
 
-/// A step of a lead.
+/// Makes a step of a lead.
 fn step(event: &Event, what: impl Into<String>) -> Step {
     Step { line: event.place.line, what: what.into(), path: event.place.path.to_vec() }
 }
 
-/// The name that a report begins with: `final_int8_zlib_roundtrip`; dots for what is not known of it.
+/// Returns the name that a report begins with: `final_int8_zlib_roundtrip`; dots stand for unknown parts.
 fn metric_of(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || [':', '=', '[', ']', '|'].contains(&c));
     let name = words.into_iter().find(|word| word.contains(char::is_alphanumeric)).unwrap_or("the score");

@@ -1,4 +1,4 @@
-//! What a rule needs of a script: the facts about values and the events without which there is nothing to find.
+//! The needs of a rule: the facts about values and the events of a script without which it has nothing to find.
 
 use super::super::taint::{Flags, Taints};
 use super::super::trace::{EventKind, Trace};
@@ -8,7 +8,7 @@ use super::super::trace::{EventKind, Trace};
 pub struct Rule {
     /// Its id in the rulebook.
     pub id: &'static str,
-    /// What its leads are made of: where none of these arises, there is none.
+    /// The facts and events that its leads are made of: where none of these arises, there is no lead.
     pub needs: &'static [Needs],
 }
 
@@ -21,7 +21,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Nothing: what is looked at is the syntax tree, or the folder.
+    /// No needs: the rule looks at the syntax tree, or at the folder.
     pub const NOTHING: Needs = Needs { taints: Flags::NONE, events: &[] };
 
     /// These facts, and these events.
@@ -30,7 +30,7 @@ impl Needs {
     }
 }
 
-/// What arises in a script.
+/// The facts and events that arise in a script.
 #[derive(Debug, Clone, Default)]
 pub struct Arisen {
     taints: Flags,
@@ -38,7 +38,7 @@ pub struct Arisen {
 }
 
 impl Arisen {
-    /// What arose when a script was followed.
+    /// Collects everything that arose when a script was followed.
     pub fn of(trace: &Trace, taints: &Taints) -> Arisen {
         let mut arisen = Arisen::default();
         for event in &trace.events {
@@ -52,12 +52,12 @@ impl Arisen {
         arisen
     }
 
-    /// Whether all of this arose.
+    /// Tells whether all of this arose.
     fn has(&self, needs: &Needs) -> bool {
         self.taints.has(needs.taints) && needs.events.iter().all(|kind| self.events.contains(kind))
     }
 
-    /// Whether a rule may have something to find.
+    /// Tells whether a rule may have something to find.
     pub fn allows(&self, rule: &Rule) -> bool {
         rule.needs.iter().any(|needs| self.has(needs))
     }

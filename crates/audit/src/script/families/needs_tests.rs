@@ -1,4 +1,4 @@
-//! What the rules declare that they need is all that they look at, and nothing that they could do without.
+//! Tests that the rules' declared needs are all that they look at, and nothing that they could do without.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::super::taint::Flags;
 use super::super::trace::EventKind;
 use super::{Arisen, Case, FAMILIES, Family, Lead, Needs, Subject};
 
-/// A script with what came of it.
+/// A script with the trace of following it.
 struct Script {
     name: String,
     module: Module,
@@ -29,7 +29,7 @@ impl Script {
         Script { name: name.to_owned(), module, folder, config, followed }
     }
 
-    /// What a family finds with these facts and events alone.
+    /// Returns the leads of a family with these facts and events alone.
     fn leads(&self, family: &Family, taints: Flags, events: &[EventKind]) -> Vec<Lead> {
         let rulebook = Rulebook::builtin().expect("the rulebook");
         let (trace, taints) = (self.followed.trace.only(events), self.followed.taints.only(taints));
@@ -134,7 +134,7 @@ fn a_rule_can_do_without_nothing_that_it_needs() {
                 script.leads(family, taints, events).iter().any(|lead| lead.rule == rule.id)
             };
             for script in scripts.iter().filter(|script| finds(script, Flags::ALL, EventKind::EVERY)) {
-                // Of several ways to the rule, the one of this script is not told.
+                // A rule with several ways does not tell the one of this script.
                 let [Needs { taints, events }] = rule.needs else { continue };
                 met.insert(rule.id);
                 for (name, flag) in Flags::NAMED.iter().filter(|(_, flag)| taints.has(*flag)) {
@@ -178,7 +178,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("script-runs", include_str!("runs.rs")),
 ];
 
-/// What no script brings to light is seen in the source: it speaks of no fact and of no event that is not declared.
+/// Checks the source of a family for cases that no script brings to light: it mentions only facts and events that are
+/// declared.
 #[test]
 fn a_family_declares_what_its_source_speaks_of() {
     assert_eq!(SOURCES.len(), FAMILIES.len());

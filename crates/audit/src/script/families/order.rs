@@ -1,4 +1,5 @@
-//! Documents that are scored in another order than that of the stream, while what one taught reaches the next (#402).
+//! Documents that are scored in another order than that of the stream, while learning carries over from one to the next
+//! (#402).
 //!
 //! An order alone is no matter: documents that share no state may be batched by length (#77).
 
@@ -11,7 +12,7 @@ use caddie_rulebook::{Confidence, Severity};
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "order-of-documents",
-    about: "Documents are scored in the order of the stream where what one taught reaches the next.",
+    about: "Documents are scored in the order of the stream wherever learning carries over from one to the next.",
     rules: &[Rule {
         id: "val-order",
         needs: &[Needs::of(Flags::VAL.with(Flags::REORDERED), &[EventKind::Update, EventKind::Report])],
@@ -37,9 +38,9 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     vec![Lead {
         rule: "val-order",
         confidence: confidence.min(if drawn { Confidence::Medium } else { Confidence::Low }),
-        message: format!("documents are scored in an order {how}, and what one of them taught reaches the next"),
+        message: format!("documents are scored in an order {how}, and learning carries over from one to the next"),
         because: match drawn {
-            true => format!("{because}; that the order is that of the documents is supposed"),
+            true => format!("{because}; it is assumed that this is the order of the documents"),
             false => "records that sort documents by length and learn from one to the next were merged".to_owned(),
         },
         steps: vec![
@@ -51,8 +52,8 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     }]
 }
 
-/// Whether it is the outermost loop over the data in whose earlier passage the update was made: the loops within it run
-/// over the parts of one document.
+/// Tells whether the update was made in an earlier iteration of the outermost loop over the data: the loops within it
+/// run over the parts of one document.
 fn from_another_document(case: &Case<'_>, pair: &Pair<'_>) -> bool {
     let (Action::Update { data: used, .. }, Action::Score { data: scored } | Action::Loss { data: scored }) =
         (&pair.update.action, &pair.score.action)

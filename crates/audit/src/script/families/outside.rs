@@ -1,5 +1,5 @@
-//! Downloads, programs and files from elsewhere that a run reaches: what evaluation may not do, and what the README has
-//! to declare.
+//! Downloads, programs and files from elsewhere that a run reaches: evaluation may not reach some of them, and the
+//! README has to declare others.
 
 use std::collections::BTreeMap;
 
@@ -88,8 +88,8 @@ fn network(case: &Case<'_>, number: usize, event: &Event, name: &str, given: &st
             Some(Lead {
                 rule: "time-no-hidden-compute",
                 confidence: confidence.min(Confidence::Medium),
-                message: format!("{name}({}) loads what was trained before the run", shown(given)),
-                because: format!("{because}; what it is used for is not known"),
+                message: format!("{name}({}) loads something that was trained before the run", shown(given)),
+                because: format!("{because}; its use is not known"),
                 steps: vec![step(event, "something trained before is loaded")],
                 clears: "begin from weights that the run itself initializes",
                 at_most: None,
@@ -164,7 +164,7 @@ fn process(case: &Case<'_>, number: usize, event: &Event, given: &str, declared:
     })
 }
 
-/// What a command fetches, if it does.
+/// Names the download that a command makes, if it makes one.
 fn fetches(words: &[&str]) -> Option<&'static str> {
     let program = words.first()?.rsplit('/').next()?;
     let has = |word: &str| words.contains(&word);
@@ -187,7 +187,7 @@ fn native(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> O
     let missing =
         files.into_iter().find(|word| !declared.has_file(word) && !word.contains("/usr/") && !is_system(word))?;
     let name = missing.rsplit('/').next().unwrap_or(missing);
-    // What the script writes or compiles itself is its own.
+    // Code that the script writes or compiles itself is its own.
     if name.contains(HOLE) || compiles(case) {
         return None;
     }
@@ -206,7 +206,7 @@ fn native(case: &Case<'_>, event: &Event, given: &str, declared: &Declared) -> O
     })
 }
 
-/// Whether a compiler is called.
+/// Tells whether a compiler is called.
 fn compiles(case: &Case<'_>) -> bool {
     case.trace.events.iter().any(|event| match &event.action {
         Action::Outside { what: Outside::Process, given, .. } => {
@@ -276,7 +276,7 @@ fn shown(given: &str) -> String {
     text
 }
 
-/// Programs that say what machine it is, or compile what the folder holds.
+/// Programs that describe the machine, or compile files of the folder.
 const HARMLESS: &[&str] = &[
     "nvidia-smi",
     "rocm-smi",

@@ -63,7 +63,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     }]
 }
 
-/// Packages that everyone has or that only look: tools of the machine, bars of progress, loggers.
+/// Packages that everyone has, or that only watch: tools of the machine, progress bars, loggers.
 const COMMON: &[&str] = &[
     "pkg_resources",
     "setuptools",

@@ -56,8 +56,9 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             leads.entry(event.place.line).or_insert_with(|| Lead {
                 rule: "size-no-val-or-train-payload",
                 confidence: Confidence::Low,
-                message: "what is made of validation tokens is written to a file before they are scored".to_owned(),
-                because: "whether the file belongs to the artifact is not known".to_owned(),
+                message: "data made of validation tokens are written to a file before those tokens are scored"
+                    .to_owned(),
+                because: "it is not known whether the file belongs to the artifact".to_owned(),
                 steps: vec![step(event, "it is written")],
                 clears: "write nothing that is made of validation tokens, or delete it before the artifact is packed",
                 at_most: None,

@@ -1,16 +1,16 @@
-//! Before training, in it, evaluation: told by the order of what happens.
+//! The phase of an event, told by the order of events: before training, during it, or evaluation.
 
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, Learner};
 use super::Case;
 
-/// When something happens.
+/// The phase in which an event happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Before the first step on training tokens.
+    /// The event comes before the first step on training tokens.
     Before,
     Training,
-    /// After the last step on training tokens, up to the last reported score.
+    /// The event comes after the last step on training tokens, up to the last reported score.
     Evaluation,
     After,
     /// The script trains on nothing.
@@ -18,7 +18,7 @@ pub(super) enum Phase {
 }
 
 impl Case<'_> {
-    /// When the event of this number happens.
+    /// Returns the phase of the event of this number.
     pub(super) fn phase(&self, number: usize) -> Phase {
         let events = &self.trace.events;
         let Some(first) = events.iter().position(|event| self.trains(event)) else { return Phase::Unknown };
@@ -32,7 +32,7 @@ impl Case<'_> {
         }
     }
 
-    /// Whether it is a step on training tokens.
+    /// Tells whether the event is a step on training tokens.
     pub(super) fn trains(&self, event: &Event) -> bool {
         let Action::Update { learner: Learner::Gradient, data } = &event.action else { return false };
         let flags = self.taints.flags(*data);

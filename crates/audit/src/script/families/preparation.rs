@@ -1,4 +1,4 @@
-//! The validation split: all of it is scored, and what prepares the training shards leaves it out.
+//! The validation split: all of it is scored, and the preparation of the training shards leaves it out.
 
 use super::super::claimed;
 use super::super::taint::Flags;
@@ -55,7 +55,8 @@ fn smallest_split(rulebook: &Rulebook) -> Option<u64> {
     whole.filter_map(|print| print.tokens).min()
 }
 
-/// Whether a run's log says that it scored so many validation tokens, a hundredth less among them: scripts cut the end.
+/// Tells whether a run's log says that it scored so many validation tokens; a hundredth less counts as well, because
+/// scripts cut the end.
 fn counts(folder: &Folder, run: &RunLog, whole: u64) -> bool {
     let log = caddie_files::read_text(&folder.path.join(&run.log)).unwrap_or_default();
     let counts = log.match_indices("val_tokens:").filter_map(|(at, found)| {
@@ -96,7 +97,7 @@ fn preparation(case: &Case<'_>) -> Option<Lead> {
                 caddie_files::text::thousands(split),
                 caddie_files::text::thousands(split - documents)
             ),
-            because: "whether these runs used such shards cannot be seen; #2127 found several that did".to_owned(),
+            because: "it cannot be seen whether these runs used such shards; #2127 found several that did".to_owned(),
             steps: Vec::<Step>::new(),
             clears: "prepare with --val-docs and the number of documents of the split, say so in README.md, and show that the first training shard begins after it",
             at_most: Some(Severity::Info),

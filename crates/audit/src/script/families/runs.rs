@@ -1,4 +1,4 @@
-//! Whether Python can read the script at all, and every name in what runs is bound.
+//! Checks that Python can read the script at all, and that every name in the code that runs is bound.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,7 +12,7 @@ use caddie_rulebook::{Confidence, Severity};
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "script-runs",
-    about: "Every supported Python reads the script, and what runs uses no name that nothing binds.",
+    about: "Every supported Python reads the script, and the code that runs uses only names that something binds.",
     rules: &[Rule { id: "pkg-script-runs", needs: &[Needs::NOTHING] }],
     by_command: &[],
     beside: Needs::NOTHING,
@@ -46,7 +46,7 @@ fn newer_syntax(case: &Case<'_>) -> Option<Lead> {
     })
 }
 
-/// Whether README, requirements or a log name this Python or a newer one.
+/// Tells whether README, requirements or a log name this Python or a newer one.
 fn says_which(case: &Case<'_>, minor: u8) -> bool {
     let declared = Declared::of(case);
     let versions = || minor..=20;
@@ -69,9 +69,9 @@ fn at(line: u64, what: &str) -> Step {
     Step { line, what: what.to_owned(), path: Vec::new() }
 }
 
-/// Names that what runs uses, and that nothing anywhere binds.
+/// Returns the names that the reached code uses, and that nothing anywhere binds.
 fn unbound(case: &Case<'_>) -> Option<Lead> {
-    let mut bound = Bound::default();
+    let mut bound = BoundNames::default();
     case.module.body().iter().for_each(|stmt| bound.visit_stmt(stmt));
     if bound.open {
         return None;
@@ -82,27 +82,27 @@ fn unbound(case: &Case<'_>) -> Option<Lead> {
     let first = used.found.values().min().copied()?;
     let names: Vec<&str> = used.found.keys().copied().collect();
     let uncertain =
-        if case.subject.config.is_empty() { "its defaults are supposed" } else { "as the run configured it" };
+        if case.subject.config.is_empty() { "its defaults are assumed" } else { "as the run configured it" };
     Some(Lead {
         rule: "pkg-script-runs",
         confidence: if case.trace.complete { Confidence::Medium } else { Confidence::Low },
         message: format!("nothing in the script binds {}, which line {first} reaches", names.join(", ")),
         because: format!("the line was reached when the script was followed, {uncertain}"),
         steps: used.found.iter().map(|(name, line)| at(*line, &format!("{name} is used"))).collect(),
-        clears: "bind the name, or leave out what uses it",
+        clears: "bind the name, or leave out the code that uses it",
         at_most: None,
     })
 }
 
-/// Every name that is bound anywhere.
+/// Every name that is bound anywhere in the script.
 #[derive(Default)]
-struct Bound<'a> {
+struct BoundNames<'a> {
     names: HashSet<&'a str>,
-    /// Whether names may be bound that the text does not show.
+    /// True when names may be bound that the text does not show.
     open: bool,
 }
 
-impl<'a> Visitor<'a> for Bound<'a> {
+impl<'a> Visitor<'a> for BoundNames<'a> {
     fn visit_stmt(&mut self, stmt: &'a ast::Stmt) {
         match stmt {
             ast::Stmt::FunctionDef(function) => {
@@ -174,7 +174,7 @@ struct Used<'a, 'c> {
     /// The statement, by its line and by where it begins.
     line: u64,
     start: usize,
-    /// Blocks around it that go on after a failure.
+    /// Number of blocks around it that go on after a failure.
     guarded: usize,
     found: BTreeMap<&'a str, u64>,
 }

@@ -62,7 +62,7 @@ fn searched(case: &Case<'_>) -> Option<Lead> {
         rule: "stat-seed-choice",
         confidence: confidence.min(Confidence::Medium),
         message: "seeds are set in a loop that trains and takes the validation loss for each".to_owned(),
-        because: format!("{because}; what is done with the losses was not followed"),
+        because: format!("{because}; the use of the losses was not followed"),
         steps: vec![step(event, "a seed is tried")],
         clears: "report every seed that was run, in README.md and submission.json",
         at_most: None,

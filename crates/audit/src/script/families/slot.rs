@@ -36,14 +36,14 @@ pub const FAMILY: Family = Family {
     run,
 };
 
-/// Whether a pair is about an offset of the window that is scored, which this family speaks of.
+/// Tells whether a pair is about an offset of the window that is scored, which this family judges.
 pub(super) fn is_slot(case: &Case<'_>, pair: &Pair<'_>) -> bool {
     pair.learner == Learner::Offset
         && matches!(pair.order, Order::Unclear | Order::SameSlice)
         && flags(case, pair).has(Flags::SHIFTED)
 }
 
-/// What the update was made from.
+/// Returns the flags of the data that the update was made from.
 fn flags(case: &Case<'_>, pair: &Pair<'_>) -> Flags {
     match &pair.update.action {
         Action::Update { data, .. } => case.taints.flags(*data),
@@ -54,7 +54,7 @@ fn flags(case: &Case<'_>, pair: &Pair<'_>) -> Flags {
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let scores = case.scores();
     let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
-    // Lines whose tensor still holds in a later window what it was fitted to in an earlier one.
+    // Lists lines whose tensor keeps in a later window the values that were fitted in an earlier one.
     let mut kept = BTreeSet::new();
     for pair in pairs(case, &scores) {
         if pair.learner != Learner::Offset || !flags(case, &pair).has(Flags::SHIFTED) {
@@ -99,7 +99,7 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>, kept: bool) -> Option<Lead> {
     let (mut confidence, mut because) = case.confidence(pair.update);
     if pair.order == Order::Unclear {
         confidence = Confidence::Low;
-        because = "which positions it is fitted to could not be tied to those that are scored".to_owned();
+        because = "the positions that it is fitted to could not be tied to those that are scored".to_owned();
     }
     let scored = match pair.order {
         Order::SameSlice => "the loss of these positions is taken with it",

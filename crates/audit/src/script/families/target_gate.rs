@@ -29,8 +29,8 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     });
     let scores = case.scores();
     for score in &scores {
-        // Bytes are counted by classes of the target as well: only what is summed up as a loss is looked at. What is
-        // made of the bytes of the target, in any part of what is reported, is the business of `byte-mixture`.
+        // Bytes are counted by classes of the target as well: only a value that is summed up as a loss is looked at. A
+        // value made of the bytes of the target, in any part of the report, is the business of `byte-mixture`.
         let of_bytes = scores.iter().any(|other| other.text == score.text && other.flags.has(Flags::OF_PARTS));
         let made = score.flags.has(Flags::TARGET_GATE) && !of_bytes;
         if !matches!(score.event.action, Action::Score { .. }) || !made {
@@ -51,7 +51,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             rule: "c1-no-target-gate",
             confidence,
             message: format!(
-                "the loss that `{}` sums up is made with a condition that a class of the token that came decides",
+                "the loss that `{}` sums up depends on a class of the token that came",
                 metric_of(score.text)
             ),
             because,

@@ -44,7 +44,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     leads.into_values().collect()
 }
 
-/// The last such look-up before the score: what it found is what is scored.
+/// Finds the last such look-up before the score: its result is the value that is scored.
 fn looked_up<'a>(case: &Case<'a>, score: &Event) -> Option<&'a Event> {
     let events = &case.trace.events;
     let until = events.iter().position(|event| std::ptr::eq(event, score))?;

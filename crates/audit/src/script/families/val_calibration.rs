@@ -1,5 +1,5 @@
-//! Calibration of the quantization on validation tokens (#728): the model is run on them only for what functions that
-//! hang on its layers collect.
+//! Calibration of the quantization on validation tokens (#728): the model is run on them only for the statistics that
+//! functions on its layers collect.
 
 use super::super::taint::Flags;
 use super::super::trace::{Action, Event, EventKind};
@@ -38,14 +38,14 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     vec![Lead {
         rule: "time-gptq-no-val",
         confidence: confidence.min(most),
-        message: "the model is run on validation tokens for what functions on its layers collect".to_owned(),
+        message: "the model is run on validation tokens, and functions on its layers collect statistics".to_owned(),
         because: match products {
-            true => format!("{because}; that the quantization uses it is supposed"),
-            false => "what is collected may only be looked at".to_owned(),
+            true => format!("{because}; it is assumed that quantization uses the statistics"),
+            false => "the statistics may only be looked at".to_owned(),
         },
         steps: vec![
-            step(event, "the model is run on validation tokens, and nothing takes what it returns"),
-            step(hook, "the function that collects is registered"),
+            step(event, "the model is run on validation tokens, and nothing takes its result"),
+            step(hook, "the function that collects statistics is registered"),
         ],
         clears: "calibrate on training tokens within the training time, or on text that the model generates",
         at_most: None,

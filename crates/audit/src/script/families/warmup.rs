@@ -7,7 +7,7 @@ use super::{Case, Family, Lead, Needs, Rule, step};
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "unclocked-training",
-    about: "What steps before the clocked training loop taught is put back.",
+    about: "The state from before the warm-up is put back when the clocked training loop begins.",
     rules: &[Rule {
         id: "time-clock-scope-train",
         needs: &[Needs::of(Flags::TRAIN, &[EventKind::Update, EventKind::Clock, EventKind::Report])],
@@ -43,7 +43,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     };
     let before =
         reached.iter().take_while(|number| **number < last).find_map(|number| Some((*number, trains(number)?)));
-    // What an unknown condition does, another may put back.
+    // A step under an unknown condition may be undone under another.
     let in_loop = |event: &Event| !event.place.loops.is_empty() && !event.place.uncertain;
     let Some((number, event)) = before.filter(|(_, event)| in_loop(event)) else { return Vec::new() };
     // Some state was put back in between: whether it was all of it is not told apart.
@@ -55,7 +55,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     vec![Lead {
         rule: "time-clock-scope-train",
         confidence,
-        message: "steps on training tokens come before the loop that watches the clock, and what they taught stays"
+        message: "steps on training tokens come before the loop that watches the clock, and their effect stays"
             .to_owned(),
         because,
         steps: vec![step(event, "a step before the clocked loop"), step(training, "the clocked training")],

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::super::taint::{Flags, TaintId};
-use super::super::value::{Kind, ObjectId, Role, Value};
+use super::super::value::{Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::state::Names;
 use caddie_python::ast;
@@ -16,12 +16,12 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// By position, or else by name.
+    /// Returns an argument by its position, or else by its name.
     pub fn get(&self, index: usize, name: &str) -> Option<&Value<'a>> {
         self.positional.get(index).or_else(|| self.named(name))
     }
 
-    /// By name.
+    /// Returns an argument by its name.
     pub fn named(&self, name: &str) -> Option<&Value<'a>> {
         self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -64,7 +64,7 @@ impl<'a> Machine<'a, '_> {
             names.set(vararg.name.as_str(), Some(Value::of(Kind::Tuple(items.into()))));
         }
         if let Some(kwarg) = &parameters.kwarg {
-            let dict = self.new_object(Role::Dict, TaintId::NONE);
+            let dict = self.new_object(ObjectRole::Dict, TaintId::NONE);
             if let Some(id) = dict.object() {
                 for (name, value) in named {
                     self.memory.heap.get_mut(id).attributes.insert(name.into(), value);
@@ -106,7 +106,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Names of what is to be predicted, as the field writes them.
+/// Tells whether a name is one that the field gives to the tokens to be predicted.
 pub(super) fn is_target(name: &str) -> bool {
     let name = name.trim_start_matches('_');
     matches!(name, "y" | "labels") || ["y_", "tgt", "target"].iter().any(|start| name.starts_with(start))

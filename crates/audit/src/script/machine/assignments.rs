@@ -2,13 +2,14 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
-use super::super::value::{Kind, ObjectId, Role, Value};
+use super::super::value::{Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::is_target;
 use caddie_python::ast::{self, Expr};
 
 impl<'a> Machine<'a, '_> {
-    /// `position = position + 1`: what a name is made from itself in a loop differs from passage to passage.
+    /// Handles `position = position + 1`: a value that a name is made from itself in a loop differs from iteration to
+    /// iteration.
     pub(super) fn carried(&mut self, target: &Expr, source: &Expr, value: Value<'a>) -> Value<'a> {
         let Expr::Name(name) = target else { return value };
         if self.loops.is_empty() || !mentions(source, name.id.as_str()) || matches!(value.kind, Kind::Object(_)) {
@@ -41,8 +42,8 @@ impl<'a> Machine<'a, '_> {
         let before = self.value(&stmt.target);
         match before.kind {
             Kind::Object(id) => match self.memory.heap.get(id).role {
-                Role::List => self.extend(id, &added),
-                Role::Tensor if self.counts_tokens(added.taint) => self.learn_table(id, added.taint),
+                ObjectRole::List => self.extend(id, &added),
+                ObjectRole::Tensor if self.counts_tokens(added.taint) => self.learn_table(id, added.taint),
                 _ => self.pour(id, added.taint),
             },
             _ => {
@@ -53,7 +54,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Whether it is counts of tokens of the data.
+    /// Tells whether a value is counts of tokens of the data.
     fn counts_tokens(&self, taint: TaintId) -> bool {
         let flags = self.taints.flags(taint);
         flags.has(Flags::COUNTED) && flags.any(Flags::VAL.with(Flags::TRAIN))
@@ -107,7 +108,7 @@ impl<'a> Machine<'a, '_> {
             _ => Vec::new(),
         };
         for (index, target) in targets.iter().enumerate() {
-            // What selected the tuple selected its members.
+            // The selection of the tuple selected its members as well.
             let item = match items.get(index) {
                 Some(item) => {
                     let taint = self.taints.union(item.taint, value.taint);
@@ -143,16 +144,16 @@ impl<'a> Machine<'a, '_> {
         let of_value = if added { of_value } else { self.scored(of_value) };
         self.mask_region(&holder, &subscript.slice, value);
         self.pour(id, of_value);
-        if let (Role::Dict, Some(text)) = (self.memory.heap.get(id).role, index.text()) {
+        if let (ObjectRole::Dict, Some(text)) = (self.memory.heap.get(id).role, index.text()) {
             self.memory.heap.get_mut(id).attributes.insert(text.into(), value.clone());
-        } else if matches!(self.memory.heap.get(id).role, Role::List | Role::Dict)
+        } else if matches!(self.memory.heap.get(id).role, ObjectRole::List | ObjectRole::Dict)
             && !self.put_at(id, &index, value, added)
         {
             self.put(id, value.clone());
         }
     }
 
-    /// `entry[0] += 1`: the other members stay what they are.
+    /// Handles `entry[0] += 1`: the other members keep their values.
     fn put_at(&mut self, id: ObjectId, index: &Value<'a>, value: &Value<'a>, added: bool) -> bool {
         let items = self.memory.heap.get(id).items.as_ref();
         let found = match (items, &index.kind) {
@@ -194,10 +195,10 @@ impl<'a> Machine<'a, '_> {
         if is_loss { self.taints.with(taint, self.branches.choice()) } else { taint }
     }
 
-    /// A table takes up what its keys and counts are made of.
+    /// Adds the origin of its keys and counts to a table.
     pub(super) fn learn_table(&mut self, id: ObjectId, data: TaintId) {
-        // What a model scatters on its way (a router of experts) is an activation, and what was made in this very
-        // passage of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbors.
+        // A value that a model scatters on its way (a router of experts) is an activation, and one made in this very
+        // iteration of the loop is gone after it: nothing outlives a one-hot vector or a vote among neighbors.
         let born = self.memory.heap.get(id).born;
         if self.events.within_module() || (born.is_some() && born == self.loops.innermost()) {
             self.pour(id, data);
@@ -232,7 +233,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn append(&mut self, id: ObjectId, value: Value<'a>) {
         let known = self.loops.is_empty() && self.branches.are_known();
         let (value, taint) = match &value.kind {
-            // Each member of a tuple is kept as what it is.
+            // Each member of a tuple keeps its own value.
             Kind::Tuple(items) => {
                 let items = items.to_vec();
                 let items: Vec<Value<'a>> = items.into_iter().map(|item| self.kept(item)).collect();
@@ -261,7 +262,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Whether an expression of names and operators mentions `name`.
+/// Tells whether an expression of names and operators mentions `name`.
 fn mentions(expr: &Expr, name: &str) -> bool {
     match expr {
         Expr::Name(found) => found.id.as_str() == name,

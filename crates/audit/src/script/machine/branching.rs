@@ -44,8 +44,8 @@ impl<'a> Machine<'a, '_> {
         self.either(&open, taint)
     }
 
-    /// One of several blocks, which one is not known: each from the same names, then joined. Blocks that leave are
-    /// not joined with what follows.
+    /// Follows several blocks, one of which runs; it is not known which. Each begins from the same names, and then they
+    /// are joined. Blocks that leave are not joined with the code that follows.
     pub(super) fn either(&mut self, arms: &[&'a [Stmt]], condition: TaintId) -> Flow {
         match arms {
             [] => return Flow::Next,
@@ -90,7 +90,7 @@ impl<'a> Machine<'a, '_> {
         flow
     }
 
-    /// Names may be what they were where a branch left.
+    /// Joins in the values that names had where a branch left.
     pub(super) fn join_left(&mut self, left: Vec<Changes<'a>>) {
         for (name, value) in left.into_iter().flatten() {
             self.budget.keep(1);
@@ -100,7 +100,8 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What the names stand for after one of two branches: what one of them did not bind is there as it was before.
+    /// Returns the values of the names after one of two branches: a name that one of them did not bind keeps its value
+    /// there.
     fn join_changes(&mut self, mut left: Changes<'a>, right: Changes<'a>) -> Changes<'a> {
         let mut both = Changes::default();
         for (name, value) in right {
@@ -114,7 +115,7 @@ impl<'a> Machine<'a, '_> {
         both
     }
 
-    /// A name that only one branch knows is what it is there.
+    /// Joins the values of a name; a name that only one branch knows has its value there.
     fn join_bound(&mut self, left: Option<Value<'a>>, right: Option<Value<'a>>) -> Option<Value<'a>> {
         match (left, right) {
             (Some(left), Some(right)) => Some(self.join_branches(left, right)),
@@ -122,7 +123,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Joins what two branches left.
+    /// Joins the values that two branches left.
     fn join_branches(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
         let same = match (&left.kind, &right.kind) {
             (Kind::Object(a), Kind::Object(b)) => a == b,

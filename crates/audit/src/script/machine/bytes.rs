@@ -22,7 +22,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// A function that gives each token its bytes: what it returns is known to be that.
+    /// Marks the result of a function that gives each token its bytes as such a table.
     pub(super) fn counted(&mut self, definition: &'a ast::StmtFunctionDef, value: Value<'a>) -> Value<'a> {
         let pointer: *const ast::StmtFunctionDef = definition;
         let number = match self.events.builders.get(&pointer) {
@@ -65,7 +65,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// The value, and what an object of it holds, with these flags and from these tables.
+    /// Returns the value, with these flags and from these tables; an object gets them on its contents.
     fn flagged(&mut self, value: Value<'a>, flags: Flags, tables: u32) -> Value<'a> {
         let taint = self.taints.change(value.taint, |taint| {
             taint.flags = taint.flags.with(flags);
@@ -123,7 +123,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Whether a file or an array in it is called after the bytes of tokens.
+/// Tells whether a file or an array in it is called after the bytes of tokens.
 pub(super) fn speaks_of_bytes(name: &str) -> bool {
     name.to_ascii_lowercase().contains("byte")
 }

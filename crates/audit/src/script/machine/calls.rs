@@ -2,7 +2,7 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Frame};
-use super::super::value::{Kind, ObjectId, Role, Value};
+use super::super::value::{Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::state::Names;
@@ -10,7 +10,7 @@ use caddie_python::ast::{self, Expr};
 
 /// Calls within calls.
 const MAX_CALLS: usize = 40;
-/// How often a function may be followed within itself.
+/// Most calls of a function within itself that are followed.
 const MAX_WITHIN_ITSELF: usize = 2;
 /// Levels of blocks and expressions that have to be left for a call.
 const LEVELS_OF_A_CALL: usize = 9;
@@ -60,7 +60,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Calls `function`, whatever it is.
     pub(super) fn apply(&mut self, function: Value<'a>, arguments: Arguments<'a>) -> Value<'a> {
-        // A layer that was reached through a model carries what the model has learnt.
+        // A layer that was reached through a model carries everything that the model has learnt.
         let reached = self.taints.as_number(function.taint);
         let mut value = self.dispatch(function, arguments);
         value.taint = self.taints.union(value.taint, reached);
@@ -73,7 +73,7 @@ impl<'a> Machine<'a, '_> {
             Kind::Bound(definition, id) => {
                 self.run_on_validation(*id, &arguments);
                 let value = self.user(definition, Some(*id), arguments);
-                // Adapters that are begun anew where a batch has the shape for it, and made anew where not (#77).
+                // These are adapters that are reset where a batch has the shape for it, and made anew where not (#77).
                 if definition.name.starts_with("reset")
                     && self.memory.heap.get(*id).class.is_some_and(|c| self.classes.is_module(c))
                 {
@@ -96,7 +96,8 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What nobody knows reads all it is given, and may write into every buffer; a layer does not into its parameters.
+    /// Handles a call of an unknown function: it reads all its arguments, and may write into every buffer, except that
+    /// a layer does not write into its parameters.
     pub(super) fn unknown(&mut self, function: &Value<'a>, arguments: &Arguments<'a>) -> Value<'a> {
         let given = self.given(arguments);
         let of_function = self.taint(function);
@@ -104,7 +105,7 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taints.as_number(taint);
         for value in arguments.all() {
             if let Some(id) = value.object()
-                && self.memory.heap.get(id).role == Role::Tensor
+                && self.memory.heap.get(id).role == ObjectRole::Tensor
                 && !self.memory.heap.get(id).of_model
             {
                 self.pour(id, taint);
@@ -113,7 +114,7 @@ impl<'a> Machine<'a, '_> {
         Value::unknown(taint)
     }
 
-    /// What all arguments were made from.
+    /// Returns the origin of all arguments together.
     pub(super) fn given(&mut self, arguments: &Arguments<'a>) -> TaintId {
         self.together(arguments.all())
     }
@@ -125,7 +126,7 @@ impl<'a> Machine<'a, '_> {
             let callee = Value::of(Kind::Object(id));
             let taint = self.given(&arguments);
             let own = self.taint(&callee);
-            // What a layer makes of a hash is no key.
+            // The output of a layer is no key, even for a hash.
             let taint = self.taints.without(taint, Flags::HASHED.with(Flags::EXTENDED));
             let taint = self.taints.union(taint, own);
             let taint = self.taints.without(taint, Flags::ADDED);
@@ -227,6 +228,6 @@ impl<'a> Machine<'a, '_> {
 /// The attribute of an optimizer under which its parameters are kept; no name of Python.
 pub(super) const PARAMETERS: &str = "parameters of the optimizer";
 
-/// Attributes and methods that say how much there is, not what.
+/// Attributes and methods that give the size of a value, not its contents.
 pub(super) const POSITIONS: &[&str] =
     &["shape", "size", "numel", "ndim", "dim", "device", "dtype", "nbytes", "element_size"];

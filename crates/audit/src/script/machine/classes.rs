@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
-use super::super::value::{ClassId, Kind, Object, ObjectId, Role, Value};
+use super::super::value::{ClassId, Kind, Object, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::calls::{PARAMETERS, POSITIONS};
@@ -12,7 +12,7 @@ use caddie_python::ast::{self, Expr};
 impl<'a> Machine<'a, '_> {
     pub(super) fn instantiate(&mut self, class: ClassId, arguments: Arguments<'a>) -> Value<'a> {
         let optimizer = self.classes.has_base(class, "Optimizer");
-        let role = if optimizer { Role::Optimizer } else { Role::Instance };
+        let role = if optimizer { ObjectRole::Optimizer } else { ObjectRole::Instance };
         let value = self.allocate(Object { class: Some(class), ..Object::new(role) });
         let Some(id) = value.object() else { return value };
         if optimizer {
@@ -50,7 +50,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What an optimizer changes.
+    /// Notes the parameters that an optimizer changes.
     pub(super) fn own_parameters(&mut self, id: ObjectId, parameters: Option<&Value<'a>>) {
         let Some(parameters) = parameters else { return };
         let objects = self.memory.objects_of(parameters, &self.taints);

@@ -70,7 +70,8 @@ impl<'a> Machine<'a, '_> {
         if holds(a, b) || holds(b, a) { self.taints.with(taint, Flags::FORETOLD) } else { taint }
     }
 
-    /// What comparing these losses means: of one passage they are those of experts, else those of passes.
+    /// Returns the flags of a choice that compares these losses: losses of one iteration belong to experts, others to
+    /// passes.
     pub(super) fn by_comparing(&self, losses: &[TaintId]) -> Flags {
         let events = &self.events.trace.events;
         let learnt = |taint: &TaintId| -> Vec<u32> {
@@ -93,8 +94,8 @@ impl<'a> Machine<'a, '_> {
             })
         };
         let first = losses.first().map(learnt).unwrap_or_default();
-        let one_passage = losses.iter().all(|loss| learnt(loss) == first && !summed(loss));
-        if one_passage { Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT) } else { Flags::CHOSEN_BY_LOSS }
+        let one_iteration = losses.iter().all(|loss| learnt(loss) == first && !summed(loss));
+        if one_iteration { Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT) } else { Flags::CHOSEN_BY_LOSS }
     }
 
     /// A time that is compared with a limit, which is in seconds or milliseconds; shorter ones are intervals.
@@ -129,5 +130,5 @@ const MILLISECONDS: f64 = 20_000.0;
 /// Times below are no limit of a training run, seconds.
 const INTERVAL: f64 = 60.0;
 
-/// What a gate is switched off with: neither a probability nor the loss of a token (17 nats at 2^-24) is as large.
+/// Threshold that switches a gate off: neither a probability nor the loss of a token (17 nats at 2^-24) is as large.
 const NEVER: f64 = 50.0;

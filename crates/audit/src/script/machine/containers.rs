@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::TaintId;
-use super::super::value::{HOLE, Kind, ObjectId, Role, Value};
+use super::super::value::{HOLE, Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::library::Order;
@@ -31,9 +31,9 @@ impl<'a> Machine<'a, '_> {
             _ => Value::of(Kind::Tuple(Rc::from(vec![Value::of(key), value]))),
         });
         let members: Vec<Value<'a>> = members.collect();
-        // What is found under a key is not in the key.
+        // The value found under a key is not in the key.
         let held = if name == "keys" { self.as_position(held) } else { held };
-        let list = self.new_object(Role::List, held);
+        let list = self.new_object(ObjectRole::List, held);
         if let Some(list) = list.object() {
             let object = self.memory.heap.get_mut(list);
             if members.len() > 1 {
@@ -51,7 +51,7 @@ impl<'a> Machine<'a, '_> {
         if let Some(value) = found {
             return value;
         }
-        // A cache by path: what is kept under another name is not found under this one.
+        // This is a cache by path: a value kept under another name is not found under this one.
         let object = self.memory.heap.get(id);
         let named = object.element.is_none() && !object.attributes.is_empty();
         if named && key.and_then(Value::text).is_some_and(|key| !key.contains(HOLE)) {
@@ -94,7 +94,7 @@ impl<'a> Machine<'a, '_> {
     /// A list in which one value stands for all.
     pub(super) fn list_of(&mut self, element: Value<'a>) -> Value<'a> {
         let taint = self.taint(&element);
-        let list = self.new_object(Role::List, taint);
+        let list = self.new_object(ObjectRole::List, taint);
         if let Some(id) = list.object() {
             self.memory.heap.get_mut(id).element = Some(element);
         }
@@ -130,7 +130,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn list_from(&mut self, items: Vec<Value<'a>>, known: bool) -> Value<'a> {
         let taints: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
         let content = self.taints.all(taints);
-        let list = self.new_object(Role::List, content);
+        let list = self.new_object(ObjectRole::List, content);
         if let Some(id) = list.object() {
             let object = self.memory.heap.get_mut(id);
             if known {
@@ -145,7 +145,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn copied(&mut self, order: Order, arguments: &Arguments<'a>) -> Value<'a> {
         let Some(value) = arguments.positional.first() else { return self.list_from(Vec::new(), true) };
         match &value.kind {
-            Kind::Object(id) if matches!(self.memory.heap.get(*id).role, Role::List) => {
+            Kind::Object(id) if matches!(self.memory.heap.get(*id).role, ObjectRole::List) => {
                 self.budget.keep(self.memory.heap.get(*id).items.as_ref().map_or(0, Vec::len));
                 let mut object = self.memory.heap.get(*id).clone();
                 if order != Order::Kept {

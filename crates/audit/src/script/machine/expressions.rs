@@ -1,7 +1,7 @@
-//! Expressions: constants folded, everything else by what it was made from.
+//! Evaluates expressions: constants are folded, everything else is followed by its origin.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::value::{HOLE, Kind, MAX_TEXT, Object, Role, Value};
+use super::super::value::{HOLE, Kind, MAX_TEXT, Object, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr};
 
@@ -108,11 +108,11 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What a generator yields is what its call returns: a list of it.
+    /// Collects the values that a generator yields: its call returns a list of them.
     fn yielded(&mut self, value: Option<Value<'a>>) -> Value<'a> {
         let value = value.unwrap_or_else(|| Value::of(Kind::None));
         let taint = self.taint(&value);
-        let list = self.new_object(Role::List, taint);
+        let list = self.new_object(ObjectRole::List, taint);
         if let Some(id) = list.object() {
             self.memory.heap.get_mut(id).element = Some(value);
         }
@@ -124,7 +124,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// An empty object that holds `content`.
-    pub(super) fn new_object(&mut self, role: Role, content: TaintId) -> Value<'a> {
+    pub(super) fn new_object(&mut self, role: ObjectRole, content: TaintId) -> Value<'a> {
         let content = self.taints.as_number(content);
         self.allocate(Object { content, ..Object::new(role) })
     }
@@ -133,7 +133,7 @@ impl<'a> Machine<'a, '_> {
         let items: Vec<Value<'a>> = items.iter().map(|item| self.value(item)).collect();
         let taints: Vec<TaintId> = items.iter().map(|item| self.taint(item)).collect();
         let content = self.taints.all(taints);
-        let list = self.new_object(Role::List, content);
+        let list = self.new_object(ObjectRole::List, content);
         if let Some(id) = list.object() {
             self.memory.heap.get_mut(id).items = Some(items);
         }
@@ -141,7 +141,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn dict(&mut self, dict: &'a ast::ExprDict) -> Value<'a> {
-        let made = self.new_object(Role::Dict, TaintId::NONE);
+        let made = self.new_object(ObjectRole::Dict, TaintId::NONE);
         let Some(id) = made.object() else { return made };
         for item in &dict.items {
             let key = item.key.as_ref().map(|key| self.value(key));
@@ -153,7 +153,7 @@ impl<'a> Machine<'a, '_> {
                     self.memory.heap.get_mut(id).attributes.insert(text.into(), value);
                 }
                 None => {
-                    // `{byte: 1}`: what is counted is in the keys.
+                    // In `{byte: 1}` the counted things are in the keys.
                     let of_key = key.map_or(TaintId::NONE, |key| key.taint);
                     self.pour(id, of_key);
                     self.memory.heap.get_mut(id).element = Some(value);
@@ -197,7 +197,7 @@ impl<'a> Machine<'a, '_> {
 /// Members of tuples within tuples that are told apart at most.
 const MAX_MEMBERS: usize = 4096;
 
-/// How many members a tuple and the tuples in it have, counted up to `limit`.
+/// Counts the members of a tuple and of the tuples in it, up to `limit`.
 fn members_within(value: &Value<'_>, limit: usize) -> usize {
     let Kind::Tuple(items) = &value.kind else { return 1 };
     let mut count = 1;

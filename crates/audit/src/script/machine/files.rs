@@ -1,10 +1,10 @@
-//! Files: which data a path leads to, what is read from it and written to it.
+//! Files: the data that a path leads to, and everything that is read from it and written to it.
 
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
-use super::super::value::{HOLE, Kind, Role, Value};
+use super::super::value::{HOLE, Kind, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::bytes::speaks_of_bytes;
@@ -62,7 +62,7 @@ impl<'a> Machine<'a, '_> {
         let Some(path) = arguments.get(0, "file") else { return Value::unknown(TaintId::NONE) };
         let content = self.at_path(path);
         let content = self.shipped(content);
-        let file = self.new_object(Role::File, content);
+        let file = self.new_object(ObjectRole::File, content);
         if let Some(id) = file.object() {
             self.memory.heap.get_mut(id).attributes.insert("name".into(), path.clone());
         }
@@ -77,11 +77,11 @@ impl<'a> Machine<'a, '_> {
         };
         let content = self.shipped(content);
         let content = self.foreign(format, arguments, content);
-        let role = if format == Format::Document { Role::Other } else { Role::Tensor };
+        let role = if format == Format::Document { ObjectRole::Other } else { ObjectRole::Tensor };
         self.new_object(role, content)
     }
 
-    /// What is read from a file that the script did not write, as far as that is known.
+    /// Returns the origin of data read from a file that the script did not write, as far as that is known.
     pub(super) fn foreign(&mut self, format: Format, arguments: &Arguments<'a>, content: TaintId) -> TaintId {
         let Some(path) = arguments.positional.first() else { return content };
         if self.taints.flags(content).any(Flags::VAL.with(Flags::TRAIN)) {
@@ -98,7 +98,8 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What is read from a file that the script did not write and that belongs to neither data set came with it.
+    /// Marks data read from a file that the script did not write and that belongs to neither data set: it came with the
+    /// script.
     pub(super) fn shipped(&mut self, content: TaintId) -> TaintId {
         if self.taints.flags(content).any(Flags::VAL.with(Flags::TRAIN)) {
             return content;

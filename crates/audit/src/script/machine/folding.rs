@@ -38,7 +38,7 @@ pub(super) fn folded<'a>(op: Operator, left: &Kind<'a>, right: &Kind<'a>) -> Opt
     })
 }
 
-/// What a comparison says, where that is known.
+/// Returns the result of a comparison, where that is known.
 pub(super) fn compared(op: CmpOp, left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
     let is_none = |value: &Value<'_>| match value.kind {
         Kind::None => Some(true),

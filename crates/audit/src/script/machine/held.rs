@@ -1,14 +1,14 @@
-//! What values and objects hold, and the events that they meet.
+//! The contents of values and objects, and the events that reach them.
 
 use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
-use super::super::value::{Kind, Object, ObjectId, Role, Value};
+use super::super::value::{Kind, Object, ObjectId, ObjectRole, Value};
 use super::Machine;
 
 impl<'a> Machine<'a, '_> {
-    /// What a value was made from, the contents and updates of an object included.
+    /// Returns the origin of a value, the contents and updates of an object included.
     pub(super) fn taint(&mut self, value: &Value<'a>) -> TaintId {
         match &value.kind {
             Kind::Object(id) => {
@@ -31,7 +31,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What any of these values was made from.
+    /// Returns the origin of these values together.
     pub(super) fn together<'v>(&mut self, values: impl Iterator<Item = &'v Value<'a>>) -> TaintId
     where
         'a: 'v,
@@ -47,12 +47,13 @@ impl<'a> Machine<'a, '_> {
         Value::of(Kind::Object(id))
     }
 
-    /// Sets or joins: under a condition that is not known, what was there may still be.
+    /// Sets an attribute, or joins it: under a condition that is not known the old value may still be there.
     pub(super) fn write_attribute(&mut self, id: ObjectId, name: &str, value: Value<'a>) {
-        if name == "requires_grad" && self.memory.heap.get(id).role == Role::Tensor && value.truth() == Some(true) {
+        if name == "requires_grad" && self.memory.heap.get(id).role == ObjectRole::Tensor && value.truth() == Some(true)
+        {
             self.as_offset(id);
         }
-        if let Some(tensor) = value.object().filter(|tensor| self.memory.heap.get(*tensor).role == Role::Tensor)
+        if let Some(tensor) = value.object().filter(|tensor| self.memory.heap.get(*tensor).role == ObjectRole::Tensor)
             && self.memory.heap.get(id).class.is_some_and(|class| self.classes.is_module(class))
         {
             let content = self.memory.heap.get(tensor).content;
@@ -68,13 +69,13 @@ impl<'a> Machine<'a, '_> {
         self.memory.heap.get_mut(id).attributes.insert(name.into(), value);
     }
 
-    /// Adds to what an object holds.
+    /// Adds to the contents of an object.
     pub(super) fn pour(&mut self, id: ObjectId, taint: TaintId) {
         self.memory.pour(id, taint, &mut self.taints);
     }
 
-    /// One of two values: the same where they are, else what both were made from. An object or function outlives
-    /// `None` and the unknown, because a script that uses it later would otherwise fail.
+    /// Joins two values, one of which it is: equal ones stay the value, others leave the origins of both. An object or
+    /// function outlives `None` and the unknown, because a script that uses it later would otherwise fail.
     pub(super) fn join(&mut self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
         let taint = self.taints.union(left.taint, right.taint);
         match (&left.kind, &right.kind) {
@@ -115,7 +116,7 @@ impl<'a> Machine<'a, '_> {
         Value { kind, taint }
     }
 
-    /// Notes what happens; the number of the event.
+    /// Notes an event, and returns its number.
     pub(super) fn event(&mut self, action: Action) -> u32 {
         self.events.add(action, self.loops.shared(), self.branches.are_known())
     }
@@ -135,7 +136,7 @@ impl<'a> Machine<'a, '_> {
         self.taints.varying(taint, self.loops.active())
     }
 
-    /// A counter that goes on: selected by the innermost loop, and by those outside of it in whose earlier passages it
+    /// A counter that goes on: selected by the innermost loop, and by those outside of it in whose earlier iterations it
     /// went on already, since none of them set it back.
     pub(super) fn advanced(&mut self, taint: TaintId) -> TaintId {
         if self.taints.flags(taint).any(Flags::CONTENT) {

@@ -3,21 +3,22 @@
 use std::rc::Rc;
 
 use super::super::taint::TaintId;
-use super::super::value::{Kind, Role, Value};
+use super::super::value::{Kind, ObjectRole, Value};
 use super::{Flow, Machine};
 use caddie_python::ast::{self, Expr};
 
 /// Members that are followed one by one.
 const MAX_MEMBERS: usize = 6;
-/// Loops deeper than this are entered once: two passages of each would double the work with every level. So are the
-/// loops of a model over its layers: what comes out of one layer is made of what comes out of the next as well.
+/// Loops deeper than this are entered once: two iterations of each would double the work with every level. Loops of a
+/// model over its layers are entered once as well, because the output of one layer is made of the same things as that
+/// of the next.
 const MAX_TWICE: usize = 6;
 
-/// What a loop runs over.
+/// The members that a loop runs over.
 pub(super) struct Members<'a> {
-    /// One by one, or two that stand for all.
+    /// The members one by one, or two that stand for all.
     pub each: Vec<Value<'a>>,
-    /// Whether they stand for all.
+    /// True when they stand for all.
     alike: bool,
 }
 
@@ -25,7 +26,7 @@ impl<'a> Machine<'a, '_> {
     /// The members of an iterable.
     pub(super) fn members(&mut self, iterable: &Value<'a>) -> Members<'a> {
         if let Kind::Object(id) = &iterable.kind
-            && self.memory.heap.get(*id).role == Role::Dict
+            && self.memory.heap.get(*id).role == ObjectRole::Dict
         {
             let keys = self.dict_view(*id, iterable, "keys");
             return self.members(&keys);
@@ -44,7 +45,7 @@ impl<'a> Machine<'a, '_> {
             _ => None,
         };
         if let Some(each) = known {
-            // What selected the iterable selected its members.
+            // The selection of the iterable selected its members as well.
             let each = each.into_iter().map(|item| {
                 let taint = self.taints.union(item.taint, iterable.taint);
                 Value { kind: item.kind, taint }
@@ -62,7 +63,7 @@ impl<'a> Machine<'a, '_> {
         };
         let one = match element {
             Some(element) => {
-                // The members of a tuple in a list are told apart: one does not hold what another was made from.
+                // The members of a tuple in a list are told apart: one does not hold the origin of another.
                 let taint = if matches!(element.kind, Kind::Tuple(_)) { iterable.taint } else { taint };
                 let taint = self.taints.union(element.taint, taint);
                 Value { kind: element.kind, taint }
@@ -96,13 +97,13 @@ impl<'a> Machine<'a, '_> {
         self.after_loop(flow, &stmt.orelse)
     }
 
-    /// The end of a passage: what branches bound that went on from within it may hold in the next.
+    /// Ends an iteration: names bound by branches that went on from within it may hold in the next.
     fn go_on(&mut self) {
         let continued = self.loops.take_continued();
         self.join_left(continued);
     }
 
-    /// What follows a loop: its `else` where no branch broke off, and what those bound that did.
+    /// Follows the end of a loop: its `else` where no branch broke off, and the names that branches bound which did.
     fn after_loop(&mut self, flow: Flow, orelse: &'a [ast::Stmt]) -> Flow {
         let broke = self.loops.end_body();
         if flow == Flow::Return {
@@ -118,11 +119,11 @@ impl<'a> Machine<'a, '_> {
     }
 
     pub(super) fn while_loop(&mut self, stmt: &'a ast::StmtWhile) -> Flow {
-        let passages = if self.loops.depth() >= MAX_TWICE || self.events.within_module() { 1 } else { 2 };
+        let iterations = if self.loops.depth() >= MAX_TWICE || self.events.within_module() { 1 } else { 2 };
         let outer = self.loops.enter();
         self.loops.begin_body();
         let mut flow = Flow::Next;
-        for iteration in 0..passages {
+        for iteration in 0..iterations {
             self.loops.iterate(iteration);
             if self.value(&stmt.test).truth() == Some(false) {
                 break;
@@ -174,7 +175,7 @@ impl<'a> Machine<'a, '_> {
         };
         let held = self.taint(&element);
         let (held, taint) = (whole(self, held), whole(self, element.taint));
-        let list = self.new_object(Role::List, held);
+        let list = self.new_object(ObjectRole::List, held);
         if let (Some(id), false) = (list.object(), empty) {
             self.memory.heap.get_mut(id).element = Some(Value { kind, taint });
         }

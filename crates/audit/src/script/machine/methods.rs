@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
-use super::super::value::{Kind, ObjectId, Role, Value};
+use super::super::value::{Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::calls::POSITIONS;
@@ -33,7 +33,7 @@ impl<'a> Machine<'a, '_> {
                 let class = *class;
                 match self.classes.method(class, "forward") {
                     Some(forward) => {
-                        let context = self.new_object(Role::Other, TaintId::NONE);
+                        let context = self.new_object(ObjectRole::Other, TaintId::NONE);
                         let positional = std::iter::once(context).chain(arguments.positional.iter().cloned()).collect();
                         let arguments = Arguments { positional, named: Vec::new() };
                         self.apply(Value::of(Kind::Function(forward)), arguments)
@@ -54,7 +54,7 @@ impl<'a> Machine<'a, '_> {
     ) -> Value<'a> {
         let role = self.memory.heap.get(id).role;
         match (role, name) {
-            (Role::Optimizer, "step") => {
+            (ObjectRole::Optimizer, "step") => {
                 // `step(closure)` takes the loss and its gradient by itself.
                 if let Some(closure) = arguments.get(0, "closure").cloned()
                     && matches!(closure.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
@@ -66,17 +66,17 @@ impl<'a> Machine<'a, '_> {
                 self.optimizer_step(id);
                 Value::of(Kind::None)
             }
-            (Role::Optimizer, "add_param_group") => {
+            (ObjectRole::Optimizer, "add_param_group") => {
                 self.own_parameters(id, arguments.positional.first());
                 Value::of(Kind::None)
             }
-            (Role::List, "append" | "appendleft" | "add" | "insert") => {
+            (ObjectRole::List, "append" | "appendleft" | "add" | "insert") => {
                 if let Some(value) = arguments.positional.last() {
                     self.append(id, value.clone());
                 }
                 Value::of(Kind::None)
             }
-            (Role::List, "extend" | "update") => {
+            (ObjectRole::List, "extend" | "update") => {
                 if let Some(more) = arguments.positional.first() {
                     for member in self.members(&more.clone()).each {
                         self.append(id, member);
@@ -84,18 +84,18 @@ impl<'a> Machine<'a, '_> {
                 }
                 Value::of(Kind::None)
             }
-            (Role::List, "sort") => {
+            (ObjectRole::List, "sort") => {
                 self.sort(id);
                 Value::of(Kind::None)
             }
-            (Role::List, "pop" | "popleft") => {
+            (ObjectRole::List, "pop" | "popleft") => {
                 let member = self.members(receiver).each.into_iter().next_back();
                 let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
                 Value { taint: self.varying(member.taint), kind: member.kind }
             }
-            (Role::Dict, "items" | "values" | "keys") => self.dict_view(id, receiver, name),
-            (Role::Dict, "get" | "setdefault" | "pop") => self.dict_get(id, receiver, arguments),
-            (Role::Dict, "update") => {
+            (ObjectRole::Dict, "items" | "values" | "keys") => self.dict_view(id, receiver, name),
+            (ObjectRole::Dict, "get" | "setdefault" | "pop") => self.dict_get(id, receiver, arguments),
+            (ObjectRole::Dict, "update") => {
                 let given = self.given(arguments);
                 self.pour(id, given);
                 if let Some(other) = arguments.positional.first().and_then(Value::object) {
@@ -107,12 +107,12 @@ impl<'a> Machine<'a, '_> {
                 }
                 Value::of(Kind::None)
             }
-            (Role::File, "write" | "writelines") => {
+            (ObjectRole::File, "write" | "writelines") => {
                 let given = self.given(arguments);
                 self.write_to(receiver, given);
                 Value::of(Kind::None)
             }
-            (Role::File, "read" | "getvalue" | "getbuffer" | "readline" | "readlines" | "readinto") => {
+            (ObjectRole::File, "read" | "getvalue" | "getbuffer" | "readline" | "readlines" | "readinto") => {
                 let taint = self.taint(receiver);
                 Value::unknown(self.varying(taint))
             }
@@ -121,9 +121,9 @@ impl<'a> Machine<'a, '_> {
                 "parameters" | "named_parameters" | "modules" | "named_modules" | "children" | "named_children"
                 | "buffers" | "named_buffers",
             ) => self.parameters_of(id, name),
-            (_, "state_dict") if role != Role::Dict => {
+            (_, "state_dict") if role != ObjectRole::Dict => {
                 let within = self.memory.updates_within(id, &mut self.taints);
-                self.new_object(Role::Dict, within)
+                self.new_object(ObjectRole::Dict, within)
             }
             (_, "load_state_dict") => {
                 let given = self.given(arguments);
@@ -135,13 +135,13 @@ impl<'a> Machine<'a, '_> {
                 _,
                 "to" | "cuda" | "cpu" | "eval" | "train" | "requires_grad_" | "bfloat16" | "half" | "double" | "float"
                 | "compile" | "contiguous" | "pin_memory" | "__enter__" | "module" | "share_memory_" | "no_sync",
-            ) if role != Role::Dict => {
-                if (role, name) == (Role::Tensor, "requires_grad_") {
+            ) if role != ObjectRole::Dict => {
+                if (role, name) == (ObjectRole::Tensor, "requires_grad_") {
                     self.as_offset(id);
                 }
                 receiver.clone()
             }
-            (Role::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
+            (ObjectRole::Tensor, "zero_" | "normal_" | "uniform_" | "fill_" | "copy_") => {
                 let given = self.given(arguments);
                 let given = self.scored(given);
                 if self.branches.are_known() {
@@ -154,7 +154,7 @@ impl<'a> Machine<'a, '_> {
                 }
                 receiver.clone()
             }
-            (Role::Tensor, "add_" | "mul_" | "sub_" | "lerp_" | "index_copy_" | "masked_fill_" | "clamp_") => {
+            (ObjectRole::Tensor, "add_" | "mul_" | "sub_" | "lerp_" | "index_copy_" | "masked_fill_" | "clamp_") => {
                 let given = self.given(arguments);
                 if self.taints.flags(given).has(Flags::GRADIENT) {
                     self.update_objects(&[id.0], given);
@@ -164,7 +164,7 @@ impl<'a> Machine<'a, '_> {
                 }
                 receiver.clone()
             }
-            (Role::Tensor, "scatter_add_" | "index_add_" | "index_put_" | "scatter_") => {
+            (ObjectRole::Tensor, "scatter_add_" | "index_add_" | "index_put_" | "scatter_") => {
                 // Setting entries makes one-hot vectors; only a hash makes them the entries of a table.
                 let given = self.given(arguments);
                 if name == "scatter_" && !self.taints.flags(given).has(Flags::HASHED) {
@@ -182,10 +182,10 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// The parameters of a model: a list of what belongs to it.
+    /// Returns the parameters of a model: a list of the tensors that belong to it.
     fn parameters_of(&mut self, id: ObjectId, name: &str) -> Value<'a> {
         let mut objects = self.memory.objects_of(&Value::of(Kind::Object(id)), &self.taints);
-        if matches!(self.memory.heap.get(id).role, Role::List) {
+        if matches!(self.memory.heap.get(id).role, ObjectRole::List) {
             let elements = self.memory.heap.get(id).element.iter().filter_map(Value::object).map(|object| object.0);
             objects.extend(elements);
         } else {
@@ -202,14 +202,15 @@ impl<'a> Machine<'a, '_> {
             }
             _ => Value::unknown(taint),
         };
-        let list = self.new_object(Role::List, TaintId::NONE);
+        let list = self.new_object(ObjectRole::List, TaintId::NONE);
         if let Some(list) = list.object() {
             self.memory.heap.get_mut(list).element = Some(member);
         }
         list
     }
 
-    /// The state of a model is replaced: what it had learnt is gone, what the new state had learnt is there.
+    /// Replaces the state of a model: everything that it had learnt is gone, and everything that the new state had
+    /// learnt is there.
     fn restore(&mut self, id: ObjectId, given: TaintId) {
         let updates = self.taints.get(given).updates.clone();
         let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = updates);

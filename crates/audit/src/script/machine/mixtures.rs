@@ -5,13 +5,13 @@ use super::super::value::{Kind, Value};
 use super::Machine;
 
 impl<'a> Machine<'a, '_> {
-    /// A softmax, or the logarithm of a sum of exponentials: where losses of experts are summed up so that were put
-    /// side by side with what is the loss of no token, the mixture is no distribution (#720).
+    /// Follows a softmax, or the logarithm of a sum of exponentials. Where it sums up losses of experts beside
+    /// something that is the loss of no token, the mixture is no distribution (#720).
     pub(super) fn normalized(&mut self, sums: bool, taint: TaintId) -> TaintId {
         let taint = self.taints.as_number(taint);
         let mixed = sums && self.taints.flags(taint).has(Flags::BESIDE_LOSS);
         let taint = self.taints.without(taint, Flags::BESIDE_LOSS);
-        let what = if mixed { Flags::DISTRIBUTION.with(Flags::UNNORMALISED) } else { Flags::DISTRIBUTION };
+        let what = if mixed { Flags::DISTRIBUTION.with(Flags::UNNORMALIZED) } else { Flags::DISTRIBUTION };
         self.taints.with(taint, what)
     }
 

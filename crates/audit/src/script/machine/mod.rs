@@ -1,8 +1,8 @@
-//! Follows a script over its syntax tree: from the entry point, call by call, with constants folded, values followed
-//! by what they were made from, and every loop entered twice so that one passage can see what the one before left.
+//! Follows a script over its syntax tree: from the entry point, call by call, with constants folded, values followed by
+//! their origin, and every loop entered twice so that one iteration can see the results of the one before.
 //!
-//! Nothing is executed. What is not known is `Unknown`; a condition that is not known has both branches followed.
-//! docs/audit-interpreter.md explains it.
+//! Nothing is executed. A value that is not known is `Unknown`; both branches of a condition that is not known are
+//! followed. docs/audit-interpreter.md explains it.
 
 mod arguments;
 mod assignments;
@@ -46,7 +46,7 @@ const MAX_SETS: usize = 100_000;
 /// Objects that are told apart at most.
 const MAX_OBJECTS: usize = 60_000;
 
-/// What ends a block early.
+/// A statement that ends a block early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Next,
@@ -55,7 +55,7 @@ enum Flow {
     Return,
 }
 
-/// The interpreter: the script, and what is kept while it is followed.
+/// The interpreter: the script, and everything that is kept while it is followed.
 pub struct Machine<'a, 'c> {
     module: &'a Module,
     taints: Taints,
@@ -71,7 +71,7 @@ pub struct Machine<'a, 'c> {
     budget: Budget,
 }
 
-/// What following a script gave.
+/// The result of following a script.
 #[derive(Debug)]
 pub struct Followed {
     pub trace: Trace,
@@ -80,8 +80,9 @@ pub struct Followed {
     pub doubted: Vec<String>,
 }
 
-/// Follows `module` and says what it would do. Where the log shows that a setting was not what was supposed, it is
-/// followed once more from the beginning with that setting. `processes` run where the configuration does not say how many.
+/// Follows `module` and returns the events of its run. Where the log shows that a setting was not as supposed, the
+/// script is followed once more from the beginning with that setting. `processes` is the number of processes where the
+/// configuration does not state it.
 pub fn follow(module: &Module, config: &Config, doubts: &Doubts, processes: u64) -> Followed {
     let mut machine = Machine::new(module, config, doubts, processes);
     machine.run();
@@ -119,7 +120,7 @@ impl<'a, 'c> Machine<'a, 'c> {
         Followed { trace: self.events.trace, taints: self.taints, doubted: self.assumptions.doubted }
     }
 
-    /// Whether a bound was reached: nothing is followed from here on.
+    /// Tells whether a bound was reached: nothing is followed from here on.
     fn exhausted(&self) -> bool {
         self.budget.is_spent() || self.memory.heap.len() >= MAX_OBJECTS || self.taints.count() >= MAX_SETS
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::super::taint::TaintId;
-use super::super::value::{Role, Value};
+use super::super::value::{ObjectRole, Value};
 use super::Machine;
 
 impl<'a> Machine<'a, '_> {
@@ -25,7 +25,7 @@ impl<'a> Machine<'a, '_> {
     /// `import name`, where it lies beside the script: an object with the names of its top level.
     pub(super) fn neighbor(&mut self, name: &str) -> Option<Value<'a>> {
         let home = self.load(name)?;
-        let object = self.new_object(Role::Other, TaintId::NONE);
+        let object = self.new_object(ObjectRole::Other, TaintId::NONE);
         let names: Vec<(Rc<str>, Value<'a>)> =
             self.scopes.top_names(home).iter().map(|(name, value)| (name.into(), value.clone())).collect();
         self.budget.keep(names.len());

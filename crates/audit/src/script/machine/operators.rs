@@ -49,7 +49,7 @@ impl<'a> Machine<'a, '_> {
         if let Some(kind) = folded(op, &left.kind, &right.kind) {
             return Value { kind, taint };
         }
-        // A factor of nothing removes what it multiplies.
+        // A factor of zero removes the value that it multiplies.
         if op == Operator::Mult && (left.number() == Some(0.0) || right.number() == Some(0.0)) {
             return Value::unknown(TaintId::NONE);
         }
@@ -87,12 +87,12 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What selects by a class of the target.
+    /// Marks the origin of a value that selects by a class of the target.
     pub(super) fn selecting(&mut self, taint: TaintId) -> TaintId {
         if self.taints.flags(taint).has(Flags::BY_TARGET) { self.taints.with(taint, Flags::TARGET_GATE) } else { taint }
     }
 
-    /// `logits + delta`: a tensor of its own is added; what is projected after that is no sum any more.
+    /// Handles `logits + delta`: a tensor of its own is added; a projection of the sum is no sum any more.
     fn offset(&mut self, op: Operator, taint: TaintId, left: TaintId, right: TaintId) -> TaintId {
         let (left, right) = (self.taints.flags(left), self.taints.flags(right));
         let adds = |offset: Flags, other: Flags| offset.has(Flags::OFFSET) && other.has(Flags::VAL);
@@ -105,7 +105,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Whether one is a hash and the other tokens.
+    /// Tells whether one is a hash and the other tokens.
     fn pairs(&self, hash: &Value<'a>, token: &Value<'a>) -> bool {
         let (hash, token) = (self.taints.flags(hash.taint), self.taints.flags(token.taint));
         let tokens = token.any(Flags::VAL.with(Flags::TRAIN)) && !token.any(Flags::HASHED.with(Flags::COUNTED));

@@ -1,4 +1,4 @@
-//! What puts things into another order: sorting, shuffling, permutations.
+//! Functions that put things into another order: sorting, shuffling, permutations.
 
 use super::super::taint::{Flags, TaintId};
 use super::super::value::{Kind, ObjectId, Value};

@@ -130,7 +130,7 @@ impl<'a> Machine<'a, '_> {
         Flow::Next
     }
 
-    /// `use_slot = args.slot_enabled`: what the log shows of one holds for the other.
+    /// Handles `use_slot = args.slot_enabled`: the truth that the log shows of one holds for the other.
     fn alias(&mut self, stmt: &'a ast::StmtAssign, value: &Value<'a>) {
         if let ([ast::Expr::Name(name)], ast::Expr::Attribute(attribute)) = (&*stmt.targets, &*stmt.value)
             && matches!(value.kind, Kind::Bool(_))
@@ -161,7 +161,7 @@ impl<'a> Machine<'a, '_> {
         self.event(Action::Import { name: name.into(), attempted });
     }
 
-    /// Decorators of a library change how fast a function is, not what it does.
+    /// Takes a decorated function as it is: decorators of a library change how fast it runs, not its result.
     fn decorated(&mut self, function: &'a ast::StmtFunctionDef) -> Value<'a> {
         Value::of(Kind::Function(function))
     }

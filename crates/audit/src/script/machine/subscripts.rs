@@ -2,7 +2,7 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
-use super::super::value::{Kind, Role, Value};
+use super::super::value::{Kind, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr, Operator};
 
@@ -19,7 +19,7 @@ impl<'a> Machine<'a, '_> {
         }
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
-        // What is found under a key is no key.
+        // The value found under a key is no key.
         let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
         // Losses of tokens of a class are those of other tokens, no gate.
         let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
@@ -52,8 +52,8 @@ impl<'a> Machine<'a, '_> {
         self.taints.with(taint, Flags::TARGET_LOOKUP)
     }
 
-    /// Whether a key is a hash that holds the target. In `table[hash, target]` they are two: the entry is one of a row
-    /// that the whole vocabulary shares.
+    /// Tells whether a key is a hash that holds the target. In `table[hash, target]` they are two: the entry is one of
+    /// a row that the whole vocabulary shares.
     pub(super) fn holds_target(&mut self, key: &Value<'a>) -> bool {
         match &key.kind {
             Kind::Tuple(parts) => {
@@ -68,8 +68,8 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What is found under the target in a table of the script, and what is counted under parts of it: in something that
-    /// is `stored` and written to; what was looked up itself is only selected from.
+    /// Returns the origin of an entry of a table: a class of the target, or counts kept under parts of it. Counts lie
+    /// in something that is `stored` and written to; the result of a look-up is only selected from.
     pub(super) fn looked_up(&mut self, found: TaintId, holder: TaintId, key: TaintId, stored: bool) -> TaintId {
         let of_key = self.taints.flags(key);
         let held = self.taints.get(holder);
@@ -91,14 +91,14 @@ impl<'a> Machine<'a, '_> {
     fn part(&mut self, holder: &Value<'a>, bounds: &Value<'a>) -> Option<Value<'a>> {
         let members = match &holder.kind {
             Kind::Tuple(items) => items.last().cloned(),
-            Kind::Object(id) if self.memory.heap.get(*id).role == Role::List => {
+            Kind::Object(id) if self.memory.heap.get(*id).role == ObjectRole::List => {
                 let object = self.memory.heap.get(*id);
                 object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())
             }
             _ => return None,
         };
         let held = self.taint(holder);
-        let list = self.new_object(Role::List, held);
+        let list = self.new_object(ObjectRole::List, held);
         if let Some(id) = list.object() {
             self.memory.heap.get_mut(id).element = members;
         }
@@ -124,11 +124,11 @@ impl<'a> Machine<'a, '_> {
                     Kind::Text(text) => object.attributes.get(text).cloned(),
                     _ => None,
                 };
-                if found.is_some() || !matches!(object.role, Role::List | Role::Dict) {
+                if found.is_some() || !matches!(object.role, ObjectRole::List | ObjectRole::Dict) {
                     return found;
                 }
                 let element = object.element.clone().or_else(|| object.items.as_ref()?.last().cloned())?;
-                // The members of a tuple in a list are told apart: one does not hold what another was made from.
+                // The members of a tuple in a list are told apart: one does not hold the origin of another.
                 let of_holder = if matches!(element.kind, Kind::Tuple(_)) { holder.taint } else { self.taint(holder) };
                 let of_index = self.taint(index);
                 let taint = self.taints.all([element.taint, of_holder, of_index]);
@@ -139,7 +139,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Whether a slice begins one later: `[1:]`, `[start + 1 : end + 1]`, `[:, 1:]`.
+/// Tells whether a slice begins one later: `[1:]`, `[start + 1 : end + 1]`, `[:, 1:]`.
 fn one_later(slice: &Expr) -> bool {
     match slice {
         Expr::Slice(slice) => match slice.lower.as_deref() {

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::FxHasher;
 
 use super::super::taint::{Bound, Flags, Region, TaintId};
-use super::super::value::{Kind, Role, Value};
+use super::super::value::{Kind, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr, Operator};
 
@@ -20,7 +20,7 @@ fn hash(parts: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// What an operation on `parts` stands for.
+/// Returns the symbol of an operation on `parts`.
 fn joined(operation: &str, parts: impl IntoIterator<Item = Bound>) -> Bound {
     let start = Bound { symbol: hash(operation), less: 0 };
     parts
@@ -29,7 +29,7 @@ fn joined(operation: &str, parts: impl IntoIterator<Item = Bound>) -> Bound {
 }
 
 impl<'a> Machine<'a, '_> {
-    /// Notes what names stand for: numbers, not what is made of data.
+    /// Notes the symbols of names that are numbers, not of values made of data.
     pub(super) fn assign_symbols(&mut self, target: &'a Expr, source: &'a Expr, value: &Value<'a>) {
         match (target, source) {
             (Expr::Name(name), _) if !matches!(value.kind, Kind::Object(_) | Kind::Text(_) | Kind::Tuple(_)) => {
@@ -47,7 +47,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// The members of what a loop runs over are the same in another loop over the same.
+    /// Gives the members of an iterable the same symbols in every loop over it.
     pub(super) fn loop_symbols(&mut self, target: &'a Expr, iterable: &'a Expr) {
         let symbol = self.symbol(iterable, 0);
         let function = self.scopes.function();
@@ -65,7 +65,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What an expression stands for.
+    /// Returns the symbol of an expression.
     fn symbol(&self, expr: &Expr, depth: usize) -> Bound {
         if depth > MAX_DEPTH {
             return Bound { symbol: hash(self.module.text(expr)), less: 0 };
@@ -144,9 +144,12 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// `mask[row, start:end] = 1`: a mask selects what it is set for; where it is cleared, the rest.
+    /// Handles `mask[row, start:end] = 1`: a mask selects the positions where it is set; where it is cleared, it
+    /// selects the rest.
     pub(super) fn mask_region(&mut self, holder: &Value<'a>, slice: &'a Expr, value: &Value<'a>) {
-        let Some(id) = holder.object().filter(|id| self.memory.heap.get(*id).role == Role::Tensor) else { return };
+        let Some(id) = holder.object().filter(|id| self.memory.heap.get(*id).role == ObjectRole::Tensor) else {
+            return;
+        };
         let Some(set) = value.number() else { return };
         let region = match (set != 0.0, self.region(slice)) {
             (true, Some(region)) => region,

@@ -1,6 +1,6 @@
 //! Methods of texts.
 
-use super::super::value::{HOLE, Kind, Role, Value};
+use super::super::value::{HOLE, Kind, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 
@@ -45,7 +45,7 @@ impl<'a> Machine<'a, '_> {
                     }
                     _ => text.split_whitespace().map(|part| Value::of(Kind::Text(part.into()))).collect(),
                 };
-                let list = self.new_object(Role::List, receiver.taint);
+                let list = self.new_object(ObjectRole::List, receiver.taint);
                 if let Some(id) = list.object() {
                     self.memory.heap.get_mut(id).items = Some(parts);
                 }

@@ -2,13 +2,14 @@
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::{Action, Learner};
-use super::super::value::{ObjectId, Role, Value};
+use super::super::value::{ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::calls::PARAMETERS;
 
 impl<'a> Machine<'a, '_> {
-    /// `torch.autograd.grad(loss, parameters)`: a gradient, and what it is taken for will be changed by it.
+    /// Evaluates `torch.autograd.grad(loss, parameters)`: a gradient, which will change the parameters that it is taken
+    /// for.
     pub(super) fn gradient(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let Some(loss) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
         let data = self.taint(loss);
@@ -57,7 +58,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Whether a method of a model is followed, its making included.
+    /// Tells whether a method of a model is followed, its making included.
     pub(super) fn within_model(&self) -> bool {
         let receivers = self.scopes.innermost_first().filter_map(|call| call.names.get("self")?.object());
         let mut classes = receivers.filter_map(|id| self.memory.heap.get(id).class);
@@ -77,7 +78,7 @@ impl<'a> Machine<'a, '_> {
 
     /// A tensor of its own, made of something else: `bias.clone().requires_grad_()`.
     pub(super) fn offset_of(&mut self, made_from: TaintId) -> Value<'a> {
-        let tensor = self.new_object(Role::Tensor, made_from);
+        let tensor = self.new_object(ObjectRole::Tensor, made_from);
         if let Some(id) = tensor.object() {
             self.as_offset(id);
         }

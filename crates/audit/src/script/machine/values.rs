@@ -1,13 +1,13 @@
-//! Methods of tensors and of what is not known: the name alone says what they do.
+//! Methods of tensors and of unknown values: the name alone says what they do.
 
 use super::super::taint::{Flags, TaintId};
 use super::super::trace::Action;
-use super::super::value::{Kind, ObjectId, Role, Value};
+use super::super::value::{Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 
 impl<'a> Machine<'a, '_> {
-    /// Methods of tensors and of what is not known.
+    /// Calls a method of a tensor or of an unknown value.
     pub(super) fn value_method(&mut self, receiver: &Value<'a>, name: &'a str, arguments: &Arguments<'a>) -> Value<'a> {
         let of_receiver = self.taint(receiver);
         match name {
@@ -32,13 +32,13 @@ impl<'a> Machine<'a, '_> {
             // A gradient scaler steps the optimizer that it is given.
             "step" => {
                 if let Some(id) = arguments.positional.first().and_then(Value::object)
-                    && self.memory.heap.get(id).role == Role::Optimizer
+                    && self.memory.heap.get(id).role == ObjectRole::Optimizer
                 {
                     self.optimizer_step(id);
                 }
                 return Value::unknown(TaintId::NONE);
             }
-            // An executor calls what it is given, and its result is what that returns.
+            // An executor calls its argument and gives back the result of that call.
             "submit" => {
                 if let Some((function, rest)) = arguments.positional.split_first()
                     && matches!(function.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
@@ -80,7 +80,8 @@ impl<'a> Machine<'a, '_> {
         Value::unknown(self.taints.as_number(taint))
     }
 
-    /// Whether a function multiplies matrices: second moments, which quantization needs, and no statistic to look at.
+    /// Tells whether a function multiplies matrices: quantization needs such second moments, and they are no statistic
+    /// to look at.
     fn multiplies(&self, function: &'a caddie_python::ast::StmtFunctionDef) -> bool {
         let text = self.module.text(function);
         [" @ ", "@=", "addmm", "matmul(", ".mm(", "einsum(", "baddbmm"].iter().any(|product| text.contains(product))
@@ -154,7 +155,8 @@ impl<'a> Machine<'a, '_> {
         found.or_else(|| method.map(Value::of)).unwrap_or_else(|| {
             let taint = self.taint(holder);
             match arguments.positional.get(2) {
-                // What neither the object nor its class has is the default; other classes are not known to the end.
+                // An attribute that neither the object nor its class has is the default; other classes are not known to
+                // the end.
                 Some(default) if class.is_some_and(|class| self.classes.is_plain(class)) => default.clone(),
                 Some(default) => Value { taint: self.taints.union(taint, default.taint), kind: Kind::Unknown },
                 None => Value::unknown(taint),

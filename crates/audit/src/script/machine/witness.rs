@@ -1,4 +1,4 @@
-//! Which branches a run took, by what its log says: a branch that prints a line which the log does not have was not
+//! Finds the branches that a run took by its log: a branch that prints a line which the log does not have was not
 //! taken, whatever the script's defaults are.
 
 use super::super::said::telling;
@@ -12,11 +12,11 @@ use caddie_python::ast::{self, Expr, Stmt};
 pub(super) struct Mark {
     /// The part of it that tells it from others.
     text: String,
-    /// Where it is printed (1-based line).
+    /// The line (1-based) that prints it.
     line: u64,
     /// The function in which it is printed, by the line of its definition; 0: none.
     function: u64,
-    /// Whether the log has it.
+    /// True when the log has it.
     said: bool,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Visitor<'a> for Printed<'_> {
     fn visit_expr(&mut self, _: &'a Expr) {}
 }
 
-/// What a statement prints that tells it from others: `log0(f"ttt:start lr={lr}")`.
+/// Returns the text of a statement's output that tells it from others: `log0(f"ttt:start lr={lr}")`.
 fn printed(stmt: &Stmt) -> Option<String> {
     let Stmt::Expr(stmt) = stmt else { return None };
     let Expr::Call(call) = &*stmt.value else { return None };
@@ -67,7 +67,7 @@ fn printed(stmt: &Stmt) -> Option<String> {
     text_of(call.arguments.args.first()?)
 }
 
-/// What is known of a text that tells it from others.
+/// Returns the known part of a text that tells it from others.
 fn text_of(expr: &Expr) -> Option<String> {
     match expr {
         Expr::StringLiteral(text) => telling([text.value.to_str().to_owned()]),
@@ -99,11 +99,12 @@ fn extend(parts: &mut [String], text: &str) {
 }
 
 impl<'a> Machine<'a, '_> {
-    /// Whether the run took a branch, where its log tells: it has the lines that the branch prints, or none.
+    /// Tells whether the run took a branch, where its log shows it: the log has the lines that the branch prints, or
+    /// none.
     pub(super) fn witnessed(&mut self, test: &'a Expr, body: &'a [Stmt]) -> Option<bool> {
         let said = self.assumptions.config.said()?;
         let module = self.module;
-        // Which process it is was not switched: where the first one prints other lines, another script did.
+        // The number of the process is no switch: where the first process prints other lines, another script did.
         let which_process =
             |test| ["rank", "master", "main_process"].iter().any(|word| module.text(test).contains(word));
         if which_process(test) {
@@ -149,8 +150,8 @@ impl<'a> Machine<'a, '_> {
         (before && enough).then_some(false)
     }
 
-    /// `{f" slot_lr={lr}" if use_slot else ""}` in what is printed: the log has the words or not. Only words that it
-    /// has mean something: a line may have been printed by an earlier version.
+    /// Handles `{f" slot_lr={lr}" if use_slot else ""}` in a printed line: the log has the words or not. Only words
+    /// that it has mean something, because a line may have been printed by an earlier version.
     pub(super) fn witnessed_choice(&mut self, choice: &'a ast::ExprIf) -> Option<bool> {
         let said = self.assumptions.config.said()?;
         let text = text_of(&choice.body)?;
@@ -170,7 +171,8 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// What the log showed of a condition holds for the switches that it is made of, wherever they are asked again.
+    /// Applies the truth of a condition that the log showed to the switches that it is made of, wherever they are asked
+    /// again.
     pub(super) fn switched(&mut self, test: &'a Expr, truth: bool) {
         match test {
             Expr::BoolOp(both) if truth && matches!(both.op, ast::BoolOp::And) => {

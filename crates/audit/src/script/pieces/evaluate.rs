@@ -14,8 +14,8 @@ const MAX_DEPTH: usize = 80;
 /// Members of a list.
 pub(super) const MAX_MEMBERS: usize = 4_096;
 
-/// How a block ends.
-enum Flow {
+/// The way in which a block ends.
+enum BlockEnd {
     Next,
     Continue,
     Break,
@@ -30,7 +30,7 @@ pub(super) struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// With the constants of the script.
+    /// Makes an evaluator with the constants of the script.
     pub fn new(globals: &'a [Stmt]) -> Evaluator<'a> {
         let mut evaluator = Evaluator { names: HashMap::new(), steps: 0, depth: 0 };
         for stmt in globals {
@@ -45,7 +45,7 @@ impl<'a> Evaluator<'a> {
         evaluator
     }
 
-    /// What it returns for the vocabulary.
+    /// Returns the function's result for the vocabulary.
     pub fn run(mut self, function: &'a ast::StmtFunctionDef) -> Option<Item> {
         self.steps = 0;
         let parameters = &function.parameters;
@@ -56,7 +56,7 @@ impl<'a> Evaluator<'a> {
             self.names.insert(name, value);
         }
         match self.block(&function.body)? {
-            Flow::Return(value) => Some(value),
+            BlockEnd::Return(value) => Some(value),
             _ => None,
         }
     }
@@ -66,18 +66,18 @@ impl<'a> Evaluator<'a> {
         (self.steps < MAX_STEPS).then_some(())
     }
 
-    fn block(&mut self, body: &'a [Stmt]) -> Option<Flow> {
+    fn block(&mut self, body: &'a [Stmt]) -> Option<BlockEnd> {
         for stmt in body {
             self.step()?;
             match self.statement(stmt)? {
-                Flow::Next => {}
+                BlockEnd::Next => {}
                 flow => return Some(flow),
             }
         }
-        Some(Flow::Next)
+        Some(BlockEnd::Next)
     }
 
-    fn statement(&mut self, stmt: &'a Stmt) -> Option<Flow> {
+    fn statement(&mut self, stmt: &'a Stmt) -> Option<BlockEnd> {
         match stmt {
             Stmt::Expr(stmt) => {
                 self.value(&stmt.value)?;
@@ -112,9 +112,9 @@ impl<'a> Evaluator<'a> {
                 for member in self.value(&stmt.iter)?.members()? {
                     self.assign(&stmt.target, member)?;
                     match self.block(&stmt.body)? {
-                        Flow::Break => break,
-                        Flow::Return(value) => return Some(Flow::Return(value)),
-                        Flow::Next | Flow::Continue => {}
+                        BlockEnd::Break => break,
+                        BlockEnd::Return(value) => return Some(BlockEnd::Return(value)),
+                        BlockEnd::Next | BlockEnd::Continue => {}
                     }
                 }
             }
@@ -125,14 +125,14 @@ impl<'a> Evaluator<'a> {
                     Some(value) => self.value(value)?,
                     None => Item::None,
                 };
-                return Some(Flow::Return(value));
+                return Some(BlockEnd::Return(value));
             }
-            Stmt::Break(_) => return Some(Flow::Break),
-            Stmt::Continue(_) => return Some(Flow::Continue),
+            Stmt::Break(_) => return Some(BlockEnd::Break),
+            Stmt::Continue(_) => return Some(BlockEnd::Continue),
             Stmt::Pass(_) | Stmt::Assert(_) | Stmt::Import(_) | Stmt::ImportFrom(_) => {}
             _ => return None,
         }
-        Some(Flow::Next)
+        Some(BlockEnd::Next)
     }
 
     fn assign(&mut self, target: &'a Expr, value: Item) -> Option<()> {

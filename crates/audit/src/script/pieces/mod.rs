@@ -1,8 +1,9 @@
-//! The bytes that a function gives each token: the function is worked out by hand, on a vocabulary of nine pieces that
-//! has one of every sort, and what comes out is compared with how the challenge counts.
+//! Works out the bytes that a function gives each token: the function is evaluated on a vocabulary of nine pieces that
+//! has one of every sort, and the result is compared with the challenge's count.
 //!
-//! Only what such functions are made of is understood: loops over ids, questions to the tokenizer, texts cut and
-//! encoded, arrays filled. Anything else is a value that is not known, and a decision that hangs on one ends the attempt.
+//! Only the parts that such functions are made of are understood: loops over ids, questions to the tokenizer, texts cut
+//! and encoded, arrays filled. Anything else is a value that is not known, and a decision that hangs on one ends the
+//! attempt.
 
 mod evaluate;
 mod methods;
@@ -13,7 +14,7 @@ use caddie_python::ast::visitor::{Visitor, walk_expr};
 use evaluate::Evaluator;
 use value::Item;
 
-/// What sort of token a piece is.
+/// The sort of token that a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     Unknown,
@@ -36,7 +37,7 @@ pub(super) const PIECES: [(&str, Sort); 9] = [
     ("<unused0>", Sort::Unused),
 ];
 
-/// How a table departs from the challenge's.
+/// A departure of a table from the challenge's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Departure {
     /// The space before a word is a byte of the token already; right where nothing adds it again.
@@ -55,21 +56,22 @@ pub enum Departure {
     Text,
 }
 
-/// What a function makes of the vocabulary.
+/// The table that a function makes of the vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The function.
     pub name: String,
     /// The line of its definition, 1-based.
     pub line: u64,
-    /// In which of the returned values the bytes are; `None`: it returns the bytes alone.
+    /// The index of the bytes among the returned values; `None`: it returns the bytes alone.
     pub bytes_at: Option<usize>,
-    /// In which the spaces before words are.
+    /// The index of the flags for spaces before words.
     pub space_at: Option<usize>,
     pub departures: Vec<Departure>,
 }
 
-/// Works out what `function` gives each token. `None` where it is no such function, or cannot be worked out.
+/// Works out the bytes that `function` gives each token. Returns `None` where it is no such function, or cannot be
+/// worked out.
 pub fn table(function: &ast::StmtFunctionDef, line: u64, globals: &[ast::Stmt]) -> Option<Table> {
     if !asks_for_pieces(function) {
         return None;
@@ -92,7 +94,7 @@ pub fn table(function: &ast::StmtFunctionDef, line: u64, globals: &[ast::Stmt]) 
     }
 }
 
-/// Whether it asks a tokenizer for the text of its tokens.
+/// Tells whether the function asks a tokenizer for the text of its tokens.
 fn asks_for_pieces(function: &ast::StmtFunctionDef) -> bool {
     struct Asks(bool);
     impl<'a> Visitor<'a> for Asks {
@@ -127,7 +129,7 @@ fn number(item: &Item) -> Option<i64> {
     }
 }
 
-/// Whether a list is true for the words that a space comes before, and for no other text.
+/// Tells whether a list is true for the words that a space comes before, and for no other text.
 fn marks_spaces(item: &Item) -> bool {
     let Item::List(list) = item else { return false };
     let list = list.borrow();

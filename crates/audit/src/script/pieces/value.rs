@@ -24,7 +24,7 @@ impl Item {
         Item::List(Rc::new(RefCell::new(items)))
     }
 
-    /// Whether Python takes it for true.
+    /// Returns the truth that Python gives the value, where that is known.
     pub fn truth(&self) -> Option<bool> {
         Some(match self {
             Item::Opaque => return None,
@@ -61,7 +61,7 @@ impl Item {
         }
     }
 
-    /// Members of what can be gone through.
+    /// Returns the members of a value that can be iterated over.
     pub fn members(&self) -> Option<Vec<Item>> {
         Some(match self {
             Item::List(items) => items.borrow().clone(),
@@ -83,7 +83,7 @@ impl Item {
         i64::try_from(len).ok()
     }
 
-    /// Whether two values are equal, where that is known.
+    /// Tells whether two values are equal, where that is known.
     pub fn same(&self, other: &Item) -> Option<bool> {
         Some(match (self, other) {
             (Item::Opaque, _) | (_, Item::Opaque) => return None,

@@ -1,11 +1,11 @@
-//! What functions of arrays do to what is followed: losses, counts, choices, tensors made.
+//! Effects of array functions on values that are followed: losses, counts, choices, tensors made.
 
 use super::effect::Content;
 use super::perform::learns;
 use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
 use crate::script::taint::{Flags, TaintId};
-use crate::script::value::{Role, Value};
+use crate::script::value::{ObjectRole, Value};
 
 impl<'a> Machine<'a, '_> {
     /// `torch.stack([…])`
@@ -35,7 +35,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn smaller(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let taint = self.given(arguments);
         let taint = self.taints.as_number(taint);
-        // Of numbers that are all known, none is chosen by the token that came.
+        // Numbers that are all known are not chosen by the token that came.
         if arguments.positional.len() > 1 && arguments.positional.iter().all(|value| value.number().is_some()) {
             return Value::unknown(taint);
         }
@@ -55,7 +55,7 @@ impl<'a> Machine<'a, '_> {
         Value::unknown(self.found_at(taint))
     }
 
-    /// The positions of what holds: neither key nor loss, but still selected by what was compared.
+    /// Returns the origin of the positions that hold: neither key nor loss, but still selected by the compared values.
     pub(in crate::script::machine) fn found_at(&mut self, taint: TaintId) -> TaintId {
         let taint = self.taints.as_number(taint);
         let content = Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET).with(Flags::LOSS).with(Flags::GOLD);
@@ -63,11 +63,12 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `torch.where(condition, one, other)`
-    pub(super) fn where_(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+    pub(super) fn selected_by_condition(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let taint = self.given(arguments);
         let condition =
             arguments.positional.first().map_or(Flags::default(), |condition| self.taints.flags(condition.taint));
-        // Only what chooses between two losses or probabilities is a gate: a loss or nothing leaves tokens out.
+        // Only a choice between two losses or probabilities is a gate: a choice between a loss and nothing leaves
+        // tokens out.
         let losses = arguments.positional.iter().skip(1);
         let losses = losses.filter(|value| self.taints.flags(value.taint).has(Flags::LOSS)).count();
         let constants = arguments.positional.iter().skip(1).filter(|value| value.number().is_some()).count();
@@ -95,7 +96,7 @@ impl<'a> Machine<'a, '_> {
             Content::Fill => arguments.positional.get(1).map_or(TaintId::NONE, |value| value.taint),
             Content::Given | Content::Parameter | Content::IfItLearns => self.given(arguments),
         };
-        let tensor = self.new_object(Role::Tensor, held);
+        let tensor = self.new_object(ObjectRole::Tensor, held);
         let is_parameter = content == Content::Parameter;
         if let Some(id) = tensor.object().filter(|_| learns(arguments) || is_parameter) {
             self.as_offset(id);

@@ -1,13 +1,13 @@
-//! What a function of a library does to what is followed.
+//! The effects that a function of a library may have on values that are followed.
 
-/// What a call does to what is followed.
+/// The effect of a call on values that are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Effect {
     /// Returns a number made of its arguments, and changes none of them.
     Number,
     /// Returns something made of nothing that is followed.
     Nothing,
-    /// Returns its first argument: what it is wrapped in changes nothing.
+    /// Returns its first argument: the wrapping changes nothing.
     Same,
     /// Prints its arguments.
     Prints,
@@ -57,7 +57,7 @@ pub(in super::super) enum Effect {
     MemoryFile,
     /// Reads a file.
     Reads(Format),
-    /// Writes what it is given to a file: which of its arguments says where.
+    /// Writes its arguments to a file; `place` is the number of the one that names the file.
     Writes { place: usize },
     /// Another object with the same state.
     Copies,
@@ -73,13 +73,13 @@ pub(in super::super) enum Effect {
     Gathers,
     /// Tokens sampled from probabilities.
     Samples,
-    /// How often each value comes.
+    /// Counts the occurrences of each value.
     Counts,
     /// The smaller or larger of its arguments.
     Chooses,
-    /// Where something holds.
+    /// Finds the positions where something holds.
     Finds,
-    /// One of two by a condition; with one argument as [`Effect::Finds`].
+    /// Selects one of two by a condition; with one argument as [`Effect::Finds`].
     Selects,
     /// A product of matrices: a projection.
     Projects,
@@ -93,11 +93,11 @@ pub(in super::super) enum Effect {
     AddsAt,
     /// Something with parameters that it changes at each step.
     Optimizer,
-    /// A layer: what it is called with and what it was made of goes into what it returns.
+    /// Makes a layer: the arguments of its calls and those of its making go into its results.
     Layer,
 }
 
-/// What [`Effect::Converts`] makes.
+/// The type that [`Effect::Converts`] makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum To {
     Int,
@@ -109,14 +109,14 @@ pub(in super::super) enum To {
 /// The order of the members that [`Effect::Lists`] gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Order {
-    /// That of its argument.
+    /// The order of its argument.
     Kept,
     /// Another one, which says nothing of the members.
     Other,
     Sorted,
 }
 
-/// What a file that is read holds.
+/// The contents of a file that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Format {
     /// Tensors, by name or alone.
@@ -127,17 +127,17 @@ pub(in super::super) enum Format {
     Document,
 }
 
-/// What a tensor holds that [`Effect::Allocates`] makes.
+/// The contents of a tensor that [`Effect::Allocates`] makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Content {
-    /// Nothing that is followed.
+    /// A constant, which is not followed.
     Constant,
     /// Its second argument.
     Fill,
-    /// What it is given.
+    /// The values of the argument.
     Given,
-    /// What it is given; it learns.
+    /// The values of the argument; the tensor learns.
     Parameter,
-    /// What it is given, where it is told to learn; else the call is as [`Effect::Number`].
+    /// The values of the argument, where the tensor is told to learn; else the call is as [`Effect::Number`].
     IfItLearns,
 }

@@ -1,4 +1,4 @@
-//! What functions of libraries do: looked up by their full names, and done.
+//! Functions of libraries: looked up by their full names, and performed.
 
 mod arrays;
 mod effect;
@@ -16,11 +16,11 @@ use crate::script::trace::Outside;
 use effect::Effect;
 pub(super) use effect::{Format, Order};
 
-/// What is known of a function of a library.
+/// The known facts about a function of a library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     pub effect: Effect,
-    /// What it reaches outside of the process.
+    /// The thing outside of the process that it reaches.
     pub outside: Option<Outside>,
     /// The library whose random numbers begin anew.
     pub seeds: Option<&'static str>,
@@ -38,8 +38,8 @@ static PACKAGES: LazyLock<FxHashSet<&'static str>> = LazyLock::new(|| {
     of_functions.chain(of_classes).chain(MODULES.iter().copied()).collect()
 });
 
-/// What is known of the function of this full name. A function that no row names, of a package that one does, returns a
-/// number made of its arguments.
+/// Returns the known facts about the function of this full name. A function that no row names, in a package that has
+/// rows, returns a number made of its arguments.
 pub(super) fn known(name: &str) -> Known {
     let mut elsewhere = table::ELSEWHERE.iter();
     let elsewhere = elsewhere.find_map(|(start, other)| Some(format!("{other}{}", name.strip_prefix(start)?)));
@@ -58,7 +58,7 @@ fn last(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// What a class does: what the table says of those beside it, else what is usual where a package calls a part `nn` or
+/// Returns the effect of a class: the one that the table gives, else the usual one where a package calls a part `nn` or
 /// `optim`.
 fn class(name: &str) -> Option<Effect> {
     let own = last(name);
@@ -75,7 +75,8 @@ fn class(name: &str) -> Option<Effect> {
     })
 }
 
-/// A function of a package that no row names, or a name that nothing binds: taken for what is called so elsewhere.
+/// Takes a function of a package that no row names, or a name that nothing binds, for the function with that name
+/// elsewhere.
 fn by_last_name(name: &str) -> Option<Effect> {
     if PACKAGES.contains(package(name)) || BUILTINS.binary_search(&package(name)).is_ok() {
         return None;
@@ -83,7 +84,7 @@ fn by_last_name(name: &str) -> Option<Effect> {
     table::BY_LAST_NAME.iter().find_map(|start| FUNCTIONS.get(&format!("{start}{}", last(name))).copied())
 }
 
-/// Whether a function reaches outside of the process, and how.
+/// Returns the thing outside of the process that a function reaches, if any.
 fn outside(name: &str) -> Option<Outside> {
     let fits = |known: &str| match known.strip_prefix("*.") {
         Some(known) => last(name) == known,

@@ -4,7 +4,7 @@ use super::effect::{Content, Effect};
 use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
 use crate::script::taint::TaintId;
-use crate::script::value::{Kind, Object, Role, Value};
+use crate::script::value::{Kind, Object, ObjectRole, Value};
 
 impl<'a> Machine<'a, '_> {
     /// Calls the library function of this full name.
@@ -44,20 +44,20 @@ impl<'a> Machine<'a, '_> {
                 let given = self.given(arguments);
                 self.order(given, drawn)
             }
-            Effect::Dictionary => self.holding(Role::Dict, arguments),
+            Effect::Dictionary => self.holding(ObjectRole::Dict, arguments),
             Effect::Clock => self.time(),
             Effect::Field => self.field(arguments),
             Effect::JoinsPath => self.joined(arguments),
             Effect::Globs => self.globbed(arguments),
             Effect::Opens => self.opened(arguments),
-            Effect::MemoryFile => self.holding(Role::File, arguments),
+            Effect::MemoryFile => self.holding(ObjectRole::File, arguments),
             Effect::Reads(format) => self.loaded(format, arguments),
             Effect::Writes { place } => self.saved(place, arguments),
             Effect::Copies => self.duplicate(arguments),
             Effect::LossObject if arguments.positional.len() < 2 => {
                 Value::of(Kind::Library("torch.nn.functional.cross_entropy".into()))
             }
-            Effect::LossObject => self.holding(Role::Module, arguments),
+            Effect::LossObject => self.holding(ObjectRole::Module, arguments),
             Effect::Loss => {
                 let data = self.given(arguments);
                 self.loss(data)
@@ -78,13 +78,13 @@ impl<'a> Machine<'a, '_> {
             Effect::Chooses => self.smaller(arguments),
             Effect::Finds => self.positions_of(arguments),
             Effect::Selects if arguments.positional.len() == 1 => self.positions_of(arguments),
-            Effect::Selects => self.where_(arguments),
+            Effect::Selects => self.selected_by_condition(arguments),
             Effect::Projects => self.projected(arguments),
             Effect::Allocates(Content::IfItLearns) if !learns(arguments) => self.number(arguments),
             Effect::Allocates(content) => self.allocated(content, arguments),
             Effect::Layers => match first {
                 Some(list) => list.clone(),
-                None => self.new_object(Role::List, TaintId::NONE),
+                None => self.new_object(ObjectRole::List, TaintId::NONE),
             },
             Effect::Gradient => self.gradient(arguments),
             Effect::AddsAt => {
@@ -92,13 +92,13 @@ impl<'a> Machine<'a, '_> {
                 Value::of(Kind::None)
             }
             Effect::Optimizer => {
-                let optimizer = self.allocate(Object::new(Role::Optimizer));
+                let optimizer = self.allocate(Object::new(ObjectRole::Optimizer));
                 if let Some(id) = optimizer.object() {
                     self.own_parameters(id, arguments.get(0, "params"));
                 }
                 optimizer
             }
-            Effect::Layer => self.holding(Role::Module, arguments),
+            Effect::Layer => self.holding(ObjectRole::Module, arguments),
         }
     }
 
@@ -108,8 +108,8 @@ impl<'a> Machine<'a, '_> {
         Value::unknown(self.taints.as_number(taint))
     }
 
-    /// An object that holds what it is made of.
-    fn holding(&mut self, role: Role, arguments: &Arguments<'a>) -> Value<'a> {
+    /// Makes an object that holds its arguments.
+    fn holding(&mut self, role: ObjectRole, arguments: &Arguments<'a>) -> Value<'a> {
         let content = self.given(arguments);
         self.new_object(role, content)
     }
@@ -120,7 +120,7 @@ pub(super) fn first_of<'a>(arguments: &Arguments<'a>) -> Value<'a> {
     arguments.positional.first().cloned().unwrap_or_else(|| Value::unknown(TaintId::NONE))
 }
 
-/// Whether a tensor is told to take gradients.
+/// Tells whether a tensor is told to take gradients.
 pub(super) fn learns(arguments: &Arguments<'_>) -> bool {
     arguments.named("requires_grad").is_some_and(|value| value.truth() == Some(true))
 }

@@ -1,4 +1,4 @@
-//! What functions of Python itself do to what is followed: printing, conversions, copies, the environment.
+//! Effects of Python's own functions on values that are followed: printing, conversions, copies, the environment.
 
 use super::effect::To;
 use super::perform::first_of;
@@ -8,7 +8,7 @@ use crate::script::taint::{Flags, TaintId};
 use crate::script::trace::Action;
 use crate::script::value::{HOLE, Kind, ObjectId, Value};
 
-/// How deep objects within an object are copied.
+/// The depth to which objects within an object are copied.
 const MAX_COPIED: usize = 4;
 
 impl<'a> Machine<'a, '_> {
@@ -30,7 +30,7 @@ impl<'a> Machine<'a, '_> {
         let default = arguments.positional.get(1).cloned();
         let config = self.assumptions.config;
         let stated = config.text(&name).map(Kind::text);
-        // A name that is empty by default is what the log prints for it.
+        // Takes the value that the log prints for a name that is empty by default.
         let empty = default.as_ref().and_then(Value::text).is_some_and(str::is_empty);
         let printed = config.said().filter(|_| empty).and_then(|said| said.value(&name)).map(Kind::text);
         let stated = stated.or(printed);
@@ -94,7 +94,7 @@ impl<'a> Machine<'a, '_> {
         Value { taint: self.varying(member.taint), kind: member.kind }
     }
 
-    /// `map(function, iterable)`: what it gives for the last member stands for all.
+    /// Evaluates `map(function, iterable)`: the result for the last member stands for all.
     pub(super) fn mapped(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let [function, iterable, ..] = &*arguments.positional else { return Value::unknown(TaintId::NONE) };
         let members = self.members(iterable).each;
@@ -158,7 +158,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Whether it is how a script writes a switch that is off, or one of several ways of doing something.
+/// Tells whether a script writes a switch that is off, or one of several ways of doing something, like this.
 fn is_switch(kind: &Kind<'_>) -> bool {
     match kind {
         Kind::Text(text) => {

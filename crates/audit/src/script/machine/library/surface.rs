@@ -1,4 +1,4 @@
-//! What a call of a library reaches outside of the script, and the seeds that it sets.
+//! Notes the things outside of the script that a library call reaches, and the seeds that it sets.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use crate::script::value::{HOLE, Kind, Value};
 const MAX_GIVEN: usize = 400;
 
 impl<'a> Machine<'a, '_> {
-    /// Notes what a library function of this full name reaches, or which seed it sets.
+    /// Notes the thing outside that a library function of this full name reaches, or the seed that it sets.
     pub(super) fn surface(&mut self, name: &str, known: &Known, arguments: &Arguments<'a>) {
         if let Some(what) = known.outside {
             let given = self.words(arguments);
@@ -31,7 +31,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Whether one of the words is a file that the script wrote: what is in it comes from the script.
+    /// Tells whether one of the words is a file that the script wrote: its contents come from the script.
     fn wrote(&self, words: &str) -> bool {
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let written: Vec<String> = self.memory.files.keys().map(|path| name(path)).collect();

@@ -1,7 +1,8 @@
-//! What functions of libraries do to what is followed, by their full names.
+//! The effects of library functions on values that are followed, by their full names.
 //!
-//! `{array}.zeros` stands for that function of each of the [`ARRAYS`]. A function that no row names returns a number made
-//! of its arguments ([`Effect::Number`]); docs/audit-interpreter.md says what is done where a full name says nothing.
+//! `{array}.zeros` stands for that function of each of the [`ARRAYS`]. A function that no row names returns a number
+//! made of its arguments ([`Effect::Number`]); docs/audit-interpreter.md explains the treatment of a full name that
+//! says nothing.
 
 use super::effect::{Content, Effect, Format, Order, To};
 use crate::script::trace::Outside;
@@ -9,7 +10,7 @@ use crate::script::trace::Outside;
 /// Libraries of arrays, most of whose functions are called alike.
 const ARRAYS: &[&str] = &["torch", "numpy", "jax.numpy", "mlx.core", "cupy"];
 
-/// What each function does: its effect, and the full names that have it.
+/// Effects of functions, each with the full names of the functions that have it.
 pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
     // Python itself.
     (Effect::Prints, "print logging.info logging.warning loguru.logger.info loguru.logger.warning rich.print"),
@@ -63,7 +64,7 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
         Effect::Writes { place: 0 },
         "numpy.save numpy.savez jax.numpy.save jax.numpy.savez mlx.core.save mlx.core.savez cupy.save cupy.savez",
     ),
-    // Modules: what compiles or wraps one changes nothing.
+    // Modules that are compiled or wrapped stay the same.
     (
         Effect::Same,
         "torch.compile torch.jit.script torch.no_grad torch.nn.parallel.DistributedDataParallel \
@@ -121,11 +122,12 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
     ),
     (Effect::Orders { drawn: false }, "{array}.argsort"),
     (Effect::AddsAt, "numpy.add.at cupy.add.at"),
-    // Of packages that no other row names: so that theirs are not taken for those of arrays.
+    // These belong to packages that no other row names, and must not be taken for functions of arrays.
     (Effect::Number, "triton.language.load"),
 ];
 
-/// What a class does whose full name begins so: the longest that fits counts. A class has a capital letter first.
+/// Effects of classes by the beginning of their full names: the longest that fits counts. A class has a capital letter
+/// first.
 pub(super) const CLASSES: &[(&str, Effect)] = &[
     ("torch.nn.", Effect::Layer),
     ("torch.optim.", Effect::Optimizer),
@@ -138,8 +140,8 @@ pub(super) const CLASSES: &[(&str, Effect)] = &[
     ("bitsandbytes.optim.", Effect::Optimizer),
 ];
 
-/// What functions reach outside of the process, `None`: nothing, by how their full names begin. The first that fits
-/// counts; `*.name` is a function or method of that name of whatever library.
+/// Things outside of the process that functions reach (`None`: nothing), by the beginning of their full names. The
+/// first that fits counts; `*.name` is a function or method of that name of whatever library.
 pub(super) const REACH: &[(Option<Outside>, &str)] = &[
     (None, "urllib.parse. urllib.error. socket.gethostname socket.AF_ torch.hub.get_dir torch.nn."),
     (
@@ -178,7 +180,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("tqdm.auto.", "tqdm."),
     ("tqdm.std.", "tqdm."),
     ("tqdm.notebook.", "tqdm."),
-    // What scripts call libraries, where the import was not followed.
+    // Short names that scripts give libraries, for scripts whose import was not followed.
     ("np.", "numpy."),
     ("jnp.", "jax.numpy."),
     ("mx.", "mlx.core."),
@@ -187,7 +189,8 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("optim.", "torch.optim."),
 ];
 
-/// Where a function of a package that no row names is looked for by its last name, and so is a name that nothing binds.
+/// Modules in which a function is looked for by its last name: one of a package that no row names, or a name that
+/// nothing binds.
 pub(super) const BY_LAST_NAME: &[&str] = &["torch.", "torch.nn.", "torch.nn.functional.", "numpy."];
 
 /// The full names of a row, one for each library of arrays where it says `{array}`.

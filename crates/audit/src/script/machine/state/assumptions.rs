@@ -1,4 +1,4 @@
-//! What is supposed about the run whose script is followed: its configuration, its log, and switches that are doubted.
+//! Assumptions about the run whose script is followed: its configuration, its log, and switches that are doubted.
 
 use rustc_hash::FxHashMap;
 
@@ -20,7 +20,7 @@ pub enum Doubts {
     Some(Vec<String>),
 }
 
-/// The configuration of the run, and what its log showed of the script's settings.
+/// The configuration of the run, and the settings that its log showed.
 #[derive(Debug)]
 pub(in super::super) struct Assumptions<'a, 'c> {
     pub config: &'c Config,
@@ -29,7 +29,7 @@ pub(in super::super) struct Assumptions<'a, 'c> {
     processes: u64,
     /// Switches that were doubted, in order.
     pub doubted: Vec<String>,
-    /// What the script prints, once that was asked for.
+    /// Lines that the script prints, collected at the first request.
     pub marks: Option<Vec<Mark>>,
     /// Settings that the log shows to have been otherwise than supposed.
     contradicted: Vec<(&'a str, bool)>,
@@ -38,7 +38,7 @@ pub(in super::super) struct Assumptions<'a, 'c> {
 }
 
 impl<'a, 'c> Assumptions<'a, 'c> {
-    /// Before anything was followed.
+    /// Makes the assumptions that hold before anything is followed.
     pub fn new(config: &'c Config, doubts: &'c Doubts, processes: u64) -> Assumptions<'a, 'c> {
         Assumptions {
             config,
@@ -51,7 +51,7 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         }
     }
 
-    /// Whether the value of a switch that is not stated is to be doubted.
+    /// Tells whether the value of a switch that is not stated is to be doubted.
     pub fn doubts(&mut self, name: &str) -> bool {
         let doubted = match self.doubts {
             Doubts::None => false,
@@ -64,13 +64,14 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         doubted
     }
 
-    /// Whether an environment variable is set, where the configuration or the launcher states it, or it is not doubted.
+    /// Tells whether an environment variable is set, where the configuration or the launcher states it, or it is not
+    /// doubted.
     pub fn is_set(&mut self, name: &str) -> Option<bool> {
         let stated = self.config.text(name).is_some() || self.launched(name).is_some();
         (stated || !self.doubts(name)).then_some(stated)
     }
 
-    /// What `torchrun` states to the process that reports, on the machine of the track.
+    /// Returns the value that `torchrun` states to the process that reports, on the machine of the track.
     pub fn launched(&self, name: &str) -> Option<i64> {
         match name {
             "RANK" | "LOCAL_RANK" => Some(0),
@@ -79,7 +80,7 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         }
     }
 
-    /// `use_slot = args.slot_enabled`: what the log shows of the name holds for the setting.
+    /// Handles `use_slot = args.slot_enabled`: the truth that the log shows of the name holds for the setting.
     pub fn alias(&mut self, function: usize, name: &'a str, setting: &'a str) {
         self.aliases.insert((function, name), setting);
     }
@@ -89,14 +90,14 @@ impl<'a, 'c> Assumptions<'a, 'c> {
         self.aliases.get(&(function, name)).copied()
     }
 
-    /// Notes what the log shows a setting to have been.
+    /// Notes the value that the log shows a setting to have had.
     pub fn contradict(&mut self, setting: &'a str, truth: bool) {
         if !self.contradicted.iter().any(|(known, _)| *known == setting) {
             self.contradicted.push((setting, truth));
         }
     }
 
-    /// The configuration with what the log showed otherwise; `None` where it showed nothing.
+    /// Returns the configuration with the settings that the log showed to be otherwise; `None` where it showed nothing.
     pub fn corrected(&self) -> Option<Config> {
         let python = |truth: bool| if truth { "True" } else { "False" };
         let with = |config: Config, (name, on): &(&str, bool)| config.with(name, python(*on));

@@ -1,15 +1,16 @@
-//! The conditions around the statement that is followed: how many are not known, and what these compare.
+//! The conditions around the statement that is followed: the number that are not known, and the things that these
+//! compare.
 
 use crate::script::taint::Flags;
 
-/// How many conditions of each sort are around the statement.
+/// Numbers of conditions around the statement, by sort.
 #[derive(Debug, Default)]
 pub(in super::super) struct Branches {
     /// Conditions whose value is not known.
     unknown: usize,
-    /// Those of them that compare losses on the token that came.
+    /// Number of conditions that compare losses on the token that came.
     by_loss: usize,
-    /// Those of them that compare losses of one passage.
+    /// Number of conditions that compare losses of one iteration.
     by_hindsight: usize,
     /// Blocks that go on after a failure.
     attempts: usize,
@@ -30,12 +31,12 @@ impl Branches {
         self.by_hindsight -= usize::from(condition.has(Flags::HINDSIGHT));
     }
 
-    /// Whether every condition around the statement is known.
+    /// Tells whether every condition around the statement is known.
     pub fn are_known(&self) -> bool {
         self.unknown == 0
     }
 
-    /// What a loss becomes that is kept here: one that was chosen, where a condition compares losses.
+    /// Returns the flags of a loss that is kept here: it was chosen, where a condition compares losses.
     pub fn choice(&self) -> Flags {
         match (self.by_loss, self.by_hindsight) {
             (0, _) => Flags::default(),
@@ -49,12 +50,12 @@ impl Branches {
         self.attempts += 1;
     }
 
-    /// That block ends.
+    /// Ends that block.
     pub fn after_attempt(&mut self) {
         self.attempts -= 1;
     }
 
-    /// Whether the script goes on where the statement fails.
+    /// Tells whether the script goes on where the statement fails.
     pub fn is_attempted(&self) -> bool {
         self.attempts > 0
     }

@@ -1,4 +1,4 @@
-//! How much work is done at most, and how deep.
+//! Bounds on the work that is done and on its depth.
 
 /// Statements and expressions that are followed at most.
 const MAX_STEPS: usize = 600_000;
@@ -7,7 +7,7 @@ const MEMBERS_A_STEP: usize = 16;
 /// Depth of expressions, blocks and calls together.
 const MAX_DEPTH: usize = 150;
 
-/// Steps that are left, and the depth of what is being followed.
+/// The number of steps that are left, and the depth of the code being followed.
 #[derive(Debug)]
 pub(in super::super) struct Budget {
     steps_left: usize,
@@ -21,7 +21,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// With so many steps.
+    /// Makes a budget of so many steps.
     #[cfg(test)]
     pub fn of(steps: usize) -> Budget {
         Budget { steps_left: steps, depth: 0 }
@@ -37,12 +37,12 @@ impl Budget {
         self.steps_left = self.steps_left.saturating_sub(members);
     }
 
-    /// Counts what is copied or looked through at once, so that much of it is not done often.
+    /// Counts members that are copied or looked through at once, so that work on many of them is not done often.
     pub fn spend(&mut self, members: usize) {
         self.keep(members / MEMBERS_A_STEP);
     }
 
-    /// Whether no step is left.
+    /// Tells whether no step is left.
     pub fn is_spent(&self) -> bool {
         self.steps_left == 0
     }
@@ -59,7 +59,7 @@ impl Budget {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// Whether so many levels more are not too deep.
+    /// Tells whether so many levels more are not too deep.
     pub fn has_room_for(&self, levels: usize) -> bool {
         self.depth + levels <= MAX_DEPTH
     }

@@ -14,7 +14,7 @@ pub(in super::super) struct Class<'a> {
     pub definition: &'a ast::StmtClassDef,
     bases: Vec<Value<'a>>,
     attributes: FxHashMap<&'a str, Value<'a>>,
-    /// Whether it is a `torch.nn.Module`, a layer of it included.
+    /// True for a `torch.nn.Module`, a layer of it included.
     is_module: bool,
 }
 
@@ -76,17 +76,17 @@ impl<'a> Classes<'a> {
         }
     }
 
-    /// Whether everything that its instances have is written in the script: it has no base.
+    /// Tells whether the script itself writes everything that its instances have: it has no base.
     pub fn is_plain(&self, id: ClassId) -> bool {
         self.get(id).is_some_and(|class| class.bases.is_empty())
     }
 
-    /// Whether the class is a `torch.nn.Module`, a layer of it included.
+    /// Tells whether the class is a `torch.nn.Module`, a layer of it included.
     pub fn is_module(&self, id: ClassId) -> bool {
         self.get(id).is_some_and(|class| class.is_module)
     }
 
-    /// Whether a base of the class, of whatever library, has this last name.
+    /// Tells whether a base of the class, of whatever library, has this last name.
     pub fn has_base(&self, id: ClassId, last: &str) -> bool {
         self.has_base_within(id, last, 0)
     }

@@ -1,4 +1,4 @@
-//! The trace of what the script does, and where it is at the moment.
+//! The trace of the script's actions, and the place where it is at the moment.
 
 use std::rc::Rc;
 
@@ -40,7 +40,7 @@ impl Events {
         self.shared = None;
     }
 
-    /// Notes what happens at the present line, within these loops, under conditions that are all known or not; the
+    /// Notes an event at the present line, within these loops, under conditions that are all known or not. Returns the
     /// number of the event.
     pub fn add(&mut self, action: Action, loops: Rc<[Stamp]>, certain: bool) -> u32 {
         let path = self.shared.get_or_insert_with(|| self.path.as_slice().into()).clone();
@@ -53,7 +53,7 @@ impl Events {
         (self.trace.events.len(), self.path.len())
     }
 
-    /// Whether a method of a model is being followed.
+    /// Tells whether a method of a model is being followed.
     pub fn within_module(&self) -> bool {
         self.path.iter().any(|frame| frame.function.ends_with(".forward"))
     }

@@ -1,4 +1,4 @@
-//! The full names of what lies in libraries, and what is known of it.
+//! The full names of things in libraries, and the known facts about them.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ pub(in super::super) struct Libraries<'a> {
 }
 
 impl<'a> Libraries<'a> {
-    /// What a name is called that nothing in the script binds.
+    /// Returns the full name of a name that nothing in the script binds.
     pub fn builtin(&mut self, name: &'a str) -> Rc<str> {
         self.builtins.entry(name).or_insert_with(|| name.into()).clone()
     }
@@ -33,7 +33,7 @@ impl<'a> Libraries<'a> {
         made.or_insert_with(|| format!("{full}.{name}").into()).clone()
     }
 
-    /// What is known of the function of this full name.
+    /// Returns the known facts about the function of this full name.
     pub fn known(&mut self, name: &str) -> Known {
         if let Some(found) = self.known.get(name) {
             return *found;

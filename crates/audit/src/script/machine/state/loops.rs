@@ -6,12 +6,12 @@ use super::Changes;
 use crate::script::machine::Flow;
 use crate::script::taint::{Stamp, Taint};
 
-/// What branches bound that left a loop early.
+/// Names bound by branches that left a loop early.
 #[derive(Debug, Default)]
 struct Left<'a> {
-    /// With `break`: it holds after the loop.
+    /// Changes of branches that left with `break`: they hold after the loop.
     broke: Vec<Changes<'a>>,
-    /// With `continue`: it holds from the next passage on.
+    /// Changes of branches that left with `continue`: they hold from the next iteration on.
     continued: Vec<Changes<'a>>,
 }
 
@@ -19,11 +19,11 @@ struct Left<'a> {
 #[derive(Debug, Default)]
 pub(in super::super) struct Loops<'a> {
     active: Vec<Stamp>,
-    /// For each of them, how many loops had been entered when its present passage began.
+    /// For each of them, the number of loops that had been entered when its present iteration began.
     begun: Vec<u32>,
-    /// How many loops were entered so far: the number of the last one.
+    /// The number of loops entered so far, which is the number of the last one.
     entered: u32,
-    /// For each loop that is a statement, and no comprehension: what branches bound that left it.
+    /// Names bound by branches that left, for each loop that is a statement and no comprehension.
     left: Vec<Left<'a>>,
     /// The same as `active`, shared by the events.
     shared: Option<Rc<[Stamp]>>,
@@ -39,7 +39,7 @@ impl<'a> Loops<'a> {
         self.active.len() - 1
     }
 
-    /// The innermost loop begins this passage.
+    /// The innermost loop begins this iteration.
     pub fn iterate(&mut self, iteration: usize) {
         if let Some(last) = self.active.last_mut() {
             last.iteration = u8::try_from(iteration).unwrap_or(u8::MAX);
@@ -67,17 +67,17 @@ impl<'a> Loops<'a> {
         self.active.last().copied()
     }
 
-    /// How many there are.
+    /// Returns the number of loops around the statement.
     pub fn depth(&self) -> usize {
         self.active.len()
     }
 
-    /// Whether no loop is around the statement.
+    /// Tells whether no loop is around the statement.
     pub fn is_empty(&self) -> bool {
         self.active.is_empty()
     }
 
-    /// Whether the loop of this number is being followed.
+    /// Tells whether the loop of this number is being followed.
     pub fn is_active(&self, entered: u32) -> bool {
         self.active.iter().any(|stamp| stamp.entered == entered)
     }
@@ -87,8 +87,8 @@ impl<'a> Loops<'a> {
         self.shared.get_or_insert_with(|| self.active.as_slice().into()).clone()
     }
 
-    /// The loops around the innermost one in whose present passage a counter went on already: it is selected by a loop
-    /// that was entered and left again since that passage began.
+    /// The loops around the innermost one in whose present iteration a counter went on already: it is selected by a loop
+    /// that was entered and left again since that iteration began.
     pub fn went_on(&self, counter: &Taint) -> Vec<Stamp> {
         let Some((_, outer)) = self.active.split_last() else { return Vec::new() };
         let over = counter.stamps.iter().map(|stamp| stamp.entered).filter(|entered| !self.is_active(*entered));
@@ -104,7 +104,7 @@ impl<'a> Loops<'a> {
         self.left.push(Left::default());
     }
 
-    /// Keeps what a branch bound that leaves the innermost loop, or goes on with it.
+    /// Keeps the names bound by a branch that leaves the innermost loop, or goes on with it.
     pub fn keep_left(&mut self, flow: Flow, changes: &Changes<'a>) {
         if let (Flow::Break | Flow::Continue, Some(left), false) = (flow, self.left.last_mut(), changes.is_empty()) {
             let kept = if flow == Flow::Break { &mut left.broke } else { &mut left.continued };
@@ -112,12 +112,12 @@ impl<'a> Loops<'a> {
         }
     }
 
-    /// What branches bound that went on with the next passage.
+    /// Takes the names bound by branches that went on with the next iteration.
     pub fn take_continued(&mut self) -> Vec<Changes<'a>> {
         self.left.last_mut().map(|left| std::mem::take(&mut left.continued)).unwrap_or_default()
     }
 
-    /// The body ends: what branches bound that broke out of it.
+    /// Ends the body. Returns the names bound by branches that broke out of it.
     pub fn end_body(&mut self) -> Vec<Changes<'a>> {
         self.left.pop().unwrap_or_default().broke
     }

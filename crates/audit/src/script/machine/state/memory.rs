@@ -1,11 +1,11 @@
-//! What the script keeps outside of its names: objects, files, gradients.
+//! Things that the script keeps outside of its names: objects, files, gradients.
 
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
 use crate::script::taint::{TaintId, Taints};
-use crate::script::value::{Heap, Kind, ObjectId, Role, Value};
+use crate::script::value::{Heap, Kind, ObjectId, ObjectRole, Value};
 
 /// Objects within an object that are looked through.
 const MAX_WITHIN: usize = 400;
@@ -16,14 +16,14 @@ const MAX_VALUES: usize = 2_000;
 #[derive(Debug, Default)]
 pub(in super::super) struct Memory<'a> {
     pub heap: Heap<'a>,
-    /// What was written, by path.
+    /// Files that were written, by path.
     pub files: FxHashMap<Rc<str>, TaintId>,
-    /// What gradients were taken of since they were last cleared.
+    /// The origin of the gradients that were taken since they were last cleared.
     pub gradients: TaintId,
 }
 
 impl<'a> Memory<'a> {
-    /// An object and what it holds, and what that holds.
+    /// Returns an object, its contents, and their contents in turn.
     pub fn reachable(&self, id: ObjectId) -> Vec<ObjectId> {
         let mut seen = Vec::new();
         let mut open = vec![id];
@@ -44,7 +44,7 @@ impl<'a> Memory<'a> {
         taints.all(self.reachable(id).into_iter().map(|id| self.heap.get(id).updates))
     }
 
-    /// What an object and all it holds had learnt is gone.
+    /// Forgets everything that an object and its contents had learnt.
     pub fn forget(&mut self, id: ObjectId) {
         for id in self.reachable(id) {
             self.heap.get_mut(id).updates = TaintId::NONE;
@@ -67,7 +67,7 @@ impl<'a> Memory<'a> {
                 Kind::Object(id) => {
                     let object = self.heap.get(*id);
                     match object.role {
-                        Role::List | Role::Dict => {
+                        ObjectRole::List | ObjectRole::Dict => {
                             found.extend_from_slice(&taints.get(object.content).objects);
                             open.extend(object.items.iter().flatten().chain(object.element.iter()).cloned());
                             open.extend(object.attributes.values().cloned());
@@ -83,7 +83,7 @@ impl<'a> Memory<'a> {
         found
     }
 
-    /// Adds to what an object holds.
+    /// Adds to the contents of an object.
     pub fn pour(&mut self, id: ObjectId, taint: TaintId, taints: &mut Taints) {
         let object = self.heap.get_mut(id);
         object.content = taints.union(object.content, taint);
@@ -95,9 +95,9 @@ impl<'a> Memory<'a> {
         object.updates = taints.union(object.updates, updates);
     }
 
-    /// Whether an object is a tensor that belongs to no model.
+    /// Tells whether an object is a tensor that belongs to no model.
     pub fn is_own_tensor(&self, id: ObjectId) -> bool {
         let object = self.heap.get(id);
-        object.role == Role::Tensor && !object.of_model
+        object.role == ObjectRole::Tensor && !object.of_model
     }
 }

@@ -1,4 +1,5 @@
-//! What the interpreter keeps while it follows a script, in groups: each has a file with the methods that need only it.
+//! The state of the interpreter while it follows a script, in groups: each has a file with the methods that need only
+//! it.
 
 mod assumptions;
 mod branches;

@@ -1,18 +1,18 @@
-//! The names of one call, and what the branches of a condition make of them.
+//! The names of one call, and their changes in the branches of a condition.
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::script::value::Value;
 
-/// Names that a branch bound, with what they stand for after it; `None`: nothing any more.
+/// Names that a branch bound, with their values after it; `None`: unbound.
 pub(in super::super) type Changes<'a> = FxHashMap<&'a str, Option<Value<'a>>>;
 
-/// Names and their values. While branches are followed, what they change is written down: a branch costs as much as
-/// it binds, however many names there are.
+/// Names and their values. While branches are followed their changes are written down: a branch costs as much as it
+/// binds, however many names there are.
 #[derive(Debug, Default)]
 pub(in super::super) struct Names<'a> {
     values: FxHashMap<&'a str, Value<'a>>,
-    /// For each branch that is followed, innermost last: the names it bound, in order, with what they were before.
+    /// The names that each branch being followed bound, in order, with their values before; innermost branch last.
     branches: Vec<Vec<(&'a str, Option<Value<'a>>)>>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Names<'a> {
         self.branches.push(Vec::new());
     }
 
-    /// The innermost branch ends: the names are what they were before it. What it made of them.
+    /// Ends the innermost branch: the names get back their values before it. Returns the changes that it made.
     pub fn end(&mut self) -> Changes<'a> {
         let mut changes = Changes::default();
         for (name, before) in self.branches.pop().unwrap_or_default().into_iter().rev() {

@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Names;
 use crate::script::value::{Kind, Value};
 
-/// One call that is being followed.
+/// A call that is being followed.
 #[derive(Debug)]
 pub(in super::super) struct Call<'a> {
     pub names: Names<'a>,
@@ -22,7 +22,7 @@ pub(in super::super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// What is no function of the script: a class, a lambda.
+    /// Makes the scope of something other than a function of the script: a class, a lambda.
     pub fn of_no_function(names: Names<'a>) -> Call<'a> {
         let outer = FxHashSet::default();
         Call { names, outer, returned: None, function: std::ptr::null(), home: None, top_of: None }
@@ -60,7 +60,7 @@ impl<'a> Scopes<'a> {
         }
     }
 
-    /// How many calls are within each other.
+    /// Returns the number of calls within each other.
     pub fn depth(&self) -> usize {
         self.calls.len()
     }
@@ -89,12 +89,12 @@ impl<'a> Scopes<'a> {
         self.calls.last().map_or(0, Call::number)
     }
 
-    /// Whether what is followed is a function that lies in no other.
+    /// Tells whether the code being followed is a function that lies in no other.
     pub fn is_in_outermost(&self) -> bool {
         self.calls.last().is_some_and(|call| call.home.is_some())
     }
 
-    /// How often a function is being followed, call within call.
+    /// Returns the number of times that a function is being followed, call within call.
     pub fn times_entered(&self, function: &ast::StmtFunctionDef) -> usize {
         self.calls.iter().filter(|call| std::ptr::eq(call.function, function)).count()
     }
@@ -110,7 +110,7 @@ impl<'a> Scopes<'a> {
         self.calls.push(Call { function: std::ptr::from_ref(function), home, ..Call::of_no_function(names) });
     }
 
-    /// Enters what is no function: the body of a class, a lambda.
+    /// Enters code other than a function: the body of a class, a lambda.
     pub fn enter_body(&mut self, names: Names<'a>) {
         self.calls.push(Call::of_no_function(names));
     }
@@ -132,7 +132,7 @@ impl<'a> Scopes<'a> {
         self.homes.insert(home, names);
     }
 
-    /// Whether a module was followed before, or is being followed.
+    /// Tells whether a module was followed before, or is being followed.
     pub fn knows_module(&self, home: usize) -> bool {
         self.homes.contains_key(&home) || self.calls.iter().any(|call| call.top_of == Some(home))
     }

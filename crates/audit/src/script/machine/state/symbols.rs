@@ -1,4 +1,4 @@
-//! What names stand for in the bounds of slices.
+//! The symbols that names stand for in the bounds of slices.
 
 use rustc_hash::FxHashMap;
 
@@ -14,7 +14,7 @@ impl<'a> Symbols<'a> {
         self.0.insert((function, name), bound);
     }
 
-    /// What a name of a function stands for.
+    /// Returns the symbol that a name of a function stands for.
     pub fn get(&self, function: usize, name: &str) -> Option<Bound> {
         self.0.get(&(function, name)).copied()
     }

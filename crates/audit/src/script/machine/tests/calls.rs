@@ -1,4 +1,4 @@
-//! Functions of the script, and calls of what nobody knows.
+//! Functions of the script, and calls of unknown functions.
 
 use super::holds;
 

@@ -1,4 +1,4 @@
-//! What is learnt: steps of optimizers, tables, states put back, and which scores that reaches.
+//! Learning: steps of optimizers, tables, states put back, and the scores that these reach.
 
 use super::{Budget, Config, dedented, followed, happens, run};
 use crate::script::trace::Action;
@@ -19,7 +19,7 @@ fn with_model(program: &str) -> String {
     format!("{}{}", dedented(MODEL), dedented(program))
 }
 
-/// For each score of a program that follows [`MODEL`]: how many updates reached it.
+/// Returns the number of updates that reached each score of a program that follows [`MODEL`].
 fn updates_of_scores(program: &str) -> Vec<usize> {
     followed(&with_model(program), &Config::default(), Budget::default(), |machine| {
         let events = machine.events.trace.events.iter();
@@ -41,7 +41,7 @@ fn a_step_of_an_optimizer_reaches_what_the_model_gives_after_it() {
             loss.backward()
             o.step()
     ";
-    assert_eq!(updates_of_scores(program), [0, 1], "scored first: the second passage meets the step of the first");
+    assert_eq!(updates_of_scores(program), [0, 1], "scored first: the second iteration meets the step of the first");
     let program = "
         total = 0
         for x in val:
@@ -113,7 +113,7 @@ fn who_learns_is_told_apart() {
             once = np.zeros(9)
             once[x] += 1
     ";
-    happens("what is made anew in each passage keeps nothing", program, &[]);
+    happens("what is made anew in each iteration keeps nothing", program, &[]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What functions of libraries do: the table of effects, seen from a script.
+//! Effects of library functions: the table of effects, seen from a script.
 
 use super::{Config, happens, holds, holds_with};
 

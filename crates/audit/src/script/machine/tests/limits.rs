@@ -1,4 +1,4 @@
-//! What is followed within bounds, and what lies beyond them.
+//! Bounds on the following of a script, on both sides of each.
 
 use super::{Budget, Config, holds, run};
 

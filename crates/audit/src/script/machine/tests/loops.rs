@@ -1,4 +1,4 @@
-//! Loops, comprehensions, and what one passage leaves for the next.
+//! Loops, comprehensions, and the state that one iteration leaves for the next.
 
 use super::{happens, holds};
 
@@ -70,7 +70,7 @@ fn other_loops_are_followed_twice() {
 }
 
 #[test]
-fn one_passage_meets_what_the_one_before_left() {
+fn one_iteration_meets_what_the_one_before_left() {
     holds(
         "carried",
         "
@@ -182,10 +182,10 @@ fn a_list_that_is_filled_in_a_loop_has_one_member_for_all() {
 }
 
 #[test]
-fn every_passage_has_events_of_its_own() {
+fn every_iteration_has_events_of_its_own() {
     happens("two", "for x in val:\n    F.cross_entropy(x, x)\n", &["Loss 2", "Loss 2"]);
     let nest: String = (0..8).map(|level| format!("{}for x{level} in val:\n", " ".repeat(level))).collect();
     let program = format!("{nest}{}F.cross_entropy(val, val)\n", " ".repeat(8));
-    // Six loops of two passages, and one passage of those within.
+    // Six loops of two iterations, and one iteration of those within.
     happens("loops within loops", &program, &["Loss 9"; 64]);
 }

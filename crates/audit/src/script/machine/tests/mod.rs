@@ -1,7 +1,7 @@
-//! The interpreter on programs of about five lines: what names hold, what that was made from, and what happened.
+//! The interpreter on programs of about five lines: the values of names, their origin, and the events.
 //!
-//! Each program begins after [`DATA`], so that `val` and `train` are the tokens of the two splits. A row names a variable
-//! at the end of the program, what it is, and the facts about what it was made from.
+//! Each program begins after [`DATA`], so that `val` and `train` are the tokens of the two splits. A row names a
+//! variable at the end of the program, its value, and the facts about its origin.
 
 mod branches;
 mod calls;
@@ -18,23 +18,23 @@ use caddie_python::Module;
 use super::{Budget, Doubts, Machine};
 use crate::script::config::Config;
 use crate::script::trace::{Action, Event};
-use crate::script::value::{HOLE, Kind, Role, Value};
+use crate::script::value::{HOLE, Kind, ObjectRole, Value};
 
-/// What every program begins with.
+/// The beginning of every program.
 const DATA: &str = "import os, time, random, math, json, functools, dataclasses, torch, numpy as np
 import torch.nn.functional as F
 val = np.fromfile('fineweb_val_0.bin')
 train = np.fromfile('fineweb_train_0.bin')
 ";
 
-/// One name at the end of a program: what it is, and the facts about it, in the order in which they are declared.
+/// A name at the end of a program: its value, and the facts about it, in the order in which they are declared.
 type Row<'r> = (&'r str, &'r str, &'r str);
 
-/// What became of a program.
+/// The result of following a program.
 struct Ran {
-    /// The names that were asked for: what each is, and the facts about it.
+    /// The names that were asked for: the value of each, and the facts about it.
     holds: Vec<(String, String)>,
-    /// What happened, as `Score 3`: the kind and the line in the program; `?` under a condition that is not known.
+    /// Events, as `Score 3`: the kind and the line in the program; `?` under a condition that is not known.
     events: Vec<String>,
     complete: bool,
 }
@@ -47,7 +47,7 @@ fn dedented(text: &str) -> String {
     lines().map(|line| format!("{}\n", line.get(common..).unwrap_or_default())).collect()
 }
 
-/// Follows a program with this configuration and so many steps, and asks for what came of it.
+/// Follows a program with this configuration and so many steps, and asks about the result.
 fn followed<R>(program: &str, config: &Config, budget: Budget, ask: impl FnOnce(&mut Machine<'_, '_>) -> R) -> R {
     let module = Module::parse(&format!("{DATA}{}", dedented(program))).expect("Python");
     let doubts = Doubts::None;
@@ -66,7 +66,7 @@ fn run(program: &str, names: &[&str], config: &Config, budget: Budget) -> Ran {
     })
 }
 
-/// Follows a program, and compares what its names hold.
+/// Follows a program, and compares the values of its names.
 fn holds(about: &str, program: &str, rows: &[Row<'_>]) {
     holds_with(&Config::default(), about, program, rows);
 }
@@ -81,7 +81,7 @@ fn holds_with(config: &Config, about: &str, program: &str, rows: &[Row<'_>]) {
     }
 }
 
-/// Follows a program, and compares what happened.
+/// Follows a program, and compares its events.
 fn happens(about: &str, program: &str, events: &[&str]) {
     let ran = run(program, &[], &Config::default(), Budget::default());
     assert!(ran.complete, "{about}: not followed to its end");
@@ -102,14 +102,14 @@ fn told(event: &Event) -> Option<String> {
 }
 
 impl<'a> Machine<'a, '_> {
-    /// What a name of the script is, and the facts about it.
+    /// Returns the value of a name of the script, and the facts about it.
     fn describe(&mut self, name: &str) -> (String, String) {
         let Some(value) = self.scopes.global(0, name).cloned() else { return ("unbound".to_owned(), String::new()) };
         let taint = self.taint(&value);
         (self.shown(&value), self.taints.flags(taint).names().join(" "))
     }
 
-    /// A value as a reader would write it: `…` for what is not known, `[*1]` for a list whose members are all like that.
+    /// Writes a value as a reader would: `…` where it is not known, `[*1]` for a list whose members are all like that.
     fn shown(&self, value: &Value<'a>) -> String {
         let all = |values: &[Value<'a>]| values.iter().map(|value| self.shown(value)).collect::<Vec<_>>().join(", ");
         match &value.kind {
@@ -131,10 +131,10 @@ impl<'a> Machine<'a, '_> {
             Kind::Object(id) => {
                 let object = self.memory.heap.get(*id);
                 match (object.role, &object.items, &object.element) {
-                    (Role::List, Some(items), _) => format!("[{}]", all(items)),
-                    (Role::List, None, Some(element)) => format!("[*{}]", self.shown(element)),
-                    (Role::List, None, None) => "[]".to_owned(),
-                    (Role::Dict, _, element) => {
+                    (ObjectRole::List, Some(items), _) => format!("[{}]", all(items)),
+                    (ObjectRole::List, None, Some(element)) => format!("[*{}]", self.shown(element)),
+                    (ObjectRole::List, None, None) => "[]".to_owned(),
+                    (ObjectRole::Dict, _, element) => {
                         let mut entries: Vec<String> = object
                             .attributes
                             .iter()
@@ -144,7 +144,7 @@ impl<'a> Machine<'a, '_> {
                         entries.extend(element.as_ref().map(|element| format!("*{}", self.shown(element))));
                         format!("{{{}}}", entries.join(", "))
                     }
-                    (Role::Instance, ..) => {
+                    (ObjectRole::Instance, ..) => {
                         let class = object.class.and_then(|class| self.classes.get(class));
                         class.map_or("instance".to_owned(), |class| format!("a {}", class.definition.name))
                     }

@@ -1,4 +1,4 @@
-//! Names, constants, and what flows from value to value.
+//! Names, constants, and the flow from value to value.
 
 use super::holds;
 

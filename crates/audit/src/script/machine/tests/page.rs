@@ -1,4 +1,4 @@
-//! docs/audit-interpreter.md names what there is.
+//! Checks that docs/audit-interpreter.md names everything that there is.
 
 use crate::script::families::FAMILIES;
 use crate::script::taint::Flags;
