@@ -170,7 +170,7 @@ mod tests {
         assert!(refused(&(row(3, "1.0") + &row(3, "1.0"))).contains("line 2: document 3 follows document 3"));
         assert!(refused(&row(0, "-1.0")).contains("line 1: document 0 has -1 nats"));
         assert!(refused(&row(0, "NaN")).contains("line 1:"));
-        assert!(refused(&" ".repeat(5000)).contains("no score ledger"));
+        assert!(refused(&" ".repeat(5000)).contains("not a score ledger"));
     }
 
     #[test]
