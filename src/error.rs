@@ -17,7 +17,7 @@ pub enum Error {
 /// Result with any [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Of the files that the engine's commands write.
+/// Converts failures of files that the engine's commands write.
 #[cfg(feature = "engine")]
 impl From<caddie_format::atomic::Failure> for Error {
     fn from(failure: caddie_format::atomic::Failure) -> Error {

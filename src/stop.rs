@@ -24,7 +24,7 @@ pub fn flag() -> &'static AtomicBool {
     &STOP
 }
 
-/// What is still to be done when a second signal ends the process at once: ending processes that were started.
+/// Work that remains when a second signal ends the process at once: ending processes that were started.
 pub struct Hook(());
 
 impl Hook {

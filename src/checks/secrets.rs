@@ -56,7 +56,7 @@ const NOBODY: [&str; 12] = [
     "username",
 ];
 
-/// Whether a text shows an access token.
+/// Tells whether a text shows an access token.
 pub fn shows_secret(text: &str) -> bool {
     SECRET.as_ref().is_some_and(|secret| secret.is_match(text))
 }

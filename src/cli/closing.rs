@@ -11,7 +11,7 @@ use crate::report::{FolderReport, Severity, Verdict};
 use caddie_files::exit;
 use caddie_files::text::thousands;
 
-/// What a submission came to.
+/// The closing report on a submission.
 pub struct Closing<'a> {
     pub results: &'a Results,
     pub limits: &'a Limits,
@@ -20,7 +20,7 @@ pub struct Closing<'a> {
     pub source: Option<&'a SourceReport>,
     /// Length of the `train_gpt.py` that ships.
     pub script_bytes: u64,
-    /// What else the submitter should know.
+    /// Further notes for the submitter.
     pub notes: &'a [String],
     pub folder: &'a Utf8Path,
     pub pull_request: &'a Utf8Path,

@@ -101,7 +101,7 @@ impl Facts {
         })
     }
 
-    /// What the logs show, without what only a native run has.
+    /// Returns the facts that the logs show, without those that only a native run has.
     pub(super) fn measured(&self) -> Measured<'_> {
         Measured { results: &self.results, limits: &self.limits, track: &self.meta.track }
     }

@@ -196,7 +196,7 @@ fn accounting(facts: &Facts) -> [Statement; 4] {
     ]
 }
 
-/// What logs show of any entry, whoever trained it.
+/// The facts that logs show of any entry, whoever trained it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measured<'a> {
     pub results: &'a Results,

@@ -105,7 +105,7 @@ fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
     context! { ledger => ledger_file(run.seed), ledger_sha256, ..run_row(run, &facts.limits) }
 }
 
-/// What a row of a table says of a run.
+/// Writes a run's row of a table.
 pub(super) fn run_row(run: &Run, limits: &Limits) -> Value {
     let headroom = |bytes: u64| thousands(i128::from(limits.bytes_total) - i128::from(bytes));
     context! {

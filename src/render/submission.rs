@@ -161,8 +161,8 @@ fn flags_of(limits: &Limits) -> [(String, &'static str); 9] {
     ]
 }
 
-/// What was measured is `true` or `false`, what no file here can answer is `null`; what the engine's construction gives,
-/// and these runs do not prove, is named in a list of its own.
+/// Builds the compliance flags. A measured answer is `true` or `false`; one that no file here can give is `null`. A
+/// list of its own names what the engine's construction ensures and these runs do not prove.
 pub(super) fn compliance(results: &Results, limits: &Limits, statements: &[Statement]) -> Value {
     let (mut flags, mut by_construction) = (Map::new(), Vec::new());
     let trained = results.kind() == MetricKind::Ttt;

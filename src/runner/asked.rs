@@ -1,4 +1,4 @@
-//! What a submission is asked for, checked before anything runs: its seeds, its name, its date.
+//! The request for a submission, checked before anything runs: its seeds, its name, its date.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;

@@ -19,7 +19,7 @@ pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
     place(&spot, |out| render::render_runs(runs, &Options { out: out.to_owned(), ..options.clone() }))
 }
 
-/// Where a submission's outputs go.
+/// The places of a submission's outputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Spot<'a> {
     /// Folder that gets `records/`, `PULL_REQUEST.md` and the artifact.

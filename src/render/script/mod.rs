@@ -27,20 +27,20 @@ use caddie_rulebook::Rulebook;
 pub struct ScriptRun {
     /// The seed that the run was given.
     pub seed: i64,
-    /// Whether its log states that seed.
+    /// True if its log states that seed.
     pub states_seed: bool,
     pub log: RunLog,
     /// The compressed model; else why it is not known which file that is.
     pub model: std::result::Result<Utf8PathBuf, String>,
 }
 
-/// What the runs were made with.
+/// Versions and machine with which the runs were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Made {
     pub caddie: String,
     pub python: Option<String>,
     pub torch: Option<String>,
-    /// One line a GPU.
+    /// Lines on the GPUs, one per GPU.
     pub gpus: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub struct ScriptEntry {
     pub limits: Limits,
     /// Whose limits these are.
     pub rulebook: Rulebook,
-    /// What the author says of the method; may be empty.
+    /// The author's words on the method; may be empty.
     pub blurb: String,
     /// The script, which ships as it is.
     pub script: Vec<u8>,
@@ -78,9 +78,9 @@ pub struct ScriptFacts {
     /// Length of the script that ships.
     pub script_bytes: u64,
     pub script_sha256: String,
-    /// What lies in the model files; nothing where they are not known.
+    /// The contents of the model files; nothing where they are not known.
     pub payload: Payload,
-    /// What a submitter should know before opening the pull request.
+    /// Notes for the submitter to read before opening the pull request.
     pub notes: Vec<String>,
 }
 
@@ -106,7 +106,7 @@ impl ScriptFacts {
     }
 }
 
-/// What is worth a look.
+/// Lists facts that deserve a look.
 fn notes(entry: &ScriptEntry, results: &Results, script_bytes: u64) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(counted) = results.bytes_code.filter(|counted| *counted != script_bytes) {
@@ -132,7 +132,7 @@ fn notes(entry: &ScriptEntry, results: &Results, script_bytes: u64) -> Vec<Strin
     notes
 }
 
-/// Where the folder, the text of the pull request and the artifact go.
+/// Returns the paths of the folder, of the text of the pull request, and of the artifact.
 pub fn places(out: &Utf8Path, meta: &Meta) -> [Utf8PathBuf; 3] {
     let folder = out.join("records").join(&meta.track.folder).join(meta.folder_name());
     [folder, out.join("PULL_REQUEST.md"), out.join(format!("{}.tar.zst", meta.file_name()))]
@@ -183,7 +183,7 @@ fn write_folder(dir: &Utf8Path, entry: &ScriptEntry, facts: &ScriptFacts, said: 
     Ok(pages.pull_request)
 }
 
-/// What the artifact holds: the counted code and every seed's model and log.
+/// Collects the artifact's contents: the counted code and every seed's model and log.
 fn contents(entry: &ScriptEntry, facts: &ScriptFacts, models: &[(i64, Utf8PathBuf)]) -> Contents {
     let mut members = vec![("train_gpt.py".to_owned(), Source::Bytes(entry.script.clone()))];
     if let Some(requirements) = &entry.requirements {

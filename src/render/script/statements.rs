@@ -4,7 +4,7 @@ use super::{ScriptEntry, ScriptFacts};
 use crate::render::legality::{self, Answer, Measured, Statement};
 use caddie_files::text::thousands;
 
-/// What no log shows, with what is demanded.
+/// Rules that no log shows to be met, each with its demand.
 const NOT_SHOWN: [(&str, &str); 8] = [
     ("C1 causal", "a token's distribution depends on the artifact and earlier tokens only"),
     ("C2 normalized", "the distribution sums to 1 over the vocabulary, whichever token came"),

@@ -4,7 +4,7 @@ use super::words::{float, value};
 use super::{Parser, lines};
 use crate::logged::Fact as _;
 
-/// Where a run is. A value that no line has stated yet is `None`.
+/// The position of a run. A value that no line has stated yet is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Glance {
     pub step: Option<u64>,
@@ -47,7 +47,7 @@ impl LiveLog {
         self.parser.current.run.steps.as_ref().map(|step| step.line)
     }
 
-    /// What the lines so far say.
+    /// Returns the statements of the lines so far.
     pub fn glance(&self) -> Glance {
         let run = &self.parser.current.run;
         Glance {
