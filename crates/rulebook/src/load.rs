@@ -251,7 +251,7 @@ mod tests {
         assert!(flaws("id = \"pkg-log\"", "id = \"pkg-readme\"")[0].contains("occurs twice"));
         assert!(flaws("family = \"pkg\"", "family = \"pgk\"")[0].contains("none of pkg, size, time"));
         assert!(flaws("{ readme = \"Submission Process\" }", "{ by = \"me\" }")[0].contains("exactly one of readme"));
-        assert!(flaws("rule = \"pkg-readme\"", "rule = \"pkg-red\"")[0].contains("no rule of this rulebook"));
+        assert!(flaws("rule = \"pkg-readme\"", "rule = \"pkg-red\"")[0].contains("not a rule of this rulebook"));
         assert!(flaws("train_seconds = 600.0", "train_seconds = nan")[0].contains("above 0"));
     }
 }
