@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use caddie::checks::{VerifyOptions, verify_read};
 use caddie_folder::Folder;
-use crate::report::{Format, Look, Report};
+use caddie::report::{FORMATS, Look, Report};
 use caddie_rulebook::Rulebook;
 
 static RULEBOOK: LazyLock<Rulebook> = LazyLock::new(|| Rulebook::builtin().expect("loads"));
@@ -23,7 +23,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         }
         let read = Folder::read(folder).expect("a folder that can be listed");
         let report = Report::new(RULEBOOK.id(), vec![verify_read(&read, &RULEBOOK, &VerifyOptions::default())]);
-        for format in [Format::Plain, Format::Json, Format::Markdown, Format::Github, Format::Sarif, Format::Junit] {
+        for format in FORMATS {
             assert!(!report.render(format, Look::default()).contains('\u{1b}'), "a control character came through");
         }
     });
