@@ -171,15 +171,7 @@ fn a_score_from_a_second_log_is_shown_there() {
 #[test]
 fn runs_that_were_dropped_are_shown_where_the_first_begins() {
     let copy = Copy::new();
-    let run = |seed: u32| {
-        format!(
-            "val_bpb:enabled tokenizer_kind=sentencepiece\nseed:{seed}\nwarmup_step:1/20\n\
-             step:1/50 train_loss:6.9 train_time:10ms step_avg:10.00ms\n\
-             stopping_early: wallclock_cap train_time:600010ms step:40/50\n\
-             final_int8_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.{seed}\n"
-        )
-    };
-    support::write(&copy.path, "sweep.log", &(100..152).map(run).collect::<String>());
+    support::write(&copy.path, "sweep.log", &support::sweep(52));
     let findings = verify(&copy.utf8(), &VerifyOptions::default()).expect("a report").findings;
     let dropped = findings.iter().find(|finding| finding.message.contains("too many runs")).expect("a finding");
     // Six lines a run, and fifty runs are kept.

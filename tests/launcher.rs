@@ -1,9 +1,12 @@
 //! The script that ships: what Rust has packed, Python unpacks, builds and runs.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use support::files;
 
 use caddie::render::launcher;
 
@@ -13,20 +16,6 @@ fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
     let temp = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(temp.path().canonicalize().unwrap()).unwrap();
     (temp, path)
-}
-
-fn files(dir: &Utf8Path) -> BTreeMap<String, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    for entry in dir.read_dir_utf8().unwrap() {
-        let entry = entry.unwrap();
-        if entry.path().is_dir() {
-            let inner = files(entry.path());
-            all.extend(inner.into_iter().map(|(name, content)| (format!("{}/{name}", entry.file_name()), content)));
-        } else {
-            all.insert(entry.file_name().to_owned(), std::fs::read(entry.path()).unwrap());
-        }
-    }
-    all
 }
 
 /// Runs the script with `arguments` in an environment without libtorch; `None` where there is no Python.

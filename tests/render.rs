@@ -2,6 +2,7 @@
 
 #[path = "render/folders.rs"]
 mod folders;
+mod support;
 
 use std::collections::BTreeMap;
 

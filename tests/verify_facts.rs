@@ -57,16 +57,7 @@ fn clocks_of_several_runs_are_one_finding_with_a_line_each() {
 #[test]
 fn runs_beyond_what_is_kept_of_a_log_are_counted() {
     let copy = Copy::new();
-    // A sweep: 52 runs one after another in one file.
-    let run = |seed: u32| {
-        format!(
-            "val_bpb:enabled tokenizer_kind=sentencepiece\nseed:{seed}\nwarmup_step:1/20\n\
-             step:1/50 train_loss:6.9 train_time:10ms step_avg:10.00ms\n\
-             stopping_early: wallclock_cap train_time:600010ms step:40/50\n\
-             final_int8_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.{seed}\n"
-        )
-    };
-    support::write(&copy.path, "sweep.log", &(100..152).map(run).collect::<String>());
+    support::write(&copy.path, "sweep.log", &support::sweep(52));
     let found = findings(&copy);
     let dropped = found.iter().find(|finding| finding.message.contains("too many runs")).expect("a finding");
     assert_eq!((dropped.severity, dropped.code), (Severity::Unknown, Some(Code::MultiRunLog)));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::Facts;
+use super::facts::{Facts, Meta};
 use super::legality::{Answer, Statement};
 use super::numbers::{json_loop_score, json_score, json_seconds};
 use super::results::{MetricKind, Results, Run};
@@ -17,56 +17,120 @@ pub fn submission_json(facts: &Facts, statements: &[Statement]) -> String {
 }
 
 fn document(facts: &Facts, statements: &[Statement]) -> Value {
-    let (meta, results) = (&facts.meta, &facts.results);
-    let seeds: Vec<i64> = results.runs.iter().map(|run| run.seed).collect();
+    let results = &facts.results;
     let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    json!({
-        "name": meta.name,
-        "author": meta.author,
-        "github_id": meta.github_id,
-        "date": meta.date.to_string(),
-        "track": meta.track.name,
-        "blurb": facts.blurb(),
-        "hardware": known(&results.hardware.join("; ")).map(|_| facts.hardware()),
-        "pytorch_version": facts.versions.pytorch,
-        "caddie_version": facts.versions.caddie,
-        "engine_version": facts.versions.engine,
-        "tokenizer": facts.tokenizer(),
-        "val_bpb": json_score(results.val_bpb.mean),
-        "val_loss": results.val_loss.map(|loss| json_score(loss.mean)),
-        "val_bpb_std": results.val_bpb.std.map(json_score),
-        "val_loss_std": results.val_loss.and_then(|loss| loss.std).map(json_score),
-        "n_seeds": seeds.len(),
-        "seeds": seeds,
-        "aggregation": if seeds.len() == 1 { "single" } else { "mean" },
-        "metric": results.kind().as_str(),
-        "metric_line": results.metric,
-        "pre_quant": results.pre_quant.map(|(val_loss, val_bpb)| {
-            json!({ "val_bpb": json_loop_score(val_bpb), "val_loss": json_loop_score(val_loss) })
+    let entry = Entry {
+        meta: &facts.meta,
+        results,
+        limits: &facts.limits,
+        blurb: facts.blurb(),
+        hardware: known(&results.hardware.join("; ")).map(|_| facts.hardware()),
+        pytorch_version: facts.versions.pytorch.clone(),
+        caddie_version: &facts.versions.caddie,
+        tokenizer: Some(facts.tokenizer()),
+        dataset: facts.dataset(),
+        code_sha256: &facts.code_sha256,
+        native: Some(Native {
+            engine_version: &facts.versions.engine,
+            scored: json!({ "documents": facts.scored.documents, "tokens": facts.scored.tokens, "bytes": facts.scored.bytes }),
+            ledgers: ledgers(facts),
         }),
-        "bytes_total": results.bytes_total_max(),
-        "bytes_code": results.bytes_code,
-        "code_sha256": facts.code_sha256,
-        "artifact": {
+    };
+    entry.document(statements)
+}
+
+/// The facts that the document of any entry is written from, a recipe's or a script's.
+pub(super) struct Entry<'a> {
+    pub meta: &'a Meta,
+    pub results: &'a Results,
+    pub limits: &'a Limits,
+    pub blurb: &'a str,
+    pub hardware: Option<String>,
+    pub pytorch_version: Option<String>,
+    pub caddie_version: &'a str,
+    pub tokenizer: Option<String>,
+    pub dataset: Option<String>,
+    pub code_sha256: &'a str,
+    /// The facts that only the engine's runs have.
+    pub native: Option<Native<'a>>,
+}
+
+/// What the engine states beyond a log's lines.
+pub(super) struct Native<'a> {
+    pub engine_version: &'a str,
+    pub scored: Value,
+    pub ledgers: Value,
+}
+
+impl Entry<'_> {
+    /// Writes the canonical document. A number that the logs do not state is null; keys of native entries alone are left
+    /// out of others.
+    pub(super) fn document(&self, statements: &[Statement]) -> Value {
+        let (meta, results, native) = (self.meta, self.results, self.native.as_ref());
+        let seeds: Vec<i64> = results.runs.iter().map(|run| run.seed).collect();
+        let mut document = json!({
+            "name": meta.name,
+            "author": meta.author,
+            "github_id": meta.github_id,
+            "date": meta.date.to_string(),
+            "track": meta.track.name,
+            "blurb": self.blurb,
+            "hardware": self.hardware,
+            "pytorch_version": self.pytorch_version,
+            "caddie_version": self.caddie_version,
+            "engine_version": native.map(|native| native.engine_version),
+            "tokenizer": self.tokenizer,
+            "val_bpb": json_score(results.val_bpb.mean),
+            "val_loss": results.val_loss.map(|loss| json_score(loss.mean)),
+            "val_bpb_std": results.val_bpb.std.map(json_score),
+            "val_loss_std": results.val_loss.and_then(|loss| loss.std).map(json_score),
+            "n_seeds": seeds.len(),
+            "seeds": seeds,
+            "aggregation": if seeds.len() == 1 { "single" } else { "mean" },
+            "metric": results.kind().as_str(),
+            "metric_line": results.metric,
+            "pre_quant": results.pre_quant.map(|(val_loss, val_bpb)| {
+                json!({ "val_bpb": json_loop_score(val_bpb), "val_loss": json_loop_score(val_loss) })
+            }),
+            "bytes_total": results.bytes_total_max(),
+            "bytes_code": results.bytes_code,
+            "code_sha256": self.code_sha256,
+            "artifact": self.artifact(),
+            "time": time(results),
+            "train_steps_mean": results.all(|run| run.steps.map(|steps| steps as f64)).and_then(|steps| stats::mean(&steps)),
+            "data": { "dataset": self.dataset, "tokenizer": self.tokenizer },
+            "scored": native.map(|native| &native.scored),
+            "seed_results": seed_results(results),
+            "runs": runs(results),
+            "ledgers": native.map(|native| &native.ledgers),
+            "compliance": compliance(results, self.limits, statements),
+        });
+        if let (None, Some(keys)) = (native, document.as_object_mut()) {
+            for key in ["engine_version", "scored", "ledgers"] {
+                // The others keep their order.
+                keys.shift_remove(key);
+            }
+        }
+        document
+    }
+
+    fn artifact(&self) -> Value {
+        let results = self.results;
+        let mut artifact = json!({
             "bytes_max": results.bytes_total_max(),
             "bytes_mean": results.bytes_total_mean(),
             "bytes_reported": results.bytes_total_max(),
             "bytes_model": results.bytes_model_max(),
             "bytes_code": results.bytes_code,
-            "code_accounting": "file",
-        },
-        "time": time(results),
-        "train_steps_mean": results.all(|run| run.steps.map(|steps| steps as f64)).and_then(|steps| stats::mean(&steps)),
-        "data": { "dataset": facts.dataset(), "tokenizer": facts.tokenizer() },
-        "scored": { "documents": facts.scored.documents, "tokens": facts.scored.tokens, "bytes": facts.scored.bytes },
-        "seed_results": seed_results(results),
-        "runs": runs(results),
-        "ledgers": ledgers(facts),
-        "compliance": compliance(results, &facts.limits, statements),
-    })
+        });
+        if let (Some(_), Some(keys)) = (&self.native, artifact.as_object_mut()) {
+            keys.insert("code_accounting".to_owned(), "file".into());
+        }
+        artifact
+    }
 }
 
-pub(super) fn time(results: &Results) -> Value {
+fn time(results: &Results) -> Value {
     let mean = |of: fn(&Run) -> Option<f64>| results.all(of).and_then(|values| stats::mean(&values)).map(json_seconds);
     json!({
         "train_s_max": results.train_seconds_max().map(json_seconds),

@@ -1,5 +1,6 @@
 //! Folders, artifacts and pull requests on disk.
 
+use super::support::files;
 use super::*;
 
 /// Lays a finished run out on disk, as the runner leaves it.
@@ -49,20 +50,6 @@ fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> Options {
     }
 }
 
-fn files(dir: &Utf8Path) -> BTreeMap<String, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    for entry in dir.read_dir_utf8().unwrap() {
-        let entry = entry.unwrap();
-        if entry.path().is_dir() {
-            let inner = files(entry.path());
-            all.extend(inner.into_iter().map(|(name, content)| (format!("{}/{name}", entry.file_name()), content)));
-        } else {
-            all.insert(entry.file_name().to_owned(), std::fs::read(entry.path()).unwrap());
-        }
-    }
-    all
-}
-
 #[test]
 fn runs_become_a_folder_a_pull_request_and_an_artifact() {
     let (_temp, dir) = folder();
@@ -95,28 +82,28 @@ fn runs_become_a_folder_a_pull_request_and_an_artifact() {
     assert_eq!(json["code_sha256"], format!("{:x}", Sha256::digest(&shipped["train_gpt.py"])));
     assert_eq!(json["data"]["dataset"], "fineweb10B_sp1024");
     let outputs: Vec<String> =
-        files(&dir.join("out")).into_keys().filter(|name| !name.starts_with("records/")).collect();
+        files(dir.join("out")).into_keys().filter(|name| !name.starts_with("records/")).collect();
     assert_eq!(outputs, ["My_Entry.tar.zst", "PULL_REQUEST.md"]);
 
     let manifest =
         unpack(rendered.artifact.as_ref().unwrap(), &dir.join("unpacked"), &UnpackLimits::default(), false).unwrap();
     assert_eq!(Some(manifest.counted.bytes_total_max), rendered.facts.results.bytes_total_max());
-    let members = files(&dir.join("unpacked"));
+    let members = files(dir.join("unpacked"));
     assert_eq!(members["seed-42/model.int8.zlib"], vec![42; 3042]);
     assert_eq!(members["tokenizer/fineweb_1024_bpe.model"], b"pieces");
     assert_eq!(members["train_gpt.py"], shipped["train_gpt.py"]);
     assert_eq!(members["seed-0/ledger.jsonl.zst"], shipped["ledger_seed0.jsonl.zst"]);
 
     // Again: refused, then with --force the same bytes.
-    let before = files(&dir.join("out"));
+    let before = files(dir.join("out"));
     assert!(render_runs(&runs, &options).unwrap_err().to_string().contains("pass --force"));
     render_runs(&runs, &Options { force: true, ..options.clone() }).unwrap();
-    assert_eq!(files(&dir.join("out")), before);
+    assert_eq!(files(dir.join("out")), before);
 
     // A rendering that fails on its way leaves the earlier one alone.
     std::fs::remove_file(dir.join("runs/x/seed-42/ledger.jsonl.zst")).unwrap();
     assert!(render_runs(&runs, &Options { force: true, ..options.clone() }).is_err());
-    assert_eq!(files(&dir.join("out")), before);
+    assert_eq!(files(dir.join("out")), before);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The committed good folder, and copies of it that a test spoils.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use caddie::checks::{VerifyOptions, verify};
@@ -19,6 +20,34 @@ pub fn write(dir: &Path, name: &str, content: &str) {
         content.as_bytes().to_vec()
     };
     std::fs::write(dir.join(name), bytes).expect("writes");
+}
+
+/// The log of a sweep: so many runs of six lines, one after another.
+pub fn sweep(runs: u32) -> String {
+    let run = |seed: u32| {
+        format!(
+            "val_bpb:enabled tokenizer_kind=sentencepiece\nseed:{seed}\nwarmup_step:1/20\n\
+             step:1/50 train_loss:6.9 train_time:10ms step_avg:10.00ms\n\
+             stopping_early: wallclock_cap train_time:600010ms step:40/50\n\
+             final_int8_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.{seed}\n"
+        )
+    };
+    (100..100 + runs).map(run).collect()
+}
+
+/// Reads every file below a folder, by its path in it.
+pub fn files(dir: impl AsRef<Path>) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(dir.as_ref()).expect("lists") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+        if path.is_dir() {
+            all.extend(files(&path).into_iter().map(|(below, content)| (format!("{name}/{below}"), content)));
+        } else {
+            all.insert(name, std::fs::read(&path).expect("reads"));
+        }
+    }
+    all
 }
 
 /// A copy of the good folder to spoil. The name `good` keeps paths in reports short.

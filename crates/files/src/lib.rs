@@ -11,10 +11,11 @@ pub mod pointer;
 mod reading;
 pub mod text;
 
+pub use caddie_format::hex;
 pub use encoding::Encoding;
 pub use error::{Error, Result, exit, named, no_room};
 pub use pointer::Pointer;
 pub use reading::{
-    FileEntry, Listing, MAX_FILES, MAX_TEXT_BYTES, Skipped, hex, keep_most_telling, list, metadata, open, read_bounded,
+    FileEntry, Listing, MAX_FILES, MAX_TEXT_BYTES, Skipped, keep_most_telling, list, metadata, open, read_bounded,
     read_encoded, read_text, regular, sha256,
 };

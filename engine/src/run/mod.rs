@@ -18,9 +18,10 @@ use crate::evaluate::ValData;
 use crate::log::{Event, Log, Observer};
 use crate::train::train;
 use crate::{Error, Recipe, Result};
+use caddie_format::sha256;
 use phases::{head, quantize, save_checkpoint, trained};
 pub use scoring::{metric_name, model_path, score_lines};
-use state::{ANOTHER_PLACE, check_folder, sha256};
+use state::{ANOTHER_PLACE, check_folder};
 pub use state::{Phase, State, lock};
 
 /// Names of the files in a run directory.

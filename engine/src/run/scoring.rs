@@ -10,7 +10,6 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use super::state::sha256;
 use super::{Context, Phase, State, files};
 use crate::evaluate::ledger::LedgerRow;
 use crate::evaluate::{self, Totals, ValData, ledger};
@@ -19,6 +18,7 @@ use crate::model::Gpt;
 use crate::quant::container;
 use crate::recipe::{EvalMode, QuantRecipe, Recipe};
 use crate::{Error, Result};
+use caddie_format::sha256;
 
 /// Returns the name of the metric lines of a mode, for a model reloaded from its model file: the baseline's own for its
 /// format, and those of PR #1530's family for every other.

@@ -1,6 +1,6 @@
 //! The contents of a run directory, and the run to which it belongs.
 
-use caddie_format::atomic;
+use caddie_format::{atomic, hex, sha256};
 use std::fs::{File, TryLockError};
 use std::io::Read as _;
 use std::path::Path;
@@ -107,15 +107,6 @@ fn fingerprint(data: &DataSet) -> Result<String> {
         hash.update(&beginning);
     }
     Ok(format!("{} {}", data.name, &hex(&hash.finalize())[..16]))
-}
-
-/// SHA-256 in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Creates the run directory, or refuses one that holds somebody's other files, because a run would overwrite its

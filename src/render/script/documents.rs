@@ -1,17 +1,15 @@
 //! README.md, PULL_REQUEST.md and submission.json of a script's entry.
 
 use minijinja::{Value, context};
-use serde_json::json;
 
 use super::{ScriptEntry, ScriptFacts};
 use crate::render::legality::{Answer, Statement};
-use crate::render::numbers::{self, json_loop_score, json_score};
+use crate::render::numbers;
 use crate::render::page::{count, fill, gain, open_rules, rules, run_row, score_or_dash};
-use crate::render::submission::{compliance, runs, seed_results, time};
+use crate::render::submission::Entry;
 use caddie_files::Result;
 use caddie_files::text::thousands;
 use caddie_folder::Fact as _;
-use caddie_rulebook::stats;
 
 const README: &str = include_str!("../../../templates/script/README.md");
 const PULL_REQUEST: &str = include_str!("../../../templates/script/PULL_REQUEST.md");
@@ -113,48 +111,18 @@ fn quoted(value: &str) -> String {
 
 /// The whole file in its canonical form, ended by a newline. What the logs do not state is null.
 pub fn submission_json(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement]) -> String {
-    let (meta, results) = (&entry.meta, &facts.results);
-    let seeds: Vec<i64> = results.runs.iter().map(|run| run.seed).collect();
-    let steps = results.all(|run| run.steps.map(|steps| steps as f64));
-    let document = json!({
-        "name": meta.name,
-        "author": meta.author,
-        "github_id": meta.github_id,
-        "date": meta.date.to_string(),
-        "track": meta.track.name,
-        "blurb": entry.blurb,
-        "hardware": hardware(entry, facts),
-        "pytorch_version": torch(entry, facts),
-        "caddie_version": entry.made.caddie,
-        "tokenizer": tokenizer(entry),
-        "val_bpb": json_score(results.val_bpb.mean),
-        "val_loss": results.val_loss.map(|loss| json_score(loss.mean)),
-        "val_bpb_std": results.val_bpb.std.map(json_score),
-        "val_loss_std": results.val_loss.and_then(|loss| loss.std).map(json_score),
-        "n_seeds": seeds.len(),
-        "seeds": seeds,
-        "aggregation": if seeds.len() == 1 { "single" } else { "mean" },
-        "metric": results.kind().as_str(),
-        "metric_line": results.metric,
-        "pre_quant": results.pre_quant.map(|(val_loss, val_bpb)| {
-            json!({ "val_bpb": json_loop_score(val_bpb), "val_loss": json_loop_score(val_loss) })
-        }),
-        "bytes_total": results.bytes_total_max(),
-        "bytes_code": results.bytes_code,
-        "code_sha256": facts.script_sha256,
-        "artifact": {
-            "bytes_max": results.bytes_total_max(),
-            "bytes_mean": results.bytes_total_mean(),
-            "bytes_reported": results.bytes_total_max(),
-            "bytes_model": results.bytes_model_max(),
-            "bytes_code": results.bytes_code,
-        },
-        "time": time(results),
-        "train_steps_mean": steps.and_then(|steps| stats::mean(&steps)),
-        "data": { "dataset": results.dataset(), "tokenizer": tokenizer(entry) },
-        "seed_results": seed_results(results),
-        "runs": runs(results),
-        "compliance": compliance(results, &facts.limits, statements),
-    });
-    format!("{document:#}\n")
+    let document = Entry {
+        meta: &entry.meta,
+        results: &facts.results,
+        limits: &facts.limits,
+        blurb: &entry.blurb,
+        hardware: hardware(entry, facts),
+        pytorch_version: torch(entry, facts),
+        caddie_version: &entry.made.caddie,
+        tokenizer: tokenizer(entry),
+        dataset: facts.results.dataset(),
+        code_sha256: &facts.script_sha256,
+        native: None,
+    };
+    format!("{:#}\n", document.document(statements))
 }
