@@ -13,7 +13,7 @@ use caddie::artifact::{Limits, UnpackLimits, Versions, unpack};
 use caddie::render::ledgers::LedgerSummary;
 use caddie::render::recipe::RecipeText;
 use caddie::render::runs::{self, FinishedRun};
-use caddie::render::{Facts, Meta, Options, Track, launcher, legality, page, render, render_runs, submission};
+use caddie::render::{Facts, Meta, RenderOptions, Track, launcher, legality, page, render, render_runs, submission};
 use caddie_folder::{Fact, Log, Logged, MetricLine, RunLog, read_log};
 use caddie_rulebook::Rulebook;
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use caddie::checks::{VerifyOptions, verify};
 use caddie::report::{
-    Code, Confidence, Explanation, FORMATS, Failure, Finding, Format, Look, Report, Root, Severity, Topic,
+    Code, Confidence, Explanation, FORMATS, Finding, Format, Look, Report, Root, Severity, Topic, UnreadFolder,
 };
 use caddie_rulebook::Rulebook;
 use serde_json::Value;
@@ -98,7 +98,7 @@ fn hostile() -> Report {
         .into_iter()
         .flat_map(|severity| [finding(severity, 1), finding(severity, 5_000)])
         .collect();
-    let failure = Failure { path: HOSTILE.into(), reason: HOSTILE.to_owned() };
+    let failure = UnreadFolder { path: HOSTILE.into(), reason: HOSTILE.to_owned() };
     Report::new("parameter-golf-2026/1".to_owned(), vec![folder]).with_failures([failure])
 }
 

@@ -79,10 +79,10 @@ fn claimed_total<'a>(context: &Context<'a>) -> Option<(Claim, String)> {
 }
 
 /// An accounting, and the run that states the number, where it is one run's.
-type Found = (ClaimedAs, Option<String>);
+type StatedBy = (ClaimedAs, Option<String>);
 
 /// Finds the accounting of the runs that gives a claimed total.
-fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Found {
+fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> StatedBy {
     let runs = context.runs();
     let is = |bytes: u64| claim.stated.agrees(bytes as f64);
     let one = |how: ClaimedAs, bytes: &dyn Fn(&RunLog) -> Option<u64>| {
@@ -97,7 +97,7 @@ fn claimed_as(context: &Context<'_>, claim: &Claim, helpers: Option<u64>) -> Fou
     let code = context.shipped_code();
     let model_with = |code: Option<u64>| move |run: &RunLog| run.bytes_model.value()?.checked_add(code?);
     let helpers = code.zip(helpers.filter(|bytes| *bytes > 0)).and_then(|(code, helpers)| code.checked_add(helpers));
-    let known: [&dyn Fn() -> Option<Found>; 10] = [
+    let known: [&dyn Fn() -> Option<StatedBy>; 10] = [
         &|| one(ClaimedAs::LoggedMax, &|run| counted_bytes(run).filter(|bytes| Some(*bytes) == largest)),
         &|| one(ClaimedAs::LoggedRun, &counted_bytes),
         &|| is_mean(&counted_bytes).then_some((ClaimedAs::LoggedMean, None)),

@@ -2,16 +2,19 @@
 //!
 //! The added folders are then verified as they are in the head commit, whatever is checked out.
 
+mod copying;
+mod range;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::git::{Change, Objects, Repository, Status};
-use super::walk::{self, Outcome};
+use self::copying::Copying;
+pub use self::range::Range;
+use super::git::{Change, Repository, Status};
+use super::walk::{self, Walked};
 use super::{Check, Context, Needs, VerifyOptions};
 use crate::report::{Finding, FolderReport, Severity};
-use caddie_files::pointer::{Keeper, Pointer};
-use caddie_files::text::thousands;
 use caddie_files::{Error, Result};
 use caddie_rulebook::Rulebook;
 use caddie_rulebook::finding_on;
@@ -28,35 +31,6 @@ pub const CHECK: Check = Check {
 const RULE: &str = "pr-one-new-folder";
 /// Most paths that are reported one by one.
 const MAX_FINDINGS: usize = 50;
-/// Most files of the added folders that are read from git.
-const MAX_FILES: usize = 10_000;
-/// Most bytes of all of them, and of one: git hosts take files of up to 100 MB.
-const MAX_BYTES: u64 = 1 << 30;
-const MAX_FILE_BYTES: u64 = 128 << 20;
-
-/// The commits that `BASE..HEAD` or `BASE...HEAD` names. Both mean the changes of HEAD since the commit where it
-/// branched off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
-    pub base: String,
-    pub head: String,
-}
-
-impl std::str::FromStr for Range {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Range, String> {
-        let parts = text.split_once("...").or_else(|| text.split_once(".."));
-        let Some((base, head)) = parts.filter(|(base, _)| !base.is_empty()) else {
-            return Err("write BASE..HEAD, for example origin/main..HEAD".to_owned());
-        };
-        let head = if head.is_empty() { "HEAD" } else { head };
-        if let Some(option) = [base, head].into_iter().find(|name| name.starts_with('-')) {
-            return Err(format!("{option:?} is an option, not a commit"));
-        }
-        Ok(Range { base: base.to_owned(), head: head.to_owned() })
-    }
-}
 
 /// A folder that the range adds, with its files as git names them.
 #[derive(Debug, Default)]
@@ -75,7 +49,7 @@ pub fn verify(
     rulebook: &Rulebook,
     options: &VerifyOptions,
     done: impl Fn() + Sync,
-) -> Result<Outcome> {
+) -> Result<Walked> {
     let git = Repository::at(repository);
     let (base, head) = (git.commit(&range.base)?, git.commit(&range.head)?);
     let base = git.merge_base(&base, &head)?;
@@ -88,16 +62,11 @@ pub fn verify(
     let Some((root, _keep)) = scratch else {
         return Err(Error::Usage("the temporary directory's name is not UTF-8; set TMPDIR to another".to_owned()));
     };
-    let mut copy =
-        Copying { root: &root, objects: git.objects()?, files: 0, bytes: 0, more: 0, rulebook, findings: Vec::new() };
+    let mut copy = Copying::new(&root, git.objects()?, rulebook);
     for (folder, files) in &proposal.added {
         copy.folder(folder, files)?;
     }
-    proposal.findings.append(&mut copy.findings);
-    if copy.more > 0 {
-        let message = format!("{} more files of the added folders were not read", copy.more);
-        proposal.findings.push(finding_on(rulebook, RULE, message).severity(Severity::Unknown));
-    }
+    proposal.findings.append(&mut copy.findings());
 
     let folders: Vec<Utf8PathBuf> = proposal.added.keys().map(|folder| root.join(folder)).collect();
     let mut outcome = walk::verify_all(&folders, rulebook, options, done);
@@ -213,91 +182,8 @@ fn record_folder(path: &Utf8Path) -> Option<Utf8PathBuf> {
     }
 }
 
-/// Copies files out of git into an empty folder.
-struct Copying<'a> {
-    root: &'a Utf8Path,
-    objects: Objects,
-    files: usize,
-    bytes: u64,
-    /// Number of findings beyond those that are kept.
-    more: usize,
-    rulebook: &'a Rulebook,
-    findings: Vec<Finding>,
-}
-
-impl Copying<'_> {
-    fn folder(&mut self, folder: &Utf8Path, files: &[Change]) -> Result<()> {
-        // Names come from git objects, which may hold what no checkout would write.
-        if is_plain(folder) {
-            create(&self.root.join(folder))?;
-        }
-        for file in files {
-            if let Some((severity, what)) = self.file(file)? {
-                if self.findings.len() == MAX_FINDINGS {
-                    self.more += 1;
-                    continue;
-                }
-                let finding = finding_on(self.rulebook, RULE, format!("{} {what}", file.path));
-                self.findings.push(finding.severity(severity).at(file.path.clone(), None, what));
-            }
-        }
-        Ok(())
-    }
-
-    /// Copies one file, or says why not.
-    fn file(&mut self, file: &Change) -> Result<Option<(Severity, String)>> {
-        let refused = |severity, what: &str| Ok(Some((severity, what.to_owned())));
-        match file.mode.as_str() {
-            "160000" => return refused(Severity::Error, "is a submodule; its content is not in the pull request"),
-            "120000" => {
-                return refused(Severity::Warning, "is a symbolic link and was not read; put the file itself there");
-            }
-            "100644" | "100755" => {}
-            _ => return refused(Severity::Error, "is not a regular file"),
-        }
-        if !file.utf8 || !is_plain(&file.path) {
-            return refused(Severity::Unknown, "was not read: its name is not UTF-8, or leads out of its folder");
-        }
-        if self.files == MAX_FILES {
-            return Ok(Some((Severity::Unknown, format!("was not read: more than {MAX_FILES} files are added"))));
-        }
-        let size = self.objects.size(&file.object)?;
-        if size > MAX_FILE_BYTES || self.bytes.saturating_add(size) > MAX_BYTES {
-            let what = format!("was not read: {size} bytes are too many, by itself or with the others");
-            return Ok(Some((Severity::Unknown, what)));
-        }
-        (self.files, self.bytes) = (self.files + 1, self.bytes + size);
-        let target = self.root.join(&file.path);
-        if let Some(parent) = target.parent() {
-            create(parent)?;
-        }
-        let mut out = std::fs::File::create_new(&target).map_err(Error::io(&target, "creating"))?;
-        self.objects.copy(&file.object, &mut out)?;
-        Ok(Pointer::at(&target).map(|pointer| (Severity::Unknown, in_the_request(pointer))))
-    }
-}
-
-/// Returns the message for a pointer that a pull request adds. Pulling helps the reader of a checkout, not the request.
-fn in_the_request(pointer: Pointer) -> String {
-    let keeper = match pointer.keeper {
-        Keeper::Lfs => "Git LFS",
-        Keeper::Annex => "git-annex",
-    };
-    let length = pointer.bytes.map_or_else(String::new, |bytes| format!(" of {} bytes", thousands(bytes)));
-    format!("is a {keeper} pointer; the file itself{length} is not in the pull request")
-}
-
-fn create(folder: &Utf8Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(Error::io(folder, "creating"))
-}
-
-/// Tells whether a path only leads downwards.
-fn is_plain(path: &Utf8Path) -> bool {
-    path.components().all(|part| matches!(part, Utf8Component::Normal(name) if !name.contains('\\')))
-}
-
 /// Renames the folders to their names in the repository, because copies of them were read.
-fn rename(outcome: &mut Outcome, root: &Utf8Path) {
+fn rename(outcome: &mut Walked, root: &Utf8Path) {
     let named = |path: &Utf8Path| path.strip_prefix(root).unwrap_or(path).to_owned();
     for report in &mut outcome.folders {
         report.path = named(&report.path);
@@ -396,24 +282,5 @@ mod tests {
         assert!(added.is_empty());
         assert_eq!(findings[0].0, Severity::Info);
         assert_eq!(findings.len(), 1);
-    }
-
-    #[test]
-    fn ranges_are_two_commits() {
-        let range = |text: &str| text.parse::<Range>().map(|range| (range.base, range.head));
-        assert_eq!(range("origin/main..HEAD"), Ok(("origin/main".into(), "HEAD".into())));
-        assert_eq!(range("v1.0...topic"), Ok(("v1.0".into(), "topic".into())));
-        assert_eq!(range("main.."), Ok(("main".into(), "HEAD".into())));
-        for refused in ["main", "..HEAD", "", "--output=x..HEAD", "main..-x"] {
-            assert!(range(refused).is_err(), "{refused}");
-        }
-    }
-
-    #[test]
-    fn names_that_lead_elsewhere_are_not_written() {
-        for path in ["../x", "/etc/passwd", "a/../../b", "a\\..\\b"] {
-            assert!(!is_plain(path.into()), "{path}");
-        }
-        assert!(is_plain("records/t/a b/é.txt".into()));
     }
 }

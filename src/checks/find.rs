@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::walk::Failure;
+use super::walk::FailedFolder;
 use caddie_files::{Error, Result};
 
 /// Most levels that are entered below one argument: a folder of repositories, a repository, `records`, a track, a group
@@ -24,7 +24,7 @@ const MAX_GROUP: usize = 1_000;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub folders: Vec<Utf8PathBuf>,
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFolder>,
 }
 
 /// Finds the records folders that `paths` name: each path itself, or the folders below it when it is a repository, its
@@ -66,13 +66,13 @@ impl Search<'_> {
             Ok(metadata) if !metadata.is_dir() => {
                 self.fail(path, &Error::unreadable(path, format!("not a folder; {}", caddie_folder::GIVE_FOLDER)));
             }
-            Ok(_) if !self.below(path, Place::Anywhere, 0) => self.add(path),
+            Ok(_) if !self.below(path, FolderKind::Anywhere, 0) => self.add(path),
             Ok(_) => {}
         }
     }
 
     /// Adds the records folders at or below `path`, and tells whether anything was added or reported.
-    fn below(&mut self, path: &Utf8Path, place: Place, depth: usize) -> bool {
+    fn below(&mut self, path: &Utf8Path, place: FolderKind, depth: usize) -> bool {
         if self.listed == MAX_LISTED || self.found.folders.len() == MAX_FOLDERS {
             let reason =
                 format!("more than {MAX_FOLDERS} records folders or {MAX_LISTED} folders; the rest was not read");
@@ -102,7 +102,7 @@ impl Search<'_> {
             let reason = format!("more than {MAX_ENTRIES} entries; the rest was not read");
             self.fail(path, &Error::unreadable(path, reason));
         }
-        if matches!(place, Place::Records | Place::Track) {
+        if matches!(place, FolderKind::Records | FolderKind::Track) {
             said |= !level.links.is_empty();
             for link in &level.links {
                 self.fail(
@@ -114,7 +114,7 @@ impl Search<'_> {
         for inner in level.folders.iter().filter(|inner| place.leads_to(inner)) {
             let within = place.inner(inner, self.tracks);
             let mut found = self.below(inner, within, depth + 1);
-            if !found && within == Place::BelowTrack {
+            if !found && within == FolderKind::BelowTrack {
                 self.add(inner);
                 found = true;
             }
@@ -131,13 +131,13 @@ impl Search<'_> {
     }
 
     fn fail(&mut self, path: &Utf8Path, error: &Error) {
-        self.found.failures.push(Failure::new(path, error));
+        self.found.failures.push(FailedFolder::new(path, error));
     }
 }
 
 /// The kind of folder that the search is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum FolderKind {
     /// A checkout that has `records`: nothing else in it is looked at.
     Repository,
     /// `records`.
@@ -151,19 +151,19 @@ enum Place {
     Anywhere,
 }
 
-impl Place {
+impl FolderKind {
     fn leads_to(self, folder: &Utf8Path) -> bool {
-        self != Place::Repository || folder.file_name() == Some("records")
+        self != FolderKind::Repository || folder.file_name() == Some("records")
     }
 
-    fn inner(self, folder: &Utf8Path, tracks: Tracks<'_>) -> Place {
+    fn inner(self, folder: &Utf8Path, tracks: Tracks<'_>) -> FolderKind {
         match (self, folder.file_name()) {
-            (Place::Track | Place::BelowTrack, _) => Place::BelowTrack,
-            (_, Some("records")) => Place::Records,
-            _ if tracks.has(folder) => Place::Track,
+            (FolderKind::Track | FolderKind::BelowTrack, _) => FolderKind::BelowTrack,
+            (_, Some("records")) => FolderKind::Records,
+            _ if tracks.has(folder) => FolderKind::Track,
             // In the wrong place, and no reason to pass over it.
-            (Place::Records, _) => Place::BelowTrack,
-            _ => Place::Anywhere,
+            (FolderKind::Records, _) => FolderKind::BelowTrack,
+            _ => FolderKind::Anywhere,
         }
     }
 }
@@ -233,17 +233,17 @@ impl Level {
     }
 
     /// Refines `place` by the folder's own name and content.
-    fn place(&self, path: &Utf8Path, place: Place, depth: usize, tracks: Tracks<'_>) -> Place {
-        if place != Place::Anywhere {
+    fn place(&self, path: &Utf8Path, place: FolderKind, depth: usize, tracks: Tracks<'_>) -> FolderKind {
+        if place != FolderKind::Anywhere {
             return place;
         }
         let resolved = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
         match resolved.file_name() {
-            _ if depth == 0 && resolved.parent().is_some_and(|parent| tracks.has(parent)) => Place::BelowTrack,
+            _ if depth == 0 && resolved.parent().is_some_and(|parent| tracks.has(parent)) => FolderKind::BelowTrack,
             _ if self.submission || self.log => place,
-            Some("records") => Place::Records,
-            _ if tracks.has(&resolved) => Place::Track,
-            _ if (self.git || depth == 0) && self.has_tracks(tracks) => Place::Repository,
+            Some("records") => FolderKind::Records,
+            _ if tracks.has(&resolved) => FolderKind::Track,
+            _ if (self.git || depth == 0) && self.has_tracks(tracks) => FolderKind::Repository,
             _ => place,
         }
     }
@@ -255,13 +255,13 @@ impl Level {
     }
 
     /// Tells whether this folder is a record, not a place of records.
-    fn is_record(&self, place: Place, depth: usize) -> bool {
+    fn is_record(&self, place: FolderKind, depth: usize) -> bool {
         let whole = self.submission || self.script;
         match place {
-            Place::Repository | Place::Records | Place::Track => false,
-            Place::BelowTrack => whole || self.log || self.other || !self.is_group(),
+            FolderKind::Repository | FolderKind::Records | FolderKind::Track => false,
+            FolderKind::BelowTrack => whole || self.log || self.other || !self.is_group(),
             // A log alone is a record where it was asked for, and may be anything (`logs/`) where it was found.
-            Place::Anywhere => whole || (depth == 0 && (self.log || (self.readme && self.folders.is_empty()))),
+            FolderKind::Anywhere => whole || (depth == 0 && (self.log || (self.readme && self.folders.is_empty()))),
         }
     }
 

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::find::{self, Found};
-use super::walk::{self, Failure};
+use super::walk::{self, FailedFolder};
 use crate::artifact::manifest::TRAIN_GPT;
 use crate::artifact::{self, UnpackLimits};
 use crate::report::ClaimedAs;
@@ -34,7 +34,7 @@ pub struct Sizing {
     pub accountings: Vec<Accounting>,
     /// Further facts of a records folder.
     #[serde(flatten)]
-    pub folder: Option<Entry>,
+    pub folder: Option<SizedEntry>,
 }
 
 /// One way to count.
@@ -65,7 +65,7 @@ impl Accounting {
 
 /// A records folder's script, its claim, and the files that no total counts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Entry {
+pub struct SizedEntry {
     /// The script that counts.
     pub script: Option<String>,
     /// The reason why this script counts.
@@ -127,7 +127,7 @@ fn headroom(limit: u64, total: u64) -> i64 {
 #[derive(Debug, Default)]
 pub struct Sizings {
     pub sizings: Vec<Sizing>,
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFolder>,
     /// True if a path was not a records folder and those below it were sized.
     pub searched: bool,
 }
@@ -147,17 +147,17 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
     let mut all = Sizings::default();
     let (mut folders, mut files, mut uncounted) = (Vec::new(), Vec::new(), false);
     for path in paths {
-        match Counted::at(path, &rulebook.track_prefix) {
-            Ok(Counted::Folders(mut found)) => {
+        match Contents::at(path, &rulebook.track_prefix) {
+            Ok(Contents::Folders(mut found)) => {
                 all.searched |= found.folders != [path.clone()];
                 folders.append(&mut found.folders);
                 all.failures.append(&mut found.failures);
             }
-            Ok(Counted::Artifact) => folders.push(path.clone()),
-            Ok(Counted::File(bytes)) => files.push(Part { name: path.to_string(), bytes }),
+            Ok(Contents::Artifact) => folders.push(path.clone()),
+            Ok(Contents::File(bytes)) => files.push(Part { name: path.to_string(), bytes }),
             Err(error) => {
                 uncounted |= !path.is_dir();
-                all.failures.push(Failure::new(path, &error));
+                all.failures.push(FailedFolder::new(path, &error));
             }
         }
     }
@@ -172,14 +172,14 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
         let path = if files.len() == 1 { first.name.clone() } else { format!("{} files", files.len()) };
         match Sizing::new(&path, "sum of the files".to_owned(), files, None, limit) {
             Ok(sum) => all.sizings.push(sum),
-            Err(error) => all.failures.push(Failure::new(Utf8Path::new(&path), &error)),
+            Err(error) => all.failures.push(FailedFolder::new(Utf8Path::new(&path), &error)),
         }
     }
     all
 }
 
 /// The counted contents of a path.
-enum Counted {
+enum Contents {
     /// The records folder itself, or those below it.
     Folders(Found),
     Artifact,
@@ -187,21 +187,21 @@ enum Counted {
     File(u64),
 }
 
-impl Counted {
-    fn at(path: &Utf8Path, track_prefix: &str) -> Result<Counted> {
+impl Contents {
+    fn at(path: &Utf8Path, track_prefix: &str) -> Result<Contents> {
         let metadata = caddie_files::metadata(
             path,
             "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
         )?;
         if metadata.is_dir() {
-            return Ok(Counted::Folders(find::find(&[path.to_owned()], track_prefix)));
+            return Ok(Contents::Folders(find::find(&[path.to_owned()], track_prefix)));
         }
         match metadata.is_file() {
             false => Err(Error::unreadable(path, "neither a file nor a folder")),
-            true if path.as_str().ends_with(".tar.zst") => Ok(Counted::Artifact),
+            true if path.as_str().ends_with(".tar.zst") => Ok(Contents::Artifact),
             true => match Pointer::at(path) {
                 Some(pointer) => Err(Error::unreadable(path, pointer.to_string())),
-                None => Ok(Counted::File(metadata.len())),
+                None => Ok(Contents::File(metadata.len())),
             },
         }
     }

@@ -17,7 +17,7 @@ const STACK_BYTES: usize = 32 << 20;
 
 /// A folder that could not be verified, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedFolder {
     pub path: Utf8PathBuf,
     /// The error, without the path.
     pub reason: String,
@@ -27,27 +27,27 @@ pub struct Failure {
 
 /// The result of one command over its folders. Both parts keep the order in which the folders were named and found.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct Walked {
     pub folders: Vec<FolderReport>,
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedFolder>,
 }
 
-impl Failure {
-    pub(super) fn new(path: &Utf8Path, error: &Error) -> Failure {
+impl FailedFolder {
+    pub(super) fn new(path: &Utf8Path, error: &Error) -> FailedFolder {
         let path = named(path);
         let text = error.to_string();
         let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-        Failure { reason: reason.to_owned(), exit_code: error.exit_code(), path }
+        FailedFolder { reason: reason.to_owned(), exit_code: error.exit_code(), path }
     }
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for FailedFolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.path, self.reason)
     }
 }
 
-impl Outcome {
+impl Walked {
     /// The exit code that the failures demand, if there are any.
     pub fn exit_code(&self) -> Option<u8> {
         exit_code(&self.failures)
@@ -55,7 +55,7 @@ impl Outcome {
 }
 
 /// Returns the gravest exit code of some failures.
-pub(crate) fn exit_code(failures: &[Failure]) -> Option<u8> {
+pub(crate) fn exit_code(failures: &[FailedFolder]) -> Option<u8> {
     failures.iter().map(|failure| failure.exit_code).max()
 }
 
@@ -67,20 +67,20 @@ pub fn verify_all(
     rulebook: &Rulebook,
     options: &VerifyOptions,
     done: impl Fn() + Sync,
-) -> Outcome {
+) -> Walked {
     let (folders, failures) = each(folders, |folder| {
         let report = Folder::read(folder).map(|read| verify_read(&read, rulebook, options));
         done();
         report
     });
-    Outcome { folders, failures }
+    Walked { folders, failures }
 }
 
 /// Runs `work` on every folder in parallel and keeps their order.
 pub(crate) fn each<T: Send>(
     folders: &[Utf8PathBuf],
     work: impl Fn(&Utf8Path) -> Result<T> + Sync,
-) -> (Vec<T>, Vec<Failure>) {
+) -> (Vec<T>, Vec<FailedFolder>) {
     let guarded = |folder: &Utf8PathBuf| {
         catch_unwind(AssertUnwindSafe(|| work(folder))).unwrap_or_else(|panic| Err(Error::Internal(said(&*panic))))
     };
@@ -95,7 +95,7 @@ pub(crate) fn each<T: Send>(
     for (folder, result) in folders.iter().zip(results) {
         match result {
             Ok(result) => done.push(result),
-            Err(error) => failures.push(Failure::new(folder, &error)),
+            Err(error) => failures.push(FailedFolder::new(folder, &error)),
         }
     }
     (done, failures)

@@ -21,7 +21,7 @@ pub struct InspectArgs {
     model: Utf8PathBuf,
     /// Output format
     #[arg(long, value_enum, default_value = "plain")]
-    format: Format,
+    format: InspectFormat,
     /// The budget that the shares refer to, in decimal bytes of code and model together [default: the rulebook's]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
     cap: Option<u64>,
@@ -30,7 +30,7 @@ pub struct InspectArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum InspectFormat {
     Plain,
     Json,
 }
@@ -42,8 +42,8 @@ pub fn run(args: &InspectArgs) -> crate::Result<u8> {
     caddie_files::regular(&args.model)?;
     let report = inspect(args.model.as_std_path(), cap)?;
     let text = match args.format {
-        Format::Plain => plain(&report),
-        Format::Json => json(&args.model, &report)?,
+        InspectFormat::Plain => plain(&report),
+        InspectFormat::Json => json(&args.model, &report)?,
     };
     super::print(&text)?;
     Ok(exit::OK)
@@ -93,13 +93,13 @@ fn row(tensor: &TensorReport) -> [String; 7] {
 
 fn json(path: &Utf8Path, report: &ModelReport) -> caddie_files::Result<String> {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct InspectDocument<'a> {
         schema_version: u32,
         path: &'a Utf8Path,
         #[serde(flatten)]
         report: &'a ModelReport,
     }
-    serde_json::to_string_pretty(&Document { schema_version: 1, path, report })
+    serde_json::to_string_pretty(&InspectDocument { schema_version: 1, path, report })
         .map(|text| text + "\n")
         .map_err(|e| caddie_files::Error::Internal(format!("the report of {path} as JSON: {e}")))
 }

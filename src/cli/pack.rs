@@ -88,7 +88,7 @@ pub fn run(args: &PackArgs) -> Result<u8> {
     let inner = inner(&args.script, &shipped);
     let options = Options { minify: args.minify.into(), brotli: args.brotli };
     let packed = packings::smallest(&inner.source, options).map_err(|why| Error::unreadable(&args.script, why))?;
-    let report = Report { args, from: shipped.len() as u64, inner: &inner, packed: &packed };
+    let report = PackReport { args, from: shipped.len() as u64, inner: &inner, packed: &packed };
     if args.format == PackFormat::Json {
         super::print(&report.json())?;
     } else {
@@ -120,7 +120,7 @@ fn inner(script: &Utf8Path, source: &[u8]) -> Unwrapped {
 }
 
 /// The report on a packing.
-struct Report<'a> {
+struct PackReport<'a> {
     args: &'a PackArgs,
     /// Bytes of the script as given.
     from: u64,
@@ -128,7 +128,7 @@ struct Report<'a> {
     packed: &'a Smallest,
 }
 
-impl Report<'_> {
+impl PackReport<'_> {
     fn to(&self) -> u64 {
         self.packed.packed.script.len() as u64
     }

@@ -19,11 +19,11 @@ use caddie_files::text::thousands;
                         caddie recipe show varlen-ttt --set model.lanes= --set num_loops=1")]
 pub struct RecipeArgs {
     #[command(subcommand)]
-    command: Command,
+    command: RecipeCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum RecipeCommand {
     /// List the built-in recipes with their parameter counts
     List,
     /// Show the resolved recipe, its layers, and the bytes that each component takes
@@ -36,13 +36,13 @@ struct ShowArgs {
     recipe: RecipeOptions,
     /// Output format
     #[arg(long, value_enum, default_value = "plain")]
-    format: Format,
+    format: RecipeFormat,
     #[command(flatten)]
     rulebook: RulebookOption,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum RecipeFormat {
     Plain,
     Json,
 }
@@ -50,12 +50,12 @@ enum Format {
 /// Prints the list, or the recipe.
 pub fn run(args: &RecipeArgs) -> crate::Result<u8> {
     let text = match &args.command {
-        Command::List => list()?,
-        Command::Show(show) => {
+        RecipeCommand::List => list()?,
+        RecipeCommand::Show(show) => {
             let (recipe, cap) = (show.recipe.resolve()?, show.rulebook.load()?.limits_of(None).artifact_bytes);
             match show.format {
-                Format::Plain => plain(&recipe, cap)?,
-                Format::Json => json(&recipe, cap)?,
+                RecipeFormat::Plain => plain(&recipe, cap)?,
+                RecipeFormat::Json => json(&recipe, cap)?,
             }
         }
     };
@@ -153,7 +153,7 @@ fn bytes(components: &[ComponentBudget], cap: u64) -> String {
 
 fn json(recipe: &Recipe, cap: u64) -> crate::Result<String> {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct RecipeDocument<'a> {
         schema_version: u32,
         recipe: &'a Recipe,
         layers: Vec<Layer>,
@@ -171,7 +171,7 @@ fn json(recipe: &Recipe, cap: u64) -> crate::Result<String> {
     }
     let m = &recipe.model;
     let order = Order::new(m, true);
-    let document = Document {
+    let document = RecipeDocument {
         schema_version: 1,
         recipe,
         layers: m.layout.kinds().iter().enumerate().map(|(layer, &block)| Layer { layer, block }).collect(),

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::rulebook_option::RulebookOption;
-use crate::render::{self, Options, Track};
+use crate::render::{self, RenderOptions, Track};
 use caddie_files::Result;
 use caddie_files::exit;
 
@@ -78,7 +78,7 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         Some(date) => date,
         None => render::default_date()?,
     };
-    let rendered = render::render(&Options {
+    let rendered = render::render(&RenderOptions {
         runs: args.runs.clone(),
         out: args.out.clone(),
         name: about.name.clone(),

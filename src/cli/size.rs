@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 use super::pack::MinifyWhen;
 use super::rulebook_option::RulebookOption;
-use crate::checks::sizing::{self, Entry, Part, Sizing};
+use crate::checks::sizing::{self, Part, SizedEntry, Sizing};
 use caddie_files::Result;
 use caddie_files::exit;
 use caddie_files::text::{one_line, thousands};
@@ -131,7 +131,7 @@ fn parts(sizing: &Sizing) -> String {
     rows.iter().map(|(name, bytes)| format!("  {name:<width$}  {bytes:>digits$}\n")).collect()
 }
 
-fn script(folder: &Entry) -> String {
+fn script(folder: &SizedEntry) -> String {
     let Some(script) = &folder.script else { return String::new() };
     let because = folder.script_because.as_deref().map_or_else(String::new, |why| format!(" ({})", one_line(why)));
     let other = folder.hands_over_to.as_deref().filter(|other| *other != script);
@@ -140,7 +140,7 @@ fn script(folder: &Entry) -> String {
 }
 
 /// Rows for the accountings, the claim and the limit; a cell is empty where nothing states the number.
-fn table(sizing: &Sizing, folder: &Entry) -> String {
+fn table(sizing: &Sizing, folder: &SizedEntry) -> String {
     let cell = |bytes: Option<u64>| bytes.map_or_else(String::new, thousands);
     let titles = ["accounting", "model", "code", "total", "headroom"].map(str::to_owned);
     let mut rows = vec![(titles, String::new())];
@@ -169,7 +169,7 @@ fn table(sizing: &Sizing, folder: &Entry) -> String {
 }
 
 /// Lists the files that no total counts, and why.
-fn uncounted(folder: &Entry) -> String {
+fn uncounted(folder: &SizedEntry) -> String {
     let mut text = String::new();
     let mut say = |what: &str, files: String, why: &str| text.push_str(&format!("  {what}: {files}; {why}\n"));
     if !folder.helpers.is_empty() {

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use super::report_options::ReportOptions;
 use super::rulebook_option::RulebookOption;
 use crate::checks::{VerifyOptions, diff, find, walk};
-use crate::report::{Failure, Report, Root, Severity};
+use crate::report::{Report, Root, Severity, UnreadFolder};
 use caddie_files::Result;
 use caddie_files::exit;
 use caddie_folder::place::folder_of;
@@ -110,8 +110,10 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
         eprintln!("error: {}", super::shown(&failure.to_string()));
     }
     let unreadable = outcome.exit_code();
-    let failures =
-        outcome.failures.iter().map(|failure| Failure { path: failure.path.clone(), reason: failure.reason.clone() });
+    let failures = outcome
+        .failures
+        .iter()
+        .map(|failure| UnreadFolder { path: failure.path.clone(), reason: failure.reason.clone() });
     // The paths of a range are relative to the top of the repository already.
     let root = if args.diff.is_some() { Root::default() } else { Root::find() };
     let report = Report::new(rulebook.id(), outcome.folders).with_failures(failures).with_root(root);

@@ -19,4 +19,4 @@ pub mod script;
 pub mod submission;
 
 pub use facts::{Facts, Meta, Track};
-pub use output::{Options, Rendered, default_date, render, render_runs};
+pub use output::{RenderOptions, Rendered, default_date, render, render_runs};

@@ -17,7 +17,7 @@ use caddie_rulebook::Rulebook;
 
 /// Options for rendering.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RenderOptions {
     /// Folder with the `seed-<n>` folders of one submission.
     pub runs: Utf8PathBuf,
     /// Folder that gets `records/<track>/<date>_<Name>/`, `PULL_REQUEST.md` and `<Name>.tar.zst`.
@@ -47,7 +47,7 @@ pub struct Rendered<F = Facts> {
     pub facts: F,
 }
 
-impl Options {
+impl RenderOptions {
     /// The limits of the track.
     pub fn limits(&self) -> Limits {
         Limits::of(&self.rulebook, self.rulebook.track(&self.track.name))
@@ -82,12 +82,12 @@ pub fn default_date() -> Result<jiff::civil::Date> {
     Ok(time.to_zoned(jiff::tz::TimeZone::UTC).date())
 }
 
-/// Renders the runs that [`Options::runs`] holds.
+/// Renders the runs that [`RenderOptions::runs`] holds.
 ///
 /// # Errors
 /// When the runs are not finished or not of one submission ([`runs::find`], [`Facts::of_runs`]), when the tokenizer is not
-/// found, or when an output exists and [`Options::force`] is not given. Nothing is replaced before everything is written.
-pub fn render(options: &Options) -> Result<Rendered> {
+/// found, or when an output exists and [`RenderOptions::force`] is not given. Nothing is replaced before everything is written.
+pub fn render(options: &RenderOptions) -> Result<Rendered> {
     render_runs(&runs::find(&options.runs)?, options)
 }
 
@@ -95,7 +95,7 @@ pub fn render(options: &Options) -> Result<Rendered> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
+pub fn render_runs(runs: &[FinishedRun], options: &RenderOptions) -> Result<Rendered> {
     let Some(first) = runs.first() else {
         return Err(Error::Usage(format!("{}: there is no finished run to render", options.runs)));
     };
@@ -133,7 +133,7 @@ pub fn render_runs(runs: &[FinishedRun], options: &Options) -> Result<Rendered> 
 
 /// Lists the folders where the runs' validation shards may lie: the data folder, or the data set's place in the
 /// official layout.
-fn data_folders(options: &Options, facts: &Facts) -> Vec<Utf8PathBuf> {
+fn data_folders(options: &RenderOptions, facts: &Facts) -> Vec<Utf8PathBuf> {
     let Some(data) = options.tokenizer.as_ref().filter(|place| place.is_dir()) else { return Vec::new() };
     let sets = facts.results.datasets.iter();
     std::iter::once(data.clone()).chain(sets.map(|set| data.join("datasets").join(set))).collect()
@@ -190,9 +190,9 @@ fn contents(runs: &[FinishedRun], facts: &Facts, script: Vec<u8>, tokenizer: Opt
     Contents { name, versions: facts.versions.clone(), limits: facts.limits.clone(), members, models }
 }
 
-/// Finds the tokenizer's `.model`: [`Options::tokenizer`] itself, a file in it beside the shards, or the one in the
+/// Finds the tokenizer's `.model`: [`RenderOptions::tokenizer`] itself, a file in it beside the shards, or the one in the
 /// official layout.
-fn find_tokenizer(options: &Options, recipe: &RecipeText) -> Result<Option<Utf8PathBuf>> {
+fn find_tokenizer(options: &RenderOptions, recipe: &RecipeText) -> Result<Option<Utf8PathBuf>> {
     let Some(name) = recipe.tokenizer_file() else { return Ok(None) };
     let other_ways = "name it with --tokenizer FILE, or render without an artifact with --no-artifact";
     let Some(place) = &options.tokenizer else {

@@ -4,7 +4,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::facts::Facts;
 use super::legality::{Answer, Statement};
-use super::results::{MetricKind, Other, Results, Run};
+use super::results::{MetricKind, Other, Results, SeedResult};
 use super::submission::{ledger_file, log_file};
 use super::{launcher, numbers};
 use crate::artifact::Limits;
@@ -101,12 +101,12 @@ fn score(facts: &Facts) -> Value {
     }
 }
 
-fn row(facts: &Facts, run: &Run, ledger_sha256: &str) -> Value {
+fn row(facts: &Facts, run: &SeedResult, ledger_sha256: &str) -> Value {
     context! { ledger => ledger_file(run.seed), ledger_sha256, ..run_row(run, &facts.limits) }
 }
 
 /// Writes a run's row of a table.
-pub(super) fn run_row(run: &Run, limits: &Limits) -> Value {
+pub(super) fn run_row(run: &SeedResult, limits: &Limits) -> Value {
     let headroom = |bytes: u64| thousands(i128::from(limits.bytes_total) - i128::from(bytes));
     context! {
         seed => run.seed,

@@ -24,7 +24,7 @@ pub struct RecipeText {
 
 /// One setting in the form that a README shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Setting {
+pub struct ShownSetting {
     /// Path in the recipe, for example `train.iterations`.
     pub key: String,
     pub value: String,
@@ -86,7 +86,7 @@ impl RecipeText {
 
     /// Returns the settings that a README shows; all of them are in `recipe.toml`. Disabled parts are left out, and so
     /// are the settings of evaluators that did not give the score.
-    pub fn key_settings(&self) -> Vec<Setting> {
+    pub fn key_settings(&self) -> Vec<ShownSetting> {
         let mut settings = Vec::new();
         leaves(&self.table, "", &mut settings);
         let mode = self.text("eval.mode").unwrap_or("full");
@@ -97,7 +97,7 @@ impl RecipeText {
         };
         settings.retain(|(key, value)| !off(value) && !elsewhere(key) && place(key).is_some());
         settings.sort_by_key(|(key, _)| place(key));
-        settings.into_iter().map(|(key, value)| Setting { key, value: plain(&value) }).collect()
+        settings.into_iter().map(|(key, value)| ShownSetting { key, value: plain(&value) }).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use caddie_rulebook::stats;
 /// The joint results of one submission's logs. Runs are in ascending order of seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {
-    pub runs: Vec<Run>,
+    pub runs: Vec<SeedResult>,
     /// The metric line that gives the score, the same in every log.
     pub metric: String,
     pub val_bpb: Spread,
@@ -33,7 +33,7 @@ pub struct Results {
 
 /// One seed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct SeedResult {
     pub seed: i64,
     /// Bits per byte.
     pub val_bpb: f64,
@@ -149,7 +149,8 @@ impl Results {
     pub fn stated(logs: &[(i64, &RunLog)]) -> Result<Results> {
         let mut logs = logs.to_vec();
         logs.sort_by_key(|(seed, _)| *seed);
-        let runs: Vec<Run> = logs.iter().map(|(seed, log)| Run::stated(*seed, log)).collect::<Result<_>>()?;
+        let runs: Vec<SeedResult> =
+            logs.iter().map(|(seed, log)| SeedResult::stated(*seed, log)).collect::<Result<_>>()?;
         let logs: Vec<&RunLog> = logs.into_iter().map(|(_, log)| log).collect();
         let Some(first) = logs.first() else {
             return Err(Error::Usage("there is no finished run to render".to_owned()));
@@ -165,7 +166,7 @@ impl Results {
                 return Err(mismatch(log, format!("scored by {found}, {} by {metric}", first.log)));
             }
         }
-        let values = |of: fn(&Run) -> Option<f64>| runs.iter().map(of).collect::<Option<Vec<_>>>();
+        let values = |of: fn(&SeedResult) -> Option<f64>| runs.iter().map(of).collect::<Option<Vec<_>>>();
         let scores: Vec<f64> = runs.iter().map(|run| run.val_bpb).collect();
         Ok(Results {
             val_bpb: Spread::of(&scores),
@@ -245,16 +246,16 @@ impl Results {
     }
 
     /// One value a run, in order of seed; `None` unless every run states it.
-    pub fn all(&self, of: impl Fn(&Run) -> Option<f64>) -> Option<Vec<f64>> {
+    pub fn all(&self, of: impl Fn(&SeedResult) -> Option<f64>) -> Option<Vec<f64>> {
         self.runs.iter().map(of).collect()
     }
 }
 
-impl Run {
-    fn stated(seed: i64, log: &RunLog) -> Result<Run> {
+impl SeedResult {
+    fn stated(seed: i64, log: &RunLog) -> Result<SeedResult> {
         let (bytes_model, bytes_code) = (log.bytes_model.value(), log.bytes_code.value());
         let sum = bytes_model.zip(bytes_code).and_then(|(model, code)| model.checked_add(code));
-        Ok(Run {
+        Ok(SeedResult {
             seed,
             val_bpb: need(log, "val_bpb", log.val_bpb.value().filter(|value| value.is_finite()))?,
             val_loss: log.val_loss.value().filter(|value| value.is_finite()),
@@ -302,7 +303,7 @@ fn mismatch(log: &RunLog, reason: String) -> Error {
 
 /// Returns the metric lines beside the official one that every log states. The 4-decimal twin of an `_exact` line says
 /// nothing new.
-fn others(logs: &[&RunLog], runs: &[Run], official: &str) -> Vec<Other> {
+fn others(logs: &[&RunLog], runs: &[SeedResult], official: &str) -> Vec<Other> {
     let Some(first) = logs.first() else { return Vec::new() };
     let names = first.metrics().map(|(name, ..)| name);
     let has_twin = |name: &str| first.metrics().any(|(other, ..)| other == format!("{name}_exact"));

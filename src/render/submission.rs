@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::facts::{Facts, Meta};
 use super::legality::{Answer, Statement};
 use super::numbers::{json_loop_score, json_score, json_seconds};
-use super::results::{MetricKind, Results, Run};
+use super::results::{MetricKind, Results, SeedResult};
 use crate::artifact::Limits;
 use caddie_rulebook::stats;
 
@@ -131,7 +131,8 @@ impl Entry<'_> {
 }
 
 fn time(results: &Results) -> Value {
-    let mean = |of: fn(&Run) -> Option<f64>| results.all(of).and_then(|values| stats::mean(&values)).map(json_seconds);
+    let mean =
+        |of: fn(&SeedResult) -> Option<f64>| results.all(of).and_then(|values| stats::mean(&values)).map(json_seconds);
     json!({
         "train_s_max": results.train_seconds_max().map(json_seconds),
         "train_s_mean": mean(|run| run.train_seconds),
@@ -151,7 +152,7 @@ pub fn ledger_file(seed: i64) -> String {
     format!("ledger_seed{seed}.jsonl.zst")
 }
 
-fn run(results: &Results, run: &Run) -> Map<String, Value> {
+fn run(results: &Results, run: &SeedResult) -> Map<String, Value> {
     let Value::Object(map) = json!({
         "val_bpb": json_score(run.val_bpb),
         "val_loss": run.val_loss.map(json_score),
@@ -175,7 +176,7 @@ pub(super) fn seed_results(results: &Results) -> Value {
 
 /// In order, with the canonical names.
 pub(super) fn runs(results: &Results) -> Value {
-    let canonical = |each: &Run| {
+    let canonical = |each: &SeedResult| {
         let mut map = Map::from_iter([("seed".to_owned(), each.seed.into())]);
         map.extend(run(results, each).into_iter().map(|(key, value)| match key.as_str() {
             "train_time_s" => ("train_s".to_owned(), value),

@@ -3,7 +3,7 @@
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Failure, Finding, FolderReport, Format, Report, Severity, Verdict, facts, place};
+use super::{Finding, FolderReport, Format, Report, Severity, UnreadFolder, Verdict, facts, place};
 use caddie_files::text::printable;
 use caddie_rulebook::Rule;
 
@@ -129,7 +129,7 @@ fn paragraph(finding: &Finding) -> String {
 }
 
 /// Makes a suite with an error for a folder that could not be read.
-fn unread(failure: &Failure) -> TestSuite {
+fn unread(failure: &UnreadFolder) -> TestSuite {
     let name = printable(failure.path.as_str());
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_message(printable(&failure.reason)).set_type("UNREADABLE");

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::group::{Group, groups};
-use super::{Failure, Finding, FolderReport, Format, Report, Severity, Verdict, facts, place};
+use super::{Finding, FolderReport, Format, Report, Severity, UnreadFolder, Verdict, facts, place};
 use caddie_files::text::{cut, padded, printable, thousands};
 
 /// GitHub refuses comments of more than 65,536 characters; bytes are never fewer than characters.
@@ -27,7 +27,7 @@ pub(super) const FORMAT: Format = Format {
 
 fn render(report: &Report) -> String {
     let foot = format!("<sub>caddie {} · rulebook {}</sub>\n", report.caddie, prose(&report.rulebook));
-    let mut page = Page { text: String::new(), room: MAX_BYTES - foot.len() - 200, left_out: 0 };
+    let mut page = Comment { text: String::new(), room: MAX_BYTES - foot.len() - 200, left_out: 0 };
     if report.folders.len() + report.failures.len() > 1 {
         overview(&mut page, report);
     }
@@ -48,13 +48,13 @@ fn render(report: &Report) -> String {
 }
 
 /// A comment under construction: parts are added whole or not at all, so that every tag is closed.
-struct Page {
+struct Comment {
     text: String,
     room: usize,
     left_out: usize,
 }
 
-impl Page {
+impl Comment {
     /// Appends the part if there is room, and tells whether there was.
     fn push(&mut self, part: &str) -> bool {
         let fits = self.text.len() + part.len() <= self.room;
@@ -67,7 +67,7 @@ impl Page {
     }
 }
 
-fn overview(page: &mut Page, report: &Report) {
+fn overview(page: &mut Comment, report: &Report) {
     let of = |verdict| report.folders.iter().filter(|folder| folder.verdict == verdict).count();
     let counts: Vec<String> = [Verdict::Fail, Verdict::Unknown, Verdict::Warn, Verdict::Pass]
         .into_iter()
@@ -95,7 +95,7 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
-fn section(page: &mut Page, folder: &FolderReport) {
+fn section(page: &mut Comment, folder: &FolderReport) {
     let verdict = verdict_text(folder.verdict);
     page.push(&format!("### {}: {verdict} ({})\n\n", code(facts::name(folder)), facts::tally(folder)));
     if facts::is_a_folder(folder) {
@@ -226,7 +226,7 @@ fn details(group: &Group<'_>) -> String {
     text + "\n"
 }
 
-fn unread(failure: &Failure) -> String {
+fn unread(failure: &UnreadFolder) -> String {
     format!("### {}: unread\n\n{}\n\n", code(failure.path.as_str()), prose(&failure.reason))
 }
 

@@ -47,7 +47,7 @@ pub struct Report {
     pub rulebook: String,
     pub folders: Vec<FolderReport>,
     /// Folders that could not be read, so that nothing is known about them.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<UnreadFolder>,
     /// The root to which annotations and SARIF state paths relatively.
     #[serde(skip)]
     pub root: Root,
@@ -58,7 +58,7 @@ pub struct Report {
 
 /// A folder that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub struct UnreadFolder {
     pub path: Utf8PathBuf,
     /// One sentence that says what is wrong and what to do.
     pub reason: String,
@@ -76,12 +76,12 @@ pub struct Look {
     pub width: Option<usize>,
 }
 
-impl Failure {
+impl UnreadFolder {
     /// Makes a failure of `path`; the reason does not repeat the path where the error begins with it.
-    pub fn new(path: Utf8PathBuf, error: &caddie_files::Error) -> Failure {
+    pub fn new(path: Utf8PathBuf, error: &caddie_files::Error) -> UnreadFolder {
         let text = error.to_string();
         let reason = text.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-        Failure { reason: reason.to_owned(), path }
+        UnreadFolder { reason: reason.to_owned(), path }
     }
 }
 
@@ -113,7 +113,7 @@ impl Report {
     }
 
     /// Adds the folders that could not be read.
-    pub fn with_failures(mut self, failures: impl IntoIterator<Item = Failure>) -> Report {
+    pub fn with_failures(mut self, failures: impl IntoIterator<Item = UnreadFolder>) -> Report {
         self.failures.extend(failures);
         self
     }

@@ -42,7 +42,7 @@ fn in_full(report: &Report, look: Look) -> String {
         if index > 0 && !look.quiet {
             text.push('\n');
         }
-        let page = Page { folder, look, pen: Pen { color: look.color } };
+        let page = FolderPage { folder, look, pen: Pen { color: look.color } };
         page.headline(&mut text);
         if !look.quiet {
             page.summary(&mut text);
@@ -80,13 +80,13 @@ fn first_to_explain(report: &Report) -> Option<&Finding> {
 }
 
 /// One folder and its look.
-struct Page<'a> {
+struct FolderPage<'a> {
     folder: &'a FolderReport,
     look: Look,
     pen: Pen,
 }
 
-impl Page<'_> {
+impl FolderPage<'_> {
     fn headline(&self, text: &mut String) {
         let path = one_line(facts::name(self.folder));
         let (verdict, tally) = (self.folder.verdict, facts::tally(self.folder));

@@ -34,7 +34,7 @@ pub(super) const FORMAT: Format = Format {
 
 fn render(report: &Report) -> String {
     let rules = Rules::of(report);
-    let mut results = Results { report, rules: &rules, seen: HashMap::new() };
+    let mut results = ResultList { report, rules: &rules, seen: HashMap::new() };
     let mut findings: Vec<(&FolderReport, &Finding)> =
         report.folders.iter().flat_map(|folder| folder.findings.iter().map(move |finding| (folder, finding))).collect();
     // Stable, so folders and findings of one severity keep their order.
@@ -141,13 +141,13 @@ fn remedy_text(explanation: &Explanation) -> String {
 }
 
 /// Results, with the number of times that each fingerprint occurred.
-struct Results<'a> {
+struct ResultList<'a> {
     report: &'a Report,
     rules: &'a Rules,
     seen: HashMap<String, usize>,
 }
 
-impl Results<'_> {
+impl ResultList<'_> {
     fn result(&mut self, folder: &FolderReport, finding: &Finding) -> SarifResult {
         let mut text = escaped(&finding.message);
         if finding.severity == Severity::Unknown {

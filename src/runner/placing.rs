@@ -7,16 +7,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::render::runs::FinishedRun;
-use crate::render::{self, Options, Rendered};
+use crate::render::{self, RenderOptions, Rendered};
 use caddie_files::{Error, Result};
 
-/// Renders `runs` into [`Options::out`].
+/// Renders `runs` into [`RenderOptions::out`].
 ///
 /// # Errors
 /// As [`render::render_runs`] and [`place`].
-pub fn render(runs: &[FinishedRun], options: &Options) -> Result<Rendered> {
+pub fn render(runs: &[FinishedRun], options: &RenderOptions) -> Result<Rendered> {
     let spot = Spot { out: &options.out, runs: &options.runs, force: options.force };
-    place(&spot, |out| render::render_runs(runs, &Options { out: out.to_owned(), ..options.clone() }))
+    place(&spot, |out| render::render_runs(runs, &RenderOptions { out: out.to_owned(), ..options.clone() }))
 }
 
 /// The places of a submission's outputs.
@@ -41,7 +41,7 @@ pub fn place<F>(spot: &Spot<'_>, render: impl FnOnce(&Utf8Path) -> Result<Render
     if spot.force {
         return render(spot.out);
     }
-    let staging = Staging::new(spot)?;
+    let staging = RenderFolder::new(spot)?;
     let out = staging.0.clone();
     let staged = render(&out)?;
     let target = |path: &Utf8Path| spot.out.join(path.strip_prefix(&out).unwrap_or(path));
@@ -78,8 +78,8 @@ pub fn place<F>(spot: &Spot<'_>, render: impl FnOnce(&Utf8Path) -> Result<Render
 /// Refuses, before the training, an output that exists already: no run that is still to be trained renders to it.
 ///
 /// # Errors
-/// Names the output, unless [`Options::force`] is given.
-pub fn refuse_occupied(options: &Options) -> Result<()> {
+/// Names the output, unless [`RenderOptions::force`] is given.
+pub fn refuse_occupied(options: &RenderOptions) -> Result<()> {
     let (folder, pull_request, artifact) = options.places(&options.meta(options.name.clone().unwrap_or_default()));
     refuse_any([Some(folder), Some(pull_request), artifact].into_iter().flatten(), options.force)
 }
@@ -97,10 +97,10 @@ pub(super) fn refuse_any(mut outputs: impl Iterator<Item = Utf8PathBuf>, force: 
 
 /// The folder in which outputs are rendered before they move to their places. Its name is the same on every try, so
 /// that the next process removes what a killed one left; the caller makes sure that only one process uses it at a time.
-struct Staging(Utf8PathBuf);
+struct RenderFolder(Utf8PathBuf);
 
-impl Staging {
-    fn new(spot: &Spot<'_>) -> Result<Staging> {
+impl RenderFolder {
+    fn new(spot: &Spot<'_>) -> Result<RenderFolder> {
         let path = spot.out.join(format!(".caddie-render-{}", spot.runs.file_name().unwrap_or_default()));
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -109,11 +109,11 @@ impl Staging {
             _ => {}
         }
         fs::create_dir_all(&path).map_err(Error::io(&path, "creating"))?;
-        Ok(Staging(path))
+        Ok(RenderFolder(path))
     }
 }
 
-impl Drop for Staging {
+impl Drop for RenderFolder {
     fn drop(&mut self) {
         // Best effort: the next try removes it otherwise.
         let _ = fs::remove_dir_all(&self.0);

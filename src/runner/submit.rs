@@ -12,7 +12,7 @@ use crate::Result;
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
 use crate::render::runs::{self, FinishedRun};
-use crate::render::{Options, Rendered, Track};
+use crate::render::{RenderOptions, Rendered, Track};
 use crate::report::FolderReport;
 use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
@@ -57,7 +57,7 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
     let source = SourceReport::find(&submission.data)?;
     let name = submission.name.as_ref().unwrap_or(&submission.recipe.name);
     let runs_dir = submission.out.join("runs").join(folder_name(name)?);
-    let options = Options {
+    let options = RenderOptions {
         runs: runs_dir.clone(),
         out: submission.out.clone(),
         name: Some(name.clone()),

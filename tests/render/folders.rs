@@ -34,8 +34,8 @@ fn lay_out(runs: &Utf8Path, seed: i64) -> FinishedRun {
     FinishedRun::open(&dir, read_log(&dir.join("log.txt")).unwrap()).unwrap()
 }
 
-fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> Options {
-    Options {
+fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> RenderOptions {
+    RenderOptions {
         runs: dir.join("runs/x"),
         out: dir.join("out"),
         name: Some("My Entry".to_owned()),
@@ -97,12 +97,12 @@ fn runs_become_a_folder_a_pull_request_and_an_artifact() {
     // Again: refused, then with --force the same bytes.
     let before = files(dir.join("out"));
     assert!(render_runs(&runs, &options).unwrap_err().to_string().contains("pass --force"));
-    render_runs(&runs, &Options { force: true, ..options.clone() }).unwrap();
+    render_runs(&runs, &RenderOptions { force: true, ..options.clone() }).unwrap();
     assert_eq!(files(dir.join("out")), before);
 
     // A rendering that fails on its way leaves the earlier one alone.
     std::fs::remove_file(dir.join("runs/x/seed-42/ledger.jsonl.zst")).unwrap();
-    assert!(render_runs(&runs, &Options { force: true, ..options.clone() }).is_err());
+    assert!(render_runs(&runs, &RenderOptions { force: true, ..options.clone() }).is_err());
     assert_eq!(files(dir.join("out")), before);
 }
 
@@ -135,7 +135,7 @@ fn an_artifact_needs_its_tokenizer_and_says_how_to_name_it() {
     let message = render_runs(&runs, &options).unwrap_err().to_string();
     assert!(message.contains("fineweb_1024_bpe.model") && message.contains("--no-artifact"), "{message}");
     assert!(!dir.join("out").exists());
-    let rendered = render_runs(&runs, &Options { artifact: false, ..options }).unwrap();
+    let rendered = render_runs(&runs, &RenderOptions { artifact: false, ..options }).unwrap();
     assert_eq!(rendered.artifact, None);
 }
 
@@ -147,7 +147,7 @@ fn a_rendered_folder_passes_verify() {
         lay_out(&dir.join("runs/x"), seed);
     }
     // On one CPU: no claim to the record, whose hardware the checker would miss.
-    let options = Options { artifact: false, track: track("non_record_16mb"), ..options(&dir, &dir) };
+    let options = RenderOptions { artifact: false, track: track("non_record_16mb"), ..options(&dir, &dir) };
     let rendered = render(&options).unwrap();
     let report = caddie::checks::verify(&rendered.folder, &Default::default()).unwrap();
     assert_eq!(report.verdict, caddie::report::Verdict::Pass, "{:#?}", report.findings);

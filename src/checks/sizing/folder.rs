@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{Accounting, Claimed, Entry, Part, Sizing};
+use super::{Accounting, Claimed, Part, SizedEntry, Sizing};
 use crate::checks::accountings::size_of;
 use crate::checks::context::{Context, counted_bytes, run_name};
 use crate::checks::extra;
@@ -142,7 +142,7 @@ fn accountings(
     all
 }
 
-fn describe(context: &Context<'_>) -> Entry {
+fn describe(context: &Context<'_>) -> SizedEntry {
     let folder = context.folder;
     let size = size_of(context);
     let part = |path: &Utf8Path, bytes| Part { name: path.to_string(), bytes };
@@ -156,7 +156,7 @@ fn describe(context: &Context<'_>) -> Entry {
         is: accounting.in_words(size.claimed_run.as_deref()),
         run: size.claimed_run,
     });
-    Entry {
+    SizedEntry {
         script: size.script,
         script_because: size.script_because,
         hands_over_to: redirect.map(str::to_owned),

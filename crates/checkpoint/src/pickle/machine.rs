@@ -1,7 +1,12 @@
 //! The stack machine, over inert values.
 
+mod line;
+mod stack;
+
 use std::collections::HashMap;
 
+use self::line::{unescaped, unquoted};
+use self::stack::pairs;
 use super::opcodes::{Arg, Fault, Op, Opcodes, fault};
 use super::value::{Call, GlobalUse, Id, Object, Pickle, Value};
 
@@ -265,83 +270,6 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn push(&mut self, value: Value) -> Step<()> {
-        let id = u32::try_from(self.pickle.values.len()).ok().filter(|id| (*id as usize) < self.limits.values);
-        let id = id.ok_or_else(|| format!("more than {} values, more than are read", self.limits.values))?;
-        self.pickle.values.push(value);
-        self.stack.push(Id(id));
-        Ok(())
-    }
-
-    /// Takes references from the number that may be kept.
-    fn refer(&mut self, count: usize) -> Step<()> {
-        self.references = self.references.saturating_add(count);
-        if self.references > self.limits.values.saturating_mul(4) {
-            return Err(format!("more than {} references between values", self.limits.values.saturating_mul(4)));
-        }
-        Ok(())
-    }
-
-    fn tuple(&mut self, items: Vec<Id>) -> Step<Id> {
-        self.refer(items.len())?;
-        self.push(Value::Tuple(items))?;
-        self.pop()
-    }
-
-    fn floor(&self) -> usize {
-        self.marks.last().copied().unwrap_or(0)
-    }
-
-    fn pop(&mut self) -> Step<Id> {
-        if self.stack.len() <= self.floor() {
-            return Err("the stack is empty".to_owned());
-        }
-        self.stack.pop().ok_or_else(|| "the stack is empty".to_owned())
-    }
-
-    fn pop_many(&mut self, count: usize) -> Step<Vec<Id>> {
-        if self.stack.len() < self.floor() + count {
-            return Err("the stack is empty".to_owned());
-        }
-        Ok(self.stack.split_off(self.stack.len() - count))
-    }
-
-    fn pop_array<const N: usize>(&mut self) -> Step<[Id; N]> {
-        self.pop_many(N)?.try_into().map_err(|_| "the stack is empty".to_owned())
-    }
-
-    fn pop_mark(&mut self) -> Step<Vec<Id>> {
-        let mark = self.marks.pop().ok_or("no MARK on the stack")?;
-        Ok(self.stack.split_off(mark.min(self.stack.len())))
-    }
-
-    /// Adds to the container on top.
-    fn append(&mut self, items: &[Id]) -> Step<()> {
-        self.refer(items.len())?;
-        match self.top()? {
-            Value::List(list) | Value::Set(list) => list.extend_from_slice(items),
-            Value::Object(object) => object.list.extend_from_slice(items),
-            _ => return Err("items are appended to something other than a list".to_owned()),
-        }
-        Ok(())
-    }
-
-    fn set_items(&mut self, items: &[Id]) -> Step<()> {
-        self.refer(items.len())?;
-        let pairs = pairs(items)?;
-        match self.top()? {
-            Value::Dict(dict) => dict.extend(pairs),
-            Value::Object(object) => object.items.extend(pairs),
-            _ => return Err("items are set in something other than a dictionary".to_owned()),
-        }
-        Ok(())
-    }
-
-    fn top(&mut self) -> Step<&mut Value> {
-        let id = self.stack.last().filter(|_| self.stack.len() > self.floor()).ok_or("the stack is empty")?;
-        self.pickle.values.get_mut(id.0 as usize).ok_or_else(|| "the stack is empty".to_owned())
-    }
-
     fn global(&mut self, at: usize, module: Box<str>, name: Box<str>) -> Step<()> {
         let key = (module.clone(), name.clone());
         if let Some(known) = self.pickle.known.get(&key).and_then(|index| self.pickle.globals.get_mut(*index)) {
@@ -380,46 +308,4 @@ impl Machine<'_> {
     fn lossy(&self, range: std::ops::Range<usize>) -> Box<str> {
         String::from_utf8_lossy(self.bytes.get(range).unwrap_or_default()).trim_end_matches('\r').into()
     }
-}
-
-fn pairs(items: &[Id]) -> Step<Vec<(Id, Id)>> {
-    let (pairs, rest) = items.as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err("a key without a value".to_owned());
-    }
-    Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
-}
-
-/// `'…'` as `repr` writes it. Escapes stay as they are: names have none, and for the rest bytes are bytes.
-fn unquoted(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    let text = text.trim();
-    let inner = ['\'', '"'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
-    inner.unwrap_or(text).to_owned()
-}
-
-/// `raw-unicode-escape`: `\uXXXX` and `\UXXXXXXXX`, the rest is Latin-1.
-fn unescaped(line: &[u8]) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = match after.first() {
-            Some(b'u') if byte == b'\\' => 4,
-            Some(b'U') if byte == b'\\' => 8,
-            _ => 0,
-        };
-        let code = after.get(1..1 + digits).filter(|code| !code.is_empty());
-        let code = code.and_then(|code| u32::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code.and_then(char::from_u32) {
-            Some(c) => {
-                text.push(c);
-                rest = after.get(1 + digits..).unwrap_or_default();
-            }
-            None => {
-                text.push(char::from(byte));
-                rest = after;
-            }
-        }
-    }
-    text
 }
