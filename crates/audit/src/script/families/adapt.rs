@@ -36,7 +36,7 @@ pub const FAMILY: Family = Family {
 
 /// The relation of an update to a score that it reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Order {
+pub(super) enum UpdateOrder {
     /// It used slices that were scored before.
     Earlier,
     /// It used positions of the same window, but of those before the scored ones.
@@ -52,18 +52,18 @@ pub(super) enum Order {
 }
 
 /// Returns the relation of `update` to `score`, which it reached.
-fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
+fn order(case: &Case<'_>, update: &Event, score: &Event) -> UpdateOrder {
     let (
         Action::Update { data: used, learner },
         Action::Score { data: scored } | Action::Loss { data: scored } | Action::Report { data: scored, .. },
     ) = (&update.action, &score.action)
     else {
-        return Order::Unclear;
+        return UpdateOrder::Unclear;
     };
     let (used, scored) = (case.taints.get(*used), case.taints.get(*scored));
     // After `if not windows: update(chunk); continue` the rest of this iteration was not reached with it.
     if update.place.ended.is_some_and(|iteration| score.place.loops.contains(&iteration)) {
-        return Order::Earlier;
+        return UpdateOrder::Earlier;
     }
     let mut shared = false;
     for (of_update, of_score) in update.place.loops.iter().zip(score.place.loops.iter()) {
@@ -73,50 +73,50 @@ fn order(case: &Case<'_>, update: &Event, score: &Event) -> Order {
         shared = true;
         let earlier = of_update.iteration < of_score.iteration;
         match (used.iteration(of_update.entered), scored.iteration(of_score.entered)) {
-            (Some(used), Some(scored)) if used < scored => return Order::Earlier,
-            (None, Some(_)) if earlier => return Order::Unclear,
-            (_, None) if earlier => return Order::EarlierPassage,
+            (Some(used), Some(scored)) if used < scored => return UpdateOrder::Earlier,
+            (None, Some(_)) if earlier => return UpdateOrder::Unclear,
+            (_, None) if earlier => return UpdateOrder::EarlierPassage,
             _ => {}
         }
     }
     // A sum whose single scores were not recognized: it was taken up in the loop, in which order is not known.
     let summed = matches!(score.action, Action::Report { .. });
     if summed && update.place.loops.iter().any(|stamp| scored.iteration(stamp.entered).is_some()) {
-        return Order::Unclear;
+        return UpdateOrder::Unclear;
     }
     match (shared, learner) {
         (true, Learner::Offset) => positions(used, scored),
         // Everything that the weights or a table learnt reaches every position after it, unless it was the context
         // alone.
-        (true, _) if positions(used, scored) == Order::Context => Order::Context,
-        (true, _) => Order::SameSlice,
-        (false, _) => Order::PassBefore,
+        (true, _) if positions(used, scored) == UpdateOrder::Context => UpdateOrder::Context,
+        (true, _) => UpdateOrder::SameSlice,
+        (false, _) => UpdateOrder::PassBefore,
     }
 }
 
 /// Returns the relation of the positions of a window that an update used to those that are scored in the same window.
-fn positions(used: &Taint, scored: &Taint) -> Order {
+fn positions(used: &Taint, scored: &Taint) -> UpdateOrder {
     let only = |of: &Taint, without: &Taint| -> Vec<Region> {
         of.regions.iter().filter(|region| !without.regions.contains(region)).copied().collect()
     };
     let (used, scored) = (only(used, scored), only(scored, used));
     if used.is_empty() {
-        return Order::SameSlice;
+        return UpdateOrder::SameSlice;
     }
     let meet = |one: Option<Bound>, other: Option<Bound>| matches!((one, other), (Some(a), Some(b)) if a.meets(b));
     let any = |how: &dyn Fn(&Region, &Region) -> bool| used.iter().any(|u| scored.iter().any(|s| how(u, s)));
     if any(&|used, scored| used.lower != scored.lower && meet(used.upper, scored.lower)) {
-        return Order::Context;
+        return UpdateOrder::Context;
     }
     let same = |used: &Region, scored: &Region| {
         meet(used.lower, scored.lower) || meet(used.upper, scored.upper) || used.upper.is_none()
     };
-    if any(&same) { Order::SameSlice } else { Order::Unclear }
+    if any(&same) { UpdateOrder::SameSlice } else { UpdateOrder::Unclear }
 }
 
 /// An update and a score that it reached.
 pub(super) struct Pair<'a> {
-    pub order: Order,
+    pub order: UpdateOrder,
     pub learner: Learner,
     pub update: &'a Event,
     pub number: u32,
@@ -129,7 +129,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
     let scores = case.scores();
     for pair in pairs(case, &scores) {
-        if pair.order <= Order::Context || slot::is_slot(case, &pair) {
+        if pair.order <= UpdateOrder::Context || slot::is_slot(case, &pair) {
             continue;
         }
         let line = pair.update.place.line;
@@ -170,23 +170,23 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>) -> Lead {
         Learner::Table => "counts of validation tokens are taken up",
     };
     let (rule, how) = match pair.order {
-        Order::PassBefore if trained_before(case, pair.number) && scored_in_pass(case, pair.update) => {
+        UpdateOrder::PassBefore if trained_before(case, pair.number) && scored_in_pass(case, pair.update) => {
             ("c4-single-pass", "in a pass that scores them, and they are scored again with what it learnt")
         }
-        Order::PassBefore if trained_before(case, pair.number) && warms_up(case, pair) => {
+        UpdateOrder::PassBefore if trained_before(case, pair.number) && warms_up(case, pair) => {
             ("c3-ttt-warmup", "the same few of them at every step, before the scores begin, and their effect stays")
         }
-        Order::PassBefore if trained_before(case, pair.number) => {
+        UpdateOrder::PassBefore if trained_before(case, pair.number) => {
             ("val-prequant-ttt", "in a pass of its own, before the scores begin")
         }
-        Order::PassBefore => ("val-no-train", "as if they were training data"),
-        Order::EarlierPassage => {
+        UpdateOrder::PassBefore => ("val-no-train", "as if they were training data"),
+        UpdateOrder::EarlierPassage => {
             ("c3-no-adapt-then-score", "in an earlier iteration over the same tokens, and a later one gives the score")
         }
         _ => ("c3-score-first", "before the loss of the same tokens is taken"),
     };
     let (mut confidence, mut because) = case.confidence(pair.update);
-    if pair.order == Order::Unclear {
+    if pair.order == UpdateOrder::Unclear {
         confidence = Confidence::Low;
         because = "the tokens that the update uses could not be tied to the loop that scores".to_owned();
     }

@@ -115,7 +115,7 @@ impl<'a> Gates<'a, '_> {
         let mut open = vec![gate];
         let mut seen = HashSet::new();
         while let Some(expr) = open.pop() {
-            let mut names = Names::default();
+            let mut names = NamesRead::default();
             names.visit_expr(expr);
             if names.compares {
                 return true;
@@ -192,12 +192,12 @@ impl<'a> Visitor<'a> for Assigned<'a> {
 }
 
 #[derive(Default)]
-struct Names<'a> {
+struct NamesRead<'a> {
     names: Vec<&'a str>,
     compares: bool,
 }
 
-impl<'a> Visitor<'a> for Names<'a> {
+impl<'a> Visitor<'a> for NamesRead<'a> {
     fn visit_expr(&mut self, expr: &'a ast::Expr) {
         match expr {
             ast::Expr::Name(name) => self.names.push(name.id.as_str()),

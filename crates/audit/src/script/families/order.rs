@@ -5,7 +5,7 @@
 
 use super::super::taint::Flags;
 use super::super::trace::{Action, EventKind};
-use super::adapt::{Order, Pair, pairs};
+use super::adapt::{Pair, UpdateOrder, pairs};
 use super::{Case, Family, Lead, Needs, Rule, step};
 use caddie_rulebook::{Confidence, Severity};
 
@@ -28,7 +28,8 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     let found = pairs.iter().find_map(|pair| {
         let (Action::Score { data } | Action::Loss { data }) = &pair.score.action else { return None };
         let flags = case.taints.flags(*data);
-        let found = pair.order == Order::Earlier && flags.has(Flags::REORDERED) && from_another_document(case, pair);
+        let found =
+            pair.order == UpdateOrder::Earlier && flags.has(Flags::REORDERED) && from_another_document(case, pair);
         found.then_some((pair, flags))
     });
     let Some((pair, flags)) = found else { return Vec::new() };

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::taint::Flags;
 use super::super::trace::{Action, EventKind, Learner};
-use super::adapt::{Order, Pair, pairs};
+use super::adapt::{Pair, UpdateOrder, pairs};
 use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_rulebook::Confidence;
 
@@ -39,7 +39,7 @@ pub const FAMILY: Family = Family {
 /// Tells whether a pair is about an offset of the window that is scored, which this family judges.
 pub(super) fn is_slot(case: &Case<'_>, pair: &Pair<'_>) -> bool {
     pair.learner == Learner::Offset
-        && matches!(pair.order, Order::Unclear | Order::SameSlice)
+        && matches!(pair.order, UpdateOrder::Unclear | UpdateOrder::SameSlice)
         && flags(case, pair).has(Flags::SHIFTED)
 }
 
@@ -61,12 +61,12 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             continue;
         }
         let line = pair.update.place.line;
-        if matches!(pair.order, Order::Earlier | Order::EarlierPassage | Order::PassBefore) {
+        if matches!(pair.order, UpdateOrder::Earlier | UpdateOrder::EarlierPassage | UpdateOrder::PassBefore) {
             kept.insert(line);
         }
         // A pass of its own before the scores is no question of windows, but the bias is fitted all the same.
-        let rank = |order: Order| match order {
-            Order::EarlierPassage | Order::PassBefore => Order::Earlier,
+        let rank = |order: UpdateOrder| match order {
+            UpdateOrder::EarlierPassage | UpdateOrder::PassBefore => UpdateOrder::Earlier,
             other => other,
         };
         if gravest.get(&line).is_none_or(|known| rank(known.order) < rank(pair.order)) {
@@ -80,29 +80,29 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>, kept: bool) -> Option<Lead> {
     let fitted = flags(case, pair);
     let bias = kept && fitted.has(Flags::ADDED) && !fitted.has(Flags::ANEW);
     let (rule, how) = match pair.order {
-        Order::SameSlice | Order::Unclear => (
+        UpdateOrder::SameSlice | UpdateOrder::Unclear => (
             "slot-standard",
             "an offset is fitted to the loss of a window and then lowers the loss of the same positions",
         ),
         _ if bias => ("etlb", "a bias of the logits is fitted to validation tokens and kept for those that follow"),
-        Order::Context => (
+        UpdateOrder::Context => (
             "slot-causal",
             "an offset is fitted to the positions before the scored ones of each window, which nobody has ruled on",
         ),
-        Order::Earlier => (
+        UpdateOrder::Earlier => (
             "slot-causal",
             "an offset is fitted to scored tokens and kept for those that follow, which nobody has ruled on",
         ),
         // Any other tensor that is fitted before the scores is the business of `adapt-before-score`.
-        Order::EarlierPassage | Order::PassBefore => return None,
+        UpdateOrder::EarlierPassage | UpdateOrder::PassBefore => return None,
     };
     let (mut confidence, mut because) = case.confidence(pair.update);
-    if pair.order == Order::Unclear {
+    if pair.order == UpdateOrder::Unclear {
         confidence = Confidence::Low;
         because = "the positions that it is fitted to could not be tied to those that are scored".to_owned();
     }
     let scored = match pair.order {
-        Order::SameSlice => "the loss of these positions is taken with it",
+        UpdateOrder::SameSlice => "the loss of these positions is taken with it",
         _ => "the loss is taken with it",
     };
     Some(Lead {
