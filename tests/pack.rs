@@ -219,3 +219,28 @@ fn a_wrapper_is_packed_anew_and_a_stub_with_what_it_executes() {
     let read = |name: &str| std::fs::read(dir.path().join(name)).expect("reads");
     assert_eq!(read("packed.py"), read("once.py"));
 }
+
+#[test]
+fn the_script_is_never_written_over() {
+    let room = room();
+    let source = "import os\n".to_owned() + &"print(os.getcwd(), os.getpid())\n".repeat(200);
+    let script = room.path().join("train_gpt.py");
+    std::fs::write(&script, &source).expect("written");
+    std::fs::create_dir(room.path().join("sub")).expect("made");
+    for out in ["train_gpt.py", "./sub/../train_gpt.py"] {
+        let (code, _, said) = pack(room.path(), "", &["train_gpt.py", "--out", out]);
+        assert_eq!((code, said.contains("the script itself; it would be lost")), (Some(2), true), "{said}");
+        assert_eq!(std::fs::read_to_string(&script).expect("still there"), source);
+    }
+    assert_eq!(pack(room.path(), "", &["train_gpt.py", "--out", "sub/train_gpt.py"]).0, Some(0));
+}
+
+#[test]
+fn a_script_that_python_would_refuse_is_not_packed() {
+    let room = room();
+    let source = "import os\n".repeat(300) + "def f(:\n";
+    std::fs::write(room.path().join("bad.py"), source).expect("written");
+    let (code, out, said) = pack(room.path(), "", &["bad.py"]);
+    assert_eq!((code, out), (Some(2), Vec::new()), "{said}");
+    assert!(said.starts_with("error: bad.py: line 301: not valid Python"), "{said}");
+}

@@ -212,7 +212,9 @@ fn whatever_else_a_pull_request_does_is_an_error() {
 fn several_folders_are_all_verified_and_none_is_said() {
     let Some(repository) = Repository::new() else { return };
     assert_eq!(repository.messages(), ["0 paths change, none below records/; no folder was verified"]);
-    assert_eq!(repository.diff().code, Some(0), "a change of something else is no submission");
+    let ended = repository.diff();
+    assert_eq!(ended.code, Some(0), "a change of something else is no submission");
+    assert!(ended.out.starts_with("unknown "), "nothing was verified, so nothing passed: {}", ended.out);
     let twin = "records/track_10min_16mb/2026-01-02_New";
     good_at(&repository.path().join(NEW));
     good_at(&repository.path().join(twin));
@@ -373,4 +375,16 @@ fn a_range_without_a_folder_has_no_cases_of_folders() {
     let junit = verify(repository.path(), &["--diff", "main..topic", "--format", "junit"]).out;
     assert_eq!(junit.matches("<testcase ").count(), 1, "{junit}");
     assert!(junit.contains("pr-one-new-folder") && junit.contains("<skipped"), "{junit}");
+}
+
+#[test]
+fn without_an_argument_the_folder_that_one_stands_in_is_verified() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    good_at(folder.path());
+    let ended = verify(folder.path(), &["--quiet"]);
+    assert_eq!((ended.code, ended.verified()), (Some(0), 1), "{}{}", ended.out, ended.err);
+    let empty = tempfile::tempdir().expect("a temporary directory");
+    let ended = verify(empty.path(), &[]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("MISSING_SUBMISSION_JSON"), "{}", ended.out);
 }

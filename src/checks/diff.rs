@@ -91,7 +91,7 @@ fn judge(changes: Vec<Change>, before: &BTreeSet<Utf8PathBuf>, rulebook: &Rulebo
     if !submits {
         let paths = if changes.len() == 1 { "1 path changes" } else { &format!("{} paths change", changes.len()) };
         let message = format!("{paths}, none below records/; no folder was verified");
-        proposal.findings.push(finding(message).severity(Severity::Info));
+        proposal.findings.push(finding(message).severity(Severity::Unknown));
         return proposal;
     }
     for change in changes {
@@ -280,7 +280,7 @@ mod tests {
     fn a_change_of_something_else_is_no_submission() {
         let (added, findings) = judged(vec![change(Status::Modified, "README.md")]);
         assert!(added.is_empty());
-        assert_eq!(findings[0].0, Severity::Info);
+        assert_eq!(findings[0].0, Severity::Unknown);
         assert_eq!(findings.len(), 1);
     }
 }

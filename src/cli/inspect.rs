@@ -23,7 +23,7 @@ pub struct InspectArgs {
     #[arg(long, value_enum, default_value = "plain")]
     format: InspectFormat,
     /// The budget that the shares refer to, in decimal bytes of code and model together [default: the rulebook's]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     cap: Option<u64>,
     #[command(flatten)]
     rulebook: RulebookOption,

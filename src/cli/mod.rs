@@ -156,6 +156,42 @@ fn print_bytes(bytes: &[u8]) -> caddie_files::Result<()> {
     }
 }
 
+/// Writes a file to standard output, but never to a terminal: 20 kB of base85 in one line tell nobody anything, and a
+/// terminal obeys control characters.
+///
+/// # Errors
+/// When standard output is a terminal, or cannot be written.
+fn print_file(bytes: &[u8], what: &str) -> caddie_files::Result<()> {
+    if std::io::stdout().is_terminal() {
+        let reason = format!("{what} is not shown on a terminal; add --out FILE, or > FILE");
+        return Err(caddie_files::Error::Usage(reason));
+    }
+    print_bytes(bytes)
+}
+
+/// Writes a stranger's source: byte for byte to a file or a pipe, and to a terminal with its control characters escaped.
+fn print_source(source: &[u8]) -> caddie_files::Result<()> {
+    if std::io::stdout().is_terminal() {
+        print(&harmless(&String::from_utf8_lossy(source)))
+    } else {
+        print_bytes(source)
+    }
+}
+
+/// Escapes every control character but the ends of lines and tabs.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            // Every control character is below 0xa0, so two digits say it as Python would.
+            c if c.is_control() => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Returns the columns of the terminal that standard output is; `None` for a pipe or a file.
 fn columns_of_stdout() -> Option<usize> {
     let out = std::io::stdout();
@@ -163,9 +199,23 @@ fn columns_of_stdout() -> Option<usize> {
     size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
 }
 
-/// Parses the decimal bytes of `--cap`. A unit is refused, because contests count in both kinds.
+/// Parses the bytes of `--cap`: a number, or one with a decimal unit (`16MB` is 16,000,000 bytes). Binary units are
+/// refused, because the contest's limit is decimal and 16 MiB are 777,216 bytes more.
 fn bytes(text: &str) -> std::result::Result<u64, String> {
-    text.replace(['_', ','], "").parse().map_err(|_| "give decimal bytes, for example 16000000".to_owned())
+    const UNITS: [(&str, u64); 4] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+    let wrong = || "give decimal bytes, for example 16000000 or 16MB".to_owned();
+    let text = text.trim();
+    if text.ends_with("iB") {
+        return Err(format!("{text} counts in powers of 1,024; the limit is decimal: {}", wrong()));
+    }
+    let ends = |unit: &str| text.len().checked_sub(unit.len()).and_then(|at| text.split_at_checked(at));
+    let with_unit = UNITS.iter().find_map(|(unit, bytes)| {
+        let (number, end) = ends(unit)?;
+        end.eq_ignore_ascii_case(unit).then_some((number.trim_end(), *bytes))
+    });
+    let (number, unit) = with_unit.unwrap_or((text, 1));
+    let number: u64 = number.replace(['_', ','], "").parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
 /// Writes a message that names strangers' files and texts as one line for standard error.
@@ -200,5 +250,26 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Fixture(args) => Ok(fixture::run(&args)?),
         Command::Schema(args) => Ok(schema::run(&args)?),
         Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_is_decimal_whatever_its_unit() {
+        for text in ["16000000", "16,000,000", "16_000_000", "16MB", "16 mb", "16000kB", "16000000B"] {
+            assert_eq!(bytes(text), Ok(16_000_000), "{text}");
+        }
+        assert!(bytes("16MiB").unwrap_err().contains("powers of 1,024"));
+        for text in ["", "0", "MB", "16 M", "-1", "1.5MB", "99999999999GB", "é"] {
+            assert_eq!(bytes(text), Err("give decimal bytes, for example 16000000 or 16MB".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_character_of_a_stranger() {
+        assert_eq!(harmless("a\tb\n\u{1b}[2J\r\u{9b}31mé"), "a\tb\n\\x1b[2J\\x0d\\x9b31mé");
     }
 }

@@ -8,7 +8,7 @@ use caddie_files::exit;
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result};
 use caddie_python::packings::{self, Minify, Options, Smallest};
-use caddie_python::{InFolder, Unwrapped, unwrap};
+use caddie_python::{InFolder, Module, Unwrapped, encoding, unwrap};
 
 /// Make a script smaller and self-extracting: minified, compressed and written in base85
 ///
@@ -31,7 +31,8 @@ Python comes without it.
 Exit codes:
   0  packed and compared
   1  packing makes it no smaller, so nothing is written
-  2  unreadable, it cannot be packed, or --minify always without a minifier")]
+  2  unreadable, no Python, --out is the script itself, or --minify always without
+     a minifier")]
 pub struct PackArgs {
     /// The script
     #[arg(value_name = "SCRIPT")]
@@ -84,8 +85,10 @@ pub enum PackFormat {
 /// When the script cannot be read, or the packed one cannot be written or is not the same.
 pub fn run(args: &PackArgs) -> Result<u8> {
     caddie_files::metadata(&args.script, "no such file; give a Python script")?;
+    keeps_the_script(args)?;
     let shipped = caddie_files::read_bounded(&args.script)?;
     let inner = inner(&args.script, &shipped);
+    is_python(&args.script, &inner.source)?;
     let options = Options { minify: args.minify.into(), brotli: args.brotli };
     let packed = packings::smallest(&inner.source, options).map_err(|why| Error::unreadable(&args.script, why))?;
     let report = PackReport { args, from: shipped.len() as u64, inner: &inner, packed: &packed };
@@ -99,10 +102,32 @@ pub fn run(args: &PackArgs) -> Result<u8> {
     }
     match &args.out {
         Some(out) => fs_err::write(out.as_std_path(), &packed.packed.script).map_err(Error::io(out, "writing"))?,
-        None if args.format == PackFormat::Plain => super::print_bytes(&packed.packed.script)?,
+        None if args.format == PackFormat::Plain => super::print_file(&packed.packed.script, "the packed script")?,
         None => {}
     }
     Ok(exit::OK)
+}
+
+/// Refuses to write over the script: its comments and names exist nowhere else once it is minified.
+fn keeps_the_script(args: &PackArgs) -> Result<()> {
+    let Some(out) = &args.out else { return Ok(()) };
+    let same =
+        |a: std::io::Result<Utf8PathBuf>, b: std::io::Result<Utf8PathBuf>| matches!((a, b), (Ok(a), Ok(b)) if a == b);
+    if same(args.script.canonicalize_utf8(), out.canonicalize_utf8()) {
+        let reason = "the script itself; it would be lost. Give --out another file or folder";
+        return Err(Error::unreadable(out, reason));
+    }
+    Ok(())
+}
+
+/// Refuses a script that Python would refuse, because packed it fails as surely and its line numbers are gone.
+fn is_python(script: &Utf8Path, source: &[u8]) -> Result<()> {
+    match Module::parse(&encoding::text_of(source)) {
+        Err(problem) if problem.is_syntax() => {
+            Err(Error::unreadable(script, format!("{problem}; nothing was packed. Mend that line first")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the code that the script executes: its own text, or the code that it carries where it is a wrapper.

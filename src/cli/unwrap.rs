@@ -23,7 +23,8 @@ Examples:
   caddie unwrap train_gpt.py --layers
   caddie unwrap train_gpt.py --layers --format json
 
-The source goes to standard output, what was unwrapped to standard error.
+The source goes to standard output, what was unwrapped to standard error. On a
+terminal, control characters are shown as \\x1b; a file or a pipe gets every byte.
 A script without a wrapper is printed as it is.
 
 Exit codes:
@@ -69,7 +70,7 @@ pub fn run(args: &UnwrapArgs) -> Result<u8> {
     } else {
         eprint!("{}", plain(&path, &unwrapped));
         if args.out.is_none() {
-            super::print_bytes(&unwrapped.source)?;
+            super::print_source(&unwrapped.source)?;
         }
     }
     Ok(if unwrapped.problems.is_empty() { exit::OK } else { exit::FINDINGS })

@@ -43,7 +43,7 @@ Exit codes:
   2  wrong usage, or a folder that cannot be read; the others are reported")]
 pub struct VerifyArgs {
     /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout
-    #[arg(required_unless_present = "diff", value_name = "FOLDER")]
+    #[arg(default_value = ".", value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
     /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and check that it changes
     /// nothing else
