@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-verify corpus heads verdicts parity rehearse-corpus fuzz libtorch engine-lock clean
+.PHONY: help build demo test bench bench-verify corpus heads verdicts parity rehearse-corpus scanners fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -72,6 +72,11 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
+
+scanners: ## compare the audit of model files with other scanners: make scanners CORPUS=DIR [WRITE=docs/audit.md]
+	$(call given,CORPUS,the folder tests of a checkout of mmaitre314/picklescan)
+	$(CARGO) build --release $(TOOLKIT)
+	"$(PYTHON)" scripts/scanners "$(CORPUS)" --caddie $(CADDIE) $(if $(WRITE),--write "$(WRITE)")
 
 rehearse-corpus: ## rehearse every merged script on the CPU at toy size: make rehearse-corpus UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)

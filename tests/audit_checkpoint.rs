@@ -294,11 +294,15 @@ fn what_cannot_be_audited_says_why() {
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
     write(folder.path(), "noise", &(0..2000u32).map(|i| (i * i / 7) as u8).collect::<Vec<_>>());
-    let (code, out, _) = run(folder.path(), &["noise"]);
-    assert!(
-        code == Some(0) && out.contains("unknown (high confidence)") && out.contains("none of the formats"),
-        "{out}"
-    );
+    write(folder.path(), "model.7z", b"7z\xbc\xaf\x27\x1c\0\x04 and what 7z would unpack");
+    for (file, why) in [("noise", "none of the formats"), ("model.7z", "compressed by 7z, which is not read here")] {
+        for more in ["--fail-on=never", "--format=plain"] {
+            let (code, out, error) = run(folder.path(), &[file, more]);
+            assert!(out.contains("unknown (high confidence)") && out.contains(why), "{out}");
+            assert_eq!(code, Some(2), "{file}: a file that is not understood is not cleared");
+            assert!(error.starts_with(&format!("error: {file}: nothing in it could be read")), "{error}");
+        }
+    }
 }
 
 /// The committed files are of one torch; where another is installed, it writes them again.

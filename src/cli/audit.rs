@@ -19,7 +19,7 @@ const MAX_TENSORS: usize = 60;
 /// Examine a model file or a script without executing it
 ///
 /// A model's audit shows every tensor, everything that is not a tensor, and validation tokens in the file. Models are
-/// recognized by their contents: torch.save (zip and older), pickles, safetensors, caddie's, bare or compressed with
+/// recognized by their contents: torch.save (zip and older), pickles, NumPy, safetensors, caddie's, bare or compressed with
 /// zlib, gzip, zstd, LZMA or brotli, byte-shuffled or bundled. A script's audit shows what it would do with the
 /// validation tokens: it follows values over the script's syntax tree, and gives the lines of each finding and what
 /// would clear it.
@@ -44,7 +44,7 @@ sure that is; it is evidence, not a verdict. The report names what it looked for
 Exit codes:
   0  nothing at or above --fail-on
   1  findings
-  2  a file that cannot be read")]
+  2  a file that cannot be opened, or in which nothing can be read")]
 pub struct AuditArgs {
     /// A model file; or scripts (.py), records folders, whose scripts are followed as their logs configured them, or
     /// folders of records folders
@@ -99,7 +99,13 @@ pub fn run(args: &AuditArgs) -> Result<u8> {
             super::print(&format!("{}\n", serde_json::to_string_pretty(&audit).unwrap_or_else(|_| "{}".to_owned())))?;
         }
     }
-    Ok(if args.fail_on.reached(audit.worst()) { exit::FINDINGS } else { exit::OK })
+    let found = args.fail_on.reached(audit.worst());
+    if audit.is_unread() && !found {
+        let path = super::shown(path.as_str());
+        eprintln!("error: {path}: nothing in it could be read, so this audit clears nothing; its findings say why");
+        return Ok(exit::USAGE);
+    }
+    Ok(if found { exit::FINDINGS } else { exit::OK })
 }
 
 fn plain(audit: &Audit) -> String {

@@ -52,7 +52,7 @@ fn a_zip_bomb_is_cut_and_said() {
     let folder = scratch();
     write(folder.path(), "model.pt", &bomb(1000));
     let (code, out, error) = run(folder.path(), &["model.pt"]);
-    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(code, Some(2), "{error}");
     assert!(out.contains("declared to be more than the file, many times over"), "{out}");
     assert!(out.contains("lie over others"), "{out}");
     // One member alone, with more inside than any model has.
@@ -213,4 +213,34 @@ fn a_pickle_is_known_by_whatever_it_begins_with() {
         let (code, out, _) = run(folder.path(), &["x.pkl"]);
         assert!(code == Some(1) && out.contains("os.system"), "{before:?}: {out}");
     }
+}
+
+/// `pickle.load` twice on one open file runs the second as well, and `numpy.load` unpickles objects.
+#[test]
+fn a_pickle_is_found_wherever_a_loader_would_reach_it() {
+    let folder = scratch();
+    let (harmless, hostile): (&[u8], &[u8]) = (b"\x80\x02}.", b"\x80\x02cos\nsystem\nX\x02\0\0\0lsR.");
+    let header: &[u8] = b"\x93NUMPY\x01\0\x3d\0{'descr': '|O', 'fortran_order': False, 'shape': (1,), }    \n";
+    let array = [header, hostile].concat();
+    let mut flagged = stored(&[("a/data.pkl", hostile)]);
+    // The flag that means encryption, in the member's own header and in the directory.
+    let directory = flagged.windows(4).rposition(|mark| mark == b"PK\x01\x02").expect("a directory");
+    (flagged[6], flagged[directory + 8]) = (1, 1);
+    for (name, bytes) in [
+        ("appended.pkl", [harmless, hostile].concat()),
+        ("third.pkl", [harmless, harmless, hostile].concat()),
+        ("appended.pt", stored(&[("a/data.pkl", &[harmless, hostile].concat())])),
+        ("breaks.pkl", b"cos\nsystem\n(X\xff\xff\0\0ls".to_vec()),
+        ("objects.npy", array.clone()),
+        ("objects.npz", stored(&[("a.npy", &array)])),
+        ("flagged.pt", flagged),
+    ] {
+        write(folder.path(), name, &bytes);
+        let (code, out, _) = run(folder.path(), &[name]);
+        assert!(code == Some(1) && out.contains("os.system"), "{name}: {out}");
+    }
+    let numbers: &[u8] = b"\x93NUMPY\x01\0\x3d\0{'descr': '<i4', 'fortran_order': False, 'shape': (1,), }   \n\0\0\0\0";
+    write(folder.path(), "numbers.npy", numbers);
+    let (code, out, _) = run(folder.path(), &["numbers.npy"]);
+    assert!(code == Some(0) && out.contains("an array of NumPy") && out.contains("int32"), "{out}");
 }

@@ -28,6 +28,10 @@ pub enum Format {
     Pickle,
     Safetensors,
     CaddieModel,
+    /// NumPy's `.npy`.
+    Npy,
+    /// A zip of arrays of NumPy: `.npz`.
+    Npz,
     /// A zip without a pickle.
     Zip,
     Unknown,
@@ -42,6 +46,8 @@ impl Format {
             Format::Pickle => "a pickle",
             Format::Safetensors => "safetensors",
             Format::CaddieModel => "a caddie model",
+            Format::Npy => "an array of NumPy (.npy)",
+            Format::Npz => "arrays of NumPy (.npz)",
             Format::Zip => "a zip without a pickle",
             Format::Unknown => "of no format that is read",
         }

@@ -11,44 +11,6 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 /// Pickles before the object: magic number, protocol, a table of the machine that wrote it.
 const HEADERS: usize = 3;
 
-/// Tells whether the bytes start as a pickle does: protocol 2 and later say so, and older ones are known by their end.
-pub(super) fn is_pickle(bytes: &[u8]) -> bool {
-    match bytes {
-        [0x80, protocol, ..] if (2..=5).contains(protocol) => true,
-        // Protocols 0 and 1 begin with any opcode: short of parsing it, these opcodes are those that a call or a
-        // container needs.
-        [b'(' | b'c' | b']' | b'}' | b')', ..] => {
-            let pickle = beginning(bytes);
-            pickle.root.is_some() || pickle.globals.iter().any(|global| global.calls > 0)
-        }
-        // Anything may be pushed and dropped before it. By chance such bytes call nothing and do not end with the file.
-        [first, ..] if FIRST.contains(first) => {
-            let pickle = beginning(bytes);
-            let whole = pickle.root.is_some() && pickle.end == bytes.len();
-            whole || pickle.globals.iter().any(|global| global.calls > 0)
-        }
-        _ => false,
-    }
-}
-
-/// Opcodes that push something, mark or memorise: with any of them a pickle may begin.
-const FIRST: &[u8] = b"FGIJKLMNSTUVXBCldt\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96";
-
-/// A pickle as far as it takes to tell that it is one.
-fn beginning(bytes: &[u8]) -> Pickle {
-    pickle::parse(bytes, &Limits { ops: 10_000, ..Limits::default() })
-}
-
-/// Tells whether the bytes are a pickle from the first to the last, or up to zeros behind it.
-pub(super) fn is_whole_pickle(bytes: &[u8]) -> bool {
-    if !is_pickle(bytes) {
-        return false;
-    }
-    let pickle = pickle::parse(bytes, &Limits::default());
-    let ends = pickle.root.is_some() && bytes.get(pickle.end..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0));
-    ends || pickle.globals.iter().any(|global| global.calls > 0)
-}
-
 pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents) {
     let length = bytes.len();
     let first = pickle::parse(&bytes, &Limits::default());

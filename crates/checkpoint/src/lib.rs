@@ -11,6 +11,7 @@ mod dtype;
 mod entropy;
 mod layers;
 mod legacy;
+mod npy;
 pub mod pickle;
 mod rebuild;
 mod safetensors;
@@ -136,14 +137,18 @@ fn read_format(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: &mut
         caddie_model::read(bytes, name, contents, budget);
     } else if zip::is(&bytes) {
         zipped::read(bytes, name, contents, budget);
-    } else if legacy::is_pickle(&bytes) {
+    } else if pickle::is_pickle(&bytes) {
         legacy::read(bytes, name, contents);
+    } else if npy::is(&bytes) {
+        npy::read(bytes, name, contents);
     } else if safetensors::is(&bytes) {
         safetensors::read(bytes, name, contents);
     } else {
         contents.formats.push(Format::Unknown);
-        contents
-            .problem(name, "none of the formats that are read: torch.save, pickle, safetensors, caddie's own".into());
+        contents.problem(
+            name,
+            "none of the formats that are read: torch.save, pickle, safetensors, NumPy, caddie's own".into(),
+        );
         contents.opaque(bytes, name);
     }
 }

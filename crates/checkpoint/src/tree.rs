@@ -8,6 +8,9 @@ use super::dtype::Dtype;
 use super::pickle::{self, Id, Limits, Pickle, Value};
 use super::walk::Walk;
 
+/// Most pickles behind one another that are read.
+const MAX_APPENDED: usize = 100;
+
 /// A pickle and where its storages lie.
 pub(super) struct Source<'a> {
     /// The member, for messages.
@@ -44,12 +47,31 @@ pub(super) fn read(source: &Source<'_>, contents: &mut Contents) -> HashSet<Stri
     problems.into_iter().for_each(|problem| contents.problem(&source.name, problem));
     if parsed.root.is_some() {
         let place = Place { buffer: index, range: stop..source.pickle.range.end.max(stop) };
+        appended(&place, &source.name, contents);
         contents.region(RegionKind::Trailing, format!("behind the end of {}", source.name), place);
     }
     for (key, reference) in &references {
         storage(source, key, reference, covered.get(key).cloned().unwrap_or_default(), contents);
     }
     references.into_keys().collect()
+}
+
+/// Adds the facts about further pickles behind the end of one: `pickle.load` called again on the open file runs them.
+fn appended(behind: &Place, name: &str, contents: &mut Contents) {
+    let mut at = behind.range.start;
+    for number in 2..MAX_APPENDED {
+        let rest = contents.bytes(&Place { buffer: behind.buffer, range: at..behind.range.end });
+        if !pickle::is_pickle(rest) {
+            return;
+        }
+        let parsed = pickle::parse(rest, &Limits::default());
+        contents.pickles.push(facts(&parsed, &format!("{name}, pickle {number} behind its end"), 0));
+        if parsed.root.is_none() || parsed.end == 0 {
+            return;
+        }
+        at += parsed.end;
+    }
+    contents.problem(name, format!("more than {MAX_APPENDED} pickles follow one another; the rest was not read"));
 }
 
 /// Reports the parts of a storage that no tensor covers, and a size other than the pickle declares.

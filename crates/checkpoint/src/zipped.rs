@@ -4,7 +4,8 @@ use caddie_files::decompress::Codec;
 
 use super::contents::{Contents, Format, Place, RegionKind, join};
 use super::layers::{Budget, told};
-use super::legacy;
+use super::npy;
+use super::pickle;
 use super::tree::{self, Source};
 use super::zip::{self, Member};
 
@@ -75,7 +76,12 @@ fn members(read: &[(String, Place)], name: &str, contents: &mut Contents) {
     let is_pickle = |member: &str| member.to_ascii_lowercase().ends_with(".pkl");
     let by_name = |wanted: &str| read.iter().rposition(|(member, _)| member.eq_ignore_ascii_case(wanted));
     let found: Vec<usize> = (0..read.len()).filter(|index| is_pickle(&read[*index].0)).collect();
-    contents.formats.push(if found.is_empty() { Format::Zip } else { Format::TorchZip });
+    let of_numpy = read.iter().any(|(_, place)| npy::is(contents.bytes(place)));
+    contents.formats.push(match (found.is_empty(), of_numpy) {
+        (false, _) => Format::TorchZip,
+        (true, true) => Format::Npz,
+        (true, false) => Format::Zip,
+    });
     let mut used = vec![false; read.len()];
     for index in found {
         let (member, pickle) = &read[index];
@@ -96,8 +102,12 @@ fn members(read: &[(String, Place)], name: &str, contents: &mut Contents) {
         if used || (MARKS.contains(&last) && place.range.len() <= MAX_MARK_BYTES) {
             continue;
         }
+        if npy::is(contents.bytes(place)) {
+            npy::array(place, &join(name, member), contents);
+            continue;
+        }
         // A pickle under another name is for a loader of its own.
-        if legacy::is_whole_pickle(contents.bytes(place)) {
+        if pickle::is_whole_pickle(contents.bytes(place)) {
             let source = Source { name: join(name, member), pickle: place.clone(), storages: &|_| None };
             tree::read(&source, contents);
         }
@@ -122,7 +132,11 @@ fn unpack(
         None
     };
     if member.encrypted {
-        return refuse(contents, "encrypted".to_owned());
+        if !is_plain(member, contents.bytes(&stored), budget) {
+            return refuse(contents, "encrypted".to_owned());
+        }
+        let problem = format!("the member {} is declared encrypted and is not: some readers load it", member.name);
+        contents.problem(name, problem);
     }
     let place = match member.method {
         0 => stored.clone(),
@@ -145,4 +159,18 @@ fn unpack(
         contents.problem(name, format!("the member {} differs from its checksum", member.name));
     }
     Some(place)
+}
+
+/// Tells whether the data of a member that is declared encrypted lies there in the clear: its checksum is right.
+fn is_plain(member: &Member, stored: &[u8], budget: &mut Budget) -> bool {
+    let unpacked = match member.method {
+        0 => Some(stored.to_vec()),
+        8 => budget.unpack(&Codec::Deflate, stored).ok().map(|(bytes, _)| bytes),
+        _ => None,
+    };
+    unpacked.is_some_and(|bytes| {
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes);
+        crc.sum() == member.crc
+    })
 }

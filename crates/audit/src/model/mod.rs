@@ -112,6 +112,13 @@ impl Audit {
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
     }
+
+    /// Tells whether nothing of the file could be looked into: it is of no format that is read, encrypted, or compressed
+    /// by a program that is not read. That nothing was found in it then says nothing about it.
+    pub fn is_unread(&self) -> bool {
+        let opaque = self.regions.iter().any(|region| region.kind == RegionKind::Opaque);
+        opaque && self.tensors.is_empty() && self.pickles.is_empty()
+    }
 }
 
 /// Audits the file by the rulebook's budget and rules.

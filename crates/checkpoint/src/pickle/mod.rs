@@ -6,10 +6,12 @@
 
 mod machine;
 mod opcodes;
+mod recognize;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use machine::{Limits, parse};
 pub use opcodes::{Arg, Fault, Op, Opcodes};
+pub use recognize::{is_pickle, is_whole_pickle};
 pub use value::{Call, GlobalUse, Id, Object, Pickle, Value};
