@@ -35,12 +35,12 @@ pub fn unary(op: UnaryOp, operand: &Constant) -> Computed {
 /// When Python raises, or the result is too large.
 pub fn binary(op: Operator, left: &Constant, right: &Constant, limit: Limit) -> Computed {
     match (op, left, right) {
-        (Operator::Add, _, _) if left.len().is_some() => joined(left, right, limit),
+        (Operator::Add, _, _) if left.length().is_some() => joined(left, right, limit),
         (Operator::Mod, Constant::Text(text), _) => {
             percent::format(text, right, limit).map(|text| Constant::text(&text))
         }
         (Operator::Mult, sequence, count) | (Operator::Mult, count, sequence)
-            if sequence.len().is_some() && count.int().is_some() =>
+            if sequence.length().is_some() && count.int().is_some() =>
         {
             repeated(sequence, count.int().unwrap_or_default(), limit)
         }
@@ -102,7 +102,7 @@ fn repeated(sequence: &Constant, count: i64, limit: Limit) -> Computed {
 fn sequence_size(sequence: &Constant) -> usize {
     match sequence {
         Constant::Text(text) => text.len(),
-        other => other.len().unwrap_or_default(),
+        other => other.length().unwrap_or_default(),
     }
 }
 

@@ -8,6 +8,19 @@ use super::conversions::{self, truncated};
 use super::{Computed, Constant, Failure, Given, Limit, Progression, arithmetic, floats, repr, shown};
 use crate::encoding::TextCodec;
 
+/// The functions that are evaluated, sorted.
+#[rustfmt::skip]
+const FUNCTIONS: [&str; 30] = [
+    "abs", "all", "any", "bin", "bool", "bytearray", "bytes", "chr", "divmod", "enumerate", "float", "format", "hex",
+    "int", "len", "list", "max", "min", "oct", "ord", "pow", "range", "repr", "reversed", "round", "sorted", "str",
+    "sum", "tuple", "zip",
+];
+
+/// Tells whether a function of Python's own is one that is evaluated here.
+pub fn is_builtin(name: &str) -> bool {
+    FUNCTIONS.contains(&name)
+}
+
 /// Evaluates `name(given)`.
 ///
 /// # Errors
@@ -31,7 +44,7 @@ pub fn builtin(name: &str, given: &Given<'_>, limit: Limit) -> Computed {
         }
         "bytes" | "bytearray" => of_bytes(given, limit),
         "len" => {
-            let len = one(given)?.len().ok_or_else(|| Failure::wrong_type("`len` of something without members"))?;
+            let len = one(given)?.length().ok_or_else(|| Failure::wrong_type("`len` of something without members"))?;
             Constant::size(len)
         }
         "list" => one_or(given, Constant::List([].into()), |value| Ok(Constant::List(value.members(limit)?.into()))),

@@ -47,7 +47,7 @@ use std::rc::Rc;
 
 pub use arguments::Given;
 pub use arithmetic::{binary, unary};
-pub use builtins::builtin;
+pub use builtins::{builtin, is_builtin};
 pub use bytes::method as bytes_method;
 pub use comparison::{compare, contains, equal};
 pub use format::format;
@@ -180,7 +180,7 @@ impl Constant {
     }
 
     /// Returns the length in characters, bytes, members or entries.
-    pub fn len(&self) -> Option<usize> {
+    pub fn length(&self) -> Option<usize> {
         Some(match self {
             Constant::Text(text) => text.chars().count(),
             Constant::Bytes(bytes) => bytes.len(),
@@ -196,7 +196,7 @@ impl Constant {
     /// When it cannot be iterated over, or has more members than the limit.
     pub fn members(&self, limit: Limit) -> Result<Vec<Constant>, Failure> {
         limit.admit_members(
-            self.len().ok_or_else(|| Failure::wrong_type("a loop over something that has no members"))?,
+            self.length().ok_or_else(|| Failure::wrong_type("a loop over something that has no members"))?,
         )?;
         Ok(match self {
             Constant::Text(text) => text.chars().map(|c| Constant::text(c.encode_utf8(&mut [0; 4]))).collect(),

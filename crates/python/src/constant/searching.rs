@@ -126,13 +126,13 @@ pub(super) fn split<'s>(
 
 /// Cuts where members are space, as `split()` does: runs of space are one separator, and none stands at the ends.
 /// `spaces` are the places of space as bytes from and to, in order.
-pub(super) fn split_space<'s>(
-    bytes: &'s [u8],
+pub(super) fn split_space(
+    bytes: &[u8],
     spaces: impl Iterator<Item = (usize, usize)>,
     most: i64,
     from_right: bool,
     limit: Limit,
-) -> Result<Vec<&'s [u8]>, Failure> {
+) -> Result<Vec<&[u8]>, Failure> {
     let mut words = Vec::new();
     let mut start = 0;
     for (from, to) in spaces.chain([(bytes.len(), bytes.len())]) {

@@ -142,7 +142,7 @@ pub fn subscript(value: &Constant, index: &Constant) -> Computed {
         let missing = || Failure::raises("KeyError", "a key that is not in the dict");
         return found.map(|(_, value)| value.clone()).ok_or_else(missing);
     }
-    let len = value.len().ok_or_else(|| Failure::wrong_type("an index into something that has no members"))?;
+    let len = value.length().ok_or_else(|| Failure::wrong_type("an index into something that has no members"))?;
     let index = index.int().ok_or_else(|| Failure::wrong_type("an index that is no integer"))?;
     let place = position(index, len)?;
     let found = match value {

@@ -216,7 +216,7 @@ proptest! {
         let name = if from_right { "rsplit" } else { "split" };
         let given = Given { positional: vec![Constant::text(&by)], named: vec![("maxsplit", Constant::Int(most))] };
         let parts = text_method(&text, name, &given, LIMIT).expect("parts");
-        prop_assert!(most < 0 || parts.len().is_some_and(|len| len as i64 <= most + 1));
+        prop_assert!(most < 0 || parts.length().is_some_and(|len| len as i64 <= most + 1));
         let joined = text_method(&by, "join", &Given::positional([parts]), LIMIT).expect("a text");
         prop_assert_eq!(joined.as_text(), Some(text.as_str()));
     }
