@@ -11,6 +11,7 @@ mod value;
 
 use caddie_python::ast;
 use caddie_python::ast::visitor::{Visitor, walk_expr};
+use caddie_python::constant::Constant;
 use evaluate::Evaluator;
 use value::Item;
 
@@ -122,9 +123,9 @@ fn bytes_of(item: &Item) -> Option<Vec<i64>> {
 
 fn number(item: &Item) -> Option<i64> {
     match item {
-        Item::Int(int) => Some(*int),
-        Item::Bytes(bytes) => i64::try_from(bytes.len()).ok(),
-        Item::Float(float) if float.fract() == 0.0 && float.abs() < 1e6 => Some(*float as i64),
+        Item::Known(Constant::Int(int)) => Some(*int),
+        Item::Known(Constant::Bytes(bytes)) => i64::try_from(bytes.len()).ok(),
+        Item::Known(Constant::Float(float)) if float.fract() == 0.0 && float.abs() < 1e6 => Some(*float as i64),
         _ => None,
     }
 }
