@@ -110,9 +110,7 @@ fn of_library(name: &str, arguments: &[Item]) -> Item {
         "vocab_size" | "get_piece_size" | "GetPieceSize" | "piece_size" if arguments.is_empty() => {
             Item::integer(PIECES.len() as i64)
         }
-        "id_to_piece" | "IdToPiece" => {
-            piece().map_or(Item::Opaque, |(text, _)| Item::Known(Constant::text(text)))
-        }
+        "id_to_piece" | "IdToPiece" => piece().map_or(Item::Opaque, |(text, _)| Item::Known(Constant::text(text))),
         "is_control" | "IsControl" => is(Sort::Control),
         "is_unknown" | "IsUnknown" => is(Sort::Unknown),
         "is_unused" | "IsUnused" => is(Sort::Unused),
