@@ -36,6 +36,9 @@ pub fn unary(op: UnaryOp, operand: &Constant) -> Computed {
 pub fn binary(op: Operator, left: &Constant, right: &Constant, limit: Limit) -> Computed {
     match (op, left, right) {
         (Operator::Add, _, _) if left.length().is_some() => joined(left, right, limit),
+        (Operator::Mod, Constant::Bytes(_), _) => {
+            Err(Failure::NotEvaluated("`%` of bytes is not evaluated".to_owned()))
+        }
         (Operator::Mod, Constant::Text(text), _) => {
             percent::format(text, right, limit).map(|text| Constant::text(&text))
         }

@@ -134,15 +134,18 @@ fn of_bytes(given: &Given<'_>, limit: Limit) -> Computed {
             Ok(Constant::Bytes(bytes.into()))
         }
         (Some(Constant::Bytes(bytes)), None) => Ok(Constant::Bytes(bytes.clone())),
-        (Some(Constant::Int(len)), None) => {
-            let len = usize::try_from(*len).map_err(|_| Failure::wrong_value("a negative number of bytes"))?;
+        (Some(len @ (Constant::Int(_) | Constant::Bool(_))), None) => {
+            let len = usize::try_from(len.int().unwrap_or_default())
+                .map_err(|_| Failure::wrong_value("a negative number of bytes"))?;
             limit.admit_bytes(len)?;
             Ok(Constant::Bytes(vec![0; len].into()))
         }
         (Some(items @ (Constant::Tuple(_) | Constant::List(_))), None) => {
-            let byte = |item: &Constant| item.int().and_then(|int| u8::try_from(int).ok());
-            let bytes: Option<Vec<u8>> = items.members(limit)?.iter().map(byte).collect();
-            bytes.map(|bytes| Constant::Bytes(bytes.into())).ok_or_else(|| Failure::wrong_value("bytes out of range"))
+            let byte = |item: &Constant| {
+                let int = item.int().ok_or_else(|| Failure::wrong_type("bytes of something that is no integer"))?;
+                u8::try_from(int).map_err(|_| Failure::wrong_value("a byte out of range"))
+            };
+            items.members(limit)?.iter().map(byte).collect::<Result<_, _>>().map(Constant::Bytes)
         }
         _ => Err(Failure::wrong_type("bytes of something that holds none")),
     }

@@ -80,9 +80,14 @@ fn without_underscores(digits: &str) -> Option<String> {
 /// # Errors
 /// When the value is no number.
 pub(super) fn float(value: &Constant) -> Computed {
-    let Constant::Text(text) = value else {
-        let number = value.number().ok_or_else(|| Failure::wrong_type("`float` of no number"))?;
-        return Ok(Constant::Float(number));
+    let no_number = || Failure::wrong_value("a text that is no number");
+    let text = match value {
+        Constant::Text(text) => text,
+        Constant::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| no_number())?,
+        value => {
+            let number = value.number().ok_or_else(|| Failure::wrong_type("`float` of no number"))?;
+            return Ok(Constant::Float(number));
+        }
     };
     let text = text.trim_matches(is_space);
     // An underscore stands between two digits.
@@ -92,5 +97,5 @@ pub(super) fn float(value: &Constant) -> Computed {
     };
     let plain = text.match_indices('_').all(|(at, _)| between(at)).then(|| text.replace('_', ""));
     let number = plain.and_then(|plain| plain.parse().ok());
-    number.map(Constant::Float).ok_or_else(|| Failure::wrong_value("a text that is no number"))
+    number.map(Constant::Float).ok_or_else(no_number)
 }

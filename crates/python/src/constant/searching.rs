@@ -144,19 +144,18 @@ pub(super) fn split_space(
         start = to;
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    // The words beyond the last cut stay together, with the space between them.
-    let together = words.len().saturating_sub(most);
     let word = |(from, to): (usize, usize)| bytes.get(from..to).unwrap_or_default();
-    let (Some(first), Some(last), true) = (words.first().copied(), words.last().copied(), together > 1) else {
+    if words.len() <= most {
         return Ok(words.into_iter().map(word).collect());
-    };
+    }
+    // The words beyond the last cut stay together, with the space between them and the space at that end.
     Ok(if from_right {
-        let kept = words.split_off(together);
-        let end = words.last().map_or(first.1, |word| word.1);
+        let kept = words.split_off(words.len() - most);
+        let end = words.last().map_or(0, |(_, to)| *to);
         std::iter::once((0, end)).chain(kept).map(word).collect()
     } else {
         let rest = words.split_off(most);
-        let start = rest.first().map_or(last.0, |word| word.0);
+        let start = rest.first().map_or(bytes.len(), |(from, _)| *from);
         words.into_iter().chain([(start, bytes.len())]).map(word).collect()
     })
 }
