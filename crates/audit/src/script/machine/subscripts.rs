@@ -5,7 +5,7 @@ use super::super::trace::Action;
 use super::super::value::{Kind, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr, Operator};
-use caddie_python::constant::{self, Slice};
+use caddie_python::constant::{self, Constant, Slice};
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn subscript(&mut self, subscript: &'a ast::ExprSubscript) -> Value<'a> {
@@ -172,17 +172,15 @@ impl<'a> Machine<'a, '_> {
 fn one_later(slice: &Expr) -> bool {
     match slice {
         Expr::Slice(slice) => match slice.lower.as_deref() {
-            Some(Expr::NumberLiteral(literal)) => {
-                matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1))
-            }
-            Some(Expr::BinOp(binary)) => {
-                matches!(binary.op, Operator::Add)
-                    && matches!(&*binary.right, Expr::NumberLiteral(literal)
-                        if matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1)))
-            }
-            _ => false,
+            Some(Expr::BinOp(binary)) => matches!(binary.op, Operator::Add) && is_one(&binary.right),
+            Some(lower) => is_one(lower),
+            None => false,
         },
         Expr::Tuple(tuple) => tuple.elts.iter().any(one_later),
         _ => false,
     }
+}
+
+fn is_one(expr: &Expr) -> bool {
+    matches!(constant::literal(expr), Some(Ok(Constant::Int(1))))
 }
