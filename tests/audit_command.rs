@@ -1,6 +1,10 @@
 //! `caddie audit` of scripts and records folders, as a reader meets it.
 
+#[path = "support/scripts.rs"]
+mod scripts;
+
 use assert_cmd::Command;
+use scripts::Scripts;
 
 fn audit(arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::cargo_bin("caddie").expect("built");
@@ -10,7 +14,11 @@ fn audit(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn a_script_that_learns_before_it_scores_is_shown_with_lines_calls_and_what_would_clear_it() {
-    let script = "fixtures/audit/adapt.bad.prequant.py";
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = Scripts::of(env!("CARGO_MANIFEST_DIR")).text("adapt.bad.prequant");
+    let script = folder.path().join("adapt.py");
+    std::fs::write(&script, &text).expect("writes");
+    let script = script.to_str().expect("UTF-8");
     let (code, out) = audit(&[script, "--explain-path"]);
     // The defaults are only supposed: no error.
     assert_eq!(code, Some(0), "{out}");
@@ -27,7 +35,6 @@ fn a_script_that_learns_before_it_scores_is_shown_with_lines_calls_and_what_woul
     assert_eq!(audit(&[script, "--fail-on", "warning"]).0, Some(1));
     let (_, json) = audit(&[script, "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    let text = std::fs::read_to_string(format!("{}/{script}", env!("CARGO_MANIFEST_DIR"))).expect("committed");
     let step = &json["scripts"][0]["paths"][0][0];
     let line = usize::try_from(step["line"].as_u64().expect("a line")).expect("fits");
     assert_eq!(text.lines().nth(line - 1).map(str::trim), step["text"].as_str(), "the excerpt is the line");
@@ -36,8 +43,8 @@ fn a_script_that_learns_before_it_scores_is_shown_with_lines_calls_and_what_woul
 #[test]
 fn the_configuration_of_the_run_decides_and_not_the_scripts_default() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/audit/adapt.bad.prequant.py");
-    std::fs::copy(fixture, folder.path().join("train_gpt.py")).expect("copies");
+    let script = Scripts::of(env!("CARGO_MANIFEST_DIR")).text("adapt.bad.prequant");
+    std::fs::write(folder.path().join("train_gpt.py"), script).expect("writes");
     let log = |enabled: &str| {
         let lines = [
             "Hyperparameters:",

@@ -1,7 +1,9 @@
 //! The audit of a script that comes in a folder: what the folder's files say of it counts.
 
+#[path = "support/scripts.rs"]
+mod scripts;
+
 use std::fmt::Write;
-use std::path::Path;
 
 use caddie::report::Severity;
 use caddie_audit::script::{Examined, examine};
@@ -9,11 +11,16 @@ use caddie_folder::Folder;
 use caddie_folder::executed::executed;
 use caddie_rulebook::Rulebook;
 use camino::Utf8Path;
+use scripts::Scripts;
 
-/// A made-up script that is clean.
+/// A made-up script.
+fn script(name: &str) -> String {
+    Scripts::of(env!("CARGO_MANIFEST_DIR")).text(name)
+}
+
+/// One that is clean.
 fn plain() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/byte_table.good.challenge.py");
-    std::fs::read_to_string(path).expect("the fixture")
+    script("byte_table.good.challenge")
 }
 
 /// The same with lines before it.
@@ -115,8 +122,7 @@ fn newer_syntax_is_fine_once_the_version_is_named() {
 
 #[test]
 fn a_script_that_leaves_everything_to_its_neighbor_is_followed_there() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.bad.prequant.py");
-    let neighbor = std::fs::read_to_string(path).expect("the fixture");
+    let neighbor = script("adapt.bad.prequant");
     let wrapper = "import os\nos.environ.setdefault(\"SEED\", \"1\")\n\n\ndef main():\n    from trainer import main as train\n    \
                    train()\n\n\nif __name__ == \"__main__\":\n    main()\n";
     let found = audited(&[("train_gpt.py", wrapper), ("trainer.py", &neighbor), ("README.md", "Run train_gpt.py.")]);
@@ -151,8 +157,7 @@ fn modules_beside_the_script_have_names_of_their_own() {
 /// Two logs of one seed: the run is followed as the one configured it with which submission.json agrees.
 #[test]
 fn the_configuration_is_that_of_the_run_that_is_claimed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.bad.prequant.py");
-    let script = std::fs::read_to_string(path).expect("the fixture");
+    let script = script("adapt.bad.prequant");
     let log = |switch: &str, val_bpb: &str| {
         format!(
             "Hyperparameters:\n  seed: 42\n  ttt_enabled: {switch}\n  iterations: 20\nstep:20/20 train_loss:2.1 train_time:9ms step_avg:1ms\n\
@@ -179,9 +184,7 @@ fn the_configuration_is_that_of_the_run_that_is_claimed() {
 /// A switch that is off by default and on in the command that README.md gives: nothing that the log states is overruled.
 #[test]
 fn a_command_of_the_readme_says_what_no_log_does() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.bad.prequant.py");
-    let script = std::fs::read_to_string(path).expect("the fixture");
-    let script = script.replace("\"TTT_ENABLED\", \"1\"", "\"TTT_ENABLED\", \"0\"");
+    let script = script("adapt.bad.prequant").replace("\"TTT_ENABLED\", \"1\"", "\"TTT_ENABLED\", \"0\"");
     let log = |more: &str| {
         format!(
             "Hyperparameters:\n  seed: 42\n{more}  iterations: 20\nstep:20/20 train_loss:2.1 train_time:9ms step_avg:1ms\n\
@@ -204,8 +207,7 @@ fn a_command_of_the_readme_says_what_no_log_does() {
 /// The claimed score stands in a line of its own, under a name that no other script uses: what that line reports counts.
 #[test]
 fn the_claimed_score_is_found_by_its_value() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/adapt.good.score_first.py");
-    let script = std::fs::read_to_string(path).expect("the fixture");
+    let script = script("adapt.good.score_first");
     let last = script.lines().find(|line| line.contains("final_int8_zlib_roundtrip")).expect("the report");
     // Adapted after the official score, and scored again.
     let again = "    eval_val(args, model, load_tokens(args.val_files))\n    val_loss = eval_val(args, model, load_tokens(args.val_files))\n    \

@@ -3,6 +3,8 @@
 
 #[path = "audit_script/runs.rs"]
 mod runs;
+#[path = "support/scripts.rs"]
+mod scripts;
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use caddie_python::Module;
 use caddie_python::{Alone, unwrap};
 use caddie_rulebook::{PARAMETER_GOLF_2026, Rulebook};
 use camino::Utf8Path;
+use scripts::Scripts;
 
 /// No script takes longer, in a debug build on a busy machine.
 const BOUND: Duration = Duration::from_secs(60);
@@ -26,10 +29,9 @@ fn subject<'a>(rulebook: &'a Rulebook, metric: Option<&'a str>) -> Subject<'a> {
     Subject { config: Config::default(), metric, rulebook, folder: None }
 }
 
-/// The text of one made-up script.
+/// The whole text of one made-up script.
 fn fixture(name: &str) -> String {
-    let found = fixtures().into_iter().find(|(known, _)| known == name);
-    String::from_utf8(found.expect("the fixture").1).expect("text")
+    Scripts::of(env!("CARGO_MANIFEST_DIR")).text(name)
 }
 
 /// With something else in place of a part that is there.
@@ -65,19 +67,8 @@ fn expected(name: &str, source: &[u8]) -> Option<(String, String)> {
 
 /// The made-up scripts with their names without `.py`.
 fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit");
-    let mut found: Vec<(String, Vec<u8>)> = root
-        .read_dir_utf8()
-        .expect("the fixtures")
-        .filter_map(|entry| {
-            let path = entry.expect("an entry").into_path();
-            let name = path.file_name()?.strip_suffix(".py")?.to_owned();
-            Some((name, std::fs::read(&path).expect("a script")))
-        })
-        .collect();
-    found.sort();
-    assert!(!found.is_empty());
-    found
+    let scripts = Scripts::of(env!("CARGO_MANIFEST_DIR"));
+    scripts.names().into_iter().map(|name| (name.clone(), scripts.text(&name).into_bytes())).collect()
 }
 
 #[test]
@@ -115,6 +106,13 @@ fn good_scripts_and_such_as_only_look_bad_have_none() {
         assert!(examined.scores > 0, "{name}: no score was recognized");
         assert!(examined.findings.is_empty(), "{name}: {:?}", examined.findings);
     }
+}
+
+/// A script whose every piece is known parses, so only a piece that nothing needs may be left.
+#[test]
+fn every_piece_of_the_prelude_is_a_part_of_a_script() {
+    let unused = Scripts::of(env!("CARGO_MANIFEST_DIR")).unused_pieces();
+    assert!(unused.is_empty(), "fixtures/audit/prelude: no script has {unused:?}; delete them");
 }
 
 #[test]
@@ -180,8 +178,7 @@ fn a_pass_that_only_trains_is_not_called_a_pass_that_scores() {
         ("adapt.bad.two_pass", "c4-single-pass"),
     ];
     for (name, rule) in cases {
-        let (_, source) = fixtures().into_iter().find(|(found, _)| found == name).expect("the fixture");
-        let found = examined(name, &source).findings;
+        let found = examined(name, fixture(name).as_bytes()).findings;
         assert!(found.iter().all(|finding| finding.rule == rule), "{name}: {found:?}");
     }
 }
@@ -225,10 +222,6 @@ fn scripts_made_to_be_slow_are_given_up_within_bounds() {
 /// The pieces of a tokenizer with case marks hold the marks; only the table that comes with the shards leaves them out.
 #[test]
 fn case_marks_are_no_bytes_of_the_text() {
-    let script = |name: &str| {
-        let found = fixtures().into_iter().find(|(known, _)| known == name);
-        String::from_utf8(found.expect("the fixture").1).expect("text")
-    };
     let rulebook = Rulebook::builtin().expect("the rulebook");
     let rules = |source: &str, tokenizer: &str| {
         let module = Module::parse(source).expect("a script");
@@ -236,7 +229,7 @@ fn case_marks_are_no_bytes_of_the_text() {
         let leads = audit(&module, &Subject { config, ..subject(&rulebook, None) }).leads;
         leads.into_iter().map(|lead| lead.rule).collect::<Vec<_>>()
     };
-    let (by_pieces, by_table) = (script("byte_table.good.challenge"), script("plain.good"));
+    let (by_pieces, by_table) = (fixture("byte_table.good.challenge"), fixture("plain.good"));
     let marks = "./tokenizers/fineweb_8192_bpe_lossless_caps_caseops_v1_reserved.model";
     assert_eq!(rules(&by_pieces, marks), ["bpb-sidecar"]);
     assert_eq!(rules(&by_pieces, "./tokenizers/fineweb_8192_bpe.model"), [""; 0]);

@@ -221,6 +221,34 @@ fn every_spelling_of_exec_is_followed() {
     }
 }
 
+/// What a wrapper computes before it decodes is computed as Python does.
+#[test]
+fn what_becomes_of_a_payload_first_is_as_in_python() {
+    let plain = "IyMj".repeat(100) + "IwoK" + "cHJpbnQoMTIzNDU2Nzg5KQ==";
+    let doubled: String = plain.chars().flat_map(|letter| [letter, '~']).collect();
+    let backwards: String = plain.chars().rev().collect();
+    for payload in [
+        format!("'{doubled}'[::2]"),
+        format!("'{backwards}'[-1::-1]"),
+        format!("'é{plain}é'[1:-1]"),
+        format!("'??{plain}!?'.strip('?!')"),
+        format!("'IyMj' * 100 + '%s%s' % ('IwoK', '{}')", plain.get(404..).expect("the end")),
+        format!("'{}'.replace('#', '', 2)", format!("##{plain}")),
+        format!("f'{{\"{plain}\"}}'"),
+        format!("'1:2:{plain}'.rsplit(':', 1)[-1]"),
+        format!("'a\\x0b{plain}\\n'.splitlines()[1]"),
+        format!("'a {plain}\\t'.split()[1]"),
+        format!("'é|{plain}'['é|{plain}'.find('|') + 1:]"),
+        format!("'{{}}{{x}}'.format('{}', x='{}')", plain.get(..4).expect("four"), plain.get(4..).expect("the rest")),
+        format!("{{'k': 'no', 'k': '{plain}'}}['k']"),
+    ] {
+        let script = format!("import base64\nexec(base64.b64decode({payload}))\n");
+        let unwrapped = alone(script.as_bytes());
+        assert_eq!(unwrapped.problems, [], "{payload}");
+        assert!(String::from_utf8_lossy(&unwrapped.source).ends_with("print(123456789)"), "{payload}");
+    }
+}
+
 /// Scripts that Python runs, written by Python: a coding line, a zip, letters that are no ASCII, other ways to exec.
 #[test]
 fn the_wrappers_of_strangers_come_off() {

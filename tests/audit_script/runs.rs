@@ -21,8 +21,7 @@ fn the_number_of_processes_is_that_of_the_rulebooks_machine() {
 /// A log claims a metric that the script reports only with a switch on: the switch was on, whatever its default.
 #[test]
 fn the_claimed_metric_shows_which_switch_was_on() {
-    let trap = fixtures().into_iter().find(|(name, _)| name == "target_key.trap.switched_off");
-    let source = String::from_utf8(trap.expect("the fixture").1).expect("text");
+    let source = fixture("target_key.trap.switched_off");
     let last = source.lines().find(|line| line.contains("final_int8_zlib_roundtrip")).expect("the report");
     let report = [
         last,

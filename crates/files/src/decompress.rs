@@ -78,6 +78,11 @@ impl Budget {
         }
     }
 
+    /// Returns the bytes that steps may still produce.
+    pub fn left(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX)
+    }
+
     /// Reads a decoder to its end; `packed` is the length of its input.
     ///
     /// # Errors

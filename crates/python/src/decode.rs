@@ -39,6 +39,11 @@ impl Budget {
         self.0.take(bytes).map_err(|failure| told("", failure))
     }
 
+    /// Returns the bytes that may still be produced.
+    pub fn left(&self) -> usize {
+        self.0.left()
+    }
+
     /// Unpacks `bytes`, which people call `name`; bytes that follow the stream are left alone, as Python leaves them.
     fn unpack(&mut self, name: &str, codec: &Codec, bytes: &[u8]) -> Decoded {
         decompress::decompress(codec, bytes, &mut self.0)

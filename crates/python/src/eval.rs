@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::calls;
+use super::constant::{self, Constant, Limit, Slice};
 use super::decode::Budget;
 use super::module::ast::{self, Expr, Stmt};
 use super::module::{Module, Problem};
@@ -133,15 +134,15 @@ impl<'a, 'b> Evaluator<'a, 'b> {
     }
 
     fn evaluate(&mut self, expr: &'a Expr) -> Evaluated<'a> {
+        if let Some(literal) = constant::literal(expr) {
+            return match literal.map_err(|failure| failure.to_string())? {
+                Constant::Text(text) => Ok(Value::Text(Data::new(text.as_bytes()))),
+                Constant::Bytes(bytes) => Ok(Value::Bytes(Data::new(&*bytes))),
+                scalar => Ok(Value::Scalar(scalar)),
+            };
+        }
         match expr {
-            Expr::StringLiteral(literal) => Ok(Value::Text(Data::new(literal.value.to_str()))),
-            Expr::BytesLiteral(literal) => Ok(Value::Bytes(Data::new(literal.value.bytes().collect::<Vec<u8>>()))),
-            Expr::NumberLiteral(literal) => match &literal.value {
-                ast::Number::Int(int) => int.as_i64().map(Value::Int).ok_or_else(|| "a large number".to_owned()),
-                _ => Err("a number that is not an integer".to_owned()),
-            },
-            Expr::NoneLiteral(_) => Ok(Value::None),
-            Expr::BooleanLiteral(literal) => Ok(Value::Int(i64::from(literal.value))),
+            Expr::FString(text) => self.f_string(text),
             Expr::List(list) => self.list(&list.elts),
             Expr::Tuple(tuple) => self.list(&tuple.elts),
             Expr::Dict(dict) => {
@@ -157,10 +158,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 let value = self.value(&attribute.value)?;
                 calls::attribute(value, attribute.attr.as_str())
             }
-            Expr::UnaryOp(unary) => match (unary.op, self.value(&unary.operand)?) {
-                (ast::UnaryOp::USub, Value::Int(int)) => Ok(Value::Int(int.saturating_neg())),
-                _ => Err("an operator that is not evaluated".to_owned()),
-            },
+            Expr::UnaryOp(unary) => calls::unary(unary.op, &self.value(&unary.operand)?),
             Expr::BinOp(_) => self.operator(expr),
             Expr::Subscript(subscript) => {
                 let value = self.value(&subscript.value)?;
@@ -188,6 +186,24 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         }
     }
 
+    /// Evaluates an f-string of which every part is known.
+    fn f_string(&mut self, text: &'a ast::ExprFString) -> Evaluated<'a> {
+        let limit = Limit { bytes: self.budget.left(), members: 0 };
+        let mut history = Data::default();
+        let parts = constant::f_string(text, limit, &mut |element| {
+            let value = self.value(&element.expression).ok()?;
+            let (value, of_value) = calls::interpolated(&value)?;
+            if !history.has_history() {
+                history = of_value;
+            }
+            Some(value)
+        });
+        let whole = parts.into_iter().collect::<Option<String>>();
+        let whole = whole.ok_or_else(|| "an f-string of something that is not known".to_owned())?;
+        self.budget.take(whole.len())?;
+        Ok(Value::Text(history.with(whole.into_bytes())))
+    }
+
     fn list(&mut self, items: &'a [Expr]) -> Evaluated<'a> {
         let items = items.iter().map(|item| self.value(item)).collect::<Result<Vec<_>, _>>()?;
         Ok(Value::List(Rc::new(items)))
@@ -203,9 +219,9 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             None if name == "__doc__" => match self.module.body().first() {
                 Some(Stmt::Expr(first)) => match &*first.value {
                     Expr::StringLiteral(literal) => Ok(Value::Text(Data::new(literal.value.to_str()))),
-                    _ => Ok(Value::None),
+                    _ => Ok(Value::NONE),
                 },
-                _ => Ok(Value::None),
+                _ => Ok(Value::NONE),
             },
             None => Ok(Value::Name(name.to_owned())),
         }
@@ -221,27 +237,25 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         }
         let mut value = self.value(left)?;
         while let Some((op, right)) = rights.pop() {
+            let is_tuple = matches!(right, Expr::Tuple(_));
             let right = self.value(right)?;
-            value = match op {
-                ast::Operator::Add => calls::add(self, value, right)?,
-                ast::Operator::Div => calls::join_path(value, right)?,
-                _ => return Err("an operator that is not evaluated".to_owned()),
-            };
+            value = calls::binary(self, op, value, right, is_tuple)?;
         }
         Ok(value)
     }
 
     fn subscript(&mut self, value: Value<'a>, index: &'a Expr) -> Evaluated<'a> {
         if let Expr::Slice(slice) = index {
-            let mut bounds = [None; 3];
+            let mut bounds = [const { None }; 3];
             for (bound, expr) in bounds.iter_mut().zip([&slice.lower, &slice.upper, &slice.step]) {
                 *bound = match expr.as_ref().map(|expr| self.value(expr)).transpose()? {
-                    Some(Value::Int(int)) => Some(int),
-                    None | Some(Value::None) => None,
+                    Some(Value::Scalar(constant)) => Some(constant),
+                    None => None,
                     _ => return Err("a slice whose bounds are not known".to_owned()),
                 };
             }
-            return calls::slice(self, value, bounds);
+            let slice = Slice::of(bounds.each_ref().map(Option::as_ref)).map_err(|failure| failure.to_string())?;
+            return calls::slice(self, value, slice);
         }
         let index = self.value(index)?;
         if let (Value::Name(full), Value::Text(key)) = (&value, &index)

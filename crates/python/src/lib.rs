@@ -1,6 +1,7 @@
 //! Python scripts as they are shipped: read within bounds, hashed, unwrapped and parsed; never executed.
 
 mod calls;
+pub mod constant;
 pub mod decode;
 pub mod encoding;
 mod eval;

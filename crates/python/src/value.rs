@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::constant::Constant;
 use super::module::ast;
 
 /// Times a payload may be decoded or copied before its history is cut.
@@ -37,6 +38,20 @@ impl Data {
         Data { bytes: Rc::new(bytes), steps: self.steps.clone(), file: self.file.clone() }
     }
 
+    /// Tells whether it is known how they came about.
+    pub fn has_history(&self) -> bool {
+        !self.steps.is_empty() || self.file.is_some()
+    }
+
+    /// Returns no bytes with the histories of both, as their sum has them.
+    pub fn and(&self, other: &Data) -> Data {
+        let mut both = self.with(Vec::new());
+        both.steps.extend(other.steps.iter().cloned());
+        both.steps.truncate(MAX_HISTORY);
+        both.file = both.file.or_else(|| other.file.clone());
+        both
+    }
+
     /// The same after `codec`.
     pub fn decoded(&self, codec: &'static str, bytes: Vec<u8>) -> Data {
         let step = Step { codec, bytes_in: self.bytes.len() as u64, bytes_out: bytes.len() as u64 };
@@ -58,8 +73,8 @@ impl Data {
 pub enum Value<'a> {
     Bytes(Data),
     Text(Data),
-    Int(i64),
-    None,
+    /// A number, a truth or `None`: what has no history and no members.
+    Scalar(Constant),
     List(Rc<Vec<Value<'a>>>),
     Dict(Rc<Vec<(Value<'a>, Value<'a>)>>),
     /// Something importable or built in, by its full name: `lzma.decompress`.
@@ -78,6 +93,11 @@ pub enum Value<'a> {
     Bound(Rc<HashMap<&'a str, Value<'a>>>, &'a ast::StmtFunctionDef),
     Function(&'a ast::StmtFunctionDef),
     Lambda(&'a ast::ExprLambda),
+}
+
+impl Value<'_> {
+    /// `None`.
+    pub const NONE: Self = Value::Scalar(Constant::None);
 }
 
 /// A value, or why there is none.

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::taint::{Stamp, TaintId};
 use caddie_python::ast;
+use caddie_python::constant::{Constant, Limit};
 
 /// An object of the [`Heap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,9 +48,46 @@ pub enum Kind<'a> {
 /// Bytes of a text that are kept: paths, names and lines of a log are shorter.
 pub const MAX_TEXT: usize = 4096;
 
-impl Kind<'_> {
+/// The size of what is computed of constants; a longer text is cut afterwards.
+pub const LIMIT: Limit = Limit { bytes: 4 * MAX_TEXT, members: 4096 };
+
+impl<'a> Kind<'a> {
+    /// Returns the value as a constant, where the whole of it is known and cannot be changed.
+    pub fn constant(&self) -> Option<Constant> {
+        let mut left = LIMIT.members;
+        self.lowered(&mut left)
+    }
+
+    /// `left` counts down the members of tuples within tuples.
+    fn lowered(&self, left: &mut usize) -> Option<Constant> {
+        *left = left.checked_sub(1)?;
+        Some(match self {
+            Kind::None => Constant::None,
+            Kind::Bool(truth) => Constant::Bool(*truth),
+            Kind::Int(int) => Constant::Int(*int),
+            Kind::Float(float) => Constant::Float(*float),
+            Kind::Text(text) if !text.contains(HOLE) => Constant::Text(text.clone()),
+            Kind::Tuple(items) => {
+                Constant::Tuple(items.iter().map(|item| item.kind.lowered(left)).collect::<Option<_>>()?)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Returns the kind of a number, a truth, a text or `None`; containers have members with origins.
+    pub fn of_scalar(constant: Constant) -> Option<Kind<'a>> {
+        Some(match constant {
+            Constant::None => Kind::None,
+            Constant::Bool(truth) => Kind::Bool(truth),
+            Constant::Int(int) => Kind::Int(int),
+            Constant::Float(float) => Kind::Float(float),
+            Constant::Text(text) => Kind::text(&text),
+            Constant::Bytes(_) | Constant::Tuple(_) | Constant::List(_) | Constant::Dict(_) => return None,
+        })
+    }
+
     /// Makes a text; the part beyond [`MAX_TEXT`] is not known, so that texts made of themselves do not grow for ever.
-    pub fn text(text: &str) -> Kind<'static> {
+    pub fn text(text: &str) -> Kind<'a> {
         if text.len() <= MAX_TEXT {
             return Kind::Text(text.into());
         }
@@ -98,9 +136,7 @@ impl<'a> Value<'a> {
     /// The number, where it is a known one.
     pub fn number(&self) -> Option<f64> {
         match self.kind {
-            Kind::Int(int) => Some(int as f64),
-            Kind::Float(float) => Some(float),
-            Kind::Bool(truth) => Some(f64::from(u8::from(truth))),
+            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => self.kind.constant()?.number(),
             _ => None,
         }
     }
@@ -108,14 +144,9 @@ impl<'a> Value<'a> {
     /// Returns the truth that Python gives the value, where that is known.
     pub fn truth(&self) -> Option<bool> {
         match &self.kind {
-            Kind::None => Some(false),
-            Kind::Bool(truth) => Some(*truth),
-            Kind::Int(int) => Some(*int != 0),
-            Kind::Float(float) => Some(*float != 0.0),
-            Kind::Text(text) if !text.contains(HOLE) => Some(!text.is_empty()),
             Kind::Tuple(items) => Some(!items.is_empty()),
             Kind::Class(_) | Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..) => Some(true),
-            _ => None,
+            kind => kind.constant().map(|constant| constant.truth()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Decoders and decompressors by their names in Python.
 
 use super::Arguments;
+use crate::constant::Constant;
 use crate::decode::{self, Lzma, LzmaFilter};
 use crate::eval::Evaluator;
 use crate::value::{Data, Value};
@@ -83,7 +84,7 @@ pub(super) fn decompress(
 fn lzma_format(arguments: &mut Arguments<'_>) -> Result<Lzma, String> {
     let constant = |value: Value<'_>| match value {
         Value::Name(name) => name.rsplit('.').next().map(str::to_owned),
-        Value::Int(int) => Some(int.to_string()),
+        Value::Scalar(Constant::Int(int)) => Some(int.to_string()),
         _ => None,
     };
     let format = arguments.at(1, "format").transpose()?.and_then(constant);
@@ -107,15 +108,17 @@ fn lzma_filter(filter: &Value<'_>) -> Result<LzmaFilter, String> {
         items.iter().find(|(known, _)| matches!(known, Value::Text(text) if text.text() == key)).map(|(_, value)| value)
     };
     let number = |key: &str| match get(key) {
-        Some(Value::Int(int)) => u32::try_from(*int).map(Some).map_err(|_| format!("{key} {int} of an LZMA filter")),
+        Some(Value::Scalar(Constant::Int(int))) => {
+            u32::try_from(*int).map(Some).map_err(|_| format!("{key} {int} of an LZMA filter"))
+        }
         None => Ok(None),
         Some(_) => Err(format!("{key} of an LZMA filter is not known")),
     };
     let second = match get("id") {
         Some(Value::Name(name)) if name.ends_with("FILTER_LZMA2") => true,
-        Some(Value::Int(0x21)) => true,
+        Some(Value::Scalar(Constant::Int(0x21))) => true,
         Some(Value::Name(name)) if name.ends_with("FILTER_LZMA1") => false,
-        Some(Value::Int(0x4000_0000_0000_0001)) => false,
+        Some(Value::Scalar(Constant::Int(0x4000_0000_0000_0001))) => false,
         _ => return Err("an LZMA filter other than LZMA1 and LZMA2".to_owned()),
     };
     let preset = number("preset")?.unwrap_or(6);

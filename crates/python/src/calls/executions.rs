@@ -19,13 +19,13 @@ pub(super) fn call<'a>(
         "exec" | "eval" => {
             let source = arguments.at(0, "source").unwrap_or_else(|| Err("no argument".to_owned()));
             execute(evaluator, name, source, line);
-            Ok(Value::None)
+            Ok(Value::NONE)
         }
         "runpy.run_path" => {
             let file = arguments.at(0, "path_name").unwrap_or_else(|| Err("no argument".to_owned()));
             let source = file.and_then(path).and_then(|file| read(evaluator, &file)).map(Value::Bytes);
             execute(evaluator, name, source, line);
-            Ok(Value::None)
+            Ok(Value::NONE)
         }
         "timeit.timeit" | "timeit.repeat" | "cProfile.run" | "cProfile.runctx" | "profile.run" | "pdb.run"
         | "trace.run" => {
@@ -33,12 +33,12 @@ pub(super) fn call<'a>(
             if let Some(source @ Ok(Value::Text(_) | Value::Bytes(_))) = arguments.at(0, "stmt") {
                 execute(evaluator, name, source, line);
             }
-            Ok(Value::None)
+            Ok(Value::NONE)
         }
         "types.FunctionType" | "types.LambdaType" => {
             let code = arguments.at(0, "code").unwrap_or_else(|| Err("no argument".to_owned()));
             execute(evaluator, name, code, line);
-            Ok(Value::None)
+            Ok(Value::NONE)
         }
         "marshal.loads" | "marshal.load" => {
             execute(evaluator, name, Err("caddie reads no bytecode".to_owned()), line);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Arguments, data, decoded, encoded, joined, parent, path, read};
+use super::{Arguments, constants, data, decoded, encoded, joined, parent, path, read};
 use crate::decode;
 use crate::eval::Evaluator;
 use crate::value::{Data, Evaluated, Value};
@@ -33,7 +33,7 @@ pub(super) fn method<'a>(
         }
         (Value::Path(_), "resolve" | "absolute" | "expanduser") => Ok(value.clone()),
         (Value::Path(path), "joinpath") => {
-            Ok(Value::Path(joined(path, &arguments.at(0, "").unwrap_or(Ok(Value::None)).and_then(self::path)?)))
+            Ok(Value::Path(joined(path, &arguments.at(0, "").unwrap_or(Ok(Value::NONE)).and_then(self::path)?)))
         }
         (Value::Path(path), "replace") => {
             let (from, to) = (arguments.data(0, "old")?, arguments.data(1, "new")?);
@@ -43,10 +43,7 @@ pub(super) fn method<'a>(
             let suffix = arguments.data(0, "suffix")?;
             Ok(Value::Path(path.strip_suffix(&*suffix.text()).unwrap_or(path).to_owned()))
         }
-        (Value::Bytes(data) | Value::Text(data), _) => {
-            let wrap: fn(Data) -> Value<'a> = if matches!(value, Value::Bytes(_)) { Value::Bytes } else { Value::Text };
-            text_method(evaluator, data, wrap, name, arguments)
-        }
+        (Value::Bytes(data) | Value::Text(data), _) => text_method(evaluator, value, data, name, arguments),
         (Value::Name(full), _) => Err(format!("`{full}.{name}` is not evaluated")),
         _ => Err(format!("the method `{name}` is not evaluated")),
     }
@@ -82,15 +79,15 @@ fn bounded_path<'a>(path: String) -> Evaluated<'a> {
     if path.len() > 4096 { Err("a path that is too long".to_owned()) } else { Ok(Value::Path(path)) }
 }
 
+/// Evaluates a method of a text or of bytes: those that encode, decode and read here, the others over the constants.
 fn text_method<'a>(
     evaluator: &mut Evaluator<'a, '_>,
+    value: &Value<'a>,
     data: &Data,
-    wrap: fn(Data) -> Value<'a>,
     name: &str,
     arguments: &mut Arguments<'a>,
 ) -> Evaluated<'a> {
-    let bytes = data.bytes.as_slice();
-    evaluator.budget.take(bytes.len())?;
+    evaluator.budget.take(data.bytes.len())?;
     match name {
         "encode" | "decode" => {
             let encoding = match arguments.at(0, "encoding") {
@@ -102,87 +99,8 @@ fn text_method<'a>(
                 _ => decoded(data.clone(), &encoding).map(Value::Text),
             }
         }
-        "lower" => Ok(wrap(data.with(bytes.to_ascii_lowercase()))),
-        "upper" => Ok(wrap(data.with(bytes.to_ascii_uppercase()))),
         // A file-like object over bytes.
-        "read" | "getvalue" | "tobytes" => Ok(wrap(data.clone())),
-        "strip" | "rstrip" | "lstrip" if arguments.positional.is_empty() => Ok(wrap(data.with(match name {
-            "strip" => bytes.trim_ascii().to_vec(),
-            "rstrip" => bytes.trim_ascii_end().to_vec(),
-            _ => bytes.trim_ascii_start().to_vec(),
-        }))),
-        "replace" => {
-            let (from, to) = (arguments.data(0, "old")?, arguments.data(1, "new")?);
-            if from.bytes.is_empty() {
-                return Err("`replace` of nothing".to_owned());
-            }
-            let parts = split(bytes, &from.bytes, usize::MAX);
-            evaluator.budget.take(parts.len().saturating_mul(to.bytes.len()))?;
-            Ok(wrap(data.with(parts.join(to.bytes.as_slice()))))
-        }
-        "split" | "partition" => {
-            let separator = arguments.data(0, "sep")?;
-            if separator.bytes.is_empty() {
-                return Err("`split` by nothing".to_owned());
-            }
-            let most = arguments.int(1, "maxsplit")?.and_then(|most| usize::try_from(most).ok()).unwrap_or(1000);
-            let whole = name == "partition";
-            let mut parts = split(bytes, &separator.bytes, if whole { 1 } else { most.min(1000) });
-            if whole {
-                parts.insert(1, &separator.bytes);
-                parts.resize(3, &[]);
-            }
-            Ok(Value::List(Rc::new(parts.into_iter().map(|part| wrap(data.with(part.to_vec()))).collect())))
-        }
-        "splitlines" => {
-            let lines = bytes.split(|&byte| byte == b'\n');
-            Ok(Value::List(Rc::new(lines.map(|line| wrap(data.with(line.to_vec()))).collect())))
-        }
-        "join" => {
-            let Some(Ok(Value::List(items))) = arguments.at(0, "") else {
-                return Err("`join` of something that is not known".to_owned());
-            };
-            let mut joined = Data::new(Vec::new());
-            let parts = items.iter().map(|item| self::data(item.clone())).collect::<Result<Vec<_>, _>>()?;
-            let length = parts.iter().map(|part| part.bytes.len() + bytes.len()).sum();
-            evaluator.budget.take(length)?;
-            let slices: Vec<&[u8]> = parts.iter().map(|part| part.bytes.as_slice()).collect();
-            joined.bytes = Rc::new(slices.join(bytes));
-            if let Some(first) = parts.first() {
-                joined.steps = first.steps.clone();
-                joined.file = first.file.clone();
-            }
-            Ok(wrap(joined))
-        }
-        "find" | "index" | "rfind" | "rindex" => {
-            let wanted = arguments.data(0, "sub")?;
-            if wanted.bytes.is_empty() || wanted.bytes.len() > 256 {
-                return Err(format!("`{name}` of something long"));
-            }
-            let mut windows = bytes.windows(wanted.bytes.len());
-            let same = |window: &[u8]| window == wanted.bytes.as_slice();
-            let at = if name.starts_with('r') { windows.rposition(same) } else { windows.position(same) };
-            match at.and_then(|at| i64::try_from(at).ok()) {
-                None if name.ends_with("index") => Err("a text that is not there".to_owned()),
-                at => Ok(Value::Int(at.unwrap_or(-1))),
-            }
-        }
-        _ => Err(format!("the method `{name}` is not evaluated")),
+        "read" | "getvalue" | "tobytes" => Ok(value.clone()),
+        _ => constants::method(evaluator, value, name, arguments),
     }
-}
-
-/// At most `most` cuts.
-fn split<'d>(bytes: &'d [u8], separator: &[u8], most: usize) -> Vec<&'d [u8]> {
-    let mut parts = Vec::new();
-    let mut rest = bytes;
-    while parts.len() < most {
-        let at = rest.windows(separator.len()).position(|window| window == separator);
-        let Some((part, after)) = at.and_then(|at| Some((rest.get(..at)?, rest.get(at + separator.len()..)?))) else {
-            break;
-        };
-        parts.push(part);
-        rest = after;
-    }
-    parts.push(rest);
-    parts
 }

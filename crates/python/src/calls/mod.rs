@@ -1,6 +1,7 @@
 //! The part of Python's library that the evaluator knows.
 
 mod commands;
+mod constants;
 mod decompress;
 mod executions;
 mod methods;
@@ -9,15 +10,17 @@ mod operators;
 
 use std::rc::Rc;
 
+use crate::constant::Constant;
 use crate::encoding::TextCodec;
 use crate::eval::Evaluator;
 use crate::module::ast::{self, Expr};
 use crate::value::{Data, Evaluated, Value};
 
+pub use constants::{interpolated, unary};
 use decompress::{codec, decompress};
 pub use executions::handed_over;
 use methods::method;
-pub use operators::{add, item, join_path, slice};
+pub use operators::{binary, item, slice};
 
 /// Arguments of a call; one that has no value carries the reason.
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ impl<'a> Arguments<'a> {
     /// Takes the argument at a position, or of a name.
     fn at(&mut self, position: usize, name: &str) -> Option<Evaluated<'a>> {
         match self.positional.get_mut(position) {
-            Some(slot) => Some(std::mem::replace(slot, Ok(Value::None))),
+            Some(slot) => Some(std::mem::replace(slot, Ok(Value::NONE))),
             None => self.take(name),
         }
     }
@@ -50,9 +53,9 @@ impl<'a> Arguments<'a> {
 
     fn int(&mut self, position: usize, name: &str) -> Result<Option<i64>, String> {
         match self.at(position, name).transpose()? {
-            Some(Value::Int(int)) => Ok(Some(int)),
             Some(Value::Name(name)) if name.ends_with("MAX_WBITS") => Ok(Some(15)),
-            None | Some(Value::None) => Ok(None),
+            None | Some(Value::Scalar(Constant::None)) => Ok(None),
+            Some(Value::Scalar(scalar)) if scalar.int().is_some() => Ok(scalar.int()),
             Some(_) => Err("a number that is not known".to_owned()),
         }
     }
@@ -138,7 +141,7 @@ fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Ar
     }
     match name {
         "open" | "io.open" | "codecs.open" => {
-            arguments.at(0, "file").unwrap_or(Ok(Value::None)).and_then(path).map(Value::File)
+            arguments.at(0, "file").unwrap_or(Ok(Value::NONE)).and_then(path).map(Value::File)
         }
         "pathlib.Path" | "Path" | "str" | "os.fspath" | "os.path.abspath" | "os.path.realpath" | "os.path.normpath"
         | "pathlib.PurePath" => match arguments.at(0, "") {
@@ -151,11 +154,11 @@ fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Ar
             None => Err("an argument is missing".to_owned()),
         },
         "os.path.dirname" => {
-            let path = path(arguments.at(0, "p").unwrap_or(Ok(Value::None))?)?;
+            let path = path(arguments.at(0, "p").unwrap_or(Ok(Value::NONE))?)?;
             Ok(Value::Path(parent(&path).to_owned()))
         }
         "os.path.basename" => {
-            let path = path(arguments.at(0, "p").unwrap_or(Ok(Value::None))?)?;
+            let path = path(arguments.at(0, "p").unwrap_or(Ok(Value::NONE))?)?;
             Ok(Value::Path(path.rsplit('/').next().unwrap_or("").to_owned()))
         }
         "os.path.join" => {
@@ -172,18 +175,14 @@ fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Ar
                 Some(encoding) => encoded(data, &self::data(encoding?)?.text()).map(Value::Bytes),
                 None => Ok(Value::Bytes(data)),
             },
-            Some(Ok(Value::List(items))) => {
-                let byte = |item: &Value<'_>| match item {
-                    Value::Int(int) => u8::try_from(*int).ok(),
-                    _ => None,
-                };
-                let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
-                bytes.map(|bytes| Value::Bytes(Data::new(bytes))).ok_or_else(|| "bytes out of range".to_owned())
+            Some(value) => {
+                let mut one = Arguments { positional: vec![value], ..Arguments::default() };
+                constants::builtin(evaluator, name, &mut one)
             }
-            _ => Err("bytes of something that is not known".to_owned()),
+            None => Err("bytes of something that is not known".to_owned()),
         },
-        "io.BytesIO" | "io.StringIO" => arguments.at(0, "initial_bytes").unwrap_or(Ok(Value::None)),
-        _ => Err(format!("`{name}` is not evaluated")),
+        "io.BytesIO" | "io.StringIO" => arguments.at(0, "initial_bytes").unwrap_or(Ok(Value::NONE)),
+        _ => constants::builtin(evaluator, name, arguments),
     }
 }
 

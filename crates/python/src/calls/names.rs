@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::executions::execute;
 use super::{Arguments, data, encoded, library, methods};
 use crate::eval::Evaluator;
-use crate::value::{Data, Evaluated, Value};
+use crate::value::{Evaluated, Value};
 
 /// Calls a function by its full name.
 ///
@@ -31,16 +31,12 @@ pub(super) fn call<'a>(
             Ok(Value::List(Rc::new(values)))
         }
         "list" | "tuple" | "iter" | "next" if arguments.positional.len() == 1 => {
-            match (name, arguments.at(0, "").unwrap_or(Ok(Value::None))?) {
+            match (name, arguments.at(0, "").unwrap_or(Ok(Value::NONE))?) {
                 ("next", Value::List(items)) => items.first().cloned().ok_or_else(|| "`next` of nothing".to_owned()),
                 (_, value @ Value::List(_)) => Ok(value),
                 _ => Err(format!("`{name}` of something that is not known")),
             }
         }
-        "chr" => match arguments.int(0, "i")?.and_then(|code| char::from_u32(u32::try_from(code).ok()?)) {
-            Some(c) => Ok(Value::Text(Data::new(c.to_string()))),
-            None => Err("`chr` of something that is not known".to_owned()),
-        },
         "vars" => match arguments.at(0, "") {
             Some(Ok(Value::Name(full))) => Ok(Value::Name(format!("{full}.__dict__"))),
             _ => Err("`vars` of something that is not known".to_owned()),
@@ -63,7 +59,7 @@ pub(super) fn call<'a>(
             arguments.data(0, "name").map(|module| Value::Name(module.text().into_owned()))
         }
         "getattr" | "object.__getattribute__" | "operator.getitem" => {
-            let value = arguments.at(0, "").unwrap_or(Ok(Value::None))?;
+            let value = arguments.at(0, "").unwrap_or(Ok(Value::NONE))?;
             match (value, arguments.data(1, "")) {
                 (Value::Name(full), Ok(name)) => Ok(Value::Name(format!("{full}.{}", name.text()))),
                 // Whether anything is executed depends on the function of Python's own that this is.

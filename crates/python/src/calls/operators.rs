@@ -1,87 +1,58 @@
-//! Sums, slices and items of values.
+//! Operators, slices and items of values: those of constants are computed by [`crate::constant`], and paths, names and
+//! members of any kind are added here.
 
 use std::rc::Rc;
 
-use super::{joined, path};
+use super::{constants, joined, path};
+use crate::constant::{Constant, Slice, position};
 use crate::eval::Evaluator;
-use crate::value::{Data, Evaluated, Value};
+use crate::module::ast::Operator;
+use crate::value::{Evaluated, Value};
 
-/// `left + right`.
+/// `left op right`; `is_tuple` tells that a tuple stands on the right.
 ///
 /// # Errors
-/// When they are not of one known kind, or too long together.
-pub fn add<'a>(evaluator: &mut Evaluator<'a, '_>, left: Value<'a>, right: Value<'a>) -> Evaluated<'a> {
-    match (left, right) {
-        (Value::Text(left), Value::Text(right)) => concat(evaluator, left, &right).map(Value::Text),
-        (Value::Bytes(left), Value::Bytes(right)) => concat(evaluator, left, &right).map(Value::Bytes),
-        (Value::Path(left), Value::Text(right)) => Ok(Value::Path(format!("{left}{}", right.text()))),
-        (Value::Int(left), Value::Int(right)) => Ok(Value::Int(left.saturating_add(right))),
-        _ => Err("a sum of values that are not known".to_owned()),
+/// When the values are not of known kinds, or too long together.
+pub fn binary<'a>(
+    evaluator: &mut Evaluator<'a, '_>,
+    op: Operator,
+    left: Value<'a>,
+    right: Value<'a>,
+    is_tuple: bool,
+) -> Evaluated<'a> {
+    match (op, &left, &right) {
+        (Operator::Add, Value::Path(left), Value::Text(right)) => Ok(Value::Path(format!("{left}{}", right.text()))),
+        (Operator::Add, Value::List(left), Value::List(right)) => {
+            evaluator.budget.take(left.len() + right.len())?;
+            Ok(Value::List(Rc::new(left.iter().chain(right.iter()).cloned().collect())))
+        }
+        (Operator::Div, Value::Path(_) | Value::Text(_), _) => Ok(Value::Path(joined(&path(left)?, &path(right)?))),
+        _ => constants::binary(evaluator, op, &left, &right, is_tuple),
     }
 }
 
-fn concat(evaluator: &mut Evaluator<'_, '_>, left: Data, right: &Data) -> Result<Data, String> {
-    evaluator.budget.take(left.bytes.len() + right.bytes.len())?;
-    let mut joined = left.with([left.bytes.as_slice(), right.bytes.as_slice()].concat());
-    joined.steps.extend(right.steps.iter().cloned());
-    joined.steps.truncate(32);
-    joined.file = joined.file.or_else(|| right.file.clone());
-    Ok(joined)
-}
-
-/// `folder / name` of paths.
-///
-/// # Errors
-/// When they are no paths.
-pub fn join_path<'a>(left: Value<'a>, right: Value<'a>) -> Evaluated<'a> {
-    let (left, right) = (path(left)?, path(right)?);
-    Ok(Value::Path(joined(&left, &right)))
-}
-
-/// `value[start:stop:step]`; only steps of 1 and -1.
+/// `value[slice]`.
 ///
 /// # Errors
 /// When the value cannot be cut.
-pub fn slice<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>, bounds: [Option<i64>; 3]) -> Evaluated<'a> {
-    let cut = |length: usize| -> Result<(usize, usize, bool), String> {
-        let [start, stop, step] = bounds;
-        let index = |bound: i64| -> usize {
-            let length = i64::try_from(length).unwrap_or(i64::MAX);
-            let from = if bound < 0 { length.saturating_add(bound) } else { bound };
-            usize::try_from(from.clamp(0, length)).unwrap_or(0)
-        };
-        match step.unwrap_or(1) {
-            1 => Ok((start.map_or(0, index), stop.map_or(length, index), false)),
-            -1 if start.is_none() && stop.is_none() => Ok((0, length, true)),
-            _ => Err("a slice with a step".to_owned()),
-        }
+pub fn slice<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>, slice: Slice) -> Evaluated<'a> {
+    let len = |length: usize| -> Result<usize, String> {
+        let places = slice.places(length).map_err(|failure| failure.to_string())?;
+        Ok(usize::try_from(places.len).unwrap_or(usize::MAX))
     };
-    let mut bytes = |data: &Data| -> Result<Data, String> {
-        let (start, stop, backwards) = cut(data.bytes.len())?;
-        evaluator.budget.take(stop.saturating_sub(start))?;
-        let mut piece = data.bytes.get(start..stop).unwrap_or_default().to_vec();
-        if backwards {
-            piece.reverse();
-        }
-        Ok(data.with(piece))
-    };
+    let told = |failure: crate::constant::Failure| failure.to_string();
     match value {
-        Value::Bytes(data) => bytes(&data).map(Value::Bytes),
-        Value::Text(data) if data.bytes.is_ascii() => bytes(&data).map(Value::Text),
+        Value::Bytes(data) => {
+            evaluator.budget.take(len(data.bytes.len())?)?;
+            Ok(Value::Bytes(data.with(slice.part(&data.bytes).map_err(told)?)))
+        }
         Value::Text(data) => {
-            let characters: Vec<char> = data.text().chars().collect();
-            let (start, stop, backwards) = cut(characters.len())?;
-            let piece = characters.get(start..stop).unwrap_or_default().iter();
-            let piece: String = if backwards { piece.rev().collect() } else { piece.collect() };
-            Ok(Value::Text(data.with(piece.into_bytes())))
+            evaluator.budget.take(len(data.bytes.len())?)?;
+            Ok(Value::Text(data.with(slice.of_text(&data.text()).map_err(told)?.into_bytes())))
         }
         Value::List(items) => {
-            let (start, stop, backwards) = cut(items.len())?;
-            let mut piece = items.get(start..stop).unwrap_or_default().to_vec();
-            if backwards {
-                piece.reverse();
-            }
-            Ok(Value::List(Rc::new(piece)))
+            evaluator.budget.take(len(items.len())?)?;
+            Ok(Value::List(Rc::new(slice.part(&items).map_err(told)?)))
         }
         _ => Err("a slice of something that is not known".to_owned()),
     }
@@ -93,14 +64,21 @@ pub fn slice<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>, bounds: [O
 /// When there is no such item.
 pub fn item<'a>(value: Value<'a>, index: &Value<'a>) -> Evaluated<'a> {
     match (value, index) {
-        (Value::List(items), Value::Int(index)) => {
-            let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
-            let from = if *index < 0 { length.saturating_add(*index) } else { *index };
-            let found = usize::try_from(from).ok().and_then(|at| items.get(at).cloned());
-            found.ok_or_else(|| "an index out of range".to_owned())
+        (Value::List(items), Value::Scalar(index)) => {
+            let index = index.int().ok_or_else(|| "an index that is no integer".to_owned())?;
+            let place = position(index, items.len()).map_err(|failure| failure.to_string())?;
+            items.get(place).cloned().ok_or_else(|| "an index out of range".to_owned())
         }
+        (Value::Bytes(data), Value::Scalar(index)) => {
+            let index = index.int().ok_or_else(|| "an index that is no integer".to_owned())?;
+            let place = position(index, data.bytes.len()).map_err(|failure| failure.to_string())?;
+            let byte = data.bytes.get(place).map(|byte| Constant::Int(i64::from(*byte)));
+            byte.map(Value::Scalar).ok_or_else(|| "an index out of range".to_owned())
+        }
+        // A key that is written twice has the last value.
         (Value::Dict(items), Value::Text(key)) => {
-            let found = items.iter().find(|(known, _)| matches!(known, Value::Text(text) if text.bytes == key.bytes));
+            let mut found = items.iter().rev();
+            let found = found.find(|(known, _)| matches!(known, Value::Text(text) if text.bytes == key.bytes));
             found.map(|(_, value)| value.clone()).ok_or_else(|| "a key that is not in the dict".to_owned())
         }
         // Python's own names, as a dict gives them: `__builtins__["exec"]`, `sys.modules["builtins"]`.

@@ -83,7 +83,7 @@ impl<'a> Evaluator<'a, '_> {
         self.scopes.push(scope);
         self.depth += 1;
         let value = match body {
-            Body::Block(body) => Ok(self.block(body).unwrap_or(Value::None)),
+            Body::Block(body) => Ok(self.block(body).unwrap_or(Value::NONE)),
             Body::Expr(expr) => self.value(expr),
         };
         self.depth -= 1;

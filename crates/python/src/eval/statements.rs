@@ -1,7 +1,7 @@
 //! Evaluates statements: the names that they bind, and the bodies that are walked.
 
 use super::{Evaluator, MAX_DEPTH, calls};
-use crate::module::ast::{self, Stmt};
+use crate::module::ast::{self, Expr, Stmt};
 use crate::value::Value;
 
 impl<'a> Evaluator<'a, '_> {
@@ -47,13 +47,9 @@ impl<'a> Evaluator<'a, '_> {
                 }
             }
             Stmt::AugAssign(assign) => {
-                let value = match assign.op {
-                    ast::Operator::Add => {
-                        let (left, right) = (self.value(&assign.target), self.value(&assign.value));
-                        left.and_then(|left| calls::add(self, left, right?))
-                    }
-                    _ => Err("an operator that is not evaluated".to_owned()),
-                };
+                let (left, right) = (self.value(&assign.target), self.value(&assign.value));
+                let is_tuple = matches!(&*assign.value, Expr::Tuple(_));
+                let value = left.and_then(|left| calls::binary(self, assign.op, left, right?, is_tuple));
                 self.assign(&assign.target, &value);
             }
             Stmt::Expr(expr) => {
@@ -66,8 +62,8 @@ impl<'a> Evaluator<'a, '_> {
             }
             Stmt::ClassDef(class) => self.class(class),
             Stmt::Return(stmt) => {
-                let value = stmt.value.as_ref().map_or(Ok(Value::None), |value| self.value(value));
-                return Some(value.unwrap_or(Value::None));
+                let value = stmt.value.as_ref().map_or(Ok(Value::NONE), |value| self.value(value));
+                return Some(value.unwrap_or(Value::NONE));
             }
             Stmt::If(stmt) => {
                 let _ = self.value(&stmt.test);

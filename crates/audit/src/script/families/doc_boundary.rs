@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Case, Family, Lead, Needs, Rule, Step};
 use caddie_python::ast::visitor::{Visitor, walk_expr, walk_stmt};
+use caddie_python::constant::{self, Constant};
 use caddie_python::{Module, ast};
 use caddie_rulebook::Confidence;
 
@@ -145,11 +146,8 @@ fn sliced(expr: &ast::Expr, fits: impl Fn(&ast::ExprSlice) -> bool) -> Option<&s
 }
 
 fn is_int(expr: Option<&ast::Expr>, wanted: i64) -> bool {
-    let value = |expr: &ast::Expr| match expr {
-        ast::Expr::NumberLiteral(literal) => match &literal.value {
-            ast::Number::Int(int) => int.as_i64(),
-            _ => None,
-        },
+    let value = |expr: &ast::Expr| match constant::literal(expr) {
+        Some(Ok(Constant::Int(int))) => Some(int),
         _ => None,
     };
     match expr {

@@ -1,11 +1,15 @@
 //! Tests that the rules' declared needs are all that they look at, and nothing that they could do without.
 
+#[path = "../../../../../tests/support/scripts.rs"]
+mod scripts;
+
 use std::collections::BTreeSet;
 
 use caddie_folder::Folder;
 use caddie_python::Module;
 use caddie_rulebook::Rulebook;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
+use scripts::Scripts;
 
 use super::super::config::Config;
 use super::super::machine::{Doubts, Followed, follow};
@@ -44,19 +48,15 @@ impl Script {
 
 /// The made-up scripts, and some that find something only in a folder.
 fn scripts() -> Vec<Script> {
-    let fixtures = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/audit");
-    let mut paths: Vec<Utf8PathBuf> =
-        fixtures.read_dir_utf8().expect("the fixtures").map(|entry| entry.expect("an entry").into_path()).collect();
-    paths.retain(|path| path.extension() == Some("py"));
-    paths.sort();
-    assert!(paths.len() > 100, "{} scripts", paths.len());
-    let read = |path: &Utf8PathBuf| std::fs::read_to_string(path).expect("a script");
-    let alone = paths.iter().filter_map(|path| {
-        let source = read(path);
+    let scripts = Scripts::of(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    let names = scripts.names();
+    assert!(names.len() > 100, "{} scripts", names.len());
+    let alone = names.iter().filter_map(|name| {
+        let source = scripts.text(name);
         Module::parse(&source).ok()?;
-        Some(Script::new(path.file_name().unwrap_or_default(), &source, None, Config::default()))
+        Some(Script::new(name, &source, None, Config::default()))
     });
-    let plain = read(&fixtures.join("byte_table.good.challenge.py"));
+    let plain = scripts.text("byte_table.good.challenge");
     let (doc, rest) = plain.split_once("\n\n").expect("a docstring");
     let before = |lines: &str| format!("{doc}\n\n{lines}\n{rest}");
     let scores = "    val_loss, val_bpb = eval_val(";
@@ -70,7 +70,7 @@ fn scripts() -> Vec<Script> {
         ("another script", before("import runpy\nrunpy.run_path('other.py')"), Config::default()),
         ("a transformed text", plain.clone(), transformed),
         ("a payload", plain.replace(scores, &format!("{writes}{scores}")), Config::default()),
-        ("a constant seed", read(&fixtures.join("seeds.bad.constant.py")), Config::new([("seed", "42")])),
+        ("a constant seed", scripts.text("seeds.bad.constant"), Config::new([("seed", "42")])),
     ];
     let inside = inside.map(|(name, source, config)| {
         let root = tempfile::tempdir().expect("a temporary directory");

@@ -7,6 +7,7 @@ use super::declared::Declared;
 use super::{Case, Family, Lead, Needs, Rule, Step, metric_of, step};
 use caddie_folder::{Fact, Folder, RunLog};
 use caddie_python::ast::visitor::{Visitor, walk_expr};
+use caddie_python::constant::{self, Constant};
 use caddie_python::{Module, ast};
 use caddie_rulebook::{Confidence, Severity};
 use caddie_rulebook::{FingerprintKind, Rulebook};
@@ -127,9 +128,8 @@ impl<'a> Visitor<'a> for Options<'_> {
                 .iter()
                 .find(|keyword| keyword.arg.as_ref().is_some_and(|name| name.as_str() == "default"));
             if let (true, Some(default)) = (option, default)
-                && let ast::Expr::NumberLiteral(literal) = &default.value
-                && let ast::Number::Int(int) = &literal.value
-                && let Some(documents) = int.as_u64().filter(|documents| (1..self.split).contains(documents))
+                && let Some(Ok(Constant::Int(documents))) = constant::literal(&default.value)
+                && let Some(documents) = u64::try_from(documents).ok().filter(|most| (1..self.split).contains(most))
             {
                 self.found.get_or_insert((self.module.line(expr), documents));
             }

@@ -7,6 +7,7 @@ use super::super::value::{HOLE, Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::library::Order;
+use caddie_python::constant::Progression;
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn dict_view(&mut self, id: ObjectId, receiver: &Value<'a>, name: &str) -> Value<'a> {
@@ -77,18 +78,10 @@ impl<'a> Machine<'a, '_> {
             Some(Kind::Int(int)) => Some(*int),
             _ => None,
         };
-        let (start, stop, step) = match arguments.positional.len() {
-            0 | 1 => (Some(0), int(0), Some(1)),
-            2 => (int(0), int(1), Some(1)),
-            _ => (int(0), int(1), int(2)),
-        };
-        let len = match (start, stop, step) {
-            (Some(start), Some(stop), Some(step)) if step > 0 => {
-                u64::try_from(stop.saturating_sub(start).max(0)).ok().map(|span| span.div_ceil(step.unsigned_abs()))
-            }
-            _ => None,
-        };
-        Value { kind: Kind::Range { start, len }, taint }
+        let known = (0..arguments.positional.len()).map(int).collect::<Option<Vec<_>>>();
+        let range = known.and_then(|known| Progression::of_arguments(&known).ok());
+        let start = if arguments.positional.len() > 1 { int(0) } else { Some(0) };
+        Value { kind: Kind::Range { start, len: range.map(|range| range.len) }, taint }
     }
 
     /// A list in which one value stands for all.

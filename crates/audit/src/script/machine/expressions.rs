@@ -1,9 +1,10 @@
 //! Evaluates expressions: constants are folded, everything else is followed by its origin.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::value::{HOLE, Kind, MAX_TEXT, Object, ObjectRole, Value};
+use super::super::value::{HOLE, Kind, LIMIT, Object, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr};
+use caddie_python::constant::{self, Constant};
 
 impl<'a> Machine<'a, '_> {
     /// The value of an expression.
@@ -17,15 +18,10 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn evaluate(&mut self, expr: &'a Expr) -> Value<'a> {
+        if let Some(literal) = constant::literal(expr) {
+            return Value::of(literal.ok().and_then(Kind::of_scalar).unwrap_or(Kind::Unknown));
+        }
         match expr {
-            Expr::StringLiteral(literal) => Value::of(Kind::text(literal.value.to_str())),
-            Expr::NumberLiteral(literal) => Value::of(match &literal.value {
-                ast::Number::Int(int) => int.as_i64().map_or(Kind::Unknown, Kind::Int),
-                ast::Number::Float(float) => Kind::Float(*float),
-                ast::Number::Complex { .. } => Kind::Unknown,
-            }),
-            Expr::BooleanLiteral(literal) => Value::of(Kind::Bool(literal.value)),
-            Expr::NoneLiteral(_) => Value::of(Kind::None),
             Expr::Name(name) => self.name(name.id.as_str()),
             Expr::Attribute(attribute) => {
                 let holder = self.value(&attribute.value);
@@ -90,13 +86,7 @@ impl<'a> Machine<'a, '_> {
                 let value = self.value(&yield_.value);
                 self.yielded(Some(value))
             }
-            Expr::Slice(slice) => {
-                let bounds = [&slice.lower, &slice.upper, &slice.step].into_iter().flatten();
-                let bounds: Vec<Value<'a>> = bounds.map(|bound| self.value(bound)).collect();
-                let taints: Vec<TaintId> = bounds.iter().map(|bound| bound.taint).collect();
-                let taint = self.taints.all(taints);
-                Value::unknown(taint)
-            }
+            Expr::Slice(slice) => self.bounds(slice).0,
             _ => Value::unknown(TaintId::NONE),
         }
     }
@@ -163,36 +153,28 @@ impl<'a> Machine<'a, '_> {
         made
     }
 
+    /// Evaluates an f-string; a part that is not known leaves a hole.
     fn f_string(&mut self, text: &'a ast::ExprFString) -> Value<'a> {
-        let mut known = String::new();
         let mut taint = TaintId::NONE;
-        for part in text.value.iter() {
-            let part = match part {
-                ast::FStringPart::Literal(literal) => {
-                    known.push_str(literal);
-                    continue;
-                }
-                ast::FStringPart::FString(part) => part,
-            };
-            for element in &part.elements {
-                match element {
-                    ast::InterpolatedStringElement::Literal(literal) => known.push_str(literal),
-                    ast::InterpolatedStringElement::Interpolation(inner) => {
-                        let value = self.value(&inner.expression);
-                        let of_value = self.taint(&value);
-                        taint = self.taints.union(taint, of_value);
-                        match &value.kind {
-                            Kind::Text(text) if known.len() <= MAX_TEXT => known.push_str(text),
-                            Kind::Int(int) => known.push_str(&int.to_string()),
-                            _ => known.push(HOLE),
-                        }
-                    }
-                }
+        let parts = constant::f_string(text, LIMIT, &mut |element| {
+            let value = self.value(&element.expression);
+            let of_value = self.taint(&value);
+            taint = self.taints.union(taint, of_value);
+            match &value.kind {
+                // A text with holes is put in as it is, but cannot be padded or cut.
+                Kind::Text(text) if element.format_spec.is_none() => Some(Constant::Text(text.clone())),
+                kind => kind.constant(),
             }
-        }
-        Value { kind: Kind::text(&known), taint }
+        });
+        let hole = HOLE.to_string();
+        let parts = parts.iter().map(|part| part.as_ref().unwrap_or(&hole).as_str());
+        let whole = parts.take(MAX_PARTS).collect::<String>();
+        Value { kind: Kind::text(&whole), taint }
     }
 }
+
+/// Parts of an f-string that are told apart at most.
+const MAX_PARTS: usize = 1024;
 
 /// Members of tuples within tuples that are told apart at most.
 const MAX_MEMBERS: usize = 4096;

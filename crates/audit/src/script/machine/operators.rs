@@ -5,6 +5,7 @@ use super::super::value::{Kind, Value};
 use super::Machine;
 use super::folding::folded;
 use caddie_python::ast::{self, Expr, Operator};
+use caddie_python::constant;
 
 impl<'a> Machine<'a, '_> {
     /// Chains of operators are walked from the left, not recursed into.
@@ -124,12 +125,11 @@ impl<'a> Machine<'a, '_> {
         let taint = self.taint(&operand);
         let taint = self.taints.as_number(taint);
         let taint = if unary.op == ast::UnaryOp::Invert { self.selecting(taint) } else { taint };
-        let kind = match (unary.op, &operand.kind) {
-            (ast::UnaryOp::USub, Kind::Int(int)) => Kind::Int(int.saturating_neg()),
-            (ast::UnaryOp::USub, Kind::Float(float)) => Kind::Float(-float),
-            (ast::UnaryOp::Not, _) => operand.truth().map_or(Kind::Unknown, |truth| Kind::Bool(!truth)),
-            _ => Kind::Unknown,
+        let kind = match unary.op {
+            ast::UnaryOp::Not => operand.truth().map(|truth| Kind::Bool(!truth)),
+            op => operand.kind.constant().and_then(|known| constant::unary(op, &known).ok()).and_then(Kind::of_scalar),
         };
+        let kind = kind.unwrap_or(Kind::Unknown);
         Value { kind, taint }
     }
 

@@ -5,13 +5,23 @@ use super::super::trace::Action;
 use super::super::value::{Kind, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr, Operator};
+use caddie_python::constant::{self, Constant, Slice};
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn subscript(&mut self, subscript: &'a ast::ExprSubscript) -> Value<'a> {
         let holder = self.value(&subscript.value);
-        let index = self.value(&subscript.slice);
-        let sliced = matches!(&*subscript.slice, Expr::Slice(_));
-        let found = if sliced { self.part(&holder, &index) } else { self.member(&holder, &index) };
+        let (index, found, sliced) = match &*subscript.slice {
+            Expr::Slice(slice) => {
+                let (bounds, slice) = self.bounds(slice);
+                let found = self.part(&holder, &bounds, slice);
+                (bounds, found, true)
+            }
+            index => {
+                let index = self.value(index);
+                let found = self.member(&holder, &index);
+                (index, found, false)
+            }
+        };
         if let Some(found) = found {
             let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
             let taint = if sliced { found.taint } else { self.looked_up(found.taint, of_holder, of_index, true) };
@@ -87,9 +97,27 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// A slice of a list: another list of such members.
-    fn part(&mut self, holder: &Value<'a>, bounds: &Value<'a>) -> Option<Value<'a>> {
+    /// Evaluates the bounds of a slice: their origin, and the slice where all of them are known.
+    pub(super) fn bounds(&mut self, slice: &'a ast::ExprSlice) -> (Value<'a>, Option<Slice>) {
+        let bounds = [&slice.lower, &slice.upper, &slice.step];
+        let bounds = bounds.map(|bound| bound.as_ref().map(|bound| self.value(bound)));
+        let taint = self.taints.all(bounds.iter().flatten().map(|bound| bound.taint).collect::<Vec<_>>());
+        let known = bounds.map(|bound| bound.map(|bound| bound.kind.constant()));
+        let slice = match known {
+            [Some(None), ..] | [_, Some(None), _] | [.., Some(None)] => None,
+            known => Slice::of(known.each_ref().map(|bound| bound.as_ref()?.as_ref())).ok(),
+        };
+        (Value::unknown(taint), slice)
+    }
+
+    /// A slice of a text that is known, or of a list: another list of such members.
+    fn part(&mut self, holder: &Value<'a>, bounds: &Value<'a>, slice: Option<Slice>) -> Option<Value<'a>> {
         let members = match &holder.kind {
+            text @ Kind::Text(_) => {
+                let part = slice?.of_constant(&text.constant()?).ok()?;
+                let taint = self.taints.union(holder.taint, bounds.taint);
+                return Some(Value { kind: Kind::of_scalar(part)?, taint });
+            }
             Kind::Tuple(items) => items.last().cloned(),
             Kind::Object(id) if self.memory.heap.get(*id).role == ObjectRole::List => {
                 let object = self.memory.heap.get(*id);
@@ -107,11 +135,7 @@ impl<'a> Machine<'a, '_> {
 
     /// A member that is known by its index or key.
     fn member(&mut self, holder: &Value<'a>, index: &Value<'a>) -> Option<Value<'a>> {
-        let at = |items: &[Value<'a>], int: i64| {
-            let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
-            let index = usize::try_from(if int < 0 { int + len } else { int }).ok()?;
-            items.get(index).cloned()
-        };
+        let at = |items: &[Value<'a>], int: i64| items.get(constant::position(int, items.len()).ok()?).cloned();
         match (&holder.kind, &index.kind) {
             (Kind::Tuple(items), Kind::Int(int)) => {
                 let item = at(items, *int)?;
@@ -134,6 +158,11 @@ impl<'a> Machine<'a, '_> {
                 let taint = self.taints.all([element.taint, of_holder, of_index]);
                 Some(Value { kind: element.kind, taint })
             }
+            (text @ Kind::Text(_), at) => {
+                let part = constant::subscript(&text.constant()?, &at.constant()?).ok()?;
+                let taint = self.taints.union(holder.taint, index.taint);
+                Some(Value { kind: Kind::of_scalar(part)?, taint })
+            }
             _ => None,
         }
     }
@@ -143,17 +172,15 @@ impl<'a> Machine<'a, '_> {
 fn one_later(slice: &Expr) -> bool {
     match slice {
         Expr::Slice(slice) => match slice.lower.as_deref() {
-            Some(Expr::NumberLiteral(literal)) => {
-                matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1))
-            }
-            Some(Expr::BinOp(binary)) => {
-                matches!(binary.op, Operator::Add)
-                    && matches!(&*binary.right, Expr::NumberLiteral(literal)
-                        if matches!(&literal.value, ast::Number::Int(int) if int.as_i64() == Some(1)))
-            }
-            _ => false,
+            Some(Expr::BinOp(binary)) => matches!(binary.op, Operator::Add) && is_one(&binary.right),
+            Some(lower) => is_one(lower),
+            None => false,
         },
         Expr::Tuple(tuple) => tuple.elts.iter().any(one_later),
         _ => false,
     }
+}
+
+fn is_one(expr: &Expr) -> bool {
+    matches!(constant::literal(expr), Some(Ok(Constant::Int(1))))
 }

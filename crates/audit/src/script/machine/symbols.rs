@@ -10,6 +10,7 @@ use super::super::taint::{Bound, Flags, Region, TaintId};
 use super::super::value::{Kind, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr, Operator};
+use caddie_python::constant::{self, Constant};
 
 /// Depth of an expression that is looked at.
 const MAX_DEPTH: usize = 12;
@@ -193,10 +194,7 @@ const WINDOW: i64 = 256;
 /// A bound that only shifts inputs against targets: `[1:]`, `[:-1]`, `[0:]`.
 fn is_shift(bound: &Expr) -> bool {
     match bound {
-        Expr::NumberLiteral(literal) => {
-            matches!(&literal.value, ast::Number::Int(int) if int.as_i64().is_some_and(|int| int <= 1))
-        }
         Expr::UnaryOp(unary) => unary.op == ast::UnaryOp::USub && is_shift(&unary.operand),
-        _ => false,
+        _ => matches!(constant::literal(bound), Some(Ok(Constant::Int(..=1)))),
     }
 }

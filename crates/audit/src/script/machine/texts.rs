@@ -1,8 +1,10 @@
-//! Methods of texts.
+//! Methods of texts: [`caddie_python::constant`] computes what is known; here stand paths, files, and texts that are
+//! known in part.
 
-use super::super::value::{HOLE, Kind, ObjectRole, Value};
+use super::super::value::{HOLE, Kind, LIMIT, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
+use caddie_python::constant::{Constant, Given, text_method};
 
 impl<'a> Machine<'a, '_> {
     pub(super) fn text_method(
@@ -33,49 +35,71 @@ impl<'a> Machine<'a, '_> {
                     std::iter::once(receiver.clone()).chain(arguments.positional.iter().cloned()).collect();
                 self.library("open", &Arguments { positional, named: Vec::new() })
             }
-            "lower" => Value { kind: Kind::text(&text.to_lowercase()), taint: receiver.taint },
-            "upper" => Value { kind: Kind::text(&text.to_uppercase()), taint: receiver.taint },
-            "strip" => Value { kind: Kind::Text(text.trim().into()), taint: receiver.taint },
-            "resolve" | "expanduser" | "absolute" | "rstrip" | "lstrip" => receiver.clone(),
-            "split" if !text.contains(HOLE) => {
-                let separator = arguments.positional.first().and_then(Value::text);
-                let parts: Vec<Value<'a>> = match separator {
-                    Some(separator) if !separator.is_empty() => {
-                        text.split(separator).map(|part| Value::of(Kind::Text(part.into()))).collect()
-                    }
-                    _ => text.split_whitespace().map(|part| Value::of(Kind::Text(part.into()))).collect(),
-                };
-                let list = self.new_object(ObjectRole::List, receiver.taint);
+            "resolve" | "expanduser" | "absolute" => receiver.clone(),
+            "replace" if arguments.positional.iter().filter_map(Value::text).count() == 2 => {
+                self.replaced(receiver, text, arguments)
+            }
+            // Unknown parts have no case and are no space: what stands beside them changes as if they were not there.
+            "lower" | "upper" | "strip" | "lstrip" | "rstrip" => {
+                let known = self.constants(arguments).and_then(|given| text_method(text, name, &given, LIMIT).ok());
+                let kind = known.and_then(Kind::of_scalar).unwrap_or_else(|| receiver.kind.clone());
+                Value { kind, taint: receiver.taint }
+            }
+            _ => self.text_result(receiver, text, name, arguments),
+        }
+    }
+
+    /// Calls a method that needs the whole text.
+    fn text_result(&mut self, receiver: &Value<'a>, text: &str, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        let given = self.given(arguments);
+        let taint = match name {
+            "split" | "startswith" | "endswith" => receiver.taint,
+            _ => self.taints.union(given, receiver.taint),
+        };
+        let known = if text.contains(HOLE) { None } else { self.constants(arguments) };
+        match known.and_then(|given| text_method(text, name, &given, LIMIT).ok()) {
+            Some(Constant::List(parts)) => {
+                let parts = parts.iter().cloned().map(|part| Kind::of_scalar(part).unwrap_or(Kind::Unknown));
+                let parts: Vec<Value<'a>> = parts.map(Value::of).collect();
+                self.budget.keep(parts.len());
+                let list = self.new_object(ObjectRole::List, taint);
                 if let Some(id) = list.object() {
                     self.memory.heap.get_mut(id).items = Some(parts);
                 }
                 list
             }
-            "startswith" | "endswith" if !text.contains(HOLE) => {
-                let part = arguments.positional.first().and_then(Value::text);
-                let found =
-                    part.map(|part| if name == "endswith" { text.ends_with(part) } else { text.starts_with(part) });
-                Value { kind: found.map_or(Kind::Unknown, Kind::Bool), taint: receiver.taint }
+            Some(Constant::Tuple(parts)) => {
+                let parts = parts.iter().cloned().map(|part| Kind::of_scalar(part).unwrap_or(Kind::Unknown));
+                Value { kind: Kind::Tuple(parts.map(Value::of).collect()), taint }
             }
-            "replace" if arguments.positional.iter().filter_map(Value::text).count() == 2 => {
-                let mut parts = arguments.positional.iter().filter_map(Value::text);
-                let (from, to) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-                let bounded = !from.is_empty() && text.len() < 4096 && to.len() < 256;
-                let replaced = if bounded { text.replace(from, to) } else { format!("{text}{HOLE}") };
-                let given = self.given(arguments);
-                let taint = self.taints.union(given, receiver.taint);
-                let taint = self.named_data(taint, &replaced);
-                Value { kind: Kind::Text(replaced.into()), taint }
-            }
-            "format" | "replace" | "join" => {
-                let given = self.given(arguments);
-                let taint = self.taints.union(given, receiver.taint);
+            Some(result) => Value { kind: Kind::of_scalar(result).unwrap_or(Kind::Unknown), taint },
+            None if matches!(name, "format" | "replace" | "join") => {
                 Value { kind: Kind::text(&format!("{text}{HOLE}")), taint }
             }
-            _ => {
-                let given = self.given(arguments);
-                Value::unknown(self.taints.union(given, receiver.taint))
-            }
+            None => Value::unknown(taint),
         }
+    }
+
+    /// Evaluates `text.replace(from, to)` part by part, so that the text may have unknown parts.
+    fn replaced(&mut self, receiver: &Value<'a>, text: &str, arguments: &Arguments<'a>) -> Value<'a> {
+        let texts = arguments.positional.iter().filter_map(Value::text).map(Constant::text);
+        let given = Given::positional(texts.collect::<Vec<_>>());
+        let kind = text_method(text, "replace", &given, LIMIT).ok().and_then(Kind::of_scalar);
+        let kind = kind.unwrap_or_else(|| Kind::text(&format!("{text}{HOLE}")));
+        let given = self.given(arguments);
+        let taint = self.taints.union(given, receiver.taint);
+        let taint = match &kind {
+            Kind::Text(replaced) => self.named_data(taint, replaced),
+            _ => taint,
+        };
+        Value { kind, taint }
+    }
+
+    /// Returns the arguments of a call as constants, where all of them are known.
+    pub(super) fn constants(&self, arguments: &Arguments<'a>) -> Option<Given<'a>> {
+        let positional = arguments.positional.iter().map(|value| value.kind.constant()).collect::<Option<Vec<_>>>()?;
+        let named = arguments.named.iter().map(|(name, value)| Some((*name, value.kind.constant()?)));
+        let named = named.collect::<Option<Vec<_>>>()?;
+        Some(Given { positional, named })
     }
 }

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 
 use super::PIECES;
 use super::methods;
-use super::value::Item;
+use super::value::{Item, LIMIT};
 use caddie_python::ast::{self, Expr, Stmt};
+use caddie_python::constant::{self, Constant, Slice};
 
 /// Statements and expressions that are worked out at most.
 const MAX_STEPS: usize = 20_000;
 /// Expressions within expressions.
 const MAX_DEPTH: usize = 80;
-/// Members of a list.
-pub(super) const MAX_MEMBERS: usize = 4_096;
 
 /// The way in which a block ends.
 enum BlockEnd {
@@ -52,7 +51,7 @@ impl<'a> Evaluator<'a> {
         for parameter in parameters.posonlyargs.iter().chain(&parameters.args).chain(&parameters.kwonlyargs) {
             let name = parameter.parameter.name.as_str();
             let size = name.contains("vocab") || matches!(name, "v" | "V" | "size");
-            let value = if size { Item::Int(PIECES.len() as i64) } else { Item::Opaque };
+            let value = if size { Item::integer(PIECES.len() as i64) } else { Item::Opaque };
             self.names.insert(name, value);
         }
         match self.block(&function.body)? {
@@ -123,7 +122,7 @@ impl<'a> Evaluator<'a> {
             Stmt::Return(stmt) => {
                 let value = match &stmt.value {
                     Some(value) => self.value(value)?,
-                    None => Item::None,
+                    None => Item::NONE,
                 };
                 return Some(BlockEnd::Return(value));
             }
@@ -150,8 +149,9 @@ impl<'a> Evaluator<'a> {
             Expr::Subscript(subscript) => {
                 let (holder, index) = (self.value(&subscript.value)?, self.value(&subscript.slice)?);
                 let Item::List(items) = holder else { return Some(()) };
-                let index = usize::try_from(index.int()?).ok()?;
-                *items.borrow_mut().get_mut(index)? = value;
+                let mut items = items.borrow_mut();
+                let place = constant::position(index.int()?, items.len()).ok()?;
+                *items.get_mut(place)? = value;
             }
             _ => return None,
         }
@@ -171,16 +171,11 @@ impl<'a> Evaluator<'a> {
     }
 
     fn evaluate(&mut self, expr: &'a Expr) -> Option<Item> {
+        if let Some(literal) = constant::literal(expr) {
+            return Some(literal.map_or(Item::Opaque, Item::from));
+        }
         Some(match expr {
-            Expr::StringLiteral(literal) => Item::Text(literal.value.to_str().into()),
-            Expr::BytesLiteral(literal) => Item::Bytes(literal.value.bytes().collect::<Vec<u8>>().into()),
-            Expr::NumberLiteral(literal) => match &literal.value {
-                ast::Number::Int(int) => int.as_i64().map_or(Item::Opaque, Item::Int),
-                ast::Number::Float(float) => Item::Float(*float),
-                ast::Number::Complex { .. } => Item::Opaque,
-            },
-            Expr::BooleanLiteral(literal) => Item::Bool(literal.value),
-            Expr::NoneLiteral(_) => Item::None,
+            Expr::FString(text) => self.f_string(text),
             Expr::Name(name) => self.names.get(name.id.as_str()).cloned().unwrap_or(Item::Opaque),
             Expr::Tuple(tuple) => Item::Tuple(self.values(&tuple.elts)?.into()),
             Expr::List(list) => Item::list(self.values(&list.elts)?),
@@ -190,10 +185,10 @@ impl<'a> Evaluator<'a> {
             }
             Expr::UnaryOp(unary) => {
                 let operand = self.value(&unary.operand)?;
-                match unary.op {
-                    ast::UnaryOp::Not => operand.truth().map_or(Item::Opaque, |truth| Item::Bool(!truth)),
-                    ast::UnaryOp::USub => operand.int().map_or(Item::Opaque, |int| Item::Int(int.saturating_neg())),
-                    _ => Item::Opaque,
+                match (unary.op, operand.constant()) {
+                    (ast::UnaryOp::Not, _) => operand.truth().map_or(Item::Opaque, |truth| Item::truths(!truth)),
+                    (op, Some(operand)) => constant::unary(op, &operand).map_or(Item::Opaque, Item::from),
+                    (_, None) => Item::Opaque,
                 }
             }
             Expr::BoolOp(bool_op) => {
@@ -233,21 +228,27 @@ impl<'a> Evaluator<'a> {
     fn subscript(&mut self, subscript: &'a ast::ExprSubscript) -> Option<Item> {
         let holder = self.value(&subscript.value)?;
         if let Expr::Slice(slice) = &*subscript.slice {
-            let mut bound = |bound: &'a Option<Box<Expr>>| match bound {
-                Some(bound) => self.value(bound).map(|value| value.int()),
-                None => Some(None),
-            };
-            let (lower, upper) = (bound(&slice.lower)?, bound(&slice.upper)?);
-            return Some(methods::slice(&holder, lower, upper));
+            let mut bounds = [const { None }; 3];
+            for (bound, expr) in bounds.iter_mut().zip([&slice.lower, &slice.upper, &slice.step]) {
+                if let Some(expr) = expr {
+                    let Some(known) = self.value(expr)?.constant() else { return Some(Item::Opaque) };
+                    *bound = Some(known);
+                }
+            }
+            let slice = Slice::of(bounds.each_ref().map(Option::as_ref));
+            return Some(slice.map_or(Item::Opaque, |slice| methods::slice(&holder, slice)));
         }
         let index = self.value(&subscript.slice)?;
-        let Some(index) = index.int() else { return Some(Item::Opaque) };
-        let items = match holder.members() {
-            Some(items) => items,
-            None => return Some(Item::Opaque),
-        };
-        let index = if index < 0 { index + items.len() as i64 } else { index };
-        items.get(usize::try_from(index).ok()?).cloned()
+        match index.int() {
+            Some(index) if holder.len().is_some() => holder.member(index),
+            _ => Some(Item::Opaque),
+        }
+    }
+
+    fn f_string(&mut self, text: &'a ast::ExprFString) -> Item {
+        let parts = constant::f_string(text, LIMIT, &mut |element| self.value(&element.expression)?.constant());
+        let whole = parts.into_iter().collect::<Option<String>>().filter(|whole| whole.len() <= LIMIT.bytes);
+        whole.map_or(Item::Opaque, |whole| Item::Known(Constant::text(&whole)))
     }
 
     fn comprehension(&mut self, element: &'a Expr, generators: &'a [ast::Comprehension]) -> Option<Vec<Item>> {

@@ -11,6 +11,7 @@ mod value;
 
 use caddie_python::ast;
 use caddie_python::ast::visitor::{Visitor, walk_expr};
+use caddie_python::constant::Constant;
 use evaluate::Evaluator;
 use value::Item;
 
@@ -122,9 +123,9 @@ fn bytes_of(item: &Item) -> Option<Vec<i64>> {
 
 fn number(item: &Item) -> Option<i64> {
     match item {
-        Item::Int(int) => Some(*int),
-        Item::Bytes(bytes) => i64::try_from(bytes.len()).ok(),
-        Item::Float(float) if float.fract() == 0.0 && float.abs() < 1e6 => Some(*float as i64),
+        Item::Known(Constant::Int(int)) => Some(*int),
+        Item::Known(Constant::Bytes(bytes)) => i64::try_from(bytes.len()).ok(),
+        Item::Known(Constant::Float(float)) if float.fract() == 0.0 && float.abs() < 1e6 => Some(*float as i64),
         _ => None,
     }
 }
@@ -239,6 +240,25 @@ mod tests {
         }
     }
 
+    /// Python's own slices, tests and conversions: a table that depends on them comes out as Python makes it.
+    #[test]
+    fn texts_are_cut_as_python_cuts_them() {
+        let table = of(r#"
+    out = [0] * vocab_size
+    for i in range(vocab_size):
+        p = sp.id_to_piece(i)
+        if sp.is_control(i) or sp.is_unknown(i) or sp.is_unused(i):
+            continue
+        if p[0] + p[-1] == "<>" and int(p[3:-1], 16) == 10:
+            out[i - vocab_size] = 1
+            continue
+        p = p[::-1].rstrip("▁")[::-1]
+        out[i] = len(f"{p}".encode("utf-8", "ignore"))
+    return out"#)
+        .expect("a table");
+        assert_eq!((table.bytes_at, table.departures), (None, Vec::new()));
+    }
+
     #[test]
     fn what_is_no_table_of_bytes_or_cannot_be_worked_out_is_none() {
         for body in [
@@ -248,6 +268,7 @@ mod tests {
             "    return luts(sp, vocab_size, device) + [sp.id_to_piece(0)]",
             "    x = [sp.id_to_piece(0)] * 10 ** 12\n    return x",
             "    return [len(sp.id_to_piece(i)) for i in unknown() if unknown()]",
+            "    return [len(sp.id_to_piece(i)[: device]) for i in range(vocab_size)]",
         ] {
             assert_eq!(of(body), None, "{body}");
         }

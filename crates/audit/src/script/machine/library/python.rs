@@ -6,7 +6,8 @@ use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
 use crate::script::taint::{Flags, TaintId};
 use crate::script::trace::Action;
-use crate::script::value::{HOLE, Kind, ObjectId, Value};
+use crate::script::value::{HOLE, Kind, LIMIT, ObjectId, Value};
+use caddie_python::constant;
 
 /// The depth to which objects within an object are copied.
 const MAX_COPIED: usize = 4;
@@ -54,25 +55,24 @@ impl<'a> Machine<'a, '_> {
         let Some(value) = arguments.positional.first() else { return Value::unknown(TaintId::NONE) };
         let taint = self.taint(value);
         let taint = self.taints.as_number(taint);
-        let text = value.text().map(str::trim);
-        let kind = match to {
-            To::Int => text.and_then(|text| text.replace('_', "").parse().ok()).map(Kind::Int).or(match value.kind {
-                Kind::Int(int) => Some(Kind::Int(int)),
-                Kind::Bool(truth) => Some(Kind::Int(i64::from(truth))),
-                Kind::Float(float) => Some(Kind::Int(float as i64)),
-                _ => match text {
-                    Some("True") => Some(Kind::Int(1)),
-                    Some("False") => Some(Kind::Int(0)),
-                    _ => None,
-                },
-            }),
-            To::Float => text.and_then(|text| text.parse().ok()).or_else(|| value.number()).map(Kind::Float),
-            To::Bool => value.truth().map(Kind::Bool),
-            To::Text => match &value.kind {
-                Kind::Text(text) => Some(Kind::Text(text.clone())),
-                Kind::Int(int) => Some(Kind::Text(int.to_string().into())),
-                _ => None,
-            },
+        let name = match to {
+            To::Int => "int",
+            To::Float => "float",
+            To::Bool => "bool",
+            To::Text => "str",
+        };
+        let kind = match (to, &value.kind) {
+            (To::Bool, _) => value.truth().map(Kind::Bool),
+            // A text with unknown parts stays one.
+            (To::Text, Kind::Text(text)) => Some(Kind::Text(text.clone())),
+            // A log prints the truth of a setting that the script reads as a number.
+            (To::Int, Kind::Text(text)) if matches!(text.trim(), "True" | "False") => {
+                Some(Kind::Int(i64::from(text.trim() == "True")))
+            }
+            _ => {
+                let given = self.constants(arguments);
+                given.and_then(|given| constant::builtin(name, &given, LIMIT).ok()).and_then(Kind::of_scalar)
+            }
         };
         Value { kind: kind.unwrap_or(Kind::Unknown), taint }
     }
@@ -80,8 +80,11 @@ impl<'a> Machine<'a, '_> {
     /// `len(list)`
     pub(super) fn length(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let taint = self.given(arguments);
-        let list = arguments.positional.first().and_then(Value::object);
-        let known = list.and_then(|id| self.memory.heap.get(id).items.as_ref().map(Vec::len));
+        let known = arguments.positional.first().and_then(|value| match &value.kind {
+            Kind::Object(id) => self.memory.heap.get(*id).items.as_ref().map(Vec::len),
+            Kind::Tuple(items) => Some(items.len()),
+            kind => kind.constant()?.length(),
+        });
         let kind = known.and_then(|len| i64::try_from(len).ok()).map_or(Kind::Unknown, Kind::Int);
         Value { kind, taint: self.taints.as_position(taint) }
     }

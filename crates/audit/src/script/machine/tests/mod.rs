@@ -6,6 +6,7 @@
 mod branches;
 mod calls;
 mod classes;
+mod constants;
 mod learning;
 mod library;
 mod limits;
