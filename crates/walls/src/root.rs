@@ -53,7 +53,7 @@ pub fn build(plan: &Plan) -> Result<(), Error> {
     for path in system.chain(plan.readable.iter().cloned()) {
         readable(root, &path)?;
     }
-    devices(root, plan.limits.shared)?;
+    devices(root, plan)?;
     fs::write(inside(root, Path::new("/etc/passwd"))?, "nobody:x:65534:65534:nobody:/tmp:/bin/sh\n")
         .map_err(missing_io(Path::new("/etc/passwd")))?;
     bind(&plan.writable, &folder(root, &plan.writable)?)?;
@@ -129,12 +129,13 @@ fn bind(from: &Path, to: &Path) -> Result<(), Error> {
         .map_err(missing(&from.display().to_string()))
 }
 
-fn devices(root: &Path, shared: u64) -> Result<(), Error> {
+fn devices(root: &Path, plan: &Plan) -> Result<(), Error> {
     let dev = folder(root, Path::new("/dev"))?;
-    for name in DEVICES {
-        let target = dev.join(name);
+    let harmless = DEVICES.iter().map(|name| Path::new("/dev").join(name));
+    for device in harmless.chain(plan.devices.iter().cloned()) {
+        let target = inside(root, &device)?;
         fs::write(&target, "").map_err(missing_io(&target))?;
-        bind(&Path::new("/dev").join(name), &target)?;
+        bind(&device, &target)?;
     }
     for (name, link) in [
         ("fd", "/proc/self/fd"),
@@ -145,5 +146,5 @@ fn devices(root: &Path, shared: u64) -> Result<(), Error> {
         symlink(link, dev.join(name)).map_err(missing_io(&dev.join(name)))?;
     }
     let shm = folder(root, Path::new("/dev/shm"))?;
-    tmpfs(&shm, &format!("size={shared},mode=1777"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV)
+    tmpfs(&shm, &format!("size={},mode=1777", plan.limits.shared), MsFlags::MS_NOSUID | MsFlags::MS_NODEV)
 }

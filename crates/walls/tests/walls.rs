@@ -32,6 +32,7 @@ impl Cell {
             command: vec![self.python.to_string_lossy().into_owned(), "-I".to_owned(), "script.py".to_owned()],
             env: [("GIVEN".to_owned(), "yes".to_owned())].into(),
             readable: prefixes(&self.python),
+            devices: Vec::new(),
             writable: self.path.join("run"),
             root: self.path.join("root"),
             loopback: Some(self.python.clone()),

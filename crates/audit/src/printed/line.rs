@@ -47,6 +47,13 @@ pub fn shape(line: &str) -> String {
     shape
 }
 
+/// Returns the kind of a line that names values, whatever these are: its names in order. `None` for any other line.
+pub fn kind(line: &str) -> Option<String> {
+    let names = names(line);
+    let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic());
+    (names.len() > 1 && names.first().is_some_and(is_word)).then(|| names.join(" "))
+}
+
 /// Returns the names of a line: its first word, and every word before a colon or an equals sign.
 pub fn names(line: &str) -> Vec<&str> {
     let is_break = |c: char| !(c.is_alphanumeric() || c == '_');

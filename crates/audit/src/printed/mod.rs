@@ -6,6 +6,8 @@
 
 mod line;
 
+pub use line::kind;
+
 use std::collections::HashMap;
 
 use caddie_folder::executed::{Executed, imports};
