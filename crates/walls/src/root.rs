@@ -54,13 +54,27 @@ pub fn build(plan: &Plan) -> Result<(), Error> {
         readable(root, &path)?;
     }
     devices(root, plan)?;
-    fs::write(inside(root, Path::new("/etc/passwd"))?, "nobody:x:65534:65534:nobody:/tmp:/bin/sh\n")
-        .map_err(missing_io(Path::new("/etc/passwd")))?;
+    names(root)?;
     bind(&plan.writable, &folder(root, &plan.writable)?)?;
     let proc = folder(root, Path::new("/proc"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), &proc, Some("proc"), flags, NOTHING).map_err(missing("/proc"))?;
     enter(root)
+}
+
+/// Writes the files by which users and machines are named: one user, and this machine by its loopback, which processes of
+/// one run that talk to one another ask for.
+fn names(root: &Path) -> Result<(), Error> {
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let hosts = format!("127.0.0.1 localhost {}\n::1 localhost\n", own.trim());
+    for (file, text) in [
+        ("/etc/passwd", "nobody:x:65534:65534:nobody:/tmp:/bin/sh\n"),
+        ("/etc/hosts", hosts.as_str()),
+        ("/etc/nsswitch.conf", "hosts: files\n"),
+    ] {
+        fs::write(inside(root, Path::new(file))?, text).map_err(missing_io(Path::new(file)))?;
+    }
+    Ok(())
 }
 
 /// Makes `root` this process's root, and leaves nothing of the old one.

@@ -1,7 +1,8 @@
 //! Lines of logs as texts: which of them state values, and which have one shape.
 
 /// Words that only libraries and systems print in a line of their own making.
-const ELSEWHERE: [&str; 6] = ["Warning", "warning:", "WARNING", "Error", "Exception", "deprecated"];
+const ELSEWHERE: [&str; 9] =
+    ["Warning", "warning:", "WARNING", "Error", "Exception", "deprecated", "NCCL WARN", "NCCL INFO", "nohup:"];
 
 /// Tells whether a line names a number: `val_bpb:1.22`, `elapsed=12.5s`.
 pub fn states_a_value(line: &str) -> bool {
@@ -51,7 +52,8 @@ pub fn shape(line: &str) -> String {
 pub fn kind(line: &str) -> Option<String> {
     let names = names(line);
     let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic());
-    (names.len() > 1 && names.first().is_some_and(is_word)).then(|| names.join(" "))
+    let own = names.first().is_some_and(is_word) && !ELSEWHERE.iter().any(|word| line.contains(word));
+    (names.len() > 1 && own).then(|| names.join(" "))
 }
 
 /// Returns the names of a line: its first word, and every word before a colon or an equals sign.
@@ -90,5 +92,7 @@ mod tests {
         assert_eq!(shape("step:7/20 loss:6.91"), shape("step:13/20000 loss:16.91"));
         assert_ne!(shape("loss:6.91"), shape("loss:6.912"));
         assert_eq!(names("ttt:x rank:0 nn=0.5"), ["ttt", "ttt", "rank", "nn"]);
+        assert_eq!(kind("step:7/20 loss:6.91"), kind("step:13/20000 loss:16.912"));
+        assert_eq!(kind("host-0:871784:871848 [5] ibvwrap.c:94 NCCL WARN Call failed"), None);
     }
 }

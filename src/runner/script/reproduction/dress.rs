@@ -102,9 +102,10 @@ pub fn rehearse(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Dress> 
     let theirs = kinds(&options.folder.join(&run.log), run)?;
     let toy = log.as_ref().map(|log| read_log(log)).transpose()?.unwrap_or_default();
     let ours = log.as_ref().map_or(Ok(Vec::new()), |log| kinds(log, &toy))?;
-    let line = |(line, text): &(u64, String)| Line { log: run.log.clone(), line: *line, text: cut(text, SHOWN) };
-    let (not_printed, reordered) = compare(&theirs, &ours);
+    let line = |kind: &Kind| Line { log: run.log.clone(), line: kind.first, text: cut(&kind.text, SHOWN) };
     let reached_its_score = first.report.reached_its_score();
+    // A run that stopped says nothing of what it would have printed.
+    let (not_printed, reordered) = if reached_its_score { compare(&theirs, &ours) } else { (Vec::new(), Vec::new()) };
     let metric = run.metric.text().unwrap_or_default();
     let prints_the_metric = toy.metric_lines.iter().any(|found| found.name == metric);
     let of_no_print = of_no_print(&folder)?;
@@ -124,7 +125,7 @@ pub fn rehearse(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Dress> 
         settings_not_logged: run
             .hyperparameters
             .keys()
-            .filter(|name| !toy.hyperparameters.contains_key(*name))
+            .filter(|name| reached_its_score && !toy.hyperparameters.contains_key(*name))
             .cloned()
             .collect(),
     })
@@ -137,42 +138,68 @@ fn of_no_print(folder: &Folder) -> Result<Vec<Line>> {
     Ok(found.into_iter().map(|kind| Line { log: kind.log, line: kind.line, text: cut(&kind.text, SHOWN) }).collect())
 }
 
-/// A kind of line, with the first line that has it.
-type Kind = (String, (u64, String));
+/// A kind of line in a log.
+#[derive(Debug)]
+struct Kind {
+    name: String,
+    /// The first line that has it, 1-based.
+    first: u64,
+    text: String,
+    /// The last line that has it.
+    last: u64,
+}
 
 /// Returns the kinds of a log's lines in the order in which they first come, a dumped script and settings left out.
 fn kinds(log: &Utf8Path, run: &RunLog) -> Result<Vec<Kind>> {
-    let (mut known, mut found) = (HashSet::new(), Vec::new());
+    let (mut known, mut found) = (HashMap::new(), Vec::<Kind>::new());
     let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
     let set: Vec<u64> = run.hyperparameters.values().map(|set| set.line).collect();
     printed_lines(log, |number, text| {
         let outside = number < run.span.0 || number > run.span.1;
-        if outside || dumped(number) || set.contains(&number) || known.len() >= MAX_KINDS {
+        if outside || dumped(number) || set.contains(&number) {
             return;
         }
-        if let Some(kind) = kind(text)
-            && known.insert(kind.clone())
-        {
-            found.push((kind, (number, text.to_owned())));
+        let Some(name) = kind(text) else { return };
+        let index = *known.entry(name.clone()).or_insert(found.len());
+        let room = found.len() < MAX_KINDS;
+        match found.get_mut(index) {
+            Some(kind) => kind.last = number,
+            None if room => {
+                found.push(Kind { name, first: number, text: text.to_owned(), last: number });
+            }
+            None => {}
         }
     })?;
     Ok(found)
 }
 
-/// Returns the kinds of the first log that the second lacks, and those that come in another order.
-fn compare<'a>(theirs: &'a [Kind], ours: &[Kind]) -> (Vec<&'a (u64, String)>, Vec<&'a (u64, String)>) {
-    let place: HashMap<&str, usize> =
-        ours.iter().enumerate().map(|(index, (kind, _))| (kind.as_str(), index)).collect();
-    let missing = theirs.iter().filter(|(kind, _)| !place.contains_key(kind.as_str())).map(|(_, line)| line).collect();
-    let common: Vec<(usize, &(u64, String))> =
-        theirs.iter().filter_map(|(kind, line)| Some((*place.get(kind.as_str())?, line))).collect();
-    let kept = longest_rise(&common.iter().map(|(place, _)| *place).collect::<Vec<_>>());
-    let moved = common.iter().enumerate().filter(|(index, _)| !kept.contains(index)).map(|(_, (_, line))| *line);
-    (missing, moved.collect())
+/// Returns the kinds of the first log that the second lacks, and those that come in another order, by their first lines and
+/// by their last ones: a toy run has fewer lines in between.
+fn compare<'a>(theirs: &'a [Kind], ours: &[Kind]) -> (Vec<&'a Kind>, Vec<&'a Kind>) {
+    let here: HashMap<&str, &Kind> = ours.iter().map(|kind| (kind.name.as_str(), kind)).collect();
+    let (common, missing): (Vec<&Kind>, Vec<&Kind>) =
+        theirs.iter().partition(|kind| here.contains_key(kind.name.as_str()));
+    let moved = |at: fn(&Kind) -> u64| -> HashSet<&str> {
+        let mut ordered = common.clone();
+        ordered.sort_by_key(|kind| at(kind));
+        let places: Vec<u64> =
+            ordered.iter().filter_map(|kind| here.get(kind.name.as_str())).map(|kind| at(kind)).collect();
+        let kept = longest_rise(&places);
+        ordered
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !kept.contains(index))
+            .map(|(_, kind)| kind.name.as_str())
+            .collect()
+    };
+    let (by_first, by_last) = (moved(|kind| kind.first), moved(|kind| kind.last));
+    let moved = |kind: &&Kind| by_first.contains(kind.name.as_str()) && by_last.contains(kind.name.as_str());
+    let reordered = common.iter().copied().filter(moved).collect();
+    (missing, reordered)
 }
 
 /// Returns the indices of a longest rising subsequence: the fewest other members are out of order.
-fn longest_rise(places: &[usize]) -> Vec<usize> {
+fn longest_rise(places: &[u64]) -> Vec<usize> {
     let mut best: Vec<(usize, Option<usize>)> = Vec::with_capacity(places.len());
     for (index, place) in places.iter().enumerate() {
         let before = (0..index).filter(|other| places[*other] < *place).max_by_key(|other| best[*other].0);
@@ -194,12 +221,18 @@ mod tests {
     #[test]
     fn what_is_missing_or_moved_is_told() {
         let of = |kinds: &[&str]| -> Vec<Kind> {
-            kinds.iter().zip(1..).map(|(kind, line)| ((*kind).to_owned(), (line, format!("{kind}:1")))).collect()
+            let kind = |(name, line): (&&str, u64)| Kind {
+                name: (*name).to_owned(),
+                first: line,
+                text: format!("{name}:1"),
+                last: line,
+            };
+            kinds.iter().zip(1..).map(kind).collect()
         };
-        let (theirs, ours) = (of(&["seed", "warmup", "step", "size", "score"]), of(&["seed", "step", "score", "size"]));
+        let names = |kinds: &[&Kind]| kinds.iter().map(|kind| kind.name.clone()).collect::<Vec<_>>();
+        let (theirs, ours) = (of(&["seed", "warmup", "step", "size", "score"]), of(&["seed", "score", "step", "size"]));
         let (missing, moved) = compare(&theirs, &ours);
-        assert_eq!(missing, [&(2, "warmup:1".to_owned())]);
-        assert_eq!(moved.len(), 1);
-        assert_eq!(compare(&theirs, &theirs).1, Vec::<&(u64, String)>::new());
+        assert_eq!((names(&missing), names(&moved)), (vec!["warmup".to_owned()], vec!["score".to_owned()]));
+        assert!(compare(&theirs, &theirs).1.is_empty());
     }
 }

@@ -1,12 +1,12 @@
 //! The settings of a folder's runs: those that its commands give, and those that its logs state over the script's defaults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
 use serde::Serialize;
 
-use caddie_folder::{Folder, RunLog};
+use caddie_folder::{Folder, RunLog, printed_lines};
 
 /// Words of a name that says where data lie and how a run is called, which is this machine's to say.
 const OF_THE_MACHINE: [&str; 10] = ["PATH", "DIR", "FILE", "FILES", "SEED", "ID", "RANK", "WORLD", "DEVICE", "LOGFILE"];
@@ -44,7 +44,8 @@ pub fn of(
         settings.retain(|known| known.name != name);
         settings.push(Setting { name: name.to_owned(), value: value.to_owned(), from });
     };
-    for (name, stated) in &run.hyperparameters {
+    let listed = listed(folder, run);
+    for (name, stated) in run.hyperparameters.iter().filter(|(_, stated)| listed.contains(&stated.line)) {
         let name = name.to_ascii_uppercase();
         let elsewhere = name.split('_').any(|word| OF_THE_MACHINE.contains(&word));
         if !elsewhere && asked.contains(&name) && differs(script, &name, &stated.value) {
@@ -58,6 +59,24 @@ pub fn of(
         add(name, value, From::Asked);
     }
     settings
+}
+
+/// Settings that make a line a list of all of them.
+const ALL: usize = 20;
+
+/// Returns the lines of the log that list the script's settings, one on each or all on one: there a name is that of the
+/// setting. Elsewhere a script prints what it made of them, such as an `embed_lr` that is that of tied embeddings.
+fn listed(folder: &Folder, run: &RunLog) -> HashSet<u64> {
+    let mut counts: HashMap<u64, usize> = HashMap::new();
+    run.hyperparameters.values().for_each(|stated| *counts.entry(stated.line).or_default() += 1);
+    let mut found = HashSet::new();
+    // A log that cannot be read again gives no settings.
+    let _ = printed_lines(&folder.path.join(&run.log), |number, text| {
+        if counts.get(&number).is_some_and(|count| text.starts_with("  ") || *count >= ALL) {
+            found.insert(number);
+        }
+    });
+    found
 }
 
 /// Tells whether the script's default of a number is another number than the log states. Other values are not compared: a
