@@ -23,6 +23,7 @@ mod logs;
 mod metadata;
 mod package;
 mod plausible;
+mod printed;
 mod readme;
 mod recipe;
 mod score;
@@ -101,6 +102,7 @@ pub const REGISTRY: &[&Check] = &[
     &logs::CHECK,
     &logs::SHARDS,
     &source::CHECK,
+    &printed::CHECK,
     &score::CHECK,
     &plausible::CHECK,
     &claims::CHECK,

@@ -1,22 +1,10 @@
-//! Options that every command around the engine has.
+//! Options that name a recipe.
 
-use camino::Utf8PathBuf;
 use clap::Args;
 
 use crate::Result;
 use crate::runner::recipes;
 use caddie_engine::Recipe;
-
-/// Options for the device and the data.
-#[derive(Debug, Clone, Args)]
-pub struct EngineOptions {
-    /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
-    #[arg(long, value_name = "DIR", env = "DATA_PATH")]
-    pub data: Utf8PathBuf,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
-}
 
 /// A recipe and changes to it.
 #[derive(Debug, Clone, Args)]

@@ -6,7 +6,6 @@ mod closing;
 pub mod completions;
 #[cfg(feature = "engine")]
 pub mod engine_options;
-#[cfg(feature = "engine")]
 pub mod evaluate;
 pub mod explain;
 pub mod fixture;
@@ -22,15 +21,18 @@ pub mod recipe;
 pub mod rehearse;
 pub mod render;
 pub mod report_options;
-#[cfg(feature = "engine")]
 pub mod reproduce;
+#[cfg(feature = "engine")]
+mod reproduce_native;
+mod reproduce_script;
 pub mod rulebook_option;
 pub mod rules;
 pub mod schema;
+mod script_options;
+mod script_view;
 pub mod size;
 pub mod submit;
 mod submit_script;
-#[cfg(feature = "engine")]
 pub mod train;
 pub mod unpack;
 pub mod unwrap;
@@ -89,15 +91,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Submit(submit::SubmitArgs),
-    #[cfg(feature = "engine")]
     Train(train::TrainArgs),
-    #[cfg(feature = "engine")]
     Evaluate(evaluate::EvaluateArgs),
     #[cfg(feature = "engine")]
     Recipe(recipe::RecipeArgs),
     #[cfg(feature = "engine")]
     Inspect(inspect::InspectArgs),
-    #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Rehearse(rehearse::RehearseArgs),
     Verify(verify::VerifyArgs),
@@ -226,15 +225,12 @@ fn shown(text: &str) -> String {
 fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Submit(args) => submit::run(&args),
-        #[cfg(feature = "engine")]
         Command::Train(args) => train::run(&args),
-        #[cfg(feature = "engine")]
         Command::Evaluate(args) => evaluate::run(&args),
         #[cfg(feature = "engine")]
         Command::Recipe(args) => recipe::run(&args),
         #[cfg(feature = "engine")]
         Command::Inspect(args) => inspect::run(&args),
-        #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Rehearse(args) => Ok(rehearse::run(&args)?),
         Command::Verify(args) => Ok(verify::run(&args)?),

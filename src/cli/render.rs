@@ -3,14 +3,16 @@
 use camino::Utf8PathBuf;
 
 use super::rulebook_option::RulebookOption;
-use crate::render::{self, RenderOptions, Track};
-use caddie_files::Result;
-use caddie_files::exit;
+use crate::render::{self, Meta, RenderOptions, Rendered, Track};
+use crate::runner::script::rerender;
+use caddie_files::{Error, Result, exit};
+use caddie_rulebook::Rulebook;
 
 /// Render finished runs as a records folder, the text of its pull request, and the artifact
 ///
 /// RUNS is the folder of one submission's runs, with one seed-<n> folder for each seed. Every number comes from the
-/// logs; a log that contradicts its model file or its ledger stops the command.
+/// logs; a log that contradicts its model file or its ledger stops the command. Runs of a script (caddie train --script,
+/// caddie submit --script) are rendered as caddie submit --script renders them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     caddie render runs/NaiveBaseline --out out --author Ada --github-id ada --data data\n  \
@@ -32,6 +34,9 @@ pub struct RenderArgs {
     /// Do not pack the artifact
     #[arg(long, conflicts_with = "tokenizer")]
     no_artifact: bool,
+    /// A sentence on the method, for runs of a script
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    blurb: String,
 }
 
 /// Options that name a submission and its author. `caddie submit` takes the same.
@@ -78,6 +83,9 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         Some(date) => date,
         None => render::default_date()?,
     };
+    if rerender::is_of_a_script(&args.runs) {
+        return of_a_script(args, rulebook, date);
+    }
     let rendered = render::render(&RenderOptions {
         runs: args.runs.clone(),
         out: args.out.clone(),
@@ -92,15 +100,39 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         force: about.force,
     })?;
     about.remind();
-    let mut text = format!(
-        "val_bpb {}\nfolder        {}\npull request  {}\n",
-        rendered.facts.headline(),
-        rendered.folder,
-        rendered.pull_request
-    );
+    super::print(&said(&rendered.facts.headline(), &rendered, &[]))?;
+    Ok(exit::OK)
+}
+
+/// Renders runs of a script, whose run directories say which script it was.
+fn of_a_script(args: &RenderArgs, rulebook: Rulebook, date: jiff::civil::Date) -> Result<u8> {
+    let about = &args.submission;
+    if args.no_artifact || args.tokenizer.is_some() {
+        return Err(Error::Usage(format!(
+            "{}: these are runs of a script, whose artifact holds what the runs wrote and no tokenizer; leave --no-artifact and \
+             --tokenizer out",
+            args.runs
+        )));
+    }
+    let meta = Meta {
+        name: about.name.clone().unwrap_or_default(),
+        author: about.author.clone(),
+        github_id: about.github_id.clone(),
+        date,
+        track: Track::of(&rulebook, about.track.as_deref())?,
+    };
+    let rendered = rerender::render(&args.runs, meta, args.blurb.clone(), &rulebook, &args.out, about.force)?;
+    about.remind();
+    super::print(&said(&rendered.facts.results.headline(), &rendered, &rendered.facts.notes))?;
+    Ok(exit::OK)
+}
+
+fn said<F>(headline: &str, rendered: &Rendered<F>, notes: &[String]) -> String {
+    let mut text =
+        format!("val_bpb {headline}\nfolder        {}\npull request  {}\n", rendered.folder, rendered.pull_request);
     if let Some(artifact) = &rendered.artifact {
         text.push_str(&format!("artifact      {artifact}\n"));
     }
-    super::print(&text)?;
-    Ok(exit::OK)
+    notes.iter().for_each(|note| text.push_str(&format!("note          {note}\n")));
+    text
 }

@@ -1,119 +1,119 @@
-//! `caddie reproduce`: recomputes the score, whole or from a random sample of documents.
+//! `caddie reproduce`: the score of an artifact, document by document, or of a folder, by running its script again.
 
-use caddie_engine::log::Observer;
 use camino::Utf8PathBuf;
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets};
 
-use super::engine_options::EngineOptions;
-use super::progress::Progress;
-use crate::error::exit;
-use crate::render::numbers;
-use crate::runner::reproduce::{Reproduction, Request, reproduce};
+use super::reproduce_script::{self, ScriptReproduction};
 use crate::{Error, Result};
+use caddie_folder::Folder;
 
-/// Score an artifact's models again and compare with its ledgers, document by document
+/// Score an artifact's models again, or run a folder's own script again, and compare
 ///
-/// Scores all documents, or N drawn at random: documents are independent under test-time training, so a sample bounds
-/// how many of the others can deviate. A records folder is reproduced from its artifact, <Name>.tar.zst beside or above
-/// it.
+/// An artifact's models are scored on all documents, or on N drawn at random, and compared with its ledgers row by row:
+/// documents are independent under test-time training, so a sample bounds how many of the others can deviate. A folder
+/// that caddie rendered from a recipe is reproduced from its artifact, <Name>.tar.zst beside or above it.
+///
+/// Of any other folder the script itself runs, once for each seed, with the settings that its commands and logs give. It
+/// is a stranger's, so it runs behind walls: no network, no files but its own, Python's and the data. Its log is read as
+/// `caddie verify` reads it, and compared with the folder's. With --rehearse, nothing but what a machine without a GPU can
+/// show is checked.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  caddie reproduce demo/demo.tar.zst --data demo/data\n  \
-                        caddie reproduce records/track_10min_16mb/2026-12-01_Mine --data ./data --docs 500\n\n\
-                        Exit codes: 0 every compared document agrees, 1 some do not.")]
+                        caddie reproduce records/track_10min_16mb/2026-12-01_Mine --data ./data --docs 500\n  \
+                        caddie reproduce records/track_10min_16mb/2026-03-17_NaiveBaseline --data ./data --seed 1337\n  \
+                        caddie reproduce records/track_10min_16mb/2026-03-17_NaiveBaseline --rehearse\n\n\
+                        Exit codes: 0 reproduced within the tolerance, 1 not reproduced, 2 it could not be tried, \
+                        3 interrupted: the same command keeps the finished seeds")]
 pub struct ReproduceArgs {
     /// An artifact, or a records folder
     #[arg(value_name = "ARTIFACT|FOLDER")]
     target: Utf8PathBuf,
+    /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
+    #[arg(long, value_name = "DIR", env = "DATA_PATH", required_unless_present = "rehearse")]
+    data: Option<Utf8PathBuf>,
+    /// Largest difference that still counts as reproduced: nats per token of a document of an artifact [default: 0.001; the
+    /// same machine gives 0]; bits per byte of the score of a script [default: 3 claimed standard deviations, at least 0.001 and at most 0.003]
+    #[arg(long, value_name = "DIFFERENCE")]
+    tolerance: Option<f64>,
+    #[cfg(feature = "engine")]
     #[command(flatten)]
-    engine: EngineOptions,
-    /// Documents to draw at random [default: all]
-    #[arg(long, value_name = "N")]
-    docs: Option<usize>,
-    /// Seed of the draw, to repeat one [default: random, and printed]
-    #[arg(long, value_name = "N", requires = "docs")]
-    sample_seed: Option<u64>,
-    /// Largest difference of a document in nats per token that still agrees; the same machine gives 0
-    #[arg(long, value_name = "NATS", default_value_t = 0.001)]
-    tolerance: f64,
+    native: native::NativeOptions,
+    #[command(flatten)]
+    script: ScriptReproduction,
 }
 
 /// Reproduces, and prints the comparison and the verdict.
 pub fn run(args: &ReproduceArgs) -> Result<u8> {
-    if args.docs == Some(0) {
-        return Err(Error::usage("--docs 0 compares nothing; pass at least 1".to_owned()));
+    if args.tolerance.is_some_and(|tolerance| !tolerance.is_finite() || tolerance < 0.0) {
+        return Err(Error::usage("--tolerance: give a difference that is not below zero"));
     }
-    let request = Request {
-        target: args.target.clone(),
-        data: args.engine.data.clone(),
-        device: args.engine.device.clone(),
-        docs: args.docs,
-        sample_seed: args.sample_seed,
-        tolerance: args.tolerance,
-    };
-    let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
-    let done = reproduce(&request, watch)?;
-    super::print(&text(&done))?;
-    Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
+    if args.script.rehearse || is_of_a_script(args)? {
+        return Ok(reproduce_script::run(&args.script, &args.target, args.data.as_deref(), args.tolerance)?);
+    }
+    #[cfg(feature = "engine")]
+    return native::run(args);
+    #[cfg(not(feature = "engine"))]
+    Err(Error::usage(format!(
+        "{}: scoring an artifact needs the engine, which this build of caddie lacks; build it with `make`, or name a records \
+         folder with a script",
+        args.target
+    )))
 }
 
-/// Returns the table without the blanks that pad its last column.
-fn trimmed(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+/// Tells whether the target is a folder whose logs are of a script.
+fn is_of_a_script(args: &ReproduceArgs) -> Result<bool> {
+    #[cfg(feature = "engine")]
+    if args.native.docs.is_some() {
+        return Ok(false);
+    }
+    if !args.target.exists() {
+        return Err(Error::usage(format!("{}: there is no such artifact or records folder", args.target)));
+    }
+    if !args.target.is_dir() {
+        return Ok(false);
+    }
+    let folder = Folder::read(&args.target)?;
+    Ok(folder.runs.official.iter().all(|run| run.engine_version.is_none()))
 }
 
-fn text(done: &Reproduction) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header([
-        "seed",
-        "documents",
-        "identical",
-        "differ",
-        "largest nats/token",
-        "ledger val_bpb",
-        "recomputed",
-    ]);
-    for seed in &done.seeds {
-        table.add_row([
-            seed.seed.to_string(),
-            format!("{}/{}", seed.compared, seed.documents),
-            seed.identical.to_string(),
-            seed.differing.len().to_string(),
-            format!("{:.2e}", seed.largest),
-            numbers::score(seed.claimed_bpb),
-            numbers::score(seed.val_bpb),
-        ]);
+/// An artifact, scored by the engine.
+#[cfg(feature = "engine")]
+mod native {
+    use clap::Args;
+
+    use super::super::reproduce_native;
+    use super::ReproduceArgs;
+    use crate::runner::reproduce::Request;
+    use crate::{Error, Result};
+
+    /// Largest difference of a document in nats per token that agrees, where none is given.
+    const TOLERANCE: f64 = 0.001;
+
+    /// Options that only an artifact has.
+    #[derive(Debug, Clone, Args)]
+    pub struct NativeOptions {
+        /// auto, cpu, cuda or cuda:N, for an artifact
+        #[arg(long, value_name = "DEVICE", default_value = "auto")]
+        pub device: String,
+        /// Documents of an artifact to draw at random [default: all]
+        #[arg(long, value_name = "N")]
+        pub docs: Option<usize>,
+        /// Seed of the draw, to repeat one [default: random, and printed]
+        #[arg(long, value_name = "N", requires = "docs")]
+        pub sample_seed: Option<u64>,
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut out = format!("{}: seed by seed\n{}\n\n", done.manifest.name, trimmed(&table));
-    for seed in done.seeds.iter().filter(|seed| !seed.reproduced()) {
-        let named: Vec<String> = seed.differing.iter().take(10).map(u64::to_string).collect();
-        let more = seed.differing.len().saturating_sub(named.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        out += &format!("seed {}: documents {}{more} differ\n", seed.seed, named.join(", "));
-    }
-    for seed in &done.foreign_ledgers {
-        out += &format!("seed {seed}: the folder's ledger is not the artifact's\n");
-    }
-    match (done.sample_seed, done.reproduced()) {
-        (Some(_), true) if done.seeds.iter().all(|seed| seed.compared == seed.documents) => {
-            out += "reproduced: every document agrees\n";
+
+    pub fn run(args: &ReproduceArgs) -> Result<u8> {
+        if args.native.docs == Some(0) {
+            return Err(Error::usage("--docs 0 compares nothing; pass at least 1".to_owned()));
         }
-        (Some(sample), true) => {
-            let bound = done.seeds.iter().map(|seed| (seed.bound(), seed.documents)).max().unwrap_or((0, 0));
-            out += &format!(
-                "reproduced: every drawn document agrees (--sample-seed {sample}); with 95 % confidence at most {} of {} \
-                 documents deviate\n",
-                bound.0, bound.1
-            );
-        }
-        (None, true) => out += "reproduced: every document agrees\n",
-        (Some(sample), false) => out += &format!("not reproduced (--sample-seed {sample})\n"),
-        (None, false) => out += "not reproduced\n",
+        reproduce_native::run(&Request {
+            target: args.target.clone(),
+            data: args.data.clone().unwrap_or_default(),
+            device: args.native.device.clone(),
+            docs: args.native.docs,
+            sample_seed: args.native.sample_seed,
+            tolerance: args.tolerance.unwrap_or(TOLERANCE),
+        })
     }
-    out
 }

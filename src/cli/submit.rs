@@ -5,7 +5,8 @@ use clap::Args;
 
 use super::closing::Closing;
 use super::render::SubmissionOptions;
-use super::submit_script::{self, ScriptOptions};
+use super::script_options::ScriptOptions;
+use super::submit_script;
 use crate::Result;
 
 /// In lines of at most 80 columns: clap breaks longer ones wherever they end.
@@ -55,6 +56,9 @@ pub struct SubmitArgs {
     native: native::NativeOptions,
     #[command(flatten)]
     script: ScriptOptions,
+    /// A sentence on the method, for README.md and submission.json
+    #[arg(long, value_name = "TEXT", requires = "script", default_value = "", hide_default_value = true)]
+    blurb: String,
     /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
     #[arg(long, value_name = "DIR", env = "DATA_PATH")]
     data: Utf8PathBuf,
@@ -74,7 +78,7 @@ pub fn run(args: &SubmitArgs) -> Result<u8> {
     if let Some(recipe) = &args.native.recipe {
         return native::run(args, recipe);
     }
-    Ok(submit_script::run(&args.script, &args.data, &args.seeds, &args.submission, &args.out)?)
+    Ok(submit_script::run(&args.script, &args.blurb, &args.data, &args.seeds, &args.submission, &args.out)?)
 }
 
 /// Prints how it ended.

@@ -32,22 +32,31 @@ impl Interpreter {
     }
 
     fn of(python: &Utf8Path) -> Result<Interpreter> {
-        // Where it is installed, where its files really lie, and where its shared library is.
-        let code = "import os, sys, sysconfig, torch; real = os.path.realpath; print(sys.executable); \
+        let remedy = "install what rehearsal/requirements.txt lists, or leave --python out and caddie makes an environment of \
+                      its own";
+        Interpreter::with(python, "torch", remedy)
+    }
+
+    /// The Python at `python` with its folders, whatever is installed in it.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn plain(python: &Utf8Path) -> Result<Interpreter> {
+        Interpreter::with(python, "sysconfig", "give another one with --python")
+    }
+
+    fn with(python: &Utf8Path, module: &str, remedy: &str) -> Result<Interpreter> {
+        // Prints the place of the program, of its installation, of its real files, and of its shared library.
+        let code = "import os, sys, sysconfig, MODULE; real = os.path.realpath; print(sys.executable); \
                     print(sys.prefix); print(sys.base_prefix); print(real(sys.base_prefix)); \
                     print(os.path.dirname(os.path.dirname(real(sys.executable)))); \
                     print(sysconfig.get_config_var('LIBDIR') or sys.base_prefix)";
-        let output = Command::new(python).args(["-I", "-c", code]).stdin(Stdio::null()).output();
+        let output =
+            Command::new(python).args(["-I", "-c", &code.replace("MODULE", module)]).stdin(Stdio::null()).output();
         let output = output.map_err(Error::io(python, "starting"))?;
         if !output.status.success() {
             let last = String::from_utf8_lossy(&output.stderr).trim().lines().last().unwrap_or_default().to_owned();
-            return Err(Error::unreadable(
-                python,
-                format!(
-                    "this Python cannot import torch ({last}); install what rehearsal/requirements.txt lists, or leave \
-                     --python out and caddie makes an environment of its own"
-                ),
-            ));
+            return Err(Error::unreadable(python, format!("this Python cannot import {module} ({last}); {remedy}")));
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut lines = text.lines().map(Utf8PathBuf::from);

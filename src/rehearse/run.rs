@@ -154,6 +154,7 @@ fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> 
         command: words,
         env: env.into(),
         readable: folders.chain(own).map(std::path::Path::to_owned).collect(),
+        devices: Vec::new(),
         writable: place.as_std_path().to_owned(),
         root: root.into_std_path_buf(),
         loopback: Some(python.as_std_path().to_owned()),

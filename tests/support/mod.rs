@@ -1,6 +1,9 @@
 //! The committed good folder, and copies of it that a test spoils.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[cfg(unix)]
+pub mod bench;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

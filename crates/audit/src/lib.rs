@@ -2,4 +2,5 @@
 //! Neither is executed, and a finding is no verdict on a person.
 
 pub mod model;
+pub mod printed;
 pub mod script;

@@ -36,7 +36,7 @@ pub use logged::{Fact, InLog, Lined, Log, LogLine, Logged};
 pub use nats::NatsPair;
 pub use number::Stated;
 pub use readme::Readme;
-pub use run_log::{LogFile, MetricLine, RunLog, SourceDump, read_log, read_runs};
+pub use run_log::{LogFile, MetricLine, RunLog, SourceDump, printed_lines, read_log, read_runs};
 pub use runs::{NotCounted, OtherLog, Runs};
 pub use script::Because;
 pub use submission::Submission;

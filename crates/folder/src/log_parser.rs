@@ -10,6 +10,7 @@ mod lines;
 mod live;
 mod metrics;
 mod prefix;
+mod printed;
 mod sizes;
 mod split;
 mod steps;
@@ -17,6 +18,7 @@ mod timing;
 mod words;
 
 pub use self::live::{Glance, LiveLog};
+pub(super) use self::printed::read as read_printed;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

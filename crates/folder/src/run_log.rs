@@ -240,3 +240,15 @@ pub fn read_log(path: &Utf8Path) -> Result<RunLog> {
     let run = index.map(|index| runs.swap_remove(index));
     Ok(run.unwrap_or_else(|| RunLog { log: path.to_owned(), ..RunLog::default() }))
 }
+
+/// Hands each line of a log with its number (1-based) to `each`, as the program printed it: without what launchers, loggers
+/// and terminals put around it. A script that the log dumps is among them; [`RunLog::source`] says where.
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub fn printed_lines(path: &Utf8Path, each: impl FnMut(u64, &str)) -> Result<()> {
+    let file = caddie_files::open(path)?;
+    let (text, _) = encoding::reader(file).map_err(Error::io(path, "reading"))?;
+    let mut reader = std::io::BufReader::with_capacity(256 << 10, text);
+    log_parser::read_printed(&mut reader, each).map_err(Error::io(path, "reading"))
+}

@@ -9,6 +9,7 @@ pub mod minify;
 mod module;
 pub mod pack;
 pub mod packings;
+pub mod prints;
 pub mod unwrap;
 mod value;
 mod zipapp;

@@ -9,7 +9,8 @@ use crate::{Error, Plan};
 /// Paths that a program may write besides its folder.
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/shm", "/tmp"];
 
-/// Allows reading and executing everywhere in the new root, and writing in the plan's folder and to harmless devices.
+/// Allows reading and executing everywhere in the new root, and writing in the plan's folder, to harmless
+/// devices and to those of the plan.
 pub fn restrict(plan: &Plan) -> Result<(), Error> {
     let missing = |reason: String| Error::Missing { wall: "files", reason };
     let abi = ABI::V6;
@@ -19,7 +20,9 @@ pub fn restrict(plan: &Plan) -> Result<(), Error> {
             .scope(Scope::from_all(abi))?
             .create()?
             .add_rule(PathBeneath::new(PathFd::new("/")?, AccessFs::from_read(abi)))?;
-        for path in DEVICES.iter().map(std::path::Path::new).chain([plan.writable.as_path()]) {
+        let devices =
+            DEVICES.iter().map(std::path::Path::new).chain(plan.devices.iter().map(std::path::PathBuf::as_path));
+        for path in devices.chain([plan.writable.as_path()]) {
             let access = if path.is_dir() { AccessFs::from_all(abi) } else { AccessFs::from_file(abi) };
             rules = rules.add_rule(PathBeneath::new(PathFd::new(path)?, access))?;
         }

@@ -15,6 +15,9 @@ pub struct Plan {
     /// Files and folders that it may read and execute, at the paths that they have. `/usr`, `/lib`, `/bin` and their like are
     /// readable without being named.
     pub readable: Vec<PathBuf>,
+    /// Devices that it may open besides the harmless ones, such as those of a GPU.
+    #[serde(default)]
+    pub devices: Vec<PathBuf>,
     /// The one folder that it may write. It starts there; `/tmp` is a folder inside.
     pub writable: PathBuf,
     /// An empty folder on which the program's root is built.

@@ -53,14 +53,28 @@ pub fn build(plan: &Plan) -> Result<(), Error> {
     for path in system.chain(plan.readable.iter().cloned()) {
         readable(root, &path)?;
     }
-    devices(root, plan.limits.shared)?;
-    fs::write(inside(root, Path::new("/etc/passwd"))?, "nobody:x:65534:65534:nobody:/tmp:/bin/sh\n")
-        .map_err(missing_io(Path::new("/etc/passwd")))?;
+    devices(root, plan)?;
+    names(root)?;
     bind(&plan.writable, &folder(root, &plan.writable)?)?;
     let proc = folder(root, Path::new("/proc"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), &proc, Some("proc"), flags, NOTHING).map_err(missing("/proc"))?;
     enter(root)
+}
+
+/// Writes the files by which users and machines are named: one user, and this machine by its loopback, which processes of
+/// one run that talk to one another ask for.
+fn names(root: &Path) -> Result<(), Error> {
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let hosts = format!("127.0.0.1 localhost {}\n::1 localhost\n", own.trim());
+    for (file, text) in [
+        ("/etc/passwd", "nobody:x:65534:65534:nobody:/tmp:/bin/sh\n"),
+        ("/etc/hosts", hosts.as_str()),
+        ("/etc/nsswitch.conf", "hosts: files\n"),
+    ] {
+        fs::write(inside(root, Path::new(file))?, text).map_err(missing_io(Path::new(file)))?;
+    }
+    Ok(())
 }
 
 /// Makes `root` this process's root, and leaves nothing of the old one.
@@ -129,12 +143,13 @@ fn bind(from: &Path, to: &Path) -> Result<(), Error> {
         .map_err(missing(&from.display().to_string()))
 }
 
-fn devices(root: &Path, shared: u64) -> Result<(), Error> {
+fn devices(root: &Path, plan: &Plan) -> Result<(), Error> {
     let dev = folder(root, Path::new("/dev"))?;
-    for name in DEVICES {
-        let target = dev.join(name);
+    let harmless = DEVICES.iter().map(|name| Path::new("/dev").join(name));
+    for device in harmless.chain(plan.devices.iter().cloned()) {
+        let target = inside(root, &device)?;
         fs::write(&target, "").map_err(missing_io(&target))?;
-        bind(&Path::new("/dev").join(name), &target)?;
+        bind(&device, &target)?;
     }
     for (name, link) in [
         ("fd", "/proc/self/fd"),
@@ -145,5 +160,5 @@ fn devices(root: &Path, shared: u64) -> Result<(), Error> {
         symlink(link, dev.join(name)).map_err(missing_io(&dev.join(name)))?;
     }
     let shm = folder(root, Path::new("/dev/shm"))?;
-    tmpfs(&shm, &format!("size={shared},mode=1777"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV)
+    tmpfs(&shm, &format!("size={},mode=1777", plan.limits.shared), MsFlags::MS_NOSUID | MsFlags::MS_NODEV)
 }

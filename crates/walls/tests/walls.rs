@@ -28,16 +28,20 @@ impl Cell {
 
     fn command(&self, script: &str, limits: Limits) -> Command {
         std::fs::write(self.path.join("run/script.py"), script).unwrap();
-        let plan = Plan {
+        caddie_walls::command(&self.plan(limits), &self.path.join("plan.json")).unwrap()
+    }
+
+    fn plan(&self, limits: Limits) -> Plan {
+        Plan {
             command: vec![self.python.to_string_lossy().into_owned(), "-I".to_owned(), "script.py".to_owned()],
             env: [("GIVEN".to_owned(), "yes".to_owned())].into(),
             readable: prefixes(&self.python),
+            devices: Vec::new(),
             writable: self.path.join("run"),
             root: self.path.join("root"),
             loopback: Some(self.python.clone()),
             limits,
-        };
-        caddie_walls::command(&plan, &self.path.join("plan.json")).unwrap()
+        }
     }
 
     fn run_with(&self, script: &str, limits: Limits) -> Output {
@@ -99,6 +103,29 @@ fn network(cell: &Cell) {
          socket.create_connection(server.getsockname(), 2)\n"
     );
     refused(cell, &script);
+}
+
+/// Processes of one run find one another by name, and nobody else.
+fn names(cell: &Cell) {
+    let script = "import socket\nhere = {socket.gethostbyname(name) for name in ('localhost', socket.gethostname())}\n\
+                  assert here == {'127.0.0.1'}, here\nserver = socket.create_server(('localhost', 0))\n\
+                  socket.create_connection(server.getsockname()).close()\n";
+    let elsewhere = "no(lambda: socket.gethostbyname('example.org'))\n";
+    refused(cell, &format!("{NO}{script}{elsewhere}"));
+}
+
+/// A device is there when the plan names it, and only then.
+fn devices(cell: &Cell) {
+    let named = PathBuf::from("/dev/tty");
+    if !named.exists() {
+        return;
+    }
+    let look = "import os\nprint(os.path.exists('/dev/tty'))";
+    assert_eq!(said(&cell.run(look)).trim(), "False");
+    std::fs::write(cell.path.join("run/script.py"), look).unwrap();
+    let plan = Plan { devices: vec![named], ..cell.plan(Limits::default()) };
+    let output = caddie_walls::command(&plan, &cell.path.join("plan.json")).unwrap().output().unwrap();
+    assert_eq!(said(&output).trim(), "True");
 }
 
 fn files(cell: &Cell) {
@@ -230,6 +257,8 @@ fn main() -> ExitCode {
     let tests: &[(&str, Test)] = &[
         ("a_program_runs_and_writes_where_it_may", a_program_runs_and_writes_where_it_may),
         ("network", network),
+        ("names", names),
+        ("devices", devices),
         ("files", files),
         ("processes", processes),
         ("identity", identity),

@@ -1,10 +1,10 @@
-//! Where the data lie, as the field's scripts ask for it: a folder of shards, the folder above it, a tokenizer.
+//! The data as the field's scripts ask for them: a folder of shards, the folder above it, a tokenizer.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use caddie_files::{Error, Result};
 
-/// What `--data` names, resolved. Paths are absolute: a script runs in a folder of its own.
+/// The data that `--data` names, resolved. Paths are absolute: a script runs in a folder of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Data {
     /// `DATA_PATH`: the folder with the `fineweb_*.bin` shards.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Name of the mark in the environment.
 pub const MARK: &str = "CADDIE_RUN";
 
-/// How often is looked whether a process has ended.
+/// Time between two looks for processes that have ended.
 const GLANCE: Duration = Duration::from_millis(20);
 /// Time for the system to take killed processes away.
 const TAKE_AWAY: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ impl Family {
         Family { leader: i32::try_from(leader).ok(), mark: mark.to_owned() }
     }
 
-    /// What is left of a run that an earlier start began.
+    /// The family of a run that an earlier start began.
     pub fn left_by(mark: &str) -> Family {
         Family { leader: None, mark: mark.to_owned() }
     }
@@ -98,7 +98,7 @@ impl Family {
 
 #[cfg(target_os = "linux")]
 impl Family {
-    /// How many processes there are.
+    /// Counts the processes.
     pub fn count(&self) -> usize {
         self.members().len()
     }
@@ -130,7 +130,7 @@ impl Family {
 
 #[cfg(all(unix, not(target_os = "linux")))]
 impl Family {
-    /// Whether there are processes in the group: this system tells nothing of those that left it.
+    /// Counts 1 where there are processes in the group: this system tells nothing of those that left it.
     pub fn count(&self) -> usize {
         use nix::sys::signal::killpg;
         use nix::unistd::Pid;

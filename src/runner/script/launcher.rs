@@ -1,4 +1,4 @@
-//! How a script is started: the command line.
+//! The command line that starts a script.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use caddie_files::{Error, Result};
 
-/// What starts a script.
+/// The program that starts a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Launcher {
     /// `torchrun --standalone --nproc_per_node=N SCRIPT`, as the challenge's README starts it.
@@ -34,6 +34,14 @@ impl Launcher {
                 Ok(Launcher::Custom(words))
             }
         }
+    }
+
+    /// This Python alone, or with torch's own launcher where there are several processes.
+    pub fn of_python(python: &Utf8Path, several: bool) -> Launcher {
+        let torch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node={nproc}"];
+        let between = torch.iter().filter(|_| several).copied();
+        let words = std::iter::once(python.as_str()).chain(between).chain(["{script}"]);
+        Launcher::Custom(words.map(str::to_owned).collect())
     }
 
     /// The one that was asked for, else torchrun where it is on PATH, else Python.

@@ -1,4 +1,5 @@
-//! What the runs are made on and with: asked of the programs that know it, each within a time. What is not answered is `None`.
+//! The machine and the versions of a run: asked of the programs that know them, each within a time. An answer that does not
+//! come is `None`.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub fn gpus() -> Vec<String> {
     answer(Command::new(smi).args(query)).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// What a program prints, trimmed, if it ends well and in time.
+/// Returns the output of a program, trimmed, if it ends well and in time.
 fn answer(command: &mut Command) -> Option<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let until = Instant::now() + PATIENCE;

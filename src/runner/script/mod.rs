@@ -4,42 +4,41 @@
 //! It runs as whoever starts caddie, without walls: it is the user's own. (`caddie rehearse` is for a stranger's.)
 
 pub mod data;
+mod entry;
 pub mod environment;
+pub mod evaluation;
 pub mod family;
 pub mod launcher;
 pub mod machine;
+mod plan;
 pub mod process;
 pub mod reading;
 pub mod reason;
 pub mod record;
+pub mod reproduction;
+pub mod rerender;
 pub mod seed;
+pub mod single;
+pub mod stranger;
 
-use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
+use camino::Utf8PathBuf;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
-use sha2::{Digest as _, Sha256};
-
-use self::data::Data;
-use self::environment::Environment;
 use self::launcher::Launcher;
-use self::process::{Cap, Watch};
-use self::record::{Cause, Machine};
+use self::plan::Plan;
+use self::process::Watch;
 use self::seed::{Failure, Seed};
-use super::asked::{check_seeds, date_of, folder_name};
+use super::asked::date_of;
 use super::placing::{self, Spot};
-use crate::artifact::Limits;
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
-use crate::render::script::{self as page, Made, ScriptEntry, ScriptFacts, ScriptRun};
-use crate::render::{Meta, Rendered, Track};
+use crate::render::script::{self as page, ScriptFacts};
+use crate::render::{Rendered, Track};
 use crate::report::FolderReport;
-use caddie_files::{Error, Result};
+use caddie_files::Result;
 use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
-/// What to submit.
+/// A submission as it is asked for.
 #[derive(Debug, Clone)]
 pub struct ScriptSubmission {
     pub script: Utf8PathBuf,
@@ -56,7 +55,7 @@ pub struct ScriptSubmission {
     pub author: String,
     pub github_id: String,
     pub track: Track,
-    /// Whose rules and limits the submission is rendered and verified by.
+    /// The rules and limits by which the submission is rendered and verified.
     pub rulebook: Rulebook,
     /// The day of the first start where `None`.
     pub date: Option<jiff::civil::Date>,
@@ -69,7 +68,7 @@ pub struct ScriptSubmission {
     pub force: bool,
 }
 
-/// How it ended.
+/// The end of a submission.
 #[derive(Debug)]
 pub enum Outcome {
     /// Every seed is finished; the folder is rendered and verified.
@@ -78,7 +77,7 @@ pub enum Outcome {
     Failed(Vec<Failure>),
 }
 
-/// What came out.
+/// The results of a submission.
 #[derive(Debug)]
 pub struct Submitted {
     pub rendered: Rendered<ScriptFacts>,
@@ -87,36 +86,22 @@ pub struct Submitted {
     pub source: Option<SourceReport>,
 }
 
-/// Who watches the runs.
+/// The audience of the runs.
 pub trait Audience {
-    /// Who watches the run of `seed`, whose training is to take `train_seconds`.
+    /// Returns a watch of the run of `seed`, whose training is to take `train_seconds`.
     fn watch(&mut self, seed: u64, train_seconds: f64) -> Box<dyn Watch>;
-    /// Hears what a reader should know at once.
+    /// Hears a message that a reader should know at once.
     fn say(&mut self, text: &str);
 }
 
-/// The same for all seeds.
-struct Plan {
-    script: Utf8PathBuf,
-    source: Vec<u8>,
-    data: Data,
-    launcher: Launcher,
-    nproc: u32,
-    asked: BTreeSet<String>,
-    machine: Machine,
-    runs: Utf8PathBuf,
-    meta: Meta,
-    limits: Limits,
-}
-
-/// Does what is left of the submission.
+/// Does the rest of the submission.
 ///
 /// # Errors
 /// When the command line, the script or the data cannot be used, a run cannot be started or kept, the user interrupts, a log
-/// states no score, or rendering fails. Whatever was finished stays, and the next call goes on from there.
+/// states no score, or rendering fails. Finished runs stay, and the next call goes on from there.
 pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Result<Outcome> {
     let mut plan = Plan::of(submission)?;
-    let _lock = lock(&plan.runs)?;
+    let _lock = plan::lock(&plan.runs)?;
     plan.meta.date = date_of(&plan.runs, submission.date)?;
     let seeds: Vec<Seed<'_>> =
         submission.seeds.iter().map(|seed| plan.seed(*seed, submission)).collect::<Result<_>>()?;
@@ -125,24 +110,8 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
         placing::refuse_any(page::places(&submission.out, &plan.meta).into_iter(), submission.force)?;
     }
     let (mut runs, mut failures) = (Vec::new(), Vec::new());
-    for (seed, finished) in seeds.iter().zip(finished) {
-        let ended = match finished {
-            Some(record) => {
-                audience.say(&format!("seed {}: finished before, and kept", seed.seed));
-                Ok(record)
-            }
-            None => {
-                plan.check_unchanged()?;
-                let mut watch = audience.watch(seed.seed, plan.train_seconds(seed));
-                seed.run(crate::stop::flag(), watch.as_mut(), &mut |text| audience.say(text))?
-            }
-        };
-        // Read at once: a script that does not take its seed is found before the other seeds cost their time.
-        let read = match ended {
-            Ok(record) => seed.read(&record)?.map(|run| (run, record.machine)),
-            Err(failure) => Err(failure),
-        };
-        match read {
+    for seed in &seeds {
+        match plan.make(seed, audience)? {
             Ok(run) => runs.push(run),
             Err(failure) => {
                 audience.say(&format!("seed {}: failed: {}", failure.seed, failure.reason));
@@ -160,142 +129,4 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
     let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
     let source = SourceReport::find(&submission.data)?;
     Ok(Outcome::Submitted(Box::new(Submitted { rendered, report, source })))
-}
-
-impl Plan {
-    fn of(submission: &ScriptSubmission) -> Result<Plan> {
-        check_seeds(&submission.seeds)?;
-        caddie_files::regular(&submission.script)?;
-        let script = submission.script.canonicalize_utf8().map_err(Error::io(&submission.script, "resolving"))?;
-        let source = caddie_files::read_bounded(&script)?;
-        let name = submission.name.clone().unwrap_or_else(|| script.file_stem().unwrap_or_default().to_owned());
-        let runs = submission.out.join("runs").join(folder_name(&name)?);
-        let vocab = submission.env.iter().find(|(name, _)| name == "VOCAB_SIZE");
-        let vocab = vocab.map(|(_, size)| {
-            size.parse().map_err(|_| Error::Usage(format!("--env VOCAB_SIZE={size}: give a number of tokens")))
-        });
-        let data = Data::locate(&submission.data, vocab.transpose()?)?;
-        let launcher = Launcher::or_found(submission.launcher.as_ref());
-        let machine = machine::look(&script, &launcher);
-        let gpus = u32::try_from(machine.gpus.len()).unwrap_or(1).max(1);
-        let several = !matches!(launcher, Launcher::Python);
-        let meta = Meta {
-            name,
-            author: submission.author.clone(),
-            github_id: submission.github_id.clone(),
-            date: jiff::civil::Date::default(),
-            track: submission.track.clone(),
-        };
-        if meta.file_name().is_empty() {
-            return Err(Error::Usage(format!("--name {:?} has no letter or digit to name a folder by", meta.name)));
-        }
-        Ok(Plan {
-            asked: environment::asked_for(&source),
-            nproc: submission.nproc.unwrap_or(if several { gpus } else { 1 }),
-            limits: Limits::of(&submission.rulebook, submission.rulebook.track(&submission.track.name)),
-            script,
-            source,
-            data,
-            launcher,
-            machine,
-            runs,
-            meta,
-        })
-    }
-
-    fn seed(&self, seed: u64, submission: &ScriptSubmission) -> Result<Seed<'_>> {
-        let run_id = format!("{}_seed{seed}", self.meta.file_name());
-        let inherited = |name: &str| std::env::var(name).ok();
-        let environment = Environment::of(seed, &run_id, &self.data, &submission.env, &self.asked, inherited);
-        let cause = Cause {
-            script: self.script.clone(),
-            script_bytes: self.source.len() as u64,
-            script_sha256: caddie_files::hex(&Sha256::digest(&self.source)),
-            command: self.launcher.command(&self.script, self.nproc, seed)?,
-            env: environment.recorded.clone(),
-            env_withheld: environment.withheld.clone(),
-        };
-        let train_seconds = self.limits.train_seconds + self.limits.train_tolerance_seconds;
-        Ok(Seed {
-            seed,
-            dir: self.runs.join(format!("seed-{seed}")),
-            cause,
-            environment,
-            machine: &self.machine,
-            cap: submission.enforce.map(|wall_seconds| Cap { wall_seconds, train_seconds }),
-        })
-    }
-
-    /// The budget of the training: the script's own setting, else the challenge's.
-    fn train_seconds(&self, seed: &Seed<'_>) -> f64 {
-        let own = seed.environment.recorded.get("MAX_WALLCLOCK_SECONDS").and_then(|text| text.parse().ok());
-        own.filter(|seconds| *seconds > 0.0).unwrap_or(self.limits.train_seconds)
-    }
-
-    /// Every seed runs the same script, however long the first one takes.
-    fn check_unchanged(&self) -> Result<()> {
-        if caddie_files::read_bounded(&self.script)? == self.source {
-            return Ok(());
-        }
-        Err(Error::Usage(format!(
-            "{} was changed while its seeds were being run; run the command again, and every seed is made with the new script",
-            self.script
-        )))
-    }
-
-    fn entry(
-        &self,
-        submission: &ScriptSubmission,
-        seeds: &[Seed<'_>],
-        runs: Vec<(ScriptRun, Machine)>,
-    ) -> Result<ScriptEntry> {
-        let (mut runs, machines): (Vec<ScriptRun>, Vec<Machine>) = runs.into_iter().unzip();
-        // The machine of the runs, which need not be the one that renders.
-        let Machine { caddie, python, torch, gpus, .. } = machines.into_iter().next().unwrap_or_default();
-        let made = Made { caddie, python, torch, gpus };
-        runs.sort_by_key(|run| run.seed);
-        let requirements = self.script.with_file_name("requirements.txt");
-        let requirements = requirements.is_file().then(|| caddie_files::read_bounded(&requirements)).transpose()?;
-        // The same for all seeds; those that differ from one to the next, or name places of this machine, are the reader's.
-        let own = ["SEED", "RUN_ID", "DATA_PATH", "DATA_DIR", "TOKENIZER_PATH", "PYTHONUNBUFFERED"];
-        let first = seeds.first().map(|seed| (&seed.environment.recorded, &seed.cause.command, seed.seed));
-        let (recorded, command, seed) =
-            first.ok_or_else(|| Error::Usage("there is no finished run to render".to_owned()))?;
-        let settings = recorded.iter().filter(|(name, _)| !own.contains(&name.as_str()));
-        let shown = launcher::shown(command, &self.script);
-        Ok(ScriptEntry {
-            meta: self.meta.clone(),
-            limits: self.limits.clone(),
-            rulebook: submission.rulebook.clone(),
-            blurb: submission.blurb.clone(),
-            script: self.source.clone(),
-            requirements,
-            // A launcher that takes the seed as an argument is shown with the shell's own variable.
-            command: if matches!(&self.launcher, Launcher::Custom(words) if words.iter().any(|w| w.contains("{seed}")))
-            {
-                shown.replace(&seed.to_string(), "$SEED")
-            } else {
-                shown
-            },
-            settings: settings.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            tokenizer: self.data.tokenizer.as_ref().and_then(|path| path.file_name().map(str::to_owned)),
-            made,
-            shards: self.data.shards.clone(),
-            runs,
-        })
-    }
-}
-
-/// One caddie at a time works on a submission; the lock ends with the process, however that ends.
-fn lock(runs: &Utf8Path) -> Result<File> {
-    fs::create_dir_all(runs).map_err(Error::io(runs, "creating"))?;
-    let path = runs.join("lock");
-    let file = File::create(&path).map_err(Error::io(&path, "creating"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Usage(format!(
-            "{runs}: another caddie is working in this run directory; wait until it ends, or choose another --out"
-        ))),
-        Err(TryLockError::Error(source)) => Err(Error::io(path, "locking")(source)),
-    }
 }

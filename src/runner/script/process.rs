@@ -16,8 +16,9 @@ use crate::stop;
 use caddie_files::text::{cut, printable};
 use caddie_files::{Error, Result};
 use caddie_folder::{Glance, LiveLog};
+use caddie_walls::Plan;
 
-/// How often a run is looked at.
+/// Time between two looks at a run.
 const GLANCE: Duration = Duration::from_millis(50);
 /// Time for a script that was asked to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ const TAIL: usize = 200;
 /// Columns of such a line.
 const TAIL_COLUMNS: usize = 400;
 
-/// What is to be run.
+/// A program that is to be run.
 #[derive(Debug)]
 pub struct Job<'a> {
     pub command: &'a [String],
@@ -42,34 +43,48 @@ pub struct Job<'a> {
     pub cwd: &'a Utf8Path,
     /// The file that its output goes to.
     pub log: &'a Utf8Path,
-    /// What its processes are known by.
+    /// The mark by which its processes are known.
     pub mark: &'a str,
-    /// What ends a run that would go on.
+    /// Limits that end a run which would go on.
     pub cap: Option<Cap>,
     pub stop: &'a AtomicBool,
+    pub start: Start<'a>,
 }
 
-/// Limits that `--enforce` holds a run to.
+/// The way in which a program is started.
+#[derive(Debug, Clone, Copy)]
+pub enum Start<'a> {
+    /// As the user would start it, with the user's environment.
+    AsUser,
+    /// With nothing of the user's environment.
+    Bare,
+    /// Behind walls, by this plan, which is written to the file.
+    Walled(&'a Plan, &'a Utf8Path),
+}
+
+/// Limits that `--enforce` or `--limit` hold a run to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cap {
     /// From start to end, seconds.
     pub wall_seconds: f64,
-    /// By the training clock of the log, seconds.
-    pub train_seconds: f64,
+    /// By the training clock of the log, seconds; `None` for no such limit.
+    pub train_seconds: Option<f64>,
+    /// The option that asked for it.
+    pub option: &'static str,
 }
 
-/// Why caddie ended a run.
+/// The reason for which caddie ended a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stopped {
     /// The user interrupted.
     Interrupted,
-    /// It ran longer than [`Cap::wall_seconds`], which are these.
-    Wall(f64),
-    /// Its training clock passed [`Cap::train_seconds`], which are these.
-    Train(f64),
+    /// It ran longer than [`Cap::wall_seconds`].
+    Wall { seconds: f64, option: &'static str },
+    /// Its training clock passed [`Cap::train_seconds`].
+    Train { seconds: f64, option: &'static str },
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
@@ -81,9 +96,9 @@ pub struct Ended {
     pub tail: Vec<String>,
 }
 
-/// Who watches.
+/// The watch of a run.
 pub trait Watch {
-    /// Hears what the log says so far, and how long the run has been going on.
+    /// Hears the facts that the log states so far, and how long the run has been going on.
     fn glance(&mut self, glance: &Glance, elapsed: Duration);
 }
 
@@ -139,8 +154,19 @@ fn start(job: &Job<'_>) -> Result<(Child, PipeReader)> {
     let errors = input.try_clone().map_err(Error::io(job.log, "making a pipe"))?;
     let (program, arguments) =
         job.command.split_first().ok_or_else(|| Error::Usage("--launcher names no program".to_owned()))?;
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(job.cwd).envs(job.env.iter().map(|(name, value)| (name, value)));
+    let mut command = match job.start {
+        Start::Walled(plan, file) => {
+            let walled = caddie_walls::command(plan, file.as_std_path());
+            walled.map_err(|error| Error::Usage(error.to_string()))?
+        }
+        Start::AsUser | Start::Bare => Command::new(program),
+    };
+    if !matches!(job.start, Start::Walled(..)) {
+        if matches!(job.start, Start::Bare) {
+            command.env_clear();
+        }
+        command.args(arguments).current_dir(job.cwd).envs(job.env.iter().map(|(name, value)| (name, value)));
+    }
     command.env(MARK, job.mark).stdin(Stdio::null()).stdout(input).stderr(errors);
     #[cfg(unix)]
     {
@@ -186,13 +212,15 @@ fn attend(
 
 fn over(cap: &Cap, glance: &Glance, elapsed: Duration) -> Option<Stopped> {
     if elapsed.as_secs_f64() > cap.wall_seconds {
-        Some(Stopped::Wall(cap.wall_seconds))
+        Some(Stopped::Wall { seconds: cap.wall_seconds, option: cap.option })
     } else {
-        glance.train_seconds.filter(|seconds| *seconds > cap.train_seconds).map(|_| Stopped::Train(cap.train_seconds))
+        let limit = cap.train_seconds?;
+        let over = glance.train_seconds.is_some_and(|seconds| seconds > limit);
+        over.then_some(Stopped::Train { seconds: limit, option: cap.option })
     }
 }
 
-/// Ends what the first process left behind, unless it ends by itself at once. Returns how many there were.
+/// Ends processes that the first one left behind, unless they end by themselves at once, and returns their number.
 fn end_the_rest(family: &Family) -> usize {
     let until = Instant::now() + LINGER;
     while family.count() > 0 && Instant::now() < until {
@@ -201,7 +229,7 @@ fn end_the_rest(family: &Family) -> usize {
     family.end(GRACE)
 }
 
-/// What the reader has seen.
+/// Everything that the reader has seen.
 #[derive(Debug, Default)]
 struct Shared {
     live: LiveLog,

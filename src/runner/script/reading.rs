@@ -1,4 +1,4 @@
-//! What a finished run says: the log that says most, and the model among the files.
+//! The statements of a finished run: the log that says most, and the model among the files.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -53,7 +53,7 @@ fn best_log(dir: &Utf8Path, record: &RunRecord) -> Result<RunLog> {
     Ok(best)
 }
 
-/// Whether there is a score, and how many facts there are.
+/// Tells whether there is a score, and counts the facts.
 fn richness(log: &RunLog) -> (bool, usize) {
     let facts = [
         log.val_loss.is_some(),

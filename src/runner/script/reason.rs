@@ -1,4 +1,4 @@
-//! Why a run failed, from how it ended and what it printed last.
+//! The reason for which a run failed, from its end and its last lines.
 
 use std::process::ExitStatus;
 
@@ -8,12 +8,12 @@ use super::process::{Ended, Stopped};
 pub fn of(ended: &Ended) -> Option<String> {
     match ended.stopped {
         Some(Stopped::Interrupted) => return Some("interrupted".to_owned()),
-        Some(Stopped::Wall(cap)) => {
-            return Some(format!("wall clock: still running after {cap} s, and ended because of --enforce"));
+        Some(Stopped::Wall { seconds, option }) => {
+            return Some(format!("wall clock: still running after {seconds} s, and ended because of {option}"));
         }
-        Some(Stopped::Train(cap)) => {
+        Some(Stopped::Train { seconds, option }) => {
             return Some(format!(
-                "wall clock: its training clock passed {cap} s, and it was ended because of --enforce"
+                "wall clock: its training clock passed {seconds} s, and it was ended because of {option}"
             ));
         }
         None => {}
@@ -50,7 +50,7 @@ fn signal(status: ExitStatus) -> Option<i32> {
     }
 }
 
-/// What the last lines, or the signal, are known to mean. The more special comes first.
+/// Returns the known meaning of the last lines, or of the signal. The more special comes first.
 fn in_words(ended: &Ended) -> Option<String> {
     let said = |texts: &[&str]| ended.tail.iter().any(|line| texts.iter().any(|text| line.contains(text)));
     let nccl_late = ["Watchdog caught collective operation timeout", "NCCL timeout", "NCCL time-out"];
@@ -122,6 +122,10 @@ mod tests {
         assert_eq!(said(failed, &crash), "ValueError: no (exit status 1)");
         assert_eq!(said(3 << 8, &["gone"]), "exit status 3");
         assert_eq!(of(&ended(0, None, &["NCCL timeout"])), None);
-        assert!(of(&ended(15, Some(Stopped::Wall(60.0)), &[])).unwrap().contains("after 60 s"));
+        assert!(
+            of(&ended(15, Some(Stopped::Wall { seconds: 60.0, option: "--enforce" }), &[]))
+                .unwrap()
+                .contains("after 60 s")
+        );
     }
 }

@@ -8,17 +8,18 @@ use fs_err as fs;
 
 use super::environment::Environment;
 use super::family::Family;
-use super::process::{self, Cap, Job, Stopped, Watch};
-use super::record::{self, Cause, Machine, RunRecord, State};
+use super::process::{self, Cap, Job, Start, Stopped, Watch};
+use super::record::{self, Cause, Machine, RunRecord, State, Written};
+use super::stranger::Stranger;
 use super::{reading, reason};
 use crate::render::script::ScriptRun;
 use caddie_files::{Error, Result};
 
-/// What the script prints, as it came.
+/// The file for the script's output, as it comes.
 pub const LOG: &str = "log.txt";
 /// The folder that the script runs in.
 pub const FILES: &str = "files";
-/// Where runs that are not of this submission any more are moved to.
+/// The folder for runs that are not of this submission any more.
 const EARLIER: &str = "earlier";
 /// Lines that are shown of a run that failed.
 const LAST_LINES: usize = 20;
@@ -35,6 +36,16 @@ pub struct Seed<'a> {
     pub environment: Environment,
     pub machine: &'a Machine,
     pub cap: Option<Cap>,
+    pub surroundings: Surroundings,
+}
+
+/// The place that a script finds itself in.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Files that are copied into the folder of the run before it begins: their names there, and where they are now.
+    pub brought: Vec<(Utf8PathBuf, Utf8PathBuf)>,
+    /// The stranger whose script it is; `None` for the user's own, which runs as the user would run it.
+    pub stranger: Option<Stranger>,
 }
 
 /// A run that failed.
@@ -71,10 +82,15 @@ impl Seed<'_> {
         let files = self.dir.join(FILES);
         fs::create_dir_all(&files).map_err(Error::io(&files, "creating"))?;
         let files = files.canonicalize_utf8().map_err(Error::io(&files, "resolving"))?;
+        self.surroundings.bring(&files)?;
         let mark = mark(&files);
         let mut record = RunRecord::begin(self.seed, self.cause.clone(), self.machine.clone(), mark);
         record.write(&self.dir)?;
         let log = self.dir.join(LOG);
+        let walled = match &self.surroundings.stranger {
+            Some(stranger) => stranger.prepare(&self.cause.command, &self.environment.set, &files, &record.mark)?,
+            None => None,
+        };
         let job = Job {
             command: &self.cause.command,
             env: &self.environment.set,
@@ -83,14 +99,22 @@ impl Seed<'_> {
             mark: &record.mark,
             cap: self.cap,
             stop,
+            start: match (&self.surroundings.stranger, &walled) {
+                (None, _) => Start::AsUser,
+                (Some(_), None) => Start::Bare,
+                (Some(_), Some(walled)) => Start::Walled(&walled.plan, &walled.file),
+            },
         };
         let ended = process::run(&job, watch)?;
+        if let Some(walled) = walled {
+            walled.clear(&ended)?;
+        }
         let why = reason::of(&ended);
         record.ended = Some(jiff::Timestamp::now());
         record.seconds = Some(ended.seconds);
         record.status = Some(reason::shown(ended.status));
         record.left_behind = ended.left_behind;
-        record.files = record::written(&files)?;
+        record.files = self.surroundings.written(&files)?;
         record.state = if why.is_some() { State::Failed } else { State::Finished };
         record.reason.clone_from(&why);
         record.write(&self.dir)?;
@@ -114,7 +138,7 @@ impl Seed<'_> {
         })
     }
 
-    /// What a finished run says.
+    /// Reads the log of a finished run.
     ///
     /// # Errors
     /// As [`reading::of`].
@@ -163,7 +187,29 @@ fn free(earlier: &Utf8Path, name: &str) -> Utf8PathBuf {
     (1..).map(numbered).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| numbered(0))
 }
 
-/// What no other run carries.
+impl Surroundings {
+    fn bring(&self, files: &Utf8Path) -> Result<()> {
+        for (name, from) in &self.brought {
+            let to = files.join(name);
+            let parent = to.parent().unwrap_or(files);
+            fs::create_dir_all(parent).map_err(Error::io(parent, "creating"))?;
+            fs::copy(from, &to).map_err(Error::io(from, "copying"))?;
+        }
+        Ok(())
+    }
+
+    /// Lists the files of a run without those that were brought and are as they were.
+    fn written(&self, files: &Utf8Path) -> Result<Vec<Written>> {
+        let mut written = record::written(files)?;
+        for (name, from) in &self.brought {
+            let sha256 = caddie_files::sha256(from)?;
+            written.retain(|file| file.path != *name || file.sha256 != sha256);
+        }
+        Ok(written)
+    }
+}
+
+/// Returns a mark that no other run carries.
 fn mark(dir: &Utf8Path) -> String {
     let now = jiff::Timestamp::now().as_nanosecond();
     let hash = caddie_format::sha256(format!("{dir} {} {now}", std::process::id()).as_bytes());

@@ -24,7 +24,7 @@ pub use commands::settings as command_settings;
 pub use config::Config;
 pub use examine::{Examined, ExaminedCall, ExaminedStep, examine};
 use families::Arisen;
-pub use families::{FAMILIES, Family, Lead, Needs, Rule, Step};
+pub use families::{FAMILIES, Family, Lead, Needs, Rule, Step, is_a_library};
 pub use said::Said;
 pub use trace::Frame;
 

@@ -28,6 +28,7 @@ mod warmup;
 use std::collections::BTreeMap;
 
 pub use needs::{Arisen, Needs, Rule};
+pub use packages::is_a_library;
 
 use super::Subject;
 use super::taint::{Flags, Taint, Taints};

@@ -8,7 +8,7 @@ use super::super::taint::Flags;
 use super::super::trace::{Action, Event, EventKind};
 use super::declared::Declared;
 use super::{Case, Family, Lead, Needs, Rule, step};
-use caddie_rulebook::Confidence;
+use caddie_rulebook::{Confidence, Rulebook};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
@@ -25,12 +25,7 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     if declared.folder.is_none() {
         return Vec::new();
     }
-    let packages = &case.subject.rulebook.packages;
-    let known = |top: &str| {
-        MODULES.contains(&top)
-            || packages.provided.iter().chain(&packages.extra).any(|name| name == top)
-            || COMMON.contains(&top)
-    };
+    let known = |top: &str| is_a_library(top, case.subject.rulebook);
     let mut missing: BTreeMap<&str, &Event> = BTreeMap::new();
     for event in &case.trace.events {
         let Action::Import { name, attempted } = &event.action else { continue };
@@ -61,6 +56,14 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         clears: "ship the module in the folder, or name the package in requirements.txt",
         at_most: None,
     }]
+}
+
+/// Tells whether a module is Python's, or of a package that the challenge or everyone has.
+pub fn is_a_library(top: &str, rulebook: &Rulebook) -> bool {
+    let packages = &rulebook.packages;
+    MODULES.contains(&top)
+        || packages.provided.iter().chain(&packages.extra).any(|name| name == top)
+        || COMMON.contains(&top)
 }
 
 /// Packages that everyone has, or that only watch: tools of the machine, progress bars, loggers.

@@ -1,0 +1,79 @@
+//! `caddie reproduce` of an artifact: recomputes the score, whole or from a random sample of documents.
+
+use caddie_engine::log::Observer;
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::progress::Progress;
+use crate::Result;
+use crate::error::exit;
+use crate::render::numbers;
+use crate::runner::reproduce::{Reproduction, Request, reproduce};
+
+/// Reproduces, and prints the comparison and the verdict.
+pub fn run(request: &Request) -> Result<u8> {
+    let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
+    let done = reproduce(request, watch)?;
+    super::print(&text(&done))?;
+    Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
+}
+
+/// Returns the table without the blanks that pad its last column.
+fn trimmed(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn text(done: &Reproduction) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header([
+        "seed",
+        "documents",
+        "identical",
+        "differ",
+        "largest nats/token",
+        "ledger val_bpb",
+        "recomputed",
+    ]);
+    for seed in &done.seeds {
+        table.add_row([
+            seed.seed.to_string(),
+            format!("{}/{}", seed.compared, seed.documents),
+            seed.identical.to_string(),
+            seed.differing.len().to_string(),
+            format!("{:.2e}", seed.largest),
+            numbers::score(seed.claimed_bpb),
+            numbers::score(seed.val_bpb),
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut out = format!("{}: seed by seed\n{}\n\n", done.manifest.name, trimmed(&table));
+    for seed in done.seeds.iter().filter(|seed| !seed.reproduced()) {
+        let named: Vec<String> = seed.differing.iter().take(10).map(u64::to_string).collect();
+        let more = seed.differing.len().saturating_sub(named.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        out += &format!("seed {}: documents {}{more} differ\n", seed.seed, named.join(", "));
+    }
+    for seed in &done.foreign_ledgers {
+        out += &format!("seed {seed}: the folder's ledger is not the artifact's\n");
+    }
+    match (done.sample_seed, done.reproduced()) {
+        (Some(_), true) if done.seeds.iter().all(|seed| seed.compared == seed.documents) => {
+            out += "reproduced: every document agrees\n";
+        }
+        (Some(sample), true) => {
+            let bound = done.seeds.iter().map(|seed| (seed.bound(), seed.documents)).max().unwrap_or((0, 0));
+            out += &format!(
+                "reproduced: every drawn document agrees (--sample-seed {sample}); with 95 % confidence at most {} of {} \
+                 documents deviate\n",
+                bound.0, bound.1
+            );
+        }
+        (None, true) => out += "reproduced: every document agrees\n",
+        (Some(sample), false) => out += &format!("not reproduced (--sample-seed {sample})\n"),
+        (None, false) => out += "not reproduced\n",
+    }
+    out
+}
