@@ -170,9 +170,13 @@ fn rearranged(name: &str, given: &Given<'_>, limit: Limit) -> Computed {
     }
     if name == "enumerate" {
         let [items, start] = given.bind(["iterable", "start"])?;
-        let start = int(start)?.unwrap_or(0);
-        let pairs = needed(items)?.members(limit)?.into_iter().zip(start..);
-        return Ok(Constant::List(pairs.map(|(item, at)| Constant::Tuple([Constant::Int(at), item].into())).collect()));
+        let items = needed(items)?.members(limit)?;
+        let range = Progression::range(int(start)?.unwrap_or(0), i64::MAX, 1)?;
+        if range.len < items.len() as u64 {
+            return Err(Failure::TooLarge);
+        }
+        let pairs = range.members().zip(items);
+        return Ok(Constant::List(pairs.map(|(at, item)| Constant::Tuple([Constant::Int(at), item].into())).collect()));
     }
     let [items, reverse] = given.bind(["/", "reverse"])?;
     let mut items = needed(items)?.members(limit)?;
