@@ -233,7 +233,7 @@ fn what_becomes_of_a_payload_first_is_as_in_python() {
         format!("'é{plain}é'[1:-1]"),
         format!("'??{plain}!?'.strip('?!')"),
         format!("'IyMj' * 100 + '%s%s' % ('IwoK', '{}')", plain.get(404..).expect("the end")),
-        format!("'{}'.replace('#', '', 2)", format!("##{plain}")),
+        format!("'##{plain}'.replace('#', '', 2)"),
         format!("f'{{\"{plain}\"}}'"),
         format!("'1:2:{plain}'.rsplit(':', 1)[-1]"),
         format!("'a\\x0b{plain}\\n'.splitlines()[1]"),

@@ -192,7 +192,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         let mut history = Data::default();
         let parts = constant::f_string(text, limit, &mut |element| {
             let value = self.value(&element.expression).ok()?;
-            let (value, of_value) = calls::interpolated(&value)?;
+            let (value, of_value) = calls::interpolated(self, &value)?;
             if !history.has_history() {
                 history = of_value;
             }
@@ -264,6 +264,6 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         {
             return Ok(own.clone());
         }
-        calls::item(value, &index)
+        calls::item(self, value, &index)
     }
 }

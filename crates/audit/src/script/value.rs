@@ -51,10 +51,13 @@ pub const MAX_TEXT: usize = 4096;
 /// The size of what is computed of constants; a longer text is cut afterwards.
 pub const LIMIT: Limit = Limit { bytes: 4 * MAX_TEXT, members: 4096 };
 
+/// Members of tuples within tuples that are looked through for one operation.
+const MAX_KNOWN: usize = 256;
+
 impl<'a> Kind<'a> {
     /// Returns the value as a constant, where the whole of it is known and cannot be changed.
     pub fn constant(&self) -> Option<Constant> {
-        let mut left = LIMIT.members;
+        let mut left = MAX_KNOWN;
         self.lowered(&mut left)
     }
 

@@ -60,13 +60,16 @@ pub fn binary<'a>(
     right: &Value<'a>,
     is_tuple: bool,
 ) -> Evaluated<'a> {
+    begin(evaluator)?;
     let mode = Mode::of([left, right]);
     let (of_left, mut of_right) = (known(left, mode)?, known(right, mode)?);
     if let (true, Constant::List(items)) = (is_tuple, &of_right) {
         of_right = Constant::Tuple(items.clone());
     }
+    let read = size(&of_left).saturating_add(size(&of_right));
     let result = constant::binary(op, &of_left, &of_right, limit(evaluator.budget)).map_err(told)?;
-    pay(evaluator, &result)?;
+    drop((of_left, of_right));
+    pay(evaluator, read, &result)?;
     let mut history = history([left, right]);
     if let (Operator::Add, Value::Text(left) | Value::Bytes(left), Value::Text(right) | Value::Bytes(right)) =
         (op, left, right)
@@ -86,6 +89,7 @@ pub fn method<'a>(
     name: &str,
     arguments: &mut Arguments<'a>,
 ) -> Evaluated<'a> {
+    begin(evaluator)?;
     let mode = Mode::of([receiver]);
     let given = given(arguments, mode)?;
     let limit = limit(evaluator.budget);
@@ -97,7 +101,8 @@ pub fn method<'a>(
         _ => constant::bytes_method(&data.bytes, name, &given.constants, limit),
     };
     let result = result.map_err(told)?;
-    pay(evaluator, &result)?;
+    // The receiver was paid for where the method was called.
+    pay(evaluator, given.constants.positional.iter().map(size).sum(), &result)?;
     let own = history([receiver]);
     Ok(lifted(result, if own.has_history() { &own } else { &given.history }))
 }
@@ -110,10 +115,13 @@ pub fn builtin<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mu
     if !constant::is_builtin(name) {
         return Err(format!("`{name}` is not evaluated"));
     }
+    begin(evaluator)?;
     let mode = Mode::of(arguments.positional.iter().filter_map(|value| value.as_ref().ok()));
     let given = given(arguments, mode)?;
+    let read = given.constants.positional.iter().map(size).sum();
+    evaluator.budget.take(read)?;
     let result = constant::builtin(name, &given.constants, limit(evaluator.budget)).map_err(told)?;
-    pay(evaluator, &result)?;
+    pay(evaluator, 0, &result)?;
     Ok(lifted(result, &given.history))
 }
 
@@ -139,8 +147,23 @@ fn given<'a>(arguments: &mut Arguments<'a>, mode: Mode) -> Result<Known<'a>, Str
 }
 
 /// Returns the value of an expression in an f-string as a constant, and its history.
-pub fn interpolated(value: &Value<'_>) -> Option<(Constant, Data)> {
-    Some((known(value, Mode::of([value])).ok()?, history([value])))
+pub fn interpolated(evaluator: &mut Evaluator<'_, '_>, value: &Value<'_>) -> Option<(Constant, Data)> {
+    begin(evaluator).ok()?;
+    let constant = known(value, Mode::of([value])).ok()?;
+    evaluator.budget.take(size(&constant)).ok()?;
+    Some((constant, history([value])))
+}
+
+/// Evaluates `value[index]` of a text or of bytes.
+///
+/// # Errors
+/// When the index is not known or out of range.
+pub fn subscript<'a>(evaluator: &mut Evaluator<'a, '_>, value: &Value<'a>, index: &Value<'a>) -> Evaluated<'a> {
+    begin(evaluator)?;
+    let mode = Mode::of([value]);
+    let (holder, index) = (known(value, mode)?, known(index, mode)?);
+    evaluator.budget.take(size(&holder))?;
+    constant::subscript(&holder, &index).map(|result| lifted(result, &history([value]))).map_err(told)
 }
 
 /// Returns the value as a constant.
@@ -203,17 +226,24 @@ fn limit(budget: &Budget) -> Limit {
     Limit { bytes: budget.left(), members: MAX_MEMBERS }
 }
 
-/// Takes the size of a result from the budget.
-fn pay(evaluator: &mut Evaluator<'_, '_>, result: &Constant) -> Result<(), String> {
-    fn size(result: &Constant) -> usize {
-        match result {
-            Constant::Text(text) => text.len(),
-            Constant::Bytes(bytes) => bytes.len(),
-            Constant::Tuple(items) | Constant::List(items) => items.iter().map(size).sum(),
-            _ => 0,
-        }
+/// Begins an operation: where the budget is spent, its operands are not even looked at.
+fn begin(evaluator: &mut Evaluator<'_, '_>) -> Result<(), String> {
+    evaluator.budget.take(1)
+}
+
+/// Takes the bytes that were read or produced from the budget, whichever are more.
+fn pay(evaluator: &mut Evaluator<'_, '_>, read: usize, result: &Constant) -> Result<(), String> {
+    evaluator.budget.take(read.max(size(result)))
+}
+
+/// Bytes that a value takes, roughly: those of its texts, and a few for each member of a container.
+fn size(value: &Constant) -> usize {
+    match value {
+        Constant::Text(text) => text.len(),
+        Constant::Bytes(bytes) => bytes.len(),
+        Constant::Tuple(items) | Constant::List(items) => items.iter().map(size).sum(),
+        _ => 16,
     }
-    evaluator.budget.take(size(result))
 }
 
 fn told(failure: Failure) -> String {

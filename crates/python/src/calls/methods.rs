@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Arguments, constants, data, decoded, encoded, joined, parent, path, read};
+use super::{Arguments, bounded, constants, data, decoded, encoded, joined, parent, path, read};
 use crate::decode;
 use crate::eval::Evaluator;
 use crate::value::{Data, Evaluated, Value};
@@ -26,18 +26,20 @@ pub(super) fn method<'a>(
         (Value::Path(path), "read_text") => read(evaluator, path).map(Value::Text),
         (Value::Path(path), "read_bytes") => read(evaluator, path).map(Value::Bytes),
         (Value::Path(path), "open") => Ok(Value::File(path.clone())),
-        (Value::Path(path), "with_name") => Ok(Value::Path(joined(parent(path), &arguments.data(0, "name")?.text()))),
+        (Value::Path(path), "with_name") => joined(parent(path), &arguments.data(0, "name")?.text()).map(Value::Path),
         (Value::Path(path), "with_suffix") => {
             let stem = path.rsplit_once('.').map_or(path.as_str(), |(stem, _)| stem);
-            Ok(Value::Path(format!("{stem}{}", arguments.data(0, "suffix")?.text())))
+            bounded(format!("{stem}{}", arguments.data(0, "suffix")?.text())).map(Value::Path)
         }
         (Value::Path(_), "resolve" | "absolute" | "expanduser") => Ok(value.clone()),
         (Value::Path(path), "joinpath") => {
-            Ok(Value::Path(joined(path, &arguments.at(0, "").unwrap_or(Ok(Value::NONE)).and_then(self::path)?)))
+            let more = arguments.at(0, "").unwrap_or(Ok(Value::NONE)).and_then(self::path)?;
+            joined(path, &more).map(Value::Path)
         }
         (Value::Path(path), "replace") => {
             let (from, to) = (arguments.data(0, "old")?, arguments.data(1, "new")?);
-            bounded_path(path.replace(&*from.text(), &to.text()))
+            let to = bounded(to.text().into_owned())?;
+            bounded(path.replace(&*from.text(), &to)).map(Value::Path)
         }
         (Value::Path(path), "removesuffix") => {
             let suffix = arguments.data(0, "suffix")?;
@@ -73,10 +75,6 @@ pub(super) fn transcode<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>,
     let output = output?;
     budget.take(output.len())?;
     Ok(Value::Bytes(input.decoded(name, output)))
-}
-
-fn bounded_path<'a>(path: String) -> Evaluated<'a> {
-    if path.len() > 4096 { Err("a path that is too long".to_owned()) } else { Ok(Value::Path(path)) }
 }
 
 /// Evaluates a method of a text or of bytes: those that encode, decode and read here, the others over the constants.

@@ -101,14 +101,21 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn joined(left: &str, right: &str) -> String {
-    if left.is_empty() { right.to_owned() } else { format!("{left}/{right}") }
+fn joined(left: &str, right: &str) -> Result<String, String> {
+    bounded(if left.is_empty() { right.to_owned() } else { format!("{left}/{right}") })
+}
+
+/// Bytes of a path; one that is made of itself would grow without end.
+const MAX_PATH: usize = 4096;
+
+fn bounded(path: String) -> Result<String, String> {
+    if path.len() > MAX_PATH { Err("a path that is too long".to_owned()) } else { Ok(path) }
 }
 
 fn path(value: Value<'_>) -> Result<String, String> {
     match value {
         Value::Path(path) => Ok(path),
-        Value::Text(text) => Ok(text.text().into_owned()),
+        Value::Text(text) => bounded(text.text().into_owned()),
         _ => Err("a path that is not known".to_owned()),
     }
 }
@@ -165,7 +172,7 @@ fn library<'a>(evaluator: &mut Evaluator<'a, '_>, name: &str, arguments: &mut Ar
             let parts = std::mem::take(&mut arguments.positional);
             let mut whole = String::new();
             for part in parts {
-                whole = joined(&whole, &path(part?)?);
+                whole = joined(&whole, &path(part?)?)?;
             }
             Ok(Value::Path(whole))
         }

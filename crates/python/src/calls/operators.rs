@@ -3,8 +3,8 @@
 
 use std::rc::Rc;
 
-use super::{constants, joined, path};
-use crate::constant::{Constant, Slice, position};
+use super::{bounded, constants, joined, path};
+use crate::constant::{Slice, position};
 use crate::eval::Evaluator;
 use crate::module::ast::Operator;
 use crate::value::{Evaluated, Value};
@@ -21,12 +21,14 @@ pub fn binary<'a>(
     is_tuple: bool,
 ) -> Evaluated<'a> {
     match (op, &left, &right) {
-        (Operator::Add, Value::Path(left), Value::Text(right)) => Ok(Value::Path(format!("{left}{}", right.text()))),
+        (Operator::Add, Value::Path(left), Value::Text(right)) => {
+            bounded(format!("{left}{}", right.text())).map(Value::Path)
+        }
         (Operator::Add, Value::List(left), Value::List(right)) => {
             evaluator.budget.take(left.len() + right.len())?;
             Ok(Value::List(Rc::new(left.iter().chain(right.iter()).cloned().collect())))
         }
-        (Operator::Div, Value::Path(_) | Value::Text(_), _) => Ok(Value::Path(joined(&path(left)?, &path(right)?))),
+        (Operator::Div, Value::Path(_) | Value::Text(_), _) => joined(&path(left)?, &path(right)?).map(Value::Path),
         _ => constants::binary(evaluator, op, &left, &right, is_tuple),
     }
 }
@@ -62,18 +64,13 @@ pub fn slice<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>, slice: Sli
 ///
 /// # Errors
 /// When there is no such item.
-pub fn item<'a>(value: Value<'a>, index: &Value<'a>) -> Evaluated<'a> {
+pub fn item<'a>(evaluator: &mut Evaluator<'a, '_>, value: Value<'a>, index: &Value<'a>) -> Evaluated<'a> {
     match (value, index) {
+        (value @ (Value::Bytes(_) | Value::Text(_)), index) => constants::subscript(evaluator, &value, index),
         (Value::List(items), Value::Scalar(index)) => {
             let index = index.int().ok_or_else(|| "an index that is no integer".to_owned())?;
             let place = position(index, items.len()).map_err(|failure| failure.to_string())?;
             items.get(place).cloned().ok_or_else(|| "an index out of range".to_owned())
-        }
-        (Value::Bytes(data), Value::Scalar(index)) => {
-            let index = index.int().ok_or_else(|| "an index that is no integer".to_owned())?;
-            let place = position(index, data.bytes.len()).map_err(|failure| failure.to_string())?;
-            let byte = data.bytes.get(place).map(|byte| Constant::Int(i64::from(*byte)));
-            byte.map(Value::Scalar).ok_or_else(|| "an index out of range".to_owned())
         }
         // A key that is written twice has the last value.
         (Value::Dict(items), Value::Text(key)) => {

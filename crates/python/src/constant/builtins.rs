@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::arguments::{int, needed};
 use super::comparison::order;
-use super::conversions::{self, truncated};
-use super::{Computed, Constant, Failure, Given, Limit, Progression, arithmetic, floats, repr, shown};
+use super::conversions;
+use super::{Computed, Constant, Failure, Given, Limit, Progression, numbers, repr, shown};
 use crate::encoding::TextCodec;
 
 /// The functions that are evaluated, sorted.
@@ -57,35 +57,14 @@ pub fn builtin(name: &str, given: &Given<'_>, limit: Limit) -> Computed {
             Ok(Constant::Bool(members.iter().any(|member| member.truth() == any) == any))
         }
         "min" | "max" => extreme(name, given, limit),
-        "sum" => {
-            let [items, start] = given.bind(["/", "start"])?;
-            let start = start.cloned().unwrap_or(Constant::Int(0));
-            if start.number().is_none() {
-                return Err(Failure::NotEvaluated("`sum` of something other than numbers".to_owned()));
-            }
-            let add = |sum: Constant, item: &Constant| {
-                // Python 3.12 adds doubles with less rounding than its predecessors.
-                let doubles = matches!((&sum, item), (Constant::Float(_), Constant::Float(_)));
-                if doubles && sum.number() != Some(0.0) {
-                    return Err(Failure::NotEvaluated("`sum` of floats".to_owned()));
-                }
-                arithmetic::binary(crate::module::ast::Operator::Add, &sum, item, limit)
-            };
-            needed(items)?.members(limit)?.iter().try_fold(start, add)
-        }
-        "abs" => match one(given)? {
-            Constant::Float(float) => Ok(Constant::Float(float.abs())),
-            value => {
-                let int = value.int().ok_or_else(|| Failure::wrong_type("`abs` of no number"))?;
-                int.checked_abs().map(Constant::Int).ok_or(Failure::TooLarge)
-            }
-        },
-        "divmod" => div_mod(given),
-        "round" => round(given),
-        "pow" => {
-            let [base, power] = given.bind(["base", "exp"])?;
-            arithmetic::binary(crate::module::ast::Operator::Pow, needed(base)?, needed(power)?, limit)
-        }
+        "abs" | "divmod" | "pow" | "round" | "sum" => numbers::function(name, given, limit),
+        "chr" | "ord" | "hex" | "oct" | "bin" => digits_and_characters(name, given),
+        _ => Err(Failure::NotEvaluated(format!("`{name}` is not evaluated"))),
+    }
+}
+
+fn digits_and_characters(name: &str, given: &Given<'_>) -> Computed {
+    match name {
         "chr" => {
             let code = one(given)?.int().ok_or_else(|| Failure::wrong_type("`chr` of no integer"))?;
             let c = u32::try_from(code).ok().and_then(char::from_u32);
@@ -99,7 +78,7 @@ pub fn builtin(name: &str, given: &Given<'_>, limit: Limit) -> Computed {
             Constant::Bytes(bytes) if bytes.len() == 1 => Ok(Constant::Int(bytes.first().map_or(0, |b| i64::from(*b)))),
             _ => Err(Failure::wrong_type("`ord` of something that is no single character")),
         },
-        "hex" | "oct" | "bin" => {
+        _ => {
             let int = one(given)?.int().ok_or_else(|| Failure::wrong_type(format!("`{name}` of no integer")))?;
             let (sign, size) = (if int < 0 { "-" } else { "" }, int.unsigned_abs());
             Ok(Constant::Text(match name {
@@ -108,11 +87,10 @@ pub fn builtin(name: &str, given: &Given<'_>, limit: Limit) -> Computed {
                 _ => format!("{sign}{size:#b}").into(),
             }))
         }
-        _ => Err(Failure::NotEvaluated(format!("`{name}` is not evaluated"))),
     }
 }
 
-fn one<'g>(given: &'g Given<'_>) -> Result<&'g Constant, Failure> {
+pub(super) fn one<'g>(given: &'g Given<'_>) -> Result<&'g Constant, Failure> {
     let [value] = given.bind(["/"])?;
     needed(value)
 }
@@ -170,9 +148,13 @@ fn rearranged(name: &str, given: &Given<'_>, limit: Limit) -> Computed {
     }
     if name == "enumerate" {
         let [items, start] = given.bind(["iterable", "start"])?;
-        let start = int(start)?.unwrap_or(0);
-        let pairs = needed(items)?.members(limit)?.into_iter().zip(start..);
-        return Ok(Constant::List(pairs.map(|(item, at)| Constant::Tuple([Constant::Int(at), item].into())).collect()));
+        let items = needed(items)?.members(limit)?;
+        let range = Progression::range(int(start)?.unwrap_or(0), i64::MAX, 1)?;
+        if range.len < items.len() as u64 {
+            return Err(Failure::TooLarge);
+        }
+        let pairs = range.members().zip(items);
+        return Ok(Constant::List(pairs.map(|(at, item)| Constant::Tuple([Constant::Int(at), item].into())).collect()));
     }
     let [items, reverse] = given.bind(["/", "reverse"])?;
     let mut items = needed(items)?.members(limit)?;
@@ -210,47 +192,4 @@ fn extreme(name: &str, given: &Given<'_>, limit: Limit) -> Computed {
     let mut items = items.into_iter();
     let first = items.next().ok_or_else(|| Failure::wrong_value(format!("`{name}` of nothing")))?;
     items.try_fold(first, |best, item| Ok(if order(&item, &best)? == Some(wanted) { item } else { best }))
-}
-
-fn div_mod(given: &Given<'_>) -> Computed {
-    let [left, right] = given.bind(["/", "/right"])?;
-    let (left, right) = (needed(left)?, needed(right)?);
-    let by_zero = || Failure::raises("ZeroDivisionError", "a division by zero");
-    let pair = |quotient, rest| Ok(Constant::Tuple([quotient, rest].into()));
-    if let (Some(left), Some(right)) = (left.int(), right.int()) {
-        if right == 0 {
-            return Err(by_zero());
-        }
-        let both = arithmetic::floor_div(left, right).zip(arithmetic::floor_mod(left, right));
-        let (quotient, rest) = both.ok_or(Failure::TooLarge)?;
-        return pair(Constant::Int(quotient), Constant::Int(rest));
-    }
-    match left.number().zip(right.number()) {
-        Some((_, 0.0)) => Err(by_zero()),
-        Some((left, right)) => {
-            let (quotient, rest) = floats::div_mod(left, right);
-            pair(Constant::Float(quotient), Constant::Float(rest))
-        }
-        None => Err(Failure::wrong_type("`divmod` of no numbers")),
-    }
-}
-
-/// Evaluates `round(number, digits)`: half goes to the even neighbor.
-fn round(given: &Given<'_>) -> Computed {
-    let [number, digits] = given.bind(["number", "ndigits"])?;
-    let digits = super::arguments::bound(digits)?;
-    match (needed(number)?, digits) {
-        (Constant::Float(float), None) => truncated(float.round_ties_even()),
-        (Constant::Float(float), Some(digits)) => {
-            let digits = usize::try_from(digits).ok().filter(|digits| *digits <= 300);
-            let digits = digits.ok_or_else(|| Failure::NotEvaluated("`round` to so many digits".to_owned()))?;
-            // The decimal digits of a double are exact here, so a half is one that Python sees as well.
-            let rounded = format!("{float:.digits$}").parse();
-            rounded.map(Constant::Float).map_err(|_| Failure::wrong_value("`round` of no number"))
-        }
-        (value, None | Some(0..)) => {
-            value.int().map(Constant::Int).ok_or_else(|| Failure::wrong_type("`round` of no number"))
-        }
-        _ => Err(Failure::NotEvaluated("`round` to tens".to_owned())),
-    }
 }

@@ -22,34 +22,48 @@ pub fn literal(expr: &Expr) -> Option<Result<Constant, Failure>> {
     }))
 }
 
-/// Evaluates an f-string to its parts in order; a part that is not known is `None`. `value` gives the value of what
-/// stands in braces, or `None`.
+/// Evaluates an f-string to its parts in order; a part that is not known is `None`, and so is one beyond the limit, which
+/// all parts share. `value` gives the value of what stands in braces, or `None`.
 pub fn f_string<'a>(
     text: &'a ast::ExprFString,
     limit: Limit,
     value: &mut dyn FnMut(&'a ast::InterpolatedElement) -> Option<Constant>,
 ) -> Vec<Option<String>> {
-    let mut parts = Vec::new();
+    let mut parts = Parts { limit, found: Vec::new() };
     for part in text.value.iter() {
         match part {
             ast::FStringPart::Literal(literal) => parts.push(Some(literal.to_string())),
-            ast::FStringPart::FString(part) => elements(&part.elements, limit, value, &mut parts),
+            ast::FStringPart::FString(part) => elements(&part.elements, value, &mut parts),
         }
     }
-    parts
+    parts.found
+}
+
+/// The parts that are known so far, and what is left of the limit.
+struct Parts {
+    limit: Limit,
+    found: Vec<Option<String>>,
+}
+
+impl Parts {
+    fn push(&mut self, part: Option<String>) {
+        let part = part.filter(|part| part.len() <= self.limit.bytes);
+        self.limit.bytes -= part.as_ref().map_or(0, String::len);
+        self.found.push(part);
+    }
 }
 
 fn elements<'a>(
     elements: &'a ast::InterpolatedStringElements,
-    limit: Limit,
     value: &mut dyn FnMut(&'a ast::InterpolatedElement) -> Option<Constant>,
-    parts: &mut Vec<Option<String>>,
+    parts: &mut Parts,
 ) {
     for element in elements {
-        parts.push(match element {
+        let part = match element {
             InterpolatedStringElement::Literal(literal) => Some(literal.to_string()),
-            InterpolatedStringElement::Interpolation(element) => interpolated(element, limit, value),
-        });
+            InterpolatedStringElement::Interpolation(element) => interpolated(element, parts.limit, value),
+        };
+        parts.push(part);
     }
 }
 
@@ -60,11 +74,11 @@ fn interpolated<'a>(
     value: &mut dyn FnMut(&'a ast::InterpolatedElement) -> Option<Constant>,
 ) -> Option<String> {
     let known = value(element);
-    let mut spec = Vec::new();
+    let mut spec = Parts { limit, found: Vec::new() };
     if let Some(within) = &element.format_spec {
-        elements(&within.elements, limit, value, &mut spec);
+        elements(&within.elements, value, &mut spec);
     }
-    let (known, spec) = (known?, spec.into_iter().collect::<Option<String>>()?);
+    let (known, spec) = (known?, spec.found.into_iter().collect::<Option<String>>()?);
     // `{x=}` shows the text of the expression as well.
     if element.debug_text.is_some() {
         return None;

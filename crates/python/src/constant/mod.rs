@@ -33,6 +33,7 @@ mod conversions;
 mod floats;
 mod format;
 mod literals;
+mod numbers;
 mod percent;
 mod repr;
 mod searching;

@@ -73,24 +73,35 @@ pub(super) fn replace(
     from: &[u8],
     to: &[u8],
     most: i64,
-    starts: impl Iterator<Item = usize>,
+    starts: impl Iterator<Item = usize> + Clone,
     limit: Limit,
 ) -> Result<Vec<u8>, Failure> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let found: Vec<usize> = if from.is_empty() {
-        starts.chain([bytes.len()]).take(most).collect()
+    if from.is_empty() {
+        replace_at(bytes, 0, to, starts.chain([bytes.len()]).take(most), limit)
     } else {
-        memmem::find_iter(bytes, from).take(most).collect()
-    };
-    let added = found.len().checked_mul(to.len()).ok_or(Failure::TooLarge)?;
-    let size = (bytes.len() - found.len() * from.len()).checked_add(added).ok_or(Failure::TooLarge)?;
+        replace_at(bytes, from.len(), to, memmem::find_iter(bytes, from).take(most), limit)
+    }
+}
+
+/// Replaces so many bytes at each of the places. They are counted before anything is made: there may be as many as bytes.
+fn replace_at(
+    bytes: &[u8],
+    len: usize,
+    to: &[u8],
+    places: impl Iterator<Item = usize> + Clone,
+    limit: Limit,
+) -> Result<Vec<u8>, Failure> {
+    let count = places.clone().count();
+    let added = count.checked_mul(to.len()).ok_or(Failure::TooLarge)?;
+    let size = (bytes.len() - count * len).checked_add(added).ok_or(Failure::TooLarge)?;
     limit.admit_bytes(size)?;
     let mut output = Vec::with_capacity(size);
     let mut rest = 0;
-    for at in found {
+    for at in places {
         output.extend_from_slice(bytes.get(rest..at).unwrap_or_default());
         output.extend_from_slice(to);
-        rest = at + from.len();
+        rest = at + len;
     }
     output.extend_from_slice(bytes.get(rest..).unwrap_or_default());
     Ok(output)

@@ -123,6 +123,11 @@ fn what_is_too_large_or_is_not_evaluated_has_no_value() {
         "'{0.real}'.format(1)",
         "format(1234, '010,d')",
         "sum([0.1, 0.2])",
+        "enumerate([1, 2], 9223372036854775807)",
+        "[1, 2][9223372036854775807::-9223372036854775807] * 9223372036854775807",
+        "'a'.center(9223372036854775807, 'é')",
+        "format(1.5, '.9999f')",
+        "'%.99999999999f' % 1.5",
     ] {
         let found = of(source);
         assert!(matches!(found, Err(Failure::TooLarge | Failure::NotEvaluated(_))), "{source}: {found:?}");

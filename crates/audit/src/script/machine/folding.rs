@@ -14,6 +14,8 @@ pub(super) fn folded<'a>(op: Operator, left: &Kind<'a>, right: &Kind<'a>) -> Opt
         // `Path("data") / "fineweb_val_*.bin"`
         (Operator::Div, Kind::Text(left), Kind::Text(right)) => Some(Kind::text(&format!("{left}/{right}"))),
         (Operator::Div, _, Kind::Text(right)) => Some(Kind::text(&format!("{HOLE}/{right}"))),
+        // A sum of tuples keeps the origins of their members, which no constant has.
+        (Operator::Add | Operator::Mult, Kind::Tuple(_), _) | (Operator::Mult, _, Kind::Tuple(_)) => None,
         _ => {
             let result = constant::binary(op, &left.constant()?, &right.constant()?, LIMIT);
             Kind::of_scalar(result.ok()?)

@@ -8,6 +8,9 @@ use caddie_python::constant::{Constant, Limit, position};
 /// The size that a text or a list may have.
 pub(super) const LIMIT: Limit = Limit { bytes: 4_096, members: 4_096 };
 
+/// Members of lists within lists that are looked through for one operation.
+const MAX_KNOWN: usize = 512;
+
 /// A value that is known, in whole or in part, or [`Item::Opaque`].
 #[derive(Debug, Clone)]
 pub(super) enum Item {
@@ -49,7 +52,7 @@ impl Item {
 
     /// Returns the value as a constant, where the whole of it is known.
     pub fn constant(&self) -> Option<Constant> {
-        let mut left = LIMIT.members;
+        let mut left = MAX_KNOWN;
         self.lowered(&mut left)
     }
 
