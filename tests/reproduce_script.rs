@@ -206,3 +206,35 @@ fn an_interrupted_reproduction_continues() {
         &["seed 0: finished before, and kept", "seed 42: an earlier start did not finish", "reproduced, within"],
     );
 }
+
+/// A folder whose log is that of a rehearsal of the project's own PyTorch script: what a GPU would have logged.
+#[test]
+fn without_a_gpu_the_lines_of_a_rehearsal_are_compared_with_those_of_the_logs() {
+    let Ok(python) = std::env::var("CADDIE_REHEARSE_PYTHON") else {
+        eprintln!("skipped: CADDIE_REHEARSE_PYTHON names no Python with torch");
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let folder = place.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("train_gpt.py"), include_str!("../fixtures/rehearsal/train_gpt.py")).unwrap();
+    let caddie = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_caddie"));
+        command.args(words).args(["--python", python.as_str()]).current_dir(place.path());
+        Said::of(command.output().expect("runs"))
+    };
+    caddie(&["rehearse", "folder", "--seeds", "42", "--keep", "kept"]).ends(0, &[]);
+    let logs = tree(&place.path().join("kept/seed-42/work"));
+    let printed = logs.iter().find(|path| path.ends_with("output.txt")).expect("what the script printed");
+    let log = std::fs::read_to_string(printed).unwrap();
+    let log = if log.contains("seed:42") { log } else { format!("seed:42\n{log}") };
+    std::fs::write(folder.join("train_seed42.log"), &log).unwrap();
+    caddie(&["reproduce", "folder", "--rehearse"]).ends(0, &["runs to its score   yes", "rehearsed; speed"]);
+    // Epochs over the validation tokens that the shipped script does not have.
+    let (before, after) = log.rsplit_once("step:").expect("a step");
+    let added = format!("{before}adapt_epoch:1/3 val_loss:2.0\nadapt_epoch:2/3 val_loss:1.9\nstep:{after}");
+    std::fs::write(folder.join("train_seed42.log"), added).unwrap();
+    let said = caddie(&["reproduce", "folder", "--rehearse"]).ends(1, &["LOG_LINE_NOT_OF_SCRIPT", "adapt_epoch:1/3"]);
+    assert!(said.out.contains("not as the folder says"), "{}", said.out);
+}

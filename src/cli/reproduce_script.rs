@@ -1,8 +1,12 @@
 //! `caddie reproduce` of a folder with a script.
 
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
 
 use super::script_options::{seconds, setting};
 use super::script_view::Terminal;
@@ -89,7 +93,11 @@ fn rehearse(args: &ScriptReproduction, folder: &Utf8Path) -> Result<u8> {
         python: args.python.clone(),
         walls: !args.no_sandbox,
     };
-    let done = dress::rehearse(&options, &mut |text| eprintln!("{text}"))?;
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let done = dress::rehearse(&options, &mut |text| bar.set_message(text.to_owned()));
+    bar.finish_and_clear();
+    let done = done?;
     super::print(&args.written(&done, rehearsed)?)?;
     Ok(if done.passed { exit::OK } else { exit::FINDINGS })
 }

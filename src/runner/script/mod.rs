@@ -1,7 +1,8 @@
 //! A participant's own script: run for each seed, watched, kept, rendered and verified, in one command that can be
 //! interrupted. The script is not changed, and nothing is stopped that it would not stop itself, unless that is asked for.
 //!
-//! It runs as whoever starts caddie, without walls: it is the user's own. (`caddie rehearse` is for a stranger's.)
+//! It runs as whoever starts caddie, without walls: it is the user's own. A stranger's runs behind walls
+//! ([`reproduction`]).
 
 pub mod data;
 mod entry;

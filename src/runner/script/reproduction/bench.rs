@@ -203,7 +203,7 @@ impl<'a> Bench<'a> {
         let mut notes = Vec::new();
         let logged = run.and_then(|run| run.world_size.value());
         if let Some(logged) = logged.filter(|logged| *logged != u64::from(self.nproc)) {
-            notes.push(format!("the logs are of {logged} processes, and {} ran here", self.nproc));
+            notes.push(format!("the logs state a world size of {logged}, and here it is {}", self.nproc));
         }
         let torch = run.and_then(|run| run.torch_version.text().map(str::to_owned));
         if let (Some(theirs), Some(ours)) = (torch, &self.machine.torch)
