@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-verify corpus heads verdicts parity rehearse-corpus fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity rehearse-corpus fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -42,6 +42,10 @@ test: libtorch ## every test of the workspace
 	$(call need,$(CARGO),install Rust from rustup.rs)
 	$(call need,c++,apt-get install g++)
 	$(CARGO) test --workspace
+
+sky: ## SkyPilot's own parser on the job of `submit --on skypilot`: make sky SKY_PYTHON=a Python with skypilot from PyPI
+	@[ -x "$(SKY_PYTHON)" ] || { echo "make: give SKY_PYTHON=PYTHON, one that has skypilot (pip install skypilot)" >&2; exit 1; }
+	CADDIE_SKY_PYTHON="$(SKY_PYTHON)" $(CARGO) test $(TOOLKIT) --test launch skypilot -- --nocapture
 
 bench: build ## the engine against eager PyTorch on this machine
 	$(call need,$(PYTHON),apt-get install python3 python3-pip)

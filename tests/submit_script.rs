@@ -5,45 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+#[path = "support/bench.rs"]
+mod bench;
+
+use bench::{Bench, Said, stand_in};
 
 /// A secret that the environment of every test holds under a name that the script asks for.
 const TOKEN: &str = "a-token-that-nobody-may-read";
 
-/// A data folder in the official layout, and a place for what comes out.
-struct Bench {
-    dir: tempfile::TempDir,
-}
-
 impl Bench {
-    /// `None`, and the reason on standard error, where there is no Python.
-    fn new() -> Option<Bench> {
-        let python = Command::new("python3").arg("--version").output();
-        if !python.is_ok_and(|output| output.status.success()) {
-            eprintln!("skipped: there is no python3 here, which the stand-in scripts need");
-            return None;
-        }
-        let dir = tempfile::tempdir().expect("a folder");
-        let set = dir.path().join("data/datasets/fineweb10B_sp1024");
-        std::fs::create_dir_all(&set).expect("creates");
-        let header: Vec<u8> = [20_240_520_i32, 1, 500].into_iter().chain([0; 253]).flat_map(i32::to_le_bytes).collect();
-        let tokens = (0..500_u16).flat_map(|token| (token * 7 % 1000).to_le_bytes());
-        let shard: Vec<u8> = header.into_iter().chain(tokens).collect();
-        for name in ["fineweb_train_000000.bin", "fineweb_val_000000.bin"] {
-            std::fs::write(set.join(name), &shard).expect("writes");
-        }
-        let tokenizers = dir.path().join("data/tokenizers");
-        std::fs::create_dir_all(&tokenizers).expect("creates");
-        std::fs::write(tokenizers.join("fineweb_1024_bpe.model"), "").expect("writes");
-        std::fs::copy(stand_in(), dir.path().join("train_gpt.py")).expect("copies");
-        Some(Bench { dir })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
     /// The command for seeds 0 and 42, with a fault of the stand-in.
     fn command(&self, fault: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_caddie"));
@@ -94,34 +67,6 @@ impl Bench {
             std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(own.join("out")))
         });
         here.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    }
-}
-
-fn stand_in() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scripts/stand_in.py")
-}
-
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn of(output: Output) -> Said {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    #[track_caller]
-    fn ends(self, code: i32, texts: &[&str]) -> Said {
-        let all = format!("{}\n{}", self.out, self.err);
-        assert_eq!(self.code, Some(code), "{all}");
-        for text in texts {
-            assert!(all.contains(text), "{text:?} is not in:\n{all}");
-        }
-        self
     }
 }
 
@@ -186,6 +131,41 @@ fn a_script_becomes_a_folder_that_verifies_and_holds_it_byte_for_byte() {
     let again = bench.submit("", &["--seeds", "42,0,1234", "--env", "STAND_IN_SECONDS=0"]);
     again.ends(0, &["seed 42: finished before, and kept"]);
     assert_eq!(bench.rendered(), files);
+}
+
+#[test]
+fn the_modules_that_a_script_imports_ship_with_it() {
+    let Some(bench) = Bench::new() else { return };
+    let text = std::fs::read_to_string(stand_in())
+        .unwrap()
+        .replace("import os\n", "import os\nimport helper\nfrom parts import layer\n");
+    std::fs::write(bench.path("train_gpt.py"), text).unwrap();
+    std::fs::create_dir(bench.path("parts")).unwrap();
+    std::fs::write(bench.path("helper.py"), "A = 1\n").unwrap();
+    std::fs::write(bench.path("parts/layer.py"), "B = 2\n").unwrap();
+    std::fs::write(bench.path("unused.py"), "C = 3\n").unwrap();
+    // What an earlier run left beside the script is no code of it.
+    std::fs::write(bench.path("final_model.pt"), "old").unwrap();
+    let said = bench.submit("", &["--seeds", "42"]);
+    said.ends(
+        0,
+        &["note         helper.py, parts/layer.py ship beside train_gpt.py, which imports them: 12 bytes more"],
+    );
+    let shipped: Vec<String> = tree(&bench.folder())
+        .iter()
+        .map(|path| path.strip_prefix(bench.folder()).unwrap().display().to_string())
+        .filter(|path| path.ends_with(".py") || path.ends_with(".pt"))
+        .collect();
+    assert_eq!(
+        shipped.iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
+        ["helper.py", "parts/layer.py", "train_gpt.py"]
+    );
+    let record = bench.json("out/runs/Mine/seed-42/run.json");
+    assert_eq!(record["cause"]["modules"][1]["path"], "parts/layer.py");
+    std::fs::write(bench.path("helper.py"), "A = 5\n").unwrap();
+    bench
+        .submit("", &["--seeds", "42", "--force"])
+        .ends(0, &["it was run with another script, command or environment"]);
 }
 
 #[test]

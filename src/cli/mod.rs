@@ -3,6 +3,7 @@
 pub mod audit;
 mod audit_script;
 mod closing;
+pub mod collect;
 pub mod completions;
 #[cfg(feature = "engine")]
 pub mod engine_options;
@@ -11,9 +12,11 @@ pub mod evaluate;
 pub mod explain;
 pub mod fixture;
 mod help;
+pub mod init;
 #[cfg(feature = "engine")]
 pub mod inspect;
 pub mod ladder;
+mod launch;
 pub mod pack;
 #[cfg(feature = "engine")]
 pub mod progress;
@@ -35,14 +38,17 @@ pub mod train;
 pub mod unpack;
 pub mod unwrap;
 pub mod verify;
+mod working_folder;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::Result;
 use crate::error::exit;
+use crate::project::Project;
 
 /// The examples of every build, in lines of at most 80 columns, because clap breaks longer ones at any word.
 macro_rules! examples {
@@ -88,7 +94,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::InitArgs),
     Submit(submit::SubmitArgs),
+    Collect(collect::CollectArgs),
     #[cfg(feature = "engine")]
     Train(train::TrainArgs),
     #[cfg(feature = "engine")]
@@ -120,9 +128,21 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "engine")]
     caddie_engine::parallel::prepare_process();
     let code = std::panic::catch_unwind(|| {
-        let matches = help::grouped(Cli::command()).get_matches();
+        let project = working_folder::here();
+        let command = match &project {
+            Ok(Some(project)) => working_folder::with_defaults(Cli::command(), project),
+            _ => Cli::command(),
+        };
+        let matches = help::grouped(command).try_get_matches().unwrap_or_else(|error| {
+            // A broken caddie.toml is why something is missing that it would have given.
+            if let (Err(broken), ErrorKind::MissingRequiredArgument) = (&project, error.kind()) {
+                eprintln!("error: {broken}");
+                std::process::exit(exit::USAGE.into());
+            }
+            error.exit()
+        });
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        match dispatch(cli.command) {
+        match dispatch(cli.command, &project) {
             Ok(code) => code,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -173,9 +193,17 @@ fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-fn dispatch(command: Command) -> Result<u8> {
+/// Runs a command. Those that make an entry go by the `caddie.toml` of the working folder, and refuse a broken one.
+fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -> Result<u8> {
+    let project = || {
+        let project = working_folder::usable(project)?;
+        working_folder::tell(project);
+        Ok::<_, crate::Error>(project)
+    };
     match command {
-        Command::Submit(args) => submit::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Submit(args) => submit::run(&args, project()?),
+        Command::Collect(args) => Ok(collect::run(&args, project()?)?),
         #[cfg(feature = "engine")]
         Command::Train(args) => train::run(&args),
         #[cfg(feature = "engine")]
@@ -185,8 +213,8 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Inspect(args) => inspect::run(&args),
         #[cfg(feature = "engine")]
-        Command::Reproduce(args) => reproduce::run(&args),
-        Command::Rehearse(args) => Ok(rehearse::run(&args)?),
+        Command::Reproduce(args) => project().and_then(|_| reproduce::run(&args)),
+        Command::Rehearse(args) => Ok(rehearse::run(&args, project()?)?),
         Command::Verify(args) => Ok(verify::run(&args)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use indicatif::ProgressBar;
 
+use crate::project::Project;
 use crate::rehearse::{Options, Rehearsal, Run, rehearse};
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result, exit};
@@ -71,7 +72,7 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 /// Rehearses and prints.
-pub fn run(args: &RehearseArgs) -> Result<u8> {
+pub fn run(args: &RehearseArgs, project: Option<&Project>) -> Result<u8> {
     if args.seeds.is_empty() {
         return Err(Error::Usage("--seeds names no seed".to_owned()));
     }
@@ -80,7 +81,7 @@ pub fn run(args: &RehearseArgs) -> Result<u8> {
         steps: args.steps,
         seeds: args.seeds.clone(),
         nproc: args.nproc,
-        env: args.env.clone(),
+        env: project.map_or_else(|| args.env.clone(), |project| project.settings(&args.env)),
         keep: args.keep.clone(),
         python: args.python.clone(),
         walls: !args.no_sandbox,

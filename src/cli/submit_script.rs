@@ -10,7 +10,7 @@ use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
 use super::closing::Closing;
 use super::render::SubmissionOptions;
-use super::submit::close;
+use super::submit::{close, ran};
 use crate::render::Track;
 use crate::runner::script::launcher::Launcher;
 use crate::runner::script::process::Watch;
@@ -23,24 +23,29 @@ use caddie_folder::Glance;
 #[derive(Debug, Clone, Args)]
 pub struct ScriptOptions {
     /// Your own training script, which is run as it is
-    #[arg(long, value_name = "FILE", required = cfg!(not(feature = "engine")))]
-    script: Option<Utf8PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<Utf8PathBuf>,
     /// Processes of the script [default: one for each GPU]
-    #[arg(long, value_name = "N", requires = "script", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    nproc: Option<u32>,
+    #[cfg_attr(feature = "engine", arg(conflicts_with = "recipe"))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub nproc: Option<u32>,
     /// A setting that the script reads from its environment; repeatable
-    #[arg(long, value_name = "KEY=VALUE", requires = "script", value_parser = setting)]
-    env: Vec<(String, String)>,
+    #[cfg_attr(feature = "engine", arg(conflicts_with = "recipe"))]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub env: Vec<(String, String)>,
     /// torchrun, python, or a command with {script}, {nproc}, {seed} [default: torchrun where it is on PATH]
-    #[arg(long, value_name = "WORDS", requires = "script", value_parser = Launcher::parse)]
-    launcher: Option<Launcher>,
+    #[cfg_attr(feature = "engine", arg(conflicts_with = "recipe"))]
+    #[arg(long, value_name = "WORDS", value_parser = Launcher::parse)]
+    pub launcher: Option<Launcher>,
     /// End a run after so many seconds, and one whose training clock passes the limit
-    #[arg(long, value_name = "SECONDS", requires = "script", require_equals = true, num_args = 0..=1,
+    #[cfg_attr(feature = "engine", arg(conflicts_with = "recipe"))]
+    #[arg(long, value_name = "SECONDS", require_equals = true, num_args = 0..=1,
           default_missing_value = "1800", value_parser = seconds)]
-    enforce: Option<f64>,
+    pub enforce: Option<f64>,
     /// A sentence on the method, for README.md and submission.json
-    #[arg(long, value_name = "TEXT", requires = "script", default_value = "", hide_default_value = true)]
-    blurb: String,
+    #[cfg_attr(feature = "engine", arg(conflicts_with = "recipe"))]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub blurb: String,
 }
 
 fn setting(text: &str) -> std::result::Result<(String, String), String> {
@@ -62,6 +67,7 @@ pub fn run(
     seeds: &[u64],
     about: &SubmissionOptions,
     out: &Utf8Path,
+    runs_only: bool,
 ) -> Result<u8> {
     let rulebook = about.rulebook.load()?;
     let submission = ScriptSubmission {
@@ -81,23 +87,11 @@ pub fn run(
         data: data.to_owned(),
         enforce: args.enforce,
         force: about.force,
+        runs_only,
     };
     match submit(&submission, &mut Terminal { of: seeds.len(), begun: 0 })? {
-        Outcome::Submitted(done) => {
-            let facts = &done.rendered.facts;
-            let closing = Closing {
-                results: &facts.results,
-                limits: &facts.limits,
-                report: &done.report,
-                source: done.source.as_ref(),
-                script_bytes: facts.script_bytes,
-                notes: &facts.notes,
-                folder: &done.rendered.folder,
-                pull_request: &done.rendered.pull_request,
-                artifact: done.rendered.artifact.as_deref(),
-            };
-            close(&closing, about)
-        }
+        Outcome::Submitted(done) => close(&Closing::of_script(&done), about),
+        Outcome::Ran(runs) => ran(&runs),
         Outcome::Failed(failures) => {
             super::print(&told(&failures, seeds.len()))?;
             Ok(exit::FINDINGS)

@@ -11,8 +11,7 @@ use super::report_options::ReportOptions;
 use super::rulebook_option::RulebookOption;
 use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::report::{Failure, Report, Root, Severity};
-use caddie_files::Result;
-use caddie_files::exit;
+use caddie_files::{Error, Result, exit};
 use caddie_folder::place::folder_of;
 
 /// Number of folders from which on progress is shown.
@@ -42,8 +41,9 @@ Exit codes:
   1  findings
   2  wrong usage, or a folder that cannot be read; the others are reported")]
 pub struct VerifyArgs {
-    /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout
-    #[arg(required_unless_present = "diff", value_name = "FOLDER")]
+    /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout; in a working folder
+    /// of `caddie init`, the rendered ones where none is given
+    #[arg(value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
     /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and check that it changes
     /// nothing else
@@ -91,6 +91,9 @@ impl FailOn {
 /// # Errors
 /// When a range of commits cannot be read, or standard output cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
+    if args.folders.is_empty() && args.diff.is_none() {
+        return Err(Error::Usage(format!("{}, or --diff BASE..HEAD", caddie_folder::GIVE_FOLDER)));
+    }
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
     let rulebook = args.rulebook.load()?;
     options.check(&rulebook)?;

@@ -4,10 +4,13 @@
 //! It runs as whoever starts caddie, without walls: it is the user's own. (`caddie rehearse` is for a stranger's.)
 
 pub mod data;
+pub mod entry;
 pub mod environment;
 pub mod family;
 pub mod launcher;
+pub mod lock;
 pub mod machine;
+pub mod modules;
 pub mod process;
 pub mod reading;
 pub mod reason;
@@ -15,24 +18,23 @@ pub mod record;
 pub mod seed;
 
 use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
+use camino::Utf8PathBuf;
 use sha2::{Digest as _, Sha256};
 
 use self::data::Data;
 use self::environment::Environment;
 use self::launcher::Launcher;
+use self::lock::Lock;
 use self::process::{Cap, Watch};
-use self::record::{Cause, Machine};
+use self::record::{Cause, Machine, Written};
 use self::seed::{Failure, Seed};
 use super::asked::{check_seeds, date_of, folder_name};
 use super::placing::{self, Spot};
 use crate::artifact::Limits;
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
-use crate::render::script::{self as page, Made, ScriptEntry, ScriptFacts, ScriptRun};
+use crate::render::script::{self as page, Module, ScriptEntry, ScriptFacts};
 use crate::render::{Meta, Rendered, Track};
 use crate::report::FolderReport;
 use caddie_files::{Error, Result};
@@ -67,6 +69,8 @@ pub struct ScriptSubmission {
     pub enforce: Option<f64>,
     /// Replace a folder of the same name that holds something else.
     pub force: bool,
+    /// End with the runs: other machines make the other seeds, and `collect` renders.
+    pub runs_only: bool,
 }
 
 /// How it ended.
@@ -76,6 +80,8 @@ pub enum Outcome {
     Submitted(Box<Submitted>),
     /// Seeds that failed. The others are kept.
     Failed(Vec<Failure>),
+    /// Every seed is finished, and nothing more was asked for: the folder of the runs.
+    Ran(Utf8PathBuf),
 }
 
 /// What came out.
@@ -103,6 +109,8 @@ struct Plan {
     launcher: Launcher,
     nproc: u32,
     asked: BTreeSet<String>,
+    /// Files beside the script that it imports.
+    modules: Vec<Module>,
     machine: Machine,
     runs: Utf8PathBuf,
     meta: Meta,
@@ -116,12 +124,12 @@ struct Plan {
 /// states no score, or rendering fails. Whatever was finished stays, and the next call goes on from there.
 pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Result<Outcome> {
     let mut plan = Plan::of(submission)?;
-    let _lock = lock(&plan.runs)?;
+    let _lock = Lock::of(&plan.runs, submission.runs_only.then_some(submission.seeds.as_slice()))?;
     plan.meta.date = date_of(&plan.runs, submission.date)?;
     let seeds: Vec<Seed<'_>> =
         submission.seeds.iter().map(|seed| plan.seed(*seed, submission)).collect::<Result<_>>()?;
     let finished = seeds.iter().map(Seed::finished).collect::<Result<Vec<_>>>()?;
-    if finished.iter().any(Option::is_none) {
+    if finished.iter().any(Option::is_none) && !submission.runs_only {
         placing::refuse_any(page::places(&submission.out, &plan.meta).into_iter(), submission.force)?;
     }
     let (mut runs, mut failures) = (Vec::new(), Vec::new());
@@ -139,7 +147,7 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
         };
         // Read at once: a script that does not take its seed is found before the other seeds cost their time.
         let read = match ended {
-            Ok(record) => seed.read(&record)?.map(|run| (run, record.machine)),
+            Ok(record) => seed.read(&record)?.map(|run| (run, record)),
             Err(failure) => Err(failure),
         };
         match read {
@@ -153,13 +161,24 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
     if !failures.is_empty() {
         return Ok(Outcome::Failed(failures));
     }
-    let entry = plan.entry(submission, &seeds, runs)?;
-    let spot = Spot { out: &submission.out, runs: &plan.runs, force: submission.force };
-    let rendered = placing::place(&spot, |out| page::render(&entry, out, submission.force))?;
+    let (folder, source) = (plan.runs.clone(), SourceReport::find(&submission.data)?);
+    if submission.runs_only {
+        return Ok(Outcome::Ran(folder));
+    }
+    let entry = entry::of(plan.known(submission)?, runs)?;
+    let spot = Spot { out: &submission.out, runs: &folder, force: submission.force };
+    Ok(Outcome::Submitted(Box::new(finish(&entry, &spot, source)?)))
+}
+
+/// Renders an entry, packs its artifact and verifies its folder.
+///
+/// # Errors
+/// Those of [`placing::place`] and of rendering.
+pub fn finish(entry: &ScriptEntry, spot: &Spot<'_>, source: Option<SourceReport>) -> Result<Submitted> {
+    let rendered = placing::place(spot, |out| page::render(entry, out, spot.force))?;
     let folder = Folder::read(&rendered.folder)?;
-    let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
-    let source = SourceReport::find(&submission.data)?;
-    Ok(Outcome::Submitted(Box::new(Submitted { rendered, report, source })))
+    let report = checks::verify_read(&folder, &entry.rulebook, &VerifyOptions::default());
+    Ok(Submitted { rendered, report, source })
 }
 
 impl Plan {
@@ -192,6 +211,7 @@ impl Plan {
         Ok(Plan {
             asked: environment::asked_for(&source),
             nproc: submission.nproc.unwrap_or(if several { gpus } else { 1 }),
+            modules: modules::of(&script)?,
             limits: Limits::of(&submission.rulebook, submission.rulebook.track(&submission.track.name)),
             script,
             source,
@@ -211,6 +231,7 @@ impl Plan {
             script: self.script.clone(),
             script_bytes: self.source.len() as u64,
             script_sha256: caddie_files::hex(&Sha256::digest(&self.source)),
+            modules: self.modules.iter().map(Written::of_module).collect(),
             command: self.launcher.command(&self.script, self.nproc, seed)?,
             env: environment.recorded.clone(),
             env_withheld: environment.withheld.clone(),
@@ -234,68 +255,28 @@ impl Plan {
 
     /// Every seed runs the same script, however long the first one takes.
     fn check_unchanged(&self) -> Result<()> {
-        if caddie_files::read_bounded(&self.script)? == self.source {
+        if caddie_files::read_bounded(&self.script)? == self.source && modules::of(&self.script)? == self.modules {
             return Ok(());
         }
         Err(Error::Usage(format!(
-            "{} was changed while its seeds were being run; run the command again, and every seed is made with the new script",
+            "{}, or a file that it imports, was changed while its seeds were being run; run the command again, and every seed is made with the new script",
             self.script
         )))
     }
 
-    fn entry(
-        &self,
-        submission: &ScriptSubmission,
-        seeds: &[Seed<'_>],
-        runs: Vec<(ScriptRun, Machine)>,
-    ) -> Result<ScriptEntry> {
-        let (mut runs, machines): (Vec<ScriptRun>, Vec<Machine>) = runs.into_iter().unzip();
-        // The machine of the runs, which need not be the one that renders.
-        let Machine { caddie, python, torch, gpus, .. } = machines.into_iter().next().unwrap_or_default();
-        let made = Made { caddie, python, torch, gpus };
-        runs.sort_by_key(|run| run.seed);
-        let requirements = self.script.with_file_name("requirements.txt");
-        let requirements = requirements.is_file().then(|| caddie_files::read_bounded(&requirements)).transpose()?;
-        // The same for all seeds; those that differ from one to the next, or name places of this machine, are the reader's.
-        let own = ["SEED", "RUN_ID", "DATA_PATH", "DATA_DIR", "TOKENIZER_PATH", "PYTHONUNBUFFERED"];
-        let first = seeds.first().map(|seed| (&seed.environment.recorded, &seed.cause.command, seed.seed));
-        let (recorded, command, seed) =
-            first.ok_or_else(|| Error::Usage("there is no finished run to render".to_owned()))?;
-        let settings = recorded.iter().filter(|(name, _)| !own.contains(&name.as_str()));
-        let shown = launcher::shown(command, &self.script);
-        Ok(ScriptEntry {
-            meta: self.meta.clone(),
-            limits: self.limits.clone(),
+    /// The parts of the entry that no run tells.
+    fn known(self, submission: &ScriptSubmission) -> Result<entry::Known> {
+        let takes_seed = |words: &[String]| words.iter().any(|word| word.contains("{seed}"));
+        Ok(entry::Known {
+            requirements: entry::requirements(&self.script)?,
+            seed_in_command: matches!(&self.launcher, Launcher::Custom(words) if takes_seed(words)),
+            meta: self.meta,
+            limits: self.limits,
             rulebook: submission.rulebook.clone(),
             blurb: submission.blurb.clone(),
-            script: self.source.clone(),
-            requirements,
-            // A launcher that takes the seed as an argument is shown with the shell's own variable.
-            command: if matches!(&self.launcher, Launcher::Custom(words) if words.iter().any(|w| w.contains("{seed}")))
-            {
-                shown.replace(&seed.to_string(), "$SEED")
-            } else {
-                shown
-            },
-            settings: settings.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            tokenizer: self.data.tokenizer.as_ref().and_then(|path| path.file_name().map(str::to_owned)),
-            made,
-            shards: self.data.shards.clone(),
-            runs,
+            source: self.source,
+            modules: self.modules,
+            shards: self.data.shards,
         })
-    }
-}
-
-/// One caddie at a time works on a submission; the lock ends with the process, however that ends.
-fn lock(runs: &Utf8Path) -> Result<File> {
-    fs::create_dir_all(runs).map_err(Error::io(runs, "creating"))?;
-    let path = runs.join("lock");
-    let file = File::create(&path).map_err(Error::io(&path, "creating"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Usage(format!(
-            "{runs}: another caddie is working in this run directory; wait until it ends, or choose another --out"
-        ))),
-        Err(TryLockError::Error(source)) => Err(Error::io(path, "locking")(source)),
     }
 }

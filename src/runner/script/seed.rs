@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::environment::Environment;
 use super::family::Family;
 use super::process::{self, Cap, Job, Stopped, Watch};
-use super::record::{self, Cause, Machine, RunRecord, State};
+use super::record::{self, Cause, Machine, RunRecord, State, Written};
 use super::{reading, reason};
 use crate::render::script::ScriptRun;
 use caddie_files::{Error, Result};
@@ -91,6 +91,7 @@ impl Seed<'_> {
         record.status = Some(reason::shown(ended.status));
         record.left_behind = ended.left_behind;
         record.files = record::written(&files)?;
+        record.log = Some(Written::of_file(&self.dir, Utf8Path::new(LOG))?);
         record.state = if why.is_some() { State::Failed } else { State::Finished };
         record.reason.clone_from(&why);
         record.write(&self.dir)?;
