@@ -79,7 +79,8 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 
 rehearse-corpus: ## rehearse every merged script on the CPU at toy size: make rehearse-corpus UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
-	scripts/rehearse-corpus "$(UPSTREAM)" $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+	$(CARGO) build --release $(TOOLKIT)
+	scripts/rehearse-corpus "$(UPSTREAM)" --caddie $(CADDIE) $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 
 parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [WRITE=docs/parity.md]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)

@@ -4,6 +4,7 @@
 //! logs do not show is said to be unknown.
 
 mod documents;
+pub mod modules;
 mod statements;
 
 pub use documents::quoted;

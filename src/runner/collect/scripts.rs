@@ -6,11 +6,12 @@ use super::Placed;
 use crate::artifact::Limits;
 use crate::fixture::SourceReport;
 use crate::render::Meta;
+use crate::render::script::modules;
 use crate::runner::asked::date_of;
 use crate::runner::placing::Spot;
 use crate::runner::script::data::Data;
 use crate::runner::script::record::{Cause, RunRecord, Written};
-use crate::runner::script::{Submitted, entry, finish as render, modules, reading};
+use crate::runner::script::{Submitted, entry, finish as render, reading};
 use caddie_files::{Error, Result};
 
 /// Variables that may differ between runs of one submission: seed, names and places.
@@ -49,7 +50,7 @@ pub fn finish(placed: &Placed<'_>) -> Result<Submitted> {
         limits: Limits::of(&asked.rulebook, asked.rulebook.track(&asked.track.name)),
         rulebook: asked.rulebook.clone(),
         blurb: asked.blurb.clone(),
-        modules: modules::of(&script)?,
+        modules: modules::beside(&script)?,
         requirements: entry::requirements(&script)?,
         source,
         shards: shards(asked.data.as_deref(), &first.cause)?,
@@ -86,7 +87,7 @@ fn the_script(script: &Utf8Path, cause: &Cause) -> Result<Vec<u8>> {
     if caddie_format::sha256(&source) != cause.script_sha256 {
         return Err(Error::unreadable(script, format!("is not the script that the runs were made with; {pass}")));
     }
-    let modules: Vec<Written> = modules::of(script)?.iter().map(Written::of_module).collect();
+    let modules: Vec<Written> = modules::beside(script)?.iter().map(Written::of_module).collect();
     match cause.modules.iter().find(|module| !modules.contains(module)) {
         None => Ok(source),
         Some(module) => Err(Error::unreadable(

@@ -10,7 +10,6 @@ pub mod family;
 pub mod launcher;
 pub mod lock;
 pub mod machine;
-pub mod modules;
 pub mod process;
 pub mod reading;
 pub mod reason;
@@ -34,7 +33,7 @@ use super::placing::{self, Spot};
 use crate::artifact::Limits;
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
-use crate::render::script::{self as page, Module, ScriptEntry, ScriptFacts};
+use crate::render::script::{self as page, Module, ScriptEntry, ScriptFacts, modules};
 use crate::render::{Meta, Rendered, Track};
 use crate::report::FolderReport;
 use caddie_files::{Error, Result};
@@ -211,7 +210,7 @@ impl Plan {
         Ok(Plan {
             asked: environment::asked_for(&source),
             nproc: submission.nproc.unwrap_or(if several { gpus } else { 1 }),
-            modules: modules::of(&script)?,
+            modules: modules::beside(&script)?,
             limits: Limits::of(&submission.rulebook, submission.rulebook.track(&submission.track.name)),
             script,
             source,
@@ -255,7 +254,7 @@ impl Plan {
 
     /// Every seed runs the same script, however long the first one takes.
     fn check_unchanged(&self) -> Result<()> {
-        if caddie_files::read_bounded(&self.script)? == self.source && modules::of(&self.script)? == self.modules {
+        if caddie_files::read_bounded(&self.script)? == self.source && modules::beside(&self.script)? == self.modules {
             return Ok(());
         }
         Err(Error::Usage(format!(

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use crate::render::script::Module;
+use super::Module;
 use caddie_files::{Error, Result};
 use caddie_folder::executed;
 
@@ -10,7 +10,7 @@ use caddie_folder::executed;
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn of(script: &Utf8Path) -> Result<Vec<Module>> {
+pub fn beside(script: &Utf8Path) -> Result<Vec<Module>> {
     let folder = script.parent().ok_or_else(|| Error::unreadable(script, "lies in no folder"))?;
     let read = |path: camino::Utf8PathBuf| {
         let content = caddie_files::read_bounded(&folder.join(&path))?;
