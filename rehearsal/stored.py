@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Iterator
 
 import torch
@@ -20,7 +19,7 @@ class Stored:
 
     def saved(self, thing: Any) -> None:
         """The script saves an object."""
-        found = [{"path": path, "elements": tensor.numel(), "bits": _bits(tensor)} for path, tensor in _tensors(thing, ())]
+        found = [{"path": path, "elements": tensor.numel(), "bits": 8 * tensor.element_size()} for path, tensor in _tensors(thing, ())]
         quantized = any(entry["bits"] <= 8 for entry in found)
         if found and (quantized or not self.quantized):
             self.tensors, self.quantized = found[:_MOST], quantized
@@ -35,17 +34,3 @@ def _tensors(thing: Any, path: tuple[str, ...]) -> Iterator[tuple[str, torch.Ten
     elif isinstance(thing, (list, tuple)) and len(path) < 6:
         for index, value in enumerate(thing):
             yield from _tensors(value, (*path, str(index)))
-
-
-def _bits(tensor: torch.Tensor) -> float:
-    """Bits of an element, before a compressor: for integers those of the levels that occur, symmetric where there are signs.
-
-    Zero for a tensor of zeros, which training has not reached yet.
-    """
-    if tensor.dtype == torch.bool or tensor.numel() == 0:
-        return 1.0
-    if tensor.dtype.is_floating_point or tensor.dtype.is_complex:
-        return 8.0 * tensor.element_size()
-    low, high = int(tensor.min()), int(tensor.max())
-    levels = 2 * max(-low, high) + 1 if low < 0 else high + 1
-    return min(8.0 * tensor.element_size(), math.log2(max(levels, 1)))

@@ -99,7 +99,7 @@ pub fn run(
     }
 }
 
-/// What is said of the seeds that failed.
+/// The lines on the seeds that failed.
 fn told(failures: &[Failure], of: usize) -> String {
     let mut text = String::new();
     for failure in failures {

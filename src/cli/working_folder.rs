@@ -60,12 +60,12 @@ pub fn with_defaults(mut command: Command, project: &Project) -> Command {
 }
 
 /// Gives arguments of a subcommand their defaults, where the subcommand and the argument exist in this build.
-fn defaults(command: Command, name: &str, values: &[(&'static str, Option<String>)]) -> Command {
+fn defaults(command: Command, name: &'static str, values: &[(&'static str, Option<String>)]) -> Command {
     if command.find_subcommand(name).is_none() {
         return command;
     }
     let values = values.to_vec();
-    command.mut_subcommand(name.to_owned(), |mut sub| {
+    command.mut_subcommand(name, |mut sub| {
         for (id, value) in values {
             if let Some(value) = value.filter(|_| sub.get_arguments().any(|argument| argument.get_id() == id)) {
                 sub = sub.mut_arg(id, |argument| argument.required(false).default_value(value));

@@ -41,16 +41,9 @@ impl FullSize {
             return Err("the script builds no model of torch.nn that could be counted".to_owned());
         }
         let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
-        let values: Vec<Option<&Stored>> =
-            full.tensors.iter().map(|tensor| parts(tensor, &toy.stored).first().copied()).collect();
-        // Matrices that begin as zeros have no levels yet; they will have those of the others of their class.
-        let most = |class: &str| {
-            let of_class = full.tensors.iter().zip(&values).filter(|(tensor, _)| tensor.class == class);
-            of_class.filter_map(|(_, value)| Some(value.as_ref()?.bits)).fold(0.0, f64::max)
-        };
         for tensor in &full.tensors {
             let elements = elements(tensor);
-            let bits = stored_bits(tensor, &toy.stored, most(&tensor.class));
+            let bits = stored_bits(tensor, &toy.stored);
             let fresh = || Class { name: tensor.class.clone(), tensors: 0, parameters: 0, bits: Some(0.0) };
             let class = classes.entry(&tensor.class).or_insert_with(fresh);
             class.tensors += 1;
@@ -73,22 +66,14 @@ fn elements(tensor: &Tensor) -> u64 {
     tensor.shape.iter().fold(1, |product: u64, side| product.saturating_mul(*side))
 }
 
-/// The stored tensors of a parameter, the largest first: its values, then its scales.
-fn parts<'a>(tensor: &Tensor, stored: &'a [Stored]) -> Vec<&'a Stored> {
+/// Bits of a whole tensor: those of its values, and of a scale for each row where the toy run has one.
+fn stored_bits(tensor: &Tensor, stored: &[Stored]) -> Option<f64> {
     let mut parts: Vec<&Stored> = stored.iter().filter(|part| is_of(&part.path, &tensor.name)).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.elements));
-    parts
-}
-
-/// Bits of a whole tensor: those of its values, `most` where these are all zero, and those of a scale for each row where the toy
-/// run has one.
-fn stored_bits(tensor: &Tensor, stored: &[Stored], most: f64) -> Option<f64> {
-    let parts = parts(tensor, stored);
     let (values, beside) = parts.split_first()?;
-    let of_value = if values.bits > 0.0 { values.bits } else { most };
     let rows = tensor.shape.first().copied().unwrap_or(1);
     let beside = beside.iter().map(|part| part.bits * if part.elements > 1 { rows as f64 } else { 1.0 });
-    Some(of_value * elements(tensor) as f64 + beside.sum::<f64>())
+    Some(values.bits * elements(tensor) as f64 + beside.sum::<f64>())
 }
 
 /// Tells whether the keys of a stored tensor name this parameter: `quantized.blocks.0.fc.weight`, `blocks.0.fc.weight.scale`.

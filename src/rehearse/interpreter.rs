@@ -44,10 +44,9 @@ impl Interpreter {
     /// As [`Interpreter::find`].
     pub fn find_for(given: Option<&Utf8Path>, minor: u8, tell: &mut dyn FnMut(&str)) -> Result<Interpreter> {
         // An environment of the older Python would be made in vain where a newer one is there.
-        if given.is_none() && minor >= *NEWER.start() && base_minor().is_none_or(|base| base < minor) {
-            if let Some(newer) = newer(minor, tell)? {
-                return Ok(newer);
-            }
+        let in_vain = given.is_none() && minor >= *NEWER.start() && version_of(&base()).is_none_or(|base| base < minor);
+        if in_vain && let Some(newer) = newer(minor, tell)? {
+            return Ok(newer);
         }
         let first = Interpreter::find(given, tell)?;
         if first.minor >= minor {
@@ -57,12 +56,14 @@ impl Interpreter {
     }
 
     fn of(python: &Utf8Path) -> Result<Interpreter> {
-        // Where it is installed, where its files really lie, and where its shared library is.
+        // Where it is installed, where its files really lie, where its shared library is, and packages that are links.
         let code = "import os, sys, sysconfig, torch; real = os.path.realpath; print(sys.version_info[1]); \
                     print(sys.executable); \
                     print(sys.prefix); print(sys.base_prefix); print(real(sys.base_prefix)); \
                     print(os.path.dirname(os.path.dirname(real(sys.executable)))); \
-                    print(sysconfig.get_config_var('LIBDIR') or sys.base_prefix)";
+                    print(sysconfig.get_config_var('LIBDIR') or sys.base_prefix); \
+                    links = [e for p in sys.path if p.endswith('site-packages') for e in os.scandir(p) if e.is_symlink()]; \
+                    print(*(real(e.path) for e in links), sep='\\n')";
         let output = Command::new(python).args(["-I", "-c", code]).stdin(Stdio::null()).output();
         let output = output.map_err(Error::io(python, "starting"))?;
         if !output.status.success() {
@@ -100,13 +101,17 @@ pub fn cache() -> Result<Utf8PathBuf> {
 
 /// A later Python that reads the syntax of 3.`minor`; `None` where none is installed.
 fn newer(minor: u8, tell: &mut dyn FnMut(&str)) -> Result<Option<Interpreter>> {
-    let names: Vec<String> = NEWER.filter(|newer| *newer >= minor).map(|newer| format!("python3.{newer}")).collect();
+    let named = std::env::var("REHEARSAL_PYTHONS").unwrap_or_default();
+    let named = named.split(':').filter(|path| !path.is_empty()).map(str::to_owned);
+    let names: Vec<String> = named.chain(NEWER.map(|newer| format!("python3.{newer}"))).collect();
+    let names: Vec<&String> =
+        names.iter().filter(|name| version_of(name).is_some_and(|found| found >= minor)).collect();
     // One with torch costs nothing.
     if let Some(found) = names.iter().find_map(|name| Interpreter::of(Utf8Path::new(name)).ok()) {
         tell(&format!("the script has syntax of Python 3.{minor}: taking {}", found.python));
         return Ok(Some(found));
     }
-    match names.iter().find(|name| version_of(name).is_some()) {
+    match names.first() {
         None => Ok(None),
         Some(base) => {
             tell(&format!("the script has syntax of Python 3.{minor}: taking an environment of {base}"));
@@ -118,10 +123,6 @@ fn newer(minor: u8, tell: &mut dyn FnMut(&str)) -> Result<Option<Interpreter>> {
 /// The program from which caddie makes its environment.
 fn base() -> String {
     std::env::var("CADDIE_PYTHON").unwrap_or_else(|_| "python3".to_owned())
-}
-
-fn base_minor() -> Option<u8> {
-    version_of(&base())
 }
 
 /// The executable itself of a Python: a shim or a link, from which an environment was made, could not be followed behind walls.
@@ -145,8 +146,7 @@ fn version_of(python: &str) -> Option<u8> {
 fn environment(newer: Option<&str>, tell: &mut dyn FnMut(&str)) -> Result<Utf8PathBuf> {
     let hash = caddie_format::sha256(REQUIREMENTS.as_bytes());
     let parent = cache()?;
-    let version =
-        newer.and_then(|name| name.strip_prefix("python")).map(|version| format!("-{version}")).unwrap_or_default();
+    let version = newer.and_then(version_of).map(|minor| format!("-3.{minor}")).unwrap_or_default();
     let place = parent.join(format!("python-{}{version}", hash.get(..12).unwrap_or(&hash)));
     let python = place.join("bin/python");
     if place.join("complete").is_file() {

@@ -151,9 +151,7 @@ impl Name {
     fn begins(&self, package: &str) -> bool {
         match self {
             Name::Module(module) => module.split('.').next() == Some(package),
-            Name::File(file) => {
-                file.split('/').filter(|part| *part != ".").next() == Some(package) && file.contains('/')
-            }
+            Name::File(file) => file.split('/').find(|part| *part != ".") == Some(package) && file.contains('/'),
         }
     }
 }

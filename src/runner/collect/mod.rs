@@ -46,7 +46,7 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// How it ended.
+/// The end of a collection.
 #[derive(Debug)]
 pub enum Outcome {
     Scripts(Box<super::script::Submitted>),

@@ -17,7 +17,7 @@ const MAX_UNPACKED: u64 = 200 << 30;
 /// The file that a native run directory has.
 const NATIVE: &str = "state.json";
 
-/// What a run was made by.
+/// The maker of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Script,
@@ -41,7 +41,7 @@ pub struct Found {
     pub name: Option<String>,
 }
 
-/// Where archives are unpacked; it goes when the runs are in their places.
+/// The folder in which archives are unpacked; it goes when the runs are in their places.
 pub struct Unpacked(tempfile::TempDir);
 
 impl Unpacked {

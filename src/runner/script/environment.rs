@@ -12,7 +12,7 @@ use regex::Regex;
 use super::data::Data;
 use crate::checks::secrets;
 
-/// What PyTorch, CUDA and NCCL obey: two runs that differ in it are not the same run.
+/// Variables that PyTorch, CUDA and NCCL obey: two runs that differ in it are not the same run.
 const KNOWN: [&str; 12] = [
     "CUDA_VISIBLE_DEVICES",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -61,7 +61,7 @@ pub fn asked_for(source: &[u8]) -> BTreeSet<String> {
 }
 
 impl Environment {
-    /// What the run of `seed` gets: the field's names for seed and data, then `given`, which wins.
+    /// The environment of the run of `seed`: the field's names for seed and data, then `given`, which wins.
     pub fn of(
         seed: u64,
         run_id: &str,
@@ -95,7 +95,7 @@ impl Environment {
     }
 }
 
-/// Whether a value is a secret, by its name or by its form. Numbers are settings: `PAD_TOKEN=0`.
+/// Tells whether a value is a secret, by its name or by its form. Numbers are settings: `PAD_TOKEN=0`.
 pub fn is_secret(name: &str, value: &str) -> bool {
     let last = name.rsplit('_').next().unwrap_or_default().to_ascii_uppercase();
     let named = SECRET_WORDS.contains(&last.as_str()) || name.to_ascii_uppercase().contains("SECRET");

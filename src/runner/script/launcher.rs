@@ -1,4 +1,4 @@
-//! How a script is started: the command line.
+//! The command line that starts a script.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use caddie_files::{Error, Result};
 
-/// What starts a script.
+/// The program that starts a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Launcher {
     /// `torchrun --standalone --nproc_per_node=N SCRIPT`, as the challenge's README starts it.

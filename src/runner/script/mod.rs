@@ -40,7 +40,7 @@ use caddie_files::{Error, Result};
 use caddie_folder::Folder;
 use caddie_rulebook::Rulebook;
 
-/// What to submit.
+/// A submission as it is asked for.
 #[derive(Debug, Clone)]
 pub struct ScriptSubmission {
     pub script: Utf8PathBuf,
@@ -72,7 +72,7 @@ pub struct ScriptSubmission {
     pub runs_only: bool,
 }
 
-/// How it ended.
+/// The end of a submission.
 #[derive(Debug)]
 pub enum Outcome {
     /// Every seed is finished; the folder is rendered and verified.
@@ -83,7 +83,7 @@ pub enum Outcome {
     Ran(Utf8PathBuf),
 }
 
-/// What came out.
+/// The outputs of a submission.
 #[derive(Debug)]
 pub struct Submitted {
     pub rendered: Rendered<ScriptFacts>,
@@ -92,9 +92,9 @@ pub struct Submitted {
     pub source: Option<SourceReport>,
 }
 
-/// Who watches the runs.
+/// An audience of the runs.
 pub trait Audience {
-    /// Who watches the run of `seed`, whose training is to take `train_seconds`.
+    /// Returns the watcher of the run of `seed`, whose training is to take `train_seconds`.
     fn watch(&mut self, seed: u64, train_seconds: f64) -> Box<dyn Watch>;
     /// Hears what a reader should know at once.
     fn say(&mut self, text: &str);

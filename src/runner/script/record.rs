@@ -21,7 +21,7 @@ pub struct RunRecord {
     pub state: State,
     pub seed: u64,
     pub cause: Cause,
-    /// What the processes of the run carry in their environment.
+    /// The mark of the run's processes, in their environment.
     pub mark: String,
     pub machine: Machine,
     pub started: jiff::Timestamp,
@@ -29,18 +29,18 @@ pub struct RunRecord {
     pub seconds: Option<f64>,
     /// `exit status: 1`, `signal: 9 (SIGKILL)`; `None` while it runs.
     pub status: Option<String>,
-    /// Why it failed.
+    /// The reason why it failed.
     pub reason: Option<String>,
     /// Processes that outlived the first one and were ended.
     pub left_behind: usize,
-    /// What the script wrote in its folder.
+    /// Files that the script wrote in its folder.
     pub files: Vec<Written>,
-    /// What it printed, beside its folder; `None` while it runs.
+    /// The file of its output, beside its folder; `None` while it runs.
     #[serde(default)]
     pub log: Option<Written>,
 }
 
-/// How far a run is.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -49,7 +49,7 @@ pub enum State {
     Failed,
 }
 
-/// What decides a run: two runs with the same cause need not both be made.
+/// Everything that decides a run: two runs with the same cause need not both be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     pub script: Utf8PathBuf,
@@ -69,7 +69,7 @@ pub struct Cause {
 const OF_NO_MATTER: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "NCCL_DEBUG"];
 
 impl Cause {
-    /// Whether a run of the one need not be made again for the other.
+    /// Tells whether a run of the one need not be made again for the other.
     pub fn is_that_of(&self, other: &Cause) -> bool {
         let plain = |cause: &Cause| {
             let mut cause = cause.clone();
@@ -82,7 +82,7 @@ impl Cause {
     }
 }
 
-/// What the run was made on and with, as far as it could be found out.
+/// The machine and the versions of a run, as far as it could be found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     pub caddie: String,
@@ -92,7 +92,7 @@ pub struct Machine {
     pub gpus: Vec<String>,
     /// The commit of the repository that the script lies in.
     pub git_commit: Option<String>,
-    /// Whether tracked files differed from that commit.
+    /// True if tracked files differed from that commit.
     pub git_dirty: Option<bool>,
 }
 

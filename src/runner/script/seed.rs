@@ -14,11 +14,11 @@ use super::{reading, reason};
 use crate::render::script::ScriptRun;
 use caddie_files::{Error, Result};
 
-/// What the script prints, as it came.
+/// The output of the script, as it came.
 pub const LOG: &str = "log.txt";
 /// The folder that the script runs in.
 pub const FILES: &str = "files";
-/// Where runs that are not of this submission any more are moved to.
+/// The folder of runs that are not of this submission any more.
 const EARLIER: &str = "earlier";
 /// Lines that are shown of a run that failed.
 const LAST_LINES: usize = 20;
@@ -115,7 +115,7 @@ impl Seed<'_> {
         })
     }
 
-    /// What a finished run says.
+    /// Reads a finished run.
     ///
     /// # Errors
     /// As [`reading::of`].
@@ -164,7 +164,7 @@ fn free(earlier: &Utf8Path, name: &str) -> Utf8PathBuf {
     (1..).map(numbered).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| numbered(0))
 }
 
-/// What no other run carries.
+/// A mark that no other run carries.
 fn mark(dir: &Utf8Path) -> String {
     let now = jiff::Timestamp::now().as_nanosecond();
     let hash = caddie_format::sha256(format!("{dir} {} {now}", std::process::id()).as_bytes());
