@@ -77,7 +77,8 @@ impl Interpreter {
             ));
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut lines = text.lines();
+        // An empty path would be the beginning of every other one.
+        let mut lines = text.lines().filter(|line| !line.is_empty());
         let minor = lines.next().and_then(|minor| minor.parse().ok()).unwrap_or_default();
         let mut lines = lines.map(Utf8PathBuf::from);
         let python = lines.next().unwrap_or_else(|| python.to_owned());
