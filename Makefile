@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-verify corpus heads verdicts parity rehearse-corpus scanners fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity rehearse-corpus scanners fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -43,6 +43,10 @@ test: libtorch ## every test of the workspace
 	$(call need,c++,apt-get install g++)
 	$(CARGO) test --workspace
 
+sky: ## SkyPilot's own parser on the job of `submit --on skypilot`: make sky SKY_PYTHON=a Python with skypilot from PyPI
+	@[ -x "$(SKY_PYTHON)" ] || { echo "make: give SKY_PYTHON=PYTHON, one that has skypilot (pip install skypilot)" >&2; exit 1; }
+	CADDIE_SKY_PYTHON="$(SKY_PYTHON)" $(CARGO) test $(TOOLKIT) --test launch skypilot -- --nocapture
+
 bench: build ## the engine against eager PyTorch on this machine
 	$(call need,$(PYTHON),apt-get install python3 python3-pip)
 	"$(PYTHON)" benches/run.py --caddie $(CADDIE)
@@ -80,7 +84,8 @@ scanners: ## compare the audit of model files with other scanners: make scanners
 
 rehearse-corpus: ## rehearse every merged script on the CPU at toy size: make rehearse-corpus UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
-	scripts/rehearse-corpus "$(UPSTREAM)" $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+	$(CARGO) build --release $(TOOLKIT)
+	scripts/rehearse-corpus "$(UPSTREAM)" --caddie $(CADDIE) $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 
 parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [WRITE=docs/parity.md]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)

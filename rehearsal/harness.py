@@ -1,4 +1,4 @@
-"""Prepares a rehearsal of a script at toy size, runs it behind walls and makes the report."""
+"""Prepares a rehearsal of a script at toy size, runs it and makes the report. The walls are the caller's (`caddie rehearse`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from . import corpus, failures, interpreters, sources, toy
-from .walls import Walls
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = 1
@@ -55,9 +54,12 @@ class Request:
     threads: int = 1
     data: Path | None = None
     seconds: float = 300.0
-    walls: bool = True
     keep: Path | None = None
     """A folder to run in, which then stays; otherwise a temporary one."""
+    full_size: bool = False
+    """Whether the model is built with the script's own sizes, and nothing is computed."""
+    prepare: bool = False
+    """Whether only the corpus is made: `data` in the folder."""
 
 
 class Workspace:
@@ -92,12 +94,6 @@ class Workspace:
             target = self.folder / Path(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-
-    def give_to(self, user: int) -> None:
-        """Makes the user the owner of everything here."""
-        for folder, folders, files in os.walk(self.root):
-            for name in (".", *folders, *files):
-                os.chown(Path(folder) / name, user, user, follow_symlinks=False)
 
 
 def _step_seconds(settings: Mapping[str, str], defaults: Mapping[str, Any], steps: int) -> float:
@@ -134,24 +130,7 @@ def _environment(work: Workspace, request: Request, settings: Mapping[str, str])
     }
 
 
-def _reachable(python: str, user: int, env: dict[str, str]) -> bool:
-    """Whether a user can run this interpreter and import this package: it is tried."""
-    done = subprocess.run(
-        [python, "-c", "import rehearsal.toy"], env=env, cwd="/", user=user, group=user, extra_groups=[], capture_output=True, check=False
-    )
-    return done.returncode == 0
-
-
-def _walls(request: Request, python: str, env: dict[str, str]) -> Walls | None:
-    if not request.walls:
-        return None
-    walls = Walls.best(request.seconds)
-    if walls.user is not None and not _reachable(python, walls.user, env):
-        walls.user = None
-    return walls
-
-
-def _execute(command: list[str], folder: Path, env: dict[str, str], output: Path, seconds: float, walls: Walls | None) -> int | None:
+def _execute(command: list[str], folder: Path, env: dict[str, str], output: Path, seconds: float) -> int | None:
     """Runs a command to its end. Returns its exit code, or None when it was stopped for the time."""
     with output.open("wb") as stream:
         child = subprocess.Popen(
@@ -162,7 +141,6 @@ def _execute(command: list[str], folder: Path, env: dict[str, str], output: Path
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=walls.enter if walls else None,
         )
         try:
             return child.wait(timeout=seconds)
@@ -227,6 +205,8 @@ def _collect(work: Workspace, code: int | None, output: Path, request: Request) 
         "failure": failure,
         "emulated": (first or {}).get("emulated", {}),
         "overrides": (first or {}).get("overrides", []),
+        "stored": (results[0] or {}).get("stored", []),
+        "tensors": (results[0] or {}).get("tensors", []),
         "output_tail": tail,
     }
 
@@ -288,13 +268,25 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
         work.data.symlink_to(request.data.resolve())
     else:
         data = corpus.build(work.data, vocabulary, request.toy.seed)
-    settings = given | toy.environment(defaults, request.toy, run_id) | data.environment(defaults) | dict(request.exact)
+    described = {
+        "size": vocabulary.size,
+        "case_operators": vocabulary.operators,
+        "usable": vocabulary.usable().tolist(),
+        "lengths": vocabulary.lengths().tolist(),
+    }
+    if request.prepare:
+        numbers = {name: value for name, value in defaults.items() if value is not None}
+        return {"status": "prepared", "reached": None, "vocabulary": described, "defaults": numbers}
+    sizes = {"RUN_ID": run_id} if request.full_size else toy.environment(defaults, request.toy, run_id)
+    settings = given | sizes | data.environment(defaults) | dict(request.exact)
     plan = {
         "script": str(work.script),
         "folder": str(work.folder),
         "results": str(work.results),
         "arguments": list(request.arguments),
+        "full_size": request.full_size,
         "steps": request.toy.steps,
+        "sizes": dict(request.toy.own),
         "seed": request.toy.seed,
         "threads": request.threads,
         "processes": request.processes,
@@ -302,13 +294,10 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
     }
     (root / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     env = _environment(work, request, settings)
-    walls = _walls(request, python, env)
-    if walls and walls.user is not None:
-        work.give_to(walls.user)
     output = root / "output.txt"
     command = [python, "-m", "rehearsal.inside", str(root / "plan.json")]
     try:
-        code = _execute(command, work.folder, env, output, request.seconds, walls)
+        code = _execute(command, work.folder, env, output, request.seconds)
     finally:
         _remove_counters(run_id)
     return {
@@ -317,5 +306,4 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
         "vocabulary": {"size": vocabulary.size, "case_operators": vocabulary.operators},
         "processes": request.processes,
         "seconds_per_step_on_the_clock": plan["step_seconds"],
-        "walls": walls.report() if walls else None,
     }

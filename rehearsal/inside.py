@@ -18,10 +18,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from . import failures, hub, ledger, observation, runner, siblings
+from . import failures, full_size, hub, ledger, observation, runner, siblings
 from .clock import Clock
 from .progress import Progress, Tee
 from .sources import MAIN_MARK, Transform
+from .stored import Stored
 from .toy import Toy
 from .views import Imports
 
@@ -50,7 +51,9 @@ class Executed:
         return compile(self.transform(text, name), name, "exec", dont_inherit=True)
 
 
-def _run(plan: dict[str, Any], progress: Progress, transform: Transform) -> dict[str, Any] | None:
+def _run(
+    plan: dict[str, Any], progress: Progress, transform: Transform, stored: Stored, model: full_size.Model
+) -> dict[str, Any] | None:
     """Runs the script. Returns the failure, or None."""
     script = Path(plan["script"])
     sys.stdout = Tee(sys.stdout, progress.line)  # type: ignore[assignment]
@@ -58,7 +61,7 @@ def _run(plan: dict[str, Any], progress: Progress, transform: Transform) -> dict
         from .emulation import emulate_widely
 
         clock = Clock(plan["step_seconds"])
-        imports = emulate_widely(plan["threads"], clock, observation.watch(progress, clock))
+        imports = emulate_widely(plan["threads"], clock, observation.watch(progress, clock, stored))
         torch_view = imports.modules["torch"]
         torch_view.load = observation.loading(torch_view.load, progress)  # type: ignore[attr-defined]
         imports.builtins().update(
@@ -70,6 +73,8 @@ def _run(plan: dict[str, Any], progress: Progress, transform: Transform) -> dict
         )
         siblings.install(script.parent, imports, transform)
         hub.watch()
+        if plan["full_size"]:
+            full_size.watch(model)
         sys.argv = [str(script), *plan["arguments"]]
         sys.path.insert(0, str(script.parent))
         os.chdir(plan["folder"])
@@ -81,6 +86,8 @@ def _run(plan: dict[str, Any], progress: Progress, transform: Transform) -> dict
     except SystemExit as end:
         if end.code not in (None, 0):
             return failures.killed("unknown", f"the script ended with exit code {end.code}")
+    except full_size.Built:
+        return None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  Whatever the script raises is what the report is about.
@@ -121,13 +128,16 @@ def main() -> None:
     results = Path(plan["results"])
     rank = int(os.environ.get("RANK", "0"))
     progress = Progress(results / "progress.json" if rank == 0 else None)
-    transform = Transform(Toy(plan["steps"], plan["seed"]))
-    failure = _run(plan, progress, transform)
+    transform = Transform(None if plan["full_size"] else Toy(plan["steps"], plan["seed"], plan["sizes"]))
+    stored, model = Stored(), full_size.Model()
+    failure = _run(plan, progress, transform, stored, model)
     result = {
         "progress": progress.report(failed=failure is not None),
         "failure": failure,
         "emulated": ledger.report(),
         "overrides": sorted(set(transform.changed)),
+        "stored": stored.tensors,
+        "tensors": model.tensors,
     }
     (results / f"result.{rank}.json").write_text(json.dumps(result), encoding="utf-8")
     sys.stdout.flush()

@@ -16,6 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from .clock import Clock
 from .progress import Progress
+from .stored import Stored
 
 _ENDINGS = (".pt", ".pth", ".ptz", ".bin", ".npz", ".safetensors", ".br", ".zst", ".xz", ".lzma", ".zlib")
 
@@ -74,12 +75,19 @@ def _before(function: Callable[..., Any], told: Callable[[], None]) -> Callable[
     return call
 
 
-def watch(progress: Progress, clock: Clock) -> dict[str, Any]:
+def watch(progress: Progress, clock: Clock, stored: Stored) -> dict[str, Any]:
     """Starts watching. Returns what the script shall find in `torch` for it."""
     register_optimizer_step_post_hook(Rounds(progress, clock).stepped)
     torch.Tensor.backward = _before(torch.Tensor.backward, progress.gradients)  # type: ignore[method-assign]
     torch.nn.Module.load_state_dict = _after(torch.nn.Module.load_state_dict, progress.restored)  # type: ignore
-    return {"save": _after(torch.save, progress.wrote)}
+
+    @functools.wraps(torch.save)
+    def save(thing: Any, *args: Any, **kwargs: Any) -> None:
+        stored.saved(thing)
+        torch.save(thing, *args, **kwargs)
+        progress.wrote()
+
+    return {"save": save}
 
 
 def watched_open(progress: Progress) -> Callable[..., Any]:

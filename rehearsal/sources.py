@@ -247,6 +247,8 @@ class Transform:
                     self._keywords(node)
                 elif isinstance(node, ast.FunctionDef):
                     self._parameters(node)
+                elif isinstance(node, ast.Compare):
+                    self._threshold(node)
         self._mark(tree)
         return ast.fix_missing_locations(tree)
 
@@ -270,6 +272,11 @@ class Transform:
         for keyword in call.keywords:
             if keyword.arg in _COUNTS:
                 self._replace(keyword.arg, keyword.value)
+
+    def _threshold(self, compare: ast.Compare) -> None:
+        """The number of elements up to which a tensor is not quantized, written into the comparison."""
+        if ast.unparse(compare.left).endswith(".numel()") and len(compare.comparators) == 1:
+            self._replace("int8_keep_float_max_numel", compare.comparators[0])
 
     def _parameters(self, function: ast.FunctionDef) -> None:
         """Defaults of parameters that say how much data a function takes."""

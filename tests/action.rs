@@ -46,7 +46,7 @@ fn the_action_uses_what_it_declares_and_what_caddie_has() {
     inputs.sort();
     assert_eq!(all(r"inputs\.([a-z-]+)"), inputs, "declared and used");
     assert_eq!(action["runs"]["using"].as_str(), Some("composite"));
-    let help = [help("verify"), help("size")].concat();
+    let help = [help("verify"), help("size"), help("rehearse")].concat();
     let variables = Regex::new(r"\$\{?([A-Z_]+)").expect("a pattern");
     for step in steps(&action) {
         let (id, script) = (step["id"].as_str().expect("an id"), step["run"].as_str().expect("a script"));
@@ -108,6 +108,11 @@ impl Runner {
         let mut outputs = Vec::new();
         for step in steps(&action) {
             let id = step["id"].as_str().expect("an id");
+            // The one condition that depends on an input.
+            let asked = step["if"].as_str().is_none_or(|when| !when.contains("inputs.rehearse == 'true'"));
+            if !asked && values["inputs.rehearse"] != "true" {
+                continue;
+            }
             let output = self.step(&step, &values);
             for line in self.read("output").lines() {
                 let (name, value) = line.split_once('=').expect("name=value");
@@ -167,6 +172,42 @@ fn the_action_annotates_reports_and_fails() {
             "{output}: {value}"
         );
     }
+}
+
+/// A caddie whose rehearsals are those of this text.
+fn rehearsing(runner: &Runner, text: &str, code: i32) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = runner.path("bin/caddie");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = rehearse ] || exec '{CADDIE}' \"$@\"\nprintf '%s\\n' \"$*\" >> \"$(dirname \"$0\")/asked\"\n\
+         printf '%s\\n' '{text}'\nexit {code}\n"
+    );
+    std::fs::write(&path, script).expect("writes");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("sets");
+    path.display().to_string()
+}
+
+#[test]
+fn the_action_rehearses_where_it_is_asked_to() {
+    let runner = Runner::new();
+    let inputs = |binary: &str, rehearse: &str| {
+        let paths = "records/track_10min_16mb/2026-05-01_Bad Entry";
+        [("binary", binary), ("paths", paths), ("rehearse", rehearse), ("rehearse-python", "/opt/python")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let run = |rehearse: &str, code: i32| {
+        let inputs = inputs(&rehearsing(&runner, "::error::<b>not markup</b>", code), rehearse);
+        let inputs: Vec<(&str, &str)> = inputs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        runner.run(&inputs).1
+    };
+    assert_eq!(run("false", 0).len(), 3);
+    assert!(!runner.path("bin/asked").exists());
+    let outputs = run("true", 1);
+    assert_eq!(outputs.last().and_then(|output| output.status.code()), Some(1));
+    let asked = runner.read("bin/asked");
+    assert_eq!(asked, "rehearse --python /opt/python -- records/track_10min_16mb/2026-05-01_Bad Entry\n");
+    assert!(runner.read("summary").ends_with("### caddie rehearse\n\n    ::error::<b>not markup</b>\n"));
+    assert_eq!(run("true", 0).last().and_then(|output| output.status.code()), Some(0));
 }
 
 #[test]

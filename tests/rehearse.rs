@@ -100,6 +100,27 @@ fn a_script_comes_to_its_score_and_verify_reads_its_log() {
         .map(|phase| phase["name"].as_str().unwrap())
         .collect();
     assert!(phases.contains(&"training") && phases.contains(&"evaluate"), "{phases:?}");
+    // Both runs make a folder that verify has nothing against but what a toy has of its own.
+    let folder = &report["folder"];
+    assert_eq!((&folder["findings"], folder.get("refused")), (&Value::Array(Vec::new()), None), "{folder:#}");
+    assert!(folder["of_the_toy"].as_u64().unwrap() > 0, "a toy does not beat the record");
+    // The model at its own sizes: an embedding of 1,024 by 512 and a matrix of 512 by 512, each with one scale.
+    let sizes = &report["full_size"];
+    assert_eq!(sizes["parameters"], 1024 * 512 + 512 * 512, "{report:#}");
+    let bits = sizes["classes"][0]["bits"].as_f64().unwrap();
+    assert!((7.9..8.1).contains(&bits), "{sizes:#}");
+}
+
+#[test]
+fn a_model_that_is_not_built_at_its_own_sizes_is_said_to_be_unknown() {
+    let Some(python) = python() else { return };
+    let (_folder, path) = script(|text| {
+        let seed = "    torch.manual_seed(args.seed)\n";
+        text.replace(seed, &format!("{seed}    assert args.model_dim < 512, 'too wide'\n"))
+    });
+    let (code, report) = rehearse(&python, &path, &["--seeds", "1"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    assert!(report["full_size_unknown"].as_str().unwrap().contains("too wide"), "{report:#}");
 }
 
 #[test]
@@ -111,6 +132,9 @@ fn a_seed_that_reaches_nothing_and_a_line_that_verify_misses_are_told() {
     let (code, report) = rehearse(&python, &path, &[]);
     assert_eq!((code, &report["seed_matters"]), (Some(1), &Value::from(false)), "{report:#}");
     assert_eq!(report["runs"][0]["read"]["missing"], serde_json::json!(["bytes of the compressed model"]));
+    let findings = report["folder"]["findings"].as_array().unwrap();
+    let codes: Vec<&str> = findings.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    assert!(codes.contains(&"SIZE_NOT_LOGGED"), "{:#}", report["folder"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ def rehearse(source: str, *options: str, beside: dict[str, str] | None = None, n
             (folder / other).write_text(textwrap.dedent(text), encoding="utf-8")
         report = Path(place) / "report.json"
         done = subprocess.run(
-            [sys.executable, "-m", "rehearsal", str(folder / name), "--report", str(report), "--wall", "240", *options],
+            [sys.executable, "-m", "rehearsal", str(folder / name), "--report", str(report), "--wall", "240", "--no-walls", *options],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -8,6 +8,7 @@ use crate::fixture::SourceReport;
 use crate::render::numbers;
 use crate::render::results::Results;
 use crate::report::{FolderReport, Severity, Verdict};
+use crate::runner::script::Submitted;
 use caddie_files::exit;
 use caddie_files::text::thousands;
 
@@ -25,6 +26,24 @@ pub struct Closing<'a> {
     pub folder: &'a Utf8Path,
     pub pull_request: &'a Utf8Path,
     pub artifact: Option<&'a Utf8Path>,
+}
+
+impl<'a> Closing<'a> {
+    /// The report on a submission of a script.
+    pub fn of_script(done: &'a Submitted) -> Closing<'a> {
+        let facts = &done.rendered.facts;
+        Closing {
+            results: &facts.results,
+            limits: &facts.limits,
+            report: &done.report,
+            source: done.source.as_ref(),
+            script_bytes: facts.script_bytes,
+            notes: &facts.notes,
+            folder: &done.rendered.folder,
+            pull_request: &done.rendered.pull_request,
+            artifact: done.rendered.artifact.as_deref(),
+        }
+    }
 }
 
 impl Closing<'_> {

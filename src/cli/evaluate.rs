@@ -31,7 +31,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     script: ScriptOptions,
     /// The model that the script is to evaluate
-    #[arg(long, value_name = "FILE", requires = "script", required = cfg!(not(feature = "engine")))]
+    #[arg(long, value_name = "FILE", requires = "script")]
     checkpoint: Option<Utf8PathBuf>,
     /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
     #[arg(long, value_name = "DIR", env = "DATA_PATH")]
@@ -59,7 +59,7 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
     let checkpoint =
         checkpoint.ok_or_else(|| crate::Error::usage("--script evaluates a model: name it with --checkpoint"))?;
     let single = SingleRun {
-        script: args.script.script.clone().unwrap_or_default(),
+        script: args.script.required()?,
         seed: args.seed,
         nproc: args.script.nproc,
         env: args.script.env.clone(),

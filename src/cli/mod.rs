@@ -3,6 +3,7 @@
 pub mod audit;
 mod audit_script;
 mod closing;
+pub mod collect;
 pub mod completions;
 #[cfg(feature = "engine")]
 pub mod engine_options;
@@ -10,9 +11,11 @@ pub mod evaluate;
 pub mod explain;
 pub mod fixture;
 mod help;
+pub mod init;
 #[cfg(feature = "engine")]
 pub mod inspect;
 pub mod ladder;
+mod launch;
 pub mod pack;
 #[cfg(feature = "engine")]
 pub mod progress;
@@ -37,14 +40,17 @@ pub mod train;
 pub mod unpack;
 pub mod unwrap;
 pub mod verify;
+mod working_folder;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::Result;
 use crate::error::exit;
+use crate::project::Project;
 
 /// The examples of every build, in lines of at most 80 columns, because clap breaks longer ones at any word.
 macro_rules! examples {
@@ -90,7 +96,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::InitArgs),
     Submit(submit::SubmitArgs),
+    Collect(collect::CollectArgs),
     Train(train::TrainArgs),
     Evaluate(evaluate::EvaluateArgs),
     #[cfg(feature = "engine")]
@@ -119,9 +127,21 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "engine")]
     caddie_engine::parallel::prepare_process();
     let code = std::panic::catch_unwind(|| {
-        let matches = help::grouped(Cli::command()).get_matches();
+        let project = working_folder::here();
+        let command = match &project {
+            Ok(Some(project)) => working_folder::with_defaults(Cli::command(), project),
+            _ => Cli::command(),
+        };
+        let matches = help::grouped(command).try_get_matches().unwrap_or_else(|error| {
+            // A broken caddie.toml is why something is missing that it would have given.
+            if let (Err(broken), ErrorKind::MissingRequiredArgument) = (&project, error.kind()) {
+                eprintln!("error: {broken}");
+                std::process::exit(exit::USAGE.into());
+            }
+            error.exit()
+        });
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        match dispatch(cli.command) {
+        match dispatch(cli.command, &project) {
             Ok(code) => code,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -222,17 +242,25 @@ fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-fn dispatch(command: Command) -> Result<u8> {
+/// Runs a command. Those that make an entry go by the `caddie.toml` of the working folder, and refuse a broken one.
+fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -> Result<u8> {
+    let project = || {
+        let project = working_folder::usable(project)?;
+        working_folder::tell(project);
+        Ok::<_, crate::Error>(project)
+    };
     match command {
-        Command::Submit(args) => submit::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Submit(args) => submit::run(&args, project()?),
+        Command::Collect(args) => Ok(collect::run(&args, project()?)?),
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         #[cfg(feature = "engine")]
         Command::Recipe(args) => recipe::run(&args),
         #[cfg(feature = "engine")]
         Command::Inspect(args) => inspect::run(&args),
-        Command::Reproduce(args) => reproduce::run(&args),
-        Command::Rehearse(args) => Ok(rehearse::run(&args)?),
+        Command::Reproduce(args) => project().and_then(|_| reproduce::run(&args)),
+        Command::Rehearse(args) => Ok(rehearse::run(&args, project()?)?),
         Command::Verify(args) => Ok(verify::run(&args)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),

@@ -7,14 +7,17 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use indicatif::ProgressBar;
 
+use crate::project::Project;
 use crate::rehearse::{Options, Rehearsal, Run, rehearse};
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result, exit};
 
 /// Run a script from its first line to its score on this machine's CPU, at toy size
 ///
-/// What a contest script expects of eight H100s (CUDA, flash-attention, Triton, torch.compile, NCCL) is emulated, its sizes are
-/// made small, and a corpus for its vocabulary is made, so that a mistake costs a minute. The script itself is not changed.
+/// caddie emulates everything that a contest script expects of eight H100s (CUDA, flash-attention, Triton, torch.compile, NCCL),
+/// makes its sizes small, and makes a corpus for its vocabulary, so that a mistake costs a minute. The script itself is not
+/// changed. The toy runs are rendered as the folder that they would become and put through verify, and the model's parameters
+/// and bits are counted at their own size.
 /// It runs behind walls: without network, with no file but its own folder, as an unprivileged user.
 ///
 /// A script is rehearsed, never valid: speed, memory, real numerics and sharding over GPUs do not show.
@@ -56,7 +59,7 @@ pub struct RehearseArgs {
     format: RehearseFormat,
 }
 
-/// How the result is written.
+/// Forms of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum RehearseFormat {
     Plain,
@@ -71,7 +74,7 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 /// Rehearses and prints.
-pub fn run(args: &RehearseArgs) -> Result<u8> {
+pub fn run(args: &RehearseArgs, project: Option<&Project>) -> Result<u8> {
     if args.seeds.is_empty() {
         return Err(Error::Usage("--seeds names no seed".to_owned()));
     }
@@ -80,7 +83,7 @@ pub fn run(args: &RehearseArgs) -> Result<u8> {
         steps: args.steps,
         seeds: args.seeds.clone(),
         nproc: args.nproc,
-        env: args.env.clone(),
+        env: project.map_or_else(|| args.env.clone(), |project| project.settings(&args.env)),
         keep: args.keep.clone(),
         python: args.python.clone(),
         walls: !args.no_sandbox,
@@ -141,6 +144,7 @@ fn plain(done: &Rehearsal) -> String {
         "  repeats   {}",
         yes_or_no(done.repeats, "the same seed gives the same losses", "the same seed gives other losses")
     );
+    folder(&mut text, done);
     let packed =
         done.bytes_code_packed.map(|bytes| format!(", {} packed (caddie pack)", thousands(bytes))).unwrap_or_default();
     let _ = writeln!(text, "  code      {} bytes as it ships{packed}", thousands(done.bytes_code));
@@ -161,6 +165,37 @@ fn plain(done: &Rehearsal) -> String {
     let _ = writeln!(text, "  walls     {walls}");
     text.push_str("\nA rehearsal shows that a script runs and what it logs. Speed, memory, real numerics and sharding it cannot show.\n");
     text
+}
+
+/// The toy folder, and the sizes at full scale.
+fn folder(text: &mut String, done: &Rehearsal) {
+    if let Some(folder) = &done.folder {
+        let count = caddie_files::text::counted(folder.findings.len(), "finding");
+        let ends = match &folder.refused {
+            Some(reason) => format!("cannot be made of these runs: {}", one_line(reason)),
+            None if folder.findings.is_empty() => "verify finds nothing that the real one would have".to_owned(),
+            None => format!("verify has {count} that the real one would have"),
+        };
+        let _ = writeln!(text, "  folder    {ends} ({:.1} s)", folder.seconds);
+        for finding in &folder.findings {
+            let name = finding.code.unwrap_or(&finding.rule);
+            let _ = writeln!(text, "    {} {name}: {}", finding.severity.name(), one_line(&finding.message));
+        }
+    }
+    if let Some(sizes) = &done.full_size {
+        let bytes =
+            sizes.bytes.map(|bytes| format!(", {} bytes before the compressor", thousands(bytes))).unwrap_or_default();
+        let _ = writeln!(text, "  full size {} parameters{bytes}", thousands(sizes.parameters));
+        for class in &sizes.classes {
+            let bits =
+                class.bits.map_or("saved in a form of its own".to_owned(), |bits| format!("{bits:.2} bits each"));
+            let tensors = caddie_files::text::counted(class.tensors, "tensor");
+            let _ = writeln!(text, "    {}: {} in {tensors}, {bits}", class.name, thousands(class.parameters));
+        }
+    }
+    if let Some(reason) = &done.full_size_unknown {
+        let _ = writeln!(text, "  full size unknown: {}", one_line(reason));
+    }
 }
 
 fn one_run(text: &mut String, run: &Run) {

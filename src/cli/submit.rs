@@ -1,13 +1,18 @@
 //! `caddie submit`: from a recipe, or from a script, to a records folder.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::closing::Closing;
+use super::launch::{self, LaunchOptions};
 use super::render::SubmissionOptions;
 use super::script_options::ScriptOptions;
 use super::submit_script;
-use crate::Result;
+use crate::error::exit;
+#[cfg(not(feature = "engine"))]
+use crate::project;
+use crate::project::Project;
+use crate::{Error, Result};
 
 /// In lines of at most 80 columns: clap breaks longer ones wherever they end.
 macro_rules! help {
@@ -26,7 +31,7 @@ wrote, and no secret. Nothing is stopped that would not stop itself, unless
 --enforce is given. All its processes end with it.
 
 Exit codes:
-  0  the folder verifies
+  0  the folder verifies, or the job is written (--on)
   1  it has findings, or a run failed or diverged
   2  wrong usage, or a log without a score that verify reads
   3  interrupted: run it again, and finished seeds are kept"
@@ -53,32 +58,87 @@ const HELP: &str = help!("");
 pub struct SubmitArgs {
     #[cfg(feature = "engine")]
     #[command(flatten)]
-    native: native::NativeOptions,
+    pub native: native::NativeOptions,
     #[command(flatten)]
-    script: ScriptOptions,
+    pub script: ScriptOptions,
+    #[command(flatten)]
+    pub launch: LaunchOptions,
     /// A sentence on the method, for README.md and submission.json
-    #[arg(long, value_name = "TEXT", requires = "script", default_value = "", hide_default_value = true)]
-    blurb: String,
+    #[cfg_attr(feature = "engine", arg(conflicts_with = "recipe"))]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub blurb: String,
     /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
     #[arg(long, value_name = "DIR", env = "DATA_PATH")]
-    data: Utf8PathBuf,
+    pub data: Utf8PathBuf,
     /// One run each
     #[arg(long, value_delimiter = ',', default_value = "42,0,1234", value_name = "N,N,…")]
-    seeds: Vec<u64>,
+    pub seeds: Vec<u64>,
     #[command(flatten)]
-    submission: SubmissionOptions,
+    pub submission: SubmissionOptions,
     /// Folder that gets runs/, records/<track>/<date>_<Name>/, PULL_REQUEST.md and <Name>.tar.zst
     #[arg(long, value_name = "DIR", default_value = ".")]
-    out: Utf8PathBuf,
+    pub out: Utf8PathBuf,
+}
+
+/// The thing that is run for every seed.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    Script(Utf8PathBuf),
+    #[cfg(feature = "engine")]
+    Recipe {
+        recipe: String,
+        changes: Vec<String>,
+    },
+}
+
+impl Subject {
+    /// The script or recipe of the command line, else that of `caddie.toml`.
+    fn of(args: &SubmitArgs, project: Option<&Project>) -> Result<Subject> {
+        #[cfg(feature = "engine")]
+        if let Some(recipe) = &args.native.recipe {
+            return Ok(Subject::Recipe { recipe: recipe.clone(), changes: args.native.set.clone() });
+        }
+        if let Some(script) = args.script.script.clone().or_else(|| project?.script.clone()) {
+            return Ok(Subject::Script(script));
+        }
+        match project.and_then(|project| Some((project, project.recipe.as_ref()?))) {
+            #[cfg(feature = "engine")]
+            Some((project, recipe)) => {
+                let changes = project.set.iter().chain(&args.native.set).cloned().collect();
+                Ok(Subject::Recipe { recipe: recipe.clone(), changes })
+            }
+            #[cfg(not(feature = "engine"))]
+            Some((project, recipe)) => Err(Error::usage(format!(
+                "{}: recipe = {recipe:?}: this caddie was built without the engine, which recipes need",
+                project.folder.join(project::FILE)
+            ))),
+            None if cfg!(feature = "engine") => Err(Error::usage(
+                "nothing to run: name a recipe, pass --script FILE, or write one of them into caddie.toml (caddie init)",
+            )),
+            None => Err(Error::usage("nothing to run: pass --script FILE, or write it into caddie.toml (caddie init)")),
+        }
+    }
 }
 
 /// Submits and closes with the table.
-pub fn run(args: &SubmitArgs) -> Result<u8> {
-    #[cfg(feature = "engine")]
-    if let Some(recipe) = &args.native.recipe {
-        return native::run(args, recipe);
+pub fn run(args: &SubmitArgs, project: Option<&Project>) -> Result<u8> {
+    let subject = Subject::of(args, project)?;
+    let mut args = args.clone();
+    if let (Subject::Script(script), Some(project)) = (&subject, project) {
+        args.script.script = Some(script.clone());
+        args.script.env = project.settings(&args.script.env);
     }
-    Ok(submit_script::run(&args.script, &args.blurb, &args.data, &args.seeds, &args.submission, &args.out)?)
+    if let Some(on) = args.launch.on {
+        return Ok(launch::run(on, &args, subject, project)?);
+    }
+    match subject {
+        Subject::Script(_) => {
+            let runs_only = args.launch.runs_only;
+            Ok(submit_script::run(&args, runs_only)?)
+        }
+        #[cfg(feature = "engine")]
+        Subject::Recipe { recipe, changes } => native::run(&args, &recipe, &changes),
+    }
 }
 
 /// Prints how it ended.
@@ -88,9 +148,16 @@ pub(super) fn close(closing: &Closing<'_>, about: &SubmissionOptions) -> caddie_
     Ok(closing.exit_code())
 }
 
+/// Prints where the runs are, of which nothing more was asked.
+pub(super) fn ran(runs: &Utf8Path) -> caddie_files::Result<u8> {
+    super::print(&format!("runs      {runs}\nthen      caddie collect {runs}\n"))?;
+    Ok(exit::OK)
+}
+
 /// A recipe, run by the engine.
 #[cfg(feature = "engine")]
 mod native {
+    use caddie_engine::log::Observer;
     use clap::Args;
 
     use super::super::closing::Closing;
@@ -99,13 +166,13 @@ mod native {
     use crate::Result;
     use crate::render::Track;
     use crate::runner::recipes;
-    use crate::runner::submit::{Submission, submit};
+    use crate::runner::submit::{Submission, submit, train};
 
     /// Options that only a recipe has.
     #[derive(Debug, Clone, Args)]
     pub struct NativeOptions {
         /// Name of a built-in recipe (baseline, demo) or path of a recipe file
-        #[arg(value_name = "RECIPE", required_unless_present = "script", conflicts_with = "script")]
+        #[arg(value_name = "RECIPE", conflicts_with = "script")]
         pub recipe: Option<String>,
         /// Change a key of the recipe; repeatable
         #[arg(long, value_name = "KEY=VALUE", conflicts_with = "script")]
@@ -115,11 +182,11 @@ mod native {
         pub device: String,
     }
 
-    pub fn run(args: &SubmitArgs, recipe: &str) -> Result<u8> {
+    pub fn run(args: &SubmitArgs, recipe: &str, changes: &[String]) -> Result<u8> {
         let about = &args.submission;
         let rulebook = about.rulebook.load()?;
         let submission = Submission {
-            recipe: recipes::resolve(recipe, &args.native.set)?,
+            recipe: recipes::resolve(recipe, changes)?,
             seeds: args.seeds.clone(),
             name: about.name.clone(),
             author: about.author.clone(),
@@ -134,10 +201,14 @@ mod native {
         };
         let of = args.seeds.len();
         let mut begun = 0;
-        let done = submit(&submission, |seed| {
+        let watch = |seed| {
             begun += 1;
-            Box::new(Progress::new(&format!("seed {seed} ({begun}/{of})"), false))
-        })?;
+            Box::new(Progress::new(&format!("seed {seed} ({begun}/{of})"), false)) as Box<dyn Observer>
+        };
+        if args.launch.runs_only {
+            return Ok(super::ran(&train(&submission, watch)?)?);
+        }
+        let done = submit(&submission, watch)?;
         let facts = &done.rendered.facts;
         let closing = Closing {
             results: &facts.results,

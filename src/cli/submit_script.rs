@@ -1,63 +1,41 @@
 //! `caddie submit --script`.
 
-use camino::Utf8Path;
-
 use super::closing::Closing;
-use super::render::SubmissionOptions;
-use super::script_options::ScriptOptions;
 use super::script_view::{Terminal, failed};
-use super::submit::close;
+use super::submit::{SubmitArgs, close, ran};
 use crate::render::Track;
 use crate::runner::script::seed::Failure;
 use crate::runner::script::{Outcome, ScriptSubmission, submit};
 use caddie_files::{Result, exit};
 
 /// Submits and closes with the table, or with what failed.
-pub fn run(
-    args: &ScriptOptions,
-    blurb: &str,
-    data: &Utf8Path,
-    seeds: &[u64],
-    about: &SubmissionOptions,
-    out: &Utf8Path,
-) -> Result<u8> {
+pub fn run(args: &SubmitArgs, runs_only: bool) -> Result<u8> {
+    let (script, about) = (&args.script, &args.submission);
     let rulebook = about.rulebook.load()?;
     let submission = ScriptSubmission {
-        script: args.script.clone().unwrap_or_default(),
-        seeds: seeds.to_vec(),
-        nproc: args.nproc,
-        env: args.env.clone(),
-        launcher: args.launcher(),
+        script: script.required()?,
+        seeds: args.seeds.clone(),
+        nproc: script.nproc,
+        env: script.env.clone(),
+        launcher: script.launcher(),
         name: about.name.clone(),
-        blurb: blurb.to_owned(),
+        blurb: args.blurb.clone(),
         author: about.author.clone(),
         github_id: about.github_id.clone(),
         track: Track::of(&rulebook, about.track.as_deref())?,
         rulebook,
         date: about.date,
-        out: out.to_owned(),
-        data: data.to_owned(),
-        enforce: args.enforce,
+        out: args.out.clone(),
+        data: args.data.clone(),
+        enforce: script.enforce,
         force: about.force,
+        runs_only,
     };
-    match submit(&submission, &mut Terminal::of(seeds.len()))? {
-        Outcome::Submitted(done) => {
-            let facts = &done.rendered.facts;
-            let closing = Closing {
-                results: &facts.results,
-                limits: &facts.limits,
-                report: &done.report,
-                source: done.source.as_ref(),
-                script_bytes: facts.script_bytes,
-                notes: &facts.notes,
-                folder: &done.rendered.folder,
-                pull_request: &done.rendered.pull_request,
-                artifact: done.rendered.artifact.as_deref(),
-            };
-            close(&closing, about)
-        }
+    match submit(&submission, &mut Terminal::of(args.seeds.len()))? {
+        Outcome::Submitted(done) => close(&Closing::of_script(&done), about),
+        Outcome::Ran(runs) => ran(&runs),
         Outcome::Failed(failures) => {
-            super::print(&told(&failures, seeds.len()))?;
+            super::print(&told(&failures, args.seeds.len()))?;
             Ok(exit::FINDINGS)
         }
     }

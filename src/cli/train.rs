@@ -50,7 +50,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         return native::run(args, recipe);
     }
     let single = SingleRun {
-        script: args.script.script.clone().unwrap_or_default(),
+        script: args.script.required()?,
         seed: args.seed,
         nproc: args.script.nproc,
         env: args.script.env.clone(),

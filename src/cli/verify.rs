@@ -11,8 +11,7 @@ use super::report_options::ReportOptions;
 use super::rulebook_option::RulebookOption;
 use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::report::{Report, Root, Severity, UnreadFolder};
-use caddie_files::Result;
-use caddie_files::exit;
+use caddie_files::{Result, exit};
 use caddie_folder::place::folder_of;
 
 /// Number of folders from which on progress is shown.
@@ -42,8 +41,9 @@ Exit codes:
   1  findings
   2  wrong usage, or a folder that cannot be read; the others are reported")]
 pub struct VerifyArgs {
-    /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout
-    #[arg(default_value = ".", value_name = "FOLDER")]
+    /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout [default: the
+    /// current folder; in a working folder of `caddie init`, the rendered ones]
+    #[arg(value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
     /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and check that it changes
     /// nothing else
@@ -98,7 +98,9 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     let outcome = match &args.diff {
         Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
         None => {
-            let mut found = find::find(&folders_of(&args.folders, &rulebook.track_prefix), &rulebook.track_prefix);
+            let here = [Utf8PathBuf::from(".")];
+            let asked = if args.folders.is_empty() { here.as_slice() } else { args.folders.as_slice() };
+            let mut found = find::find(&folders_of(asked, &rulebook.track_prefix), &rulebook.track_prefix);
             let progress = progress(found.folders.len());
             let mut outcome = walk::verify_all(&found.folders, &rulebook, &options, || progress.inc(1));
             progress.finish_and_clear();

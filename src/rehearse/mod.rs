@@ -1,11 +1,13 @@
 //! A dress rehearsal: a participant's script runs from its first line to its score, on this machine's CPU, at toy size, and
 //! behind walls.
 //!
-//! What the script expects of eight H100s is emulated by the Python package `rehearsal/`, which is embedded here. It reports
+//! The Python package `rehearsal/`, which is embedded here, emulates everything that the script expects of eight H100s. It reports
 //! how far the script came; this room starts it for each seed, compares the runs, and reads their logs with the reader of
 //! `verify`, so that a line that `verify` would miss is seen before the real run. The word is "rehearsed", never "valid":
 //! speed, memory, real numerics and sharding over GPUs do not show.
 
+mod folder;
+mod full_size;
 mod interpreter;
 mod package;
 mod reading;
@@ -22,12 +24,14 @@ use serde::Serialize;
 use caddie_files::{Error, Result};
 use caddie_folder::Folder;
 
+pub use folder::{ToyFinding, ToyFolder};
+pub use full_size::{Class, FullSize};
 pub use interpreter::Interpreter;
 pub use reading::Reading;
-pub use report::{Failure, Phase, Report};
+pub use report::{Failure, Phase, Report, Stored, Tensor};
 pub use settings::Setting;
 
-/// What is rehearsed, and how.
+/// A rehearsal as it is asked for.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// A script, or a records folder with one.
@@ -43,7 +47,7 @@ pub struct Options {
     pub keep: Option<Utf8PathBuf>,
     /// A Python with torch; else the one that caddie makes.
     pub python: Option<Utf8PathBuf>,
-    /// Whether the script runs behind walls.
+    /// True if the script runs behind walls.
     pub walls: bool,
     /// Time for one run.
     pub limit: Duration,
@@ -56,14 +60,14 @@ pub struct Run {
     /// The seed of the run before it, once more.
     pub repetition: bool,
     pub report: Report,
-    /// What `verify` reads of its log.
+    /// The facts that `verify` reads of its log.
     pub read: Reading,
-    /// Where what it wrote was kept.
+    /// The folder in which its files were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<Utf8PathBuf>,
 }
 
-/// What a rehearsal showed.
+/// The results of a rehearsal.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsal {
     pub schema_version: u32,
@@ -75,18 +79,31 @@ pub struct Rehearsal {
     /// Settings that the folder's own commands give.
     pub settings: Vec<Setting>,
     pub runs: Vec<Run>,
-    /// Whether another seed gives other losses; `None` where nothing can be compared.
+    /// The toy runs as a folder, put through `verify`; `None` where one of them has no score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<ToyFolder>,
+    /// Sizes of the model at full scale; `None` where no toy run came to its score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_size: Option<FullSize>,
+    /// The reason why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_size_unknown: Option<String>,
+    /// The version of the Python that ran the script, `3.11`.
+    pub python: String,
+    /// True if another seed gives other losses; `None` where nothing can be compared.
     pub seed_matters: Option<bool>,
-    /// Whether the same seed gives the same losses.
+    /// True if the same seed gives the same losses.
     pub repeats: Option<bool>,
-    /// What held the script off from this machine.
+    /// Walls that held the script off from this machine.
     pub walls: Vec<&'static str>,
 }
 
 impl Rehearsal {
-    /// Whether every run came to its score, in a log that `verify` can read.
+    /// Tells whether every run came to its score, in a log that `verify` can read, and together they make a folder without an
+    /// error that the real one would have.
     pub fn passed(&self) -> bool {
-        self.runs.iter().all(|run| run.report.reached_its_score() && run.read.missing.is_empty())
+        let scored = self.runs.iter().all(|run| run.report.reached_its_score() && run.read.missing.is_empty());
+        scored && self.folder.as_ref().is_none_or(ToyFolder::holds)
     }
 }
 
@@ -101,10 +118,11 @@ pub fn rehearse(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
     let (script, folder) = locate(&options.target)?;
     let text = caddie_files::read_bounded(&script)?;
     let settings = folder.as_ref().map(settings::of).unwrap_or_default();
-    let interpreter = Interpreter::find(options.python.as_deref(), tell)?;
+    let newest = needed_minor(&script, &text);
+    let interpreter = Interpreter::find_for(options.python.as_deref(), newest, tell)?;
     let package = package::unpacked()?;
     let room = run::Room::new(options.keep.as_deref())?;
-    let mut runs: Vec<Run> = Vec::new();
+    let (mut runs, mut places): (Vec<Run>, Vec<Utf8PathBuf>) = (Vec::new(), Vec::new());
     let mut seeds: Vec<(i64, bool)> = options.seeds.iter().map(|seed| (*seed, false)).collect();
     if let Some(first) = options.seeds.first() {
         seeds.insert(1, (*first, true));
@@ -124,13 +142,45 @@ pub fn rehearse(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
             package: &package,
             seed,
             corpus: runs.first().map(|_| room.corpus()),
+            extra: &[],
         };
         let name = if repetition { format!("seed-{seed}-again") } else { format!("seed-{seed}") };
         let (report, place) = run::run(&request, &room, &name, stop, tell)?;
         let read = reading::of(&place, &report);
-        let kept = options.keep.is_some().then_some(place);
+        let kept = options.keep.is_some().then(|| place.clone());
         runs.push(Run { seed, repetition, report, read, kept });
+        places.push(place);
     }
+    let (mut folder, mut full_size) = (None, Err(None));
+    if let Some(first) = runs.first().filter(|_| runs.iter().all(|run| run.report.reached_its_score())) {
+        tell("the folder of these runs");
+        let made = runs.iter().zip(&places).filter(|(run, _)| !run.repetition);
+        let made: Vec<(i64, &Utf8Path)> = made.map(|(run, place)| (run.seed, place.as_path())).collect();
+        folder = Some(folder::verify(&script, &made, &room.rendered())?);
+        tell("the model at its own sizes");
+        let extra = ["--full-size".to_owned()];
+        let alone = Options { nproc: 1, ..options.clone() };
+        let request = run::Request {
+            options: &alone,
+            script: &script,
+            settings: &settings,
+            interpreter: &interpreter,
+            package: &package,
+            seed: first.seed,
+            corpus: Some(room.corpus()),
+            extra: &extra,
+        };
+        // A script that cannot be measured so was rehearsed all the same.
+        full_size = match run::run(&request, &room, "full-size", stop, tell) {
+            Ok((full, _)) => FullSize::of(&full, &first.report).map_err(Some),
+            Err(error @ Error::Interrupted(_)) => return Err(error),
+            Err(error) => Err(Some(error.to_string())),
+        };
+    }
+    let (full_size, full_size_unknown) = match full_size {
+        Ok(sizes) => (Some(sizes), None),
+        Err(reason) => (None, reason),
+    };
     let packed = caddie_python::pack::estimate(&text);
     Ok(Rehearsal {
         schema_version: 1,
@@ -138,6 +188,10 @@ pub fn rehearse(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
         bytes_code_packed: packed.filter(|packed| *packed < text.len() as u64),
         seed_matters: compare(&runs, |a, b| a.seed != b.seed).map(|same| !same),
         repeats: compare(&runs, |a, b| a.seed == b.seed && b.repetition),
+        python: format!("3.{}", interpreter.minor),
+        folder,
+        full_size,
+        full_size_unknown,
         walls: if options.walls { caddie_walls::WALLS.iter().map(|(name, _)| *name).collect() } else { Vec::new() },
         script,
         settings,
@@ -159,10 +213,33 @@ fn locate(target: &Utf8Path) -> Result<(Utf8PathBuf, Option<Folder>)> {
     Ok((script, Some(folder)))
 }
 
-/// Whether the losses of the first two runs of this kind are the same.
+/// The first Python that reads the syntax of a script and of what it unpacks: 12 of 3.12. The oldest one that is supported
+/// where all of them do.
+fn needed_minor(script: &Utf8Path, source: &[u8]) -> u8 {
+    let file = script.file_name().unwrap_or("train_gpt.py");
+    let unwrapped = caddie_python::unwrap(source, file, &caddie_python::Alone { file, source });
+    let newer = unwrapped.module().into_iter().flat_map(caddie_python::Module::newer);
+    newer.map(|syntax| syntax.minor).max().unwrap_or(0)
+}
+
+/// Tells whether the losses of the first two runs of this kind are the same.
 fn compare(runs: &[Run], pair: impl Fn(&Run, &Run) -> bool) -> Option<bool> {
     let first = runs.first()?;
     let other = runs.iter().skip(1).find(|run| pair(first, run))?;
     let (a, b) = (&first.read.losses, &other.read.losses);
     (!a.is_empty() && !b.is_empty()).then(|| a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_python_that_a_script_needs_follows_from_its_syntax() {
+        let needed = |source: &str| needed_minor(Utf8Path::new("train_gpt.py"), source.as_bytes());
+        assert_eq!(needed("x = f'{1}'\n"), 0);
+        assert_eq!(needed("x = f'{d['key']}'\n"), 12);
+        assert_eq!(needed("exec(\"x = f'{d['key']}'\")\n"), 12);
+        assert_eq!(needed("no python at all ("), 0);
+    }
 }

@@ -1,4 +1,4 @@
-//! How far a run came, as the Python package reports it (rehearsal/README.md has every key).
+//! The report on a run, as the Python package writes it (rehearsal/README.md has every key).
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub struct Phase {
     pub seconds: f64,
 }
 
-/// Where in the script a run stopped.
+/// The place in the script where a run stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub file: String,
@@ -23,7 +23,7 @@ pub struct Place {
     pub text: Option<String>,
 }
 
-/// Why a run stopped.
+/// The error that stopped a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     #[serde(default)]
@@ -33,11 +33,11 @@ pub struct Failure {
     pub place: Option<Place>,
     /// Kind of the remedy: `missing_package`, `authors_path`, `newer_python` …
     pub remedy: String,
-    /// What to do, in a sentence.
+    /// A sentence on what to do.
     pub explanation: String,
 }
 
-/// How far one run came.
+/// The report on one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// `final_line`, `ended_without_score` or `stopped`.
@@ -51,7 +51,7 @@ pub struct Report {
     /// The last line with a score after quantization. A toy's score means nothing.
     pub score_line: Option<String>,
     pub failure: Option<Failure>,
-    /// What was emulated, with the number of uses.
+    /// Things that were emulated, with the number of uses.
     #[serde(default)]
     pub emulated: BTreeMap<String, u64>,
     /// Constants of the script that were made small.
@@ -62,10 +62,35 @@ pub struct Report {
     pub cpu_seconds: f64,
     #[serde(default)]
     pub output_tail: Vec<String>,
+    /// Tensors of the object that the script saved, quantized.
+    #[serde(default, skip_serializing)]
+    pub stored: Vec<Stored>,
+    /// Parameters of the model at its own sizes, where that was asked for.
+    #[serde(default, skip_serializing)]
+    pub tensors: Vec<Tensor>,
+}
+
+/// A tensor as a toy run stored it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The keys that lead to it, joined by dots.
+    pub path: String,
+    pub elements: u64,
+    /// Bits of an element, before a compressor.
+    pub bits: f64,
+}
+
+/// A parameter of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tensor {
+    pub name: String,
+    pub shape: Vec<u64>,
+    /// `embedding`, `attention`, `mlp`, `other matrices` or `small tensors`.
+    pub class: String,
 }
 
 impl Report {
-    /// Whether the script ended well behind a score.
+    /// Tells whether the script ended well behind a score.
     pub fn reached_its_score(&self) -> bool {
         self.status == "final_line"
     }

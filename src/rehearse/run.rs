@@ -13,11 +13,11 @@ use caddie_walls::{Limits, NO_WALL, Plan, REFUSED};
 
 use super::{Interpreter, Options, Report, Setting};
 
-/// How often a run is looked at.
+/// Time between two looks at a run.
 const GLANCE: Duration = Duration::from_millis(100);
-/// How often the size of what it wrote is added up.
+/// Time between two sums of the bytes that it wrote.
 const WEIGH: Duration = Duration::from_secs(2);
-/// What a toy run may write, bytes; the largest of the field writes some 100 MB.
+/// Most bytes that a toy run may write; the largest of the field writes some 100 MB.
 const MAX_DISK: u64 = 4 << 30;
 /// Time for the package to say that the script's time is over, before it is killed.
 const GRACE: Duration = Duration::from_secs(30);
@@ -47,6 +47,11 @@ impl Room {
         Ok(Room { path, _temporary: None })
     }
 
+    /// The place of the folder that the runs are rendered to.
+    pub fn rendered(&self) -> Utf8PathBuf {
+        self.path.join("rendered")
+    }
+
     /// The corpus of the first run, which the others share.
     pub fn corpus(&self) -> Utf8PathBuf {
         self.path.join("corpus")
@@ -64,7 +69,7 @@ fn open_to_all(path: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// What one run is made of.
+/// One run, with everything that decides it.
 pub struct Request<'a> {
     pub options: &'a Options,
     pub script: &'a Utf8Path,
@@ -75,6 +80,8 @@ pub struct Request<'a> {
     pub seed: i64,
     /// A corpus that is there already.
     pub corpus: Option<Utf8PathBuf>,
+    /// Further arguments of the package (rehearsal/README.md).
+    pub extra: &'a [String],
 }
 
 /// Runs it in the folder `name` of `room`. Returns the report and the folder.
@@ -129,6 +136,7 @@ fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> 
     if let Some(corpus) = &request.corpus {
         option("--data", corpus.to_string());
     }
+    words.extend(request.extra.iter().cloned());
     let bin = python.parent().map_or("", Utf8Path::as_str);
     let env = [
         ("PATH", format!("{bin}:/usr/local/bin:/usr/bin:/bin")),
@@ -164,7 +172,7 @@ fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> 
     caddie_walls::command(&plan, file.as_std_path()).map_err(|error| Error::Usage(error.to_string()))
 }
 
-/// Why there is no report.
+/// Explains why there is no report.
 fn refused(request: &Request<'_>, status: ExitStatus, said: &Utf8Path) -> Error {
     let text = caddie_files::read_text(said).unwrap_or_default();
     let last = text.trim().lines().last().unwrap_or_default();

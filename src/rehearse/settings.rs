@@ -11,7 +11,7 @@ pub struct Setting {
     pub value: String,
 }
 
-/// What the folder's commands set, as `caddie audit` finds it.
+/// The settings of the folder's commands, as `caddie audit` finds them.
 pub fn of(folder: &Folder) -> Vec<Setting> {
     let found = caddie_audit::script::command_settings(folder).into_iter();
     found.map(|(name, value)| Setting { name, value }).collect()

@@ -145,10 +145,15 @@ impl Meta {
 
     /// Returns the name with a `_` for each run of characters other than letters, digits, `.`, `_` and `-`.
     pub fn file_name(&self) -> String {
-        let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let words: Vec<&str> = self.name.split(|c| !keep(c)).filter(|word| !word.is_empty()).collect();
-        words.join("_").trim_matches('.').to_owned()
+        file_name(&self.name)
     }
+}
+
+/// Returns a name as that of a file: see [`Meta::file_name`].
+pub fn file_name(name: &str) -> String {
+    let keep = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let words: Vec<&str> = name.split(|c| !keep(c)).filter(|word| !word.is_empty()).collect();
+    words.join("_").trim_matches('.').to_owned()
 }
 
 impl Track {

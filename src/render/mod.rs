@@ -18,5 +18,5 @@ pub mod runs;
 pub mod script;
 pub mod submission;
 
-pub use facts::{Facts, Meta, Track};
+pub use facts::{Facts, Meta, Track, file_name};
 pub use output::{RenderOptions, Rendered, default_date, render, render_runs};

@@ -52,8 +52,8 @@ pub fn date_of(runs: &Utf8Path, given: Option<jiff::civil::Date>) -> Result<jiff
     Ok(date)
 }
 
-/// Writes a small file that is whole or absent, whatever interrupts it.
-pub(super) fn keep(path: &Utf8Path, content: &[u8]) -> Result<()> {
+/// Writes a file that is whole or absent, whatever interrupts it.
+pub(crate) fn keep(path: &Utf8Path, content: &[u8]) -> Result<()> {
     let body = |out: &mut dyn std::io::Write| {
         out.write_all(content).map_err(|source| Failure::Io { path: path.into(), action: "writing", source })
     };

@@ -2,6 +2,8 @@
 //! verified folder.
 
 pub mod asked;
+pub mod collect;
+pub mod launch;
 #[cfg(feature = "engine")]
 pub mod native;
 pub mod placing;

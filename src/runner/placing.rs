@@ -127,18 +127,12 @@ fn first_difference(a: &Utf8Path, b: &Utf8Path) -> Result<Option<String>> {
     Ok(name.or_else(|| b.keys().find(|name| !a.contains_key(*name))).cloned())
 }
 
-/// Returns the content of a file, or of a folder's files, by file name.
+/// Returns the content of a file, by its name, or of a folder's files, by their paths in it.
 fn contents(path: &Utf8Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let read = |path: &Utf8Path| fs::read(path).map_err(Error::io(path, "reading"));
     if !path.is_dir() {
         return Ok([(path.file_name().unwrap_or_default().to_owned(), read(path)?)].into());
     }
-    let entries = path.read_dir_utf8().map_err(Error::io(path, "listing"))?;
-    entries
-        .map(|entry| {
-            let path = entry.map_err(Error::io(path, "listing"))?.into_path();
-            let bytes = if path.is_dir() { Vec::new() } else { read(&path)? };
-            Ok((path.file_name().unwrap_or_default().to_owned(), bytes))
-        })
-        .collect()
+    let files = caddie_files::list(path)?.files;
+    files.into_iter().map(|file| Ok((file.path.to_string(), read(&path.join(&file.path))?))).collect()
 }

@@ -51,7 +51,7 @@ pub struct Submitted {
 ///
 /// # Errors
 /// Those of the runs, of rendering, and of verifying. Whatever was finished stays, and the next call goes on from there.
-pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn Observer>) -> Result<Submitted> {
+pub fn submit(submission: &Submission, observer: impl FnMut(u64) -> Box<dyn Observer>) -> Result<Submitted> {
     check_seeds(&submission.seeds)?;
     device::select(&submission.device)?;
     let source = SourceReport::find(&submission.data)?;
@@ -73,6 +73,24 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
     if !all_evaluated(&runs_dir, &submission.seeds)? {
         placing::refuse_occupied(&options)?;
     }
+    train(submission, observer)?;
+    // Seeds of one submission may run side by side, on several devices; only one of the calls renders at a time.
+    let _lock = caddie_engine::run::lock(runs_dir.as_std_path())?;
+    let finished = finished(&runs_dir, &submission.seeds)?;
+    let rendered = placing::render(&finished, &options)?;
+    let folder = Folder::read(&rendered.folder)?;
+    let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
+    Ok(Submitted { rendered, report, source })
+}
+
+/// Does the remaining work of every seed, and renders nothing. Returns the folder of the runs.
+///
+/// # Errors
+/// Those of the runs.
+pub fn train(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn Observer>) -> Result<Utf8PathBuf> {
+    check_seeds(&submission.seeds)?;
+    let name = submission.name.as_ref().unwrap_or(&submission.recipe.name);
+    let runs_dir = submission.out.join("runs").join(folder_name(name)?);
     for &seed in &submission.seeds {
         let dir = runs_dir.join(format!("seed-{seed}"));
         let job = native::job(
@@ -86,13 +104,7 @@ pub fn submit(submission: &Submission, mut observer: impl FnMut(u64) -> Box<dyn 
         )?;
         caddie_engine::run::run(&job, observer(seed).as_mut())?;
     }
-    // Seeds of one submission may run side by side, on several devices; only one of the calls renders at a time.
-    let _lock = caddie_engine::run::lock(runs_dir.as_std_path())?;
-    let finished = finished(&runs_dir, &submission.seeds)?;
-    let rendered = placing::render(&finished, &options)?;
-    let folder = Folder::read(&rendered.folder)?;
-    let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
-    Ok(Submitted { rendered, report, source })
+    Ok(runs_dir)
 }
 
 fn all_evaluated(runs: &Utf8Path, seeds: &[u64]) -> Result<bool> {

@@ -45,6 +45,41 @@ fn a_script_becomes_a_folder_that_verifies_and_holds_it_byte_for_byte() {
 }
 
 #[test]
+fn the_modules_that_a_script_imports_ship_with_it() {
+    let Some(bench) = Bench::new() else { return };
+    let text = std::fs::read_to_string(stand_in())
+        .unwrap()
+        .replace("import os\n", "import os\nimport helper\nfrom parts import layer\n");
+    std::fs::write(bench.path("train_gpt.py"), text).unwrap();
+    std::fs::create_dir(bench.path("parts")).unwrap();
+    std::fs::write(bench.path("helper.py"), "A = 1\n").unwrap();
+    std::fs::write(bench.path("parts/layer.py"), "B = 2\n").unwrap();
+    std::fs::write(bench.path("unused.py"), "C = 3\n").unwrap();
+    // What an earlier run left beside the script is no code of it.
+    std::fs::write(bench.path("final_model.pt"), "old").unwrap();
+    let said = bench.submit("", &["--seeds", "42"]);
+    said.ends(
+        0,
+        &["note         helper.py, parts/layer.py ship beside train_gpt.py, which imports them: 12 bytes more"],
+    );
+    let shipped: Vec<String> = tree(&bench.folder())
+        .iter()
+        .map(|path| path.strip_prefix(bench.folder()).unwrap().display().to_string())
+        .filter(|path| path.ends_with(".py") || path.ends_with(".pt"))
+        .collect();
+    assert_eq!(
+        shipped.iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
+        ["helper.py", "parts/layer.py", "train_gpt.py"]
+    );
+    let record = bench.json("out/runs/Mine/seed-42/run.json");
+    assert_eq!(record["cause"]["modules"][1]["path"], "parts/layer.py");
+    std::fs::write(bench.path("helper.py"), "A = 5\n").unwrap();
+    bench
+        .submit("", &["--seeds", "42", "--force"])
+        .ends(0, &["it was run with another script, command or environment"]);
+}
+
+#[test]
 fn every_family_of_logs_is_read() {
     for (family, metric) in [("b", "quantized"), ("c", "final_ternary_roundtrip")] {
         let Some(bench) = Bench::new() else { return };

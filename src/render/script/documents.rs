@@ -100,7 +100,7 @@ pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement])
 }
 
 /// A value as a shell takes it.
-fn quoted(value: &str) -> String {
+pub fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-+/:,=@%".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
         value.to_owned()

@@ -4,7 +4,10 @@
 //! logs do not show is said to be unknown.
 
 mod documents;
+pub mod modules;
 mod statements;
+
+pub use documents::quoted;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -34,6 +37,14 @@ pub struct ScriptRun {
     pub model: std::result::Result<Utf8PathBuf, String>,
 }
 
+/// A file beside the script that it imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// Below the script's folder.
+    pub path: Utf8PathBuf,
+    pub content: Vec<u8>,
+}
+
 /// Versions and machine with which the runs were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Made {
@@ -55,6 +66,8 @@ pub struct ScriptEntry {
     pub blurb: String,
     /// The script, which ships as it is.
     pub script: Vec<u8>,
+    /// Files that it imports, which ship beside it.
+    pub modules: Vec<Module>,
     /// requirements.txt, where one lies beside it.
     pub requirements: Option<Vec<u8>>,
     /// The command that ran it, as a reader types it inside the folder.
@@ -77,6 +90,8 @@ pub struct ScriptFacts {
     pub limits: Limits,
     /// Length of the script that ships.
     pub script_bytes: u64,
+    /// Length of the modules that ship beside it.
+    pub module_bytes: u64,
     pub script_sha256: String,
     /// The contents of the model files; nothing where they are not known.
     pub payload: Payload,
@@ -94,11 +109,13 @@ impl ScriptFacts {
             false => Payload::default(),
         };
         let script_bytes = entry.script.len() as u64;
-        let notes = notes(entry, &results, script_bytes);
+        let module_bytes = entry.modules.iter().map(|module| module.content.len() as u64).sum();
+        let notes = notes(entry, &results, script_bytes, module_bytes);
         Ok(ScriptFacts {
             limits: entry.limits.clone(),
             script_sha256: caddie_files::hex(&Sha256::digest(&entry.script)),
             script_bytes,
+            module_bytes,
             results,
             payload,
             notes,
@@ -107,9 +124,18 @@ impl ScriptFacts {
 }
 
 /// Lists facts that deserve a look.
-fn notes(entry: &ScriptEntry, results: &Results, script_bytes: u64) -> Vec<String> {
+fn notes(entry: &ScriptEntry, results: &Results, script_bytes: u64, module_bytes: u64) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(counted) = results.bytes_code.filter(|counted| *counted != script_bytes) {
+    if !entry.modules.is_empty() {
+        let names: Vec<&str> = entry.modules.iter().map(|module| module.path.as_str()).collect();
+        notes.push(format!(
+            "{} ship beside train_gpt.py, which imports them: {} bytes more, which the size of the submission has to count",
+            names.join(", "),
+            thousands(module_bytes)
+        ));
+    }
+    let counted = results.bytes_code.filter(|counted| ![script_bytes, script_bytes + module_bytes].contains(counted));
+    if let Some(counted) = counted {
         notes.push(format!(
             "the logs count {} bytes of code, and train_gpt.py has {}: what ships is what counts (`caddie size`, `caddie pack`)",
             thousands(counted),
@@ -174,6 +200,11 @@ fn write_folder(dir: &Utf8Path, entry: &ScriptEntry, facts: &ScriptFacts, said: 
     write("README.md", pages.readme.as_bytes())?;
     write("submission.json", documents::submission_json(entry, facts, said).as_bytes())?;
     write("train_gpt.py", &entry.script)?;
+    for module in &entry.modules {
+        let folder = module.path.parent().map_or_else(|| dir.to_owned(), |parent| dir.join(parent));
+        fs::create_dir_all(&folder).map_err(Error::io(&folder, "creating"))?;
+        write(module.path.as_str(), &module.content)?;
+    }
     if let Some(requirements) = &entry.requirements {
         write("requirements.txt", requirements)?;
     }
@@ -186,6 +217,8 @@ fn write_folder(dir: &Utf8Path, entry: &ScriptEntry, facts: &ScriptFacts, said: 
 /// Collects the artifact's contents: the counted code and every seed's model and log.
 fn contents(entry: &ScriptEntry, facts: &ScriptFacts, models: &[(i64, Utf8PathBuf)]) -> Contents {
     let mut members = vec![("train_gpt.py".to_owned(), Source::Bytes(entry.script.clone()))];
+    let modules = entry.modules.iter();
+    members.extend(modules.map(|module| (module.path.to_string(), Source::Bytes(module.content.clone()))));
     if let Some(requirements) = &entry.requirements {
         members.push(("requirements.txt".to_owned(), Source::Bytes(requirements.clone())));
     }

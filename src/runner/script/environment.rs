@@ -96,7 +96,7 @@ impl Environment {
 }
 
 /// Tells whether a value is a secret, by its name or by its form. Numbers are settings: `PAD_TOKEN=0`.
-fn is_secret(name: &str, value: &str) -> bool {
+pub fn is_secret(name: &str, value: &str) -> bool {
     let last = name.rsplit('_').next().unwrap_or_default().to_ascii_uppercase();
     let named = SECRET_WORDS.contains(&last.as_str()) || name.to_ascii_uppercase().contains("SECRET");
     named && value.parse::<f64>().is_err() || secrets::shows_secret(value)

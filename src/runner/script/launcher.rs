@@ -96,6 +96,20 @@ impl Launcher {
     }
 }
 
+impl std::fmt::Display for Launcher {
+    /// The text that [`Launcher::parse`] reads.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Launcher::Torchrun => f.write_str("torchrun"),
+            Launcher::Python => f.write_str("python"),
+            Launcher::Custom(words) => {
+                let quoted = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\"'\"'")));
+                f.write_str(&quoted.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+}
+
 /// The command as a reader types it inside the folder: programs by their names, the script as it ships.
 pub fn shown(command: &[String], script: &Utf8Path) -> String {
     let word = |(index, word): (usize, &String)| {
@@ -160,6 +174,14 @@ mod tests {
         assert_eq!(shown(&command, Utf8Path::new("/a b/train.py")), "srun -n 8 'my python' train_gpt.py --seed=42");
         assert!(Launcher::parse("srun python").unwrap_err().contains("{script}"));
         assert!(Launcher::parse("srun 'x {script}").unwrap_err().contains("quote"));
+    }
+
+    #[test]
+    fn a_launcher_is_written_as_it_is_read() {
+        for text in ["torchrun", "python", "srun 'my python' \"it's\" {script} ''"] {
+            let launcher = Launcher::parse(text).unwrap();
+            assert_eq!(Launcher::parse(&launcher.to_string()), Ok(launcher));
+        }
     }
 
     #[test]

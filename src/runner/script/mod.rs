@@ -5,11 +5,12 @@
 //! ([`reproduction`]).
 
 pub mod data;
-mod entry;
+pub mod entry;
 pub mod environment;
 pub mod evaluation;
 pub mod family;
 pub mod launcher;
+pub mod lock;
 pub mod machine;
 mod plan;
 pub mod process;
@@ -25,6 +26,7 @@ pub mod stranger;
 use camino::Utf8PathBuf;
 
 use self::launcher::Launcher;
+use self::lock::Lock;
 use self::plan::Plan;
 use self::process::Watch;
 use self::seed::{Failure, Seed};
@@ -32,7 +34,7 @@ use super::asked::date_of;
 use super::placing::{self, Spot};
 use crate::checks::{self, VerifyOptions};
 use crate::fixture::SourceReport;
-use crate::render::script::{self as page, ScriptFacts};
+use crate::render::script::{self as page, ScriptEntry, ScriptFacts};
 use crate::render::{Rendered, Track};
 use crate::report::FolderReport;
 use caddie_files::Result;
@@ -67,6 +69,8 @@ pub struct ScriptSubmission {
     pub enforce: Option<f64>,
     /// Replace a folder of the same name that holds something else.
     pub force: bool,
+    /// End with the runs: other machines make the other seeds, and `collect` renders.
+    pub runs_only: bool,
 }
 
 /// The end of a submission.
@@ -76,6 +80,8 @@ pub enum Outcome {
     Submitted(Box<Submitted>),
     /// Seeds that failed. The others are kept.
     Failed(Vec<Failure>),
+    /// Every seed is finished, and nothing more was asked for: the folder of the runs.
+    Ran(Utf8PathBuf),
 }
 
 /// The results of a submission.
@@ -102,12 +108,12 @@ pub trait Audience {
 /// states no score, or rendering fails. Finished runs stay, and the next call goes on from there.
 pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Result<Outcome> {
     let mut plan = Plan::of(submission)?;
-    let _lock = plan::lock(&plan.runs)?;
+    let _lock = Lock::of(&plan.runs, submission.runs_only.then_some(submission.seeds.as_slice()))?;
     plan.meta.date = date_of(&plan.runs, submission.date)?;
     let seeds: Vec<Seed<'_>> =
         submission.seeds.iter().map(|seed| plan.seed(*seed, submission)).collect::<Result<_>>()?;
     let finished = seeds.iter().map(Seed::finished).collect::<Result<Vec<_>>>()?;
-    if finished.iter().any(Option::is_none) {
+    if finished.iter().any(Option::is_none) && !submission.runs_only {
         placing::refuse_any(page::places(&submission.out, &plan.meta).into_iter(), submission.force)?;
     }
     let (mut runs, mut failures) = (Vec::new(), Vec::new());
@@ -123,11 +129,22 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
     if !failures.is_empty() {
         return Ok(Outcome::Failed(failures));
     }
-    let entry = plan.entry(submission, &seeds, runs)?;
-    let spot = Spot { out: &submission.out, runs: &plan.runs, force: submission.force };
-    let rendered = placing::place(&spot, |out| page::render(&entry, out, submission.force))?;
+    let (folder, source) = (plan.runs.clone(), SourceReport::find(&submission.data)?);
+    if submission.runs_only {
+        return Ok(Outcome::Ran(folder));
+    }
+    let entry = entry::of(plan.known(submission)?, runs)?;
+    let spot = Spot { out: &submission.out, runs: &folder, force: submission.force };
+    Ok(Outcome::Submitted(Box::new(finish(&entry, &spot, source)?)))
+}
+
+/// Renders an entry, packs its artifact and verifies its folder.
+///
+/// # Errors
+/// Those of [`placing::place`] and of rendering.
+pub fn finish(entry: &ScriptEntry, spot: &Spot<'_>, source: Option<SourceReport>) -> Result<Submitted> {
+    let rendered = placing::place(spot, |out| page::render(entry, out, spot.force))?;
     let folder = Folder::read(&rendered.folder)?;
-    let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
-    let source = SourceReport::find(&submission.data)?;
-    Ok(Outcome::Submitted(Box::new(Submitted { rendered, report, source })))
+    let report = checks::verify_read(&folder, &entry.rulebook, &VerifyOptions::default());
+    Ok(Submitted { rendered, report, source })
 }

@@ -1,24 +1,22 @@
 //! Everything that the runs of one script have in common, worked out before the first of them.
 
 use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
+use camino::Utf8PathBuf;
 use sha2::{Digest as _, Sha256};
 
 use super::data::Data;
-use super::entry::{self, Parts};
+use super::entry::{self, Known};
 use super::environment::{self, Environment};
 use super::launcher::Launcher;
 use super::machine;
 use super::process::Cap;
-use super::record::{Cause, Machine};
+use super::record::{Cause, Machine, RunRecord, Written};
 use super::seed::{Failure, Seed, Surroundings};
 use super::{Audience, ScriptSubmission};
 use crate::artifact::Limits;
 use crate::render::Meta;
-use crate::render::script::{ScriptEntry, ScriptRun};
+use crate::render::script::{Module, ScriptRun, modules};
 use crate::runner::asked::{check_seeds, folder_name};
 use caddie_files::{Error, Result};
 
@@ -30,6 +28,8 @@ pub(super) struct Plan {
     pub(super) launcher: Launcher,
     pub(super) nproc: u32,
     pub(super) asked: BTreeSet<String>,
+    /// Files beside the script that it imports.
+    pub(super) modules: Vec<Module>,
     pub(super) machine: Machine,
     pub(super) runs: Utf8PathBuf,
     pub(super) meta: Meta,
@@ -70,6 +70,7 @@ impl Plan {
         Ok(Plan {
             asked: environment::asked_for(&source),
             nproc: submission.nproc.unwrap_or(if several { gpus } else { 1 }),
+            modules: modules::beside(&script)?,
             limits: Limits::of(&submission.rulebook, submission.rulebook.track(&submission.track.name)),
             script,
             source,
@@ -93,6 +94,7 @@ impl Plan {
             script: self.script.clone(),
             script_bytes: self.source.len() as u64,
             script_sha256: caddie_files::hex(&Sha256::digest(&self.source)),
+            modules: self.modules.iter().map(Written::of_module).collect(),
             command: self.launcher.command(&self.script, self.nproc, seed)?,
             env: environment.recorded.clone(),
             env_withheld: environment.withheld.clone(),
@@ -122,7 +124,7 @@ impl Plan {
         &self,
         seed: &Seed<'_>,
         audience: &mut dyn Audience,
-    ) -> Result<std::result::Result<(ScriptRun, Machine), Failure>> {
+    ) -> Result<std::result::Result<(ScriptRun, RunRecord), Failure>> {
         let ended = match seed.finished()? {
             Some(record) => {
                 audience.say(&format!("seed {}: finished before, and kept", seed.seed));
@@ -135,7 +137,7 @@ impl Plan {
             }
         };
         match ended {
-            Ok(record) => Ok(seed.read(&record)?.map(|run| (run, record.machine))),
+            Ok(record) => Ok(seed.read(&record)?.map(|run| (run, record))),
             Err(failure) => Ok(Err(failure)),
         }
     }
@@ -148,50 +150,31 @@ impl Plan {
 
     /// Refuses a script that was edited meanwhile: every seed runs the same one, however long the first one takes.
     fn check_unchanged(&self) -> Result<()> {
-        if caddie_files::read_bounded(&self.script)? == self.source {
+        if caddie_files::read_bounded(&self.script)? == self.source && modules::beside(&self.script)? == self.modules {
             return Ok(());
         }
         Err(Error::Usage(format!(
-            "{} was changed while its seeds were being run; run the command again, and every seed is made with the new script",
+            "{}, or a file that it imports, was changed while its seeds were being run; run the command again, and every seed is made with the new script",
             self.script
         )))
     }
 
-    /// Describes the entry of finished runs.
-    pub(super) fn entry(
-        &self,
-        submission: &ScriptSubmission,
-        seeds: &[Seed<'_>],
-        runs: Vec<(ScriptRun, Machine)>,
-    ) -> Result<ScriptEntry> {
-        let first = seeds.first().ok_or_else(|| Error::Usage("there is no finished run to render".to_owned()))?;
-        let parts = Parts {
-            meta: self.meta.clone(),
-            limits: self.limits.clone(),
+    /// Returns the parts of the entry that no run tells.
+    ///
+    /// # Errors
+    /// When `requirements.txt` beside the script cannot be read.
+    pub(super) fn known(self, submission: &ScriptSubmission) -> Result<Known> {
+        let takes_seed = |words: &[String]| words.iter().any(|word| word.contains("{seed}"));
+        Ok(Known {
+            requirements: entry::requirements(&self.script)?,
+            seed_in_command: matches!(&self.launcher, Launcher::Custom(words) if takes_seed(words)),
+            meta: self.meta,
+            limits: self.limits,
             rulebook: submission.rulebook.clone(),
             blurb: submission.blurb.clone(),
-            script: &self.script,
-            source: self.source.clone(),
-            cause: &first.cause,
-            seed: first.seed,
-            takes_seed: matches!(&self.launcher, Launcher::Custom(words) if words.iter().any(|w| w.contains("{seed}"))),
-            tokenizer: self.data.tokenizer.as_deref(),
-            shards: &self.data.shards,
-        };
-        entry::of(parts, runs)
-    }
-}
-
-/// Locks a folder of runs, on which one caddie at a time works; the lock ends with the process, however that ends.
-pub(super) fn lock(runs: &Utf8Path) -> Result<File> {
-    fs::create_dir_all(runs).map_err(Error::io(runs, "creating"))?;
-    let path = runs.join("lock");
-    let file = File::create(&path).map_err(Error::io(&path, "creating"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Usage(format!(
-            "{runs}: another caddie is working in this run directory; wait until it ends, or choose another --out"
-        ))),
-        Err(TryLockError::Error(source)) => Err(Error::io(path, "locking")(source)),
+            source: self.source,
+            modules: self.modules,
+            shards: self.data.shards,
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::render::script::Module;
 use crate::runner::asked;
 use caddie_files::{Error, Result};
 
@@ -34,6 +35,9 @@ pub struct RunRecord {
     pub left_behind: usize,
     /// The files that the script wrote in its folder.
     pub files: Vec<Written>,
+    /// The file of its output, beside its folder; `None` while it runs.
+    #[serde(default)]
+    pub log: Option<Written>,
 }
 
 /// The progress of a run.
@@ -51,6 +55,9 @@ pub struct Cause {
     pub script: Utf8PathBuf,
     pub script_bytes: u64,
     pub script_sha256: String,
+    /// Files beside the script that it imports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<Written>,
     pub command: Vec<String>,
     /// An allow-list; see [`super::environment`].
     pub env: BTreeMap<String, String>,
@@ -69,7 +76,7 @@ impl Cause {
             env.retain(|name, _| {
                 !["SEED", "RUN_ID"].contains(&name.as_str()) && !OF_NO_MATTER.contains(&name.as_str())
             });
-            (cause.script_sha256.clone(), env, cause.command.first().cloned())
+            (cause.script_sha256.clone(), cause.modules.clone(), env, cause.command.first().cloned())
         };
         plain(self) == plain(other)
     }
@@ -127,6 +134,7 @@ impl RunRecord {
             reason: None,
             left_behind: 0,
             files: Vec::new(),
+            log: None,
         }
     }
 
@@ -150,6 +158,24 @@ impl RunRecord {
     pub fn write(&self, dir: &Utf8Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(|error| Error::Internal(format!("{FILE}: {error}")))?;
         asked::keep(&dir.join(FILE), format!("{text}\n").as_bytes())
+    }
+}
+
+impl Written {
+    /// A module as it ships.
+    pub fn of_module(module: &Module) -> Written {
+        let sha256 = caddie_format::sha256(&module.content);
+        Written { path: module.path.clone(), bytes: module.content.len() as u64, sha256 }
+    }
+
+    /// The file `path` below `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(dir: &Utf8Path, path: &Utf8Path) -> Result<Written> {
+        let whole = dir.join(path);
+        let bytes = whole.metadata().map_err(Error::io(&whole, "reading"))?.len();
+        Ok(Written { path: path.to_owned(), bytes, sha256: caddie_files::sha256(&whole)? })
     }
 }
 

@@ -2,11 +2,11 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::entry::{self, Parts};
+use super::entry::{self, Known};
 use super::reading;
-use super::record::{RunRecord, State};
+use super::record::{RunRecord, State, Written};
 use crate::artifact::Limits;
-use crate::render::script::{self as page, ScriptFacts};
+use crate::render::script::{self as page, ScriptFacts, modules};
 use crate::render::{Meta, Rendered};
 use caddie_files::{Error, Result};
 use caddie_rulebook::Rulebook;
@@ -54,30 +54,30 @@ pub fn render(
         let reason = "was changed since the runs; run its seeds again, or put the script that they ran in its place";
         return Err(Error::unreadable(script, reason));
     }
+    let modules = modules::beside(script)?;
+    if modules.iter().map(Written::of_module).collect::<Vec<_>>() != first.cause.modules {
+        let reason = "imports files that were changed since the runs; run its seeds again, or put those files back";
+        return Err(Error::unreadable(script, reason));
+    }
     let mut made = Vec::new();
     for (dir, record) in &records {
         let run = reading::of(dir, record)?.map_err(|reason| Error::unreadable(dir, reason))?;
-        made.push((run, record.machine.clone()));
+        made.push((run, record.clone()));
     }
     let full = runs.canonicalize_utf8().map_err(Error::io(runs, "resolving"))?;
     let name = if meta.name.is_empty() { full.file_name().unwrap_or_default().to_owned() } else { meta.name };
-    let places = |name: &str| first.cause.env.get(name).map(Utf8PathBuf::from);
-    let shards = places("DATA_PATH").unwrap_or_default();
-    let tokenizer = places("TOKENIZER_PATH");
-    let parts = Parts {
+    let known = Known {
         limits: Limits::of(rulebook, rulebook.track(&meta.track.name)),
         meta: Meta { name, ..meta },
         rulebook: rulebook.clone(),
         blurb,
-        script,
         source,
-        cause: &first.cause,
-        seed: first.seed,
-        takes_seed: records.iter().any(|(_, other)| other.cause.command != first.cause.command),
-        tokenizer: tokenizer.as_deref(),
-        shards: &shards,
+        modules,
+        requirements: entry::requirements(script)?,
+        shards: first.cause.env.get("DATA_PATH").map(Utf8PathBuf::from).unwrap_or_default(),
+        seed_in_command: records.iter().any(|(_, other)| other.cause.command != first.cause.command),
     };
-    page::render(&entry::of(parts, made)?, out, force)
+    page::render(&entry::of(known, made)?, out, force)
 }
 
 /// The folders of the seeds, by name.

@@ -115,6 +115,7 @@ impl Seed<'_> {
         record.status = Some(reason::shown(ended.status));
         record.left_behind = ended.left_behind;
         record.files = self.surroundings.written(&files)?;
+        record.log = Some(Written::of_file(&self.dir, Utf8Path::new(LOG))?);
         record.state = if why.is_some() { State::Failed } else { State::Finished };
         record.reason.clone_from(&why);
         record.write(&self.dir)?;

@@ -3,7 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::launcher::Launcher;
-use super::plan::{self, Plan};
+use super::lock::Lock;
+use super::plan::Plan;
 use super::seed::{Failure, Surroundings};
 use super::{Audience, ScriptSubmission, evaluation};
 use crate::render::Track;
@@ -46,7 +47,7 @@ pub struct Done {
 pub fn train(single: &SingleRun, audience: &mut dyn Audience) -> Result<std::result::Result<Done, Failure>> {
     let submission = single.submission()?;
     let plan = Plan::of(&submission)?;
-    let _lock = plan::lock(&plan.runs)?;
+    let _lock = Lock::of(&plan.runs, None)?;
     let seed = plan.seed(single.seed, &submission)?;
     let made = plan.make(&seed, audience)?;
     Ok(made.map(|(run, _)| Done { dir: seed.dir.clone(), run }))
@@ -72,7 +73,7 @@ pub fn evaluate(
     audience.say(&format!("evaluating alone, by {} (as the script of PR #{})", told.join(" "), switch.example));
     env.extend(submission.env.iter().cloned());
     let submission = ScriptSubmission { env, ..submission };
-    let _lock = plan::lock(&plan.runs)?;
+    let _lock = Lock::of(&plan.runs, None)?;
     // Another checkpoint is another evaluation.
     let sha256 = caddie_files::sha256(&checkpoint)?;
     let mut seed = plan.seed(single.seed, &submission)?;
@@ -108,6 +109,7 @@ impl SingleRun {
             data: self.data.clone(),
             enforce: self.enforce,
             force: false,
+            runs_only: false,
         })
     }
 }

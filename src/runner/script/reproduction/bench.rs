@@ -7,11 +7,12 @@ use sha2::{Digest as _, Sha256};
 use super::settings::{self, Setting};
 use super::{Claimed, Measures, ROUNDED, Request, SeedResult, stated, within};
 use crate::rehearse::Interpreter;
+use crate::render::script::modules;
 use crate::runner::script::data::Data;
 use crate::runner::script::environment::{self, Environment};
 use crate::runner::script::launcher::{Launcher, on_path};
 use crate::runner::script::process::Cap;
-use crate::runner::script::record::{Cause, Machine};
+use crate::runner::script::record::{Cause, Machine, Written};
 use crate::runner::script::seed::{FILES, Failure, LOG, Seed, Surroundings};
 use crate::runner::script::stranger::{KEPT, Stranger};
 use crate::runner::script::{Audience, machine};
@@ -92,10 +93,12 @@ impl<'a> Bench<'a> {
         let base: Vec<(String, String)> =
             base.filter(|(name, _)| !environment.set.iter().any(|(own, _)| own == name)).collect();
         environment.set.splice(0..0, base);
+        let script = self.request.folder.join(self.script);
         let seed = Seed {
             seed: number,
             cause: Cause {
-                script: self.request.folder.join(self.script),
+                modules: modules::beside(&script)?.iter().map(Written::of_module).collect(),
+                script,
                 script_bytes: self.source.len() as u64,
                 script_sha256: caddie_files::hex(&Sha256::digest(&self.source)),
                 command: self.command(&files.join(self.script), number)?,

@@ -9,8 +9,9 @@ mod settings;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::Audience;
+use super::lock::Lock;
 use super::record::Machine;
-use super::{Audience, plan};
 use bench::Bench;
 use caddie_files::{Error, Result};
 use caddie_folder::{Fact as _, Field, Folder, RunLog, Scope};
@@ -135,7 +136,7 @@ pub fn reproduce(request: &Request, audience: &mut dyn Audience) -> Result<Repro
     let script = script.ok_or_else(|| Error::unreadable(&request.folder, "holds no script to run"))?;
     let runs = claimed_runs(&folder, &request.seeds)?;
     let bench = Bench::of(request, &folder, &script)?;
-    let _lock = plan::lock(&bench.runs)?;
+    let _lock = Lock::of(&bench.runs, None)?;
     let claimed = Claimed::of(&folder);
     let usual =
         claimed.val_bpb_std.map_or(LEAST_TOLERANCE, |std| (DEVIATIONS * std).clamp(LEAST_TOLERANCE, LARGEST_TOLERANCE));
