@@ -333,7 +333,7 @@ fn exit_codes_are_the_documented_ones() {
     assert_eq!(status(&["good", "--fail-on", "warning"]), Some(0));
     assert_eq!(status(&["no-such-folder"]), Some(2));
     assert_eq!(status(&["good", "no-such-folder"]), Some(2), "the readable one is still reported");
-    assert_eq!(status(&[]), Some(2));
+    assert_eq!(status(&["--diff", "nonsense"]), Some(2));
 }
 
 /// Over the merged records, where the corpus is at hand: the facts of each run that was worked out by hand.
