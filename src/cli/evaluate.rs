@@ -53,6 +53,8 @@ enum Mode {
     Full,
     /// A window that moves by eval_stride
     Sliding,
+    /// A window whose logits get a bias that learns from the targets already scored
+    Ogd,
     /// Document-independent score-first LoRA test-time training
     Ttt,
 }
@@ -62,6 +64,7 @@ impl From<Mode> for EvalMode {
         match mode {
             Mode::Full => EvalMode::Full,
             Mode::Sliding => EvalMode::Sliding,
+            Mode::Ogd => EvalMode::Ogd,
             Mode::Ttt => EvalMode::Ttt,
         }
     }

@@ -8,8 +8,9 @@ use caddie_engine::data::{DataSet, Loader, PackedLoader, SequentialLoader, Token
 use caddie_engine::evaluate::{ValData, full, ttt};
 use caddie_engine::model::{Gpt, parameters as declared};
 use caddie_engine::nn::AdapterInit;
+use caddie_engine::optim::average::Average;
 use caddie_engine::quant::calibrate::calibrate;
-use caddie_engine::quant::{Data, QuantizedModel, export};
+use caddie_engine::quant::{Data, Observed, QuantizedModel, export};
 use caddie_engine::recipe::LoaderKind;
 use caddie_engine::train::{Steps, regime};
 use caddie_engine::{Recipe, Result};
@@ -88,8 +89,8 @@ pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
     }
     let trained = difference(steps.model.parameters(), &reference.weights("trained.safetensors")?)?;
     table.row("weights after training", "every weight", trained, 1e-3);
-    if let Some(ema) = &steps.ema {
-        let averaged = difference(ema.weights(), &reference.weights("ema.safetensors")?)?;
+    if let Some(averaged) = steps.average.as_ref().and_then(Average::weights) {
+        let averaged = difference(&averaged, &reference.weights("ema.safetensors")?)?;
         table.row("EMA", "every weight", averaged, 1e-3);
     }
     Ok(steps)
@@ -109,13 +110,13 @@ fn exported_weights(reference: &Reference) -> Result<StateDict> {
 pub fn quantization(reference: &Reference, table: &mut Table) -> Result<QuantizedModel> {
     let recipe = &reference.recipe;
     let model = Gpt::new(&recipe.model, exported_weights(reference)?, CPU)?;
-    let mut hessians = BTreeMap::new();
+    let mut observed = Observed::default();
     if recipe.quant.needs_calibration() {
-        hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
+        observed.hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
         let theirs = reference.tensors("hessians.safetensors")?;
         let (mut traces, mut entries, mut count) = (0f64, 0f64, 0);
         for param in model.params() {
-            let (Some(ours), Some(theirs)) = (param.input.and_then(|i| hessians.get(&i)), theirs.get(&param.name))
+            let (Some(ours), Some(theirs)) = (param.input.and_then(|i| observed.hessians.get(&i)), theirs.get(&param.name))
             else {
                 continue;
             };
@@ -129,12 +130,12 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
         table.row("Hessian traces", "relative", traces, 1e-5);
         table.row("Hessian entries", "relative to the largest of each", entries, 1e-4);
     }
-    let exported = export(model.params(), model.parameters(), &hessians, &recipe.quant)?;
+    let exported = export(model.params(), model.parameters(), &observed, &recipe.quant)?;
     compare_codes(reference, "quantized.safetensors", "", &exported, table)?;
     if reference.has(LARGER_FILE) {
         let larger: StateDict =
             model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor * LARGER)).collect();
-        let exported = export(model.params(), &larger, &hessians, &recipe.quant)?;
+        let exported = export(model.params(), &larger, &observed, &recipe.quant)?;
         compare_codes(reference, LARGER_FILE, " of weights 64 times as large", &exported, table)?;
     }
     Ok(exported)
@@ -269,17 +270,14 @@ fn documents(reference: &Reference) -> Result<Vec<Value>> {
 /// From the initial weights to the artifact's score with nothing of upstream's in between but batches.
 pub fn end_to_end(reference: &Reference, steps: Steps, table: &mut Table) -> Result<()> {
     let recipe: &Recipe = &reference.recipe;
-    let weights: StateDict = match &steps.ema {
-        Some(ema) => ema.weights().iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect(),
-        None => steps.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect(),
-    };
+    let trained = || steps.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect();
+    let weights: StateDict = steps.average.as_ref().and_then(Average::weights).unwrap_or_else(trained);
     let model = Gpt::new(&recipe.model, weights, CPU)?;
-    let hessians = if recipe.quant.needs_calibration() {
-        calibrate(&model, calibration_batches(reference)?, None)?.hessians
-    } else {
-        BTreeMap::new()
-    };
-    let exported = export(model.params(), model.parameters(), &hessians, &recipe.quant)?;
+    let mut observed = Observed::default();
+    if recipe.quant.needs_calibration() {
+        observed.hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
+    }
+    let exported = export(model.params(), model.parameters(), &observed, &recipe.quant)?;
     let own = loss(reference, exported.dequantize()?)?;
     let theirs = number(&reference.scores["quantized"]["val_loss"]);
     table.row("trained, quantized and scored alone", "val_loss of the artifact", own - theirs, 1e-3);

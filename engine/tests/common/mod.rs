@@ -28,7 +28,7 @@ pub fn quantize_all(state: &[(String, Tensor)], recipe: &QuantRecipe) -> Result<
         _ => Class::Matrix,
     };
     let one =
-        |(name, tensor): &(String, Tensor)| quantize(&Item { name, class: class(name), tensor, hessian: None }, recipe);
+        |(name, tensor): &(String, Tensor)| quantize(&Item { name, class: class(name), tensor, hessian: None, row_bits: None }, recipe);
     Ok(QuantizedModel { tensors: state.iter().map(one).collect::<Result<_>>()? })
 }
 
