@@ -79,7 +79,17 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let (chunk, context) = (32, 64);
-        Settings { len: 1024, stride: 64, rows: 2, chunk, context, lr: 0.02, weight_decay: 0.5, apart: false, carried: false }
+        Settings {
+            len: 1024,
+            stride: 64,
+            rows: 2,
+            chunk,
+            context,
+            lr: 0.02,
+            weight_decay: 0.5,
+            apart: false,
+            carried: false,
+        }
     }
 }
 

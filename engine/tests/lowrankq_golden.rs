@@ -114,7 +114,7 @@ fn losses_with_and_without_rounded_matrices_and_their_gradients_agree() {
 #[test]
 fn the_straight_through_estimator_rounds_as_upstream_does() {
     for case in golden(FILE)["fake_quant"]["cases"].as_array().unwrap() {
-        let w = fill_entry(case, "");
+        let w = fill(text(&case["name"]), &integers(&case["shape"]), float(&case["amp"]), &[0.0]);
         if let Some(row) = case["zeroed_row"].as_i64() {
             let _ = w.get(row).zero_();
         }
@@ -122,8 +122,8 @@ fn the_straight_through_estimator_rounds_as_upstream_does() {
         let qat = QatRecipe { qat_bits: Some(bits), ..QatRecipe::default() };
         let rounded = qat.rounded(&w, &RuleRecipe::int8()).unwrap();
         let what = format!("{} at {bits} bits", text(&case["name"]));
-        assert_close(&what, &values(&rounded.get(0)), &floats32(&case["row0"]), 1e-7);
-        assert_close(&what, &values(&rounded.get(2))[..6], &floats32(&case["row2_first6"]), 1e-7);
+        assert_close(&what, &values(&rounded.get(0)), &floats32(&case["row0"]), 5e-7);
+        assert_close(&what, &values(&rounded.get(2))[..6], &floats32(&case["row2_first6"]), 5e-7);
         let sum = rounded.square().sum(Kind::Double).double_value(&[]);
         assert!((sum - float(&case["sumsq_f64"])).abs() < 1e-5 * sum, "{what}: {sum}");
     }
@@ -180,11 +180,16 @@ fn the_rows_sensitivities_are_upstreams() {
     let golden = &golden(FILE)["tiny"]["ftle_tracker"];
     for (scores, key) in sensitivities().iter().zip(["after_1", "after_2"]) {
         assert_eq!(scores.len() as i64, integer(&golden["tracked"]));
-        for (name, scores) in scores {
+        for (name, scores) in scores.iter().filter(|(name, _)| golden[key].get(name).is_some()) {
             let expected = floats32(&golden[key][name]);
-            let largest = expected.iter().copied().fold(0.0, f32::max);
-            assert_close(&format!("{key} {name}"), &values(scores)[..expected.len()], &expected, 5e-5 * largest.max(1e-3));
+            let largest = expected.iter().copied().fold(1e-3, f32::max);
+            assert_close(&format!("{key} {name}"), &values(scores)[..expected.len()], &expected, 5e-5 * largest);
         }
+    }
+    let [_, after] = sensitivities();
+    for (name, scores) in &after {
+        let (sum, expected) = (scores.sum(Kind::Double).double_value(&[]), float(&golden["sums_after_2"][name]));
+        assert!((sum - expected).abs() < 1e-4 * expected, "{name}: {sum} against {expected}");
     }
 }
 

@@ -94,7 +94,7 @@ _LOWRANKQ = {
     "Q_RANK": 16,
     "WARMDOWN_ITERS": 10,
     # Its batches hold 256 windows: with this stride there are several, and the bias has something to have learnt from.
-    "EVAL_STRIDE": 8,
+    "EVAL_STRIDE": 16,
 }
 
 

@@ -116,7 +116,8 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
         let theirs = reference.tensors("hessians.safetensors")?;
         let (mut traces, mut entries, mut count) = (0f64, 0f64, 0);
         for param in model.params() {
-            let (Some(ours), Some(theirs)) = (param.input.and_then(|i| observed.hessians.get(&i)), theirs.get(&param.name))
+            let (Some(ours), Some(theirs)) =
+                (param.input.and_then(|i| observed.hessians.get(&i)), theirs.get(&param.name))
             else {
                 continue;
             };

@@ -42,7 +42,12 @@ fn score_document(model: &Gpt, val: &ValData, recipe: &EvalRecipe, d: &Document)
     let stride = recipe.sliding().eval_stride;
     let windows: Vec<Window> = sliding_windows(d.targets, recipe.eval_seq_len as usize, stride as usize)
         .iter()
-        .map(|w| Window { start: w.start + d.start, first_scored: w.first_scored + d.start, end: w.end + d.start, ..*w })
+        .map(|w| Window {
+            start: w.start + d.start,
+            first_scored: w.first_scored + d.start,
+            end: w.end + d.start,
+            ..*w
+        })
         .collect();
     let mut bias = Bias::new(model, recipe);
     let mut nats = Vec::with_capacity(d.targets);

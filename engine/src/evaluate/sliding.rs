@@ -22,10 +22,11 @@ pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnPro
     let apart = recipe.documents_apart;
     let work = |model: &mut Gpt, batch: &[Window]| score_batch(model, val, batch, apart);
     // The scored spans of consecutive windows adjoin, so the batches' values, one after another, are the stream's.
-    let parts = parallel::map_with(&mut model.for_workers(recipe.eval_seq_len)?, batches, work, |batch, nats: &Vec<f32>| {
-        progress.totals.add(val, starts[batch], nats);
-        on_progress(&progress)
-    })?;
+    let parts =
+        parallel::map_with(&mut model.for_workers(recipe.eval_seq_len)?, batches, work, |batch, nats: &Vec<f32>| {
+            progress.totals.add(val, starts[batch], nats);
+            on_progress(&progress)
+        })?;
     Ok(parts.concat())
 }
 
@@ -54,12 +55,7 @@ fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], apart: bool) -> R
 /// Computes the hidden states `[windows, scored, dim]` of the scored positions of windows of one shape, and their targets
 /// `[windows, scored]`. With `apart`, the windows lie in one packed row and attention keeps within each document of each
 /// window.
-pub(super) fn scored_hidden(
-    model: &Gpt,
-    val: &ValData,
-    windows: &[Window],
-    apart: bool,
-) -> Result<(Tensor, Tensor)> {
+pub(super) fn scored_hidden(model: &Gpt, val: &ValData, windows: &[Window], apart: bool) -> Result<(Tensor, Tensor)> {
     let (len, offset) = (windows[0].len as i64, (windows[0].first_scored - windows[0].start) as i64);
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for w in windows {

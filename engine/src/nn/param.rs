@@ -19,7 +19,10 @@ pub enum Start {
     /// Orthogonal rows or columns, gain 1.
     Orthogonal,
     /// `[2, dim]`: the weight of the residual stream in the first row, that of the embedding in the second.
-    ResidMix { own: f64, x0: f64 },
+    ResidMix {
+        own: f64,
+        x0: f64,
+    },
 }
 
 /// The optimizer group that moves a parameter (docs/spec/algorithms.md#parameter-groups).

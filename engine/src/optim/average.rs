@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::swa::Swa;
 use super::OptimRecipe;
+use super::swa::Swa;
 use crate::checkpoint::StateDict;
 use crate::model::Gpt;
 use crate::{Error, Result, bounds};
@@ -36,7 +36,9 @@ impl Average {
     /// Returns the averaged weights, in the model's order; `None` where nothing has been averaged.
     pub fn weights(&self) -> Option<StateDict> {
         match self {
-            Average::Ema(ema) => Some(ema.weights().iter().map(|(name, t)| (name.clone(), t.shallow_clone())).collect()),
+            Average::Ema(ema) => {
+                Some(ema.weights().iter().map(|(name, t)| (name.clone(), t.shallow_clone())).collect())
+            }
             Average::Swa(swa) => swa.weights(),
         }
     }

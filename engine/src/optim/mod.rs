@@ -47,7 +47,8 @@ impl OptimRecipe {
         self.adam.check("optim.adam")?;
         if self.ema.is_some() && self.swa.is_some() {
             return Err(Error::Recipe(
-                "[optim.ema] and [optim.swa] are two averages, and one is exported; take one out (`--set optim.ema=`)".to_owned(),
+                "[optim.ema] and [optim.swa] are two averages, and one is exported; take one out (`--set optim.ema=`)"
+                    .to_owned(),
             ));
         }
         self.swa.as_ref().map_or(Ok(()), |swa| swa.check("optim.swa"))?;

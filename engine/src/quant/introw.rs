@@ -72,7 +72,8 @@ fn round(w: &Tensor, rule: &RuleRecipe, bits: u8, ranges: &Tensor) -> Result<Dat
         }
     };
     let ranges = ranges.f_unsqueeze(1)?;
-    let q = clipped.f_div(&scales.rounding.f_unsqueeze(1)?)?.f_round()?.f_minimum(&ranges)?.f_maximum(&ranges.f_neg()?)?;
+    let q =
+        clipped.f_div(&scales.rounding.f_unsqueeze(1)?)?.f_round()?.f_minimum(&ranges)?.f_maximum(&ranges.f_neg()?)?;
     Ok(Data::IntRow { bits, q: q.f_to_kind(Kind::Int8)?, scale: scales.stored })
 }
 

@@ -122,7 +122,9 @@ impl RuleRecipe {
 
     /// Number of ways in which the rule scales rows; a rule has one.
     fn scales(&self) -> usize {
-        usize::from(self.clip_percentile.is_some()) + usize::from(self.clip_sigmas.is_some()) + usize::from(self.row_max)
+        usize::from(self.clip_percentile.is_some())
+            + usize::from(self.clip_sigmas.is_some())
+            + usize::from(self.row_max)
     }
 
     fn check(&self, path: &str) -> Result<()> {

@@ -45,14 +45,13 @@ pub(super) fn export(
 }
 
 fn with(recipe: &Recipe, model: &Gpt, observed: &Observed, from: &Path) -> Result<Exported> {
-    let exported = quant::export(model.params(), model.parameters(), observed, &recipe.quant).map_err(|error| {
-        match error {
+    let exported =
+        quant::export(model.params(), model.parameters(), observed, &recipe.quant).map_err(|error| match error {
             Error::Parameter { name, reason } => {
                 Error::Parameter { name: format!("{name} of {}", from.display()), reason }
             }
             other => other,
-        }
-    })?;
+        })?;
     let file = encode(&exported, recipe)?;
     Ok(Exported { model: exported, file })
 }

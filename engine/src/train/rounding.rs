@@ -42,7 +42,8 @@ impl Rounding {
 
     /// Returns the model's state dict with the copies in the place of their matrices.
     pub fn state(&self, model: &Gpt) -> StateDict {
-        let mut state: StateDict = model.parameters().iter().map(|(name, t)| (name.clone(), t.shallow_clone())).collect();
+        let mut state: StateDict =
+            model.parameters().iter().map(|(name, t)| (name.clone(), t.shallow_clone())).collect();
         for (index, copy) in &self.copies {
             state[*index].1 = copy.shallow_clone();
         }
