@@ -12,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 import baseline
 from baseline import LARGER
 from recording import Training, after, copied, hyperparameters, replace_constant, write_json, write_tensors
-from settings import FTLE_EVERY, MICRO_STEPS, QUANTIZE_ABOVE
+from settings import BATCH_WINDOWS, FTLE_EVERY, MICRO_STEPS, QUANTIZE_ABOVE
 
 LARGER_BITS = 6.0
 """Mean bits of a row at which the recorder lets the script quantize the larger weights: at the script's first choice, 8, most
@@ -83,9 +83,11 @@ class Recorder(baseline.Recorder):
 
     def install(self) -> None:
         script = self.script
-        write_json("hyperparameters.json", hyperparameters(self.h))
+        changed = {"ftle_every": FTLE_EVERY, "ogd_batch_windows": BATCH_WINDOWS}
+        write_json("hyperparameters.json", {**hyperparameters(self.h), **changed})
         script.INT8_KEEP_FLOAT_MAX_NUMEL = QUANTIZE_ABOVE
         replace_constant(script.main, 100, FTLE_EVERY)
+        replace_constant(script.main, 256, BATCH_WINDOWS)
         after(script.GPT, "__init__", self.built)
         after(script.DistributedTokenLoader, "__init__", self.loader_made)
         after(script.DistributedTokenLoader, "next_batch", self.batch_taken)
