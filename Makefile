@@ -87,12 +87,12 @@ rehearse-corpus: ## rehearse every merged script on the CPU at toy size: make re
 	$(CARGO) build --release $(TOOLKIT)
 	scripts/rehearse-corpus "$(UPSTREAM)" --caddie $(CADDIE) $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 
-parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [WRITE=docs/parity.md]
+parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [HEADS=DIR] [WRITE=docs/parity.md]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release -p caddie-engine --example parity
 	"$(PYTHON)" scripts/parity/compare.py "$(UPSTREAM)" --caddie $(CADDIE) \
 	  --compare "$${CARGO_TARGET_DIR:-target}/release/examples/parity" $(if $(WRITE),--write "$(WRITE)") \
-	  $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+	  $(if $(HEADS),--heads "$(HEADS)") $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 
 SECONDS ?= 60
 FUZZ ?= $(CARGO) +nightly fuzz

@@ -40,6 +40,16 @@ pub fn numbers(path: &str, values: &[(&str, f64, f64, f64)]) -> Result<()> {
     }
 }
 
+/// Tells whether a key is 0, for settings that a resolved recipe leaves out then.
+pub fn is_zero(value: &i64) -> bool {
+    *value == 0
+}
+
+/// Tells whether a key is off, for settings that a resolved recipe leaves out then.
+pub fn is_false(value: &bool) -> bool {
+    !value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

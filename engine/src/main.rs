@@ -14,7 +14,7 @@ use lexopt::prelude::*;
 
 const USAGE: &str = "\
 usage: caddie-engine run|train --recipe FILE --data DIR [--seed N] [--out DIR] [--device D] [--code-bytes N] [--set K=V]
-       caddie-engine evaluate MODEL --data DIR [--mode full|sliding|ttt] [--recipe FILE] [--device D] [--set K=V]
+       caddie-engine evaluate MODEL --data DIR [--mode full|sliding|ogd|ttt] [--recipe FILE] [--device D] [--set K=V]
 
 run       train, quantize and evaluate into --out; the same call continues an unfinished run
 train     stop after training and quantizing

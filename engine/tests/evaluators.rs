@@ -12,13 +12,13 @@ use caddie_engine::evaluate::ttt::{SeededInit, score_batch};
 use caddie_engine::evaluate::{Score, Totals, ValData, evaluate};
 use caddie_engine::model::{Gpt, initial_state};
 use caddie_engine::nn::Docs;
-use caddie_engine::recipe::{EvalMode, EvalRecipe, SlidingRecipe, TttRecipe};
+use caddie_engine::recipe::{EvalMode, EvalRecipe, OgdRecipe, SlidingRecipe, TttRecipe};
 use common::{fill, sentencepiece_model, tokens};
 use proptest::prelude::*;
 use tch::{Device, Tensor};
 
 const VOCAB: usize = 64;
-const MODES: [EvalMode; 3] = [EvalMode::Full, EvalMode::Sliding, EvalMode::Ttt];
+const MODES: [EvalMode; 4] = [EvalMode::Full, EvalMode::Sliding, EvalMode::Ogd, EvalMode::Ttt];
 
 /// A model of the demo's kind, small. Its output matrices, which start at zero, are filled too: every path is live.
 fn model() -> Gpt {
@@ -62,7 +62,7 @@ fn val(lens: &[usize], seed: u64) -> ValData {
     }
 }
 
-/// Settings of all three modes, with adapters that learn enough to show.
+/// Settings of all modes, with adapters and a bias that learn enough to show.
 #[derive(Clone)]
 struct Settings {
     len: i64,
@@ -73,16 +73,28 @@ struct Settings {
     lr: f64,
     weight_decay: f64,
     apart: bool,
+    carried: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { len: 1024, stride: 64, rows: 2, chunk: 32, context: 64, lr: 0.02, weight_decay: 0.5, apart: false }
+        let (chunk, context) = (32, 64);
+        Settings {
+            len: 1024,
+            stride: 64,
+            rows: 2,
+            chunk,
+            context,
+            lr: 0.02,
+            weight_decay: 0.5,
+            apart: false,
+            carried: false,
+        }
     }
 }
 
 impl Settings {
-    /// Adapters stay at zero: the bare model, with the windows of test-time training.
+    /// Adapters and bias stay at zero: the bare model, with the windows of each mode.
     fn without_learning(&self) -> Settings {
         Settings { lr: 0.0, weight_decay: 0.0, ..self.clone() }
     }
@@ -105,6 +117,7 @@ impl Settings {
             documents_apart: self.apart,
             sliding: Some(SlidingRecipe { eval_stride: self.stride }),
             ttt: Some(self.ttt()),
+            ogd: Some(OgdRecipe { ogd_lr: 10.0 * self.lr, ogd_carried: self.carried, ogd_batch_windows: 3 }),
             ..EvalRecipe::default()
         }
     }
@@ -125,6 +138,8 @@ fn context_start(val: &ValData, settings: &Settings, mode: EvalMode, k: usize) -
         EvalMode::Full => k - k % len,
         EvalMode::Sliding if settings.apart => window.max(d.start),
         EvalMode::Sliding => window,
+        // The same windows, counted from the document's own start.
+        EvalMode::Ogd => d.start + (k - d.start + 1).saturating_sub(len).div_ceil(stride) * stride,
         EvalMode::Ttt => {
             let chunk = settings.chunk as usize;
             let chunk_end = ((k - d.start) / chunk * chunk + chunk).min(d.targets);
@@ -220,12 +235,16 @@ proptest! {
     ) {
         let (model, val) = (model(), val(&lens, seed));
         // Many documents are longer than the window: it moves, and what they learnt stays.
-        let recipe = Settings { chunk, context: chunk + extra, ..Settings::default() };
-        let all = scored(&model, &val, &recipe, EvalMode::Ttt);
-        let odd: Vec<usize> = (0..lens.len()).filter(|d| d % 2 == 1).collect();
-        let some = evaluate(&model, &val, &recipe.recipe(), EvalMode::Ttt, Some(&odd), &mut |_| Ok(())).unwrap();
-        prop_assert_eq!(some.rows, odd.iter().map(|&d| all.rows[d]).collect::<Vec<_>>());
-        prop_assert_eq!(some.nll.iter().filter(|n| !n.is_nan()).count(), odd.iter().map(|&d| lens[d]).sum::<usize>());
+        let recipe =
+            Settings { chunk, context: chunk + extra, len: chunk + extra, stride: chunk, ..Settings::default() };
+        for mode in [EvalMode::Ttt, EvalMode::Ogd] {
+            let all = scored(&model, &val, &recipe, mode);
+            let odd: Vec<usize> = (0..lens.len()).filter(|d| d % 2 == 1).collect();
+            let some = evaluate(&model, &val, &recipe.recipe(), mode, Some(&odd), &mut |_| Ok(())).unwrap();
+            prop_assert_eq!(some.rows, odd.iter().map(|&d| all.rows[d]).collect::<Vec<_>>());
+            let scored = some.nll.iter().filter(|n| !n.is_nan()).count();
+            prop_assert_eq!(scored, odd.iter().map(|&d| lens[d]).sum::<usize>());
+        }
     }
 
     // Side by side, as on a GPU. Below eight positions a product of one document takes another kernel than that of two, and
@@ -254,6 +273,32 @@ fn documents_that_fit_one_chunk_learn_nothing() {
     assert_eq!(learns.nll, scored(&model, &val, &recipe.without_learning(), EvalMode::Ttt).nll);
     assert_eq!(learns.rows.iter().map(|row| row.tokens).collect::<Vec<_>>(), [1, 2, 1, 17, 16, 2]);
     assert_eq!(learns.rows[0].bytes, 0, "the only target of an empty document is the next BOS");
+}
+
+#[test]
+fn the_bias_learns_from_scored_targets_alone_and_a_carried_one_crosses_documents() {
+    let (model, val) = (model(), val(&[60, 50], 43));
+    let apart = Settings { len: 16, stride: 8, ..Settings::default() };
+    let carried = Settings { carried: true, ..apart.clone() };
+    for recipe in [&apart, &carried] {
+        let learns = scored(&model, &val, recipe, EvalMode::Ogd).nll;
+        let bare = scored(&model, &val, &recipe.without_learning(), EvalMode::Ogd).nll;
+        assert_eq!(learns[..8], bare[..8], "nothing is learnt before the first targets are scored");
+        assert_ne!(learns[56..60], bare[56..60]);
+    }
+    // A bias that begins anew leaves a document's first step as the bare model has it; a carried one does not.
+    let first_of_second = |recipe: &Settings| {
+        let learns = scored(&model, &val, recipe, EvalMode::Ogd).nll;
+        learns[60..68] == scored(&model, &val, &recipe.without_learning(), EvalMode::Ogd).nll[60..68]
+    };
+    assert!(first_of_second(&apart) && !first_of_second(&carried));
+    // A token after the step changes neither the scores before it nor the bias that scored them.
+    let mut other = self::val(&[60, 50], 43);
+    other.tokens[41] = if other.tokens[41] == 9 { 10 } else { 9 };
+    let (ours, theirs) = (scored(&model, &val, &apart, EvalMode::Ogd), scored(&model, &other, &apart, EvalMode::Ogd));
+    assert_eq!(ours.nll[..40], theirs.nll[..40]);
+    assert_ne!(ours.nll[41..60], theirs.nll[41..60]);
+    assert_eq!(ours.nll[60..], theirs.nll[60..], "the next document begins with a bias of zero");
 }
 
 #[test]

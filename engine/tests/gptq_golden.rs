@@ -8,14 +8,14 @@ use caddie_engine::Recipe;
 use caddie_engine::model::Gpt;
 use caddie_engine::nn::{Class, Docs};
 use caddie_engine::quant::calibrate::calibrate;
-use caddie_engine::quant::{Data, Item, export, quantize};
+use caddie_engine::quant::{Data, Item, Observed, export, quantize};
 use caddie_engine::recipe::{QuantRecipe, RuleRecipe};
 use common::*;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 fn rule(clip_sigmas: f64, bits: i64) -> RuleRecipe {
-    RuleRecipe { bits: bits as u8, clip_sigmas: Some(clip_sigmas), clip_percentile: None, gptq: true }
+    RuleRecipe { bits: bits as u8, clip_sigmas: Some(clip_sigmas), clip_percentile: None, row_max: false, gptq: true }
 }
 
 /// `H = XᵀX / 4` with `X[t, j] = (U[t, j] + 0.5·U[t, j − 1] + 0.4·z[t])·s[j]`, the first column's neighbor being the last,
@@ -45,7 +45,7 @@ fn every_integer_and_scale_of_a_matrix_agrees() {
     for case in golden["cases"].as_array().unwrap() {
         let (sigmas, bits) = (float(&case["clip_sigmas"]), integer(&case["bits"]));
         let recipe = QuantRecipe { keep_float_max_numel: 0, matrix: rule(sigmas, bits), ..QuantRecipe::default() };
-        let item = Item { name: "w", class: Class::Matrix, tensor: &w, hessian: Some(&h) };
+        let item = Item { name: "w", class: Class::Matrix, tensor: &w, hessian: Some(&h), row_bits: None };
         let Data::IntRow { q, scale, .. } = quantize(&item, &recipe).unwrap().data else { panic!("not quantized") };
         let ours: Vec<i64> = Vec::try_from(q.to_kind(Kind::Int64).reshape([-1])).unwrap();
         let expected: Vec<i64> = case["q"].as_array().unwrap().iter().flat_map(flat).collect();
@@ -96,7 +96,8 @@ fn a_calibrated_model_agrees_in_hessians_integers_and_loss() {
     }
     assert_eq!(compared, integer(&golden["num_hessians"]));
 
-    let exported = export(model.params(), model.parameters(), &found.hessians, &recipe.quant).unwrap();
+    let observed = Observed { hessians: found.hessians, ..Observed::default() };
+    let exported = export(model.params(), model.parameters(), &observed, &recipe.quant).unwrap();
     let checksums = golden["q_checksums"].as_object().unwrap();
     let mut quantized = BTreeMap::new();
     for tensor in &exported.tensors {

@@ -98,7 +98,14 @@ fn muon_agrees_step_by_step() {
         let parameters = [parameter];
         let mut muon = Muon::new(&parameters);
         for (i, grad) in grads.iter().enumerate() {
-            let step = MuonStep { lr: 0.04, momentum: 0.95, weight_decay: 0.0, backend_steps: 5, row_normalize: false };
+            let step = MuonStep {
+                lr: 0.04,
+                momentum: 0.95,
+                weight_decay: 0.0,
+                decay_after: false,
+                backend_steps: 5,
+                row_normalize: false,
+            };
             muon.step(&[grad.shallow_clone()], step).unwrap();
             if let Some(expected) = case.get(format!("param_after_{}_f32", i + 1)) {
                 assert_close(&format!("muon {tag} step {}", i + 1), &values(&parameters[0]), &flat(expected), 1e-6);
@@ -119,8 +126,14 @@ fn muon_with_row_normalisation_agrees_on_banks() {
         for step in 1..=3 {
             let grad = fill(&format!("bmuon.g{step}.{tag}"), &shape, 0.1, &[0.0]);
             let grads: Vec<Tensor> = (0..shape[0]).map(|i| grad.get(i)).collect();
-            let hyper =
-                MuonStep { lr: 0.022, momentum: 0.97, weight_decay: 0.095, backend_steps: 5, row_normalize: true };
+            let hyper = MuonStep {
+                lr: 0.022,
+                momentum: 0.97,
+                weight_decay: 0.095,
+                decay_after: false,
+                backend_steps: 5,
+                row_normalize: true,
+            };
             muon.step(&grads, hyper).unwrap();
             if let Some(expected) = case.get(format!("param_after_{step}_f32")) {
                 let ours: Vec<f32> = parameters.iter().flat_map(values).collect();

@@ -22,6 +22,18 @@ const RECIPE: &str = "name = 'resume'\n[data]\ntokenizer = 'byte260'\n[model]\nv
     gptq_reserve_seconds = 1\n[eval]\nmode = 'ttt'\nalso = ['full']\neval_seq_len = 64\ndocuments_apart = true\n\
     [eval.ttt]\nttt_lora_rank = 2\nttt_lora_lr = 0.01\nttt_chunk_size = 16\nttt_eval_seq_len = 48\n";
 
+/// The stack of PR #316 with everything that it keeps from step to step: rounded matrices, sensitivities of rows, and a mean of
+/// weights.
+const LOWRANK_Q: &str = "name = 'lowrank-q'\n[data]\ntokenizer = 'byte260'\n[model]\nvocab_size = 260\nmodel_dim = 32\n\
+    layout = 'A*3'\n[model.bigram]\nbigram_vocab_size = 64\nbigram_dim = 8\n[model.smear]\n[model.unet]\n\
+    [model.block.A.mlp]\n[model.block.A.gqa]\nnum_heads = 2\nnum_kv_heads = 1\nq_rank = 8\nrope_train_seq_len = 32\n\
+    [optim.swa]\nswa_start_frac = 0.9\nswa_every = 2\n[train]\niterations = 8\nwarmup_steps = 1\nwarmdown_iters = 6\n\
+    max_wallclock_seconds = 0\ntrain_batch_tokens = 256\ntrain_seq_len = 64\ngrad_accum_steps = 2\n\
+    [quant]\nkeep_float_max_numel = 128\ncodec = 'zstd'\n[quant.matrix]\nbits = 6\nrow_max = true\n\
+    [quant.embedding]\nbits = 16\n[quant.qat]\nqat_start_frac = 0.4\nqat_bits = 6\n\
+    [quant.ftle]\nftle_every = 3\ntarget_bits = [8.0, 6.0, 5.0]\nmax_total_bytes = 1\n\
+    [eval]\nmode = 'ogd'\nalso = ['sliding']\neval_seq_len = 64\n[eval.sliding]\neval_stride = 16\n";
+
 /// Asks the run to stop when `when` says so.
 struct StopAt<'a, F: Fn(&Event) -> bool> {
     stop: &'a AtomicBool,
@@ -50,12 +62,22 @@ impl Bench {
         Bench { _folder: folder, root, data }
     }
 
-    /// Runs the recipe with `overrides` in folder `name`, until `when` asks it to stop.
+    /// Runs the record stack with `overrides` in folder `name`, until `when` asks it to stop.
     fn run(&self, name: &str, overrides: &[&str], when: Option<&dyn Fn(&Event) -> bool>) -> Result<State, Error> {
+        self.run_of(RECIPE, name, overrides, when)
+    }
+
+    fn run_of(
+        &self,
+        recipe: &str,
+        name: &str,
+        overrides: &[&str],
+        when: Option<&dyn Fn(&Event) -> bool>,
+    ) -> Result<State, Error> {
         let stop = AtomicBool::new(false);
         let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
         let job = Job {
-            recipe: Recipe::parse(RECIPE, &overrides).unwrap(),
+            recipe: Recipe::parse(recipe, &overrides).unwrap(),
             seed: 3,
             dir: self.root.join(name),
             data: self.data.clone(),
@@ -102,6 +124,40 @@ fn a_run_interrupted_at_any_step_ends_as_the_straight_one() {
         assert_eq!(bench.run(&name, &[], None).unwrap().phase, Phase::Evaluated);
         assert_eq!(bench.log(&name), bench.log("straight"), "stopped at step {at}");
         for file in ["checkpoint.safetensors", "model.int6.zlib", "ledger.jsonl.zst"] {
+            assert!(bench.file(&name, file) == bench.file("straight", file), "{file}, stopped at step {at}");
+        }
+    }
+}
+
+#[test]
+fn rounded_matrices_sensitivities_and_a_mean_of_weights_survive_an_interruption() {
+    let bench = Bench::new();
+    assert_eq!(bench.run_of(LOWRANK_Q, "straight", &[], None).unwrap().phase, Phase::Evaluated);
+    let log = bench.log("straight").join("\n");
+    for line in [
+        "step:4 QAT enabled",
+        "swa:applying averaged 3 checkpoints",
+        "FTLE tracked 28 tensors over 3 samples",
+        "target_bits:6.0 compressed:",
+        "Selected target_avg_bits=5.0",
+        "FTLE compared with 5 bits for every row: compressed:",
+        "quantized_sliding_window_exact val_loss:",
+        "quantized_ogd_exact val_loss:",
+    ] {
+        assert!(log.contains(line), "{line} is not in\n{log}");
+    }
+    let untimed = |name: &str| -> Vec<String> {
+        bench.log(name).into_iter().map(|line| line.split(" (elapsed:").next().unwrap_or_default().to_owned()).collect()
+    };
+    // Before the matrices are rounded, at the step before which they are, and after weights have joined the mean.
+    for at in [2, 4, 7] {
+        let name = format!("stopped-{at}");
+        let stop = |event: &Event| matches!(event, Event::Step { step, .. } if *step == at);
+        let stopped = bench.run_of(LOWRANK_Q, &name, &[], Some(&stop));
+        assert!(matches!(stopped, Err(Error::Interrupted { step }) if step == at as u64), "step {at}");
+        bench.run_of(LOWRANK_Q, &name, &[], None).unwrap();
+        assert_eq!(untimed(&name), untimed("straight"), "stopped at step {at}");
+        for file in ["checkpoint.safetensors", "sensitivity.safetensors", "model.int6.zstd", "ledger.jsonl.zst"] {
             assert!(bench.file(&name, file) == bench.file("straight", file), "{file}, stopped at step {at}");
         }
     }

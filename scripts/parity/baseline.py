@@ -36,7 +36,7 @@ class Recorder:
         self.muon: dict[str, Any] = {}
         self.rates: list[float] = []
         self.scores: dict[str, Any] = {}
-        self.quantize = script.quantize_state_dict_int8
+        self.quantize = getattr(script, "quantize_state_dict_int8", None)
 
     def built(self, result: None, model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
         self.model = model

@@ -1,6 +1,6 @@
 """Compares the engine with upstream's own scripts, number by number, and writes the table: `make parity UPSTREAM=DIR`.
 
-    python3 scripts/parity/compare.py UPSTREAM --caddie BINARY --compare PROGRAM [--write docs/parity.md] [--keep DIR]
+    python3 scripts/parity/compare.py UPSTREAM [--heads HEADS] --caddie BINARY --compare PROGRAM [--write docs/parity.md] [--keep DIR]
 
 Makes a Python environment with torch in target/parity-venv on the first run, a data set with `caddie fixture`, the references
 with reference.py, and gives them to the engine's example `parity`, which does the same work and prints the differences.
@@ -16,9 +16,10 @@ import tempfile
 import venv
 from pathlib import Path
 
+from settings import REFERENCES
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-NAMES = ("varlen_ttt", "baseline")
 
 HEAD = """# Parity with upstream's scripts
 
@@ -50,12 +51,21 @@ def python_with_torch() -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("upstream", type=Path, help="a checkout of openai/parameter-golf")
+    parser.add_argument("--heads", type=Path, help="a folder of pull requests' folders, HEADS/<number>/records/<track>/<name>")
     parser.add_argument("--caddie", type=Path, required=True)
     parser.add_argument("--compare", type=Path, required=True, help="the engine's example parity")
     parser.add_argument("--python", type=Path, help="an interpreter that has scripts/parity/requirements.txt")
     parser.add_argument("--write", type=Path, help="where the table goes besides standard output")
     parser.add_argument("--keep", type=Path, help="a folder for the references, instead of a temporary one")
     args = parser.parse_args()
+    places = {
+        name: args.upstream if settings.pull is None else args.heads / str(settings.pull)
+        for name, settings in REFERENCES.items()
+        if settings.pull is None or args.heads
+    }
+    for name in REFERENCES.keys() - places.keys():
+        number = REFERENCES[name].pull
+        print(f"parity: {name} is left out: pull request {number} is not merged, so its folder needs --heads", file=sys.stderr)
     python = args.python or python_with_torch()
     with tempfile.TemporaryDirectory() as temporary:
         work = args.keep or Path(temporary)
@@ -63,12 +73,12 @@ def main() -> None:
         if not data.exists():
             fixture = ["fixture", data, "--seed", "1", "--docs", "48", "--train-tokens", "200000"]
             subprocess.run([args.caddie, *fixture], check=True, stdout=subprocess.DEVNULL)
-        for name in NAMES:
+        for name, place in places.items():
             print(f"parity: running upstream's script for {name}", file=sys.stderr)
-            command = [python, HERE / "reference.py", name, args.upstream, data, work / name]
+            command = [python, HERE / "reference.py", name, place, data, work / name]
             subprocess.run(command, check=True, stdout=sys.stderr)
         print("parity: comparing", file=sys.stderr)
-        compared = subprocess.run([args.compare, *(work / name for name in NAMES)], stdout=subprocess.PIPE, text=True)
+        compared = subprocess.run([args.compare, *(work / name for name in places)], stdout=subprocess.PIPE, text=True)
     print(compared.stdout)
     if args.write and compared.stdout:
         machine = f"Last run on {platform.machine()}, {platform.system()}.\n\n"

@@ -9,11 +9,18 @@ SEQUENCE = 256
 DOCUMENTS = 41
 """Documents of the validation data: five full batches of eight for test-time training, and one that is smaller."""
 
+FTLE_EVERY = 5
+"""Steps between two measurements of the gradients' rows, in place of a hundred."""
+
+BATCH_WINDOWS = 32
+"""Windows that the script with a learning bias scores between two of its steps, in place of 256: with fewer, there are several
+batches at toy size. Its time also grows with their square."""
+
 MICRO_STEPS = 8
-"""Both scripts accumulate gradients over eight micro-steps when they run as one process."""
+"""All scripts accumulate gradients over eight micro-steps when they run as one process."""
 
 QUANTIZE_ABOVE = 1024
-"""Both scripts quantize tensors of more than 65,536 elements. At toy size no matrix has so many, so this takes its
+"""All scripts quantize tensors of more than 65,536 elements. At toy size no matrix has so many, so this takes its
 place: every matrix is above it, and the vectors, gates and mixes of every layer are below."""
 
 
@@ -22,12 +29,14 @@ class Settings:
     """What one reference is made with."""
 
     script: str
-    """The path of the script in a checkout of the contest's repository."""
+    """The path of the script in a checkout of the contest's repository, or of what a pull request proposes."""
     hook: str
     """The recording hook, as `module:function`."""
     environment: dict[str, str]
     patches: dict[str, str]
     """What the hook changes in the script, as a reader has to know it: name and explanation."""
+    pull: int | None = None
+    """The pull request, where the script is not merged."""
 
 
 _COMMON = {
@@ -80,6 +89,17 @@ _BASELINE = {
     "WARMDOWN_ITERS": 10,
 }
 
+_LOWRANKQ = {
+    "RUN_ID": "parity_lowrankq",
+    "DATA_PATH": f"./data/datasets/fineweb10B_sp{VOCABULARY}",
+    "TOKENIZER_PATH": f"./data/tokenizers/fineweb_{VOCABULARY}_bpe.model",
+    "NUM_LAYERS": 4,
+    "MLP_MULT": 2,
+    "Q_RANK": 16,
+    "WARMDOWN_ITERS": 10,
+    "EVAL_STRIDE": 64,
+}
+
 
 def _text(*parts: dict[str, object]) -> dict[str, str]:
     return {name: str(value) for part in parts for name, value in part.items()}
@@ -100,10 +120,20 @@ REFERENCES = {
         environment=_text(_COMMON, _BASELINE),
         patches={"INT8_KEEP_FLOAT_MAX_NUMEL": f"{QUANTIZE_ABOVE} in place of 65536"},
     ),
+    "lowrankq": Settings(
+        script="records/track_non_record_16mb/2026-03-21_12L_LowRankQ_QAT_ResearchPipeline/train_gpt.py",
+        hook="lowrankq:hook",
+        environment=_text(_COMMON, _LOWRANKQ),
+        patches={
+            "INT8_KEEP_FLOAT_MAX_NUMEL": f"{QUANTIZE_ABOVE} in place of 65536",
+            "main": f"the constant 100, the steps between two measurements of the gradients' rows, is {FTLE_EVERY}, and 256, the windows of a batch, is {BATCH_WINDOWS}",
+        },
+        pull=316,
+    ),
 }
 
 
 def whole_validation(name: str, targets: int) -> dict[str, str]:
     """The setting that makes the script evaluate all targets as one buffer: it divides its batch by the micro-steps."""
-    variable = {"varlen_ttt": "VAL_BATCH_TOKENS", "baseline": "VAL_BATCH_SIZE"}[name]
+    variable = "VAL_BATCH_TOKENS" if name == "varlen_ttt" else "VAL_BATCH_SIZE"
     return {variable: str(targets * MICRO_STEPS)}

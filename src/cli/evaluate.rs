@@ -131,6 +131,8 @@ mod native {
         Full,
         /// A window that moves by eval_stride
         Sliding,
+        /// A window whose logits get a bias that learns from the targets already scored
+        Ogd,
         /// Document-independent score-first LoRA test-time training
         Ttt,
     }
@@ -140,6 +142,7 @@ mod native {
             match mode {
                 Mode::Full => EvalMode::Full,
                 Mode::Sliding => EvalMode::Sliding,
+                Mode::Ogd => EvalMode::Ogd,
                 Mode::Ttt => EvalMode::Ttt,
             }
         }

@@ -73,6 +73,7 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
 fn conditions(facts: &Facts) -> [Statement; 4] {
     let kind = facts.results.kind();
     let ttt = kind == MetricKind::Ttt;
+    let carried = facts.results.metric.contains("across_documents");
     let causal = "Attention is masked to earlier positions; nothing looks ahead.";
     let adapters = "Adapters know a document's earlier chunks only, and start anew with each document.";
     let tested = "The engine's tests change the tokens after t and demand the same loss at t, bit for bit (f32, CPU).";
@@ -80,7 +81,14 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
         let answer = if kind == MetricKind::Other { Answer::Unknown } else { Answer::ByConstruction };
         Statement { rule, demand: demand.to_owned(), basis, answer }
     };
-    let update = if ttt {
+    let update = if kind == MetricKind::Ogd && carried {
+        "The losses of some windows enter the ledger, then a bias over the vocabulary takes one step down their gradient. It is \
+         carried from document to document, so that a score depends on the documents before it; the model's own weights \
+         never change."
+    } else if kind == MetricKind::Ogd {
+        "A stride's losses enter the ledger, then a bias over the vocabulary takes one step down their gradient. It begins at \
+         zero in each document; the model's own weights never change."
+    } else if ttt {
         "A chunk's losses enter the ledger, then its adapters take their step; the last chunk of a document is never \
          trained on. Adapters and optimizer state are reset for each document; the model's own weights never change."
     } else {

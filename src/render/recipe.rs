@@ -91,7 +91,7 @@ impl RecipeText {
         leaves(&self.table, "", &mut settings);
         let mode = self.text("eval.mode").unwrap_or("full");
         let elsewhere = |key: &str| {
-            [("sliding", "eval.sliding."), ("ttt", "eval.ttt.")]
+            [("sliding", "eval.sliding."), ("ogd", "eval.ogd."), ("ttt", "eval.ttt.")]
                 .iter()
                 .any(|(of, prefix)| *of != mode && key.starts_with(prefix))
         };
@@ -129,6 +129,8 @@ const SHOWN: &[&str] = &[
     "model.model_dim",
     "model.layout",
     "model.embedding.tie_embeddings",
+    "model.embedding.overtone",
+    "model.bigram.",
     "model.unet.",
     "model.loops.",
     "model.lanes.",
@@ -142,6 +144,7 @@ const SHOWN: &[&str] = &[
     "optim.adam.embed_wd",
     "optim.adam.adam_wd",
     "optim.ema.",
+    "optim.swa.",
     "train.iterations",
     "train.train_batch_tokens",
     "train.train_seq_len",
@@ -153,10 +156,13 @@ const SHOWN: &[&str] = &[
     "quant.matrix.",
     "quant.embedding.",
     "quant.calibration.",
+    "quant.qat.",
+    "quant.ftle.",
     "eval.mode",
     "eval.eval_seq_len",
     "eval.documents_apart",
     "eval.sliding.",
+    "eval.ogd.",
     "eval.ttt.ttt_lora_rank",
     "eval.ttt.ttt_lora_lr",
     "eval.ttt.ttt_chunk_size",

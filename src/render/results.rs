@@ -73,6 +73,8 @@ pub struct Other {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     Ttt,
+    /// Online gradient descent on a bias over the vocabulary.
+    Ogd,
     Sliding,
     Roundtrip,
     Other,
@@ -83,6 +85,7 @@ impl MetricKind {
     pub fn of(metric: &str) -> MetricKind {
         match metric {
             m if m.contains("ttt") => MetricKind::Ttt,
+            m if m.contains("ogd") => MetricKind::Ogd,
             m if m.contains("sliding") => MetricKind::Sliding,
             m if m.contains("roundtrip") => MetricKind::Roundtrip,
             _ => MetricKind::Other,
@@ -93,6 +96,7 @@ impl MetricKind {
     pub fn as_str(self) -> &'static str {
         match self {
             MetricKind::Ttt => "ttt",
+            MetricKind::Ogd => "ogd",
             MetricKind::Sliding => "sliding",
             MetricKind::Roundtrip => "roundtrip",
             MetricKind::Other => "other",
@@ -103,6 +107,7 @@ impl MetricKind {
     pub fn short(self) -> Option<&'static str> {
         match self {
             MetricKind::Ttt => Some("test-time training"),
+            MetricKind::Ogd => Some("a bias that learns from scored targets"),
             MetricKind::Sliding => Some("a sliding window"),
             MetricKind::Roundtrip => Some("full context"),
             MetricKind::Other => None,

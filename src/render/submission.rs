@@ -230,7 +230,7 @@ fn flags_of(limits: &Limits) -> [(String, &'static str); 9] {
 /// list of its own names what the engine's construction ensures and these runs do not prove.
 pub(super) fn compliance(results: &Results, limits: &Limits, statements: &[Statement]) -> Value {
     let (mut flags, mut by_construction) = (Map::new(), Vec::new());
-    let trained = results.kind() == MetricKind::Ttt;
+    let trained = matches!(results.kind(), MetricKind::Ttt | MetricKind::Ogd);
     for (flag, rule) in flags_of(limits).into_iter().filter(|(flag, _)| trained || flag != "score_first_ttt") {
         match statements.iter().find(|s| s.rule == rule).map(|s| s.answer) {
             Some(Answer::ByConstruction) => by_construction.push(flag),

@@ -18,7 +18,7 @@ enum Tier {
 }
 
 /// Parts of the names of evaluations that adapt to the text.
-const ADAPTING: [&str; 8] = ["ttt", "slot", "ngram", "n_gram", "etlb", "mixer", "ppm", "knn"];
+const ADAPTING: [&str; 9] = ["ttt", "ogd", "slot", "ngram", "n_gram", "etlb", "mixer", "ppm", "knn"];
 /// Beginnings of the names of metrics of the artifact.
 const SCORES: [&str; 10] =
     ["final", "legal_ttt", "quantized", "post_ttt", "ttt", "slot", "sliding_window", "roundtrip", "ngram", "ppm_mix"];

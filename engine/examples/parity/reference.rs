@@ -24,17 +24,15 @@ pub struct Reference {
 
 impl Reference {
     pub fn open(folder: &Path) -> Result<Reference> {
-        let json = |name: &str| -> Result<Value> {
-            let path = folder.join(name);
-            let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "reading"))?;
-            serde_json::from_str(&text).map_err(|e| unusable(&path, e.to_string()))
-        };
+        let json = |name: &str| read_json(&folder.join(name));
         let (settings, steps) = (json("settings.json")?, json("steps.json")?);
-        let toml = recipe_toml(&json("hyperparameters.json")?, keep_float_max_numel(&settings["patches"]));
+        let h = json("hyperparameters.json")?;
+        let toml = recipe_toml(&h, keep_float_max_numel(&settings["patches"]));
+        let more = if h.get("q_rank").is_some() { lowrankq_settings(&h) } else { Vec::new() };
         Ok(Reference {
             folder: folder.to_owned(),
             script: settings["script"].as_str().unwrap_or_default().to_owned(),
-            recipe: Recipe::parse(&toml, &[])?,
+            recipe: Recipe::parse(&toml, &more)?,
             steps: steps.as_array().cloned().unwrap_or_default(),
             scores: json("scores.json")?,
             patches: settings["patches"].clone(),
@@ -47,6 +45,10 @@ impl Reference {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    pub fn json(&self, name: &str) -> Result<Value> {
+        read_json(&self.path(name))
     }
 
     pub fn tensors(&self, name: &str) -> Result<BTreeMap<String, Tensor>> {
@@ -101,6 +103,11 @@ impl Reference {
         };
         (0..self.steps.len()).map(|step| (0..micro_steps).map(|micro| batch(step, micro)).collect()).collect()
     }
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path, "reading"))?;
+    serde_json::from_str(&text).map_err(|e| unusable(path, e.to_string()))
 }
 
 /// The export's threshold, where the recorder lowered it so that a toy's matrices are quantized at all.
@@ -170,6 +177,33 @@ fn recipe_toml(h: &Value, keep_float_max_numel: i64) -> String {
         );
     }
     toml
+}
+
+/// What only the stack of PR #316 has. Its script holds the weight decay in the code, not in its settings.
+fn lowrankq_settings(h: &Value) -> Vec<String> {
+    let held = [
+        "model.embedding.overtone=true",
+        "model.block.A.resid_mix_phase=true",
+        "optim.muon.muon_wd=0.02",
+        "optim.muon.muon_wd_after=true",
+        "optim.adam.embed_wd=0.01",
+        "optim.adam.adam_wd=0.01",
+        "quant.embedding.bits=16",
+        "eval.mode=ogd",
+        "eval.ogd.ogd_carried=true",
+    ];
+    let read = [
+        ("model.block.A.gqa.q_rank", "q_rank"),
+        ("model.block.A.gqa.rope_train_seq_len", "train_seq_len"),
+        ("quant.qat.qat_bits", "qat_bits"),
+        ("quant.qat.qat_start_frac", "qat_start_frac"),
+        ("eval.sliding.eval_stride", "eval_stride"),
+        ("eval.ogd.ogd_lr", "ogd_lr"),
+        ("eval.ogd.ogd_batch_windows", "ogd_batch_windows"),
+        ("quant.ftle.ftle_every", "ftle_every"),
+    ];
+    let read = read.map(|(key, theirs)| format!("{key}={}", h[theirs]));
+    held.map(str::to_owned).into_iter().chain(read).collect()
 }
 
 /// What only the record stack has.

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use caddie_engine::checkpoint::StateDict;
 use caddie_engine::data::{DataSet, Loader, PackedLoader, SequentialLoader, TokenStream};
-use caddie_engine::evaluate::{ValData, full, ttt};
+use caddie_engine::evaluate::{Totals, ValData, evaluate, full, ttt};
 use caddie_engine::model::{Gpt, parameters as declared};
 use caddie_engine::nn::AdapterInit;
+use caddie_engine::optim::average::Average;
 use caddie_engine::quant::calibrate::calibrate;
-use caddie_engine::quant::{Data, QuantizedModel, export};
-use caddie_engine::recipe::LoaderKind;
+use caddie_engine::quant::ftle::bits_by_row;
+use caddie_engine::quant::{Data, Observed, QuantizedModel, export};
+use caddie_engine::recipe::{EvalMode, LoaderKind};
 use caddie_engine::train::{Steps, regime};
 use caddie_engine::{Recipe, Result};
 use serde_json::Value;
@@ -73,7 +75,8 @@ pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
         looping = now.looping;
         let same_order = recorded["looping"].as_bool() == Some(now.looping);
         schedule = schedule.max((now.lr_scale - number(&recorded["lr_multiplier"])).abs());
-        schedule = schedule.max(if same_order { 0.0 } else { 1.0 });
+        let same_grid = recorded["qat"].as_bool().unwrap_or_default() == now.qat;
+        schedule = schedule.max(if same_order && same_grid { 0.0 } else { 1.0 });
         let stepped = steps.step(&recipe.train, batches, step as i64, now)?;
         losses = worst(losses, stepped.loss.double_value(&[]) - number(&recorded["loss"]));
         if let (Some(norm), Some(theirs)) = (&stepped.grad_norm, recorded["gradient_norm"].as_f64()) {
@@ -81,15 +84,20 @@ pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
         }
     }
     let n = reference.steps.len();
-    table.row("schedule", format!("learning-rate multiplier and depth recurrence of {n} steps"), schedule, 1e-12);
+    table.row("schedule", format!("learning rates, depth recurrence and rounding of {n} steps"), schedule, 1e-12);
     table.row("training loss", format!("of each of {n} steps"), losses, 1e-4);
     if recipe.optim.grad_clip_norm > 0.0 {
         table.row("gradient norm", format!("of each of {n} steps, relative"), norms, 1e-3);
     }
     let trained = difference(steps.model.parameters(), &reference.weights("trained.safetensors")?)?;
     table.row("weights after training", "every weight", trained, 1e-3);
-    if let Some(ema) = &steps.ema {
-        let averaged = difference(ema.weights(), &reference.weights("ema.safetensors")?)?;
+    if let Some(sensitivity) = &steps.sensitivity {
+        let scores = difference(&sensitivity.scores(), &reference.weights("sensitivity.safetensors")?)?;
+        let what = format!("every row, measured {} times", sensitivity.count());
+        table.row("norms of the gradients' rows", what, scores, 1e-3);
+    }
+    if let Some(averaged) = steps.average.as_ref().and_then(Average::weights) {
+        let averaged = difference(&averaged, &reference.weights("ema.safetensors")?)?;
         table.row("EMA", "every weight", averaged, 1e-3);
     }
     Ok(steps)
@@ -98,6 +106,8 @@ pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
 /// The same export of weights so large that no scale is the floor of the format (a model of few steps has many that are).
 const LARGER_FILE: &str = "quantized_larger.safetensors";
 const LARGER: f64 = 64.0;
+/// Mean bits of a row in that export, where rows have bits of their own.
+const LARGER_BITS: f64 = 6.0;
 
 /// The weights that upstream exports.
 fn exported_weights(reference: &Reference) -> Result<StateDict> {
@@ -109,13 +119,14 @@ fn exported_weights(reference: &Reference) -> Result<StateDict> {
 pub fn quantization(reference: &Reference, table: &mut Table) -> Result<QuantizedModel> {
     let recipe = &reference.recipe;
     let model = Gpt::new(&recipe.model, exported_weights(reference)?, CPU)?;
-    let mut hessians = BTreeMap::new();
+    let mut observed = Observed::default();
     if recipe.quant.needs_calibration() {
-        hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
+        observed.hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
         let theirs = reference.tensors("hessians.safetensors")?;
         let (mut traces, mut entries, mut count) = (0f64, 0f64, 0);
         for param in model.params() {
-            let (Some(ours), Some(theirs)) = (param.input.and_then(|i| hessians.get(&i)), theirs.get(&param.name))
+            let (Some(ours), Some(theirs)) =
+                (param.input.and_then(|i| observed.hessians.get(&i)), theirs.get(&param.name))
             else {
                 continue;
             };
@@ -129,15 +140,32 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
         table.row("Hessian traces", "relative", traces, 1e-5);
         table.row("Hessian entries", "relative to the largest of each", entries, 1e-4);
     }
-    let exported = export(model.params(), model.parameters(), &hessians, &recipe.quant)?;
+    if recipe.quant.ftle.is_some() {
+        observed.row_bits = row_bits(reference, target_bits(reference)?)?;
+    }
+    let exported = export(model.params(), model.parameters(), &observed, &recipe.quant)?;
     compare_codes(reference, "quantized.safetensors", "", &exported, table)?;
     if reference.has(LARGER_FILE) {
+        if recipe.quant.ftle.is_some() {
+            observed.row_bits = row_bits(reference, LARGER_BITS)?;
+        }
         let larger: StateDict =
             model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor * LARGER)).collect();
-        let exported = export(model.params(), &larger, &hessians, &recipe.quant)?;
+        let exported = export(model.params(), &larger, &observed, &recipe.quant)?;
         compare_codes(reference, LARGER_FILE, " of weights 64 times as large", &exported, table)?;
     }
     Ok(exported)
+}
+
+/// Bits of each row, from upstream's norms of the gradients.
+fn row_bits(reference: &Reference, target: f64) -> Result<BTreeMap<String, Tensor>> {
+    let scores = reference.tensors("sensitivity.safetensors")?;
+    scores.iter().map(|(name, scores)| Ok((name.clone(), bits_by_row(scores, target)?))).collect()
+}
+
+/// Mean bits that upstream chose.
+fn target_bits(reference: &Reference) -> Result<f64> {
+    Ok(number(&reference.json("quantized.json")?["target_avg_bits"]))
 }
 
 fn calibration_batches(reference: &Reference) -> Result<Vec<Tensor>> {
@@ -191,11 +219,39 @@ pub fn scores(reference: &Reference, exported: &QuantizedModel, table: &mut Tabl
     let before = loss(reference, exported_weights(reference)?)?;
     let s = &reference.scores;
     table.row("score before quantization", "val_loss", before - number(&s["pre_quantization"]["val_loss"]), 1e-5);
+    if recipe_has_bias(reference) {
+        return scores_with_a_bias(reference, exported, table);
+    }
     let after = loss(reference, reference.dequantized()?)?;
     table.row("score of upstream's artifact", "val_loss", after - number(&s["quantized"]["val_loss"]), 1e-5);
     let own = loss(reference, exported.dequantize()?)?;
     table.row("score of the engine's artifact", "val_loss", own - number(&s["quantized"]["val_loss"]), 1e-4);
     Ok(())
+}
+
+fn recipe_has_bias(reference: &Reference) -> bool {
+    reference.recipe.eval.mode == EvalMode::Ogd
+}
+
+/// Scores of the artifact under a sliding window, without the bias that learns and with it.
+fn scores_with_a_bias(reference: &Reference, exported: &QuantizedModel, table: &mut Table) -> Result<()> {
+    let theirs = |mode: &str| number(&reference.scores[mode]["val_loss"]);
+    let modes = [(EvalMode::Sliding, "sliding", "sliding window"), (EvalMode::Ogd, "ogd", "sliding window and bias")];
+    for (mode, key, what) in modes {
+        let after = slide(reference, reference.dequantized()?, mode)?;
+        table.row(&format!("score of upstream's artifact, {what}"), "val_loss", after - theirs(key), 1e-5);
+        let own = slide(reference, exported.dequantize()?, mode)?;
+        table.row(&format!("score of the engine's artifact, {what}"), "val_loss", own - theirs(key), 1e-4);
+    }
+    Ok(())
+}
+
+/// Mean nats per token over the validation set in `mode`.
+fn slide(reference: &Reference, weights: StateDict, mode: EvalMode) -> Result<f64> {
+    let recipe = &reference.recipe;
+    let model = Gpt::new(&recipe.model, weights, CPU)?;
+    let score = evaluate(&model, &validation(reference)?, &recipe.eval, mode, None, &mut |_| Ok(()))?;
+    Ok(Totals::of(&score.rows).val_loss())
 }
 
 /// Mean nats per token over the validation set.
@@ -269,19 +325,24 @@ fn documents(reference: &Reference) -> Result<Vec<Value>> {
 /// From the initial weights to the artifact's score with nothing of upstream's in between but batches.
 pub fn end_to_end(reference: &Reference, steps: Steps, table: &mut Table) -> Result<()> {
     let recipe: &Recipe = &reference.recipe;
-    let weights: StateDict = match &steps.ema {
-        Some(ema) => ema.weights().iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect(),
-        None => steps.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect(),
-    };
+    let trained = || steps.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect();
+    let weights: StateDict = steps.average.as_ref().and_then(Average::weights).unwrap_or_else(trained);
     let model = Gpt::new(&recipe.model, weights, CPU)?;
-    let hessians = if recipe.quant.needs_calibration() {
-        calibrate(&model, calibration_batches(reference)?, None)?.hessians
-    } else {
-        BTreeMap::new()
+    let mut observed = Observed::default();
+    if recipe.quant.needs_calibration() {
+        observed.hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
+    }
+    if let Some(sensitivity) = &steps.sensitivity {
+        let target = target_bits(reference)?;
+        let bits = |(name, scores): (String, Tensor)| Ok((name, bits_by_row(&scores, target)?));
+        observed.row_bits = sensitivity.scores().into_iter().map(bits).collect::<Result<_>>()?;
+    }
+    let exported = export(model.params(), model.parameters(), &observed, &recipe.quant)?.dequantize()?;
+    let (own, key) = match recipe_has_bias(reference) {
+        true => (slide(reference, exported, EvalMode::Ogd)?, "ogd"),
+        false => (loss(reference, exported)?, "quantized"),
     };
-    let exported = export(model.params(), model.parameters(), &hessians, &recipe.quant)?;
-    let own = loss(reference, exported.dequantize()?)?;
-    let theirs = number(&reference.scores["quantized"]["val_loss"]);
+    let theirs = number(&reference.scores[key]["val_loss"]);
     table.row("trained, quantized and scored alone", "val_loss of the artifact", own - theirs, 1e-3);
     Ok(())
 }

@@ -29,6 +29,13 @@ pub struct Lanes {
     pub mlp: Tensor,
 }
 
+/// Returns the share of the residual stream in the input of layer `layer` at the start of training, after PR #316:
+/// `σ(3·(layer/(layers−1) − ½))`, from 0.18 in the first layer to 0.82 in the last.
+fn phase(layer: i64, layers: i64) -> f64 {
+    let along = layer as f64 / (layers - 1).max(1) as f64;
+    1.0 / (1.0 + (-3.0 * (along - 0.5)).exp())
+}
+
 /// The weights with which the outputs of a layer's two parts and the old values enter each lane.
 pub struct LaneWeights {
     /// `[2 (attention, MLP), 2 (lane)]`
@@ -38,13 +45,14 @@ pub struct LaneWeights {
 }
 
 impl Block {
-    /// Layer `layer`, counted from 0.
-    pub fn build(r: &BlockRecipe, layer: i64, dim: i64, scope: &mut Scope) -> Result<Block> {
+    /// Layer `layer` of `layers`, counted from 0.
+    pub fn build(r: &BlockRecipe, layer: i64, layers: i64, dim: i64, scope: &mut Scope) -> Result<Block> {
+        let own = if r.resid_mix_phase { phase(layer, layers) } else { 1.0 };
         let mut scope = scope.at(&format!("blocks.{layer}"), NAME);
         Ok(Block {
             attn_scale: scope.control("attn_scale", &[dim], Start::Constant(1.0))?,
             mlp_scale: scope.control("mlp_scale", &[dim], Start::Constant(1.0))?,
-            resid_mix: scope.control("resid_mix", &[2, dim], Start::ResidMix)?,
+            resid_mix: scope.control("resid_mix", &[2, dim], Start::ResidMix { own, x0: 1.0 - own })?,
             mixer: Mixer::build(r, dim, &mut scope)?,
             ffn: Ffn::build(r, dim, &mut scope)?,
             norm_scale: if r.ln_scale { 1.0 / ((layer + 1) as f64).sqrt() } else { 1.0 },

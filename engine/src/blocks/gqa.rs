@@ -2,10 +2,12 @@
 //!
 //! `q = rope(norm(n W_qᵀ))·g`, `k = rope(norm(n W_kᵀ))`, `v = n W_vᵀ`, softmax attention within the document, and the
 //! output projection. Partial rotary positions and exclusive self attention (XSA) are settings of it: PR #1530 uses both.
+//! So are queries of low rank and rotary positions stretched to longer contexts: PR #316's.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::query::Query;
 use crate::bounds;
 use crate::nn::param::Init;
 use crate::nn::scope::Input;
@@ -28,8 +30,15 @@ pub struct GqaRecipe {
     pub rope_dims: i64,
     /// Exclusive self attention: remove from each output its component along the position's own value.
     pub xsa: bool,
-    /// The initial values of the three input matrices; the output matrix starts at zero.
+    /// The initial values of the input matrices; the output matrix starts at zero.
     pub init: Init,
+    /// Rank of the queries' projection, below the model's width; `0` means one whole matrix.
+    #[serde(skip_serializing_if = "bounds::is_zero")]
+    pub q_rank: i64,
+    /// Length of context, in tokens, up to which rotary positions stay as they are; a longer one is scored with a larger
+    /// base (docs/spec/algorithms.md#rotary-positions). `0` means that the base never changes.
+    #[serde(skip_serializing_if = "bounds::is_zero")]
+    pub rope_train_seq_len: i64,
 }
 
 impl Default for GqaRecipe {
@@ -43,6 +52,8 @@ impl Default for GqaRecipe {
             rope_dims: 0,
             xsa: false,
             init: Init::Uniform,
+            q_rank: 0,
+            rope_train_seq_len: 0,
         }
     }
 }
@@ -50,7 +61,8 @@ impl Default for GqaRecipe {
 impl GqaRecipe {
     pub(super) fn describe(&self) -> String {
         let xsa = if self.xsa { ", xsa" } else { "" };
-        format!("{NAME} ({} heads, {} kv heads{xsa})", self.num_heads, self.num_kv_heads)
+        let rank = if self.q_rank > 0 { format!(", queries of rank {}", self.q_rank) } else { String::new() };
+        format!("{NAME} ({} heads, {} kv heads{xsa}{rank})", self.num_heads, self.num_kv_heads)
     }
 
     pub(super) fn check(&self, path: &str, dim: i64) -> Result<()> {
@@ -73,13 +85,23 @@ impl GqaRecipe {
         if self.rope_dims < 0 || self.rope_dims % 2 != 0 || self.rope_dims > head_dim {
             return fail(format!("rope_dims {} must be even and at most the head's {head_dim}", self.rope_dims));
         }
+        if self.q_rank < 0 || self.q_rank >= dim {
+            return fail(format!("q_rank {} must be below model_dim {dim}; 0 means one whole matrix", self.q_rank));
+        }
+        bounds::integers(path, &[("rope_train_seq_len", self.rope_train_seq_len, 0, 1 << 24)])?;
+        let rotated = if self.rope_dims > 0 { self.rope_dims } else { head_dim };
+        if self.rope_train_seq_len > 0 && rotated < 4 {
+            return fail(format!(
+                "rope_train_seq_len needs at least 4 rotated dimensions of a head, not {rotated}; set it to 0"
+            ));
+        }
         Ok(())
     }
 }
 
 /// One attention layer.
 pub struct Gqa {
-    c_q: Linear,
+    query: Query,
     c_k: Linear,
     c_v: Linear,
     proj: Linear,
@@ -93,6 +115,7 @@ pub struct Gqa {
     head_dim: i64,
     rope_dims: i64,
     rope_base: f64,
+    rope_train_seq_len: i64,
     xsa: bool,
 }
 
@@ -109,7 +132,7 @@ impl Gqa {
         let (n, y, start) = (scope.input(), scope.input(), Start::from(r.init));
         Ok(Gqa {
             q_gain: scope.control("q_gain", &[r.num_heads], Start::Constant(r.qk_gain_init))?,
-            c_q: scope.linear("c_q", [dim, dim], start, n)?,
+            query: Query::build(r.q_rank, dim, start, n, scope)?,
             c_k: scope.linear("c_k", [kv_dim, dim], start, n)?,
             c_v: scope.linear("c_v", [kv_dim, dim], start, n)?,
             proj: scope.linear("proj", [dim, dim], Start::Zeros, y)?,
@@ -120,6 +143,7 @@ impl Gqa {
             head_dim,
             rope_dims: if r.rope_dims > 0 { r.rope_dims } else { head_dim },
             rope_base: r.rope_base,
+            rope_train_seq_len: r.rope_train_seq_len,
             xsa: r.xsa,
         })
     }
@@ -135,7 +159,7 @@ impl Gqa {
     pub(super) fn forward(&self, n: &Tensor, pass: &Pass) -> Tensor {
         pass.observe(self.n, n);
         let kept = pass.keep(n);
-        let (mut q, mut k, mut v) = (self.c_q.forward(&kept), self.c_k.forward(n), self.c_v.forward(n));
+        let (mut q, mut k, mut v) = (self.query.forward(&kept, pass), self.c_k.forward(n), self.c_v.forward(n));
         let mut output_delta = None;
         if let Some(adapters) = pass.mixer_adapters() {
             let low = adapters.low(n);
@@ -146,7 +170,8 @@ impl Gqa {
             output_delta = Some(adapters.delta(O, &kept_low));
         }
         let gain = self.q_gain.to_kind(n.kind()).view([1, 1, self.heads, 1]);
-        let rotate = |x: &Tensor, rows| pass.ropes.rotate(&rms_norm(x), self.rope_dims, self.rope_base, rows);
+        let base = self.base_at(pass.context);
+        let rotate = |x: &Tensor, rows| pass.ropes.rotate(&rms_norm(x), self.rope_dims, base, rows);
         let q = rotate(&self.split(&q, self.heads), pass.only) * gain;
         let k = rotate(&self.split(&k, self.kv_heads), None);
         let v = self.split(&v, self.kv_heads);
@@ -168,6 +193,17 @@ impl Gqa {
             Some(delta) => out + delta,
             None => out,
         }
+    }
+
+    /// Returns the base of the rotary frequencies for a context of `context` tokens: beyond the length s of training it is
+    /// `base · (context/s)^(m/(m−2))` with m rotated dimensions (NTK scaling), so that the slowest pair turns no further
+    /// than it did in training and the fastest stays as it was.
+    fn base_at(&self, context: i64) -> f64 {
+        if self.rope_train_seq_len == 0 || context <= self.rope_train_seq_len {
+            return self.rope_base;
+        }
+        let (stretch, m) = (context as f64 / self.rope_train_seq_len as f64, self.rope_dims as f64);
+        self.rope_base * stretch.powf(m / (m - 2.0))
     }
 
     /// `[batch, len, heads·head_dim]` to `[batch, len, heads, head_dim]`.

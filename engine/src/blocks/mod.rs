@@ -7,13 +7,14 @@
 mod block;
 pub mod gqa;
 pub mod mlp;
+mod query;
 
 pub use block::{Block, LaneWeights, Lanes};
 
 use serde::{Deserialize, Serialize};
 
 use crate::nn::{Pass, Scope, Site};
-use crate::{Error, Result};
+use crate::{Error, Result, bounds};
 use gqa::{Gqa, GqaRecipe};
 use mlp::{Mlp, MlpRecipe};
 
@@ -23,6 +24,10 @@ use mlp::{Mlp, MlpRecipe};
 pub struct BlockRecipe {
     /// Scale the normalized input of layer `i` by `1/sqrt(i+1)` (docs/spec/algorithms.md#block).
     pub ln_scale: bool,
+    /// Begin with a stream that is mostly the embedding in the first layers and mostly itself in the last ones
+    /// (docs/spec/algorithms.md#initial-weights).
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub resid_mix_phase: bool,
     /// Mixer: grouped-query attention.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gqa: Option<GqaRecipe>,

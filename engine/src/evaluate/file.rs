@@ -95,7 +95,7 @@ impl Loaded {
         if self.pre_quantization {
             format!("diagnostic pre-quantization_{}", self.mode.as_str())
         } else {
-            metric_name(&self.recipe.quant, self.mode).to_owned()
+            metric_name(&self.recipe, self.mode).to_owned()
         }
     }
 
@@ -117,9 +117,9 @@ impl Loaded {
     ) -> Result<(Score, f64)> {
         let start = Instant::now();
         let wanted = |d: &crate::data::Document| docs.is_none_or(|docs| docs.contains(&d.index));
-        // Full and sliding read the whole stream, whichever documents were asked for.
-        let of: usize = match (self.mode, docs) {
-            (EvalMode::Ttt, Some(_)) => self.val.documents.iter().filter(|d| wanted(d)).map(|d| d.targets).sum(),
+        // Other modes read the whole stream, whichever documents were asked for.
+        let of: usize = match (self.recipe.eval.reads_documents_alone(self.mode), docs) {
+            (true, Some(_)) => self.val.documents.iter().filter(|d| wanted(d)).map(|d| d.targets).sum(),
             _ => self.val.targets(),
         };
         let mode = self.mode.as_str();

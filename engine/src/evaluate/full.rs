@@ -46,10 +46,11 @@ pub fn score(
         Ok(Vec::<f32>::try_from(nats.to_device(Device::Cpu).view([-1]))?)
     };
     let mut progress = Progress::default();
-    let parts = parallel::map_with(&mut model.for_workers()?, spans, work, |span, nats: &Vec<f32>| {
-        progress.totals.add(val, starts[span], nats);
-        on_progress(&progress)
-    })?;
+    let parts =
+        parallel::map_with(&mut model.for_workers(recipe.eval_seq_len)?, spans, work, |span, nats: &Vec<f32>| {
+            progress.totals.add(val, starts[span], nats);
+            on_progress(&progress)
+        })?;
     Ok(parts.concat())
 }
 

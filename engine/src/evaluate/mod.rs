@@ -6,6 +6,7 @@
 pub mod file;
 pub mod full;
 pub mod ledger;
+pub mod ogd;
 pub mod sliding;
 pub mod ttt;
 
@@ -105,7 +106,7 @@ impl Totals {
 #[derive(Debug, Default)]
 pub struct Progress {
     pub totals: Totals,
-    /// Documents whose score is final since the last report. Only test-time training scores document by document.
+    /// Documents whose score is final since the last report, where the mode scores document by document.
     pub rows: Vec<LedgerRow>,
 }
 
@@ -114,8 +115,9 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(&Progress) -> Result<()>;
 
 /// Scores the validation set, or with `docs` only the documents with these indices.
 ///
-/// Test-time training reads a document and nothing else. In the other modes a document's score depends on the text
-/// before it in the stream, so the whole stream is scored and the requested documents are kept.
+/// Where documents are scored apart ([`EvalRecipe::reads_documents_alone`]) a document is read and nothing else. In the
+/// other modes a document's score depends on the text before it in the stream, so the whole stream is scored and the
+/// requested documents are kept.
 ///
 /// # Errors
 /// [`Error::Score`] for a document with a target whose nats are no number; whatever `on_progress` returns.
@@ -137,6 +139,8 @@ pub fn evaluate(
     let scored = match mode {
         EvalMode::Full => full::score(model, val, recipe, val.targets(), on_progress)?,
         EvalMode::Sliding => sliding::score(model, val, recipe, on_progress)?,
+        EvalMode::Ogd if recipe.ogd().ogd_carried => ogd::carried(model, val, recipe, on_progress)?,
+        EvalMode::Ogd => ogd::by_document(model, val, recipe, &chosen, on_progress)?,
         EvalMode::Ttt => ttt::score(model, val, &recipe.ttt(), &chosen, on_progress)?,
     };
     let mut nll = vec![f32::NAN; scored.len()];

@@ -10,37 +10,52 @@ use crate::data::windows::{Window, sliding_windows};
 use crate::model::{Extra, Gpt};
 use crate::nn::Docs;
 use crate::recipe::EvalRecipe;
-use crate::{Result, parallel};
+use crate::{Error, Result, parallel};
 
 /// Computes the nats of every target of the stream. Only the scored positions of a window go through the vocabulary
 /// projection.
 pub fn score(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnProgress) -> Result<Vec<f32>> {
     let windows = sliding_windows(val.targets(), recipe.eval_seq_len as usize, recipe.sliding().eval_stride as usize);
-    let mut batches: Vec<&[Window]> = Vec::new();
-    let mut rest = windows.as_slice();
-    while let Some(first) = rest.first() {
-        // A batch is a run of windows of one shape.
-        let same = |w: &&Window| w.len == first.len && w.first_scored - w.start == first.first_scored - first.start;
-        let rows = rest.iter().take(recipe.eval_batch_seqs as usize).take_while(same).count();
-        let (batch, after) = rest.split_at(rows);
-        batches.push(batch);
-        rest = after;
-    }
+    let batches = batches(&windows, recipe.eval_batch_seqs as usize);
     let starts: Vec<usize> = batches.iter().map(|batch| batch[0].first_scored).collect();
     let mut progress = Progress::default();
     let apart = recipe.documents_apart;
     let work = |model: &mut Gpt, batch: &[Window]| score_batch(model, val, batch, apart);
     // The scored spans of consecutive windows adjoin, so the batches' values, one after another, are the stream's.
-    let parts = parallel::map_with(&mut model.for_workers()?, batches, work, |batch, nats: &Vec<f32>| {
-        progress.totals.add(val, starts[batch], nats);
-        on_progress(&progress)
-    })?;
+    let parts =
+        parallel::map_with(&mut model.for_workers(recipe.eval_seq_len)?, batches, work, |batch, nats: &Vec<f32>| {
+            progress.totals.add(val, starts[batch], nats);
+            on_progress(&progress)
+        })?;
     Ok(parts.concat())
 }
 
-/// Computes the nats of the scored positions of windows of one shape. With `apart`, the windows lie in one packed row
-/// and attention keeps within each document of each window.
+/// Splits windows into runs of one shape, of at most `rows` windows.
+pub(super) fn batches(windows: &[Window], rows: usize) -> Vec<&[Window]> {
+    let mut batches: Vec<&[Window]> = Vec::new();
+    let mut rest = windows;
+    while let Some(first) = rest.first() {
+        let same = |w: &&Window| w.len == first.len && w.first_scored - w.start == first.first_scored - first.start;
+        let (batch, after) = rest.split_at(rest.iter().take(rows).take_while(same).count());
+        batches.push(batch);
+        rest = after;
+    }
+    batches
+}
+
+/// Computes the nats of the scored positions of windows of one shape.
 fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], apart: bool) -> Result<Vec<f32>> {
+    let scored = tch::no_grad(|| {
+        let (hidden, y) = scored_hidden(model, val, windows, apart)?;
+        Ok::<Tensor, Error>(model.nll_from_hidden(&hidden, &y, None).to_device(tch::Device::Cpu).view([-1]))
+    });
+    Ok(Vec::<f32>::try_from(scored?)?)
+}
+
+/// Computes the hidden states `[windows, scored, dim]` of the scored positions of windows of one shape, and their targets
+/// `[windows, scored]`. With `apart`, the windows lie in one packed row and attention keeps within each document of each
+/// window.
+pub(super) fn scored_hidden(model: &Gpt, val: &ValData, windows: &[Window], apart: bool) -> Result<(Tensor, Tensor)> {
     let (len, offset) = (windows[0].len as i64, (windows[0].first_scored - windows[0].start) as i64);
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for w in windows {
@@ -55,13 +70,10 @@ fn score_batch(model: &Gpt, val: &ValData, windows: &[Window], apart: bool) -> R
     } else {
         (Docs::Rows, [rows, len])
     };
-    let scored = tch::no_grad(|| {
-        let x = Tensor::from_slice(&x).view(shape).to_device(device);
-        let y = Tensor::from_slice(&y).view([rows, len - offset]).to_device(device);
-        let hidden = model.hidden(&x, &docs, Extra::default()).view([rows, len, -1]).narrow(1, offset, len - offset);
-        model.nll_from_hidden(&hidden, &y, None).to_device(tch::Device::Cpu).view([-1])
-    });
-    Ok(Vec::<f32>::try_from(scored)?)
+    let x = Tensor::from_slice(&x).view(shape).to_device(device);
+    let y = Tensor::from_slice(&y).view([rows, len - offset]).to_device(device);
+    let hidden = model.hidden(&x, &docs, Extra::default()).view([rows, len, -1]).narrow(1, offset, len - offset);
+    Ok((hidden, y))
 }
 
 /// Lengths of the documents' parts that a window holds; the first may have begun before it.

@@ -39,14 +39,19 @@ pub fn score(
     let mut progress = Progress::default();
     let members = batches.clone();
     let work = |model: &mut Gpt, batch: Vec<Document>| score_batch(model, val, recipe, &batch, &init);
-    parallel::map_with(&mut model.for_workers()?, batches, work, |batch, scored: &Vec<Vec<f32>>| {
-        for (d, nats) in members[batch].iter().zip(scored) {
-            progress.totals.add(val, d.start, nats);
-            nll[d.start..d.start + d.targets].copy_from_slice(nats);
-        }
-        progress.rows = members[batch].iter().map(|d| ledger::row(val, d, &nll)).collect();
-        on_progress(&progress)
-    })?;
+    parallel::map_with(
+        &mut model.for_workers(recipe.ttt_eval_seq_len)?,
+        batches,
+        work,
+        |batch, scored: &Vec<Vec<f32>>| {
+            for (d, nats) in members[batch].iter().zip(scored) {
+                progress.totals.add(val, d.start, nats);
+                nll[d.start..d.start + d.targets].copy_from_slice(nats);
+            }
+            progress.rows = members[batch].iter().map(|d| ledger::row(val, d, &nll)).collect();
+            on_progress(&progress)
+        },
+    )?;
     Ok(nll)
 }
 

@@ -1,4 +1,4 @@
-//! Token embedding (docs/spec/algorithms.md#embedding): its normalized rows are the beginning of the residual stream.
+//! Token embedding (docs/spec/algorithms.md#embedding).
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use crate::Result;
 use crate::bounds;
 use crate::nn::scope::Input;
-use crate::nn::{Group, Scope, Start, rms_norm};
+use crate::nn::{Group, Scope, Start};
 
 /// Name of the component in recipes and parameter tables.
 pub const NAME: &str = "embedding";
@@ -19,11 +19,14 @@ pub struct EmbeddingRecipe {
     pub tie_embeddings: bool,
     /// Standard deviation of the initial rows.
     pub tied_embed_init_std: f64,
+    /// True to make the singular values of the initial table fall as `1/√k` (docs/spec/algorithms.md#initial-weights).
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub overtone: bool,
 }
 
 impl Default for EmbeddingRecipe {
     fn default() -> Self {
-        EmbeddingRecipe { tie_embeddings: true, tied_embed_init_std: 0.005 }
+        EmbeddingRecipe { tie_embeddings: true, tied_embed_init_std: 0.005, overtone: false }
     }
 }
 
@@ -41,12 +44,13 @@ pub struct Embedding {
 impl Embedding {
     /// Builds the embedding; `head` is the input that the table multiplies as a tied head.
     pub fn build(r: &EmbeddingRecipe, shape: [i64; 2], head: Option<Input>, scope: &mut Scope) -> Result<Embedding> {
-        let start = Start::Normal(r.tied_embed_init_std);
+        let std = r.tied_embed_init_std;
+        let start = if r.overtone { Start::Overtone(std) } else { Start::Normal(std) };
         Ok(Embedding { table: scope.at("", NAME).table("tok_emb", shape, start, Group::Embedding, head)? })
     }
 
-    /// Maps `ids` `[batch, len]` to normalized rows `[batch, len, dim]` in `kind`.
+    /// Maps `ids` `[batch, len]` to rows `[batch, len, dim]` in `kind`.
     pub fn forward(&self, ids: &Tensor, kind: Kind) -> Tensor {
-        rms_norm(&Tensor::embedding(&self.table, ids, -1, false, false).to_kind(kind))
+        Tensor::embedding(&self.table, ids, -1, false, false).to_kind(kind)
     }
 }

@@ -3,8 +3,8 @@
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::ModelRecipe;
-use super::embedding::Embedding;
 use super::head::Head;
+use super::input::InputLayer;
 use super::trunk::{Connections, Order, Trunk};
 use crate::nn::lora::Plan;
 use crate::nn::scope::Builder;
@@ -24,7 +24,7 @@ pub struct Extra<'a> {
 
 /// The model's components.
 pub(super) struct Parts {
-    embedding: Embedding,
+    input: InputLayer,
     trunk: Trunk,
     head: Head,
 }
@@ -37,10 +37,11 @@ impl Parts {
         let hidden = scope.input();
         let tied = m.embedding.tie_embeddings;
         let connections = Connections::build(m, &mut scope)?;
-        let embedding = Embedding::build(&m.embedding, shape, tied.then_some(hidden), &mut scope)?;
+        let input = InputLayer::build(m, tied.then_some(hidden), &mut scope)?;
         let trunk = Trunk::build(m, connections, &mut scope)?;
-        let head = Head::build(&m.head, tied.then_some(&embedding.table), shape, hidden, &mut scope)?;
-        Ok(Parts { embedding, trunk, head })
+        let table = tied.then_some(&input.embedding.table);
+        let head = Head::build(&m.head, table, shape, hidden, &mut scope)?;
+        Ok(Parts { input, trunk, head })
     }
 }
 
@@ -54,6 +55,8 @@ pub struct Gpt {
     /// Precision of activations and products: bf16 on CUDA, f32 on the CPU (docs/spec/algorithms.md#precision). Parameters stay
     /// f32.
     compute: Kind,
+    /// Tokens of context that the running evaluation grants; `0` in training.
+    context: i64,
     device: Device,
 }
 
@@ -69,23 +72,31 @@ impl Gpt {
         let (params, tensors) = builder.finish()?;
         let parameters = params.iter().map(|param| param.name.clone()).zip(tensors).collect();
         let compute = if device.is_cuda() { Kind::BFloat16 } else { Kind::Float };
-        Ok(Gpt { config: config.clone(), params, parameters, parts, compute, device })
+        Ok(Gpt { config: config.clone(), params, parameters, parts, compute, context: 0, device })
     }
 
     /// Returns the same weights with gradients of their own, for concurrent work: all replicas share what is learned
     /// through one, and none shares its gradients.
     pub fn replica(&self, trainable: bool) -> Result<Gpt> {
+        self.replica_with(&self.parameters, trainable)
+    }
+
+    /// Returns the model with the weights `state`, which it shares, and with gradients of its own.
+    pub fn replica_with(&self, state: &[(String, Tensor)], trainable: bool) -> Result<Gpt> {
         let leaf = |t: &Tensor| t.detach().set_requires_grad(trainable);
-        let leaves = self.parameters.iter().map(|(name, t)| (name.clone(), leaf(t))).collect();
+        let leaves = state.iter().map(|(name, t)| (name.clone(), leaf(t))).collect();
         let mut replica = Gpt::new(&self.config, leaves, self.device)?;
         replica.parts.trunk.set_order(self.order().clone());
         replica.compute = self.compute;
         Ok(replica)
     }
 
-    /// Returns one replica without gradients for each piece of work that can run at once.
-    pub fn for_workers(&self) -> Result<Vec<Gpt>> {
-        (0..parallel::workers(self.device)).map(|_| self.replica(false)).collect()
+    /// Returns one replica without gradients for each piece of work that can run at once, for an evaluation that grants
+    /// `context` tokens of context. Rotary positions may depend on that number, and not on how long a row happens to be: a
+    /// short document scores the same beside any other.
+    pub fn for_workers(&self, context: i64) -> Result<Vec<Gpt>> {
+        let granted = |_| Ok(Gpt { context, ..self.replica(false)? });
+        (0..parallel::workers(self.device)).map(granted).collect()
     }
 
     /// Computes the gradient of `loss` for every parameter, in their order; undefined where the loss does not depend on
@@ -174,8 +185,9 @@ impl Gpt {
     /// the positions that `extra` requests.
     pub fn hidden(&self, ids: &Tensor, docs: &Docs, extra: Extra) -> Tensor {
         let ropes = RopeTables::new(ids.size()[1], docs, self.device, self.compute);
-        let x0 = self.parts.embedding.forward(ids, self.compute);
-        let pass = Pass { x0: &x0, docs, ropes: &ropes, tap: extra.tap, slot: None, only: None };
+        let x0 = self.parts.input.forward(ids, docs, self.compute, extra.tap);
+        let context = self.context;
+        let pass = Pass { x0: &x0, docs, ropes: &ropes, context, tap: extra.tap, slot: None, only: None };
         let hidden = rms_norm(&self.parts.trunk.forward(&pass, extra.adapters, extra.only));
         pass.observe(self.parts.head.input, &hidden);
         hidden

@@ -28,14 +28,16 @@ fn start(param: &Param, rng: &mut ChaCha8Rng) -> Tensor {
         Start::Zeros => Tensor::zeros(shape, options),
         Start::Constant(value) => Tensor::full(shape, value, options),
         Start::Normal(std) => normal(shape, rng) * std,
+        Start::Overtone(std) => overtone(&(normal(shape, rng) * std)),
         Start::Uniform => {
             let bound = 1.0 / (shape[shape.len() - 1] as f64).sqrt();
             let values: Vec<f32> = (0..param.numel()).map(|_| rng.random_range(-bound..bound) as f32).collect();
             Tensor::from_slice(&values).view(shape)
         }
         Start::Orthogonal => orthogonal(shape, rng),
-        Start::ResidMix => {
-            Tensor::cat(&[Tensor::ones([1, shape[1]], options), Tensor::zeros([1, shape[1]], options)], 0)
+        Start::ResidMix { own, x0 } => {
+            let row = |value: f64| Tensor::full([1, shape[1]], value, options);
+            Tensor::cat(&[row(own), row(x0)], 0)
         }
     }
 }
@@ -44,6 +46,14 @@ fn normal(shape: &[i64], rng: &mut ChaCha8Rng) -> Tensor {
     let numel: i64 = shape.iter().product();
     let values: Vec<f32> = (0..numel).map(|_| StandardNormal.sample(&mut *rng)).collect();
     Tensor::from_slice(&values).view(shape)
+}
+
+/// Keeps the singular vectors of `w` `[rows, cols]` and its largest singular value S₁, and makes the k-th S₁/√k: the
+/// spectrum of a string's overtones, with which PR #316 starts the embedding.
+pub fn overtone(w: &Tensor) -> Tensor {
+    let (u, s, v) = w.svd(true, true);
+    let k = Tensor::arange_start(1, s.size()[0] + 1, (Kind::Float, s.device()));
+    (u * (s.get(0) * k.rsqrt()).unsqueeze(0)).matmul(&v.tr())
 }
 
 /// Draws an orthogonal matrix: QR of a Gaussian matrix, with signs fixed by R's diagonal so that the distribution is

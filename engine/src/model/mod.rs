@@ -3,19 +3,22 @@
 //! One forward pass serves training, evaluation, calibration and test-time training; [`Extra`] requests the
 //! differences, so that there is no second copy in which a change could be forgotten.
 
+mod bigram;
 mod embedding;
 mod gpt;
 mod head;
 mod init;
+mod input;
 mod lanes;
 mod layout;
 mod loops;
 mod recipe;
+mod smear;
 mod trunk;
 mod unet;
 
 pub use gpt::{Extra, Gpt};
-pub use init::initial_state;
+pub use init::{initial_state, overtone};
 pub use lanes::FinalLane;
 pub use layout::Layout;
 pub use loops::LoopsRecipe;

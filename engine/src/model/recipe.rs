@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::bigram::BigramRecipe;
 use super::embedding::EmbeddingRecipe;
 use super::head::HeadRecipe;
 use super::lanes::LanesRecipe;
 use super::layout::Layout;
 use super::loops::LoopsRecipe;
+use super::smear::SmearRecipe;
 use super::unet::UnetRecipe;
 use crate::blocks::BlockRecipe;
 use crate::bounds;
@@ -24,6 +26,12 @@ pub struct ModelRecipe {
     pub layout: Layout,
     pub embedding: EmbeddingRecipe,
     pub head: HeadRecipe,
+    /// A hashed table of token pairs beside the embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bigram: Option<BigramRecipe>,
+    /// A gate that mixes each position with the one before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smear: Option<SmearRecipe>,
     /// Skip connections from the first half of the layers to the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unet: Option<UnetRecipe>,
@@ -45,6 +53,8 @@ impl Default for ModelRecipe {
             layout: Layout::default(),
             embedding: EmbeddingRecipe::default(),
             head: HeadRecipe::default(),
+            bigram: None,
+            smear: None,
             unet: None,
             loops: None,
             lanes: None,
@@ -104,6 +114,9 @@ impl ModelRecipe {
         }
         self.embedding.check()?;
         self.head.check()?;
+        if let Some(bigram) = &self.bigram {
+            bigram.check()?;
+        }
         if let Some(loops) = &self.loops {
             loops.check(self.num_layers())?;
         }

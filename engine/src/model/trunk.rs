@@ -70,7 +70,8 @@ impl Connections {
 impl Trunk {
     /// Depth recurrence is on.
     pub fn build(m: &ModelRecipe, connections: Connections, scope: &mut Scope) -> Result<Trunk> {
-        let blocks = (0..m.num_layers()).map(|i| Block::build(m.block(i as usize)?, i, m.model_dim, scope));
+        let layers = m.num_layers();
+        let blocks = (0..layers).map(|i| Block::build(m.block(i as usize)?, i, layers, m.model_dim, scope));
         Ok(Trunk {
             blocks: blocks.collect::<Result<_>>()?,
             unet: connections.unet,

@@ -3,6 +3,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use crate::data::BOS_ID;
 use crate::{Error, Result, shim};
 
 /// The division of a forward pass's inputs into documents.
@@ -42,6 +43,15 @@ impl Docs {
         let Docs::Packed(segments) = self else { return None };
         let positions: Vec<i64> = segments.lens.iter().flat_map(|&len| 0..len).collect();
         Some(Tensor::from_slice(&positions).to_device(device))
+    }
+
+    /// Marks the positions of `ids` `[batch, len]` before which their document has no token in this pass: each BOS, and the
+    /// start of each row or segment. Bool `[batch, len]`.
+    pub fn first(&self, ids: &Tensor) -> Tensor {
+        let len = ids.size()[1];
+        let position = self.positions(ids.device());
+        let position = position.unwrap_or_else(|| Tensor::arange(len, (Kind::Int64, ids.device())));
+        ids.eq(i64::from(BOS_ID)).logical_or(&position.eq(0).unsqueeze(0))
     }
 
     /// Causal softmax attention within each document, scaled by `1/√head_dim`.

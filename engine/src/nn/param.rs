@@ -12,12 +12,17 @@ pub enum Start {
     Constant(f64),
     /// `N(0, std²)`.
     Normal(f64),
+    /// A matrix of `N(0, std²)` whose singular values are then made to fall as `1/√k`.
+    Overtone(f64),
     /// `U(±1/√in)`, where `in` is the last dimension.
     Uniform,
     /// Orthogonal rows or columns, gain 1.
     Orthogonal,
-    /// `[2, dim]`: ones, then zeros.
-    ResidMix,
+    /// `[2, dim]`: the weight of the residual stream in the first row, that of the embedding in the second.
+    ResidMix {
+        own: f64,
+        x0: f64,
+    },
 }
 
 /// The optimizer group that moves a parameter (docs/spec/algorithms.md#parameter-groups).

@@ -16,6 +16,8 @@ pub struct Pass<'a> {
     /// The division of positions into documents.
     pub docs: &'a Docs,
     pub ropes: &'a RopeTables,
+    /// Tokens of context that an evaluation grants; `0` in training.
+    pub context: i64,
     /// The observer of inputs, while the quantizer calibrates.
     pub tap: Option<&'a Tap>,
     /// The adapters of this virtual layer, in test-time training.

@@ -5,6 +5,7 @@
 pub mod adam;
 pub mod average;
 pub mod muon;
+pub mod swa;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -16,6 +17,7 @@ use crate::{Error, Result};
 use adam::{Adam, AdamRecipe};
 use average::EmaRecipe;
 use muon::{Muon, MuonRecipe};
+use swa::SwaRecipe;
 
 /// `[optim]`: clipping and the optimizers (docs/spec/algorithms.md#training).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -28,13 +30,28 @@ pub struct OptimRecipe {
     /// Exponential moving average of the weights, which is then exported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaRecipe>,
+    /// Mean of the weights at some steps of the warmdown, which is then exported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swa: Option<SwaRecipe>,
 }
 
 impl OptimRecipe {
+    /// Returns the word for the average that is exported, where there is one.
+    pub fn average(&self) -> Option<&'static str> {
+        if self.ema.is_some() { Some("ema") } else { self.swa.as_ref().map(|_| "swa") }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         bounds::numbers("optim", &[("grad_clip_norm", self.grad_clip_norm, 0.0, 1e12)])?;
         self.muon.check("optim.muon")?;
         self.adam.check("optim.adam")?;
+        if self.ema.is_some() && self.swa.is_some() {
+            return Err(Error::Recipe(
+                "[optim.ema] and [optim.swa] are two averages, and one is exported; take one out (`--set optim.ema=`)"
+                    .to_owned(),
+            ));
+        }
+        self.swa.as_ref().map_or(Ok(()), |swa| swa.check("optim.swa"))?;
         self.ema.as_ref().map_or(Ok(()), |ema| ema.check("optim.ema"))
     }
 }

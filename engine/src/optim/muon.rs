@@ -19,6 +19,9 @@ pub struct MuonRecipe {
     /// Divide each row of the update by its norm before Newton–Schulz (MuonEq-R).
     pub muon_row_normalize: bool,
     pub muon_wd: f64,
+    /// True to shrink the weights after the step that moves them, as PR #316 does, and not before.
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub muon_wd_after: bool,
 }
 
 impl Default for MuonRecipe {
@@ -32,6 +35,7 @@ impl Default for MuonRecipe {
             muon_backend_steps: 5,
             muon_row_normalize: false,
             muon_wd: 0.0,
+            muon_wd_after: false,
         }
     }
 }
@@ -76,6 +80,8 @@ pub struct MuonStep {
     pub lr: f64,
     pub momentum: f64,
     pub weight_decay: f64,
+    /// Shrink the weights after the update instead of before it.
+    pub decay_after: bool,
     /// Newton–Schulz iterations.
     pub backend_steps: i64,
     /// Divide each row of the update by its norm first (MuonEq-R).
@@ -120,13 +126,15 @@ impl Muon {
             lr: r.matrix_lr * lr_scale,
             momentum: r.momentum(step),
             weight_decay: r.muon_wd,
+            decay_after: r.muon_wd_after,
             backend_steps: r.muon_backend_steps,
             row_normalize: r.muon_row_normalize,
         };
         self.step(grads, now)
     }
 
-    /// Takes one step from the gradients of all parameters: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`.
+    /// Takes one step from the gradients of all parameters: `W ← (1 − η·wd)·W − η·√max(1, rows/cols)·NS5(g + μ·buf)`, or with
+    /// `decay_after` `W ← (1 − η·wd)·(W − …)`.
     pub fn step(&mut self, grads: &[Tensor], step: MuonStep) -> Result<()> {
         tch::no_grad(|| {
             for bank in &self.banks {
@@ -150,10 +158,14 @@ impl Muon {
                 let scale = (size[1] as f64 / size[2] as f64).max(1.0).sqrt();
                 for (row, &i) in moved.iter().enumerate() {
                     let parameter = &mut self.members[i].parameter;
-                    if step.weight_decay != 0.0 {
-                        let _ = parameter.g_mul_scalar_(1.0 - step.lr * step.weight_decay);
+                    let kept = 1.0 - step.lr * step.weight_decay;
+                    if step.weight_decay != 0.0 && !step.decay_after {
+                        let _ = parameter.g_mul_scalar_(kept);
                     }
                     let _ = parameter.g_sub_(&(update.get(row as i64) * (step.lr * scale)));
+                    if step.weight_decay != 0.0 && step.decay_after {
+                        let _ = parameter.g_mul_scalar_(kept);
+                    }
                 }
             }
             Ok(())

@@ -39,14 +39,48 @@ impl ComponentBudget {
 }
 
 /// Entropy of a Gaussian weight that is rounded in steps of k·σ/R, `½·log2(2πe) − log2(k/R)` bits
-/// (docs/spec/algorithms.md#entropy-estimate), for SDClip with `clip_sigmas` k. `None` where the scale comes from a quantile: the
-/// step then depends on the row's outliers.
+/// (docs/spec/algorithms.md#entropy-estimate), for SDClip with `clip_sigmas` k, and for `row_max` with the median of the largest
+/// of `cols` weights as k. `None` where the scale comes from a quantile, whose floor is seldom far.
 ///
 /// PR #1530's 35,944,602 weights come to 15.8 MB by this; its brotli artifact has 15,969,354 bytes.
-pub fn gaussian_bits(rule: &RuleRecipe) -> Option<f64> {
-    let per_step = rule.clip_sigmas? / rule.range() as f64;
+pub fn gaussian_bits(rule: &RuleRecipe, cols: i64) -> Option<f64> {
+    let sigmas = if rule.row_max { largest_of(cols) } else { rule.clip_sigmas? };
+    let per_step = sigmas / rule.range() as f64;
     let bits = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E).log2() - per_step.log2();
     Some(bits.clamp(0.0, f64::from(rule.bits)))
+}
+
+/// Returns the median of the largest magnitude among `n` standard Gaussian numbers: the z with `P(|x| < z)ⁿ = ½`.
+fn largest_of(n: i64) -> f64 {
+    let beyond = 1.0 - 0.5f64.powf(1.0 / n.max(1) as f64);
+    // Bisection of the tail 2·Q(z) = `beyond`.
+    let (mut low, mut high) = (0.0, 10.0);
+    for _ in 0..60 {
+        let z = 0.5 * (low + high);
+        (low, high) = if two_sided_tail(z) > beyond { (z, high) } else { (low, z) };
+    }
+    low
+}
+
+/// Returns `P(|x| > z)` of a standard Gaussian, z ≥ 0, within 1.2·10⁻⁷ of its value (the approximation of erfc in Numerical
+/// Recipes).
+fn two_sided_tail(z: f64) -> f64 {
+    let x = z / std::f64::consts::SQRT_2;
+    let t = 1.0 / (1.0 + 0.5 * x);
+    let coefficients = [
+        -1.265_512_23,
+        1.000_023_68,
+        0.374_091_96,
+        0.096_784_18,
+        -0.186_288_06,
+        0.278_868_07,
+        -1.135_203_98,
+        1.488_515_87,
+        -0.822_152_23,
+        0.170_872_77,
+    ];
+    let polynomial = coefficients.iter().rev().fold(0.0, |sum, c| sum * t + c);
+    t * (-x * x + polynomial).exp()
 }
 
 /// The budget of each component, in the order in which they first appear.
@@ -74,7 +108,7 @@ fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
     let numel = param.numel();
     let kept = numel <= recipe.keep_float_max_numel;
     let rule = match recipe.rule(param.class) {
-        Some(rule) if !kept => rule,
+        Some(rule) if !kept && !rule.keeps_float() => rule,
         None if !kept => &recipe.matrix,
         _ => {
             let wide = param.class == Class::Control && recipe.control == FloatKind::Float32;
@@ -86,7 +120,8 @@ fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
     let scales = 2 * param.shape.first().copied().unwrap_or(1) as u64;
     let at = |bits: f64| (numel as f64 * bits / 8.0).ceil() as u64 + scales;
     let bits = f64::from(rule.bits);
-    Cost { bits, bytes: at(bits), estimated: at(gaussian_bits(rule).unwrap_or(bits)) }
+    let cols = param.shape.last().copied().unwrap_or(1);
+    Cost { bits, bytes: at(bits), estimated: at(gaussian_bits(rule, cols).unwrap_or(bits)) }
 }
 
 #[cfg(test)]
@@ -118,8 +153,15 @@ mod tests {
     #[test]
     fn the_entropy_of_pr_1530s_rules_is_the_specifications() {
         let rule = |bits, sigmas| RuleRecipe { bits, clip_sigmas: Some(sigmas), ..RuleRecipe::default() };
-        assert!((gaussian_bits(&rule(6, 12.85)).unwrap() - 3.326).abs() < 0.01);
-        assert!((gaussian_bits(&rule(8, 20.0)).unwrap() - 4.715).abs() < 0.01);
-        assert_eq!(gaussian_bits(&RuleRecipe::int8()), None);
+        assert!((gaussian_bits(&rule(6, 12.85), 512).unwrap() - 3.326).abs() < 0.01);
+        assert!((gaussian_bits(&rule(8, 20.0), 512).unwrap() - 4.715).abs() < 0.01);
+        assert_eq!(gaussian_bits(&RuleRecipe::int8(), 512), None);
+    }
+
+    #[test]
+    fn the_largest_of_many_gaussian_weights_sets_the_step_of_row_max() {
+        assert!((largest_of(1) - 0.674_49).abs() < 1e-4 && (largest_of(512) - 3.205).abs() < 0.01);
+        let rule = RuleRecipe { bits: 6, row_max: true, ..RuleRecipe::default() };
+        assert!((gaussian_bits(&rule, 512).unwrap() - 5.321).abs() < 0.01);
     }
 }

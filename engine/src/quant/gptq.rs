@@ -8,7 +8,7 @@
 use tch::{Kind, Tensor};
 
 use super::Data;
-use super::introw::Scales;
+use super::introw::{Scales, uniform};
 use crate::recipe::RuleRecipe;
 use crate::{Error, Result, parallel};
 
@@ -24,7 +24,7 @@ const TILE: usize = 16;
 /// [`Error::Parameter`] when the Hessian is not positive definite even after damping.
 pub(super) fn round(name: &str, w: &Tensor, hessian: &Tensor, rule: &RuleRecipe) -> Result<Data> {
     let (rows, cols) = w.size2()?;
-    let scales = Scales::of(w, rule)?;
+    let scales = Scales::of(w, rule, &uniform(w, rule)?)?;
     let Prepared { w, factor, restore } = prepare(name, w, hessian)?;
     let columns = cols as usize;
     let (w, factor) = (Vec::<f32>::try_from(w.f_reshape([-1])?)?, Vec::<f32>::try_from(factor.f_reshape([-1])?)?);

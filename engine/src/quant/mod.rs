@@ -8,9 +8,11 @@ pub mod budget;
 pub mod calibrate;
 pub mod codec;
 pub mod container;
+pub mod ftle;
 mod gptq;
 pub mod inspect;
 mod introw;
+pub mod qat;
 mod scheme;
 
 use std::collections::BTreeMap;
@@ -59,22 +61,34 @@ pub struct Item<'a> {
     pub tensor: &'a Tensor,
     /// Second moments of its inputs, where calibration gave them.
     pub hessian: Option<&'a Tensor>,
+    /// Bits of each row, f32 `[rows]`, where they are not those of the rule.
+    pub row_bits: Option<&'a Tensor>,
+}
+
+/// The export's knowledge of a model besides its weights.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Second moments of the inputs, from calibration.
+    pub hessians: BTreeMap<Input, Tensor>,
+    /// Bits of each row by parameter, f32 `[rows]`, from [`ftle::bits_by_row`].
+    pub row_bits: BTreeMap<String, Tensor>,
 }
 
 /// Exports a model's state dict as `recipe` says (docs/spec/algorithms.md#quantization). `params` are its components'
-/// declarations, in the order of `state`; `hessians` come from calibration.
+/// declarations, in the order of `state`.
 ///
 /// # Errors
 /// As [`quantize`].
 pub fn export(
     params: &[Param],
     state: &[(String, Tensor)],
-    hessians: &BTreeMap<Input, Tensor>,
+    observed: &Observed,
     recipe: &QuantRecipe,
 ) -> Result<QuantizedModel> {
     let item = |(param, (name, tensor)): (&Param, &(String, Tensor))| -> Result<QuantizedTensor> {
-        let hessian = param.input.and_then(|input| hessians.get(&input));
-        quantize(&Item { name, class: param.class, tensor: &tensor.shallow_clone(), hessian }, recipe)
+        let hessian = param.input.and_then(|input| observed.hessians.get(&input));
+        let row_bits = observed.row_bits.get(name).filter(|_| param.class == Class::Matrix);
+        quantize(&Item { name, class: param.class, tensor: &tensor.shallow_clone(), hessian, row_bits }, recipe)
     };
     Ok(QuantizedModel { tensors: params.iter().zip(state).map(item).collect::<Result<_>>()? })
 }
@@ -108,6 +122,7 @@ fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
     let numel = w.numel() as i64;
     let kept = numel == 0 || numel <= recipe.keep_float_max_numel;
     let rule = match recipe.rule(item.class) {
+        Some(rule) if !kept && rule.keeps_float() => return Ok(Data::Float16(w.f_to_kind(Kind::Half)?)),
         Some(rule) if !kept => rule,
         // What is sensitive and yet too large to keep gets the matrices' integers without GPTQ, as upstream's export does.
         None if !kept => return introw_of_any_shape(w, recipe),
@@ -116,7 +131,10 @@ fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
     };
     match (rule.gptq, item.hessian) {
         _ if w.dim() != 2 => introw::per_tensor(w, rule),
-        (false, _) => introw::nearest(w, rule),
+        (false, _) => match item.row_bits {
+            Some(bits) => introw::nearest_by_row(w, rule, bits),
+            None => introw::nearest(w, rule),
+        },
         (true, Some(hessian)) => gptq::round(item.name, w, hessian, rule),
         (true, None) => Err(Error::Parameter {
             name: item.name.to_owned(),
@@ -167,7 +185,8 @@ impl Data {
         Ok(bool::try_from(finite)?)
     }
 
-    fn dequantize(&self) -> Result<Tensor> {
+    /// The weights that are stored, f32.
+    pub fn dequantize(&self) -> Result<Tensor> {
         Ok(match self {
             Data::IntRow { q, scale, .. } => {
                 q.f_to_kind(Kind::Float)?.f_mul(&scale.f_to_kind(Kind::Float)?.f_unsqueeze(1)?)?
@@ -184,7 +203,7 @@ mod tests {
 
     fn quantized(name: &str, tensor: &Tensor, keep_float_max_numel: i64) -> Result<QuantizedTensor> {
         let recipe = QuantRecipe { keep_float_max_numel, ..QuantRecipe::default() };
-        quantize(&Item { name, class: Class::Matrix, tensor, hessian: None }, &recipe)
+        quantize(&Item { name, class: Class::Matrix, tensor, hessian: None, row_bits: None }, &recipe)
     }
 
     #[test]
@@ -219,7 +238,7 @@ mod tests {
             ..QuantRecipe::default()
         };
         let tensor = Tensor::ones([2, 2], (Kind::Float, tch::Device::Cpu));
-        let item = Item { name: "w", class: Class::Matrix, tensor: &tensor, hessian: None };
+        let item = Item { name: "w", class: Class::Matrix, tensor: &tensor, hessian: None, row_bits: None };
         assert!(quantize(&item, &recipe).unwrap_err().to_string().contains("were not observed"));
     }
 

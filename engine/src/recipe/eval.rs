@@ -22,6 +22,8 @@ pub struct EvalRecipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sliding: Option<SlidingRecipe>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub ogd: Option<OgdRecipe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttt: Option<TttRecipe>,
 }
 
@@ -34,6 +36,7 @@ impl Default for EvalRecipe {
             eval_batch_seqs: 64,
             documents_apart: false,
             sliding: None,
+            ogd: None,
             ttt: None,
         }
     }
@@ -94,6 +97,31 @@ impl Default for TttRecipe {
     }
 }
 
+/// `[eval.ogd]`: online gradient descent on a bias over the vocabulary (docs/spec/algorithms.md#stride-ogd).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OgdRecipe {
+    pub ogd_lr: f64,
+    /// True to carry the bias from document to document, as PR #316 does. A score then depends on the documents before it.
+    pub ogd_carried: bool,
+    /// Windows between two steps of a carried bias.
+    pub ogd_batch_windows: i64,
+}
+
+impl Default for OgdRecipe {
+    /// Returns PR #316's settings, with a bias that begins anew in each document.
+    fn default() -> Self {
+        OgdRecipe { ogd_lr: 0.1, ogd_carried: false, ogd_batch_windows: 256 }
+    }
+}
+
+impl OgdRecipe {
+    fn check(&self, path: &str) -> Result<()> {
+        bounds::integers(path, &[("ogd_batch_windows", self.ogd_batch_windows, 1, 1 << 20)])?;
+        bounds::numbers(path, &[("ogd_lr", self.ogd_lr, 0.0, 1e6)])
+    }
+}
+
 /// The evaluator that gives the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +132,9 @@ pub enum EvalMode {
     /// A window moves by `eval_stride`; every target is scored once, with all the context that its window has
     /// (docs/spec/algorithms.md#sliding-window).
     Sliding,
+    /// A sliding window whose logits get a bias that learns from the targets already scored
+    /// (docs/spec/algorithms.md#stride-ogd).
+    Ogd,
     /// Document-independent, score-first LoRA test-time training (docs/spec/algorithms.md#test-time-training).
     Ttt,
 }
@@ -111,10 +142,10 @@ pub enum EvalMode {
 impl EvalMode {
     /// The mode that a word on the command line means.
     pub fn from_word(word: &str) -> Result<EvalMode> {
-        [EvalMode::Full, EvalMode::Sliding, EvalMode::Ttt]
+        [EvalMode::Full, EvalMode::Sliding, EvalMode::Ogd, EvalMode::Ttt]
             .into_iter()
             .find(|mode| mode.as_str() == word)
-            .ok_or_else(|| Error::Recipe(format!("unknown mode `{word}`; expected full, sliding or ttt")))
+            .ok_or_else(|| Error::Recipe(format!("unknown mode `{word}`; expected full, sliding, ogd or ttt")))
     }
 
     /// The word on the command line and in recipes.
@@ -122,6 +153,7 @@ impl EvalMode {
         match self {
             EvalMode::Full => "full",
             EvalMode::Sliding => "sliding",
+            EvalMode::Ogd => "ogd",
             EvalMode::Ttt => "ttt",
         }
     }
@@ -146,11 +178,28 @@ impl EvalRecipe {
         self.sliding.clone().unwrap_or(default)
     }
 
+    /// Returns the settings of the bias; PR #316's, anew in each document, where the recipe has none.
+    pub fn ogd(&self) -> OgdRecipe {
+        self.ogd.clone().unwrap_or_default()
+    }
+
+    /// Tells whether a document's score in `mode` depends on no other document, so that one can be scored without the rest.
+    pub fn reads_documents_alone(&self, mode: EvalMode) -> bool {
+        match mode {
+            EvalMode::Full | EvalMode::Sliding => false,
+            EvalMode::Ogd => !self.ogd().ogd_carried,
+            EvalMode::Ttt => true,
+        }
+    }
+
     /// Gives every evaluator that the recipe uses its section, so that a resolved recipe hides no setting.
     pub(super) fn fill(&mut self) {
         let modes = self.modes();
-        if modes.contains(&EvalMode::Sliding) {
+        if modes.contains(&EvalMode::Sliding) || modes.contains(&EvalMode::Ogd) {
             self.sliding = Some(self.sliding());
+        }
+        if modes.contains(&EvalMode::Ogd) {
+            self.ogd = Some(self.ogd());
         }
         if modes.contains(&EvalMode::Ttt) {
             self.ttt = Some(self.ttt());
@@ -171,6 +220,9 @@ impl EvalRecipe {
                     self.eval_seq_len
                 )));
             }
+        }
+        if let Some(ogd) = &self.ogd {
+            ogd.check("eval.ogd")?;
         }
         match &self.ttt {
             Some(ttt) => ttt.check("eval.ttt", LONG),

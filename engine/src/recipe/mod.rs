@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::model::ModelRecipe;
 use crate::model::{Order, num_parameters};
 pub use crate::optim::OptimRecipe;
-pub use eval::{EvalMode, EvalRecipe, SlidingRecipe, TttRecipe};
+pub use eval::{EvalMode, EvalRecipe, OgdRecipe, SlidingRecipe, TttRecipe};
 pub use quant::{CalibrationRecipe, CodecChoice, FloatKind, QuantRecipe, RuleRecipe};
 pub use train::{LoaderKind, TrainRecipe};
 

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds;
 use crate::nn::Class;
+use crate::quant::ftle::FtleRecipe;
+use crate::quant::qat::QatRecipe;
 use crate::{Error, Result};
 
 /// `[quant]`: the settings of the export.
@@ -31,6 +33,12 @@ pub struct QuantRecipe {
     /// The calibration, for recipes with a rule that asks for GPTQ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationRecipe>,
+    /// Quantization-aware training: gradients are taken at rounded matrices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qat: Option<QatRecipe>,
+    /// Bits for each row of a matrix by the size of its gradients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ftle: Option<FtleRecipe>,
 }
 
 impl Default for QuantRecipe {
@@ -45,6 +53,8 @@ impl Default for QuantRecipe {
             matrix: RuleRecipe::int8(),
             embedding: RuleRecipe::int8(),
             calibration: None,
+            qat: None,
+            ftle: None,
         }
     }
 }
@@ -73,7 +83,7 @@ pub enum CodecChoice {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleRecipe {
-    /// Integers reach from −R to R with `R = 2^(bits−1) − 1`.
+    /// Integers reach from −R to R with `R = 2^(bits−1) − 1`; 16 keeps the tensor in f16.
     pub bits: u8,
     /// The scale maps this quantile of |row| to R; the baseline's quantile where a rule states no scale.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,13 +91,16 @@ pub struct RuleRecipe {
     /// SDClip: the number of the row's standard deviations that the scale maps to R.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_sigmas: Option<f64>,
+    /// True to map the row's largest weight to R, whatever its size: the grid of quantization-aware training.
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub row_max: bool,
     /// True to round with the error fed back into the columns not yet rounded, weighted by the inputs' second moments.
     pub gptq: bool,
 }
 
 impl Default for RuleRecipe {
     fn default() -> Self {
-        RuleRecipe { bits: 8, clip_percentile: None, clip_sigmas: None, gptq: false }
+        RuleRecipe { bits: 8, clip_percentile: None, clip_sigmas: None, row_max: false, gptq: false }
     }
 }
 
@@ -102,17 +115,41 @@ impl RuleRecipe {
         (1 << (self.bits - 1)) - 1
     }
 
+    /// Tells whether the tensor stays in f16.
+    pub fn keeps_float(&self) -> bool {
+        self.bits == 16
+    }
+
+    /// Number of ways in which the rule scales rows; a rule has one.
+    fn scales(&self) -> usize {
+        usize::from(self.clip_percentile.is_some())
+            + usize::from(self.clip_sigmas.is_some())
+            + usize::from(self.row_max)
+    }
+
     fn check(&self, path: &str) -> Result<()> {
+        if self.keeps_float() {
+            return match (self.scales(), self.gptq) {
+                (0, false) => Ok(()),
+                _ => Err(Error::Recipe(format!(
+                    "{path}.bits 16 keeps the tensor in f16, which has neither scales nor GPTQ; take the other keys out"
+                ))),
+            };
+        }
         bounds::integers(path, &[("bits", i64::from(self.bits), 2, 8)])?;
-        match (self.clip_percentile, self.clip_sigmas) {
-            (Some(percentile), None) => {
+        match (self.clip_percentile, self.clip_sigmas, self.row_max) {
+            (Some(percentile), None, false) => {
                 bounds::numbers(path, &[("clip_percentile", percentile, f64::MIN_POSITIVE, 100.0)])
             }
-            (None, Some(sigmas)) => bounds::numbers(path, &[("clip_sigmas", sigmas, f64::MIN_POSITIVE, 1e6)]),
-            (None, None) => Err(Error::Recipe(format!(
+            (None, Some(sigmas), false) => bounds::numbers(path, &[("clip_sigmas", sigmas, f64::MIN_POSITIVE, 1e6)]),
+            (None, None, true) => Ok(()),
+            (None, None, false) => Err(Error::Recipe(format!(
                 "{path} does not say how rows are scaled; give clip_percentile or clip_sigmas"
             ))),
-            (Some(_), Some(_)) => Err(Error::Recipe(format!(
+            (_, _, true) => Err(Error::Recipe(format!(
+                "{path}.row_max and a clip are two ways to scale a row; keep one (`--set {path}.row_max=` takes it out)"
+            ))),
+            (Some(_), Some(_), false) => Err(Error::Recipe(format!(
                 "{path}.clip_percentile and clip_sigmas are two ways to scale a row; keep one (`--set {path}.clip_percentile=` \
                  takes the other out)"
             ))),
@@ -150,7 +187,7 @@ impl QuantRecipe {
     /// Gives every rule a scale and the calibration its section, so that a resolved recipe hides no setting.
     pub(super) fn fill(&mut self) {
         for rule in [&mut self.matrix, &mut self.embedding] {
-            if rule.clip_percentile.is_none() && rule.clip_sigmas.is_none() {
+            if rule.scales() == 0 && !rule.keeps_float() {
                 rule.clip_percentile = RuleRecipe::int8().clip_percentile;
             }
         }
@@ -188,6 +225,12 @@ impl QuantRecipe {
                 }
             };
             bounds::integers("quant", &[("level", i64::from(level), 0, highest)])?;
+        }
+        if let Some(qat) = &self.qat {
+            qat.check("quant.qat", self)?;
+        }
+        if let Some(ftle) = &self.ftle {
+            ftle.check("quant.ftle", self)?;
         }
         let Some(c) = &self.calibration else { return Ok(()) };
         if !self.needs_calibration() {

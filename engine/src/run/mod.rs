@@ -1,6 +1,7 @@
 //! One run of a recipe: trains, quantizes, and evaluates the quantized model. Each phase leaves its result in the run
 //! directory, and the same call continues wherever an earlier one was stopped, by Ctrl-C or by SIGKILL.
 
+mod export;
 mod phases;
 mod scoring;
 mod state;
@@ -28,6 +29,8 @@ pub use state::{Phase, State, lock};
 pub mod files {
     pub const LOG: &str = "log.txt";
     pub const CHECKPOINT: &str = "checkpoint.safetensors";
+    /// The rows' sensitivities, from a training that measures them.
+    pub const SENSITIVITY: &str = "sensitivity.safetensors";
     /// Weights, optimizer state and position of an unfinished training.
     pub const TRAINING_STATE: &str = "training_state.safetensors";
     /// Documents scored so far by an unfinished evaluation.
@@ -101,6 +104,9 @@ fn run_phases(job: &Job, observer: &mut dyn Observer) -> Result<State> {
             head(&mut ctx, &data, &val, job.device)?;
         }
         let done = train(&mut ctx, &data, &val, job.device)?;
+        if let Some(sensitivity) = &done.sensitivity {
+            export::save_sensitivity(&ctx, sensitivity)?;
+        }
         save_checkpoint(&mut ctx, &done.model)?;
         trained(&mut ctx, &mut state, done.train_time_ms)?;
         let _ = std::fs::remove_file(ctx.training_state_path()); // no longer needed; harmless where it stays

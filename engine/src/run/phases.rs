@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
+use super::export::{Exported, export};
 use super::{Context, Phase, State, files};
 use crate::data::{DataSet, calibration_rows};
 use crate::evaluate::{ValData, full};
 use crate::log::RULE;
 use crate::model::{Gpt, num_parameters};
+use crate::quant::Observed;
 use crate::quant::calibrate::{Calibration, calibrate};
-use crate::quant::{self, container};
 use crate::recipe::TokenizerKind;
 use crate::train::open_training_data;
 use crate::{Error, Recipe, Result, checkpoint, device};
@@ -82,14 +83,14 @@ pub(super) fn save_checkpoint(ctx: &mut Context, model: &Gpt) -> Result<()> {
 }
 
 /// Scores averaged weights, which the last validation of the training did not see.
-fn score_average(ctx: &mut Context, model: &Gpt, val: &ValData) -> Result<()> {
+fn score_average(ctx: &mut Context, model: &Gpt, val: &ValData, average: &str) -> Result<()> {
     let start = Instant::now();
     let (val_loss, val_bpb) = full::validate(model, val, &ctx.recipe.eval, val.targets(), &mut |_| {
         if ctx.asked_to_stop() { Err(Error::Stopped) } else { Ok(()) }
     })?;
     let eval_ms = start.elapsed().as_secs_f64() * 1000.0;
     ctx.log(&format!(
-        "diagnostic pre-quantization post-ema val_loss:{val_loss:.8} val_bpb:{val_bpb:.8} eval_time:{eval_ms:.0}ms"
+        "diagnostic pre-quantization post-{average} val_loss:{val_loss:.8} val_bpb:{val_bpb:.8} eval_time:{eval_ms:.0}ms"
     ))
 }
 
@@ -105,20 +106,14 @@ pub(super) fn quantize(
     let (weights, _) = checkpoint::load(&from)?;
     let full_bytes = checkpoint::state_bytes(&weights);
     let model = Gpt::new(&ctx.recipe.model, weights, on)?;
-    if ctx.recipe.optim.ema.is_some() {
-        score_average(ctx, &model, val)?;
+    if let Some(average) = ctx.recipe.optim.average() {
+        score_average(ctx, &model, val, average)?;
     }
-    let hessians = if ctx.recipe.quant.needs_calibration() {
-        calibration(ctx, data, &model, state.train_time_ms)?.hessians
-    } else {
-        Default::default()
-    };
-    let export = quant::export(model.params(), model.parameters(), &hessians, &ctx.recipe.quant);
-    let exported = export.map_err(|error| match error {
-        Error::Parameter { name, reason } => Error::Parameter { name: format!("{name} of {}", from.display()), reason },
-        other => other,
-    })?;
-    let encoded = container::encode(&exported, &ctx.recipe)?;
+    let mut observed = Observed::default();
+    if ctx.recipe.quant.needs_calibration() {
+        observed.hessians = calibration(ctx, data, &model, state.train_time_ms)?.hessians;
+    }
+    let Exported { model: exported, file: encoded } = export(ctx, &model, observed, &from, code_bytes)?;
     let name = format!("model.int{}.{}", ctx.recipe.quant.matrix.bits, encoded.codec.name());
     let path = ctx.dir.join(&name);
     let bytes = atomic::write(&path, |out| out.write_all(&encoded.bytes).map_err(Error::io(&path, "writing")))?;

@@ -16,20 +16,25 @@ use crate::evaluate::{self, Totals, ValData, ledger};
 use crate::log::Event;
 use crate::model::Gpt;
 use crate::quant::container;
-use crate::recipe::{EvalMode, QuantRecipe, Recipe};
+use crate::recipe::{EvalMode, Recipe};
 use crate::{Error, Result};
 use caddie_format::sha256;
 
 /// Returns the name of the metric lines of a mode, for a model reloaded from its model file: the baseline's own for its
 /// format, and those of PR #1530's family for every other.
-pub fn metric_name(quant: &QuantRecipe, mode: EvalMode) -> &'static str {
-    match (quant.is_int8_zlib(), mode) {
+pub fn metric_name(recipe: &Recipe, mode: EvalMode) -> &'static str {
+    let carried = recipe.eval.ogd().ogd_carried;
+    match (recipe.quant.is_int8_zlib(), mode) {
         (true, EvalMode::Full) => "final_int8_zlib_roundtrip",
         (true, EvalMode::Sliding) => "final_int8_sliding_window",
         (true, EvalMode::Ttt) => "final_int8_ttt_lora",
+        (true, EvalMode::Ogd) if carried => "final_int8_ogd_across_documents",
+        (true, EvalMode::Ogd) => "final_int8_ogd",
         (false, EvalMode::Full) => "quantized",
         (false, EvalMode::Sliding) => "quantized_sliding_window",
         (false, EvalMode::Ttt) => "quantized_ttt_lora",
+        (false, EvalMode::Ogd) if carried => "quantized_ogd_across_documents",
+        (false, EvalMode::Ogd) => "quantized_ogd",
     }
 }
 
@@ -50,7 +55,7 @@ pub(super) fn score(ctx: &mut Context, state: &mut State, val: &ValData, on: Dev
         let (rows, eval_ms) = score_mode(ctx, (&model, &model_sha256), val, &recipe, mode)?;
         let digest =
             if mode == recipe.eval.mode { Some(ledger::write(&ctx.dir.join(files::LEDGER), &rows)?) } else { None };
-        for line in score_lines(metric_name(&recipe.quant, mode), mode, &rows, eval_ms, digest.as_deref()) {
+        for line in score_lines(metric_name(&recipe, mode), mode, &rows, eval_ms, digest.as_deref()) {
             ctx.log(&line)?;
         }
         state.scored.push(mode);
@@ -69,7 +74,8 @@ fn score_mode(
 ) -> Result<(Vec<LedgerRow>, f64)> {
     let device = if model.device().is_cuda() { "cuda" } else { "cpu" };
     let of = Scored { mode, model: model_sha256.to_owned(), device: device.to_owned() };
-    let mut partial = Partial::open(ctx.dir.join(files::SCORING), of)?;
+    let keep = recipe.eval.reads_documents_alone(mode);
+    let mut partial = Partial::open(ctx.dir.join(files::SCORING), of, keep)?;
     let held: HashSet<u64> = partial.rows.iter().map(|row| row.doc).collect();
     let left: Vec<usize> = val.documents.iter().map(|d| d.index).filter(|&doc| !held.contains(&(doc as u64))).collect();
     let before = Totals::of(&partial.rows);
@@ -125,9 +131,9 @@ struct PartialLine {
 impl Partial {
     /// Opens the scores that an earlier call left. A last line that a kill cut short is removed, and so are scores of
     /// another model or mode.
-    fn open(path: PathBuf, of: Scored) -> Result<Partial> {
+    fn open(path: PathBuf, of: Scored, keep: bool) -> Result<Partial> {
         let mut partial = Partial { path, of, rows: Vec::new(), ms: 0.0, file: None };
-        if partial.of.mode != EvalMode::Ttt {
+        if !keep {
             return Ok(partial);
         }
         let path = &partial.path;

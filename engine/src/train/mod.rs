@@ -5,6 +5,7 @@
 
 mod progress;
 mod regime;
+mod rounding;
 mod steps;
 mod trainer;
 
@@ -16,6 +17,7 @@ use tch::Device;
 use crate::data::{DataSet, TokenStream};
 use crate::evaluate::ValData;
 use crate::model::Gpt;
+use crate::quant::ftle::Sensitivity;
 use crate::run::Context;
 use crate::{Error, Result, device};
 use progress::ms;
@@ -28,6 +30,8 @@ pub struct Trained {
     /// The model, with the averaged weights where the recipe has an average.
     pub model: Gpt,
     pub train_time_ms: f64,
+    /// The rows' sensitivities, where the recipe measures them.
+    pub sensitivity: Option<Sensitivity>,
 }
 
 /// Trains `ctx.recipe` from `ctx.seed`, or continues from the checkpoint in the run directory.
@@ -83,7 +87,8 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
         ))?;
     }
     ctx.log(&device::peak_memory(device))?;
-    Ok(Trained { model: trainer.into_model(ctx)?, train_time_ms })
+    let (model, sensitivity) = trainer.finish(ctx)?;
+    Ok(Trained { model, train_time_ms, sensitivity })
 }
 
 /// The training shards of `data`.

@@ -17,6 +17,8 @@ pub struct Progress {
     pub loader: Vec<u64>,
     /// True once layers run several times.
     pub looping: bool,
+    /// True once gradients are taken at rounded matrices.
+    pub qat: bool,
     /// True once the clock has reached its cap: no further step is taken, even after an interruption.
     pub capped: bool,
 }
@@ -35,6 +37,7 @@ impl Progress {
             ("train_time_ms", self.train_time_ms.to_string()),
             ("loader", loader.join(",")),
             ("looping", self.looping.to_string()),
+            ("qat", self.qat.to_string()),
             ("capped", self.capped.to_string()),
         ] {
             metadata.insert(key.to_owned(), value);
@@ -56,6 +59,7 @@ impl Progress {
             train_time_ms: field(metadata, "train_time_ms").ok_or_else(|| unusable("train_time_ms"))?,
             loader: loader.map_err(|_| unusable("loader"))?,
             looping: field(metadata, "looping").ok_or_else(|| unusable("looping"))?,
+            qat: field(metadata, "qat").ok_or_else(|| unusable("qat"))?,
             capped: field(metadata, "capped").ok_or_else(|| unusable("capped"))?,
         })
     }
@@ -67,12 +71,13 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back_and_a_lack_is_named() {
-        let progress = Progress { step: 7, train_time_ms: 12.5, loader: vec![1, 900], looping: true, capped: true };
+        let progress =
+            Progress { step: 7, train_time_ms: 12.5, loader: vec![1, 900], looping: true, qat: false, capped: true };
         let mut metadata = BTreeMap::new();
         progress.write(&mut metadata);
         let path = Path::new("training_state.safetensors");
         assert_eq!(Progress::read(&metadata, path).unwrap(), progress);
-        for key in ["step", "train_time_ms", "loader", "looping", "capped"] {
+        for key in ["step", "train_time_ms", "loader", "looping", "qat", "capped"] {
             let mut spoilt = metadata.clone();
             spoilt.insert(key.to_owned(), "x".to_owned());
             let error = Progress::read(&spoilt, path).unwrap_err().to_string();

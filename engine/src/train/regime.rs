@@ -1,5 +1,5 @@
-//! Settings that change in the course of training: learning rates and depth recurrence
-//! (docs/spec/algorithms.md#schedules, #depth-recurrence).
+//! Settings that change in the course of training: learning rates, depth recurrence, rounded matrices
+//! (docs/spec/algorithms.md#schedules, #depth-recurrence, #quantization-aware-training).
 
 use crate::Recipe;
 
@@ -10,6 +10,8 @@ pub struct Regime {
     pub lr_scale: f64,
     /// True if layers run several times.
     pub looping: bool,
+    /// True if gradients are taken at rounded matrices.
+    pub qat: bool,
 }
 
 /// Returns the regime of step `step`, which begins at `elapsed_ms` on the training clock. Once `looping`, training
@@ -17,7 +19,8 @@ pub struct Regime {
 pub fn regime(recipe: &Recipe, step: i64, elapsed_ms: f64, looping: bool) -> Regime {
     let fraction = fraction(recipe, step, elapsed_ms);
     let reached = recipe.model.loops.as_ref().is_some_and(|loops| fraction >= loops.enable_looping_at);
-    Regime { lr_scale: lr_scale(recipe, step, elapsed_ms), looping: looping || reached }
+    let qat = recipe.quant.qat.as_ref().is_some_and(|qat| fraction >= qat.qat_start_frac);
+    Regime { lr_scale: lr_scale(recipe, step, elapsed_ms), looping: looping || reached, qat }
 }
 
 /// Returns the elapsed share of training: by the clock under a cap, by steps without one.

@@ -4,12 +4,14 @@
 use tch::{Device, Tensor};
 
 use super::regime::Regime;
+use super::rounding::Rounding;
 use crate::data::Batch;
 use crate::model::Gpt;
 use crate::nn::Docs;
 use crate::optim::Optimizer;
-use crate::optim::average::Ema;
-use crate::recipe::{Recipe, TrainRecipe};
+use crate::optim::average::Average;
+use crate::quant::ftle::Sensitivity;
+use crate::recipe::{QuantRecipe, Recipe, TrainRecipe};
 use crate::{Result, parallel};
 
 /// A model, its optimizer, and its average.
@@ -18,7 +20,12 @@ pub struct Steps {
     /// Replicas, one per worker: concurrent micro-steps differentiate through different replicas.
     replicas: Vec<Gpt>,
     pub optimizer: Optimizer,
-    pub ema: Option<Ema>,
+    pub average: Option<Average>,
+    /// The rows' sensitivities, where the recipe measures them.
+    pub sensitivity: Option<Sensitivity>,
+    /// The rounded matrices that the replicas have, in quantization-aware training.
+    rounding: Option<Rounding>,
+    quant: QuantRecipe,
 }
 
 /// The result of one step.
@@ -36,8 +43,25 @@ impl Steps {
         let workers = parallel::workers(device).min(recipe.train.grad_accum_steps as usize);
         let replicas = (0..workers).map(|_| model.replica(true)).collect::<Result<_>>()?;
         let optimizer = Optimizer::new(&model, &recipe.optim);
-        let ema = recipe.optim.ema.as_ref().map(|ema| Ema::new(ema, &model));
-        Ok(Steps { model, replicas, optimizer, ema })
+        let average = Average::new(&recipe.optim, &model);
+        let sensitivity = recipe.quant.ftle.as_ref().map(Sensitivity::new);
+        Ok(Steps { model, replicas, optimizer, average, sensitivity, rounding: None, quant: recipe.quant.clone() })
+    }
+
+    /// Begins to take gradients at rounded matrices, or ends it. A recipe without `[quant.qat]` never rounds.
+    pub fn set_qat(&mut self, on: bool) -> Result<()> {
+        let wanted = self.quant.qat.as_ref().filter(|_| on);
+        if wanted.is_some() == self.rounding.is_some() {
+            return Ok(());
+        }
+        self.rounding = wanted.map(|qat| Rounding::new(qat, &self.quant, &self.model));
+        for replica in &mut self.replicas {
+            *replica = match &self.rounding {
+                Some(rounding) => self.model.replica_with(&rounding.state(&self.model), true)?,
+                None => self.model.replica(true)?,
+            };
+        }
+        Ok(())
     }
 
     /// Turns depth recurrence on or off.
@@ -49,16 +73,23 @@ impl Steps {
     /// Takes one optimizer step, number `step` from 0, over the micro-steps' batches.
     pub fn step(&mut self, t: &TrainRecipe, batches: Vec<Batch>, step: i64, now: Regime) -> Result<Stepped> {
         self.set_looping(now.looping);
+        self.set_qat(now.qat)?;
         let (loss, grads) = self.gradients(t, batches)?;
+        if let Some(sensitivity) = &mut self.sensitivity {
+            sensitivity.observe(&self.model, &grads, step);
+        }
         let grad_norm = self.optimizer.step(grads, step, now.lr_scale)?;
-        if let Some(ema) = &mut self.ema {
-            ema.update(&self.model);
+        if let Some(average) = &mut self.average {
+            average.update(&self.model, step + 1, now.lr_scale);
         }
         Ok(Stepped { loss, grad_norm })
     }
 
     /// Computes the mean loss in nats per token and its gradients over the micro-steps, added up in their order.
     pub fn gradients(&mut self, t: &TrainRecipe, batches: Vec<Batch>) -> Result<(Tensor, Vec<Tensor>)> {
+        if let Some(rounding) = &mut self.rounding {
+            rounding.refresh(&self.model)?;
+        }
         let (row, share, device) = (t.train_seq_len, 1.0 / batches.len() as f64, self.model.device());
         let micro_step = |replica: &mut Gpt, batch: Batch| {
             let docs = match &batch.cu_seqlens {

@@ -12,6 +12,7 @@ use crate::data::{Batch, Loader, PackedLoader, SequentialLoader, TokenStream};
 use crate::evaluate::{ValData, full};
 use crate::log::Event;
 use crate::model::{Gpt, initial_state};
+use crate::quant::ftle::Sensitivity;
 use crate::recipe::LoaderKind;
 use crate::run::{Context, Unfinished};
 use crate::{Error, Result, checkpoint, device};
@@ -50,8 +51,11 @@ impl Trainer {
         if resuming {
             let get = |name: &str| saved.get(name).map(Tensor::shallow_clone);
             steps.optimizer.restore(get)?;
-            if let Some(ema) = &mut steps.ema {
-                ema.restore(get)?;
+            if let Some(average) = &mut steps.average {
+                average.restore(get)?;
+            }
+            if let Some(sensitivity) = &mut steps.sensitivity {
+                sensitivity.restore(&steps.model, get)?;
             }
             if !loader.restore(&progress.loader) {
                 return Err(Error::format(
@@ -125,9 +129,12 @@ impl Trainer {
         if now.looping && !self.progress.looping {
             self.log_looping(ctx, now, elapsed_ms)?;
         }
+        if now.qat && !self.progress.qat {
+            ctx.log(&format!("step:{step} QAT enabled (elapsed:{elapsed_ms:.0}ms)"))?;
+        }
         let batches = self.batches(ctx)?;
         let stepped = self.steps.step(&ctx.recipe.train, batches, step, now)?;
-        self.progress.looping = now.looping;
+        (self.progress.looping, self.progress.qat) = (now.looping, now.qat);
         self.progress.step += 1;
         self.progress.loader = self.loader.state();
         Ok(stepped.loss)
@@ -196,16 +203,20 @@ impl Trainer {
         ))
     }
 
-    /// The trained model, with the averaged weights where there is an average. Depth recurrence is on.
-    pub fn into_model(self, ctx: &mut Context) -> Result<Gpt> {
-        let Some(ema) = &self.steps.ema else {
-            let mut model = self.steps.model;
-            model.set_looping(true);
-            return Ok(model);
-        };
-        ctx.log("ema:applying EMA weights")?;
-        let weights = ema.weights().iter().map(|(name, t)| (name.clone(), t.shallow_clone())).collect();
-        Gpt::new(&ctx.recipe.model, weights, self.device)
+    /// Returns the trained model, with the averaged weights where there is an average, and the rows' sensitivities. Depth
+    /// recurrence is on.
+    pub fn finish(self, ctx: &mut Context) -> Result<(Gpt, Option<Sensitivity>)> {
+        let Steps { mut model, average, sensitivity, .. } = self.steps;
+        if let Some(average) = &average {
+            ctx.log(&average.applied())?;
+        }
+        match average.and_then(|average| average.weights()) {
+            Some(weights) => Ok((Gpt::new(&ctx.recipe.model, weights, self.device)?, sensitivity)),
+            None => {
+                model.set_looping(true);
+                Ok((model, sensitivity))
+            }
+        }
     }
 
     /// Saves the state and returns the error that ends the training.
@@ -239,7 +250,8 @@ impl Trainer {
         let parameters = self.steps.model.parameters();
         let mut tensors: Vec<(String, Tensor)> = parameters.iter().map(|(n, t)| (n.clone(), t.detach())).collect();
         tensors.extend(self.steps.optimizer.state());
-        tensors.extend(self.steps.ema.iter().flat_map(|ema| ema.state()));
+        tensors.extend(self.steps.average.iter().flat_map(|average| average.state()));
+        tensors.extend(self.steps.sensitivity.iter().flat_map(|sensitivity| sensitivity.state()));
         let mut metadata = ctx.identity();
         self.progress.write(&mut metadata);
         metadata.insert("log_bytes".to_owned(), ctx.log_bytes()?.to_string());

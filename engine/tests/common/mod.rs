@@ -27,8 +27,9 @@ pub fn quantize_all(state: &[(String, Tensor)], recipe: &QuantRecipe) -> Result<
         _ if ["scale", "gain", "mix", "skip", "lambdas"].iter().any(|part| name.contains(part)) => Class::Control,
         _ => Class::Matrix,
     };
-    let one =
-        |(name, tensor): &(String, Tensor)| quantize(&Item { name, class: class(name), tensor, hessian: None }, recipe);
+    let one = |(name, tensor): &(String, Tensor)| {
+        quantize(&Item { name, class: class(name), tensor, hessian: None, row_bits: None }, recipe)
+    };
     Ok(QuantizedModel { tensors: state.iter().map(one).collect::<Result<_>>()? })
 }
 
