@@ -24,8 +24,12 @@ def arguments() -> argparse.Namespace:
         help="a setting that the author gave the script; sizes are still made small, and paths of data replaced",
     )
     parser.add_argument("--exact", action="append", default=[], metavar="KEY=VALUE", help="a setting that stays as it is")
+    parser.add_argument(
+        "--size", action="append", default=[], metavar="NAME=N", help="the largest toy size of settings of this name"
+    )
     parser.add_argument("--nproc", type=int, default=1, help="processes that train together (default 1)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="use this corpus and make none")
+    parser.add_argument("--prepare", action="store_true", help="make the corpus of the script and run nothing")
     parser.add_argument("--wall", type=float, default=300.0, metavar="SECONDS", help="give up after this time")
     parser.add_argument("--threads", type=int, default=1, help="threads that PyTorch computes with (default 1)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="run in this new folder and leave it")
@@ -50,6 +54,14 @@ def settings(pairs: list[str]) -> dict[str, str]:
             raise SystemExit(f"{pair}: write it as KEY=VALUE")
         made[name] = value
     return made
+
+
+def sizes(pairs: list[str]) -> dict[str, int]:
+    """The sizes that are written as NAME=N, by name in lower case."""
+    try:
+        return {name.lower(): int(value) for name, value in settings(pairs).items()}
+    except ValueError as error:
+        raise SystemExit(f"--size: {error}") from None
 
 
 def run_plainly(options: argparse.Namespace) -> None:
@@ -83,7 +95,7 @@ def rehearse(options: argparse.Namespace) -> None:
         raise SystemExit(f"{options.script} does not exist")
     request = harness.Request(
         script=options.script,
-        toy=Toy(options.steps, options.seed),
+        toy=Toy(options.steps, options.seed, sizes(options.size)),
         settings=settings(options.env),
         exact=settings(options.exact),
         arguments=tuple(options.rest),
@@ -93,12 +105,13 @@ def rehearse(options: argparse.Namespace) -> None:
         seconds=options.wall,
         walls=not options.no_walls,
         keep=options.keep,
+        prepare=options.prepare,
     )
     report = harness.rehearse(request)
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     if options.report:
         options.report.write_text(text, encoding="utf-8")
-        print(f"{report['status']}: reached {report['reached']} in {report['seconds']:.0f} s. {report['score_line'] or ''}")
+        print(f"{report['status']}: reached {report['reached']} in {report['seconds']:.0f} s. {report.get('score_line') or ''}")
     else:
         print(text, end="")
 

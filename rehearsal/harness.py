@@ -58,6 +58,8 @@ class Request:
     walls: bool = True
     keep: Path | None = None
     """A folder to run in, which then stays; otherwise a temporary one."""
+    prepare: bool = False
+    """Whether only the corpus is made: `data` in the folder."""
 
 
 class Workspace:
@@ -288,6 +290,15 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
         work.data.symlink_to(request.data.resolve())
     else:
         data = corpus.build(work.data, vocabulary, request.toy.seed)
+    described = {
+        "size": vocabulary.size,
+        "case_operators": vocabulary.operators,
+        "usable": vocabulary.usable().tolist(),
+        "lengths": vocabulary.lengths().tolist(),
+    }
+    if request.prepare:
+        numbers = {name: value for name, value in defaults.items() if value is not None}
+        return {"status": "prepared", "reached": None, "vocabulary": described, "defaults": numbers}
     settings = given | toy.environment(defaults, request.toy, run_id) | data.environment(defaults) | dict(request.exact)
     plan = {
         "script": str(work.script),
@@ -295,6 +306,7 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
         "results": str(work.results),
         "arguments": list(request.arguments),
         "steps": request.toy.steps,
+        "sizes": dict(request.toy.own),
         "seed": request.toy.seed,
         "threads": request.threads,
         "processes": request.processes,

@@ -121,7 +121,7 @@ def main() -> None:
     results = Path(plan["results"])
     rank = int(os.environ.get("RANK", "0"))
     progress = Progress(results / "progress.json" if rank == 0 else None)
-    transform = Transform(Toy(plan["steps"], plan["seed"]))
+    transform = Transform(Toy(plan["steps"], plan["seed"], plan["sizes"]))
     failure = _run(plan, progress, transform)
     result = {
         "progress": progress.report(failed=failure is not None),

@@ -26,13 +26,15 @@ class Toy:
 
     steps: int = 6
     seed: int = 1337
+    own: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Sizes in place of those of the table, by the name of the setting in lower case; of 0, the setting stays as it is."""
 
     def sizes(self) -> dict[str, Number]:
         """The largest value of each setting, by its name in lower case."""
         named: dict[str, Number] = {}
         for names, value in self._table():
             named.update({name: value for name in names.split()})
-        return named
+        return {name: value for name, value in (named | dict(self.own)).items() if value}
 
     def _table(self) -> list[tuple[str, Number]]:
         steps = self.steps
@@ -72,7 +74,6 @@ class Toy:
             ("ttt_chunk_tokens global_ttt_chunk_tokens", 4096),
             ("ttt_prefix_docs phased_ttt_prefix_docs", 12),
             ("var_eval_steps diffusion_eval_steps", 8),
-            ("checkpoint_every", 0),
             ("pop_size", 2),
         ]
 

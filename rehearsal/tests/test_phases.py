@@ -199,6 +199,28 @@ class Surroundings(unittest.TestCase):
         beside = {"helper.py": "import torch\ndef there():\n    return torch.cuda.is_available() and torch.ones(1).is_cuda\n"}
         self.assertIsNone(rehearse(source, beside=beside)["failure"])
 
+    def test_a_corpus_is_made_for_a_script_that_does_not_run(self) -> None:
+        source = """
+            import os
+            VOCAB_SIZE = int(os.environ.get("VOCAB_SIZE", 4096))
+            open("ran", "w")
+            raise SystemExit("it must not run")
+        """
+        report = rehearse(source, "--prepare")
+        self.assertEqual((report["status"], report["vocabulary"]["size"]), ("prepared", 4096))
+        self.assertEqual((len(report["vocabulary"]["lengths"]), report["defaults"]), (4096, {"VOCAB_SIZE": 4096}))
+
+    def test_own_sizes_count_in_place_of_the_toys(self) -> None:
+        source = """
+            import os
+            epochs = int(os.environ.get("TTT_EPOCHS", 5))
+            layers = int(os.environ.get("NUM_LAYERS", 9))
+            width = int(os.environ.get("MODEL_DIM", 512))
+            print(f"sizes {epochs} {layers} {width}")
+        """
+        report = rehearse(source, "--size", "ttt_epochs=0", "--size", "NUM_LAYERS=3")
+        self.assertIn("sizes 5 3 64", report["output_tail"])
+
     def test_settings_of_the_author_count_but_sizes_become_small(self) -> None:
         source = """
             import os

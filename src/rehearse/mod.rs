@@ -11,6 +11,7 @@ mod package;
 mod reading;
 mod report;
 mod run;
+mod session;
 mod settings;
 
 use std::sync::atomic::AtomicBool;
@@ -25,6 +26,7 @@ use caddie_folder::Folder;
 pub use interpreter::Interpreter;
 pub use reading::Reading;
 pub use report::{Failure, Phase, Report};
+pub use session::{Prepared, Session, Trial, Vocabulary};
 pub use settings::Setting;
 
 /// What is rehearsed, and how.
@@ -124,6 +126,7 @@ pub fn rehearse(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
             package: &package,
             seed,
             corpus: runs.first().map(|_| room.corpus()),
+            extra: &[],
         };
         let name = if repetition { format!("seed-{seed}-again") } else { format!("seed-{seed}") };
         let (report, place) = run::run(&request, &room, &name, stop, tell)?;

@@ -25,13 +25,29 @@ pub struct Reading {
 
 /// Reads the logs of a finished run: those that the script wrote and what it printed. The one that says most counts.
 pub fn of(place: &Utf8Path, report: &Report) -> Reading {
-    let printed = Utf8PathBuf::from("work/output.txt");
-    let mut candidates = vec![printed];
-    candidates.extend(written(place));
-    let readings = candidates.into_iter().map(|log| read(place, log));
+    let readings = candidates(place).into_iter().map(|log| read(place, log));
     let best = readings.max_by_key(|reading| reading.found.len()).unwrap_or_default();
     // Of a run that stopped nothing can be said to be missing.
     if report.reached_its_score() { best } else { Reading { missing: Vec::new(), silent: Vec::new(), ..best } }
+}
+
+/// The run of the log that says most, as `verify` reads it.
+pub fn best_log(place: &Utf8Path) -> Option<RunLog> {
+    let runs = candidates(place).into_iter().filter_map(|log| last_run(&place.join(log)));
+    runs.max_by_key(|run| facts(run).iter().filter(|(_, there, _)| *there).count())
+}
+
+/// What it printed, and the logs that it wrote.
+fn candidates(place: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut logs = vec![Utf8PathBuf::from("work/output.txt")];
+    logs.extend(written(place));
+    logs
+}
+
+/// The last run of a log, one with a score before others.
+fn last_run(path: &Utf8Path) -> Option<RunLog> {
+    let runs = read_runs(path).map(|file| file.runs).unwrap_or_default();
+    runs.into_iter().rev().max_by_key(|run| run.val_bpb.is_some())
 }
 
 /// Logs in the script's own folder, by name.
@@ -49,8 +65,7 @@ fn written(place: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 fn read(place: &Utf8Path, log: Utf8PathBuf) -> Reading {
     let path = place.join(&log);
-    let runs = read_runs(&path).map(|file| file.runs).unwrap_or_default();
-    let Some(run) = runs.into_iter().rev().max_by_key(|run| run.val_bpb.is_some()) else { return Reading::default() };
+    let Some(run) = last_run(&path) else { return Reading::default() };
     let text = caddie_files::read_text(&path).unwrap_or_default();
     let losses = text.lines().filter_map(losses).collect();
     let mut reading = Reading { log: Some(log), losses, ..Reading::default() };

@@ -75,6 +75,8 @@ pub struct Request<'a> {
     pub seed: i64,
     /// A corpus that is there already.
     pub corpus: Option<Utf8PathBuf>,
+    /// Further arguments of the package (rehearsal/README.md).
+    pub extra: &'a [String],
 }
 
 /// Runs it in the folder `name` of `room`. Returns the report and the folder.
@@ -129,6 +131,7 @@ fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> 
     if let Some(corpus) = &request.corpus {
         option("--data", corpus.to_string());
     }
+    words.extend(request.extra.iter().cloned());
     let bin = python.parent().map_or("", Utf8Path::as_str);
     let env = [
         ("PATH", format!("{bin}:/usr/local/bin:/usr/bin:/bin")),
