@@ -7,6 +7,7 @@ with the token 1 and differ in length, as scripts with documents need it.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 from typing import Mapping
@@ -132,7 +133,8 @@ class Corpus:
 def _link(link: Path, target: Path) -> None:
     if not link.exists():
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(target)
+        # Relative, so that a corpus may be moved as a whole.
+        link.symlink_to(os.path.relpath(target, link.parent))
 
 
 def _layout(root: Path, vocabulary: Vocabulary) -> Corpus:

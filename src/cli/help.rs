@@ -9,7 +9,7 @@ use clap::builder::StyledStr;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Make an entry", &["rehearse", "submit", "recipe", "train", "evaluate", "render", "pack", "fixture"]),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),
-    ("Review one", &["reproduce", "unpack", "unwrap"]),
+    ("Review one", &["reproduce", "probe", "unpack", "unwrap"]),
     ("Look inside", &["inspect", "schema", "completions", "help"]),
 ];
 

@@ -15,6 +15,8 @@ mod help;
 pub mod inspect;
 pub mod ladder;
 pub mod pack;
+pub mod probe;
+mod probe_report;
 #[cfg(feature = "engine")]
 pub mod progress;
 #[cfg(feature = "engine")]
@@ -100,6 +102,7 @@ enum Command {
     #[cfg(feature = "engine")]
     Reproduce(reproduce::ReproduceArgs),
     Rehearse(rehearse::RehearseArgs),
+    Probe(probe::ProbeArgs),
     Verify(verify::VerifyArgs),
     Rules(rules::RulesArgs),
     Audit(audit::AuditArgs),
@@ -187,6 +190,7 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "engine")]
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Rehearse(args) => Ok(rehearse::run(&args)?),
+        Command::Probe(args) => Ok(probe::run(&args)?),
         Command::Verify(args) => Ok(verify::run(&args)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),

@@ -1,0 +1,279 @@
+//! The known-entropy probe of a script.
+
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use caddie_files::Result;
+use caddie_folder::RunLog;
+use caddie_probe::accounting::{self, Claim, Judged, Printed, Targets};
+use caddie_probe::bytes::Counting;
+use caddie_probe::evalue::{self, Verdict};
+use caddie_probe::source::{HAZARD, Kind};
+
+use super::corpus::{Corpus, Draw};
+use super::tries::{self, Try};
+use crate::rehearse::{self, Failure, Report, Session, Trial};
+
+/// Layers of the model at toy size; a script that does not run with so few is tried with its own number.
+const LAYERS: u64 = 3;
+
+/// What is probed, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Script, settings, Python and walls. Its seeds are not used.
+    pub rehearsal: rehearse::Options,
+    pub sources: Vec<Kind>,
+    /// Validation targets.
+    pub targets: usize,
+    /// Seed of the sources and of the script.
+    pub seed: u64,
+    /// Whether settings are searched in which a leak shows more.
+    pub amplify: bool,
+    /// Time for all tries; none is begun after it.
+    pub budget: Duration,
+}
+
+/// One run of the script on a source.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    pub source: Kind,
+    /// The setting in words.
+    pub setting: String,
+    pub settings: Vec<(String, String)>,
+    /// Layers that the model had at most; `None`: as many as the author chose.
+    pub layers: Option<u64>,
+    pub seconds: f64,
+    /// L_P of the whole validation stream, nats, and its targets.
+    pub source_nats: f64,
+    pub targets: usize,
+    /// SHA-256 of the validation shard.
+    pub shard_sha256: String,
+    pub outcome: Outcome,
+}
+
+/// What a run showed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum Outcome {
+    /// It did not come to a score that the reader of `verify` understands.
+    NoScore { reason: String, failure: Option<Failure> },
+    /// It claimed a score.
+    Scored {
+        metric: Option<String>,
+        claim: Claim,
+        judged: Judged,
+        bytes: ByteCount,
+        /// Nats a target; `None` where the number of scored targets is not known.
+        smallest_provable_leak: Option<f64>,
+        /// Upper bound on ln p.
+        log_p: Option<f64>,
+    },
+}
+
+/// What the printed tokens per byte say of how bytes are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ByteCount {
+    /// They fit the exact bytes.
+    Exact,
+    /// They fit a known miscount instead.
+    Wrong(Counting),
+    /// They fit no count that is known: which targets were scored is open.
+    Unexplained,
+    /// The script prints no nats per token to compare with.
+    Unchecked,
+}
+
+/// What the probe showed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entropy {
+    pub schema_version: u32,
+    pub script: Utf8PathBuf,
+    pub seed: u64,
+    pub steps: u32,
+    pub tries: Vec<Tried>,
+    /// Settings that the time did not suffice for.
+    pub not_tried: usize,
+    /// ln of the mean of the e-values of all tries that came to a score; `None` without one.
+    pub log_e: Option<f64>,
+    /// Upper bound on ln p.
+    pub log_p: Option<f64>,
+    pub verdict: Verdict,
+}
+
+impl Tried {
+    /// The log e-value of this run.
+    pub fn log_e(&self) -> Option<f64> {
+        match &self.outcome {
+            Outcome::Scored { judged, .. } => judged.log_e(),
+            Outcome::NoScore { .. } => None,
+        }
+    }
+
+    /// A known way of counting bytes wrongly that explains what was printed.
+    pub fn miscount(&self) -> Option<Counting> {
+        match &self.outcome {
+            Outcome::Scored { bytes: ByteCount::Wrong(counting), .. } => Some(*counting),
+            _ => None,
+        }
+    }
+}
+
+impl Entropy {
+    /// Whether a leak is proven or bytes are miscounted.
+    pub fn found(&self) -> bool {
+        self.verdict == Verdict::LeakProven || self.tries.iter().any(|tried| tried.miscount().is_some())
+    }
+}
+
+/// Trains and scores a script on each source.
+///
+/// # Errors
+/// When the script cannot be read, no Python can be found or made, or a wall cannot be put up.
+pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Entropy> {
+    let started = Instant::now();
+    let session = Session::new(&options.rehearsal, tell)?;
+    tell("making the corpus");
+    let (root, prepared) = session.prepare(stop, tell)?;
+    let settings = tries::tries(&prepared.defaults, options.amplify);
+    let (mut tries, mut not_tried, mut layers) = (Vec::new(), 0, LAYERS);
+    for kind in &options.sources {
+        tell(&format!("drawing from {kind}"));
+        let corpus = Corpus::write(&root, &prepared.vocabulary, &draw(options, *kind))?;
+        for setting in &settings {
+            if started.elapsed() > options.budget {
+                not_tried += 1;
+                continue;
+            }
+            let one = One { session: &session, root: &root, corpus: &corpus, setting, seed: options.seed };
+            let name = format!("try-{}", tries.len() + 1);
+            let mut tried = one.run(&name, layers, stop, tell)?;
+            if layers > 0 && tries.is_empty() && failed(&tried) {
+                // Some scripts name single layers in other settings.
+                layers = 0;
+                tried = one.run(&format!("{name}-again"), layers, stop, tell)?;
+            }
+            tries.push(tried);
+        }
+    }
+    let log_es: Vec<f64> = tries.iter().filter_map(Tried::log_e).collect();
+    let log_e = (!log_es.is_empty()).then(|| evalue::average(&log_es));
+    Ok(Entropy {
+        schema_version: 1,
+        script: session.script.clone(),
+        seed: options.seed,
+        steps: options.rehearsal.steps,
+        tries,
+        not_tried,
+        log_e,
+        log_p: log_e.map(evalue::log_p_bound),
+        verdict: log_e.map_or(Verdict::NoEvidence, Verdict::of),
+    })
+}
+
+fn draw(options: &Options, kind: Kind) -> Draw {
+    // One pass at most over the training tokens, so that nothing of them can be memorized.
+    let train_tokens = (u64::from(options.rehearsal.steps) + 8) * 8192;
+    Draw { kind, seed: options.seed, targets: options.targets, train_tokens: train_tokens as usize, hazard: HAZARD }
+}
+
+fn failed(tried: &Tried) -> bool {
+    matches!(tried.outcome, Outcome::NoScore { failure: Some(_), .. })
+}
+
+/// One run.
+struct One<'a> {
+    session: &'a Session<'a>,
+    root: &'a Utf8Path,
+    corpus: &'a Corpus,
+    setting: &'a Try,
+    seed: u64,
+}
+
+impl One<'_> {
+    fn run(&self, name: &str, layers: u64, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Tried> {
+        let sizes = tries::sizes(layers);
+        let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
+        let trial = Trial { name, seed, corpus: self.root, sizes: &sizes, exact: &self.setting.exact };
+        let (report, log) = self.session.run(&trial, stop, tell)?;
+        Ok(Tried {
+            source: self.corpus.sidecar.kind,
+            setting: self.setting.name.clone(),
+            settings: self.setting.exact.clone(),
+            layers: (layers > 0).then_some(layers),
+            seconds: report.seconds,
+            source_nats: self.corpus.sidecar.nats,
+            targets: self.corpus.sidecar.targets,
+            shard_sha256: self.corpus.sidecar.shard.sha256.clone(),
+            outcome: outcome(self.corpus, &report, log.as_ref()),
+        })
+    }
+}
+
+/// What a run's log claims, and what that proves.
+fn outcome(corpus: &Corpus, report: &Report, log: Option<&RunLog>) -> Outcome {
+    let no_score = |reason: &str| Outcome::NoScore { reason: reason.to_owned(), failure: report.failure.clone() };
+    if !report.reached_its_score() {
+        return no_score("it stopped before its score");
+    }
+    let Some(log) = log else { return no_score("it left no log") };
+    let Some(claim) = claim(log) else { return no_score("its log states no val_bpb that verify reads") };
+    let (judged, bytes) = judge(corpus, &claim);
+    let worst = judged.worst.as_ref();
+    let smallest = worst.map(|worst| {
+        evalue::smallest_provable(worst.source_nats, worst.claimed_nats, worst.slack, worst.scored as f64)
+    });
+    Outcome::Scored {
+        metric: log.metric.as_ref().map(|metric| metric.value.clone()),
+        claim,
+        bytes,
+        smallest_provable_leak: smallest,
+        log_p: judged.log_e().map(evalue::log_p_bound),
+        judged,
+    }
+}
+
+/// The claim under the exact bytes, or else under the first known miscount that explains it.
+fn judge(corpus: &Corpus, claim: &Claim) -> (Judged, ByteCount) {
+    let under = |counting| {
+        accounting::judge(claim, &Targets { nats: &corpus.stream.nats, bytes: &corpus.bytes(counting) })
+    };
+    let exact = under(Counting::Exact);
+    if claim.val_loss.is_none() {
+        return (exact, ByteCount::Unchecked);
+    }
+    if exact.plans > 0 {
+        return (exact, ByteCount::Exact);
+    }
+    let explained = Counting::WRONG.into_iter().map(|counting| (under(counting), ByteCount::Wrong(counting)));
+    explained.into_iter().find(|(judged, _)| judged.plans > 0).unwrap_or((exact, ByteCount::Unexplained))
+}
+
+/// The official score of a log, with the digits that it was printed with.
+fn claim(log: &RunLog) -> Option<Claim> {
+    let decimals = log.decimals.unwrap_or(4);
+    let val_bpb = Printed::with_decimals(log.val_bpb.as_ref()?.value, decimals);
+    let val_loss = log.val_loss.as_ref().map(|loss| Printed::with_decimals(loss.value, decimals_of(loss.value, decimals)));
+    Some(Claim { val_loss, val_bpb })
+}
+
+/// Digits after the point that a value shows, at most `most`. A zero at the end is not seen, so that this is never more
+/// than what was printed.
+fn decimals_of(value: f64, most: u32) -> u32 {
+    let text = value.to_string();
+    text.split_once('.').map_or(0, |(_, digits)| (digits.len() as u32).min(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_are_not_seen_are_not_assumed() {
+        let digits = [(5.69, 4), (5.690_1, 4), (5.690_123_45, 8), (5.690_123_45, 4), (5.0, 4)];
+        assert_eq!(digits.map(|(value, most)| decimals_of(value, most)), [2, 4, 8, 4, 0]);
+    }
+}
