@@ -31,10 +31,12 @@ enum ProbeCommand {
 
 /// Write shards of a source whose probability is known exactly, and a sidecar that states it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Kinds:\n  iid        independent tokens that follow Zipf's law\n  markov:N   16 tokens, each depends on \
+#[command(
+    after_help = "Kinds:\n  iid        independent tokens that follow Zipf's law\n  markov:N   16 tokens, each depends on \
                         N before it (1 to 3)\n  mixture    each document prefers the tokens of its topic\n  repeat     \
                         documents copy earlier spans of themselves\n\n\
-                        Example:\n  caddie probe source iid probe-data --vocab 1024 --tokens 65536 --seed 7")]
+                        Example:\n  caddie probe source iid probe-data --vocab 1024 --tokens 65536 --seed 7"
+)]
 struct SourceArgs {
     /// iid, markov:ORDER, mixture or repeat
     #[arg(value_name = "KIND", value_parser = kind)]

@@ -12,23 +12,26 @@ use crate::probe::{ByteCount, Entropy, Outcome, Tried};
 pub fn plain(done: &Entropy) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}\n  {}\n", done.script, verdict(done));
-    let _ = writeln!(
-        text,
-        "  {:<10} {:>8} {:>12} {:>12} {:>10}  setting",
-        "source", "scored", "L_P", "L claimed", "ln E"
-    );
+    let _ =
+        writeln!(text, "  {:<10} {:>8} {:>12} {:>12} {:>10}  setting", "source", "scored", "L_P", "L claimed", "ln E");
     for tried in &done.tries {
         row(&mut text, tried);
     }
-    if done.not_tried > 0 {
-        let _ = writeln!(text, "  {} more settings were not tried: the time was over", done.not_tried);
+    let left = done.planned.saturating_sub(done.tries.len());
+    if left > 0 {
+        let why = if done.verdict == Verdict::LeakProven { "enough was proven" } else { "the time was over" };
+        let _ = writeln!(text, "  {left} more not tried, and counted as 0: {why}");
     }
     text.push('\n');
     for tried in &done.tries {
         details(&mut text, tried);
     }
-    if let (Some(log_e), true) = (done.log_e, done.tries.len() > 1) {
-        let _ = writeln!(text, "  combined  ln E = {log_e:.1}: the mean of the e-values, which pays for the search");
+    if let (Some(log_e), true) = (done.log_e, done.planned > 1) {
+        let _ = writeln!(
+            text,
+            "  combined  ln E = {log_e:.1}: the mean of {} e-values, which pays for the search",
+            done.planned
+        );
     }
     let _ = writeln!(
         text,
@@ -36,7 +39,9 @@ pub fn plain(done: &Entropy) -> String {
          and p ≤ 1/E.\nBelow {PROVEN_NATS} nats nothing is called proven. No evidence clears nobody."
     );
     if done.tries.iter().any(|tried| !tried.settings.is_empty() && tried.log_e() >= Some(PROVEN_NATS)) {
-        text.push_str("An amplified setting proves that the mechanism leaks, not that the submitted setting did by so much.\n");
+        text.push_str(
+            "An amplified setting proves that the mechanism leaks, not that the submitted setting did by so much.\n",
+        );
     }
     text
 }
@@ -77,11 +82,7 @@ fn row(text: &mut String, tried: &Tried) {
             let _ = writeln!(
                 text,
                 "{head} {:>8} {:>12.1} {:>12} {:>10}  {}",
-                "–",
-                tried.source_nats,
-                "–",
-                "–",
-                tried.setting
+                "–", tried.source_nats, "–", "–", tried.setting
             );
         }
     }
@@ -103,13 +104,21 @@ fn details(text: &mut String, tried: &Tried) {
     let per_target = tried.source_nats / tried.targets as f64;
     let loss = claim.val_loss.map(|loss| format!("val_loss {}, ", loss.value)).unwrap_or_default();
     let name = metric.as_deref().map(one_line).unwrap_or_default();
-    let _ = writeln!(text, "    claims {loss}val_bpb {} ({name}); the source has {per_target:.6} nats a target", claim.val_bpb.value);
+    let _ = writeln!(
+        text,
+        "    claims {loss}val_bpb {} ({name}); the source has {per_target:.6} nats a target",
+        claim.val_bpb.value
+    );
     if let Some(worst) = &judged.worst {
         let _ = writeln!(
             text,
             "    scored: {}{}; slack {:.1} nats",
             worst.plan.says(),
-            if judged.plans > 1 { format!(" (the least favorable of {} readings)", judged.plans) } else { String::new() },
+            if judged.plans > 1 {
+                format!(" (the least favorable of {} readings)", judged.plans)
+            } else {
+                String::new()
+            },
             worst.slack
         );
     }

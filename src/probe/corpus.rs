@@ -51,7 +51,8 @@ pub fn write_source(folder: &Utf8Path, request: &SourceRequest) -> Result<Sideca
     // With bytes alone, as byte260 has them, text begins behind the marks.
     let first = if request.vocabulary > MARKS_AND_BYTES { MARKS_AND_BYTES } else { 4 };
     let symbols: Vec<u16> = (first..request.vocabulary).collect();
-    let source = Source::new(request.kind, &symbols, request.hazard).map_err(|error| Error::Usage(error.to_string()))?;
+    let source =
+        Source::new(request.kind, &symbols, request.hazard).map_err(|error| Error::Usage(error.to_string()))?;
     fs::create_dir_all(folder).map_err(Error::io(folder, "creating"))?;
     let stream = source.draw(request.targets, &mut Dice::new(request.seed, VALIDATION));
     let train = source.draw(request.train_tokens, &mut Dice::new(request.seed, TRAINING));

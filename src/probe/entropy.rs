@@ -95,9 +95,10 @@ pub struct Entropy {
     pub seed: u64,
     pub steps: u32,
     pub tries: Vec<Tried>,
-    /// Settings that the time did not suffice for.
-    pub not_tried: usize,
-    /// ln of the mean of the e-values of all tries that came to a score; `None` without one.
+    /// Tries that were planned. Those that were not begun, because the time was over or the earlier ones had proven enough,
+    /// count as e-values of 0, as do those that came to no score.
+    pub planned: usize,
+    /// ln of the mean of the e-values of all planned tries; `None` where none came to one.
     pub log_e: Option<f64>,
     /// Upper bound on ln p.
     pub log_p: Option<f64>,
@@ -139,14 +140,14 @@ pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str))
     tell("making the corpus");
     let (root, prepared) = session.prepare(stop, tell)?;
     let settings = tries::tries(&prepared.defaults, options.amplify);
-    let (mut tries, mut not_tried, mut layers) = (Vec::new(), 0, LAYERS);
-    for kind in &options.sources {
+    let planned = settings.len() * options.sources.len();
+    let (mut tries, mut layers) = (Vec::new(), LAYERS);
+    'search: for kind in &options.sources {
         tell(&format!("drawing from {kind}"));
         let corpus = Corpus::write(&root, &prepared.vocabulary, &draw(options, *kind))?;
         for setting in &settings {
-            if started.elapsed() > options.budget {
-                not_tried += 1;
-                continue;
+            if started.elapsed() > options.budget || mean(&tries, planned) >= Some(evalue::PROVEN_NATS) {
+                break 'search;
             }
             let one = One { session: &session, root: &root, corpus: &corpus, setting, seed: options.seed };
             let name = format!("try-{}", tries.len() + 1);
@@ -159,19 +160,24 @@ pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str))
             tries.push(tried);
         }
     }
-    let log_es: Vec<f64> = tries.iter().filter_map(Tried::log_e).collect();
-    let log_e = (!log_es.is_empty()).then(|| evalue::average(&log_es));
+    let log_e = mean(&tries, planned);
     Ok(Entropy {
         schema_version: 1,
         script: session.script.clone(),
         seed: options.seed,
         steps: options.rehearsal.steps,
         tries,
-        not_tried,
+        planned,
         log_e,
         log_p: log_e.map(evalue::log_p_bound),
         verdict: log_e.map_or(Verdict::NoEvidence, Verdict::of),
     })
+}
+
+/// The log of the mean e-value.
+fn mean(tries: &[Tried], planned: usize) -> Option<f64> {
+    let log_es: Vec<f64> = tries.iter().filter_map(Tried::log_e).collect();
+    (!log_es.is_empty()).then(|| evalue::average(&log_es, planned))
 }
 
 fn draw(options: &Options, kind: Kind) -> Draw {
@@ -238,9 +244,8 @@ fn outcome(corpus: &Corpus, report: &Report, log: Option<&RunLog>) -> Outcome {
 
 /// The claim under the exact bytes, or else under the first known miscount that explains it.
 fn judge(corpus: &Corpus, claim: &Claim) -> (Judged, ByteCount) {
-    let under = |counting| {
-        accounting::judge(claim, &Targets { nats: &corpus.stream.nats, bytes: &corpus.bytes(counting) })
-    };
+    let under =
+        |counting| accounting::judge(claim, &Targets { nats: &corpus.stream.nats, bytes: &corpus.bytes(counting) });
     let exact = under(Counting::Exact);
     if claim.val_loss.is_none() {
         return (exact, ByteCount::Unchecked);
@@ -256,7 +261,8 @@ fn judge(corpus: &Corpus, claim: &Claim) -> (Judged, ByteCount) {
 fn claim(log: &RunLog) -> Option<Claim> {
     let decimals = log.decimals.unwrap_or(4);
     let val_bpb = Printed::with_decimals(log.val_bpb.as_ref()?.value, decimals);
-    let val_loss = log.val_loss.as_ref().map(|loss| Printed::with_decimals(loss.value, decimals_of(loss.value, decimals)));
+    let val_loss =
+        log.val_loss.as_ref().map(|loss| Printed::with_decimals(loss.value, decimals_of(loss.value, decimals)));
     Some(Claim { val_loss, val_bpb })
 }
 

@@ -24,14 +24,17 @@ pub fn log_p_bound(log_e: f64) -> f64 {
     (-log_e).min(0.0)
 }
 
-/// The mean of e-values, which is one whatever they have in common: the way to combine several tries of a search, sources
-/// that the same model scored, or several seeds of one source. Returns its logarithm; of none, that of 1.
-pub fn average(log_es: &[f64]) -> f64 {
-    let Some(largest) = log_es.iter().copied().reduce(f64::max) else { return 0.0 };
+/// The mean of `planned` e-values, which is one whatever they have in common: the way to combine the tries of a search,
+/// sources that the same model scored, or several seeds of one source. Those that are missing, because the search ended when
+/// it had found enough or a try came to no score, count as 0, so that nothing is gained by leaving them out. Returns its
+/// logarithm.
+pub fn average(log_es: &[f64], planned: usize) -> f64 {
+    let Some(largest) = log_es.iter().copied().reduce(f64::max) else { return f64::NEG_INFINITY };
     if !largest.is_finite() {
         return largest;
     }
-    largest + (crate::sum(log_es.iter().map(|log_e| (log_e - largest).exp())) / log_es.len() as f64).ln()
+    let sum = crate::sum(log_es.iter().map(|log_e| (log_e - largest).exp()));
+    largest + (sum / planned.max(log_es.len()) as f64).ln()
 }
 
 /// The product of e-values, which is one where each is of tokens drawn independently of what the others were computed from.
@@ -79,11 +82,12 @@ mod tests {
     #[test]
     fn a_search_pays_for_its_tries() {
         let tried = [-500.0, 30.0, -500.0, -500.0];
-        assert!((average(&tried) - (30.0 - 4f64.ln())).abs() < 1e-12);
-        assert_eq!(average(&[]), 0.0);
-        assert_eq!(average(&[f64::NEG_INFINITY]), f64::NEG_INFINITY);
+        assert!((average(&tried, 4) - (30.0 - 4f64.ln())).abs() < 1e-12);
+        assert!((average(&[30.0], 4) - average(&tried, 4)).abs() < 1e-12);
+        assert_eq!(average(&[], 3), f64::NEG_INFINITY);
+        assert_eq!(average(&[f64::NEG_INFINITY], 1), f64::NEG_INFINITY);
         // Of large ones no infinity comes.
-        assert!((average(&[20_000.0, 20_000.0]) - 20_000.0).abs() < 1e-9);
+        assert!((average(&[20_000.0, 20_000.0], 2) - 20_000.0).abs() < 1e-9);
         assert_eq!(multiply(&[12.0, 9.0]), 21.0);
     }
 

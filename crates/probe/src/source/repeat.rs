@@ -46,7 +46,8 @@ impl Process for Repeat {
         for (at, &symbol) in symbols.iter().enumerate() {
             let free = none + ends * places.iter().sum::<f64>();
             // The chance that a copy begins at one given place.
-            let (at_place, new) = if at == 0 { (0.0, free) } else { (free * begins / at as f64, free * (1.0 - begins)) };
+            let (at_place, new) =
+                if at == 0 { (0.0, free) } else { (free * begins / at as f64, free * (1.0 - begins)) };
             let reached = |(place, before): (usize, &usize)| {
                 let goes_on = places.get(place).copied().unwrap_or(0.0) * (1.0 - ends);
                 if *before == symbol { goes_on + at_place } else { 0.0 }
