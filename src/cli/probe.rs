@@ -3,14 +3,15 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::ProgressBar;
 
 use caddie_files::{Error, Result, exit};
+use caddie_probe::evalue::Verdict;
 use caddie_probe::source::{HAZARD, Kind};
 
-use super::probe_report::plain;
-use crate::probe::{Options, SourceRequest, entropy, write_source};
+use super::probe_report::{plain, plain_of_ledger, plain_of_models};
+use crate::probe::{Dependence, Options, SourceRequest, artifact, entropy, of_ledger, svg, write_source};
 use crate::rehearse;
 
 /// Prove that a scorer peeks, from its score alone: tokens of exactly known probability, and an e-value
@@ -27,9 +28,11 @@ pub struct ProbeArgs {
 enum ProbeCommand {
     Source(SourceArgs),
     Entropy(EntropyArgs),
+    Artifact(ArtifactArgs),
+    Ledger(LedgerArgs),
 }
 
-/// Write shards of a source whose probability is known exactly, and a sidecar that states it
+/// Write shards of a source whose probability is known exactly, a tokenizer of their vocabulary, and a sidecar that states it
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Kinds:\n  iid        independent tokens that follow Zipf's law\n  markov:N   16 tokens, each depends on \
@@ -89,6 +92,47 @@ struct EntropyArgs {
     /// Time for all runs, as 90s or 10m; no run begins after it
     #[arg(long, default_value = "10m", value_name = "TIME", value_parser = time)]
     budget: Duration,
+    #[command(flatten)]
+    run: RunArgs,
+    /// plain for a reader, json for programs
+    #[arg(long, value_enum, default_value_t = ProbeFormat::Plain)]
+    format: ProbeFormat,
+}
+
+/// Train a script on two validation sets and compare the models that it writes, which must be the same
+///
+/// The script runs three times: on one validation set, on the same once more, and on another one. A model that repeats to the
+/// byte and differs with other validation tokens was made from them.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  caddie probe artifact FOLDER\n\nExit codes: 0 no dependence shown, which clears nobody; 1 the model \
+                        depends on the validation tokens; 2 nothing was run"
+)]
+struct ArtifactArgs {
+    /// A script, or a records folder with one
+    target: Utf8PathBuf,
+    /// Validation targets
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(2048..=1_048_576))]
+    tokens: u32,
+    /// Training steps of 8,192 tokens
+    #[arg(long, default_value_t = 6, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
+    steps: u32,
+    /// Seed of the source and of the script
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: u64,
+    /// Time for one run, as 90s or 10m
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = time)]
+    limit: Duration,
+    #[command(flatten)]
+    run: RunArgs,
+    /// plain for a reader, json for programs
+    #[arg(long, value_enum, default_value_t = ProbeFormat::Plain)]
+    format: ProbeFormat,
+}
+
+/// How a script is run.
+#[derive(Debug, clap::Args)]
+struct RunArgs {
     /// A setting that the script reads from the environment; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = super::rehearse::setting)]
     env: Vec<(String, String)>,
@@ -101,6 +145,27 @@ struct EntropyArgs {
     /// Run the script without walls, as yourself: only for a script that you trust
     #[arg(long)]
     no_sandbox: bool,
+}
+
+/// Weigh a score ledger, as `caddie evaluate` and `submit` write it, against the source of its tokens
+///
+/// A ledger has the nats of every document, so the e-value runs from document to document, and by Ville's inequality its
+/// largest value counts like its last.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  caddie probe ledger runs/demo/seed-1/ledger.jsonl.zst probe-data/source.json --plot e.svg\n\n\
+                        Exit codes: 0 no evidence, which clears nobody; 1 a leak is proven; 2 nothing was weighed"
+)]
+struct LedgerArgs {
+    /// The ledger, ledger.jsonl.zst
+    #[arg(value_name = "LEDGER")]
+    ledger: Utf8PathBuf,
+    /// The source.json that `probe source` wrote
+    #[arg(value_name = "SIDECAR")]
+    sidecar: Utf8PathBuf,
+    /// Write the running e-value by document as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<Utf8PathBuf>,
     /// plain for a reader, json for programs
     #[arg(long, value_enum, default_value_t = ProbeFormat::Plain)]
     format: ProbeFormat,
@@ -131,6 +196,8 @@ pub fn run(args: &ProbeArgs) -> Result<u8> {
     match &args.command {
         ProbeCommand::Source(args) => source(args),
         ProbeCommand::Entropy(args) => of_script(args),
+        ProbeCommand::Artifact(args) => models(args),
+        ProbeCommand::Ledger(args) => ledger(args),
     }
 }
 
@@ -161,39 +228,84 @@ fn source(args: &SourceArgs) -> Result<u8> {
     Ok(exit::OK)
 }
 
-fn of_script(args: &EntropyArgs) -> Result<u8> {
-    let options = Options {
-        rehearsal: rehearse::Options {
-            target: args.target.clone(),
-            steps: args.steps,
+impl RunArgs {
+    fn options(&self, target: &Utf8Path, steps: u32, limit: Duration) -> rehearse::Options {
+        rehearse::Options {
+            target: target.to_owned(),
+            steps,
             seeds: Vec::new(),
             nproc: 1,
-            env: args.env.clone(),
-            keep: args.keep.clone(),
-            python: args.python.clone(),
-            walls: !args.no_sandbox,
-            limit: args.budget,
-        },
+            env: self.env.clone(),
+            keep: self.keep.clone(),
+            python: self.python.clone(),
+            walls: !self.no_sandbox,
+            limit,
+        }
+    }
+}
+
+/// Runs a probe with its progress on the terminal.
+fn watched<T>(probe: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T> {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let done = probe(&mut |text| bar.set_message(text.to_owned()));
+    bar.finish_and_clear();
+    done
+}
+
+fn of_script(args: &EntropyArgs) -> Result<u8> {
+    let options = Options {
+        rehearsal: args.run.options(&args.target, args.steps, args.budget),
         sources: args.source.clone(),
         targets: args.tokens as usize,
         seed: args.seed,
         amplify: args.amplify,
         budget: args.budget,
     };
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    bar.enable_steady_tick(Duration::from_millis(120));
-    let done = entropy(&options, crate::stop::flag(), &mut |text| bar.set_message(text.to_owned()));
-    bar.finish_and_clear();
-    let done = done?;
+    let done = watched(|tell| entropy(&options, crate::stop::flag(), tell))?;
     let text = match args.format {
         ProbeFormat::Plain => plain(&done),
-        ProbeFormat::Json => {
-            let json = serde_json::to_string_pretty(&done);
-            json.map_err(|error| Error::Internal(format!("the probe as JSON: {error}")))? + "\n"
-        }
+        ProbeFormat::Json => json(&done)?,
     };
     super::print(&text)?;
     Ok(if done.found() { exit::FINDINGS } else { exit::OK })
+}
+
+fn models(args: &ArtifactArgs) -> Result<u8> {
+    let options = Options {
+        rehearsal: args.run.options(&args.target, args.steps, args.limit),
+        sources: vec![Kind::Iid],
+        targets: args.tokens as usize,
+        seed: args.seed,
+        amplify: false,
+        budget: args.limit,
+    };
+    let done = watched(|tell| artifact(&options, crate::stop::flag(), tell))?;
+    let text = match args.format {
+        ProbeFormat::Plain => plain_of_models(&done),
+        ProbeFormat::Json => json(&done)?,
+    };
+    super::print(&text)?;
+    Ok(if done.dependence == Dependence::Proven { exit::FINDINGS } else { exit::OK })
+}
+
+fn ledger(args: &LedgerArgs) -> Result<u8> {
+    let done = of_ledger(&args.ledger, &args.sidecar)?;
+    if let Some(plot) = &args.plot {
+        let title = format!("ln E of {} on a {} source", args.ledger, done.source);
+        fs_err::write(plot, svg(&done.running, &title)).map_err(Error::io(plot, "writing"))?;
+    }
+    let text = match args.format {
+        ProbeFormat::Plain => plain_of_ledger(args.ledger.as_str(), &done),
+        ProbeFormat::Json => json(&done)?,
+    };
+    super::print(&text)?;
+    Ok(if done.verdict == Verdict::LeakProven { exit::FINDINGS } else { exit::OK })
+}
+
+fn json(done: &impl serde::Serialize) -> Result<String> {
+    let json = serde_json::to_string_pretty(done);
+    Ok(json.map_err(|error| Error::Internal(format!("the probe as JSON: {error}")))? + "\n")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use caddie_files::text::{one_line, thousands};
 use caddie_probe::accounting::{Judged, Weighed};
 use caddie_probe::evalue::{PROVEN_NATS, Verdict};
 
-use crate::probe::{ByteCount, Entropy, Outcome, Tried};
+use crate::probe::{Artifact, ByteCount, Dependence, Entropy, LedgerProbe, Outcome, Tried};
 
 /// The report. Writing to a String cannot fail.
 pub fn plain(done: &Entropy) -> String {
@@ -44,6 +44,51 @@ pub fn plain(done: &Entropy) -> String {
         );
     }
     text
+}
+
+/// The result of two validation sets.
+pub fn plain_of_models(done: &Artifact) -> String {
+    let verdict = match (done.dependence, &done.failure) {
+        (Dependence::Proven, _) => {
+            "the model depends on the validation tokens: they were learned from before it was stored".to_owned()
+        }
+        (Dependence::None, _) => "no dependence on the validation tokens was shown, which clears nobody".to_owned(),
+        (Dependence::Unknown, Some(failure)) => format!("unknown: a run stopped: {}", one_line(&failure.message)),
+        (Dependence::Unknown, None) => "unknown: it wrote no model that repeats".to_owned(),
+    };
+    let mut text = format!("{}\n  {verdict}\n", done.script);
+    if !done.models.is_empty() {
+        let _ = writeln!(text, "\n  {:<48} {:>12}  {:<12} other tokens", "file", "bytes", "same tokens");
+    }
+    let word = |same: bool| if same { "same" } else { "differs" };
+    for model in &done.models {
+        let (file, bytes) = (one_line(model.file.as_str()), thousands(model.bytes));
+        let _ = writeln!(text, "  {file:<48} {bytes:>12}  {:<12} {}", word(model.repeats), word(model.same));
+    }
+    text
+}
+
+/// The result of a ledger.
+pub fn plain_of_ledger(ledger: &str, done: &LedgerProbe) -> String {
+    let verdict = match done.verdict {
+        Verdict::LeakProven => format!(
+            "leak proven: ln E = {:.1} after document {}, so p ≤ {}. No causal, normalized, single-pass scorer claims this",
+            done.log_e,
+            done.document,
+            power_of_ten(-done.log_e)
+        ),
+        Verdict::NoEvidence => format!("no evidence (ln E is at most {:.1}), which clears nobody", done.log_e),
+    };
+    format!(
+        "{ledger}\n  {verdict}\n\n  source    {}, {} targets in {} documents\n  L_P       {:.1} nats\n  L claimed {:.1} nats\n  \
+         smallest leak that this run could have proven: {:.6} nats a target\n",
+        done.source,
+        thousands(done.targets as u64),
+        done.running.len(),
+        done.source_nats,
+        done.claimed_nats,
+        done.smallest_provable_leak,
+    )
 }
 
 fn verdict(done: &Entropy) -> String {

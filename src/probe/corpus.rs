@@ -16,8 +16,10 @@ use caddie_probe::source::{Kind, Source, Stream};
 use crate::rehearse::Vocabulary;
 
 /// Streams of random numbers: more training tokens leave the validation stream as it was.
-const VALIDATION: u64 = 0;
+pub(super) const VALIDATION: u64 = 0;
 const TRAINING: u64 = 1;
+/// Another validation stream beside the same training stream.
+pub(super) const OTHER_VALIDATION: u64 = 2;
 
 /// Most symbols of a source under rehearsal: a tiny model learns no more of them in a minute.
 const MOST_SYMBOLS: usize = 1024;
@@ -54,6 +56,10 @@ pub fn write_source(folder: &Utf8Path, request: &SourceRequest) -> Result<Sideca
     let source =
         Source::new(request.kind, &symbols, request.hazard).map_err(|error| Error::Usage(error.to_string()))?;
     fs::create_dir_all(folder).map_err(Error::io(folder, "creating"))?;
+    if let Some(pieces) = request.vocabulary.checked_sub(MARKS_AND_BYTES).filter(|pieces| *pieces > 0) {
+        let path = folder.join(format!("fineweb_{}_bpe.model", request.vocabulary));
+        fs::write(&path, tokenizer::bpe_model(&made_up(usize::from(pieces)))).map_err(Error::io(&path, "writing"))?;
+    }
     let stream = source.draw(request.targets, &mut Dice::new(request.seed, VALIDATION));
     let train = source.draw(request.train_tokens, &mut Dice::new(request.seed, TRAINING));
     let shards = [("fineweb_train_000000.bin", &train), ("fineweb_val_000000.bin", &stream)];
@@ -61,6 +67,25 @@ pub fn write_source(folder: &Utf8Path, request: &SourceRequest) -> Result<Sideca
     let sidecar = describe(&source, usize::from(request.vocabulary), request.seed, &stream, shard?, vec![train?]);
     sidecar::write(folder.join(SIDECAR).as_std_path(), &sidecar).map_err(failed)?;
     Ok(sidecar)
+}
+
+/// Pieces of text for the tokens, so that their bytes can be counted: a space, then letters, pairs of them, and so on, every
+/// second with a space before it.
+fn made_up(pieces: usize) -> Vec<String> {
+    let letters = |mut number: usize| {
+        let mut text = String::new();
+        while number > 0 {
+            text.insert(0, char::from(b'a' + ((number - 1) % 26) as u8));
+            number = (number - 1) / 26;
+        }
+        text
+    };
+    let piece = |number: usize| match number {
+        0 => tokenizer::SPACE.to_string(),
+        odd if odd % 2 == 1 => letters(odd.div_ceil(2)),
+        even => format!("{}{}", tokenizer::SPACE, letters(even / 2)),
+    };
+    (0..pieces).map(piece).collect()
 }
 
 fn describe(
@@ -110,6 +135,8 @@ pub(super) struct Corpus {
 pub(super) struct Draw {
     pub(super) kind: Kind,
     pub(super) seed: u64,
+    /// The number of the stream of random numbers for the validation tokens.
+    pub(super) validation: u64,
     pub(super) targets: usize,
     pub(super) train_tokens: usize,
     pub(super) hazard: u64,
@@ -120,7 +147,7 @@ impl Corpus {
     pub(super) fn write(root: &Utf8Path, vocabulary: &Vocabulary, draw: &Draw) -> Result<Corpus> {
         let symbols = vocabulary.usable.get(..MOST_SYMBOLS).unwrap_or(&vocabulary.usable);
         let source = Source::new(draw.kind, symbols, draw.hazard).map_err(|error| Error::Usage(error.to_string()))?;
-        let stream = source.draw(draw.targets, &mut Dice::new(draw.seed, VALIDATION));
+        let stream = source.draw(draw.targets, &mut Dice::new(draw.seed, draw.validation));
         let listing = caddie_files::list(root)?;
         let named = |start: &str| {
             let mut found: Vec<Utf8PathBuf> = listing.files.iter().map(|file| file.path.clone()).collect();
@@ -169,4 +196,17 @@ fn of_model(path: &Utf8Path) -> Result<Bytes> {
     let bytes = fs::read(path).map_err(Error::io(path, "reading"))?;
     let pieces = tokenizer::pieces(&bytes).map_err(|error| Error::unreadable(path, error.to_string()))?;
     Ok(Bytes::of_pieces(&pieces))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_pieces_differ() {
+        let pieces = made_up(2000);
+        assert_eq!(pieces[..5], ["▁", "a", "▁a", "b", "▁b"]);
+        assert_eq!(pieces[53], "aa");
+        assert_eq!(pieces.iter().collect::<std::collections::BTreeSet<_>>().len(), 2000);
+    }
 }

@@ -3,8 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use serde::Serialize;
+use camino::Utf8Path;
 
 use caddie_files::Result;
 use caddie_folder::RunLog;
@@ -13,12 +12,13 @@ use caddie_probe::bytes::Counting;
 use caddie_probe::evalue::{self, Verdict};
 use caddie_probe::source::{HAZARD, Kind};
 
-use super::corpus::{Corpus, Draw};
+use super::corpus::{Corpus, Draw, VALIDATION};
+use super::outcome::{ByteCount, Entropy, Outcome, Tried};
 use super::tries::{self, Try};
-use crate::rehearse::{self, Failure, Report, Session, Trial};
+use crate::rehearse::{self, Ended, Report, Session, Trial};
 
 /// Layers of the model at toy size; a script that does not run with so few is tried with its own number.
-const LAYERS: u64 = 3;
+pub(super) const LAYERS: u64 = 3;
 
 /// What is probed, and how.
 #[derive(Debug, Clone)]
@@ -36,100 +36,6 @@ pub struct Options {
     pub budget: Duration,
 }
 
-/// One run of the script on a source.
-#[derive(Debug, Clone, Serialize)]
-pub struct Tried {
-    pub source: Kind,
-    /// The setting in words.
-    pub setting: String,
-    pub settings: Vec<(String, String)>,
-    /// Layers that the model had at most; `None`: as many as the author chose.
-    pub layers: Option<u64>,
-    pub seconds: f64,
-    /// L_P of the whole validation stream, nats, and its targets.
-    pub source_nats: f64,
-    pub targets: usize,
-    /// SHA-256 of the validation shard.
-    pub shard_sha256: String,
-    pub outcome: Outcome,
-}
-
-/// What a run showed.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "snake_case", tag = "status")]
-pub enum Outcome {
-    /// It did not come to a score that the reader of `verify` understands.
-    NoScore { reason: String, failure: Option<Failure> },
-    /// It claimed a score.
-    Scored {
-        metric: Option<String>,
-        claim: Claim,
-        judged: Judged,
-        bytes: ByteCount,
-        /// Nats a target; `None` where the number of scored targets is not known.
-        smallest_provable_leak: Option<f64>,
-        /// Upper bound on ln p.
-        log_p: Option<f64>,
-    },
-}
-
-/// What the printed tokens per byte say of how bytes are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ByteCount {
-    /// They fit the exact bytes.
-    Exact,
-    /// They fit a known miscount instead.
-    Wrong(Counting),
-    /// They fit no count that is known: which targets were scored is open.
-    Unexplained,
-    /// The script prints no nats per token to compare with.
-    Unchecked,
-}
-
-/// What the probe showed.
-#[derive(Debug, Clone, Serialize)]
-pub struct Entropy {
-    pub schema_version: u32,
-    pub script: Utf8PathBuf,
-    pub seed: u64,
-    pub steps: u32,
-    pub tries: Vec<Tried>,
-    /// Tries that were planned. Those that were not begun, because the time was over or the earlier ones had proven enough,
-    /// count as e-values of 0, as do those that came to no score.
-    pub planned: usize,
-    /// ln of the mean of the e-values of all planned tries; `None` where none came to one.
-    pub log_e: Option<f64>,
-    /// Upper bound on ln p.
-    pub log_p: Option<f64>,
-    pub verdict: Verdict,
-}
-
-impl Tried {
-    /// The log e-value of this run.
-    pub fn log_e(&self) -> Option<f64> {
-        match &self.outcome {
-            Outcome::Scored { judged, .. } => judged.log_e(),
-            Outcome::NoScore { .. } => None,
-        }
-    }
-
-    /// A known way of counting bytes wrongly that explains what was printed.
-    pub fn miscount(&self) -> Option<Counting> {
-        match &self.outcome {
-            Outcome::Scored { bytes: ByteCount::Wrong(counting), .. } => Some(*counting),
-            _ => None,
-        }
-    }
-}
-
-impl Entropy {
-    /// Whether a leak is proven or bytes are miscounted.
-    pub fn found(&self) -> bool {
-        self.verdict == Verdict::LeakProven || self.tries.iter().any(|tried| tried.miscount().is_some())
-    }
-}
-
 /// Trains and scores a script on each source.
 ///
 /// # Errors
@@ -140,6 +46,7 @@ pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str))
     tell("making the corpus");
     let (root, prepared) = session.prepare(stop, tell)?;
     let settings = tries::tries(&prepared.defaults, options.amplify);
+    let averaging = tries::averaging(&prepared.defaults);
     let planned = settings.len() * options.sources.len();
     let (mut tries, mut layers) = (Vec::new(), LAYERS);
     'search: for kind in &options.sources {
@@ -149,7 +56,17 @@ pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str))
             if started.elapsed() > options.budget || mean(&tries, planned) >= Some(evalue::PROVEN_NATS) {
                 break 'search;
             }
-            let one = One { session: &session, root: &root, corpus: &corpus, setting, seed: options.seed };
+            if idle(&tries, *kind, setting) {
+                continue;
+            }
+            let one = One {
+                session: &session,
+                root: &root,
+                corpus: &corpus,
+                setting,
+                always: &averaging,
+                seed: options.seed,
+            };
             let name = format!("try-{}", tries.len() + 1);
             let mut tried = one.run(&name, layers, stop, tell)?;
             if layers > 0 && tries.is_empty() && failed(&tried) {
@@ -167,11 +84,25 @@ pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str))
         seed: options.seed,
         steps: options.rehearsal.steps,
         tries,
+        toy_settings: averaging,
         planned,
         log_e,
         log_p: log_e.map(evalue::log_p_bound),
         verdict: log_e.map_or(Verdict::NoEvidence, Verdict::of),
     })
+}
+
+/// Whether these settings reach nothing: with other values of the same ones the script claimed what it claims without.
+fn idle(tries: &[Tried], kind: Kind, setting: &Try) -> bool {
+    let names = |settings: &[(String, String)]| settings.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let claim = |tried: &Tried| match &tried.outcome {
+        Outcome::Scored { claim, .. } => Some(*claim),
+        Outcome::NoScore { .. } => None,
+    };
+    let of =
+        |wanted: &[String]| tries.iter().find(|t| t.source == kind && names(&t.settings) == wanted).and_then(claim);
+    let wanted = names(&setting.exact);
+    !wanted.is_empty() && of(&wanted).is_some() && of(&wanted) == of(&[])
 }
 
 /// The log of the mean e-value.
@@ -183,7 +114,14 @@ fn mean(tries: &[Tried], planned: usize) -> Option<f64> {
 fn draw(options: &Options, kind: Kind) -> Draw {
     // One pass at most over the training tokens, so that nothing of them can be memorized.
     let train_tokens = (u64::from(options.rehearsal.steps) + 8) * 8192;
-    Draw { kind, seed: options.seed, targets: options.targets, train_tokens: train_tokens as usize, hazard: HAZARD }
+    Draw {
+        kind,
+        seed: options.seed,
+        validation: VALIDATION,
+        targets: options.targets,
+        train_tokens: train_tokens as usize,
+        hazard: HAZARD,
+    }
 }
 
 fn failed(tried: &Tried) -> bool {
@@ -196,6 +134,8 @@ struct One<'a> {
     root: &'a Utf8Path,
     corpus: &'a Corpus,
     setting: &'a Try,
+    /// Settings of every try.
+    always: &'a [(String, String)],
     seed: u64,
 }
 
@@ -203,8 +143,9 @@ impl One<'_> {
     fn run(&self, name: &str, layers: u64, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Tried> {
         let sizes = tries::sizes(layers);
         let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
-        let trial = Trial { name, seed, corpus: self.root, sizes: &sizes, exact: &self.setting.exact };
-        let (report, log) = self.session.run(&trial, stop, tell)?;
+        let exact = [self.always, &self.setting.exact].concat();
+        let trial = Trial { name, seed, corpus: self.root, sizes: &sizes, exact: &exact };
+        let Ended { report, log, .. } = self.session.run(&trial, stop, tell)?;
         Ok(Tried {
             source: self.corpus.sidecar.kind,
             setting: self.setting.name.clone(),

@@ -17,6 +17,9 @@ pub(super) const SIZES: &[(&str, u64)] = &[
     ("global_ttt_epochs", 0),
     ("slot_steps", 0),
     ("ttt_steps", 0),
+    // Several chunks, so that one can be adapted to before another is scored.
+    ("ttt_chunk_tokens", 512),
+    ("global_ttt_chunk_tokens", 512),
 ];
 
 /// Names of the setting that says how many layers a model has.
@@ -39,6 +42,13 @@ pub(super) fn sizes(layers: u64) -> Vec<(&'static str, u64)> {
     SIZES.iter().copied().chain(LAYERS.map(|name| (name, layers))).collect()
 }
 
+/// Settings of every try: an average of the weights must forget the first of a hundred steps, as the author's forgets those
+/// of thousands.
+pub(super) fn averaging(defaults: &BTreeMap<String, f64>) -> Vec<(String, String)> {
+    let decays = defaults.iter().filter(|(name, value)| name.ends_with("EMA_DECAY") && (0.9..1.0).contains(*value));
+    decays.map(|(name, _)| (name.clone(), "0.9".to_owned())).collect()
+}
+
 /// The script's own settings, and where `amplify` those in which a leak shows more.
 pub(super) fn tries(defaults: &BTreeMap<String, f64>, amplify: bool) -> Vec<Try> {
     let own = Try { name: "own settings".to_owned(), exact: Vec::new() };
@@ -47,7 +57,7 @@ pub(super) fn tries(defaults: &BTreeMap<String, f64>, amplify: bool) -> Vec<Try>
     }
     let times = |factor: f64| -> Vec<(String, String)> {
         let rates = defaults.iter().filter(|(name, value)| is_adaptation_rate(name) && **value > 0.0);
-        rates.map(|(name, value)| (name.clone(), (value * factor).to_string())).collect()
+        rates.map(|(name, value)| (name.clone(), format!("{:.6e}", value * factor))).collect()
     };
     let tables: Vec<(String, String)> = defaults
         .iter()
@@ -55,8 +65,8 @@ pub(super) fn tries(defaults: &BTreeMap<String, f64>, amplify: bool) -> Vec<Try>
         .map(|(name, _)| (name.clone(), if name.contains("BITS") { 8 } else { BUCKETS }.to_string()))
         .collect();
     let more = [
-        ("learning rates of the adaptation ×10".to_owned(), times(10.0)),
-        ("learning rates of the adaptation ×40".to_owned(), times(40.0)),
+        ("learning rates of the adaptation ×30".to_owned(), times(30.0)),
+        ("learning rates of the adaptation ×1000".to_owned(), times(1000.0)),
         (format!("tables of {BUCKETS} buckets"), tables),
     ];
     let more = more.into_iter().filter(|(_, exact)| !exact.is_empty()).map(|(name, exact)| Try { name, exact });
@@ -98,9 +108,16 @@ mod tests {
         assert_eq!(tries.len(), 4);
         assert_eq!(names(0), Vec::<&str>::new());
         assert_eq!(names(1), ["PREQUANT_TTT_LR", "SLOT_LR", "TTT_LR"]);
-        assert_eq!(tries[1].exact[2].1, "0.02");
+        assert_eq!(tries[1].exact[2].1, "6.000000e-2");
         assert_eq!(names(3), ["NGRAM_BUCKETS"]);
         assert_eq!(super::tries(&defaults, false).len(), 1);
         assert_eq!(super::tries(&BTreeMap::new(), true).len(), 1);
+    }
+
+    #[test]
+    fn a_slow_average_becomes_fast_and_one_that_is_off_stays() {
+        let of = |value| averaging(&BTreeMap::from([("EMA_DECAY".to_owned(), value), ("DECAY".to_owned(), 0.99)]));
+        assert_eq!(of(0.997), [("EMA_DECAY".to_owned(), "0.9".to_owned())]);
+        assert_eq!((of(0.0), of(0.5)), (vec![], vec![]));
     }
 }

@@ -45,6 +45,16 @@ pub struct Trial<'a> {
     pub exact: &'a [(String, String)],
 }
 
+/// A run that is over.
+#[derive(Debug)]
+pub struct Ended {
+    pub report: Report,
+    /// The log of it that `verify` would read.
+    pub log: Option<RunLog>,
+    /// The script's own folder and those of the other records beside it, with what it wrote.
+    pub written: Utf8PathBuf,
+}
+
 /// A script, the Python that runs it, and the folder of all its runs.
 pub struct Session<'a> {
     options: &'a Options,
@@ -88,23 +98,18 @@ impl<'a> Session<'a> {
         Ok((self.room.corpus(), prepared))
     }
 
-    /// Runs the script on a corpus. Returns how far it came, and the log of it that `verify` would read.
+    /// Runs the script on a corpus.
     ///
     /// # Errors
     /// When the harness fails or a wall cannot be put up. What the script does wrong is in its [`Report`].
-    pub fn run(
-        &self,
-        trial: &Trial<'_>,
-        stop: &AtomicBool,
-        tell: &mut dyn FnMut(&str),
-    ) -> Result<(Report, Option<RunLog>)> {
+    pub fn run(&self, trial: &Trial<'_>, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Ended> {
         let sizes = trial.sizes.iter().flat_map(|(name, value)| ["--size".to_owned(), format!("{name}={value}")]);
         let exact = trial.exact.iter().flat_map(|(name, value)| ["--exact".to_owned(), format!("{name}={value}")]);
         let extra: Vec<String> = sizes.chain(exact).collect();
         let request = self.request(trial.seed, Some(trial.corpus.to_owned()), &extra);
         let (report, place) = run(&request, &self.room, trial.name, stop, tell)?;
         let log = reading::best_log(&place);
-        Ok((report, log))
+        Ok(Ended { report, log, written: place.join("work/records") })
     }
 
     fn request<'r>(&'r self, seed: i64, corpus: Option<Utf8PathBuf>, extra: &'r [String]) -> Request<'r> {
