@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity rehearse-corpus scanners fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes rehearse-corpus scanners fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -86,6 +86,12 @@ rehearse-corpus: ## rehearse every merged script on the CPU at toy size: make re
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release $(TOOLKIT)
 	scripts/rehearse-corpus "$(UPSTREAM)" --caddie $(CADDIE) $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+
+probes: ## probe ruled heads and merged folders for leakage, and write docs/probes.md: make probes HEADS=DIR UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
+	$(call given,HEADS,a folder of pull requests' folders)
+	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
+	$(CARGO) build --release $(TOOLKIT)
+	scripts/probes "$(HEADS)" "$(UPSTREAM)" --caddie $(CADDIE) $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
 
 parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [HEADS=DIR] [WRITE=docs/parity.md]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)

@@ -7,6 +7,7 @@ pub mod checks;
 pub mod cli;
 pub mod error;
 pub mod fixture;
+pub mod probe;
 pub mod project;
 pub mod rehearse;
 pub mod render;

@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["init", "rehearse", "submit", "collect", "recipe", "train", "evaluate", "render", "pack", "fixture"],
     ),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),
-    ("Review one", &["reproduce", "unpack", "unwrap"]),
+    ("Review one", &["reproduce", "probe", "unpack", "unwrap"]),
     ("Look inside", &["inspect", "schema", "completions", "help"]),
 ];
 

@@ -17,6 +17,8 @@ pub mod inspect;
 pub mod ladder;
 mod launch;
 pub mod pack;
+pub mod probe;
+mod probe_report;
 #[cfg(feature = "engine")]
 pub mod progress;
 #[cfg(feature = "engine")]
@@ -107,6 +109,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Reproduce(reproduce::ReproduceArgs),
     Rehearse(rehearse::RehearseArgs),
+    Probe(probe::ProbeArgs),
     Verify(verify::VerifyArgs),
     Rules(rules::RulesArgs),
     Audit(audit::AuditArgs),
@@ -261,6 +264,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
         Command::Inspect(args) => inspect::run(&args),
         Command::Reproduce(args) => project().and_then(|_| reproduce::run(&args)),
         Command::Rehearse(args) => Ok(rehearse::run(&args, project()?)?),
+        Command::Probe(args) => Ok(probe::run(&args)?),
         Command::Verify(args) => Ok(verify::run(&args)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),

@@ -66,7 +66,8 @@ enum RehearseFormat {
     Json,
 }
 
-fn setting(text: &str) -> std::result::Result<(String, String), String> {
+/// Parses a setting of the command line.
+pub(super) fn setting(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=VALUE".to_owned()),

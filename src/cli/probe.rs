@@ -1,0 +1,323 @@
+//! `caddie probe`: sources of known probability, and what a script's score on them proves.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use indicatif::ProgressBar;
+
+use caddie_files::{Error, Result, exit};
+use caddie_probe::evalue::Verdict;
+use caddie_probe::source::{HAZARD, Kind};
+
+use super::probe_report::{plain, plain_of_ledger, plain_of_models};
+use crate::probe::{Dependence, Options, SourceRequest, artifact, entropy, of_ledger, svg, write_source};
+use crate::rehearse;
+
+/// Prove that a scorer peeks, from its score alone: tokens of exactly known probability, and an e-value
+///
+/// A scorer that is causal, normalized, scores before it adapts and scores once cannot beat the source that tokens were drawn
+/// from, but by luck: p ≤ exp(−(L_P − L)). A probe can prove a leak; it cannot clear anybody.
+#[derive(Debug, clap::Args)]
+pub struct ProbeArgs {
+    #[command(subcommand)]
+    command: ProbeCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ProbeCommand {
+    Source(SourceArgs),
+    Entropy(EntropyArgs),
+    Artifact(ArtifactArgs),
+    Ledger(LedgerArgs),
+}
+
+/// Write shards of a source whose probability is known exactly, a tokenizer of their vocabulary, and a sidecar that states it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Kinds:\n  iid        independent tokens that follow Zipf's law\n  markov:N   16 tokens, each depends on \
+                        N before it (1 to 3)\n  mixture    each document prefers the tokens of its topic\n  repeat     \
+                        documents copy earlier spans of themselves\n\n\
+                        Example:\n  caddie probe source iid probe-data --vocab 1024 --tokens 65536 --seed 7"
+)]
+struct SourceArgs {
+    /// iid, markov:ORDER, mixture or repeat
+    #[arg(value_name = "KIND", value_parser = kind)]
+    kind: Kind,
+    /// A new folder
+    #[arg(value_name = "OUT")]
+    out: Utf8PathBuf,
+    /// Size of the vocabulary
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u16).range(8..))]
+    vocab: u16,
+    /// Targets of the validation shard
+    #[arg(long, default_value_t = 65_536, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    tokens: u32,
+    /// Tokens of the training shard
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    train_tokens: u32,
+    /// Mean length of a document: it ends after a token with probability 1/N
+    #[arg(long, default_value_t = HAZARD, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    hazard: u64,
+    /// Seed; the same seed gives the same bytes on every machine
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+}
+
+/// Train and score a script on a source, behind walls and at toy size, and weigh what it claims
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  caddie probe entropy train_gpt.py\n  caddie probe entropy FOLDER --source iid,mixture --tokens \
+                        65536\n  caddie probe entropy FOLDER --amplify --budget 20m --format json\n\n\
+                        Exit codes: 0 no evidence, which clears nobody; 1 a leak is proven or bytes are miscounted; 2 nothing was run"
+)]
+struct EntropyArgs {
+    /// A script, or a records folder with one
+    target: Utf8PathBuf,
+    /// Sources, separated by commas; their e-values are averaged
+    #[arg(long, value_delimiter = ',', default_value = "iid", value_name = "KIND,KIND", value_parser = kind)]
+    source: Vec<Kind>,
+    /// Validation targets
+    #[arg(long, default_value_t = 16_384, value_name = "N", value_parser = clap::value_parser!(u32).range(2048..=1_048_576))]
+    tokens: u32,
+    /// Training steps of 8,192 tokens
+    #[arg(long, default_value_t = 120, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
+    steps: u32,
+    /// Seed of the sources and of the script
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: u64,
+    /// Search settings in which a leak shows more, and pay for the search
+    #[arg(long)]
+    amplify: bool,
+    /// Time for all runs, as 90s or 10m; no run begins after it
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = time)]
+    budget: Duration,
+    #[command(flatten)]
+    run: RunArgs,
+    /// plain for a reader, json for programs
+    #[arg(long, value_enum, default_value_t = ProbeFormat::Plain)]
+    format: ProbeFormat,
+}
+
+/// Train a script on two validation sets and compare the models that it writes, which must be the same
+///
+/// The script runs three times: on one validation set, on the same once more, and on another one. A model that repeats to the
+/// byte and differs with other validation tokens was made from them.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  caddie probe artifact FOLDER\n\nExit codes: 0 no dependence shown, which clears nobody; 1 the model \
+                        depends on the validation tokens; 2 nothing was run"
+)]
+struct ArtifactArgs {
+    /// A script, or a records folder with one
+    target: Utf8PathBuf,
+    /// Validation targets
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(2048..=1_048_576))]
+    tokens: u32,
+    /// Training steps of 8,192 tokens
+    #[arg(long, default_value_t = 6, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
+    steps: u32,
+    /// Seed of the source and of the script
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: u64,
+    /// Time for one run, as 90s or 10m
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = time)]
+    limit: Duration,
+    #[command(flatten)]
+    run: RunArgs,
+    /// plain for a reader, json for programs
+    #[arg(long, value_enum, default_value_t = ProbeFormat::Plain)]
+    format: ProbeFormat,
+}
+
+/// How a script is run.
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// A setting that the script reads from the environment; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = super::rehearse::setting)]
+    env: Vec<(String, String)>,
+    /// Keep what the runs write in this new folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<Utf8PathBuf>,
+    /// A Python with torch 2.11.0 [default: one that caddie makes once, in its cache]
+    #[arg(long, value_name = "FILE")]
+    python: Option<Utf8PathBuf>,
+    /// Run the script without walls, as yourself: only for a script that you trust
+    #[arg(long)]
+    no_sandbox: bool,
+}
+
+/// Weigh a score ledger, as `caddie evaluate` and `submit` write it, against the source of its tokens
+///
+/// A ledger has the nats of every document, so the e-value runs from document to document, and by Ville's inequality its
+/// largest value counts like its last.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  caddie probe ledger runs/demo/seed-1/ledger.jsonl.zst probe-data/source.json --plot e.svg\n\n\
+                        Exit codes: 0 no evidence, which clears nobody; 1 a leak is proven; 2 nothing was weighed"
+)]
+struct LedgerArgs {
+    /// The ledger, ledger.jsonl.zst
+    #[arg(value_name = "LEDGER")]
+    ledger: Utf8PathBuf,
+    /// The source.json that `probe source` wrote
+    #[arg(value_name = "SIDECAR")]
+    sidecar: Utf8PathBuf,
+    /// Write the running e-value by document as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<Utf8PathBuf>,
+    /// plain for a reader, json for programs
+    #[arg(long, value_enum, default_value_t = ProbeFormat::Plain)]
+    format: ProbeFormat,
+}
+
+/// How the result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ProbeFormat {
+    Plain,
+    Json,
+}
+
+fn kind(text: &str) -> std::result::Result<Kind, String> {
+    text.parse().map_err(|error: caddie_probe::source::Error| error.to_string())
+}
+
+fn time(text: &str) -> std::result::Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix('m') {
+        Some(minutes) => (minutes, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let number = number.parse::<u64>().ok().filter(|number| (1..=86_400).contains(number));
+    number.map(|number| Duration::from_secs(number * unit)).ok_or_else(|| "write it as 90s or 10m".to_owned())
+}
+
+/// Runs one of the probe's commands.
+pub fn run(args: &ProbeArgs) -> Result<u8> {
+    match &args.command {
+        ProbeCommand::Source(args) => source(args),
+        ProbeCommand::Entropy(args) => of_script(args),
+        ProbeCommand::Artifact(args) => models(args),
+        ProbeCommand::Ledger(args) => ledger(args),
+    }
+}
+
+fn source(args: &SourceArgs) -> Result<u8> {
+    let request = SourceRequest {
+        kind: args.kind,
+        vocabulary: args.vocab,
+        targets: args.tokens as usize,
+        train_tokens: args.train_tokens as usize,
+        hazard: args.hazard,
+        seed: args.seed,
+    };
+    let made = write_source(&args.out, &request)?;
+    super::print(&format!(
+        "{}: {} source, seed {}, vocabulary {}\n  validation  {} targets in {} documents\n  L_P         {:.6} nats, {:.6} a \
+         target: no causal, normalized, single-pass scorer gets below it but by luck\n  SHA-256     {} ({})\n",
+        args.out,
+        made.kind,
+        made.seed,
+        made.vocabulary,
+        made.targets,
+        made.documents.len(),
+        made.nats,
+        made.nats_per_target,
+        made.shard.sha256,
+        made.shard.file,
+    ))?;
+    Ok(exit::OK)
+}
+
+impl RunArgs {
+    fn options(&self, target: &Utf8Path, steps: u32, limit: Duration) -> rehearse::Options {
+        rehearse::Options {
+            target: target.to_owned(),
+            steps,
+            seeds: Vec::new(),
+            nproc: 1,
+            env: self.env.clone(),
+            keep: self.keep.clone(),
+            python: self.python.clone(),
+            walls: !self.no_sandbox,
+            limit,
+        }
+    }
+}
+
+/// Runs a probe with its progress on the terminal.
+fn watched<T>(probe: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T> {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let done = probe(&mut |text| bar.set_message(text.to_owned()));
+    bar.finish_and_clear();
+    done
+}
+
+fn of_script(args: &EntropyArgs) -> Result<u8> {
+    let options = Options {
+        rehearsal: args.run.options(&args.target, args.steps, args.budget),
+        sources: args.source.clone(),
+        targets: args.tokens as usize,
+        seed: args.seed,
+        amplify: args.amplify,
+        budget: args.budget,
+    };
+    let done = watched(|tell| entropy(&options, crate::stop::flag(), tell))?;
+    let text = match args.format {
+        ProbeFormat::Plain => plain(&done),
+        ProbeFormat::Json => json(&done)?,
+    };
+    super::print(&text)?;
+    Ok(if done.found() { exit::FINDINGS } else { exit::OK })
+}
+
+fn models(args: &ArtifactArgs) -> Result<u8> {
+    let options = Options {
+        rehearsal: args.run.options(&args.target, args.steps, args.limit),
+        sources: vec![Kind::Iid],
+        targets: args.tokens as usize,
+        seed: args.seed,
+        amplify: false,
+        budget: args.limit,
+    };
+    let done = watched(|tell| artifact(&options, crate::stop::flag(), tell))?;
+    let text = match args.format {
+        ProbeFormat::Plain => plain_of_models(&done),
+        ProbeFormat::Json => json(&done)?,
+    };
+    super::print(&text)?;
+    Ok(if done.dependence == Dependence::Proven { exit::FINDINGS } else { exit::OK })
+}
+
+fn ledger(args: &LedgerArgs) -> Result<u8> {
+    let done = of_ledger(&args.ledger, &args.sidecar)?;
+    if let Some(plot) = &args.plot {
+        let title = format!("ln E of {} on a {} source", args.ledger, done.source);
+        fs_err::write(plot, svg(&done.running, &title)).map_err(Error::io(plot, "writing"))?;
+    }
+    let text = match args.format {
+        ProbeFormat::Plain => plain_of_ledger(args.ledger.as_str(), &done),
+        ProbeFormat::Json => json(&done)?,
+    };
+    super::print(&text)?;
+    Ok(if done.verdict == Verdict::LeakProven { exit::FINDINGS } else { exit::OK })
+}
+
+fn json(done: &impl serde::Serialize) -> Result<String> {
+    let json = serde_json::to_string_pretty(done);
+    Ok(json.map_err(|error| Error::Internal(format!("the probe as JSON: {error}")))? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit_or_are_seconds() {
+        assert_eq!(time("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!((time("90s"), time("90")), (Ok(Duration::from_secs(90)), Ok(Duration::from_secs(90))));
+        for wrong in ["", "m", "0", "-1s", "1h", "999999999m"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+}
