@@ -7,7 +7,7 @@ use clap::builder::StyledStr;
 
 /// The commands, grouped by what users come for. A command that this build lacks is left out.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Make an entry", &["rehearse", "submit", "recipe", "train", "evaluate", "render", "pack", "fixture"]),
+    ("Make an entry", &["rehearse", "submit", "ablate", "recipe", "train", "evaluate", "render", "pack", "fixture"]),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),
     ("Review one", &["reproduce", "unpack", "unwrap"]),
     ("Look inside", &["inspect", "schema", "completions", "help"]),

@@ -1,5 +1,8 @@
 //! The command line. Each subcommand has one file with its clap arguments, one call into the library, and the printing.
 
+pub mod ablate;
+mod ablate_script;
+mod ablate_view;
 pub mod audit;
 mod audit_script;
 mod closing;
@@ -89,6 +92,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Submit(submit::SubmitArgs),
+    Ablate(ablate::AblateArgs),
     #[cfg(feature = "engine")]
     Train(train::TrainArgs),
     #[cfg(feature = "engine")]
@@ -176,6 +180,7 @@ fn shown(text: &str) -> String {
 fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Submit(args) => submit::run(&args),
+        Command::Ablate(args) => ablate::run(&args),
         #[cfg(feature = "engine")]
         Command::Train(args) => train::run(&args),
         #[cfg(feature = "engine")]

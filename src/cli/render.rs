@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::rulebook_option::RulebookOption;
+use crate::ablate::{AblationTable, markdown};
 use crate::render::{self, RenderOptions, Track};
 use caddie_files::Result;
 use caddie_files::exit;
@@ -14,7 +15,8 @@ use caddie_files::exit;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     caddie render runs/NaiveBaseline --out out --author Ada --github-id ada --data data\n  \
-    caddie render runs/demo --out out --track non_record_16mb --name 'Demo run' --no-artifact --force")]
+    caddie render runs/demo --out out --track non_record_16mb --name 'Demo run' --no-artifact --force\n  \
+    caddie render runs/demo --out out --ablations ablations/demo.json --data data")]
 pub struct RenderArgs {
     /// Folder with the seed-<n> folders of one submission
     runs: Utf8PathBuf,
@@ -29,6 +31,9 @@ pub struct RenderArgs {
     /// The tokenizer's .model, where it is not in the data folder
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<Utf8PathBuf>,
+    /// Table of `caddie ablate` for the README: its .json
+    #[arg(long, value_name = "FILE")]
+    ablations: Option<Utf8PathBuf>,
     /// Do not pack the artifact
     #[arg(long, conflicts_with = "tokenizer")]
     no_artifact: bool,
@@ -78,6 +83,7 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         Some(date) => date,
         None => render::default_date()?,
     };
+    let ablations = args.ablations.as_deref().map(AblationTable::read).transpose()?;
     let rendered = render::render(&RenderOptions {
         runs: args.runs.clone(),
         out: args.out.clone(),
@@ -89,6 +95,7 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         rulebook,
         artifact: !args.no_artifact,
         tokenizer: args.tokenizer.clone().or_else(|| args.data.clone()),
+        ablations: ablations.as_ref().map(markdown::write),
         force: about.force,
     })?;
     about.remind();

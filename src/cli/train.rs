@@ -1,4 +1,4 @@
-//! `caddie train`: one seed, trained and quantized.
+//! `caddie train`: one seed, trained and quantized, and scored on demand.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -28,6 +28,9 @@ pub struct TrainArgs {
     /// Run directory [default: runs/<recipe name>/seed-<seed>]
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
+    /// Score the model file too, as submit does
+    #[arg(long)]
+    evaluate: bool,
     /// Do not repeat the log on stdout
     #[arg(long, short)]
     quiet: bool,
@@ -43,13 +46,17 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         &dir,
         &args.engine.data,
         &args.engine.device,
-        Phase::Quantized,
+        if args.evaluate { Phase::Evaluated } else { Phase::Quantized },
         crate::stop::flag(),
     )?;
     let mut progress = Progress::new(&format!("seed {}", args.seed), !args.quiet);
     let done = caddie_engine::run::run(&job, &mut progress);
     drop(progress);
     done?;
+    if args.evaluate {
+        eprintln!("{dir}: trained, quantized and scored");
+        return Ok(exit::OK);
+    }
     let model = caddie_engine::run::model_path(dir.as_std_path())?;
     eprintln!(
         "{dir}: trained and quantized; score it with\n  caddie evaluate {} --data {}",
