@@ -10,7 +10,7 @@ pub const MOST_TRIES: usize = 12;
 /// Digits of a value, so that recipes stay readable.
 const DIGITS: i32 = 5;
 /// Integers that are passed over in search of one that the recipe accepts.
-const REACH: i64 = 4096;
+const REACH: i64 = 256;
 
 /// A value that was tried, with the size that it gave.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,14 +22,14 @@ pub struct Tried {
 
 /// A knob and the size that it is to give.
 #[derive(Debug, Clone, Copy)]
-pub struct Search {
+pub struct KnobSearch {
     /// Decimal bytes.
     pub target: f64,
     /// True for a setting that takes whole numbers alone.
     pub integer: bool,
 }
 
-impl Search {
+impl KnobSearch {
     /// Tells whether a size is equal to the target.
     pub fn hits(&self, bytes: f64) -> bool {
         self.off(bytes).abs() <= TOLERANCE
@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Tries until the size is hit, nothing is left, or there are too many tries.
-    fn search(search: Search, start: f64, size: impl Fn(f64) -> f64, usable: impl Fn(f64) -> bool) -> Vec<Tried> {
+    fn search(search: KnobSearch, start: f64, size: impl Fn(f64) -> f64, usable: impl Fn(f64) -> bool) -> Vec<Tried> {
         let mut tries = vec![Tried { value: start, bytes: size(start) }];
         while tries.len() < MOST_TRIES && !search.hits(tries[tries.len() - 1].bytes) {
             let Some(value) = search.next(&tries, &usable) else { break };
@@ -125,7 +125,7 @@ mod tests {
     fn a_size_that_falls_with_the_knob_is_found_too() {
         // The bytes of integers by the scale's sigmas: fewer the wider the clip.
         let of = |sigmas: f64| 100_000.0 + 650_000.0 * (8.0 - sigmas.log2()) / 8.0;
-        let wanted = Search { target: of(11.3), integer: false };
+        let wanted = KnobSearch { target: of(11.3), integer: false };
         let tries = search(wanted, 20.0, of, |_| true);
         assert!(wanted.hits(wanted.best(&tries).unwrap().bytes), "{tries:?}");
     }
@@ -134,7 +134,7 @@ mod tests {
     fn whole_numbers_that_the_recipe_refuses_are_passed_over_and_the_nearest_is_told() {
         // Widths in steps of 8; the target lies between 128 and 136.
         let of = |width: f64| 20_000.0 + 40.0 * width * width;
-        let wanted = Search { target: of(133.0), integer: true };
+        let wanted = KnobSearch { target: of(133.0), integer: true };
         let tries = search(wanted, 96.0, of, |value| value % 8.0 == 0.0);
         let best = wanted.best(&tries).unwrap();
         assert!(best.value == 136.0 && !wanted.hits(best.bytes), "{tries:?}");
@@ -154,7 +154,7 @@ mod tests {
         #[test]
         fn any_smooth_size_is_hit(target in 0.3f64..3.0, power in prop_oneof![Just(-1.0), Just(1.0), Just(2.0)], base in 0.0f64..0.2) {
             let of = |knob: f64| 1e6 * (base + knob.powf(power));
-            let wanted = Search { target: of(target), integer: false };
+            let wanted = KnobSearch { target: of(target), integer: false };
             let tries = search(wanted, 1.0, of, |_| true);
             prop_assert!(wanted.hits(wanted.best(&tries).unwrap().bytes), "{:?}", tries);
         }

@@ -39,10 +39,19 @@ pub struct RecipeSubject {
     /// Folder that gets `runs/`.
     out: Utf8PathBuf,
     data: Utf8PathBuf,
-    device: String,
-    /// Cores of one trial.
-    threads: usize,
+    machine: RecipeRuns,
     caddie: Utf8PathBuf,
+}
+
+/// What the trials of a recipe run on.
+#[derive(Debug, Clone)]
+pub struct RecipeRuns {
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// GPUs that trials side by side are spread over; 0 where one device is meant.
+    pub gpus: usize,
+    /// Cores of one trial.
+    pub threads: usize,
 }
 
 impl RecipeSubject {
@@ -55,8 +64,7 @@ impl RecipeSubject {
         settings: Vec<Choice>,
         out: &Utf8Path,
         data: &Utf8Path,
-        device: &str,
-        threads: usize,
+        machine: RecipeRuns,
     ) -> Result<RecipeSubject> {
         let data = data.canonicalize_utf8().map_err(caddie_files::Error::io(data, "resolving"))?;
         fs::create_dir_all(out).map_err(caddie_files::Error::io(out, "creating"))?;
@@ -64,8 +72,8 @@ impl RecipeSubject {
         let caddie = Utf8PathBuf::try_from(own).map_err(|e| {
             Error::usage(format!("{}: not a UTF-8 path; install caddie elsewhere", e.as_path().display()))
         })?;
-        let (base_toml, device) = (base.to_toml(), device.to_owned());
-        Ok(RecipeSubject { base, base_toml, settings, out: out.to_owned(), data, device, threads, caddie })
+        let base_toml = base.to_toml();
+        Ok(RecipeSubject { base, base_toml, settings, out: out.to_owned(), data, machine, caddie })
     }
 
     fn recipe(&self, changes: &[Choice]) -> Result<Recipe> {
@@ -115,7 +123,7 @@ impl RecipeSubject {
         onlooker: &dyn Onlooker,
     ) -> Result<Ended> {
         let folder = self.folder(trial.variant);
-        let recipe = folder.join("recipe.toml");
+        let recipe = dir.with_extension("toml");
         let absolute = |path: &Utf8Path| path.canonicalize_utf8().map_err(caddie_files::Error::io(path, "resolving"));
         let folder = absolute(&folder)?;
         let mut command: Vec<String> = [
@@ -136,19 +144,15 @@ impl RecipeSubject {
         if goal == Goal::Score {
             command.push("--evaluate".to_owned());
         }
-        // The same mark for every start of the same trial: what a killed study leaves running is found by it.
-        let mark: String =
-            sha256(folder.join(dir.file_name().unwrap_or_default()).as_str().as_bytes()).chars().take(32).collect();
-        Family::left_by(&mark).end(GRACE);
         let log = folder.join(format!("console-seed-{}.txt", trial.seed));
         let _ = fs::remove_file(&log); // of an earlier start
-        let env = [("OMP_NUM_THREADS".to_owned(), self.threads.to_string())];
+        let env = [("OMP_NUM_THREADS".to_owned(), self.machine.threads.to_string())];
         let job = process::Job {
             command: &command,
             env: &env,
             cwd: &folder,
             log: &log,
-            mark: &mark,
+            mark: &mark(&folder.join(dir.file_name().unwrap_or_default())),
             cap: None,
             stop: crate::stop::flag(),
         };
@@ -162,9 +166,9 @@ impl RecipeSubject {
 
     /// Several trials on GPUs have one each.
     fn device_of(&self, slot: usize) -> String {
-        match self.device.as_str() {
-            "auto" | "cuda" if slot > 0 => format!("cuda:{slot}"),
-            other => other.to_owned(),
+        match self.machine.gpus {
+            0 => self.machine.device.clone(),
+            gpus => format!("cuda:{}", slot % gpus),
         }
     }
 }
@@ -223,10 +227,15 @@ impl Subject for RecipeSubject {
 
     fn run(&self, trial: &Trial<'_>, goal: Goal, slot: usize, onlooker: &dyn Onlooker) -> Result<Ran> {
         let (dir, recipe) = self.trial(trial)?;
+        // What a killed study left running would go on in the same directory.
+        if let Ok(dir) = dir.canonicalize_utf8() {
+            Family::left_by(&mark(&dir)).end(GRACE);
+        }
         if let Some(kept) = self.kept(&dir, &recipe, trial.seed, goal)? {
             return Ok(Ran::before(kept));
         }
-        place::write(&self.folder(trial.variant).join("recipe.toml"), recipe.to_toml().as_bytes())?;
+        // One file a seed: trials of one variant may begin at the same time.
+        place::write(&dir.with_extension("toml"), recipe.to_toml().as_bytes())?;
         let ended = self.start(trial, &dir, goal, slot, onlooker)?;
         if ended.stopped == Some(Stopped::Interrupted) {
             return Err(caddie_files::Error::Interrupted(format!(
@@ -243,6 +252,11 @@ impl Subject for RecipeSubject {
             }
         }))
     }
+}
+
+/// The mark of a trial's processes: the same for every start, so that those of a killed study are found by it.
+fn mark(dir: &Utf8Path) -> String {
+    sha256(dir.as_str().as_bytes()).chars().take(32).collect()
 }
 
 fn phase(goal: Goal) -> Phase {

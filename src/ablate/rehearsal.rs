@@ -128,7 +128,7 @@ impl Subject for RehearsalSubject {
     }
 
     fn configured(&self, changes: &[Choice]) -> Result<String> {
-        Ok(format!("{:?}", self.text.environment(changes)))
+        Ok(self.text.configured(changes))
     }
 
     fn value(&self, key: &str) -> Option<String> {

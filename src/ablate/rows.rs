@@ -67,7 +67,7 @@ pub(super) fn notes(table: &AblationTable, name: impl Fn(&str) -> String) -> Vec
     }
     for row in table.without_effect() {
         notes.push(format!(
-            "{}: its scores are the reference's to the last digit, so that what was changed has no effect here.",
+            "{}: its scores are the reference's to the last digit, so that what was changed has no effect on them.",
             name(&row.name)
         ));
     }

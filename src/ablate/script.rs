@@ -105,7 +105,8 @@ impl ScriptSubject {
         // Trials on several GPUs have their own. Which ones decides nothing, so that it is no part of the cause.
         let nproc = self.nproc as usize;
         if self.machine.gpus.len() >= 2 * nproc {
-            let devices: Vec<String> = (slot * nproc..(slot + 1) * nproc).map(|gpu| gpu.to_string()).collect();
+            let first = slot % self.fitting() * nproc;
+            let devices: Vec<String> = (first..first + nproc).map(|gpu| gpu.to_string()).collect();
             environment.set.push(("CUDA_VISIBLE_DEVICES".to_owned(), devices.join(",")));
         }
         Ok(Seed {
@@ -137,7 +138,7 @@ impl Subject for ScriptSubject {
     }
 
     fn configured(&self, changes: &[Choice]) -> Result<String> {
-        Ok(format!("{:?}", self.text.environment(changes)))
+        Ok(self.text.configured(changes))
     }
 
     fn value(&self, key: &str) -> Option<String> {
@@ -212,6 +213,13 @@ impl ScriptText {
     pub fn environment(&self, changes: &[Choice]) -> Vec<(String, String)> {
         let own = self.settings.iter().filter(|set| changes.iter().all(|change| change.key != set.key));
         own.chain(changes).map(|choice| (choice.key.clone(), unquoted(&choice.value).to_owned())).collect()
+    }
+
+    /// The environment, whatever the order of its settings.
+    pub fn configured(&self, changes: &[Choice]) -> String {
+        let mut environment = self.environment(changes);
+        environment.sort();
+        format!("{environment:?}")
     }
 
     /// Tells whether the text asks for a variable, or has its name at least.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::knob::{MOST_TRIES, Search, Tried};
+use super::knob::{KnobSearch, MOST_TRIES, Tried};
 use super::plan::{Variant, Wish, variants};
 use super::subject::{Goal, Onlooker, Ran, Subject, Trial, TrialEnd, TrialFailure};
 use super::table::{AblationTable, Heading, Tested};
@@ -196,7 +196,7 @@ fn equally_large(
             )));
         }
     };
-    let search = Search { target, integer: knob.integer };
+    let search = KnobSearch { target, integer: knob.integer };
     let found = pool::each(others, study.jobs, |slot, variant| {
         let (mut tries, mut value) = (Vec::new(), knob.start);
         loop {

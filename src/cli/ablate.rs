@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::ablate_script::ScriptStudy;
-use super::ablate_view::View;
+use super::ablate_view::TrialBars;
 use super::rulebook_option::RulebookOption;
 use crate::ablate::plan::Wish;
 use crate::ablate::{AblationTable, Axis, Equality, Study, Subject, csv, figure, markdown, plain, study};
@@ -163,7 +163,7 @@ impl AblateArgs {
             knob: self.knob()?,
             limits: self.limits()?,
         };
-        let view = View::new();
+        let view = TrialBars::new();
         let table = study::run(&study, subject, &view)?;
         drop(view);
         write_files(&folder, &table)?;
@@ -218,7 +218,7 @@ mod native {
     use comfy_table::{ContentArrangement, Table, presets};
 
     use super::AblateArgs;
-    use crate::ablate::recipe::RecipeSubject;
+    use crate::ablate::recipe::{RecipeRuns, RecipeSubject};
     use crate::ablate::{Choice, Equality, components};
     use crate::error::exit;
     use crate::runner::recipes;
@@ -253,15 +253,14 @@ mod native {
         }
         let data = args.data.as_ref().ok_or_else(|| Error::usage("--data DIR is missing: the folder of the shards"))?;
         let device = &args.native.device;
-        let (fitting, threads) = match device::select(device)? {
-            tch_device if tch_device.is_cuda() && device.contains(':') => (1, cores()),
-            tch_device if tch_device.is_cuda() => (machine::gpus().len().max(1), cores()),
-            _ => {
-                let jobs = args.jobs(cores().min(most_trials(args)));
-                (jobs, (cores() / jobs).max(1))
-            }
-        };
-        let subject = RecipeSubject::new(recipe, settings, &args.out, data, device, threads)?;
+        // Trials on the CPU share its cores; on GPUs that are not named by number, each has its own.
+        let on_gpu = device::select(device)?.is_cuda();
+        let gpus = if on_gpu && !device.contains(':') { machine::gpus().len() } else { 0 };
+        let fitting = if on_gpu { gpus.max(1) } else { cores().min(most_trials(args)) };
+        let threads = if on_gpu { cores() } else { (cores() / args.jobs(fitting)).max(1) };
+        let device = if on_gpu { device.clone() } else { "cpu".to_owned() };
+        let runs = RecipeRuns { device, gpus, threads };
+        let subject = RecipeSubject::new(recipe, settings, &args.out, data, runs)?;
         args.conclude(&subject, fitting)
     }
 

@@ -13,28 +13,28 @@ use caddie_folder::Glance;
 const NAME: usize = 44;
 
 /// Bars on a terminal; without one, the results alone.
-pub struct View {
+pub struct TrialBars {
     bars: MultiProgress,
     terminal: bool,
 }
 
-impl View {
+impl TrialBars {
     /// An empty view.
-    pub fn new() -> View {
+    pub fn new() -> TrialBars {
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        View { bars: MultiProgress::with_draw_target(target), terminal }
+        TrialBars { bars: MultiProgress::with_draw_target(target), terminal }
     }
 }
 
-impl Onlooker for View {
+impl Onlooker for TrialBars {
     fn begin(&self, trial: &str) -> Box<dyn TrialLine> {
         let bar = self.bars.add(ProgressBar::new(1000));
         let style = ProgressStyle::with_template("{prefix} {bar:16.cyan/dim} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(cut(&one_line(trial), NAME));
         bar.tick();
-        Box::new(Bar(bar))
+        Box::new(TrialBar(bar))
     }
 
     fn say(&self, text: &str) {
@@ -48,9 +48,9 @@ impl Onlooker for View {
 }
 
 /// One trial's bar, which goes with it.
-struct Bar(ProgressBar);
+struct TrialBar(ProgressBar);
 
-impl TrialLine for Bar {
+impl TrialLine for TrialBar {
     fn glance(&mut self, glance: &Glance, elapsed: Duration) {
         let steps = glance.step.zip(glance.iterations);
         let share = steps.map_or(0.0, |(step, of)| step as f64 / of.max(1) as f64).clamp(0.0, 1.0);
@@ -63,7 +63,7 @@ impl TrialLine for Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for TrialBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
