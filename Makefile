@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes rehearse-corpus scanners fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations rehearse-corpus scanners fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -99,6 +99,12 @@ parity: build ## compare the engine with upstream's scripts on the CPU: make par
 	"$(PYTHON)" scripts/parity/compare.py "$(UPSTREAM)" --caddie $(CADDIE) \
 	  --compare "$${CARGO_TARGET_DIR:-target}/release/examples/parity" $(if $(WRITE),--write "$(WRITE)") \
 	  $(if $(HEADS),--heads "$(HEADS)") $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+
+# Without DATA the page is written from the stored results alone.
+ablations: $(if $(DATA),build) ## docs/ablations.md from stored results; with DATA=DIR, run studies first [STUDIES="a b"]
+	$(call need,$(PYTHON),apt-get install python3)
+	$(if $(DATA),"$(PYTHON)" scripts/ablations run $(STUDIES) --data "$(DATA)" --caddie $(CADDIE))
+	"$(PYTHON)" scripts/ablations write
 
 SECONDS ?= 60
 FUZZ ?= $(CARGO) +nightly fuzz

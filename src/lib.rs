@@ -2,6 +2,7 @@
 //! reviewer check any folder. What decides every trade-off: a number that caddie prints was derived from bytes on disk,
 //! and says how.
 
+pub mod ablate;
 pub mod artifact;
 pub mod checks;
 pub mod cli;

@@ -1,20 +1,19 @@
 //! Ctrl-C and SIGTERM: a flag that long work looks at, so that it stops between two steps with its state on disk.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static HANDLER: Once = Once::new();
-static LAST: Mutex<Option<Box<dyn Fn() + Send>>> = Mutex::new(None);
+static LAST: Mutex<Vec<(u64, Box<dyn Fn() + Send>)>> = Mutex::new(Vec::new());
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// The flag; the first call installs the handler. A second signal ends the process at once.
 pub fn flag() -> &'static AtomicBool {
     HANDLER.call_once(|| {
         let handler = || {
             if STOP.swap(true, Ordering::Relaxed) {
-                if let Some(last) = LAST.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-                    last();
-                }
+                LAST.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(_, last)| last());
                 std::process::exit(i32::from(crate::error::exit::INTERRUPTED));
             }
         };
@@ -25,18 +24,19 @@ pub fn flag() -> &'static AtomicBool {
 }
 
 /// Work that remains when a second signal ends the process at once: ending processes that were started.
-pub struct Hook(());
+pub struct Hook(u64);
 
 impl Hook {
-    /// Holds until it is dropped. There is one at a time.
+    /// Holds until it is dropped. Runs that go on side by side have one each.
     pub fn new(last: impl Fn() + Send + 'static) -> Hook {
-        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(last));
-        Hook(())
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        LAST.lock().unwrap_or_else(PoisonError::into_inner).push((id, Box::new(last)));
+        Hook(id)
     }
 }
 
 impl Drop for Hook {
     fn drop(&mut self) {
-        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        LAST.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != self.0);
     }
 }

@@ -9,7 +9,10 @@ use clap::builder::StyledStr;
 const GROUPS: &[(&str, &[&str])] = &[
     (
         "Make an entry",
-        &["init", "rehearse", "submit", "collect", "recipe", "train", "evaluate", "render", "pack", "fixture"],
+        &[
+            "init", "rehearse", "submit", "collect", "ablate", "recipe", "train", "evaluate", "render", "pack",
+            "fixture",
+        ],
     ),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),
     ("Review one", &["reproduce", "probe", "unpack", "unwrap"]),

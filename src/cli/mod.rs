@@ -1,5 +1,8 @@
 //! The command line. Each subcommand has one file with its clap arguments, one call into the library, and the printing.
 
+pub mod ablate;
+mod ablate_script;
+mod ablate_view;
 pub mod audit;
 mod audit_script;
 mod closing;
@@ -101,6 +104,7 @@ enum Command {
     Init(init::InitArgs),
     Submit(submit::SubmitArgs),
     Collect(collect::CollectArgs),
+    Ablate(ablate::AblateArgs),
     Train(train::TrainArgs),
     Evaluate(evaluate::EvaluateArgs),
     #[cfg(feature = "engine")]
@@ -256,6 +260,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
         Command::Init(args) => init::run(&args),
         Command::Submit(args) => submit::run(&args, project()?),
         Command::Collect(args) => Ok(collect::run(&args, project()?)?),
+        Command::Ablate(args) => ablate::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         #[cfg(feature = "engine")]

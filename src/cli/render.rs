@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::rulebook_option::RulebookOption;
+use crate::ablate::{AblationTable, markdown};
 use crate::render::{self, Meta, RenderOptions, Rendered, Track};
 use crate::runner::script::rerender;
 use caddie_files::{Error, Result, exit};
@@ -16,7 +17,8 @@ use caddie_rulebook::Rulebook;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     caddie render runs/NaiveBaseline --out out --author Ada --github-id ada --data data\n  \
-    caddie render runs/demo --out out --track non_record_16mb --name 'Demo run' --no-artifact --force")]
+    caddie render runs/demo --out out --track non_record_16mb --name 'Demo run' --no-artifact --force\n  \
+    caddie render runs/demo --out out --ablations ablations/demo.json --data data")]
 pub struct RenderArgs {
     /// Folder with the seed-<n> folders of one submission
     runs: Utf8PathBuf,
@@ -31,6 +33,9 @@ pub struct RenderArgs {
     /// The tokenizer's .model, where it is not in the data folder
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<Utf8PathBuf>,
+    /// Table of `caddie ablate` for the README: its .json
+    #[arg(long, value_name = "FILE")]
+    ablations: Option<Utf8PathBuf>,
     /// Do not pack the artifact
     #[arg(long, conflicts_with = "tokenizer")]
     no_artifact: bool,
@@ -83,8 +88,9 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         Some(date) => date,
         None => render::default_date()?,
     };
+    let ablations = args.ablations.as_deref().map(AblationTable::read).transpose()?;
     if rerender::is_of_a_script(&args.runs) {
-        return of_a_script(args, rulebook, date);
+        return of_a_script(args, ablations.as_ref().map(markdown::write), rulebook, date);
     }
     let rendered = render::render(&RenderOptions {
         runs: args.runs.clone(),
@@ -97,6 +103,7 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         rulebook,
         artifact: !args.no_artifact,
         tokenizer: args.tokenizer.clone().or_else(|| args.data.clone()),
+        ablations: ablations.as_ref().map(markdown::write),
         force: about.force,
     })?;
     about.remind();
@@ -105,7 +112,12 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
 }
 
 /// Renders runs of a script, whose run directories say which script it was.
-fn of_a_script(args: &RenderArgs, rulebook: Rulebook, date: jiff::civil::Date) -> Result<u8> {
+fn of_a_script(
+    args: &RenderArgs,
+    ablations: Option<String>,
+    rulebook: Rulebook,
+    date: jiff::civil::Date,
+) -> Result<u8> {
     let about = &args.submission;
     if args.no_artifact || args.tokenizer.is_some() {
         return Err(Error::Usage(format!(
@@ -121,7 +133,8 @@ fn of_a_script(args: &RenderArgs, rulebook: Rulebook, date: jiff::civil::Date) -
         date,
         track: Track::of(&rulebook, about.track.as_deref())?,
     };
-    let rendered = rerender::render(&args.runs, meta, args.blurb.clone(), &rulebook, &args.out, about.force)?;
+    let rendered =
+        rerender::render(&args.runs, meta, args.blurb.clone(), ablations, &rulebook, &args.out, about.force)?;
     about.remind();
     super::print(&said(&rendered.facts.results.headline(), &rendered, &rendered.facts.notes))?;
     Ok(exit::OK)

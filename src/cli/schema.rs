@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::ablate::ABLATE_SCHEMA;
 use crate::report::VERIFY_SCHEMA;
 use caddie_files::Result;
 use caddie_files::exit;
@@ -18,6 +19,7 @@ pub struct SchemaArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SchemaOf {
     Verify,
+    Ablate,
 }
 
 /// Prints the schema.
@@ -25,7 +27,9 @@ pub enum SchemaOf {
 /// # Errors
 /// When standard output cannot be written.
 pub fn run(args: &SchemaArgs) -> Result<u8> {
-    let SchemaOf::Verify = args.command;
-    super::print(VERIFY_SCHEMA)?;
+    super::print(match args.command {
+        SchemaOf::Verify => VERIFY_SCHEMA,
+        SchemaOf::Ablate => ABLATE_SCHEMA,
+    })?;
     Ok(exit::OK)
 }

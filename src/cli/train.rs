@@ -117,6 +117,9 @@ mod native {
         /// auto, cpu, cuda or cuda:N, for a recipe
         #[arg(long, value_name = "DEVICE", default_value = "auto", conflicts_with = "script")]
         pub device: String,
+        /// Score the model file too, as submit does
+        #[arg(long, conflicts_with = "script")]
+        pub evaluate: bool,
         /// Do not repeat the log on stdout
         #[arg(long, short, conflicts_with = "script")]
         pub quiet: bool,
@@ -126,11 +129,16 @@ mod native {
         let recipe = recipes::resolve(recipe, &args.native.set)?;
         let dir = args.out.clone().unwrap_or_else(|| native::run_dir("runs".into(), &recipe.name, args.seed));
         let (data, device) = (&args.data, &args.native.device);
-        let job = native::job(recipe, args.seed, &dir, data, device, Phase::Quantized, crate::stop::flag())?;
+        let until = if args.native.evaluate { Phase::Evaluated } else { Phase::Quantized };
+        let job = native::job(recipe, args.seed, &dir, data, device, until, crate::stop::flag())?;
         let mut progress = Progress::new(&format!("seed {}", args.seed), !args.native.quiet);
         let done = caddie_engine::run::run(&job, &mut progress);
         drop(progress);
         done?;
+        if args.native.evaluate {
+            eprintln!("{dir}: trained, quantized and scored");
+            return Ok(exit::OK);
+        }
         let model = caddie_engine::run::model_path(dir.as_std_path())?;
         eprintln!(
             "{dir}: trained and quantized; score it with\n  caddie evaluate {} --data {}",

@@ -107,6 +107,7 @@ pub fn verify(script: &Utf8Path, runs: &[(i64, &Utf8Path)], out: &Utf8Path) -> R
         tokenizer: None,
         made: Made::default(),
         shards: Utf8PathBuf::new(),
+        ablations: None,
         runs: runs.collect(),
     };
     let mut toy = ToyFolder::default();

@@ -57,6 +57,8 @@ pub struct Facts {
     pub versions: Versions,
     /// The contents of the model files; nothing where they were not examined.
     pub payload: Payload,
+    /// A table of ablations in Markdown, for the README.
+    pub ablations: Option<String>,
 }
 
 impl Facts {
@@ -98,6 +100,7 @@ impl Facts {
             },
             results,
             payload: Payload::default(),
+            ablations: None,
         })
     }
 

@@ -34,6 +34,8 @@ pub struct RenderOptions {
     pub artifact: bool,
     /// The tokenizer's `.model` for the artifact, or the data folder that holds it; `byte260` needs none.
     pub tokenizer: Option<Utf8PathBuf>,
+    /// A table of ablations in Markdown, for the README.
+    pub ablations: Option<String>,
     /// True to replace the output of an earlier rendering in the same places.
     pub force: bool,
 }
@@ -109,6 +111,7 @@ pub fn render_runs(runs: &[FinishedRun], options: &RenderOptions) -> Result<Rend
     let mut facts = Facts::of_runs(runs, meta, options.limits(), &script)?;
     let models: Vec<Utf8PathBuf> = runs.iter().map(|run| run.model.clone()).collect();
     facts.payload = Payload::read(&models, &data_folders(options, &facts), &options.rulebook);
+    facts.ablations.clone_from(&options.ablations);
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
     let mtime = tarball::source_date_epoch()?;
 

@@ -40,6 +40,7 @@ pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
         gain => gain(&facts.results),
         sample => sample(facts.scored.documents),
         settings => facts.recipe.key_settings(),
+        ablations => facts.ablations,
         size => size(facts),
         made => made(facts),
         statements => statements,

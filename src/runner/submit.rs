@@ -68,6 +68,7 @@ pub fn submit(submission: &Submission, observer: impl FnMut(u64) -> Box<dyn Obse
         rulebook: submission.rulebook.clone(),
         artifact: true,
         tokenizer: Some(submission.data.clone()),
+        ablations: None,
         force: submission.force,
     };
     if !all_evaluated(&runs_dir, &submission.seeds)? {

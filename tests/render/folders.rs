@@ -46,6 +46,7 @@ fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> RenderOptions {
         rulebook: Rulebook::builtin().unwrap(),
         artifact: true,
         tokenizer: Some(tokenizer.to_owned()),
+        ablations: None,
         force: false,
     }
 }

@@ -88,6 +88,7 @@ pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement])
         settings => entry.settings.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect::<Vec<_>>(),
         runs => results.runs.iter().map(|run| run_row(run, &facts.limits)).collect::<Vec<_>>(),
         gain => gain(results),
+        ablations => entry.ablations,
         others => others,
         statements => statements,
         broken => rules(statements, Answer::No),

@@ -79,6 +79,8 @@ pub struct ScriptEntry {
     pub made: Made,
     /// The folder of the validation shards, which the models are searched for.
     pub shards: Utf8PathBuf,
+    /// A table of ablations in Markdown, for the README.
+    pub ablations: Option<String>,
     /// By seed.
     pub runs: Vec<ScriptRun>,
 }

@@ -30,6 +30,7 @@ pub fn finish(placed: &Placed<'_>) -> Result<NativeCollected> {
         rulebook: asked.rulebook.clone(),
         artifact: true,
         tokenizer: asked.data.clone(),
+        ablations: None,
         force: asked.force,
     };
     let open = |dir: camino::Utf8PathBuf| FinishedRun::open(&dir, read_log(&dir.join("log.txt"))?);

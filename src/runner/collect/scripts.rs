@@ -53,6 +53,7 @@ pub fn finish(placed: &Placed<'_>) -> Result<Submitted> {
         modules: modules::beside(&script)?,
         requirements: entry::requirements(&script)?,
         source,
+        ablations: None,
         shards: shards(asked.data.as_deref(), &first.cause)?,
         seed_in_command,
     };

@@ -28,6 +28,8 @@ pub struct Known {
     pub shards: Utf8PathBuf,
     /// True if the launcher takes the seed as an argument.
     pub seed_in_command: bool,
+    /// A table of ablations in Markdown, for the README.
+    pub ablations: Option<String>,
 }
 
 /// Reads `requirements.txt` beside the script, where there is one.
@@ -69,6 +71,7 @@ pub fn of(known: Known, mut runs: Vec<(ScriptRun, RunRecord)>) -> Result<ScriptE
         tokenizer,
         made: Made { caddie: machine.caddie, python: machine.python, torch: machine.torch, gpus: machine.gpus },
         shards: known.shards,
+        ablations: known.ablations,
         runs: runs.into_iter().map(|(run, _)| run).collect(),
     })
 }

@@ -175,6 +175,7 @@ impl Plan {
             source: self.source,
             modules: self.modules,
             shards: self.data.shards,
+            ablations: None,
         })
     }
 }

@@ -25,6 +25,7 @@ pub fn render(
     runs: &Utf8Path,
     meta: Meta,
     blurb: String,
+    ablations: Option<String>,
     rulebook: &Rulebook,
     out: &Utf8Path,
     force: bool,
@@ -75,6 +76,7 @@ pub fn render(
         modules,
         requirements: entry::requirements(script)?,
         shards: first.cause.env.get("DATA_PATH").map(Utf8PathBuf::from).unwrap_or_default(),
+        ablations,
         seed_in_command: records.iter().any(|(_, other)| other.cause.command != first.cause.command),
     };
     page::render(&entry::of(known, made)?, out, force)

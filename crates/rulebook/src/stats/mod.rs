@@ -1,8 +1,11 @@
-//! The statistics of a claim: means and standard deviations over seeds, t-tests, and their units.
+//! The statistics of a claim: means and standard deviations over seeds, t-tests, intervals of paired differences, and
+//! their units.
 
+mod paired;
 mod sample;
 mod t_test;
 
+pub use paired::{PairedInterval, paired};
 pub use sample::{Sample, Score, Unit, same_alphabet};
 pub use t_test::{TTest, Test, Undefined, one_sample, pooled, welch};
 
