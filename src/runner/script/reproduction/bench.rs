@@ -5,7 +5,7 @@ use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
 use super::settings::{self, Setting};
-use super::{Claimed, Measures, ROUNDED, Request, SeedResult, stated, within};
+use super::{Claimed, Measures, ROUNDED, Request, SeedResult, seed_of, stated, within};
 use crate::rehearse::Interpreter;
 use crate::render::script::modules;
 use crate::runner::script::data::Data;
@@ -67,7 +67,7 @@ impl<'a> Bench<'a> {
         fs::create_dir_all(&runs).map_err(Error::io(&runs, "creating"))?;
         let runs = runs.canonicalize_utf8().map_err(Error::io(&runs, "resolving"))?;
         let nproc = request.nproc.unwrap_or_else(|| logged.min(gpus).max(1));
-        let numbers = folder.runs.official.iter().filter_map(|run| run.seed.value());
+        let numbers = folder.runs.official.iter().filter_map(seed_of);
         let claims = numbers.filter_map(|seed| Some((seed, stated(folder, Scope::Seed(seed))?))).collect();
         Ok(Bench { request, script, source, text, data, interpreter, machine, nproc, runs, claims })
     }
@@ -77,7 +77,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// When the seed is below zero.
     pub(super) fn seed(&self, run: &RunLog, folder: &Folder) -> Result<(Seed<'_>, Vec<Setting>)> {
-        let number = run.seed.value().and_then(|seed| u64::try_from(seed).ok());
+        let number = seed_of(run).and_then(|seed| u64::try_from(seed).ok());
         let number = number.ok_or_else(|| Error::unreadable(&run.log, "states a seed below zero"))?;
         let asked = environment::asked_for(&self.source);
         let settings = settings::of(folder, run, &self.text, &asked, &self.request.env);
@@ -165,7 +165,7 @@ impl<'a> Bench<'a> {
             Err(failure) => Err(failure),
         };
         let mut theirs = Measures::of(run, None);
-        let number = run.seed.value().unwrap_or_default();
+        let number = seed_of(run).unwrap_or_default();
         theirs.val_bpb = self.claims.iter().find(|(seed, _)| *seed == number).map(|(_, bpb)| *bpb).or(theirs.val_bpb);
         let (ours, failure) = match read {
             Ok(made) => (Some(Measures::of(&made.log, run.metric.text())), None),
@@ -225,7 +225,7 @@ impl<'a> Bench<'a> {
             }
         }
         for run in &folder.runs.official {
-            let (Some(seed), Some(logged)) = (run.seed.value(), run.val_bpb.value()) else { continue };
+            let (Some(seed), Some(logged)) = (seed_of(run), run.val_bpb.value()) else { continue };
             let claim = self.claims.iter().find(|(known, _)| *known == seed).map(|(_, bpb)| *bpb);
             if let Some(claim) = claim.filter(|claim| !within(claim - logged, ROUNDED)) {
                 notes.push(format!("submission.json states {claim} for seed {seed}, and its log {logged}"));

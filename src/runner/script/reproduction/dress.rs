@@ -7,7 +7,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::claimed_runs;
+use super::{claimed_runs, seed_of};
 use crate::rehearse;
 use caddie_audit::printed::{self, kind};
 use caddie_files::text::cut;
@@ -81,7 +81,7 @@ pub fn rehearse(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Dress> 
     let Some(run) = runs.first() else {
         return Err(Error::unreadable(&options.folder, "holds no log to compare with"));
     };
-    let seed = run.seed.value().unwrap_or_default();
+    let seed = seed_of(run).unwrap_or_default();
     let place = tempfile::tempdir().map_err(Error::io("a temporary folder", "creating"))?;
     let place = Utf8Path::from_path(place.path())
         .ok_or_else(|| Error::Usage(format!("{}: not UTF-8; set TMPDIR", place.path().display())))?;

@@ -177,21 +177,31 @@ fn within(difference: f64, tolerance: f64) -> bool {
     difference.abs() <= tolerance + 1e-12
 }
 
+/// Returns the seed of a run: as its log states it, else as the log's name does.
+fn seed_of(run: &RunLog) -> Option<i64> {
+    let named = || {
+        let (_, rest) = run.log.file_stem()?.rsplit_once("seed")?;
+        let digits = rest.trim_start_matches(['_', '-']);
+        digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    run.seed.value().or_else(named)
+}
+
 /// Returns the runs of the folder to reproduce: each states a seed and a score.
 fn claimed_runs<'a>(folder: &'a Folder, seeds: &[i64]) -> Result<Vec<&'a RunLog>> {
     let known: Vec<&RunLog> =
-        folder.runs.official.iter().filter(|run| run.val_bpb.is_some() && run.seed.is_some()).collect();
-    let numbers: Vec<i64> = known.iter().filter_map(|run| run.seed.value()).collect();
+        folder.runs.official.iter().filter(|run| run.val_bpb.is_some() && seed_of(run).is_some()).collect();
+    let numbers: Vec<i64> = known.iter().copied().filter_map(seed_of).collect();
     let listed = || numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     if known.is_empty() {
         return Err(Error::unreadable(
             &folder.path,
-            "no log of it states a seed and a score, so there is nothing to compare with",
+            "no log of it states a score and, itself or by its name, a seed: there is nothing to compare with",
         ));
     }
     if let Some(missing) = seeds.iter().find(|seed| !numbers.contains(seed)) {
         return Err(Error::Usage(format!("--seed {missing}: the logs are of the seeds {}", listed())));
     }
-    let wanted = |run: &&RunLog| seeds.is_empty() || run.seed.value().is_some_and(|seed| seeds.contains(&seed));
+    let wanted = |run: &&RunLog| seeds.is_empty() || seed_of(run).is_some_and(|seed| seeds.contains(&seed));
     Ok(known.into_iter().filter(wanted).collect())
 }
