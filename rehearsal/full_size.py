@@ -6,6 +6,7 @@ model is whole, and that costs no more than drawing its initial weights.
 
 from __future__ import annotations
 
+import functools
 import gc
 import re
 from typing import Any
@@ -39,6 +40,18 @@ class Model:
         # The model lives as long as the script's functions, which the error ends.
         self.tensors = self.tensors or _tensors()
         raise Built
+
+
+def note(model: Model) -> None:
+    """Notes the shapes of a toy's model when it is built, and lets the run go on."""
+    begin = torch.optim.Optimizer.__init__
+
+    @functools.wraps(begin)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        model.tensors = model.tensors or _tensors()
+        begin(self, *args, **kwargs)
+
+    torch.optim.Optimizer.__init__ = init  # type: ignore[method-assign]
 
 
 def watch(model: Model) -> None:

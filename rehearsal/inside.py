@@ -73,8 +73,7 @@ def _run(
         )
         siblings.install(script.parent, imports, transform)
         hub.watch()
-        if plan["full_size"]:
-            full_size.watch(model)
+        (full_size.watch if plan["full_size"] else full_size.note)(model)
         sys.argv = [str(script), *plan["arguments"]]
         sys.path.insert(0, str(script.parent))
         os.chdir(plan["folder"])

@@ -114,6 +114,34 @@ fn killed_between_two_outputs() {
     assert_same_submission(&out);
 }
 
+/// Two machines make the seeds, and a third one collects them.
+#[test]
+fn seeds_that_were_trained_apart_are_collected_into_the_same_submission() {
+    let (_temp, dir) = folder();
+    let out = dir.join("out");
+    let mut folders = Vec::new();
+    for seed in ["0", "42", "1234"] {
+        let machine = dir.join(format!("machine-{seed}"));
+        let (recipe, data) = (native::recipe(), native::data());
+        let subject =
+            ["submit", recipe.as_str(), "--data", data.as_str(), "--device", "cpu", "--out", machine.as_str()];
+        let trained = caddie(&[&subject[..], &["--seeds", seed, "--runs-only"]].concat());
+        assert_eq!(trained.code, Some(0), "{}", trained.stderr);
+        assert!(!machine.join("records").exists());
+        folders.push(machine.join("runs/tiny").into_string());
+    }
+    let data = native::data();
+    let about = ["--track", "non_record_16mb", "--date", "2026-05-01", "--author", "Ada", "--github-id", "ada"];
+    let places = ["--out", out.as_str(), "--data", data.as_str(), "--seeds", "0,42,1234"];
+    let some = caddie(&[&["collect", &folders[0]], &about[..], &places].concat());
+    assert_eq!(some.code, Some(1), "{}", some.stderr);
+    assert!(some.stdout.contains("seed 42: no run of it is here"), "{}", some.stdout);
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let done = caddie(&[&["collect"], &folders[..], &about, &places].concat());
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    assert_same_submission(&out);
+}
+
 /// An interruption is told apart from a failure, says what to do, and loses nothing.
 #[test]
 fn ctrl_c_stops_between_two_steps_and_the_same_command_continues() {

@@ -111,6 +111,10 @@ pub fn verify(script: &Utf8Path, runs: &[(i64, &Utf8Path)], out: &Utf8Path) -> R
         runs: runs.collect(),
     };
     let mut toy = ToyFolder::default();
+    if entry.runs.is_empty() {
+        toy.refused = Some("no log of theirs states a score that verify reads".to_owned());
+        return Ok(toy);
+    }
     match script::render(&entry, out, false) {
         Ok(rendered) => {
             let folder = Folder::read(&rendered.folder)?;

@@ -43,7 +43,7 @@ impl FullSize {
         let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
         for tensor in &full.tensors {
             let elements = elements(tensor);
-            let bits = stored_bits(tensor, &toy.stored);
+            let bits = stored_bits(tensor, toy);
             let fresh = || Class { name: tensor.class.clone(), tensors: 0, parameters: 0, bits: Some(0.0) };
             let class = classes.entry(&tensor.class).or_insert_with(fresh);
             class.tensors += 1;
@@ -67,10 +67,12 @@ fn elements(tensor: &Tensor) -> u64 {
 }
 
 /// Bits of a whole tensor: those of its values, and of a scale for each row where the toy run has one.
-fn stored_bits(tensor: &Tensor, stored: &[Stored]) -> Option<f64> {
-    let mut parts: Vec<&Stored> = stored.iter().filter(|part| is_of(&part.path, &tensor.name)).collect();
+fn stored_bits(tensor: &Tensor, toy: &Report) -> Option<f64> {
+    let small = toy.tensors.iter().find(|other| other.name == tensor.name)?;
+    let mut parts: Vec<&Stored> = toy.stored.iter().filter(|part| is_of(&part.path, &tensor.name)).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.elements));
-    let (values, beside) = parts.split_first()?;
+    // Fewer elements than the toy's parameter are its scales: the values are packed into something that is no tensor.
+    let (values, beside) = parts.split_first().filter(|(values, _)| values.elements >= elements(small))?;
     let rows = tensor.shape.first().copied().unwrap_or(1);
     let beside = beside.iter().map(|part| part.bits * if part.elements > 1 { rows as f64 } else { 1.0 });
     Some(values.bits * elements(tensor) as f64 + beside.sum::<f64>())
@@ -112,11 +114,17 @@ mod tests {
             Vec::new(),
         );
         let toy = report(
-            Vec::new(),
+            vec![
+                tensor("blocks.1.fc.weight", &[8, 8], "mlp"),
+                tensor("blocks.1.scale", &[8], "small tensors"),
+                tensor("blocks.11.fc.weight", &[8, 8], "attention"),
+            ],
             vec![
                 stored("quantized.blocks.1.fc.weight", 64, 6.0),
                 stored("scales.blocks.1.fc.weight", 8, 16.0),
-                stored("rest.blocks.1.scale", 64, 16.0),
+                stored("rest.blocks.1.scale", 8, 16.0),
+                // The values of this one are bytes.
+                stored("scales.blocks.11.fc.weight", 8, 16.0),
             ],
         );
         let sizes = FullSize::of(&full, &toy).unwrap();
@@ -125,6 +133,7 @@ mod tests {
         assert_eq!((mlp.name.as_str(), mlp.bits), ("mlp", Some((6.0 * 500_000.0 + 16.0 * 1000.0) / 500_000.0)));
         assert_eq!(sizes.classes[1].bits, Some(16.0));
         assert_eq!((sizes.classes[2].bits, sizes.bytes), (None, None));
-        assert!(FullSize::of(&toy, &toy).unwrap_err().contains("no model"));
+        let nothing = report(Vec::new(), Vec::new());
+        assert!(FullSize::of(&nothing, &toy).unwrap_err().contains("no model"));
     }
 }

@@ -65,7 +65,7 @@ pub struct Report {
     /// Tensors of the object that the script saved, quantized.
     #[serde(default, skip_serializing)]
     pub stored: Vec<Stored>,
-    /// Parameters of the model at its own sizes, where that was asked for.
+    /// Parameters of the model: of the toy, or at its own sizes where that was asked for.
     #[serde(default, skip_serializing)]
     pub tensors: Vec<Tensor>,
 }
