@@ -13,8 +13,8 @@ use caddie_folder::Folder;
 /// documents are independent under test-time training, so a sample bounds how many of the others can deviate. A folder
 /// that caddie rendered from a recipe is reproduced from its artifact, <Name>.tar.zst beside or above it.
 ///
-/// Of any other folder the script itself runs, once for each seed, with the settings that its commands and logs give. It
-/// is a stranger's, so it runs behind walls: no network, no files but its own, Python's and the data. Its log is read as
+/// In any other folder the script itself runs, once for each seed, with the settings that commands and logs give. It is
+/// a stranger's, so it runs behind walls: no network, no files but its own, Python's and the data. Its log is read as
 /// `caddie verify` reads it, and compared with the folder's. With --rehearse, nothing but what a machine without a GPU can
 /// show is checked.
 #[derive(Debug, Clone, Args)]

@@ -65,7 +65,7 @@ pub struct Cause {
     pub env_withheld: Vec<String>,
 }
 
-/// Which of several devices of one kind are used changes nothing of a run.
+/// Settings that change nothing of a run, such as the choice among devices of one kind.
 const OF_NO_MATTER: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "NCCL_DEBUG"];
 
 impl Cause {
