@@ -26,7 +26,7 @@ use caddie_folder::Folder;
 pub use interpreter::Interpreter;
 pub use reading::Reading;
 pub use report::{Failure, Phase, Report};
-pub use session::{Ended, Prepared, Session, Trial, Vocabulary};
+pub use session::{EndedTrial, Prepared, Session, Trial, Vocabulary};
 pub use settings::Setting;
 
 /// What is rehearsed, and how.
