@@ -11,7 +11,7 @@ use caddie_probe::evalue::Verdict;
 use caddie_probe::source::{HAZARD, Kind};
 
 use super::probe_report::{plain, plain_of_ledger, plain_of_models};
-use crate::probe::{Dependence, Options, SourceRequest, artifact, entropy, of_ledger, svg, write_source};
+use crate::probe::{Dependence, ProbeOptions, SourceRequest, artifact, entropy, of_ledger, svg, write_source};
 use crate::rehearse;
 
 /// Prove that a scorer peeks, from its score alone: tokens of exactly known probability, and an e-value
@@ -254,7 +254,7 @@ fn watched<T>(probe: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T
 }
 
 fn of_script(args: &EntropyArgs) -> Result<u8> {
-    let options = Options {
+    let options = ProbeOptions {
         rehearsal: args.run.options(&args.target, args.steps, args.budget),
         sources: args.source.clone(),
         targets: args.tokens as usize,
@@ -272,7 +272,7 @@ fn of_script(args: &EntropyArgs) -> Result<u8> {
 }
 
 fn models(args: &ArtifactArgs) -> Result<u8> {
-    let options = Options {
+    let options = ProbeOptions {
         rehearsal: args.run.options(&args.target, args.steps, args.limit),
         sources: vec![Kind::Iid],
         targets: args.tokens as usize,

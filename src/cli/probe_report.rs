@@ -6,7 +6,7 @@ use caddie_files::text::{one_line, thousands};
 use caddie_probe::accounting::{Judged, Weighed};
 use caddie_probe::evalue::{PROVEN_NATS, Verdict};
 
-use crate::probe::{Artifact, ByteCount, Dependence, Entropy, LedgerProbe, Outcome, Tried};
+use crate::probe::{Artifact, ByteCount, Dependence, Entropy, LedgerProbe, Tried, TryOutcome};
 
 /// The report. Writing to a String cannot fail.
 pub fn plain(done: &Entropy) -> String {
@@ -98,7 +98,7 @@ fn verdict(done: &Entropy) -> String {
             power_of_ten(-log_e)
         ),
         (_, Some(log_e)) => format!("no evidence (ln E = {log_e:.1}), which clears nobody"),
-        (_, None) if done.tries.iter().all(|tried| matches!(tried.outcome, Outcome::NoScore { .. })) => {
+        (_, None) if done.tries.iter().all(|tried| matches!(tried.outcome, TryOutcome::NoScore { .. })) => {
             "no evidence: it did not come to a score".to_owned()
         }
         (_, None) => "no evidence: which targets it scored could not be found out".to_owned(),
@@ -114,7 +114,7 @@ fn power_of_ten(nats: f64) -> String {
 fn row(text: &mut String, tried: &Tried) {
     let head = format!("  {:<10}", tried.source.to_string());
     match &tried.outcome {
-        Outcome::Scored { judged: Judged { worst: Some(worst), .. }, .. } => {
+        TryOutcome::Scored { judged: Judged { worst: Some(worst), .. }, .. } => {
             let Weighed { scored, source_nats, claimed_nats, log_e, .. } = worst;
             let scored = thousands(*scored as u64);
             let _ = writeln!(
@@ -123,7 +123,7 @@ fn row(text: &mut String, tried: &Tried) {
                 tried.setting
             );
         }
-        Outcome::Scored { .. } | Outcome::NoScore { .. } => {
+        TryOutcome::Scored { .. } | TryOutcome::NoScore { .. } => {
             let _ = writeln!(
                 text,
                 "{head} {:>8} {:>12.1} {:>12} {:>10}  {}",
@@ -137,12 +137,12 @@ fn details(text: &mut String, tried: &Tried) {
     let layers = tried.layers.map_or("its own layers".to_owned(), |layers| format!("at most {layers} layers"));
     let _ = writeln!(text, "  {}, {}: {:.0} s, {layers}", tried.source, tried.setting, tried.seconds);
     let (metric, claim, judged, bytes, smallest) = match &tried.outcome {
-        Outcome::NoScore { reason, failure } => {
+        TryOutcome::NoScore { reason, failure } => {
             let why = failure.as_ref().map(|failure| format!(": {}", one_line(&failure.message))).unwrap_or_default();
             let _ = writeln!(text, "    {reason}{why}");
             return;
         }
-        Outcome::Scored { metric, claim, judged, bytes, smallest_provable_leak, .. } => {
+        TryOutcome::Scored { metric, claim, judged, bytes, smallest_provable_leak, .. } => {
             (metric, claim, judged, bytes, smallest_provable_leak)
         }
     };

@@ -9,10 +9,10 @@ use serde::Serialize;
 use caddie_files::{Error, Result};
 use caddie_probe::source::{HAZARD, Kind};
 
-use super::corpus::{Corpus, Draw, OTHER_VALIDATION, VALIDATION};
-use super::entropy::{LAYERS, Options};
+use super::corpus::{Draw, OTHER_VALIDATION, ScriptCorpus, VALIDATION};
+use super::entropy::{LAYERS, ProbeOptions};
 use super::tries;
-use crate::rehearse::{Ended, Failure, Session, Trial};
+use crate::rehearse::{EndedTrial, Failure, Session, Trial};
 
 /// Endings of files that hold no model: text.
 const TEXT: [&str; 12] = ["txt", "log", "py", "md", "json", "jsonl", "csv", "tsv", "toml", "sh", "yaml", "yml"];
@@ -65,7 +65,7 @@ pub struct Artifact {
 ///
 /// # Errors
 /// When the script cannot be read, no Python can be found or made, or a wall cannot be put up.
-pub fn artifact(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Artifact> {
+pub fn artifact(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Artifact> {
     let session = Session::new(&options.rehearsal, tell)?;
     tell("making the corpus");
     let (root, prepared) = session.prepare(stop, tell)?;
@@ -74,7 +74,7 @@ pub fn artifact(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
         let train_tokens = (options.rehearsal.steps as usize + 8) * 8192;
         let draw =
             Draw { kind, seed: options.seed, validation, targets: options.targets, train_tokens, hazard: HAZARD };
-        Corpus::write(&root, &prepared.vocabulary, &draw).map(|corpus| corpus.sidecar.shard.sha256)
+        ScriptCorpus::write(&root, &prepared.vocabulary, &draw).map(|corpus| corpus.sidecar.shard.sha256)
     };
     let mut run = |name: &str, layers| {
         tell(name);
@@ -116,7 +116,7 @@ pub fn artifact(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
 /// Bytes and SHA-256 of every file that may be a model, by its path.
 type Models = BTreeMap<Utf8PathBuf, (u64, String)>;
 
-fn models(ended: &Ended) -> Result<Models> {
+fn models(ended: &EndedTrial) -> Result<Models> {
     let listing = caddie_files::list(&ended.written)?;
     let is_model = |path: &Utf8Path, bytes: u64| {
         bytes >= LEAST_BYTES && !path.extension().is_some_and(|ending| TEXT.contains(&ending))

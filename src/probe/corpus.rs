@@ -125,7 +125,7 @@ fn failed(failure: Failure) -> Error {
 }
 
 /// A script's corpus, with the tokens of a source in the place of its own.
-pub(super) struct Corpus {
+pub(super) struct ScriptCorpus {
     pub(super) sidecar: Sidecar,
     pub(super) stream: Stream,
     bytes: Bytes,
@@ -142,9 +142,9 @@ pub(super) struct Draw {
     pub(super) hazard: u64,
 }
 
-impl Corpus {
+impl ScriptCorpus {
     /// Writes every shard of the corpus at `root` anew.
-    pub(super) fn write(root: &Utf8Path, vocabulary: &Vocabulary, draw: &Draw) -> Result<Corpus> {
+    pub(super) fn write(root: &Utf8Path, vocabulary: &Vocabulary, draw: &Draw) -> Result<ScriptCorpus> {
         let symbols = vocabulary.usable.get(..MOST_SYMBOLS).unwrap_or(&vocabulary.usable);
         let source = Source::new(draw.kind, symbols, draw.hazard).map_err(|error| Error::Usage(error.to_string()))?;
         let stream = source.draw(draw.targets, &mut Dice::new(draw.seed, draw.validation));
@@ -175,7 +175,7 @@ impl Corpus {
         };
         let sidecar = describe(&source, vocabulary.size, draw.seed, &stream, written, train?);
         sidecar::write(root.join(SIDECAR).as_std_path(), &sidecar).map_err(failed)?;
-        Ok(Corpus { sidecar, stream, bytes })
+        Ok(ScriptCorpus { sidecar, stream, bytes })
     }
 
     /// Bytes of each target.

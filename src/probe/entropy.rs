@@ -12,17 +12,17 @@ use caddie_probe::bytes::Counting;
 use caddie_probe::evalue::{self, Verdict};
 use caddie_probe::source::{HAZARD, Kind};
 
-use super::corpus::{Corpus, Draw, VALIDATION};
-use super::outcome::{ByteCount, Entropy, Outcome, Tried};
+use super::corpus::{Draw, ScriptCorpus, VALIDATION};
+use super::outcome::{ByteCount, Entropy, Tried, TryOutcome};
 use super::tries::{self, Try};
-use crate::rehearse::{self, Ended, Report, Session, Trial};
+use crate::rehearse::{self, EndedTrial, Report, Session, Trial};
 
 /// Layers of the model at toy size; a script that does not run with so few is tried with its own number.
 pub(super) const LAYERS: u64 = 3;
 
 /// What is probed, and how.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ProbeOptions {
     /// Script, settings, Python and walls. Its seeds are not used.
     pub rehearsal: rehearse::Options,
     pub sources: Vec<Kind>,
@@ -40,7 +40,7 @@ pub struct Options {
 ///
 /// # Errors
 /// When the script cannot be read, no Python can be found or made, or a wall cannot be put up.
-pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Entropy> {
+pub fn entropy(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Entropy> {
     let started = Instant::now();
     let session = Session::new(&options.rehearsal, tell)?;
     tell("making the corpus");
@@ -51,7 +51,7 @@ pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str))
     let (mut tries, mut layers) = (Vec::new(), LAYERS);
     'search: for kind in &options.sources {
         tell(&format!("drawing from {kind}"));
-        let corpus = Corpus::write(&root, &prepared.vocabulary, &draw(options, *kind))?;
+        let corpus = ScriptCorpus::write(&root, &prepared.vocabulary, &draw(options, *kind))?;
         for setting in &settings {
             if started.elapsed() > options.budget || mean(&tries, planned) >= Some(evalue::PROVEN_NATS) {
                 break 'search;
@@ -96,8 +96,8 @@ pub fn entropy(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str))
 fn idle(tries: &[Tried], kind: Kind, setting: &Try) -> bool {
     let names = |settings: &[(String, String)]| settings.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let claim = |tried: &Tried| match &tried.outcome {
-        Outcome::Scored { claim, .. } => Some(*claim),
-        Outcome::NoScore { .. } => None,
+        TryOutcome::Scored { claim, .. } => Some(*claim),
+        TryOutcome::NoScore { .. } => None,
     };
     let of =
         |wanted: &[String]| tries.iter().find(|t| t.source == kind && names(&t.settings) == wanted).and_then(claim);
@@ -111,7 +111,7 @@ fn mean(tries: &[Tried], planned: usize) -> Option<f64> {
     (!log_es.is_empty()).then(|| evalue::average(&log_es, planned))
 }
 
-fn draw(options: &Options, kind: Kind) -> Draw {
+fn draw(options: &ProbeOptions, kind: Kind) -> Draw {
     // One pass at most over the training tokens, so that nothing of them can be memorized.
     let train_tokens = (u64::from(options.rehearsal.steps) + 8) * 8192;
     Draw {
@@ -125,14 +125,14 @@ fn draw(options: &Options, kind: Kind) -> Draw {
 }
 
 fn failed(tried: &Tried) -> bool {
-    matches!(tried.outcome, Outcome::NoScore { failure: Some(_), .. })
+    matches!(tried.outcome, TryOutcome::NoScore { failure: Some(_), .. })
 }
 
 /// One run.
 struct One<'a> {
     session: &'a Session<'a>,
     root: &'a Utf8Path,
-    corpus: &'a Corpus,
+    corpus: &'a ScriptCorpus,
     setting: &'a Try,
     /// Settings of every try.
     always: &'a [(String, String)],
@@ -145,7 +145,7 @@ impl One<'_> {
         let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
         let exact = [self.always, &self.setting.exact].concat();
         let trial = Trial { name, seed, corpus: self.root, sizes: &sizes, exact: &exact };
-        let Ended { report, log, .. } = self.session.run(&trial, stop, tell)?;
+        let EndedTrial { report, log, .. } = self.session.run(&trial, stop, tell)?;
         Ok(Tried {
             source: self.corpus.sidecar.kind,
             setting: self.setting.name.clone(),
@@ -161,8 +161,8 @@ impl One<'_> {
 }
 
 /// What a run's log claims, and what that proves.
-fn outcome(corpus: &Corpus, report: &Report, log: Option<&RunLog>) -> Outcome {
-    let no_score = |reason: &str| Outcome::NoScore { reason: reason.to_owned(), failure: report.failure.clone() };
+fn outcome(corpus: &ScriptCorpus, report: &Report, log: Option<&RunLog>) -> TryOutcome {
+    let no_score = |reason: &str| TryOutcome::NoScore { reason: reason.to_owned(), failure: report.failure.clone() };
     if !report.reached_its_score() {
         return no_score("it stopped before its score");
     }
@@ -173,7 +173,7 @@ fn outcome(corpus: &Corpus, report: &Report, log: Option<&RunLog>) -> Outcome {
     let smallest = worst.map(|worst| {
         evalue::smallest_provable(worst.source_nats, worst.claimed_nats, worst.slack, worst.scored as f64)
     });
-    Outcome::Scored {
+    TryOutcome::Scored {
         metric: log.metric.as_ref().map(|metric| metric.value.clone()),
         claim,
         bytes,
@@ -184,7 +184,7 @@ fn outcome(corpus: &Corpus, report: &Report, log: Option<&RunLog>) -> Outcome {
 }
 
 /// The claim under the exact bytes, or else under the first known miscount that explains it.
-fn judge(corpus: &Corpus, claim: &Claim) -> (Judged, ByteCount) {
+fn judge(corpus: &ScriptCorpus, claim: &Claim) -> (Judged, ByteCount) {
     let under =
         |counting| accounting::judge(claim, &Targets { nats: &corpus.stream.nats, bytes: &corpus.bytes(counting) });
     let exact = under(Counting::Exact);

@@ -13,7 +13,7 @@ mod tries;
 
 pub use artifact::{Artifact, Dependence, Model, artifact};
 pub use corpus::{SourceRequest, write_source};
-pub use entropy::{Options, entropy};
+pub use entropy::{ProbeOptions, entropy};
 pub use ledger::{LedgerProbe, of_ledger};
-pub use outcome::{ByteCount, Entropy, Outcome, Tried};
+pub use outcome::{ByteCount, Entropy, Tried, TryOutcome};
 pub use plot::svg;

@@ -25,13 +25,13 @@ pub struct Tried {
     pub targets: usize,
     /// SHA-256 of the validation shard.
     pub shard_sha256: String,
-    pub outcome: Outcome,
+    pub outcome: TryOutcome,
 }
 
 /// What a run showed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
-pub enum Outcome {
+pub enum TryOutcome {
     /// It did not come to a score that the reader of `verify` understands.
     NoScore { reason: String, failure: Option<Failure> },
     /// It claimed a score.
@@ -85,15 +85,15 @@ impl Tried {
     /// The log e-value of this run.
     pub fn log_e(&self) -> Option<f64> {
         match &self.outcome {
-            Outcome::Scored { judged, .. } => judged.log_e(),
-            Outcome::NoScore { .. } => None,
+            TryOutcome::Scored { judged, .. } => judged.log_e(),
+            TryOutcome::NoScore { .. } => None,
         }
     }
 
     /// A known way of counting bytes wrongly that explains what was printed.
     pub fn miscount(&self) -> Option<Counting> {
         match &self.outcome {
-            Outcome::Scored { bytes: ByteCount::Wrong(counting), .. } => Some(*counting),
+            TryOutcome::Scored { bytes: ByteCount::Wrong(counting), .. } => Some(*counting),
             _ => None,
         }
     }

@@ -30,7 +30,7 @@ pub use full_size::{Class, FullSize};
 pub use interpreter::Interpreter;
 pub use reading::Reading;
 pub use report::{Failure, Phase, Report, Stored, Tensor};
-pub use session::{Ended, Prepared, Session, Trial, Vocabulary};
+pub use session::{EndedTrial, Prepared, Session, Trial, Vocabulary};
 pub use settings::Setting;
 
 /// A rehearsal as it is asked for.

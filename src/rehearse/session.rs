@@ -47,7 +47,7 @@ pub struct Trial<'a> {
 
 /// A run that is over.
 #[derive(Debug)]
-pub struct Ended {
+pub struct EndedTrial {
     pub report: Report,
     /// The log of it that `verify` would read.
     pub log: Option<RunLog>,
@@ -102,14 +102,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When the harness fails or a wall cannot be put up. What the script does wrong is in its [`Report`].
-    pub fn run(&self, trial: &Trial<'_>, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Ended> {
+    pub fn run(&self, trial: &Trial<'_>, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<EndedTrial> {
         let sizes = trial.sizes.iter().flat_map(|(name, value)| ["--size".to_owned(), format!("{name}={value}")]);
         let exact = trial.exact.iter().flat_map(|(name, value)| ["--exact".to_owned(), format!("{name}={value}")]);
         let extra: Vec<String> = sizes.chain(exact).collect();
         let request = self.request(trial.seed, Some(trial.corpus.to_owned()), &extra);
         let (report, place) = run(&request, &self.room, trial.name, stop, tell)?;
         let log = reading::best_log(&place);
-        Ok(Ended { report, log, written: place.join("work/records") })
+        Ok(EndedTrial { report, log, written: place.join("work/records") })
     }
 
     fn request<'r>(&'r self, seed: i64, corpus: Option<Utf8PathBuf>, extra: &'r [String]) -> Request<'r> {
