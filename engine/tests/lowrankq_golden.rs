@@ -9,6 +9,7 @@ use caddie_engine::data::{ByteTable, find_documents};
 use caddie_engine::evaluate::{ValData, ogd, sliding};
 use caddie_engine::model::{Gpt, initial_state, num_parameters, overtone, parameters};
 use caddie_engine::nn::{Class, Docs};
+use caddie_engine::quant::budget::{ComponentBudget, budget};
 use caddie_engine::quant::ftle::{FtleRecipe, Sensitivity, bits_by_row};
 use caddie_engine::quant::qat::QatRecipe;
 use caddie_engine::quant::{Data, Item, Observed, export, quantize};
@@ -71,6 +72,14 @@ fn the_parameters_are_those_of_pr_316() {
             assert_eq!(weight.abs().max().double_value(&[]), 0.0);
         }
     }
+}
+
+#[test]
+fn the_recipe_leaves_room_for_code_and_compressor() {
+    let recipe = Recipe::parse(include_str!("../../recipes/lowrank-q.toml"), &[]).unwrap();
+    let all = ComponentBudget::total(&budget(&parameters(&recipe.model).unwrap(), &recipe.quant));
+    // 12 layers of int6 by row, the embedding in f16: 14.79 MB, and 1.21 MB for the code and for the compressor's loss.
+    assert!((14_780_000..14_800_000).contains(&all.estimated), "{}", all.estimated);
 }
 
 #[test]

@@ -195,15 +195,12 @@ impl Gqa {
         }
     }
 
-    /// Returns the base of the rotary frequencies for a context of `context` tokens: beyond the length s of training it is
-    /// `base · (context/s)^(m/(m−2))` with m rotated dimensions (NTK scaling), so that the slowest pair turns no further
-    /// than it did in training and the fastest stays as it was.
+    /// Returns the base of the rotary frequencies for a context of `context` tokens.
     fn base_at(&self, context: i64) -> f64 {
         if self.rope_train_seq_len == 0 || context <= self.rope_train_seq_len {
             return self.rope_base;
         }
-        let (stretch, m) = (context as f64 / self.rope_train_seq_len as f64, self.rope_dims as f64);
-        self.rope_base * stretch.powf(m / (m - 2.0))
+        stretched(self.rope_base, context as f64 / self.rope_train_seq_len as f64, self.rope_dims as f64)
     }
 
     /// `[batch, len, heads·head_dim]` to `[batch, len, heads, head_dim]`.
@@ -222,5 +219,24 @@ impl Gqa {
         let y = y.reshape([batch, len, self.kv_heads, heads / self.kv_heads, width]);
         let along = (&y * &unit).sum_dim_intlist(last, true, y.kind());
         (&y - along * unit).view([batch, len, heads, width])
+    }
+}
+
+/// Returns the base `base · stretch^(m/(m−2))` for a context `stretch` times that of training, with m rotated dimensions (NTK
+/// scaling): the slowest pair turns no further than it did in training, and the fastest stays as it was.
+fn stretched(base: f64, stretch: f64, m: f64) -> f64 {
+    base * stretch.powf(m / (m - 2.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_stretched_context_the_slowest_pair_turns_as_far_as_in_training() {
+        let (base, stretch, m) = (10_000.0, 4.0, 64.0);
+        let slowest = |base: f64, tokens: f64| tokens * base.powf(-(m - 2.0) / m);
+        let (trained, longer) = (slowest(base, 1024.0), slowest(stretched(base, stretch, m), stretch * 1024.0));
+        assert!((trained / longer - 1.0).abs() < 1e-12, "{trained} and {longer}");
     }
 }

@@ -275,6 +275,38 @@ mod tests {
         assert!(off < 2e-6, "off by {off}");
     }
 
+    /// A small model with a table of pairs and a gate, away from its start.
+    fn with_pairs() -> Gpt {
+        let pairs = ["model.bigram.bigram_vocab_size=50", "model.bigram.bigram_dim=8", "model.smear={}"];
+        let sets: Vec<String> = pairs.iter().map(|&set| set.to_owned()).collect();
+        let m = Recipe::parse(TOML, &sets).unwrap().model;
+        let mut state = initial_state(&m, 1).unwrap();
+        for (index, (_, tensor)) in state.iter_mut().enumerate() {
+            let wave = Tensor::arange(tensor.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7 + index as f64;
+            *tensor += wave.sin().view_as(tensor) * 0.3;
+        }
+        Gpt::new(&m, state, Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn pairs_and_the_gate_look_back_within_a_document_alone() {
+        let model = with_pairs();
+        let x0 = |ids: &Tensor, docs: &Docs| model.parts.input.forward(ids, docs, Kind::Float, None);
+        let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+        // Token 1 is BOS: documents of 5 and 7 tokens in one row, and a piece that begins within a document.
+        let ids = Tensor::from_slice(&[1i64, 9, 8, 7, 6, 1, 9, 8, 20, 21, 22, 23]).unsqueeze(0);
+        let whole = x0(&ids, &Docs::Rows);
+        let second = x0(&ids.narrow(1, 5, 7), &Docs::Rows);
+        assert!(off(&whole.narrow(1, 5, 7), &second) < 1e-6, "the last token before a BOS plays no part");
+        let cut = x0(&ids, &Docs::packed(&[0, 5, 8, 12], Device::Cpu).unwrap());
+        assert!(off(&cut.narrow(1, 0, 8), &whole.narrow(1, 0, 8)) < 1e-6);
+        assert!(off(&cut.narrow(1, 8, 1), &whole.narrow(1, 8, 1)) > 1e-3, "a segment begins anew");
+        // Within a document the token before does matter: its pair's row reaches the next position, and the gate one more.
+        let other = Tensor::from_slice(&[1i64, 9, 8, 7, 6, 1, 9, 30, 20, 21, 22, 23]).unsqueeze(0);
+        assert!(off(&x0(&other, &Docs::Rows).narrow(1, 8, 1), &whole.narrow(1, 8, 1)) > 1e-3);
+        assert!(off(&x0(&other, &Docs::Rows).narrow(1, 10, 2), &whole.narrow(1, 10, 2)) < 1e-6);
+    }
+
     #[test]
     fn no_gradient_and_no_value_crosses_a_documents_boundary() {
         let model = waved(Kind::Float);
