@@ -111,9 +111,9 @@ impl Scale {
         LEFT + (RIGHT - LEFT) * (value - self.low) / (self.high - self.low)
     }
 
-    /// Values at round distances, four to eight of them.
+    /// Values at round distances, three to eight of them.
     fn ticks(&self) -> Vec<f64> {
-        let rough = (self.high - self.low) / 5.0;
+        let rough = (self.high - self.low) / 7.0;
         let power = 10f64.powf(rough.log10().floor());
         let step =
             [1.0, 2.0, 5.0, 10.0].map(|times| times * power).into_iter().find(|step| *step >= rough).unwrap_or(rough);
@@ -193,8 +193,13 @@ mod tests {
     use crate::ablate::table::tests::example;
 
     #[test]
-    fn the_same_table_gives_the_same_figure() {
-        insta::assert_snapshot!(write(&example()));
+    fn the_same_table_gives_the_same_figure_with_a_ring_for_each_seed() {
+        let (svg, again) = (write(&example()), write(&example()));
+        assert_eq!(svg, again);
+        let seeds: usize =
+            example().variants.iter().filter_map(|row| Some(row.difference.as_ref()?.by_seed.len())).sum();
+        assert_eq!(svg.matches("class=\"seed ").count(), seeds);
+        assert!(svg.contains("prefers-color-scheme:dark") && svg.contains("class=\"ground\""));
     }
 
     #[test]
