@@ -5,7 +5,10 @@ use std::sync::{Mutex, Once, PoisonError};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static HANDLER: Once = Once::new();
-static LAST: Mutex<Vec<(u64, Box<dyn Fn() + Send>)>> = Mutex::new(Vec::new());
+/// Work that remains when a second signal comes.
+type Remaining = Box<dyn Fn() + Send>;
+
+static LAST: Mutex<Vec<(u64, Remaining)>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// The flag; the first call installs the handler. A second signal ends the process at once.

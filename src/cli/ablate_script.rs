@@ -104,13 +104,12 @@ impl ScriptStudy {
             }),
         };
         let subject = ScriptSubject::new(script, settings, out, &runs)?;
-        if matches!(equal, Some(Equality::Time | Equality::Steps)) {
-            if let Some(name) = [CLOCK, STEPS].into_iter().find(|name| !subject.reads(name)) {
-                return Err(Error::usage(format!(
-                    "--equal: {script} does not seem to read {name}, by which the challenge's scripts set a training's clock and steps; \
-                     leave --equal out and set its own variables with --env"
-                )));
-            }
+        let unread = [CLOCK, STEPS].into_iter().find(|name| !subject.reads(name));
+        if let (Some(Equality::Time | Equality::Steps), Some(name)) = (equal, unread) {
+            return Err(Error::usage(format!(
+                "--equal: {script} does not seem to read {name}, by which the challenge's scripts set a training's clock and steps; \
+                 leave --equal out and set its own variables with --env"
+            )));
         }
         Ok(Prepared { fitting: subject.fitting(), subject: Box::new(subject) })
     }
