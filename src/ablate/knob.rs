@@ -71,17 +71,19 @@ impl KnobSearch {
             let margin = 0.02 * (high - low);
             return self.choose(value.clamp(low + margin, high - margin), (low, high), fresh);
         }
+        // The first step may have led away from the target, so that the search goes on from the nearest try.
+        let from = self.best(tries)?;
         let value = match tries.iter().rev().nth(1) {
-            None => last.value * (self.target / last.bytes).clamp(0.5, 2.0),
+            None => from.value * (self.target / from.bytes).clamp(0.5, 2.0),
             Some(before) => {
                 let slope = (last.bytes - before.bytes) / (last.value - before.value);
-                let to = last.value + (self.target - last.bytes) / slope;
+                let to = from.value + (self.target - from.bytes) / slope;
                 // A flat line, or one that says nothing, leads twice as far.
-                let to = if to.is_finite() { to } else { last.value * 2.0 };
-                to.clamp(last.value / 2.0, last.value * 2.0)
+                let to = if to.is_finite() { to } else { from.value * 2.0 };
+                to.clamp(from.value / 2.0, from.value * 2.0)
             }
         };
-        let range = if value > last.value { (last.value, f64::INFINITY) } else { (0.0, last.value) };
+        let range = if value > from.value { (from.value, f64::INFINITY) } else { (0.0, from.value) };
         self.choose(value, range, fresh)
     }
 
@@ -140,6 +142,13 @@ mod tests {
         assert!(best.value == 136.0 && !wanted.hits(best.bytes), "{tries:?}");
         assert!(tries.iter().all(|tried| tried.value % 8.0 == 0.0));
         assert_eq!(wanted.next(&tries, |value| value % 8.0 == 0.0), None, "nothing lies between 128 and 136");
+    }
+
+    #[test]
+    fn a_first_step_in_the_wrong_direction_is_taken_back() {
+        let wanted = KnobSearch { target: 3.33e6, integer: false };
+        let tries = search(wanted, 1.0, |knob| 1e6 / knob, |_| true);
+        assert!(wanted.hits(wanted.best(&tries).unwrap().bytes), "{tries:?}");
     }
 
     #[test]
