@@ -174,6 +174,7 @@ fn elsewhere(path: &str) -> Option<String> {
     all.quant.level = Some(0);
     all.quant.matrix.clip_sigmas = Some(1.0);
     all.quant.calibration = Some(Default::default());
+    all.quant.q2 = Some(Default::default());
     all.eval.sliding = Some(Default::default());
     all.eval.ttt = Some(Default::default());
     let table = Table::try_from(&all).ok()?;

@@ -101,7 +101,7 @@ fn run_phases(job: &Job, observer: &mut dyn Observer) -> Result<State> {
             head(&mut ctx, &data, &val, job.device)?;
         }
         let done = train(&mut ctx, &data, &val, job.device)?;
-        save_checkpoint(&mut ctx, &done.model)?;
+        save_checkpoint(&mut ctx, &done)?;
         trained(&mut ctx, &mut state, done.train_time_ms)?;
         let _ = std::fs::remove_file(ctx.training_state_path()); // no longer needed; harmless where it stays
     }

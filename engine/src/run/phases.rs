@@ -14,7 +14,7 @@ use crate::model::{Gpt, num_parameters};
 use crate::quant::calibrate::{Calibration, calibrate};
 use crate::quant::{self, container};
 use crate::recipe::TokenizerKind;
-use crate::train::open_training_data;
+use crate::train::{Trained, open_training_data};
 use crate::{Error, Recipe, Result, checkpoint, device};
 
 /// The head of the log: the resolved recipe, versions, hardware, and the baseline's own opening lines.
@@ -74,10 +74,12 @@ fn attention_and_rates(recipe: &Recipe) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Writes the checkpoint.
-pub(super) fn save_checkpoint(ctx: &mut Context, model: &Gpt) -> Result<()> {
+/// Writes the checkpoint: the weights, and the thresholds of their symbols where they have any.
+pub(super) fn save_checkpoint(ctx: &mut Context, done: &Trained) -> Result<()> {
     let path = ctx.dir.join(files::CHECKPOINT);
-    let bytes = checkpoint::save(&path, model.parameters(), &ctx.identity())?;
+    let parameters = done.model.parameters().iter().chain(&done.fits);
+    let tensors: Vec<(String, Tensor)> = parameters.map(|(name, t)| (name.clone(), t.shallow_clone())).collect();
+    let bytes = checkpoint::save(&path, &tensors, &ctx.identity())?;
     ctx.log(&format!("Serialized model: {bytes} bytes"))
 }
 
@@ -102,7 +104,7 @@ pub(super) fn quantize(
     code_bytes: u64,
 ) -> Result<()> {
     let from = ctx.dir.join(files::CHECKPOINT);
-    let (weights, _) = checkpoint::load(&from)?;
+    let (weights, fits) = quant::q2::split_fits(checkpoint::load(&from)?.0);
     let full_bytes = checkpoint::state_bytes(&weights);
     let model = Gpt::new(&ctx.recipe.model, weights, on)?;
     if ctx.recipe.optim.ema.is_some() {
@@ -113,13 +115,20 @@ pub(super) fn quantize(
     } else {
         Default::default()
     };
-    let export = quant::export(model.params(), model.parameters(), &hessians, &ctx.recipe.quant);
+    let (params, parameters, recipe) = (model.params(), model.parameters(), &ctx.recipe.quant);
+    let export = match &recipe.q2 {
+        Some(q2) => quant::q2::export(params, parameters, &fits, recipe, q2),
+        None => quant::export(params, parameters, &hessians, recipe),
+    };
     let exported = export.map_err(|error| match error {
         Error::Parameter { name, reason } => Error::Parameter { name: format!("{name} of {}", from.display()), reason },
         other => other,
     })?;
     let encoded = container::encode(&exported, &ctx.recipe)?;
-    let name = format!("model.int{}.{}", ctx.recipe.quant.matrix.bits, encoded.codec.name());
+    let name = match &ctx.recipe.quant.q2 {
+        Some(_) => "model.q2bn".to_owned(),
+        None => format!("model.int{}.{}", ctx.recipe.quant.matrix.bits, encoded.codec.name()),
+    };
     let path = ctx.dir.join(&name);
     let bytes = atomic::write(&path, |out| out.write_all(&encoded.bytes).map_err(Error::io(&path, "writing")))?;
     state.model = Some(name);

@@ -5,13 +5,14 @@
 
 mod progress;
 mod regime;
+pub mod rings;
 mod steps;
 mod trainer;
 
 use std::path::Path;
 use std::time::Instant;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use crate::data::{DataSet, TokenStream};
 use crate::evaluate::ValData;
@@ -28,6 +29,8 @@ pub struct Trained {
     /// The model, with the averaged weights where the recipe has an average.
     pub model: Gpt,
     pub train_time_ms: f64,
+    /// The scales and thresholds of its symbols, for the checkpoint; empty where it has none.
+    pub fits: Vec<(String, Tensor)>,
 }
 
 /// Trains `ctx.recipe` from `ctx.seed`, or continues from the checkpoint in the run directory.
@@ -83,7 +86,8 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
         ))?;
     }
     ctx.log(&device::peak_memory(device))?;
-    Ok(Trained { model: trainer.into_model(ctx)?, train_time_ms })
+    let fits = trainer.fits();
+    Ok(Trained { model: trainer.into_model(ctx)?, train_time_ms, fits })
 }
 
 /// The training shards of `data`.

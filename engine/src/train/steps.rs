@@ -4,6 +4,7 @@
 use tch::{Device, Tensor};
 
 use super::regime::Regime;
+use super::rings::Rings;
 use crate::data::Batch;
 use crate::model::Gpt;
 use crate::nn::Docs;
@@ -15,6 +16,8 @@ use crate::{Result, parallel};
 /// A model, its optimizer, and its average.
 pub struct Steps {
     pub model: Gpt,
+    /// The weights as symbols, where the recipe has them: they compute the losses, and the model's learn.
+    pub rings: Option<Rings>,
     /// Replicas, one per worker: concurrent micro-steps differentiate through different replicas.
     replicas: Vec<Gpt>,
     pub optimizer: Optimizer,
@@ -34,15 +37,30 @@ impl Steps {
     pub fn new(recipe: &Recipe, state: Vec<(String, Tensor)>, device: Device) -> Result<Steps> {
         let model = Gpt::new(&recipe.model, state, device)?;
         let workers = parallel::workers(device).min(recipe.train.grad_accum_steps as usize);
-        let replicas = (0..workers).map(|_| model.replica(true)).collect::<Result<_>>()?;
+        let rings = Rings::new(&model, recipe)?;
+        let acting = rings.as_ref().map_or(&model, Rings::acting);
+        let replicas = (0..workers).map(|_| acting.replica(true)).collect::<Result<_>>()?;
         let optimizer = Optimizer::new(&model, &recipe.optim);
         let ema = recipe.optim.ema.as_ref().map(|ema| Ema::new(ema, &model));
-        Ok(Steps { model, replicas, optimizer, ema })
+        Ok(Steps { model, rings, replicas, optimizer, ema })
+    }
+
+    /// The model that computes losses: its matrices are symbols where the recipe has them.
+    pub fn acting(&self) -> &Gpt {
+        self.rings.as_ref().map_or(&self.model, Rings::acting)
+    }
+
+    /// Brings the acting weights up to date before step `step`, at `fraction` of training; returns lines for the log.
+    pub fn prepare(&mut self, step: i64, fraction: f64) -> Vec<String> {
+        self.rings.as_mut().map(|rings| rings.prepare(&self.model, step, fraction)).unwrap_or_default()
     }
 
     /// Turns depth recurrence on or off.
     pub fn set_looping(&mut self, looping: bool) {
         self.model.set_looping(looping);
+        if let Some(rings) = &mut self.rings {
+            rings.acting_mut().set_looping(looping);
+        }
         self.replicas.iter_mut().for_each(|replica| replica.set_looping(looping));
     }
 
@@ -79,6 +97,9 @@ impl Steps {
             for (total, grad) in sum.1.iter_mut().zip(grads).filter(|(_, grad)| grad.defined()) {
                 *total += grad;
             }
+        }
+        if let Some(rings) = &self.rings {
+            rings.mask(&mut sum.1);
         }
         Ok(sum)
     }

@@ -64,7 +64,7 @@ pub enum Q2Data {
 pub struct Symbols {
     pub alphabet: Alphabet,
     pub table: LevelTable,
-    /// f16 bits: [`LevelTable::scales`] of each row.
+    /// f16 bits: [`LevelTable::scales`] of each row, or of each of the equal groups that its columns are in.
     pub scales: Vec<u16>,
     /// One symbol a byte, row by row.
     pub symbols: Vec<u8>,

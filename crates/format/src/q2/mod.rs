@@ -12,4 +12,3 @@ mod v2;
 pub use alphabet::{Alphabet, complement, gray, johnson, lee, ordinal, sign_distance};
 pub use levels::{CutTable, LevelTable, Z_THREE_QUARTERS};
 pub use packing::{PACK_WORD_BITS, PackError, Width, pack_rows, row_bytes, unpack_rows};
-pub use record::stored_bytes;

@@ -7,7 +7,7 @@
 
 use super::crc32c::crc32c;
 use super::file::{Q2Data, Q2Error, Q2Tensor, Symbols};
-use super::packing::{Width, pack_rows, row_bytes, unpack_rows};
+use super::packing::{Width, pack_rows, unpack_rows};
 use super::{Alphabet, LevelTable};
 
 /// Kinds of payload.
@@ -52,7 +52,7 @@ pub fn write(tensor: &Q2Tensor, aligned: bool, width: Width, out: &mut Vec<u8>) 
         Q2Data::Alias(of) => of.as_bytes().to_vec(),
         Q2Data::Symbols(s) => {
             let (rows, cols) = matrix(name, shape)?;
-            check_scales(name, rows, s.table, s.alphabet, &s.scales)?;
+            check_scales(name, (rows, cols), s.table, s.alphabet, &s.scales)?;
             if s.symbols.len() != rows * cols {
                 return Err(refuse("it has another number of symbols than its shape"));
             }
@@ -125,7 +125,7 @@ pub fn read(reader: &mut Reader, aligned: bool, width: Width) -> Result<Q2Tensor
             let table =
                 LevelTable::from_code(table).ok_or_else(|| refuse(format!("there is no level table {table}")))?;
             let (rows, cols) = matrix(&name, &shape)?;
-            check_scales(&name, rows, table, alphabet, &scales)?;
+            check_scales(&name, (rows, cols), table, alphabet, &scales)?;
             let symbols = unpack_rows(payload, rows, cols, alphabet, width);
             let symbols = symbols.map_err(|error| Q2Error::packing(&name, &error))?;
             Q2Data::Symbols(Symbols { alphabet, table, scales, symbols })
@@ -152,10 +152,10 @@ pub(super) fn matrix(name: &str, shape: &[u32]) -> Result<(usize, usize), Q2Erro
     }
 }
 
-/// Checks the number of scales of a matrix and that each is a positive number.
+/// Checks that each row, or each of equal groups of its columns, has its scales, and that each is a positive number.
 pub(super) fn check_scales(
     name: &str,
-    rows: usize,
+    (rows, cols): (usize, usize),
     table: LevelTable,
     alphabet: Alphabet,
     scales: &[u16],
@@ -163,23 +163,18 @@ pub(super) fn check_scales(
     if !table.suits(alphabet.len()) {
         return Err(Q2Error::tensor(name, format!("the level table {table:?} is of z4, not of {alphabet}")));
     }
-    if scales.len() != rows * table.scales() {
-        return Err(Q2Error::tensor(
-            name,
-            format!("{} scales where {rows} rows take {}", scales.len(), rows * table.scales()),
-        ));
+    let per_row = scales.len() / rows / table.scales();
+    if per_row == 0 || per_row * rows * table.scales() != scales.len() || !cols.is_multiple_of(per_row) {
+        let reason = format!("{} scales are not the same number for each of its {rows} rows", scales.len());
+        return Err(Q2Error::tensor(name, reason));
     }
     match scales.iter().position(|&bits| bits == 0 || bits >= 0x7C00) {
         None => Ok(()),
         Some(at) => {
-            Err(Q2Error::tensor(name, format!("scale {at} is not a positive number (bits {:#06x})", scales[at])))
+            let bits = scales[at];
+            Err(Q2Error::tensor(name, format!("scale {at} is not a positive number (bits {bits:#06x})")))
         }
     }
-}
-
-/// Bytes that a matrix of symbols takes in a file before compression, scales counted.
-pub fn stored_bytes(rows: usize, cols: usize, alphabet: Alphabet, table: LevelTable) -> usize {
-    rows * (row_bytes(cols, alphabet, Width::Dense) + 2 * table.scales())
 }
 
 fn u16s(bytes: &[u8]) -> Vec<u16> {

@@ -34,7 +34,7 @@ fn record(reader: &mut Reader) -> Result<Q2Tensor, Q2Error> {
         0 => {
             let (rows, cols) = matrix(&name, &shape)?;
             let scales = little_endian(payload.take(2 * rows)?);
-            check_scales(&name, rows, TABLE, Alphabet::Z4, &scales)?;
+            check_scales(&name, (rows, cols), TABLE, Alphabet::Z4, &scales)?;
             let packed = payload.take(payload.left())?;
             let symbols = unpack_rows(packed, rows, cols, Alphabet::Z4, Width::Dense);
             let symbols = symbols.map_err(|error| Q2Error::packing(&name, &error))?;
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(file::read(&bytes[..keep]).is_ok(), records.contains(&keep), "cut to {keep}");
         }
         let mut infinite = bytes;
-        infinite[30] = 0x7C;
+        infinite[29] = 0x7C;
         assert!(file::read(&infinite).unwrap_err().to_string().contains("scale 0 is not a positive number"));
     }
 }
