@@ -28,6 +28,8 @@ pub enum Format {
     Pickle,
     Safetensors,
     CaddieModel,
+    /// caddie's files of packed symbols.
+    Q2bn,
     /// A zip without a pickle.
     Zip,
     Unknown,
@@ -42,6 +44,7 @@ impl Format {
             Format::Pickle => "a pickle",
             Format::Safetensors => "safetensors",
             Format::CaddieModel => "a caddie model",
+            Format::Q2bn => "a Q2BN model",
             Format::Zip => "a zip without a pickle",
             Format::Unknown => "of no format that is read",
         }

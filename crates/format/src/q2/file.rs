@@ -12,6 +12,7 @@ use std::io::Read;
 
 use super::crc32c::crc32c;
 use super::packing::{PackError, Width};
+pub use super::record::Q2Entry;
 use super::record::{self, Reader};
 use super::v2;
 use super::{Alphabet, LevelTable};
@@ -221,6 +222,17 @@ pub fn read_records(header: &Q2Header, body: &[u8]) -> Result<Vec<Q2Tensor>, Q2E
     }
     check_names(&tensors)?;
     Ok(tensors)
+}
+
+/// Reads the heads of the records of an unpacked body; also returns the number of bytes behind the last one.
+///
+/// # Errors
+/// When a record is truncated or differs from its checksum.
+pub fn read_entries(header: &Q2Header, body: &[u8]) -> Result<(Vec<Q2Entry>, usize), Q2Error> {
+    let mut reader = Reader::new(body, "a record");
+    let entries: Vec<Q2Entry> =
+        (0..header.tensors).map(|_| record::entry(&mut reader, header.aligned)).collect::<Result<_, _>>()?;
+    Ok((entries, reader.left()))
 }
 
 /// Checks that names are unique and that every alias means a tensor with data and the same shape.

@@ -5,6 +5,8 @@
 //! u32 scales | scales | zeros up to a multiple of 128 where aligned | u64 length | payload | u32 CRC-32C of the above
 //! ```
 
+use std::ops::Range;
+
 use super::crc32c::crc32c;
 use super::file::{Q2Data, Q2Error, Q2Tensor, Symbols};
 use super::packing::{Width, pack_rows, unpack_rows};
@@ -80,8 +82,36 @@ pub fn write(tensor: &Q2Tensor, aligned: bool, width: Width, out: &mut Vec<u8>) 
     Ok(())
 }
 
-/// Reads the next record.
-pub fn read(reader: &mut Reader, aligned: bool, width: Width) -> Result<Q2Tensor, Q2Error> {
+/// The head of a record, and the places of its bytes in the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Q2Entry {
+    pub name: String,
+    pub shape: Vec<u32>,
+    kind: u8,
+    of: u8,
+    table: u8,
+    pub scales: Range<usize>,
+    pub payload: Range<usize>,
+}
+
+impl Q2Entry {
+    /// Bytes of a number of the payload; `None` for packed symbols and for the name of another tensor.
+    pub fn width(&self) -> Option<usize> {
+        match self.kind {
+            FLOAT16 => Some(2),
+            FLOAT32 => Some(4),
+            _ => None,
+        }
+    }
+
+    /// True if the payload is the name of another tensor.
+    pub fn is_alias(&self) -> bool {
+        self.kind == ALIAS
+    }
+}
+
+/// Reads the head of the next record and steps over the rest, whose checksum is compared.
+pub fn entry(reader: &mut Reader, aligned: bool) -> Result<Q2Entry, Q2Error> {
     let start = reader.at;
     let length = reader.u16()?;
     let name = String::from_utf8(reader.take(length.into())?.to_vec());
@@ -96,7 +126,9 @@ pub fn read(reader: &mut Reader, aligned: bool, width: Width) -> Result<Q2Tensor
     if scale_type != 0 {
         return Err(refuse(format!("its scales are of type {scale_type}; only f16 (0) is read")));
     }
-    let scales = u16s(reader.take(2 * count as usize)?);
+    let from = reader.at;
+    reader.take(2 * count as usize)?;
+    let scales = from..reader.at;
     if aligned {
         let padding = (reader.at + 8).next_multiple_of(LINE) - 8 - reader.at;
         if reader.take(padding)?.iter().any(|&byte| byte != 0) {
@@ -104,11 +136,21 @@ pub fn read(reader: &mut Reader, aligned: bool, width: Width) -> Result<Q2Tensor
         }
     }
     let length = usize::try_from(reader.u64()?).map_err(|_| Q2Error::Truncated("a tensor"))?;
-    let payload = reader.take(length)?;
-    let end = reader.at;
-    if reader.u32()? != crc32c(reader.bytes.get(start..end).unwrap_or_default()) {
+    let from = reader.at;
+    reader.take(length)?;
+    let payload = from..reader.at;
+    if reader.u32()? != crc32c(reader.bytes.get(start..payload.end).unwrap_or_default()) {
         return Err(Q2Error::Checksum(format!("tensor {name}")));
     }
+    Ok(Q2Entry { name, shape, kind, of, table, scales, payload })
+}
+
+/// Reads the next record.
+pub fn read(reader: &mut Reader, aligned: bool, width: Width) -> Result<Q2Tensor, Q2Error> {
+    let Q2Entry { name, shape, kind, of, table, scales, payload } = entry(reader, aligned)?;
+    let refuse = |reason: String| Q2Error::tensor(&name, reason);
+    let bytes = |range: Range<usize>| reader.bytes.get(range).unwrap_or_default();
+    let (scales, payload) = (u16s(bytes(scales)), bytes(payload));
     let numel = numel(&name, &shape)?;
     let sized = |width: usize| {
         let expected = numel.saturating_mul(width);

@@ -103,6 +103,3 @@ impl SymbolMatrix {
         (rows * row_bytes(cols, self.alphabet, Width::Dense) + 2 * self.scales.numel()) as u64
     }
 }
-
-#[cfg(test)]
-mod tests;
