@@ -163,7 +163,8 @@ fn negation_mirrors_symbols_scaling_keeps_them_and_mid_is_idempotent() {
     let w = gaussian(1, 512) * 0.3 + 1e-3;
     let one = fit(&w, Alphabet::Z4, &recipe(TauRule::Equiprobable));
     let symbols = one.symbols(&w);
-    assert!((3 - one.symbols(&w.neg())).equal(&symbols));
+    let mirrored: Tensor = 3 - one.symbols(&w.neg());
+    assert!(mirrored.equal(&symbols));
     let four = Fit { scales: &one.scales * 4.0, cuts: &one.cuts * 4.0, ..fit(&w, Alphabet::Z4, &Q2Recipe::default()) };
     assert!(four.quantized(&(&w * 4.0)).equal(&(one.quantized(&w) * 4.0)));
     let quantized = one.quantized(&w);
