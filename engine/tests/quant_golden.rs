@@ -60,7 +60,9 @@ fn check_tensor(stored: &QuantizedTensor, original: &Tensor, dequantized: &Tenso
             assert_eq!(f32s(values)[..4], as_f32(&entry["first4"]), "{name}: values");
             assert_eq!(error, float(&entry["max_abs_err"]) as f32, "{name}: largest error");
         }
-        Data::PerTensor { .. } => panic!("{name}: upstream stores no tensor of this state dict with one scale"),
+        Data::PerTensor { .. } | Data::Symbols(_) => {
+            panic!("{name}: upstream stores no tensor of this state dict with one scale, and none as symbols")
+        }
     }
 }
 

@@ -155,6 +155,7 @@ impl RecipeSubject {
             mark: &mark(&folder.join(dir.file_name().unwrap_or_default())),
             cap: None,
             stop: crate::stop::flag(),
+            start: process::Start::AsUser,
         };
         let mut line = onlooker.begin(&trial.name());
         let ended = process::run(&job, &mut Watching(line.as_mut()))?;

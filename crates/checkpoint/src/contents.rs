@@ -32,6 +32,8 @@ pub enum Format {
     Npy,
     /// A zip of arrays of NumPy: `.npz`.
     Npz,
+    /// caddie's files of packed symbols.
+    Q2bn,
     /// A zip without a pickle.
     Zip,
     Unknown,
@@ -48,6 +50,7 @@ impl Format {
             Format::CaddieModel => "a caddie model",
             Format::Npy => "an array of NumPy (.npy)",
             Format::Npz => "arrays of NumPy (.npz)",
+            Format::Q2bn => "a Q2BN model",
             Format::Zip => "a zip without a pickle",
             Format::Unknown => "of no format that is read",
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use caddie_files::decompress::{self, Bounds, Codec, Failure};
 use serde::Serialize;
 
-use super::{caddie_model, npy, pickle, safetensors, zip};
+use super::{caddie_model, npy, pickle, q2bn, safetensors, zip};
 
 /// Bytes that all unpacking of one file may produce. The largest model file of the field has 135 MB inside.
 pub(super) const MAX_OUTPUT: u64 = 256 << 20;
@@ -115,7 +115,12 @@ pub(super) fn peel(bytes: &[u8], budget: &mut Budget) -> Attempt {
 
 /// Tells whether the bytes are of a format, not of a wrapping.
 fn is_format(bytes: &[u8]) -> bool {
-    zip::is(bytes) || pickle::is_pickle(bytes) || npy::is(bytes) || safetensors::is(bytes) || caddie_model::is(bytes)
+    zip::is(bytes)
+        || pickle::is_pickle(bytes)
+        || npy::is(bytes)
+        || safetensors::is(bytes)
+        || caddie_model::is(bytes)
+        || q2bn::is(bytes)
 }
 
 /// Compressors of the field whose streams are known but not unpacked.

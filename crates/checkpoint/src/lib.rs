@@ -1,7 +1,7 @@
 //! Model files of any kind, read without torch and without running anything: their contents, byte by byte.
 //!
 //! A file is peeled (compressors, byte shuffles, bundles of streams) down to a format that is understood: the zip and
-//! the older form of `torch.save`, a bare pickle, safetensors, caddie's own. [`Contents`] then says where every tensor
+//! the older form of `torch.save`, a bare pickle, safetensors, caddie's own two. [`Contents`] then says where every tensor
 //! lies, what the pickles would look up and call, and which bytes belong to nothing. Files come from strangers: every
 //! size is checked before memory is taken for it, and all unpacking together is bounded.
 
@@ -13,6 +13,7 @@ mod layers;
 mod legacy;
 mod npy;
 pub mod pickle;
+mod q2bn;
 mod rebuild;
 mod safetensors;
 mod tree;
@@ -133,7 +134,9 @@ fn open(mut bytes: Vec<u8>, name: &str, depth: usize, contents: &mut Contents, b
 
 /// Reads bytes from which every layer was taken off.
 fn read_format(bytes: Vec<u8>, name: &str, contents: &mut Contents, budget: &mut Budget) {
-    if caddie_model::is(&bytes) {
+    if q2bn::is(&bytes) {
+        q2bn::read(bytes, name, contents, budget);
+    } else if caddie_model::is(&bytes) {
         caddie_model::read(bytes, name, contents, budget);
     } else if zip::is(&bytes) {
         zipped::read(bytes, name, contents, budget);

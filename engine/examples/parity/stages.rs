@@ -196,6 +196,8 @@ fn compare_codes(
                 let (ours, theirs) = (scale.to_kind(Kind::Float), named(".scale")?.to_kind(Kind::Float));
                 scales = worst(scales, (ours - theirs).abs().max().double_value(&[]));
             }
+            // Upstream has none, and no recipe that is compared asks for them.
+            Data::Symbols(_) => {}
             Data::Float16(values) | Data::Float32(values) => {
                 let difference = values.to_kind(Kind::Float) - named("")?.to_kind(Kind::Float);
                 floats = worst(floats, difference.abs().max().double_value(&[]));

@@ -13,10 +13,10 @@ const NAME: &str = "block";
 /// A mixer and a feed-forward part with their scales.
 pub struct Block {
     mixer: Mixer,
-    ffn: Ffn,
-    /// `[dim]` each.
+    /// The feed-forward part with its scale `[dim]`, where there is one.
+    ffn: Option<(Ffn, Tensor)>,
+    /// `[dim]`
     attn_scale: Tensor,
-    mlp_scale: Tensor,
     /// `[2, dim]`: weights of the residual stream and of the embedding.
     resid_mix: Tensor,
     /// `1/sqrt(layer+1)` with `ln_scale`, else 1.
@@ -49,26 +49,31 @@ impl Block {
     pub fn build(r: &BlockRecipe, layer: i64, layers: i64, dim: i64, scope: &mut Scope) -> Result<Block> {
         let own = if r.resid_mix_phase { phase(layer, layers) } else { 1.0 };
         let mut scope = scope.at(&format!("blocks.{layer}"), NAME);
+        let mut scale = |name: &str| scope.control(name, &[dim], Start::Constant(1.0));
+        let attn_scale = scale("attn_scale")?;
+        let mlp_scale = if r.has_ffn() { Some(scale("mlp_scale")?) } else { None };
         Ok(Block {
-            attn_scale: scope.control("attn_scale", &[dim], Start::Constant(1.0))?,
-            mlp_scale: scope.control("mlp_scale", &[dim], Start::Constant(1.0))?,
+            attn_scale,
             resid_mix: scope.control("resid_mix", &[2, dim], Start::ResidMix { own, x0: 1.0 - own })?,
             mixer: Mixer::build(r, dim, &mut scope)?,
-            ffn: Ffn::build(r, dim, &mut scope)?,
+            ffn: Ffn::build(r, dim, &mut scope)?.zip(mlp_scale),
             norm_scale: if r.ln_scale { 1.0 / ((layer + 1) as f64).sqrt() } else { 1.0 },
         })
     }
 
     /// Returns the sites where adapters attach.
     pub fn sites(&self) -> Sites {
-        Sites { mixer: self.mixer.sites(), ffn: self.ffn.sites() }
+        Sites { mixer: self.mixer.sites(), ffn: self.ffn.as_ref().map(|(ffn, _)| ffn.sites()).unwrap_or_default() }
     }
 
     /// One lane: `x ← x_in + s_a·A(x_in)`, `x ← x + s_m·M(x)`, where `x_in` mixes `x` with the embedding.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
         let x_in = self.mix(x, pass);
         let x = pass.keep(&x_in) + self.mixer_branch(&x_in, pass);
-        &x + self.ffn_branch(&x, pass)
+        match self.ffn_branch(&x, pass) {
+            Some(m) => x + m,
+            None => x,
+        }
     }
 
     /// Two lanes: the mixer reads the mixed first lane, the feed-forward part the second as it is; both write both.
@@ -77,7 +82,13 @@ impl Block {
         let old = Lanes { attn: pass.keep(&lanes.attn), mlp: pass.keep(&lanes.mlp) };
         let m = self.ffn_branch(&old.mlp, pass);
         let (post, resid) = (weights.post.to_kind(a.kind()), weights.resid.to_kind(a.kind()));
-        let lane = |old: &Tensor, i: i64| resid.get(i) * old + post.get(0).get(i) * &a + post.get(1).get(i) * &m;
+        let lane = |old: &Tensor, i: i64| {
+            let x = resid.get(i) * old + post.get(0).get(i) * &a;
+            match &m {
+                Some(m) => x + post.get(1).get(i) * m,
+                None => x,
+            }
+        };
         Lanes { attn: lane(&old.attn, 0), mlp: lane(&old.mlp, 1) }
     }
 
@@ -96,8 +107,9 @@ impl Block {
         self.attn_scale.to_kind(out.kind()) * out
     }
 
-    fn ffn_branch(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        let out = self.ffn.forward(&self.norm(x), pass);
-        self.mlp_scale.to_kind(out.kind()) * out
+    fn ffn_branch(&self, x: &Tensor, pass: &Pass) -> Option<Tensor> {
+        let (ffn, scale) = self.ffn.as_ref()?;
+        let out = ffn.forward(&self.norm(x), pass);
+        Some(scale.to_kind(out.kind()) * out)
     }
 }

@@ -13,6 +13,7 @@ use crate::error::guard;
 use crate::log::{Event, Observer};
 use crate::model::Gpt;
 use crate::quant::container;
+use crate::quant::q2::split_fits;
 use crate::recipe::EvalMode;
 use crate::run::metric_name;
 use crate::{Error, Recipe, Result, checkpoint};
@@ -62,7 +63,7 @@ impl FileJob<'_> {
                     "not a caddie model file; a safetensors checkpoint needs --recipe to say which model it is",
                 ));
             };
-            (checkpoint::load(&self.model)?.0, recipe)
+            (split_fits(checkpoint::load(&self.model)?.0).0, recipe)
         } else {
             let (quantized, mut recipe) = container::read(&self.model)?;
             if let Some(given) = &self.recipe {

@@ -54,6 +54,11 @@ impl Docs {
         ids.eq(i64::from(BOS_ID)).logical_or(&position.eq(0).unsqueeze(0))
     }
 
+    /// 0 at the first input of each document of a packed row and 1 elsewhere, f32 `[len]`; `None` where rows are documents.
+    pub fn continues(&self, device: Device) -> Option<Tensor> {
+        self.positions(device).map(|positions| positions.ne(0).to_kind(Kind::Float))
+    }
+
     /// Causal softmax attention within each document, scaled by `1/√head_dim`.
     ///
     /// `q` is `[batch, len, heads, head_dim]`, `k` and `v` `[batch, len, kv_heads, head_dim]`; query head h reads kv head

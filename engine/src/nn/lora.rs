@@ -106,7 +106,10 @@ impl Adapters {
             .collect();
         let mut views = leaves.iter().map(Tensor::shallow_clone);
         let mut next = || views.next().unwrap_or_else(|| unreachable!("the layout lists every matrix"));
-        let mut stack = |sites: usize| Stack { a: next(), b: (0..sites).map(|_| next()).collect(), rank: plan.rank };
+        let mut stack = |sites: usize| match sites {
+            0 => Stack { a: Tensor::new(), b: Vec::new(), rank: plan.rank },
+            _ => Stack { a: next(), b: (0..sites).map(|_| next()).collect(), rank: plan.rank },
+        };
         let slots = plan
             .slots
             .iter()
@@ -148,7 +151,11 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
+    /// A part without sites has no matrices.
     fn stack(&mut self, sites: &[Site], suffix: &str) {
+        if sites.is_empty() {
+            return;
+        }
         let Plan { rank, dim, device, .. } = *self.plan;
         let batch = self.docs.len() as i64;
         let names: Vec<String> = sites.iter().map(|site| format!("{}{suffix}", site.name)).collect();

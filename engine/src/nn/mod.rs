@@ -8,6 +8,7 @@ mod norm;
 pub mod param;
 mod pass;
 mod rope;
+pub mod scan;
 pub mod scope;
 mod tap;
 

@@ -72,6 +72,11 @@ impl Param {
     pub fn numel(&self) -> i64 {
         self.shape.iter().product()
     }
+
+    /// The layer that it is of, by its name: `blocks.<layer>.…`. `None` outside of the layers.
+    pub fn layer(&self) -> Option<usize> {
+        self.name.strip_prefix("blocks.")?.split('.').next()?.parse().ok()
+    }
 }
 
 /// The initial values of a component's matrices, except those that start at zero

@@ -1,9 +1,10 @@
 //! The share of the byte budget that a recipe's parameters take, before anything is trained.
 
+use caddie_format::q2::{Width, row_bytes};
 use serde::Serialize;
 
 use crate::nn::{Class, Param};
-use crate::recipe::{FloatKind, QuantRecipe, RuleRecipe};
+use crate::recipe::{FloatKind, Q2Recipe, QuantRecipe, RuleRecipe};
 
 /// One component's parameters, and what they take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -106,6 +107,9 @@ struct Cost {
 
 fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
     let numel = param.numel();
+    if let Some(q2) = &recipe.q2 {
+        return symbols_cost(param, recipe, q2);
+    }
     let kept = numel <= recipe.keep_float_max_numel;
     let rule = match recipe.rule(param.class) {
         Some(rule) if !kept && !rule.keeps_float() => rule,
@@ -122,6 +126,24 @@ fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
     let bits = f64::from(rule.bits);
     let cols = param.shape.last().copied().unwrap_or(1);
     Cost { bits, bytes: at(bits), estimated: at(gaussian_bits(rule, cols).unwrap_or(bits)) }
+}
+
+/// The cost under `[quant.q2]`: symbols and their scales for matrices, floats for everything else. Symbols of equal mass are not
+/// compressible, so the estimate is their information.
+fn symbols_cost(param: &Param, recipe: &QuantRecipe, q2: &Q2Recipe) -> Cost {
+    let numel = param.numel() as u64;
+    if param.class != Class::Matrix || param.shape.len() != 2 {
+        let wide = param.class == Class::Control && recipe.control == FloatKind::Float32;
+        let bits = if wide { 32.0 } else { 16.0 };
+        let bytes = numel * bits as u64 / 8;
+        return Cost { bits, bytes, estimated: bytes };
+    }
+    let (rows, cols) = (param.shape[0] as u64, param.shape[1]);
+    let alphabet = q2.alphabet(param.layer());
+    let scales = 2 * rows * (cols / q2.group(cols)) as u64 * q2.table(alphabet).scales() as u64;
+    let bytes = rows * row_bytes(cols as usize, alphabet, Width::Dense) as u64 + scales;
+    let estimated = (numel as f64 * alphabet.bits() / 8.0).ceil() as u64 + scales;
+    Cost { bits: alphabet.bits(), bytes, estimated }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Writes and reads model files; their format is [`caddie_format::model`].
+//! Writes and reads model files; their format is [`caddie_format::model`], or Q2BN for a recipe with `[quant.q2]`.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,6 +9,7 @@ use caddie_format::{atomic, sha256};
 use tch::Tensor;
 
 use super::codec::Codec;
+use super::q2bn;
 use super::scheme::{kind, outline, scale_kind};
 use super::{Data, QuantizedModel, QuantizedTensor};
 use crate::checkpoint::bytes_of;
@@ -35,6 +36,11 @@ pub struct Encoded {
 /// # Errors
 /// [`Error::Parameter`] when a tensor's data does not have the shape it claims, or the header would be too long to read.
 pub fn encode(model: &QuantizedModel, recipe: &Recipe) -> Result<Encoded> {
+    if recipe.quant.q2.is_some() {
+        let level = recipe.quant.level.unwrap_or(Codec::Zstd.best_level());
+        let bytes = q2bn::encode(model, recipe, level as i32)?;
+        return Ok(Encoded { tried: vec![(Codec::Zstd, bytes.len() as u64)], bytes, codec: Codec::Zstd });
+    }
     let refuse = |reason: String| Error::Parameter { name: "model file".to_owned(), reason };
     let (header, payload) = pack(model, recipe)?;
     let json = serde_json::to_vec(&header).map_err(|e| refuse(format!("header: {e}")))?;
@@ -69,6 +75,9 @@ pub fn write(path: &Path, model: &QuantizedModel, recipe: &Recipe) -> Result<u64
 /// [`Error::Io`] when it cannot be opened; [`Error::Format`] when it is no model file, truncated, altered, or declares
 /// more than it can hold.
 pub fn read(path: &Path) -> Result<(QuantizedModel, Recipe)> {
+    if is_q2(path)? {
+        return q2bn::decode(path, &read_file(path)?);
+    }
     let (header, payload, _) = read_parts(path)?;
     let recipe = Recipe::parse(&header.recipe, &[]).map_err(|e| {
         Error::format(path, format!("the recipe inside does not hold: {e}. It may be of a newer caddie"))
@@ -78,10 +87,18 @@ pub fn read(path: &Path) -> Result<(QuantizedModel, Recipe)> {
 
 /// Tells whether `path` starts as a model file does.
 pub fn is_model(path: &Path) -> Result<bool> {
-    let mut start = [0; MAGIC.len()];
-    let read = File::open(path)
-        .and_then(|file| file.take(start.len() as u64).read_exact(&mut start))
-        .map(|()| start == *MAGIC.as_bytes());
+    Ok(is_q2(path)? || starts_as(path, MAGIC.as_bytes())?)
+}
+
+/// Tells whether `path` starts as a model file of symbols does.
+pub(super) fn is_q2(path: &Path) -> Result<bool> {
+    starts_as(path, &caddie_format::q2::file::MAGIC)
+}
+
+fn starts_as(path: &Path, magic: &[u8]) -> Result<bool> {
+    let mut start = vec![0; magic.len()];
+    let read =
+        File::open(path).and_then(|file| file.take(start.len() as u64).read_exact(&mut start)).map(|()| start == magic);
     match read {
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
         other => other.map_err(Error::io(path, "reading")),
@@ -90,6 +107,9 @@ pub fn is_model(path: &Path) -> Result<bool> {
 
 /// The compressor that a model file names.
 pub(super) fn codec_of(path: &Path) -> Result<Codec> {
+    if is_q2(path)? {
+        return Ok(Codec::Zstd);
+    }
     let mut start = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAGIC.len() as u64 + 16).read_to_end(&mut start))
@@ -99,8 +119,8 @@ pub(super) fn codec_of(path: &Path) -> Result<Codec> {
     Codec::from_name(&word).ok_or_else(|| Error::format(path, format!("its compressor `{word}` is not known here")))
 }
 
-/// Header, payload and file size, every declared length and the hash checked.
-pub(super) fn read_parts(path: &Path) -> Result<(Header, Vec<u8>, u64)> {
+/// The bytes of a file that is not longer than a model file may be.
+fn read_file(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
@@ -108,6 +128,12 @@ pub(super) fn read_parts(path: &Path) -> Result<(Header, Vec<u8>, u64)> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(Error::format(path, format!("larger than the {MAX_FILE_BYTES} bytes that a model file may have")));
     }
+    Ok(bytes)
+}
+
+/// Header, payload and file size, every declared length and the hash checked.
+pub(super) fn read_parts(path: &Path) -> Result<(Header, Vec<u8>, u64)> {
+    let bytes = read_file(path)?;
     let (header, payload) = decode(&bytes).map_err(|why| {
         Error::format(
             path,
@@ -180,7 +206,7 @@ fn read_exactly(reader: &mut dyn Read, length: u64) -> std::io::Result<Vec<u8>> 
 
 fn pack(model: &QuantizedModel, recipe: &Recipe) -> Result<(Header, Vec<u8>)> {
     let refuse = |name: &str, reason: String| Error::Parameter { name: name.to_owned(), reason };
-    let (entries, total) = lay_out(&outline(model)).map_err(|e| refuse("layout", e))?;
+    let (entries, total) = lay_out(&outline(model)?).map_err(|e| refuse("layout", e))?;
     let mut payload = vec![0; total as usize];
     for (entry, tensor) in entries.iter().zip(&model.tensors) {
         let (values, scale) = tensor.data.parts();

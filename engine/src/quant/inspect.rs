@@ -4,15 +4,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Data;
 use super::codec::Codec;
-use super::container::{codec_of, is_model, read_parts, scale_of, values_of};
+use super::container::{self, codec_of, is_model, is_q2, read_parts, scale_of, values_of};
 use crate::checkpoint::{self, bytes_of};
 use crate::{Error, Result};
 
 /// A file, read and measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelReport {
-    /// `caddie-model` or `safetensors`.
+    /// `caddie-model`, `q2bn` or `safetensors`.
     pub format: &'static str,
     pub tensors: Vec<TensorReport>,
     /// Weights, scales not counted.
@@ -72,7 +73,24 @@ pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
             share: compressed as f64 / cap as f64,
         })
     };
-    let (format, recipe, tensors) = if is_model {
+    let (format, recipe, tensors) = if is_q2(path)? {
+        let (model, recipe) = container::read(path)?;
+        let of_tensor = |t: &super::QuantizedTensor| match &t.data {
+            Data::Symbols(m) => {
+                let blobs = [m.packed()?, bytes_of(&m.scales)?];
+                let bits = m.alphabet.bits().ceil() as u64;
+                measure(&t.name, &t.shape, &m.alphabet.to_string(), bits, [&blobs[0], &blobs[1]])
+            }
+            other => {
+                let (values, _) = other.parts();
+                let kind = checkpoint::dtype_name(values.kind());
+                let bits = 8 * values.kind().elt_size_in_bytes() as u64;
+                measure(&t.name, &t.shape, kind, bits, [&bytes_of(values)?, &[]])
+            }
+        };
+        let tensors: Result<Vec<_>> = model.tensors.iter().map(of_tensor).collect();
+        ("q2bn", Some(recipe.to_toml()), tensors?)
+    } else if is_model {
         let (header, payload, _) = read_parts(path)?;
         let tensors: Result<Vec<_>> = header
             .tensors

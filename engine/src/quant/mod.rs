@@ -12,6 +12,8 @@ pub mod ftle;
 mod gptq;
 pub mod inspect;
 mod introw;
+pub mod q2;
+mod q2bn;
 pub mod qat;
 mod scheme;
 
@@ -24,6 +26,7 @@ use crate::nn::scope::Input;
 use crate::nn::{Class, Param};
 use crate::recipe::{FloatKind, QuantRecipe};
 use crate::{Error, Result};
+use q2::SymbolMatrix;
 
 /// A state dict in its exported form, in the state dict's order. Every tensor is on the CPU.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub enum Data {
     IntRow { bits: u8, q: Tensor, scale: Tensor },
     /// `q` i8 of the original shape, `scale` f32 `[]`; the weight is `q · scale`.
     PerTensor { q: Tensor, scale: Tensor },
+    /// Symbols of a small alphabet with scales of each row.
+    Symbols(SymbolMatrix),
     /// Passed through at half precision.
     Float16(Tensor),
     /// Passed through.
@@ -164,6 +169,9 @@ impl QuantizedModel {
 impl QuantizedTensor {
     /// This tensor's share of [`QuantizedModel::payload_bytes`].
     pub fn payload_bytes(&self) -> u64 {
+        if let Data::Symbols(matrix) = &self.data {
+            return matrix.payload_bytes();
+        }
         let (values, scale) = self.data.parts();
         [Some(values), scale].into_iter().flatten().map(|t| (t.numel() * t.kind().elt_size_in_bytes()) as u64).sum()
     }
@@ -174,6 +182,7 @@ impl Data {
     pub(crate) fn parts(&self) -> (&Tensor, Option<&Tensor>) {
         match self {
             Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => (q, Some(scale)),
+            Data::Symbols(SymbolMatrix { symbols, scales, .. }) => (symbols, Some(scales)),
             Data::Float16(values) | Data::Float32(values) => (values, None),
         }
     }
@@ -192,6 +201,7 @@ impl Data {
                 q.f_to_kind(Kind::Float)?.f_mul(&scale.f_to_kind(Kind::Float)?.f_unsqueeze(1)?)?
             }
             Data::PerTensor { q, scale } => q.f_to_kind(Kind::Float)?.f_mul(scale)?,
+            Data::Symbols(matrix) => matrix.dequantize(),
             Data::Float16(values) | Data::Float32(values) => values.f_to_kind(Kind::Float)?,
         })
     }

@@ -4,15 +4,17 @@ use caddie_format::model::{Outline, Scheme};
 use tch::Kind;
 
 use super::{Data, QuantizedModel, QuantizedTensor};
+use crate::{Error, Result};
 
-/// The scheme of exported data.
-fn of(data: &Data) -> Scheme {
-    match data {
+/// The scheme of exported data; symbols have none, they are in files of another format.
+fn of(data: &Data) -> Option<Scheme> {
+    Some(match data {
         Data::IntRow { .. } => Scheme::IntPerRow,
         Data::PerTensor { .. } => Scheme::Int8PerTensor,
         Data::Float16(_) => Scheme::Float16,
         Data::Float32(_) => Scheme::Float32,
-    }
+        Data::Symbols(_) => return None,
+    })
 }
 
 /// Element type of the values.
@@ -34,14 +36,17 @@ pub fn scale_kind(scheme: Scheme) -> Option<Kind> {
 }
 
 /// Returns the facts that determine the layout of a model's file.
-pub fn outline(model: &QuantizedModel) -> Vec<Outline> {
+pub fn outline(model: &QuantizedModel) -> Result<Vec<Outline>> {
     let of_tensor = |t: &QuantizedTensor| {
-        let scheme = of(&t.data);
+        let Some(scheme) = of(&t.data) else {
+            let reason = "symbols are stored in Q2BN files; give the recipe its section [quant.q2]".to_owned();
+            return Err(Error::Parameter { name: t.name.clone(), reason });
+        };
         let bits = match t.data {
             Data::IntRow { bits, .. } => bits,
             _ => 8 * scheme.width() as u8,
         };
-        Outline { name: t.name.clone(), shape: t.shape.clone(), scheme, bits }
+        Ok(Outline { name: t.name.clone(), shape: t.shape.clone(), scheme, bits })
     };
     model.tensors.iter().map(of_tensor).collect()
 }

@@ -5,6 +5,7 @@
 //! known one.
 
 mod eval;
+mod q2;
 mod quant;
 mod resolve;
 mod train;
@@ -15,6 +16,7 @@ pub use crate::model::ModelRecipe;
 use crate::model::{Order, num_parameters};
 pub use crate::optim::OptimRecipe;
 pub use eval::{EvalMode, EvalRecipe, OgdRecipe, SlidingRecipe, TttRecipe};
+pub use q2::{ActivationOrder, Alphabets, Q2Recipe, TauRule};
 pub use quant::{CalibrationRecipe, CodecChoice, FloatKind, QuantRecipe, RuleRecipe};
 pub use train::{LoaderKind, TrainRecipe};
 
@@ -90,7 +92,7 @@ impl Recipe {
         self.check_sizes()?;
         self.optim.check()?;
         self.train.check()?;
-        self.quant.check(self.train.max_wallclock_seconds)?;
+        self.quant.check(self.train.max_wallclock_seconds, self.model.num_layers() as usize)?;
         self.eval.check()
     }
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Q2Recipe;
 use crate::bounds;
 use crate::nn::Class;
 use crate::quant::ftle::FtleRecipe;
@@ -39,6 +40,9 @@ pub struct QuantRecipe {
     /// Bits for each row of a matrix by the size of its gradients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ftle: Option<FtleRecipe>,
+    /// Symbols of small alphabets in the place of integers, in training as in the model file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q2: Option<Q2Recipe>,
 }
 
 impl Default for QuantRecipe {
@@ -55,6 +59,7 @@ impl Default for QuantRecipe {
             calibration: None,
             qat: None,
             ftle: None,
+            q2: None,
         }
     }
 }
@@ -207,7 +212,27 @@ impl QuantRecipe {
         self.codec == CodecChoice::Zlib && [&self.matrix, &self.embedding].iter().all(|r| r.bits == 8 && !r.gptq)
     }
 
-    pub(super) fn check(&self, max_wallclock_seconds: f64) -> Result<()> {
+    /// Checks what symbols need, and that nothing else is asked of a file that does not have it.
+    fn check_q2(&self, q2: &Q2Recipe, layers: usize) -> Result<()> {
+        let fail = |reason: &str| Err(Error::Recipe(reason.to_owned()));
+        if self.codec != CodecChoice::Zstd {
+            return fail("[quant.q2] writes Q2BN files, which are compressed with zstd; set quant.codec = \"zstd\"");
+        }
+        if self.byte_shuffle {
+            return fail("quant.byte_shuffle has no place in a Q2BN file, which [quant.q2] writes; set it to false");
+        }
+        if self.needs_calibration() {
+            return fail(
+                "quant.matrix.gptq and quant.embedding.gptq round to integers, and [quant.q2] has none; set them to false",
+            );
+        }
+        q2.check(layers)
+    }
+
+    pub(super) fn check(&self, max_wallclock_seconds: f64, layers: usize) -> Result<()> {
+        if let Some(q2) = &self.q2 {
+            self.check_q2(q2, layers)?;
+        }
         self.matrix.check("quant.matrix")?;
         self.embedding.check("quant.embedding")?;
         bounds::integers("quant", &[("keep_float_max_numel", self.keep_float_max_numel, -1, 1 << 40)])?;

@@ -178,6 +178,7 @@ fn elsewhere(path: &str) -> Option<String> {
     all.quant.calibration = Some(Default::default());
     all.quant.qat = Some(crate::quant::qat::QatRecipe { qat_bits: Some(7), ..Default::default() });
     all.quant.ftle = Some(Default::default());
+    all.quant.q2 = Some(Default::default());
     all.eval.sliding = Some(Default::default());
     all.eval.ogd = Some(Default::default());
     all.eval.ttt = Some(Default::default());

@@ -1,9 +1,10 @@
 //! The export of a trained model: its integers, its file, and where each row has bits of its own, the choice among mean bits
 //! (docs/spec/algorithms.md#bits-by-row).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 use super::{Context, files};
 use crate::checkpoint::{self, StateDict};
@@ -30,28 +31,35 @@ pub(super) fn save_sensitivity(ctx: &Context, sensitivity: &Sensitivity) -> Resu
     checkpoint::save(&ctx.dir.join(files::SENSITIVITY), &sensitivity.scores(), &metadata).map(|_| ())
 }
 
-/// Exports `model` as the run's recipe says. `from` is the checkpoint that its weights come from, for messages.
-pub(super) fn export(
-    ctx: &mut Context,
-    model: &Gpt,
-    observed: Observed,
-    from: &Path,
-    code_bytes: u64,
-) -> Result<Exported> {
+/// A trained model as the export finds it.
+pub(super) struct Source<'a> {
+    pub model: &'a Gpt,
+    /// The thresholds of its symbols in training; empty where it has none.
+    pub fits: &'a BTreeMap<String, Tensor>,
+    /// The checkpoint that its weights come from, for messages.
+    pub from: &'a Path,
+}
+
+/// Exports a model as the run's recipe says.
+pub(super) fn export(ctx: &mut Context, source: &Source<'_>, observed: Observed, code_bytes: u64) -> Result<Exported> {
     match ctx.recipe.quant.ftle.clone() {
-        None => with(&ctx.recipe, model, &observed, from),
-        Some(ftle) => by_row(ctx, model, observed, from, &ftle, code_bytes),
+        None => with(&ctx.recipe, source, &observed),
+        Some(ftle) => by_row(ctx, source, observed, &ftle, code_bytes),
     }
 }
 
-fn with(recipe: &Recipe, model: &Gpt, observed: &Observed, from: &Path) -> Result<Exported> {
-    let exported =
-        quant::export(model.params(), model.parameters(), observed, &recipe.quant).map_err(|error| match error {
-            Error::Parameter { name, reason } => {
-                Error::Parameter { name: format!("{name} of {}", from.display()), reason }
-            }
-            other => other,
-        })?;
+fn with(recipe: &Recipe, source: &Source<'_>, observed: &Observed) -> Result<Exported> {
+    let (params, parameters) = (source.model.params(), source.model.parameters());
+    let exported = match &recipe.quant.q2 {
+        Some(q2) => quant::q2::export(params, parameters, source.fits, &recipe.quant, q2),
+        None => quant::export(params, parameters, observed, &recipe.quant),
+    };
+    let exported = exported.map_err(|error| match error {
+        Error::Parameter { name, reason } => {
+            Error::Parameter { name: format!("{name} of {}", source.from.display()), reason }
+        }
+        other => other,
+    })?;
     let file = encode(&exported, recipe)?;
     Ok(Exported { model: exported, file })
 }
@@ -59,9 +67,8 @@ fn with(recipe: &Recipe, model: &Gpt, observed: &Observed, from: &Path) -> Resul
 /// Takes the first of the mean bits with which model and code fit, and logs how the same bits for all rows would do.
 fn by_row(
     ctx: &mut Context,
-    model: &Gpt,
+    source: &Source<'_>,
     mut observed: Observed,
-    from: &Path,
     ftle: &FtleRecipe,
     code_bytes: u64,
 ) -> Result<Exported> {
@@ -73,9 +80,9 @@ fn by_row(
     let mut chosen: Option<(f64, Exported)> = None;
     for &target in &ftle.target_bits {
         observed.row_bits = row_bits(&scores, target)?;
-        let exported = with(&recipe, model, &observed, from)?;
+        let exported = with(&recipe, source, &observed)?;
         let bytes = exported.file.bytes.len() as u64;
-        let (total, rmse) = (bytes + code_bytes, rmse(model, &exported.model)?);
+        let (total, rmse) = (bytes + code_bytes, rmse(source.model, &exported.model)?);
         ctx.log(&format!("target_bits:{target:.1} compressed:{bytes} total:{total} rmse:{rmse:.6}"))?;
         chosen = Some((target, exported));
         if total <= ftle.max_total_bytes {
@@ -89,13 +96,13 @@ fn by_row(
     uniform.quant.ftle = None;
     uniform.quant.matrix = RuleRecipe { bits, ..uniform.quant.matrix };
     observed.row_bits.clear();
-    let same = with(&uniform, model, &observed, from)?;
-    let (bytes, rmse) = (same.file.bytes.len(), rmse(model, &same.model)?);
+    let same = with(&uniform, source, &observed)?;
+    let (bytes, rmse) = (same.file.bytes.len(), rmse(source.model, &same.model)?);
     ctx.log(&format!("FTLE compared with {bits} bits for every row: compressed:{bytes} rmse:{rmse:.6}"))?;
     Ok(exported)
 }
 
-fn row_bits(scores: &StateDict, target: f64) -> Result<std::collections::BTreeMap<String, tch::Tensor>> {
+fn row_bits(scores: &StateDict, target: f64) -> Result<BTreeMap<String, Tensor>> {
     scores.iter().map(|(name, scores)| Ok((name.clone(), bits_by_row(scores, target)?))).collect()
 }
 

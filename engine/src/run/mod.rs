@@ -107,7 +107,7 @@ fn run_phases(job: &Job, observer: &mut dyn Observer) -> Result<State> {
         if let Some(sensitivity) = &done.sensitivity {
             export::save_sensitivity(&ctx, sensitivity)?;
         }
-        save_checkpoint(&mut ctx, &done.model)?;
+        save_checkpoint(&mut ctx, &done)?;
         trained(&mut ctx, &mut state, done.train_time_ms)?;
         let _ = std::fs::remove_file(ctx.training_state_path()); // no longer needed; harmless where it stays
     }

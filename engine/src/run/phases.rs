@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
-use super::export::{Exported, export};
+use super::export::{Exported, Source, export};
 use super::{Context, Phase, State, files};
 use crate::data::{DataSet, calibration_rows};
 use crate::evaluate::{ValData, full};
@@ -15,7 +15,7 @@ use crate::model::{Gpt, num_parameters};
 use crate::quant::Observed;
 use crate::quant::calibrate::{Calibration, calibrate};
 use crate::recipe::TokenizerKind;
-use crate::train::open_training_data;
+use crate::train::{Trained, open_training_data};
 use crate::{Error, Recipe, Result, checkpoint, device};
 
 /// The head of the log: the resolved recipe, versions, hardware, and the baseline's own opening lines.
@@ -75,10 +75,12 @@ fn attention_and_rates(recipe: &Recipe) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Writes the checkpoint.
-pub(super) fn save_checkpoint(ctx: &mut Context, model: &Gpt) -> Result<()> {
+/// Writes the checkpoint: the weights, and the thresholds of their symbols where they have any.
+pub(super) fn save_checkpoint(ctx: &mut Context, done: &Trained) -> Result<()> {
     let path = ctx.dir.join(files::CHECKPOINT);
-    let bytes = checkpoint::save(&path, model.parameters(), &ctx.identity())?;
+    let parameters = done.model.parameters().iter().chain(&done.fits);
+    let tensors: Vec<(String, Tensor)> = parameters.map(|(name, t)| (name.clone(), t.shallow_clone())).collect();
+    let bytes = checkpoint::save(&path, &tensors, &ctx.identity())?;
     ctx.log(&format!("Serialized model: {bytes} bytes"))
 }
 
@@ -103,7 +105,7 @@ pub(super) fn quantize(
     code_bytes: u64,
 ) -> Result<()> {
     let from = ctx.dir.join(files::CHECKPOINT);
-    let (weights, _) = checkpoint::load(&from)?;
+    let (weights, fits) = crate::quant::q2::split_fits(checkpoint::load(&from)?.0);
     let full_bytes = checkpoint::state_bytes(&weights);
     let model = Gpt::new(&ctx.recipe.model, weights, on)?;
     if let Some(average) = ctx.recipe.optim.average() {
@@ -113,8 +115,12 @@ pub(super) fn quantize(
     if ctx.recipe.quant.needs_calibration() {
         observed.hessians = calibration(ctx, data, &model, state.train_time_ms)?.hessians;
     }
-    let Exported { model: exported, file: encoded } = export(ctx, &model, observed, &from, code_bytes)?;
-    let name = format!("model.int{}.{}", ctx.recipe.quant.matrix.bits, encoded.codec.name());
+    let source = Source { model: &model, fits: &fits, from: &from };
+    let Exported { model: exported, file: encoded } = export(ctx, &source, observed, code_bytes)?;
+    let name = match &ctx.recipe.quant.q2 {
+        Some(_) => "model.q2bn".to_owned(),
+        None => format!("model.int{}.{}", ctx.recipe.quant.matrix.bits, encoded.codec.name()),
+    };
     let path = ctx.dir.join(&name);
     let bytes = atomic::write(&path, |out| out.write_all(&encoded.bytes).map_err(Error::io(&path, "writing")))?;
     state.model = Some(name);

@@ -5,6 +5,7 @@
 
 mod progress;
 mod regime;
+pub mod rings;
 mod rounding;
 mod steps;
 mod trainer;
@@ -12,7 +13,7 @@ mod trainer;
 use std::path::Path;
 use std::time::Instant;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use crate::data::{DataSet, TokenStream};
 use crate::evaluate::ValData;
@@ -32,6 +33,8 @@ pub struct Trained {
     pub train_time_ms: f64,
     /// The rows' sensitivities, where the recipe measures them.
     pub sensitivity: Option<Sensitivity>,
+    /// The scales and thresholds of its symbols, for the checkpoint; empty where it has none.
+    pub fits: Vec<(String, Tensor)>,
 }
 
 /// Trains `ctx.recipe` from `ctx.seed`, or continues from the checkpoint in the run directory.
@@ -87,8 +90,9 @@ pub fn train(ctx: &mut Context, data: &DataSet, val: &ValData, device: Device) -
         ))?;
     }
     ctx.log(&device::peak_memory(device))?;
+    let fits = trainer.fits();
     let (model, sensitivity) = trainer.finish(ctx)?;
-    Ok(Trained { model, train_time_ms, sensitivity })
+    Ok(Trained { model, train_time_ms, sensitivity, fits })
 }
 
 /// The training shards of `data`.

@@ -4,6 +4,7 @@
 use tch::{Device, Tensor};
 
 use super::regime::Regime;
+use super::rings::Rings;
 use super::rounding::Rounding;
 use crate::data::Batch;
 use crate::model::Gpt;
@@ -17,6 +18,8 @@ use crate::{Result, parallel};
 /// A model, its optimizer, and its average.
 pub struct Steps {
     pub model: Gpt,
+    /// The weights as symbols, where the recipe has them: they compute the losses, and the model's learn.
+    pub rings: Option<Rings>,
     /// Replicas, one per worker: concurrent micro-steps differentiate through different replicas.
     replicas: Vec<Gpt>,
     pub optimizer: Optimizer,
@@ -41,11 +44,14 @@ impl Steps {
     pub fn new(recipe: &Recipe, state: Vec<(String, Tensor)>, device: Device) -> Result<Steps> {
         let model = Gpt::new(&recipe.model, state, device)?;
         let workers = parallel::workers(device).min(recipe.train.grad_accum_steps as usize);
-        let replicas = (0..workers).map(|_| model.replica(true)).collect::<Result<_>>()?;
+        let rings = Rings::new(&model, recipe)?;
+        let acting = rings.as_ref().map_or(&model, Rings::acting);
+        let replicas = (0..workers).map(|_| acting.replica(true)).collect::<Result<_>>()?;
         let optimizer = Optimizer::new(&model, &recipe.optim);
         let average = Average::new(&recipe.optim, &model);
         let sensitivity = recipe.quant.ftle.as_ref().map(Sensitivity::new);
-        Ok(Steps { model, replicas, optimizer, average, sensitivity, rounding: None, quant: recipe.quant.clone() })
+        let quant = recipe.quant.clone();
+        Ok(Steps { model, rings, replicas, optimizer, average, sensitivity, rounding: None, quant })
     }
 
     /// Begins to take gradients at rounded matrices, or ends it. A recipe without `[quant.qat]` never rounds.
@@ -64,9 +70,22 @@ impl Steps {
         Ok(())
     }
 
+    /// Returns the model that computes losses: its matrices are symbols where the recipe has them.
+    pub fn acting(&self) -> &Gpt {
+        self.rings.as_ref().map_or(&self.model, Rings::acting)
+    }
+
+    /// Brings the acting weights up to date before step `step`, at `fraction` of training; returns lines for the log.
+    pub fn prepare(&mut self, step: i64, fraction: f64) -> Vec<String> {
+        self.rings.as_mut().map(|rings| rings.prepare(&self.model, step, fraction)).unwrap_or_default()
+    }
+
     /// Turns depth recurrence on or off.
     pub fn set_looping(&mut self, looping: bool) {
         self.model.set_looping(looping);
+        if let Some(rings) = &mut self.rings {
+            rings.acting_mut().set_looping(looping);
+        }
         self.replicas.iter_mut().for_each(|replica| replica.set_looping(looping));
     }
 
@@ -110,6 +129,9 @@ impl Steps {
             for (total, grad) in sum.1.iter_mut().zip(grads).filter(|(_, grad)| grad.defined()) {
                 *total += grad;
             }
+        }
+        if let Some(rings) = &self.rings {
+            rings.mask(&mut sum.1);
         }
         Ok(sum)
     }

@@ -57,6 +57,9 @@ impl Trainer {
             if let Some(sensitivity) = &mut steps.sensitivity {
                 sensitivity.restore(&steps.model, get)?;
             }
+            if let Some(rings) = &mut steps.rings {
+                rings.restore(get);
+            }
             if !loader.restore(&progress.loader) {
                 return Err(Error::format(
                     &path,
@@ -132,6 +135,9 @@ impl Trainer {
         if now.qat && !self.progress.qat {
             ctx.log(&format!("step:{step} QAT enabled (elapsed:{elapsed_ms:.0}ms)"))?;
         }
+        for line in self.steps.prepare(step, fraction(&ctx.recipe, step, elapsed_ms)) {
+            ctx.log(&line)?;
+        }
         let batches = self.batches(ctx)?;
         let stepped = self.steps.step(&ctx.recipe.train, batches, step, now)?;
         (self.progress.looping, self.progress.qat) = (now.looping, now.qat);
@@ -189,7 +195,12 @@ impl Trainer {
     pub fn validate(&mut self, ctx: &mut Context, val: &ValData, last: bool) -> Result<()> {
         let limit = ctx.recipe.train.val_tokens_limit;
         let targets = if last || limit == 0 { val.targets() } else { val.targets().min(limit as usize) };
-        let (val_loss, val_bpb) = full::validate(&self.steps.model, val, &ctx.recipe.eval, targets, &mut |_| {
+        // The training ends with every layer in its alphabet, wherever its clock stands.
+        let fraction = if last { 1.0 } else { fraction(&ctx.recipe, self.progress.step, self.progress.train_time_ms) };
+        for line in self.steps.prepare(self.progress.step, fraction) {
+            ctx.log(&line)?;
+        }
+        let (val_loss, val_bpb) = full::validate(self.steps.acting(), val, &ctx.recipe.eval, targets, &mut |_| {
             if ctx.asked_to_stop() { Err(Error::Stopped) } else { Ok(()) }
         })?;
         if !val_loss.is_finite() {
@@ -201,6 +212,13 @@ impl Trainer {
             "step:{step}/{} val_loss:{val_loss:.4} val_bpb:{val_bpb:.4} train_time:{train_time_ms:.0}ms step_avg:{average:.2}ms",
             ctx.recipe.train.iterations
         ))
+    }
+
+    /// Returns the scales and thresholds of the symbols, as the checkpoint keeps them; those of an average are chosen at
+    /// its export.
+    pub fn fits(&self) -> Vec<(String, Tensor)> {
+        let rings = self.steps.rings.as_ref().filter(|_| self.steps.average.is_none());
+        rings.map(|rings| rings.state()).unwrap_or_default()
     }
 
     /// Returns the trained model, with the averaged weights where there is an average, and the rows' sensitivities. Depth
@@ -252,6 +270,7 @@ impl Trainer {
         tensors.extend(self.steps.optimizer.state());
         tensors.extend(self.steps.average.iter().flat_map(|average| average.state()));
         tensors.extend(self.steps.sensitivity.iter().flat_map(|sensitivity| sensitivity.state()));
+        tensors.extend(self.steps.rings.iter().flat_map(|rings| rings.state()));
         let mut metadata = ctx.identity();
         self.progress.write(&mut metadata);
         metadata.insert("log_bytes".to_owned(), ctx.log_bytes()?.to_string());
