@@ -118,7 +118,7 @@ impl MetricKind {
     pub fn describe(self) -> &'static str {
         match self {
             MetricKind::Ttt => "document-independent, score-first LoRA test-time training",
-            MetricKind::Ogd => "a sliding window whose logits get a bias that learns from the targets already scored",
+            MetricKind::Ogd => "a sliding window with a bias over the vocabulary that learns from scored targets",
             MetricKind::Sliding => "a sliding window",
             MetricKind::Roundtrip => "full context in non-overlapping rows",
             MetricKind::Other => "the evaluator of that name",
