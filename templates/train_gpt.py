@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# coding: latin-1
 """Trains, quantizes and scores this submission. The engine is a Rust program; its whole source is embedded below.
 
     python train_gpt.py                     train, quantize, evaluate (SEED=1337 DATA_PATH=./data OUT_DIR=./runs/train_gpt/seed-$SEED)
@@ -9,10 +10,10 @@
 Further arguments go to the engine. Needed: cargo (https://rustup.rs), a C++ compiler, and libtorch @TORCH@ from LIBTORCH,
 from LIBTORCH_USE_PYTORCH=1, or from `pip install torch==@TORCH@`. CADDIE_CACHE says where to build (default ~/.cache/caddie).
 """
-import base64 as B, hashlib, importlib.metadata, importlib.util, io, lzma as L, os, shutil, subprocess, sys, tarfile
+import bz2, hashlib, importlib.metadata, importlib.util, io, os, shutil, subprocess, sys, tarfile
 from pathlib import Path
 
-ENGINE = L.decompress(B.b85decode("@PAYLOAD@"),format=L.FORMAT_RAW,filters=[{"id":L.FILTER_LZMA2}])
+ENGINE = bz2.decompress("@PAYLOAD@".encode("latin-1"))
 COMMANDS = ("run", "train", "evaluate", "build", "source")
 
 
