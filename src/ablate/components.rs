@@ -29,7 +29,7 @@ impl SwitchedOff {
 }
 
 /// A component that is neither a section nor a setting that is true.
-struct Known {
+struct KnownComponent {
     name: &'static str,
     also: &'static [&'static str],
     about: &'static str,
@@ -46,87 +46,92 @@ enum Off {
     Never(&'static str),
 }
 
-const KNOWN: &[Known] = &[
-    Known {
+const KNOWN: &[KnownComponent] = &[
+    KnownComponent {
         name: "ttt",
         also: &["lora_ttt"],
         about: "the same documents and contexts are scored without learning from them",
         off: Off::Where(("eval.mode", "ttt"), &[("ttt_grad_steps", "0")]),
     },
-    Known {
+    KnownComponent {
         name: "softcap",
         also: &["logit_softcap"],
         about: "the cap on the logits is so high that it changes none",
         off: Off::Set(&[("logit_softcap", "1e6")]),
     },
-    Known {
+    KnownComponent {
         name: "qk_gain",
         also: &["qk_gain_init"],
         about: "the gain of the queries begins at 1; it stays a parameter that is learned",
         off: Off::Set(&[("qk_gain_init", "1")]),
     },
-    Known {
+    KnownComponent {
         name: "partial_rope",
         also: &["rope_dims"],
         about: "all dimensions of each head rotate",
         off: Off::Set(&[("rope_dims", "0")]),
     },
-    Known {
+    KnownComponent {
         name: "gptq",
         also: &[],
         about: "weights are rounded to the nearest integer, without calibration",
         off: Off::Set(&[("quant.matrix.gptq", "false"), ("quant.embedding.gptq", "false"), ("quant.calibration", "")]),
     },
-    Known {
+    KnownComponent {
         name: "weight_decay",
         also: &["muon_wd"],
         about: "no optimizer of the training pulls weights to zero",
         off: Off::Set(&[("muon_wd", "0"), ("embed_wd", "0"), ("adam_wd", "0")]),
     },
-    Known {
+    KnownComponent {
         name: "grad_clip",
         also: &["grad_clip_norm"],
         about: "gradients are not clipped",
         off: Off::Set(&[("grad_clip_norm", "0")]),
     },
-    Known {
+    KnownComponent {
         name: "warmdown",
         also: &["warmdown_iters", "warmdown_frac"],
         about: "learning rates stay as they are until the end",
         off: Off::Set(&[("train.warmdown_iters", ""), ("train.warmdown_frac", "")]),
     },
-    Known {
+    KnownComponent {
         name: "momentum_warmup",
         also: &["muon_momentum_warmup_steps"],
         about: "Muon's momentum has its last value from the first step",
         off: Off::Set(&[("muon_momentum_warmup_steps", "0")]),
     },
-    Known {
+    KnownComponent {
         name: "documents_apart",
         also: &["packed"],
         about: "rows of the stream in order, and attention that crosses from one document to the next",
         off: Off::Set(&[("train.loader", "sequential"), ("eval.documents_apart", "false")]),
     },
-    Known {
+    KnownComponent {
         name: "orthogonal_init",
         also: &[],
         about: "matrices begin with uniform values",
         off: Off::Where(("init", "orthogonal"), &[("init", "uniform")]),
     },
-    Known {
+    KnownComponent {
         name: "leaky",
         also: &["leaky_relu2"],
         about: "the feed-forward part squares a plain ReLU",
         off: Off::Where(("activation", "leaky_relu2"), &[("activation", "relu2")]),
     },
-    Known { name: "muon", also: &[], about: "", off: Off::Never("Muon is the engine's only optimizer of matrices") },
-    Known {
+    KnownComponent {
+        name: "muon",
+        also: &[],
+        about: "",
+        off: Off::Never("Muon is the engine's only optimizer of matrices"),
+    },
+    KnownComponent {
         name: "adam",
         also: &[],
         about: "",
         off: Off::Never("Adam is the engine's only optimizer of what Muon leaves"),
     },
-    Known {
+    KnownComponent {
         name: "quant",
         also: &["quantization"],
         about: "",
@@ -177,7 +182,7 @@ fn add(all: &mut Vec<SwitchedOff>, one: SwitchedOff) {
     }
 }
 
-impl Known {
+impl KnownComponent {
     /// The component as this recipe has it; `None` where it has not, or is off already.
     fn of(&self, toml: &str, table: &Table) -> Option<SwitchedOff> {
         let settings = match &self.off {

@@ -14,7 +14,7 @@ const REACH: i64 = 256;
 
 /// A value that was tried, with the size that it gave.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tried {
+pub struct TriedKnob {
     pub value: f64,
     /// Decimal bytes.
     pub bytes: f64,
@@ -41,8 +41,8 @@ impl KnobSearch {
     }
 
     /// The try that comes nearest.
-    pub fn best(&self, tries: &[Tried]) -> Option<Tried> {
-        let off = |tried: &Tried| self.off(tried.bytes).abs();
+    pub fn best(&self, tries: &[TriedKnob]) -> Option<TriedKnob> {
+        let off = |tried: &TriedKnob| self.off(tried.bytes).abs();
         tries.iter().copied().min_by(|a, b| off(a).total_cmp(&off(b)))
     }
 
@@ -51,7 +51,7 @@ impl KnobSearch {
     ///
     /// Between a try that is too small and one that is too large it goes by the straight line between them, and by halves
     /// where the same side was hit twice; with tries on one side alone it follows the line through the last two.
-    pub fn next(&self, tries: &[Tried], usable: impl Fn(f64) -> bool) -> Option<f64> {
+    pub fn next(&self, tries: &[TriedKnob], usable: impl Fn(f64) -> bool) -> Option<f64> {
         let last = tries.last()?;
         let fresh = |value: f64| tries.iter().all(|tried| tried.value != value) && value > 0.0 && usable(value);
         let near = |side: fn(f64) -> bool| {
@@ -114,11 +114,16 @@ mod tests {
     use proptest::prelude::*;
 
     /// Tries until the size is hit, nothing is left, or there are too many tries.
-    fn search(search: KnobSearch, start: f64, size: impl Fn(f64) -> f64, usable: impl Fn(f64) -> bool) -> Vec<Tried> {
-        let mut tries = vec![Tried { value: start, bytes: size(start) }];
+    fn search(
+        search: KnobSearch,
+        start: f64,
+        size: impl Fn(f64) -> f64,
+        usable: impl Fn(f64) -> bool,
+    ) -> Vec<TriedKnob> {
+        let mut tries = vec![TriedKnob { value: start, bytes: size(start) }];
         while tries.len() < MOST_TRIES && !search.hits(tries[tries.len() - 1].bytes) {
             let Some(value) = search.next(&tries, &usable) else { break };
-            tries.push(Tried { value, bytes: size(value) });
+            tries.push(TriedKnob { value, bytes: size(value) });
         }
         tries
     }

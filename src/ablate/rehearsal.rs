@@ -184,7 +184,7 @@ fn read(done: &Rehearsal, log: &Utf8Path) -> Result<TrialEnd> {
     Ok(TrialEnd::Finished(numbers))
 }
 
-fn why(failure: Option<&rehearse::Failure>) -> String {
+fn why(failure: Option<&rehearse::RehearsalFailure>) -> String {
     let Some(failure) = failure else { return "it ended without a score".to_owned() };
     let place = failure.place.as_ref().map(|place| format!("{}:{}: ", place.file, place.line)).unwrap_or_default();
     let kind = failure.exception.as_ref().map(|kind| format!("{kind}: ")).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::knob::{KnobSearch, MOST_TRIES, Tried};
+use super::knob::{KnobSearch, MOST_TRIES, TriedKnob};
 use super::plan::{Variant, Wish, variants};
 use super::subject::{Goal, Onlooker, Ran, Subject, Trial, TrialEnd, TrialFailure};
 use super::table::{AblationTable, Heading, Tested};
@@ -202,7 +202,7 @@ fn equally_large(
         loop {
             let turned = turned(variant, knob, value);
             match size(&turned, slot)? {
-                Ok(bytes) => tries.push(Tried { value, bytes }),
+                Ok(bytes) => tries.push(TriedKnob { value, bytes }),
                 Err(failure) => return Ok(Sized { variant: turned, equal: None, failure: Some(failure) }),
             }
             let usable = |value: f64| subject.configured(&self::turned(variant, knob, value).changes).is_ok();

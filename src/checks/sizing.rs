@@ -147,14 +147,14 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
     let mut all = Sizings::default();
     let (mut folders, mut files, mut uncounted) = (Vec::new(), Vec::new(), false);
     for path in paths {
-        match Contents::at(path, &rulebook.track_prefix) {
-            Ok(Contents::Folders(mut found)) => {
+        match CountedContents::at(path, &rulebook.track_prefix) {
+            Ok(CountedContents::Folders(mut found)) => {
                 all.searched |= found.folders != [path.clone()];
                 folders.append(&mut found.folders);
                 all.failures.append(&mut found.failures);
             }
-            Ok(Contents::Artifact) => folders.push(path.clone()),
-            Ok(Contents::File(bytes)) => files.push(Part { name: path.to_string(), bytes }),
+            Ok(CountedContents::Artifact) => folders.push(path.clone()),
+            Ok(CountedContents::File(bytes)) => files.push(Part { name: path.to_string(), bytes }),
             Err(error) => {
                 uncounted |= !path.is_dir();
                 all.failures.push(FailedFolder::new(path, &error));
@@ -179,7 +179,7 @@ pub fn measure(paths: &[Utf8PathBuf], rulebook: &Rulebook, cap: Option<u64>, min
 }
 
 /// The counted contents of a path.
-enum Contents {
+enum CountedContents {
     /// The records folder itself, or those below it.
     Folders(Found),
     Artifact,
@@ -187,21 +187,21 @@ enum Contents {
     File(u64),
 }
 
-impl Contents {
-    fn at(path: &Utf8Path, track_prefix: &str) -> Result<Contents> {
+impl CountedContents {
+    fn at(path: &Utf8Path, track_prefix: &str) -> Result<CountedContents> {
         let metadata = caddie_files::metadata(
             path,
             "no such file or folder; give a records folder, an artifact .tar.zst or the counted files",
         )?;
         if metadata.is_dir() {
-            return Ok(Contents::Folders(find::find(&[path.to_owned()], track_prefix)));
+            return Ok(CountedContents::Folders(find::find(&[path.to_owned()], track_prefix)));
         }
         match metadata.is_file() {
             false => Err(Error::unreadable(path, "neither a file nor a folder")),
-            true if path.as_str().ends_with(".tar.zst") => Ok(Contents::Artifact),
+            true if path.as_str().ends_with(".tar.zst") => Ok(CountedContents::Artifact),
             true => match Pointer::at(path) {
                 Some(pointer) => Err(Error::unreadable(path, pointer.to_string())),
-                None => Ok(Contents::File(metadata.len())),
+                None => Ok(CountedContents::File(metadata.len())),
             },
         }
     }

@@ -57,7 +57,7 @@ pub struct ScriptStudy {
 }
 
 /// A script to be varied, and how many trials of it fit side by side.
-pub struct Prepared {
+pub struct PreparedStudy {
     pub subject: Box<dyn Subject>,
     pub fitting: usize,
 }
@@ -78,7 +78,7 @@ impl ScriptStudy {
         out: &Utf8Path,
         equal: Option<Equality>,
         limits: &Limits,
-    ) -> Result<Prepared> {
+    ) -> Result<PreparedStudy> {
         let script = self.script.as_deref().ok_or_else(|| Error::usage("name a script with --script FILE"))?;
         if self.rehearse {
             let runs = RehearsalRuns {
@@ -89,7 +89,7 @@ impl ScriptStudy {
                 limit: Duration::from_secs(self.limit),
             };
             let subject = RehearsalSubject::new(script, self.env.clone(), out, runs)?;
-            return Ok(Prepared { subject: Box::new(subject), fitting: 1 });
+            return Ok(PreparedStudy { subject: Box::new(subject), fitting: 1 });
         }
         let data = data.ok_or_else(|| Error::usage("--data DIR is missing: the folder of the shards"))?;
         let settings = self.settings(equal)?;
@@ -111,7 +111,7 @@ impl ScriptStudy {
                  leave --equal out and set its own variables with --env"
             )));
         }
-        Ok(Prepared { fitting: subject.fitting(), subject: Box::new(subject) })
+        Ok(PreparedStudy { fitting: subject.fitting(), subject: Box::new(subject) })
     }
 
     /// The settings of every variant, with those that make times or steps equal.

@@ -8,7 +8,7 @@ use crate::fixture::SourceReport;
 use crate::render::numbers;
 use crate::render::results::Results;
 use crate::report::{FolderReport, Severity, Verdict};
-use crate::runner::script::Submitted;
+use crate::runner::script::SubmittedScript;
 use caddie_files::exit;
 use caddie_files::text::thousands;
 
@@ -30,7 +30,7 @@ pub struct Closing<'a> {
 
 impl<'a> Closing<'a> {
     /// The report on a submission of a script.
-    pub fn of_script(done: &'a Submitted) -> Closing<'a> {
+    pub fn of_script(done: &'a SubmittedScript) -> Closing<'a> {
         let facts = &done.rendered.facts;
         Closing {
             results: &facts.results,

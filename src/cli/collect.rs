@@ -10,7 +10,7 @@ use super::render::SubmissionOptions;
 use super::submit::close;
 use crate::project::Project;
 use crate::render::Track;
-use crate::runner::collect::{Collection, Outcome, Refused, collect};
+use crate::runner::collect::{CollectOutcome, Collection, Refused, collect};
 use caddie_files::{Result, exit};
 
 /// Take back the runs that other machines made, and go on as submit does: render, pack and verify
@@ -65,8 +65,8 @@ pub fn run(args: &CollectArgs, project: Option<&Project>) -> Result<u8> {
         force: about.force,
     };
     match collect(&collection)? {
-        Outcome::Scripts(done) => close(&Closing::of_script(&done), about),
-        Outcome::Native(done) => {
+        CollectOutcome::Scripts(done) => close(&Closing::of_script(&done), about),
+        CollectOutcome::Native(done) => {
             let facts = &done.rendered.facts;
             let closing = Closing {
                 results: &facts.results,
@@ -81,7 +81,7 @@ pub fn run(args: &CollectArgs, project: Option<&Project>) -> Result<u8> {
             };
             close(&closing, about)
         }
-        Outcome::Refused { refused, kept, runs } => {
+        CollectOutcome::Refused { refused, kept, runs } => {
             super::print(&told(&refused, kept, &runs))?;
             Ok(exit::FINDINGS)
         }

@@ -27,7 +27,7 @@ use caddie_files::exit;
 pub struct EvaluateArgs {
     #[cfg(feature = "engine")]
     #[command(flatten)]
-    native: native::NativeOptions,
+    native: native::NativeEvaluateOptions,
     #[command(flatten)]
     script: ScriptOptions,
     /// The model that the script is to evaluate
@@ -100,7 +100,7 @@ mod native {
 
     /// Options that only the engine has.
     #[derive(Debug, Clone, Args)]
-    pub struct NativeOptions {
+    pub struct NativeEvaluateOptions {
         /// A model file, or a safetensors checkpoint
         #[arg(value_name = "MODEL", required_unless_present = "script", conflicts_with = "script")]
         pub model: Option<Utf8PathBuf>,
@@ -149,7 +149,7 @@ mod native {
     }
 
     /// Scores, prints, and writes the ledger and the per-token file.
-    pub fn run(args: &NativeOptions, model: &Utf8Path, data: &Utf8Path) -> Result<u8> {
+    pub fn run(args: &NativeEvaluateOptions, model: &Utf8Path, data: &Utf8Path) -> Result<u8> {
         check_outputs(args, model)?;
         let stop = crate::stop::flag();
         let job = FileJob {
@@ -182,7 +182,7 @@ mod native {
     }
 
     /// Refuses, before the long work, outputs that could not be written or would replace an input or each other.
-    fn check_outputs(args: &NativeOptions, model: &Utf8Path) -> Result<()> {
+    fn check_outputs(args: &NativeEvaluateOptions, model: &Utf8Path) -> Result<()> {
         for (flag, path) in [("--per-token", &args.per_token), ("--ledger", &args.ledger)] {
             let Some(path) = path else { continue };
             if path == model {

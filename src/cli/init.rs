@@ -63,7 +63,7 @@ fn check(args: &InitArgs) -> crate::Result<()> {
     Ok(())
 }
 
-fn found(from: &Utf8Path) -> Result<(Utf8PathBuf, project::Found)> {
+fn found(from: &Utf8Path) -> Result<(Utf8PathBuf, project::FolderFacts)> {
     if !from.is_dir() {
         return Err(Error::unreadable(from, caddie_folder::NO_FOLDER));
     }

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
-use super::submit::{Subject, SubmitArgs};
+use super::submit::{SubmitArgs, SubmitSubject};
 use crate::artifact::Limits;
 use crate::project::Project;
 use crate::render::Track;
@@ -43,7 +43,7 @@ impl From<On> for Engine {
 }
 
 /// Writes the job, or its template.
-pub fn run(on: On, args: &SubmitArgs, subject: Subject, project: Option<&Project>) -> Result<u8> {
+pub fn run(on: On, args: &SubmitArgs, subject: SubmitSubject, project: Option<&Project>) -> Result<u8> {
     let here = || {
         let here = Utf8Path::new(".");
         here.canonicalize_utf8().map_err(Error::io(here, "resolving"))
@@ -81,21 +81,21 @@ pub fn run(on: On, args: &SubmitArgs, subject: Subject, project: Option<&Project
     Ok(exit::OK)
 }
 
-impl Subject {
+impl SubmitSubject {
     /// The name of a submission that has none of its own.
     fn name(&self) -> String {
         let stem = |path: &Utf8Path| path.file_stem().unwrap_or_default().to_owned();
         match self {
-            Subject::Script(script) => stem(script),
+            SubmitSubject::Script(script) => stem(script),
             #[cfg(feature = "engine")]
-            Subject::Recipe { recipe, .. } => stem(Utf8Path::new(recipe)),
+            SubmitSubject::Recipe { recipe, .. } => stem(Utf8Path::new(recipe)),
         }
     }
 
     /// The subject as tasks run it.
-    fn launched(self, args: &SubmitArgs) -> launch::Subject {
+    fn launched(self, args: &SubmitArgs) -> launch::JobSubject {
         match self {
-            Subject::Script(script) => launch::Subject::Script {
+            SubmitSubject::Script(script) => launch::JobSubject::Script {
                 script,
                 env: args.script.env.clone(),
                 launcher: args.script.launcher().as_ref().map(ToString::to_string),
@@ -103,8 +103,8 @@ impl Subject {
                 enforce: args.script.enforce,
             },
             #[cfg(feature = "engine")]
-            Subject::Recipe { recipe, changes } => {
-                launch::Subject::Recipe { recipe, changes, device: args.native.device.clone() }
+            SubmitSubject::Recipe { recipe, changes } => {
+                launch::JobSubject::Recipe { recipe, changes, device: args.native.device.clone() }
             }
         }
     }

@@ -37,7 +37,7 @@ pub struct ReproduceArgs {
     tolerance: Option<f64>,
     #[cfg(feature = "engine")]
     #[command(flatten)]
-    native: native::NativeOptions,
+    native: native::NativeReproduceOptions,
     #[command(flatten)]
     script: ScriptReproduction,
 }
@@ -83,7 +83,7 @@ mod native {
 
     use super::super::reproduce_native;
     use super::ReproduceArgs;
-    use crate::runner::reproduce::Request;
+    use crate::runner::reproduce::ArtifactRequest;
     use crate::{Error, Result};
 
     /// Largest difference of a document in nats per token that agrees, where none is given.
@@ -91,7 +91,7 @@ mod native {
 
     /// Options that only an artifact has.
     #[derive(Debug, Clone, Args)]
-    pub struct NativeOptions {
+    pub struct NativeReproduceOptions {
         /// auto, cpu, cuda or cuda:N, for an artifact
         #[arg(long, value_name = "DEVICE", default_value = "auto")]
         pub device: String,
@@ -107,7 +107,7 @@ mod native {
         if args.native.docs == Some(0) {
             return Err(Error::usage("--docs 0 compares nothing; pass at least 1".to_owned()));
         }
-        reproduce_native::run(&Request {
+        reproduce_native::run(&ArtifactRequest {
             target: args.target.clone(),
             data: args.data.clone().unwrap_or_default(),
             device: args.native.device.clone(),

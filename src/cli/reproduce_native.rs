@@ -7,10 +7,10 @@ use super::progress::Progress;
 use crate::Result;
 use crate::error::exit;
 use crate::render::numbers;
-use crate::runner::reproduce::{Reproduction, Request, reproduce};
+use crate::runner::reproduce::{ArtifactReproduction, ArtifactRequest, reproduce};
 
 /// Reproduces, and prints the comparison and the verdict.
-pub fn run(request: &Request) -> Result<u8> {
+pub fn run(request: &ArtifactRequest) -> Result<u8> {
     let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
     let done = reproduce(request, watch)?;
     super::print(&text(&done))?;
@@ -22,7 +22,7 @@ fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn text(done: &Reproduction) -> String {
+fn text(done: &ArtifactReproduction) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header([

@@ -12,7 +12,9 @@ use super::script_options::{seconds, setting};
 use super::script_view::Terminal;
 use crate::render::numbers;
 use crate::runner::script::reproduction::dress::{self, Dress};
-use crate::runner::script::reproduction::{From, Reproduction, Request, SeedResult, Setting, reproduce};
+use crate::runner::script::reproduction::{
+    FolderReproduction, FoldersSetting, From, ReproducedSeed, ReproductionRequest, reproduce,
+};
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result, exit};
 
@@ -66,7 +68,7 @@ pub fn run(
         return rehearse(args, folder);
     }
     let done = reproduce(
-        &Request {
+        &ReproductionRequest {
             folder: folder.to_owned(),
             data: data.map(Utf8Path::to_owned).unwrap_or_default(),
             seeds: args.seeds.clone(),
@@ -85,7 +87,7 @@ pub fn run(
 }
 
 fn rehearse(args: &ScriptReproduction, folder: &Utf8Path) -> Result<u8> {
-    let options = dress::Options {
+    let options = dress::DressOptions {
         folder: folder.to_owned(),
         seed: args.seeds.first().copied(),
         nproc: args.nproc.unwrap_or(1),
@@ -114,7 +116,7 @@ impl ScriptReproduction {
     }
 }
 
-fn plain(done: &Reproduction) -> String {
+fn plain(done: &FolderReproduction) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header([
@@ -168,7 +170,7 @@ fn plain(done: &Reproduction) -> String {
     text
 }
 
-fn circumstances(done: &Reproduction) -> String {
+fn circumstances(done: &FolderReproduction) -> String {
     let mut text = String::new();
     if !done.settings.is_empty() {
         text.push_str(&format!("settings  {}\n", done.settings.iter().map(shown).collect::<Vec<_>>().join(" ")));
@@ -179,7 +181,7 @@ fn circumstances(done: &Reproduction) -> String {
     text
 }
 
-fn shown(setting: &Setting) -> String {
+fn shown(setting: &FoldersSetting) -> String {
     let from = match setting.from {
         From::Command => "a command",
         From::Log => "the log",
@@ -188,7 +190,7 @@ fn shown(setting: &Setting) -> String {
     format!("{}={} ({from})", setting.name, setting.value)
 }
 
-fn row(seed: &SeedResult) -> Vec<String> {
+fn row(seed: &ReproducedSeed) -> Vec<String> {
     let score = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), numbers::score);
     let signed = |value: Option<i64>| {
         value.map_or_else(

@@ -58,7 +58,7 @@ const HELP: &str = help!("");
 pub struct SubmitArgs {
     #[cfg(feature = "engine")]
     #[command(flatten)]
-    pub native: native::NativeOptions,
+    pub native: native::NativeSubmitOptions,
     #[command(flatten)]
     pub script: ScriptOptions,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub struct SubmitArgs {
 
 /// The thing that is run for every seed.
 #[derive(Debug, Clone)]
-pub enum Subject {
+pub enum SubmitSubject {
     Script(Utf8PathBuf),
     #[cfg(feature = "engine")]
     Recipe {
@@ -91,21 +91,21 @@ pub enum Subject {
     },
 }
 
-impl Subject {
+impl SubmitSubject {
     /// The script or recipe of the command line, else that of `caddie.toml`.
-    fn of(args: &SubmitArgs, project: Option<&Project>) -> Result<Subject> {
+    fn of(args: &SubmitArgs, project: Option<&Project>) -> Result<SubmitSubject> {
         #[cfg(feature = "engine")]
         if let Some(recipe) = &args.native.recipe {
-            return Ok(Subject::Recipe { recipe: recipe.clone(), changes: args.native.set.clone() });
+            return Ok(SubmitSubject::Recipe { recipe: recipe.clone(), changes: args.native.set.clone() });
         }
         if let Some(script) = args.script.script.clone().or_else(|| project?.script.clone()) {
-            return Ok(Subject::Script(script));
+            return Ok(SubmitSubject::Script(script));
         }
         match project.and_then(|project| Some((project, project.recipe.as_ref()?))) {
             #[cfg(feature = "engine")]
             Some((project, recipe)) => {
                 let changes = project.set.iter().chain(&args.native.set).cloned().collect();
-                Ok(Subject::Recipe { recipe: recipe.clone(), changes })
+                Ok(SubmitSubject::Recipe { recipe: recipe.clone(), changes })
             }
             #[cfg(not(feature = "engine"))]
             Some((project, recipe)) => Err(Error::usage(format!(
@@ -122,9 +122,9 @@ impl Subject {
 
 /// Submits and closes with the table.
 pub fn run(args: &SubmitArgs, project: Option<&Project>) -> Result<u8> {
-    let subject = Subject::of(args, project)?;
+    let subject = SubmitSubject::of(args, project)?;
     let mut args = args.clone();
-    if let (Subject::Script(script), Some(project)) = (&subject, project) {
+    if let (SubmitSubject::Script(script), Some(project)) = (&subject, project) {
         args.script.script = Some(script.clone());
         args.script.env = project.settings(&args.script.env);
     }
@@ -132,12 +132,12 @@ pub fn run(args: &SubmitArgs, project: Option<&Project>) -> Result<u8> {
         return Ok(launch::run(on, &args, subject, project)?);
     }
     match subject {
-        Subject::Script(_) => {
+        SubmitSubject::Script(_) => {
             let runs_only = args.launch.runs_only;
             Ok(submit_script::run(&args, runs_only)?)
         }
         #[cfg(feature = "engine")]
-        Subject::Recipe { recipe, changes } => native::run(&args, &recipe, &changes),
+        SubmitSubject::Recipe { recipe, changes } => native::run(&args, &recipe, &changes),
     }
 }
 
@@ -170,7 +170,7 @@ mod native {
 
     /// Options that only a recipe has.
     #[derive(Debug, Clone, Args)]
-    pub struct NativeOptions {
+    pub struct NativeSubmitOptions {
         /// Name of a built-in recipe (baseline, demo) or path of a recipe file
         #[arg(value_name = "RECIPE", conflicts_with = "script")]
         pub recipe: Option<String>,

@@ -5,7 +5,7 @@ use super::script_view::{Terminal, failed};
 use super::submit::{SubmitArgs, close, ran};
 use crate::render::Track;
 use crate::runner::script::seed::Failure;
-use crate::runner::script::{Outcome, ScriptSubmission, submit};
+use crate::runner::script::{ScriptSubmission, SubmitOutcome, submit};
 use caddie_files::{Result, exit};
 
 /// Submits and closes with the table, or with what failed.
@@ -32,9 +32,9 @@ pub fn run(args: &SubmitArgs, runs_only: bool) -> Result<u8> {
         runs_only,
     };
     match submit(&submission, &mut Terminal::of(args.seeds.len()))? {
-        Outcome::Submitted(done) => close(&Closing::of_script(&done), about),
-        Outcome::Ran(runs) => ran(&runs),
-        Outcome::Failed(failures) => {
+        SubmitOutcome::Submitted(done) => close(&Closing::of_script(&done), about),
+        SubmitOutcome::Ran(runs) => ran(&runs),
+        SubmitOutcome::Failed(failures) => {
             super::print(&told(&failures, args.seeds.len()))?;
             Ok(exit::FINDINGS)
         }

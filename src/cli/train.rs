@@ -24,7 +24,7 @@ use caddie_folder::Fact as _;
 pub struct TrainArgs {
     #[cfg(feature = "engine")]
     #[command(flatten)]
-    native: native::NativeOptions,
+    native: native::NativeTrainOptions,
     #[command(flatten)]
     script: ScriptOptions,
     /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
@@ -107,7 +107,7 @@ mod native {
 
     /// Options that only a recipe has.
     #[derive(Debug, Clone, Args)]
-    pub struct NativeOptions {
+    pub struct NativeTrainOptions {
         /// Name of a built-in recipe (baseline, demo) or path of a recipe file
         #[arg(value_name = "RECIPE", required_unless_present = "script", conflicts_with = "script")]
         pub recipe: Option<String>,

@@ -12,7 +12,7 @@ use caddie_probe::source::{HAZARD, Kind};
 use super::corpus::{Draw, OTHER_VALIDATION, ScriptCorpus, VALIDATION};
 use super::entropy::{LAYERS, ProbeOptions};
 use super::tries;
-use crate::rehearse::{EndedTrial, Failure, Session, Trial};
+use crate::rehearse::{EndedTrial, ProbeTrial, RehearsalFailure, Session};
 
 /// Endings of files that hold no model: text.
 const TEXT: [&str; 12] = ["txt", "log", "py", "md", "json", "jsonl", "csv", "tsv", "toml", "sh", "yaml", "yml"];
@@ -57,7 +57,7 @@ pub struct Artifact {
     pub dependence: Dependence,
     /// Why a run did not come to its score.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<RehearsalFailure>,
 }
 
 /// Runs a script three times: on one validation set, on the same once more, and on another one. Of the options the first
@@ -80,7 +80,7 @@ pub fn artifact(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(
         tell(name);
         let sizes = tries::sizes(layers);
         let seed = i64::try_from(options.seed).unwrap_or(i64::MAX);
-        session.run(&Trial { name, seed, corpus: &root, sizes: &sizes, exact: &[] }, stop, tell)
+        session.run(&ProbeTrial { name, seed, corpus: &root, sizes: &sizes, exact: &[] }, stop, tell)
     };
     let first_shard = write(VALIDATION)?;
     let (mut layers, mut first) = (LAYERS, run("first", LAYERS)?);

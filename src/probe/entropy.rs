@@ -15,7 +15,7 @@ use caddie_probe::source::{HAZARD, Kind};
 use super::corpus::{Draw, ScriptCorpus, VALIDATION};
 use super::outcome::{ByteCount, Entropy, Tried, TryOutcome};
 use super::tries::{self, Try};
-use crate::rehearse::{self, EndedTrial, Report, Session, Trial};
+use crate::rehearse::{self, EndedTrial, ProbeTrial, RehearsalReport, Session};
 
 /// Layers of the model at toy size; a script that does not run with so few is tried with its own number.
 pub(super) const LAYERS: u64 = 3;
@@ -144,7 +144,7 @@ impl One<'_> {
         let sizes = tries::sizes(layers);
         let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
         let exact = [self.always, &self.setting.exact].concat();
-        let trial = Trial { name, seed, corpus: self.root, sizes: &sizes, exact: &exact };
+        let trial = ProbeTrial { name, seed, corpus: self.root, sizes: &sizes, exact: &exact };
         let EndedTrial { report, log, .. } = self.session.run(&trial, stop, tell)?;
         Ok(Tried {
             source: self.corpus.sidecar.kind,
@@ -161,7 +161,7 @@ impl One<'_> {
 }
 
 /// What a run's log claims, and what that proves.
-fn outcome(corpus: &ScriptCorpus, report: &Report, log: Option<&RunLog>) -> TryOutcome {
+fn outcome(corpus: &ScriptCorpus, report: &RehearsalReport, log: Option<&RunLog>) -> TryOutcome {
     let no_score = |reason: &str| TryOutcome::NoScore { reason: reason.to_owned(), failure: report.failure.clone() };
     if !report.reached_its_score() {
         return no_score("it stopped before its score");

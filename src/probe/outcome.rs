@@ -8,7 +8,7 @@ use caddie_probe::bytes::Counting;
 use caddie_probe::evalue::Verdict;
 use caddie_probe::source::Kind;
 
-use crate::rehearse::Failure;
+use crate::rehearse::RehearsalFailure;
 
 /// One run of the script on a source.
 #[derive(Debug, Clone, Serialize)]
@@ -33,7 +33,7 @@ pub struct Tried {
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum TryOutcome {
     /// It did not come to a score that the reader of `verify` understands.
-    NoScore { reason: String, failure: Option<Failure> },
+    NoScore { reason: String, failure: Option<RehearsalFailure> },
     /// It claimed a score.
     Scored {
         metric: Option<String>,

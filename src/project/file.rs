@@ -35,13 +35,13 @@ pub struct Project {
     pub device: Option<String>,
     /// Settings that the script reads from its environment: texts and numbers.
     environment: BTreeMap<String, Value>,
-    pub rehearse: Rehearsal,
+    pub rehearse: RehearseSection,
 }
 
 /// The table `[rehearse]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Rehearsal {
+pub struct RehearseSection {
     pub steps: Option<u32>,
     pub seeds: Option<Vec<u32>>,
     pub nproc: Option<u32>,

@@ -15,7 +15,7 @@ const OWN: [&str; 6] = ["SEED", "RUN_ID", "DATA_PATH", "DATA_DIR", "TOKENIZER_PA
 
 /// An entry as its folder states it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Found {
+pub struct FolderFacts {
     pub name: Option<String>,
     pub author: Option<String>,
     pub github_id: Option<String>,
@@ -36,7 +36,7 @@ pub struct Found {
 ///
 /// # Errors
 /// When it has neither a script nor a recipe.
-pub fn of_folder(folder: &Folder, rulebook: &Rulebook) -> Result<Found> {
+pub fn of_folder(folder: &Folder, rulebook: &Rulebook) -> Result<FolderFacts> {
     let text = |of: fn(&caddie_folder::Submission) -> &Option<caddie_folder::Lined<String>>| {
         let found = of(folder.metadata()?).as_ref()?.value.trim().to_owned();
         Some(found).filter(|text| !text.is_empty())
@@ -60,7 +60,7 @@ pub fn of_folder(folder: &Folder, rulebook: &Rulebook) -> Result<Found> {
     let requirements = folder.files.iter().map(|file| &file.path).find(|path| *path == "requirements.txt");
     beside.extend(requirements.filter(|_| script.is_some()).cloned());
     let settings = command_settings(folder).into_iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
-    Ok(Found {
+    Ok(FolderFacts {
         name: text(|submission| &submission.name),
         author: text(|submission| &submission.author),
         github_id: text(|submission| &submission.github_id),

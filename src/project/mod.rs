@@ -10,8 +10,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use caddie_files::{Error, Result};
 
-pub use file::{Project, Rehearsal};
-pub use from_folder::{Found, of_folder};
+pub use file::{Project, RehearseSection};
+pub use from_folder::{FolderFacts, of_folder};
 pub use written::{Init, init};
 
 /// Name of the file.

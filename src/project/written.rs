@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
-use super::{FILE, Found, Project, within};
+use super::{FILE, FolderFacts, Project, within};
 use crate::runner::asked;
 use caddie_files::{Error, Result};
 
@@ -18,7 +18,7 @@ pub struct Init {
     /// The folder; it may exist.
     pub folder: Utf8PathBuf,
     /// A records folder and what it states; its script is copied.
-    pub from: Option<(Utf8PathBuf, Found)>,
+    pub from: Option<(Utf8PathBuf, FolderFacts)>,
     pub script: Option<Utf8PathBuf>,
     pub recipe: Option<String>,
 }
@@ -126,9 +126,9 @@ mod tests {
             environment in proptest::collection::btree_map("[A-Z][A-Z_0-9.]{0,8}", "[^\0]{0,20}", 0..4),
         ) {
             let seeds: Vec<u64> = seeds.into_iter().collect();
-            let found = Found {
+            let found = FolderFacts {
                 name: Some(name.clone()), blurb: Some(blurb.clone()), seeds: seeds.clone(), script: Some("a b.py".into()),
-                environment: environment.clone(), nproc: Some(8), ..Found::default()
+                environment: environment.clone(), nproc: Some(8), ..FolderFacts::default()
             };
             let init = Init { folder: "/w".into(), from: Some(("/records/x".into(), found)), ..Init::default() };
             let project = Project::parse(&text(&init).unwrap(), Utf8Path::new("/w")).unwrap();

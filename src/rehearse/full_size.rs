@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Report;
+use super::RehearsalReport;
 use super::report::{Stored, Tensor};
 
 /// Sizes at full scale.
@@ -33,7 +33,7 @@ pub struct Class {
 
 impl FullSize {
     /// Works them out of a report on the full-sized model and of one on a whole toy run; else says why not.
-    pub fn of(full: &Report, toy: &Report) -> Result<FullSize, String> {
+    pub fn of(full: &RehearsalReport, toy: &RehearsalReport) -> Result<FullSize, String> {
         if let Some(failure) = &full.failure {
             return Err(format!("with its own sizes the script stops before its model is built: {}", failure.message));
         }
@@ -67,7 +67,7 @@ fn elements(tensor: &Tensor) -> u64 {
 }
 
 /// Bits of a whole tensor: those of its values, and of a scale for each row where the toy run has one.
-fn stored_bits(tensor: &Tensor, toy: &Report) -> Option<f64> {
+fn stored_bits(tensor: &Tensor, toy: &RehearsalReport) -> Option<f64> {
     let small = toy.tensors.iter().find(|other| other.name == tensor.name)?;
     let mut parts: Vec<&Stored> = toy.stored.iter().filter(|part| is_of(&part.path, &tensor.name)).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.elements));
@@ -91,10 +91,10 @@ fn is_of(path: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn report(tensors: Vec<Tensor>, stored: Vec<Stored>) -> Report {
+    fn report(tensors: Vec<Tensor>, stored: Vec<Stored>) -> RehearsalReport {
         let text =
             r#"{"status": "final_line", "reached": "final_line", "score_line": null, "failure": null, "seconds": 1.0}"#;
-        Report { tensors, stored, ..serde_json::from_str(text).unwrap() }
+        RehearsalReport { tensors, stored, ..serde_json::from_str(text).unwrap() }
     }
 
     #[test]

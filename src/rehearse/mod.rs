@@ -29,8 +29,8 @@ pub use folder::{ToyFinding, ToyFolder};
 pub use full_size::{Class, FullSize};
 pub use interpreter::Interpreter;
 pub use reading::Reading;
-pub use report::{Failure, Phase, Report, Stored, Tensor};
-pub use session::{EndedTrial, Prepared, Session, Trial, Vocabulary};
+pub use report::{Phase, RehearsalFailure, RehearsalReport, Stored, Tensor};
+pub use session::{EndedTrial, Prepared, ProbeTrial, Session, Vocabulary};
 pub use settings::Setting;
 
 /// A rehearsal as it is asked for.
@@ -61,7 +61,7 @@ pub struct Run {
     pub seed: i64,
     /// The seed of the run before it, once more.
     pub repetition: bool,
-    pub report: Report,
+    pub report: RehearsalReport,
     /// The facts that `verify` reads of its log.
     pub read: Reading,
     /// The folder in which its files were kept.
@@ -115,7 +115,7 @@ impl Rehearsal {
 ///
 /// # Errors
 /// When the script cannot be read, no Python can be found or made, or a wall cannot be put up. What the script does wrong is
-/// in its [`Report`].
+/// in its [`RehearsalReport`].
 pub fn rehearse(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Rehearsal> {
     let (script, folder) = locate(&options.target)?;
     let text = caddie_files::read_bounded(&script)?;
@@ -136,7 +136,7 @@ pub fn rehearse(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
         }
         let again = if repetition { ", once more" } else { "" };
         tell(&format!("seed {seed}{again}"));
-        let request = run::Request {
+        let request = run::TrialRequest {
             options,
             script: &script,
             settings: &settings,
@@ -162,7 +162,7 @@ pub fn rehearse(options: &Options, stop: &AtomicBool, tell: &mut dyn FnMut(&str)
         tell("the model at its own sizes");
         let extra = ["--full-size".to_owned()];
         let alone = Options { nproc: 1, ..options.clone() };
-        let request = run::Request {
+        let request = run::TrialRequest {
             options: &alone,
             script: &script,
             settings: &settings,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use caddie_folder::{RunLog, read_runs};
 
-use super::Report;
+use super::RehearsalReport;
 
 /// The facts of a log that the checks ask for.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -24,7 +24,7 @@ pub struct Reading {
 }
 
 /// Reads the logs of a finished run: those that the script wrote and what it printed. The one that says most counts.
-pub fn of(place: &Utf8Path, report: &Report) -> Reading {
+pub fn of(place: &Utf8Path, report: &RehearsalReport) -> Reading {
     let readings = candidates(place).into_iter().map(|log| read(place, log));
     let best = readings.max_by_key(|reading| reading.found.len()).unwrap_or_default();
     // Of a run that stopped nothing can be said to be missing.

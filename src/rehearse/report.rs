@@ -25,7 +25,7 @@ pub struct Place {
 
 /// The error that stopped a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct RehearsalFailure {
     #[serde(default)]
     pub exception: Option<String>,
     pub message: String,
@@ -39,7 +39,7 @@ pub struct Failure {
 
 /// The report on one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct RehearsalReport {
     /// `final_line`, `ended_without_score` or `stopped`.
     pub status: String,
     /// The last phase that the run was in.
@@ -50,7 +50,7 @@ pub struct Report {
     pub steps: Option<u64>,
     /// The last line with a score after quantization. A toy's score means nothing.
     pub score_line: Option<String>,
-    pub failure: Option<Failure>,
+    pub failure: Option<RehearsalFailure>,
     /// Things that were emulated, with the number of uses.
     #[serde(default)]
     pub emulated: BTreeMap<String, u64>,
@@ -89,7 +89,7 @@ pub struct Tensor {
     pub class: String,
 }
 
-impl Report {
+impl RehearsalReport {
     /// Tells whether the script ended well behind a score.
     pub fn reached_its_score(&self) -> bool {
         self.status == "final_line"

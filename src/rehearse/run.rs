@@ -11,7 +11,7 @@ use fs_err as fs;
 use caddie_files::{Error, Result};
 use caddie_walls::{Limits, NO_WALL, Plan, REFUSED};
 
-use super::{Interpreter, Options, Report, Setting};
+use super::{Interpreter, Options, RehearsalReport, Setting};
 
 /// Time between two looks at a run.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -70,7 +70,7 @@ fn open_to_all(path: &Utf8Path) -> Result<()> {
 }
 
 /// One run, with everything that decides it.
-pub struct Request<'a> {
+pub struct TrialRequest<'a> {
     pub options: &'a Options,
     pub script: &'a Utf8Path,
     pub settings: &'a [Setting],
@@ -86,12 +86,12 @@ pub struct Request<'a> {
 
 /// Runs it in the folder `name` of `room`. Returns the report and the folder.
 pub fn run(
-    request: &Request<'_>,
+    request: &TrialRequest<'_>,
     room: &Room,
     name: &str,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(&str),
-) -> Result<(Report, Utf8PathBuf)> {
+) -> Result<(RehearsalReport, Utf8PathBuf)> {
     let place = room.path.join(name);
     fs::create_dir_all(&place).map_err(Error::io(&place, "creating"))?;
     open_to_all(&place)?;
@@ -115,7 +115,7 @@ pub fn run(
 }
 
 /// The command, behind walls or not.
-fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> Result<Command> {
+fn command(request: &TrialRequest<'_>, room: &Room, place: &Utf8Path, name: &str) -> Result<Command> {
     let (options, python) = (request.options, &request.interpreter.python);
     let script = request.script.canonicalize_utf8().map_err(Error::io(request.script, "resolving"))?;
     let mut words: Vec<String> =
@@ -173,7 +173,7 @@ fn command(request: &Request<'_>, room: &Room, place: &Utf8Path, name: &str) -> 
 }
 
 /// Explains why there is no report.
-fn refused(request: &Request<'_>, status: ExitStatus, said: &Utf8Path) -> Error {
+fn refused(request: &TrialRequest<'_>, status: ExitStatus, said: &Utf8Path) -> Error {
     let text = caddie_files::read_text(said).unwrap_or_default();
     let last = text.trim().lines().last().unwrap_or_default();
     match last.strip_prefix(REFUSED) {
@@ -200,7 +200,7 @@ impl Drop for Watched {
 impl Watched {
     fn wait(
         &mut self,
-        request: &Request<'_>,
+        request: &TrialRequest<'_>,
         place: &Utf8Path,
         stop: &AtomicBool,
         tell: &mut dyn FnMut(&str),

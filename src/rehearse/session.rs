@@ -9,8 +9,8 @@ use serde::Deserialize;
 use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
 
-use super::run::{Request, Room, run};
-use super::{Interpreter, Options, Report, Setting, locate, package, reading, settings};
+use super::run::{Room, TrialRequest, run};
+use super::{Interpreter, Options, RehearsalReport, Setting, locate, package, reading, settings};
 
 /// The vocabulary that a script reads, and the settings that it asks for.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Vocabulary {
 
 /// One run on a given corpus.
 #[derive(Debug)]
-pub struct Trial<'a> {
+pub struct ProbeTrial<'a> {
     /// The folder of the run, below the session's.
     pub name: &'a str,
     pub seed: i64,
@@ -48,7 +48,7 @@ pub struct Trial<'a> {
 /// A run that is over.
 #[derive(Debug)]
 pub struct EndedTrial {
-    pub report: Report,
+    pub report: RehearsalReport,
     /// The log of it that `verify` would read.
     pub log: Option<RunLog>,
     /// The script's own folder and those of the other records beside it, with what it wrote.
@@ -101,8 +101,8 @@ impl<'a> Session<'a> {
     /// Runs the script on a corpus.
     ///
     /// # Errors
-    /// When the harness fails or a wall cannot be put up. What the script does wrong is in its [`Report`].
-    pub fn run(&self, trial: &Trial<'_>, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<EndedTrial> {
+    /// When the harness fails or a wall cannot be put up. What the script does wrong is in its [`RehearsalReport`].
+    pub fn run(&self, trial: &ProbeTrial<'_>, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<EndedTrial> {
         let sizes = trial.sizes.iter().flat_map(|(name, value)| ["--size".to_owned(), format!("{name}={value}")]);
         let exact = trial.exact.iter().flat_map(|(name, value)| ["--exact".to_owned(), format!("{name}={value}")]);
         let extra: Vec<String> = sizes.chain(exact).collect();
@@ -112,8 +112,8 @@ impl<'a> Session<'a> {
         Ok(EndedTrial { report, log, written: place.join("work/records") })
     }
 
-    fn request<'r>(&'r self, seed: i64, corpus: Option<Utf8PathBuf>, extra: &'r [String]) -> Request<'r> {
-        Request {
+    fn request<'r>(&'r self, seed: i64, corpus: Option<Utf8PathBuf>, extra: &'r [String]) -> TrialRequest<'r> {
+        TrialRequest {
             options: self.options,
             script: &self.script,
             settings: &self.settings,

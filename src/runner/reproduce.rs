@@ -17,7 +17,7 @@ use caddie_folder::ledger::{self, Ledger, LedgerRow};
 
 /// Options for a reproduction: the artifact, the sample and the tolerance.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ArtifactRequest {
     /// An artifact, or a records folder whose artifact lies beside it or above it.
     pub target: Utf8PathBuf,
     pub data: Utf8PathBuf,
@@ -32,7 +32,7 @@ pub struct Request {
 
 /// The result of reproducing one seed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SeedResult {
+pub struct ModelResult {
     pub seed: i64,
     /// Rows of the ledger.
     pub documents: usize,
@@ -49,7 +49,7 @@ pub struct SeedResult {
     pub val_bpb: f64,
 }
 
-impl SeedResult {
+impl ModelResult {
     /// Tells whether every compared document agrees.
     pub fn reproduced(&self) -> bool {
         self.differing.is_empty()
@@ -69,18 +69,18 @@ impl SeedResult {
 
 /// The result of a reproduction.
 #[derive(Debug, Clone)]
-pub struct Reproduction {
+pub struct ArtifactReproduction {
     pub manifest: Manifest,
-    pub seeds: Vec<SeedResult>,
+    pub seeds: Vec<ModelResult>,
     /// Seed of the draw, where documents were drawn.
     pub sample_seed: Option<u64>,
     /// Ledgers of the records folder that differ from those of the artifact.
     pub foreign_ledgers: Vec<i64>,
 }
 
-impl Reproduction {
+impl ArtifactReproduction {
     pub fn reproduced(&self) -> bool {
-        self.foreign_ledgers.is_empty() && self.seeds.iter().all(SeedResult::reproduced)
+        self.foreign_ledgers.is_empty() && self.seeds.iter().all(ModelResult::reproduced)
     }
 }
 
@@ -88,7 +88,10 @@ impl Reproduction {
 ///
 /// # Errors
 /// When no artifact is found, it does not unpack, its model or the data cannot be used, or a device is missing.
-pub fn reproduce(request: &Request, mut observer: impl FnMut(i64) -> Box<dyn Observer>) -> Result<Reproduction> {
+pub fn reproduce(
+    request: &ArtifactRequest,
+    mut observer: impl FnMut(i64) -> Box<dyn Observer>,
+) -> Result<ArtifactReproduction> {
     let device = device::select(&request.device)?;
     let artifact = find_artifact(&request.target)?;
     let folder = tempfile::tempdir().map_err(caddie_files::Error::io("a temporary folder", "creating"))?;
@@ -127,7 +130,7 @@ pub fn reproduce(request: &Request, mut observer: impl FnMut(i64) -> Box<dyn Obs
             .collect();
         seeds.push(compare(run.seed, &claimed, &rows, docs.as_deref(), request.tolerance));
     }
-    Ok(Reproduction { manifest, seeds, sample_seed, foreign_ledgers })
+    Ok(ArtifactReproduction { manifest, seeds, sample_seed, foreign_ledgers })
 }
 
 /// Refuses data other than the ledger's, because a comparison with them would say nothing about the submission.
@@ -191,14 +194,14 @@ fn draw(rows: &[LedgerRow], count: Option<usize>, seed: Option<u64>) -> Option<V
 }
 
 /// Compares recomputed rows with the ledger's. A document that the data or the ledger lack differs.
-fn compare(seed: i64, claimed: &Ledger, rows: &[LedgerRow], docs: Option<&[usize]>, tolerance: f64) -> SeedResult {
+fn compare(seed: i64, claimed: &Ledger, rows: &[LedgerRow], docs: Option<&[usize]>, tolerance: f64) -> ModelResult {
     let ours: BTreeMap<u64, &LedgerRow> = rows.iter().map(|row| (row.doc, row)).collect();
     let wanted: Vec<&LedgerRow> = claimed
         .rows
         .iter()
         .filter(|row| docs.is_none_or(|docs| docs.binary_search(&(row.doc as usize)).is_ok()))
         .collect();
-    let mut result = SeedResult {
+    let mut result = ModelResult {
         seed,
         documents: claimed.rows.len(),
         compared: wanted.len(),
@@ -261,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_bound_shrinks_with_the_sample() {
-        let result = |documents, compared| SeedResult {
+        let result = |documents, compared| ModelResult {
             seed: 0,
             documents,
             compared,

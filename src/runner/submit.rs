@@ -40,7 +40,7 @@ pub struct Submission {
 }
 
 /// The outputs of a submission.
-pub struct Submitted {
+pub struct SubmittedRecipe {
     pub rendered: Rendered,
     pub report: FolderReport,
     /// The known floor, when the data come from `caddie fixture`.
@@ -51,7 +51,7 @@ pub struct Submitted {
 ///
 /// # Errors
 /// Those of the runs, of rendering, and of verifying. Whatever was finished stays, and the next call goes on from there.
-pub fn submit(submission: &Submission, observer: impl FnMut(u64) -> Box<dyn Observer>) -> Result<Submitted> {
+pub fn submit(submission: &Submission, observer: impl FnMut(u64) -> Box<dyn Observer>) -> Result<SubmittedRecipe> {
     check_seeds(&submission.seeds)?;
     device::select(&submission.device)?;
     let source = SourceReport::find(&submission.data)?;
@@ -81,7 +81,7 @@ pub fn submit(submission: &Submission, observer: impl FnMut(u64) -> Box<dyn Obse
     let rendered = placing::render(&finished, &options)?;
     let folder = Folder::read(&rendered.folder)?;
     let report = checks::verify_read(&folder, &submission.rulebook, &VerifyOptions::default());
-    Ok(Submitted { rendered, report, source })
+    Ok(SubmittedRecipe { rendered, report, source })
 }
 
 /// Does the remaining work of every seed, and renders nothing. Returns the folder of the runs.

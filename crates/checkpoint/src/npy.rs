@@ -24,7 +24,7 @@ pub(super) fn read(bytes: Vec<u8>, name: &str, contents: &mut Contents) {
 
 /// Reads the array at `place`, a file or a member of an `.npz`.
 pub(super) fn array(place: &Place, name: &str, contents: &mut Contents) {
-    let Some(header) = Header::read(contents.bytes(place)) else {
+    let Some(header) = NpyHeader::read(contents.bytes(place)) else {
         return contents.problem(name, "an array of NumPy whose header is cut off or is not understood".to_owned());
     };
     let data = Place { buffer: place.buffer, range: place.range.start + header.data..place.range.end };
@@ -47,7 +47,7 @@ pub(super) fn array(place: &Place, name: &str, contents: &mut Contents) {
 }
 
 /// The header, as far as it is needed.
-struct Header {
+struct NpyHeader {
     /// The element type as NumPy writes it: `<f4`, `|O`, or a list of fields.
     descr: String,
     shape: Vec<u64>,
@@ -55,8 +55,8 @@ struct Header {
     data: usize,
 }
 
-impl Header {
-    fn read(bytes: &[u8]) -> Option<Header> {
+impl NpyHeader {
+    fn read(bytes: &[u8]) -> Option<NpyHeader> {
         let major = *bytes.get(MARK.len())?;
         let at = MARK.len() + 2;
         let (length, start) = if major == 1 {
@@ -70,7 +70,7 @@ impl Header {
         let shape = value(text, "shape")?.trim_matches(['(', ')']);
         let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
         let shape = sizes.map(|size| size.trim_end_matches('L').parse().ok()).collect::<Option<_>>()?;
-        Some(Header { descr, shape, data })
+        Some(NpyHeader { descr, shape, data })
     }
 
     /// Tells whether the elements, or a field of them, are objects: NumPy then unpickles them.

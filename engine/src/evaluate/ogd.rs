@@ -59,7 +59,7 @@ fn score_document(model: &Gpt, val: &ValData, recipe: &EvalRecipe, d: &Document)
             for start in (0..scored).step_by(stride as usize) {
                 let n = stride.min(scored - start);
                 let part = |t: &Tensor| t.narrow(0, row, 1).narrow(1, start, n);
-                let Scored { nats: losses, gradient } = bias.score(&part(&logits), &part(&y));
+                let BiasStep { nats: losses, gradient } = bias.score(&part(&logits), &part(&y));
                 nats.push(losses);
                 bias.step(&gradient);
             }
@@ -88,7 +88,7 @@ pub fn carried(model: &Gpt, val: &ValData, recipe: &EvalRecipe, on_progress: OnP
         };
         let batches = batches(together, recipe.eval_batch_seqs as usize);
         let scored = parallel::map_with(&mut workers, batches, work, |_, _| Ok(()))?;
-        for Scored { nats, gradient } in scored {
+        for BiasStep { nats, gradient } in scored {
             let nats = Vec::<f32>::try_from(nats.to_device(Device::Cpu).view([-1]))?;
             progress.totals.add(val, nll.len(), &nats);
             nll.extend(nats);
@@ -113,7 +113,7 @@ struct Bias {
 }
 
 /// The loss of some targets, and its gradient.
-struct Scored {
+struct BiasStep {
     /// `[windows, scored]`
     nats: Tensor,
     /// Of the sum over windows of the mean over targets, `[vocab]`.
@@ -132,7 +132,7 @@ impl Bias {
     }
 
     /// Scores targets `y` `[windows, scored]` by their `logits` and the bias as it is.
-    fn score(&self, logits: &Tensor, y: &Tensor) -> Scored {
+    fn score(&self, logits: &Tensor, y: &Tensor) -> BiasStep {
         let targets = y.unsqueeze(-1);
         let log_p = (logits + &self.values).log_softmax(-1, Kind::Float);
         let nats = -log_p.gather(-1, &targets, false).squeeze_dim(-1);
@@ -141,7 +141,7 @@ impl Bias {
         let ones = Tensor::ones([y.numel() as i64], (Kind::Float, y.device()));
         let seen = self.values.zeros_like().scatter_add(0, &y.reshape([-1]), &ones);
         let gradient = (expected - seen) / y.size()[1] as f64;
-        Scored { nats, gradient }
+        BiasStep { nats, gradient }
     }
 
     /// Takes one step of gradient descent.

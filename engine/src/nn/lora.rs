@@ -83,7 +83,7 @@ pub struct Plan<'a> {
 impl Adapters {
     /// Makes fresh adapters for `docs`, in batch order, f32.
     pub fn new(plan: &Plan, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
-        let mut layout = Layout { plan, docs, init, parts: Vec::new(), shapes: Vec::new() };
+        let mut layout = AdapterLayout { plan, docs, init, parts: Vec::new(), shapes: Vec::new() };
         for (slot, sites) in plan.slots.iter().enumerate() {
             for part in [&sites.mixer, &sites.ffn] {
                 layout.stack(part, &format!(".{slot}"));
@@ -142,7 +142,7 @@ impl Adapters {
 }
 
 /// Collects the matrices' initial values, flat, and their shapes.
-struct Layout<'a> {
+struct AdapterLayout<'a> {
     plan: &'a Plan<'a>,
     docs: &'a [usize],
     init: &'a dyn AdapterInit,
@@ -150,7 +150,7 @@ struct Layout<'a> {
     shapes: Vec<[i64; 3]>,
 }
 
-impl Layout<'_> {
+impl AdapterLayout<'_> {
     /// A part without sites has no matrices.
     fn stack(&mut self, sites: &[Site], suffix: &str) {
         if sites.is_empty() {

@@ -32,7 +32,7 @@ pub(super) fn save_sensitivity(ctx: &Context, sensitivity: &Sensitivity) -> Resu
 }
 
 /// A trained model as the export finds it.
-pub(super) struct Source<'a> {
+pub(super) struct ExportSource<'a> {
     pub model: &'a Gpt,
     /// The thresholds of its symbols in training; empty where it has none.
     pub fits: &'a BTreeMap<String, Tensor>,
@@ -41,14 +41,19 @@ pub(super) struct Source<'a> {
 }
 
 /// Exports a model as the run's recipe says.
-pub(super) fn export(ctx: &mut Context, source: &Source<'_>, observed: Observed, code_bytes: u64) -> Result<Exported> {
+pub(super) fn export(
+    ctx: &mut Context,
+    source: &ExportSource<'_>,
+    observed: Observed,
+    code_bytes: u64,
+) -> Result<Exported> {
     match ctx.recipe.quant.ftle.clone() {
         None => with(&ctx.recipe, source, &observed),
         Some(ftle) => by_row(ctx, source, observed, &ftle, code_bytes),
     }
 }
 
-fn with(recipe: &Recipe, source: &Source<'_>, observed: &Observed) -> Result<Exported> {
+fn with(recipe: &Recipe, source: &ExportSource<'_>, observed: &Observed) -> Result<Exported> {
     let (params, parameters) = (source.model.params(), source.model.parameters());
     let exported = match &recipe.quant.q2 {
         Some(q2) => quant::q2::export(params, parameters, source.fits, &recipe.quant, q2),
@@ -67,7 +72,7 @@ fn with(recipe: &Recipe, source: &Source<'_>, observed: &Observed) -> Result<Exp
 /// Takes the first of the mean bits with which model and code fit, and logs how the same bits for all rows would do.
 fn by_row(
     ctx: &mut Context,
-    source: &Source<'_>,
+    source: &ExportSource<'_>,
     mut observed: Observed,
     ftle: &FtleRecipe,
     code_bytes: u64,

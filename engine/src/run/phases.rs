@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
-use super::export::{Exported, Source, export};
+use super::export::{ExportSource, Exported, export};
 use super::{Context, Phase, State, files};
 use crate::data::{DataSet, calibration_rows};
 use crate::evaluate::{ValData, full};
@@ -115,7 +115,7 @@ pub(super) fn quantize(
     if ctx.recipe.quant.needs_calibration() {
         observed.hessians = calibration(ctx, data, &model, state.train_time_ms)?.hessians;
     }
-    let source = Source { model: &model, fits: &fits, from: &from };
+    let source = ExportSource { model: &model, fits: &fits, from: &from };
     let Exported { model: exported, file: encoded } = export(ctx, &source, observed, code_bytes)?;
     let name = match &ctx.recipe.quant.q2 {
         Some(_) => "model.q2bn".to_owned(),

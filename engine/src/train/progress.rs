@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// Everything but tensors that a checkpoint restores.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Progress {
+pub struct TrainProgress {
     pub step: i64,
     /// Milliseconds on the training clock.
     pub train_time_ms: f64,
@@ -28,7 +28,7 @@ pub fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-impl Progress {
+impl TrainProgress {
     /// Adds itself to a checkpoint's metadata.
     pub fn write(&self, metadata: &mut BTreeMap<String, String>) {
         let loader: Vec<String> = self.loader.iter().map(u64::to_string).collect();
@@ -44,8 +44,8 @@ impl Progress {
         }
     }
 
-    /// Reads what [`Progress::write`] wrote into the file `path`.
-    pub fn read(metadata: &BTreeMap<String, String>, path: &Path) -> Result<Progress> {
+    /// Reads what [`TrainProgress::write`] wrote into the file `path`.
+    pub fn read(metadata: &BTreeMap<String, String>, path: &Path) -> Result<TrainProgress> {
         let unusable = |key: &str| {
             Error::format(path, format!("its metadata has no usable `{key}`; delete the file to start over"))
         };
@@ -54,7 +54,7 @@ impl Progress {
         }
         let loader = metadata.get("loader").ok_or_else(|| unusable("loader"))?;
         let loader: std::result::Result<Vec<u64>, _> = loader.split(',').map(str::parse).collect();
-        Ok(Progress {
+        Ok(TrainProgress {
             step: field(metadata, "step").ok_or_else(|| unusable("step"))?,
             train_time_ms: field(metadata, "train_time_ms").ok_or_else(|| unusable("train_time_ms"))?,
             loader: loader.map_err(|_| unusable("loader"))?,
@@ -71,16 +71,22 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back_and_a_lack_is_named() {
-        let progress =
-            Progress { step: 7, train_time_ms: 12.5, loader: vec![1, 900], looping: true, qat: false, capped: true };
+        let progress = TrainProgress {
+            step: 7,
+            train_time_ms: 12.5,
+            loader: vec![1, 900],
+            looping: true,
+            qat: false,
+            capped: true,
+        };
         let mut metadata = BTreeMap::new();
         progress.write(&mut metadata);
         let path = Path::new("training_state.safetensors");
-        assert_eq!(Progress::read(&metadata, path).unwrap(), progress);
+        assert_eq!(TrainProgress::read(&metadata, path).unwrap(), progress);
         for key in ["step", "train_time_ms", "loader", "looping", "qat", "capped"] {
             let mut spoilt = metadata.clone();
             spoilt.insert(key.to_owned(), "x".to_owned());
-            let error = Progress::read(&spoilt, path).unwrap_err().to_string();
+            let error = TrainProgress::read(&spoilt, path).unwrap_err().to_string();
             assert!(error.contains(&format!("no usable `{key}`")), "{error}");
         }
     }

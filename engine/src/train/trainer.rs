@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
-use super::progress::{Progress, ms};
+use super::progress::{TrainProgress, ms};
 use super::regime::{Regime, fraction, regime};
 use super::steps::Steps;
 use crate::data::{Batch, Loader, PackedLoader, SequentialLoader, TokenStream};
@@ -20,7 +20,7 @@ use crate::{Error, Result, checkpoint, device};
 pub struct Trainer {
     steps: Steps,
     loader: Loader,
-    pub progress: Progress,
+    pub progress: TrainProgress,
     device: Device,
 }
 
@@ -30,12 +30,12 @@ impl Trainer {
         let resumed = ctx.unfinished.take();
         let recipe = &ctx.recipe;
         let mut state = initial_state(&recipe.model, ctx.seed)?;
-        let mut progress = Progress::default();
+        let mut progress = TrainProgress::default();
         let mut saved: BTreeMap<String, Tensor> = BTreeMap::new();
         let resuming = resumed.is_some();
         let path = ctx.training_state_path();
         if let Some(Unfinished { tensors, metadata }) = resumed {
-            progress = Progress::read(&metadata, &path)?;
+            progress = TrainProgress::read(&metadata, &path)?;
             saved = tensors.into_iter().collect();
             for (name, tensor) in &mut state {
                 *tensor = saved.remove(name).ok_or_else(|| {
@@ -162,7 +162,7 @@ impl Trainer {
     /// loss is read only where it is logged, because reading it makes the host wait.
     pub fn report(&mut self, ctx: &mut Context, loss: Tensor, elapsed_ms: f64) -> Result<()> {
         let t = ctx.recipe.train.clone();
-        let Progress { step, capped, .. } = self.progress;
+        let TrainProgress { step, capped, .. } = self.progress;
         let due = t.checkpoint_every > 0 && step % t.checkpoint_every == 0;
         let logged =
             t.train_log_every > 0 && (step <= 10 || step % t.train_log_every == 0 || step == t.iterations || capped);
@@ -206,7 +206,7 @@ impl Trainer {
         if !val_loss.is_finite() {
             return Err(self.diverged(ctx, format!("the validation loss became {val_loss}")));
         }
-        let Progress { step, train_time_ms, .. } = self.progress;
+        let TrainProgress { step, train_time_ms, .. } = self.progress;
         let average = train_time_ms / step.max(1) as f64;
         ctx.log(&format!(
             "step:{step}/{} val_loss:{val_loss:.4} val_bpb:{val_bpb:.4} train_time:{train_time_ms:.0}ms step_avg:{average:.2}ms",

@@ -15,7 +15,7 @@ const README: &str = include_str!("../../../templates/script/README.md");
 const PULL_REQUEST: &str = include_str!("../../../templates/script/PULL_REQUEST.md");
 
 /// The documents that are prose.
-pub struct Pages {
+pub struct ScriptPages {
     pub readme: String,
     pub pull_request: String,
 }
@@ -49,7 +49,7 @@ fn hardware(entry: &ScriptEntry, facts: &ScriptFacts) -> Option<String> {
 ///
 /// # Errors
 /// When a template asks for what is not there: a bug.
-pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement]) -> Result<Pages> {
+pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement]) -> Result<ScriptPages> {
     let (meta, results) = (&entry.meta, &facts.results);
     let others: Vec<Value> = results
         .others
@@ -94,7 +94,7 @@ pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement])
         broken => rules(statements, Answer::No),
         open => open_rules(statements),
     };
-    Ok(Pages {
+    Ok(ScriptPages {
         readme: fill("script/README.md", README, &context)?,
         pull_request: fill("script/PULL_REQUEST.md", PULL_REQUEST, &context)?,
     })

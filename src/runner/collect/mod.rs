@@ -13,7 +13,7 @@ use caddie_files::{Error, Result};
 use caddie_rulebook::Rulebook;
 
 pub use native::NativeCollected;
-use taken::{Kind, Taken};
+use taken::{RunKind, Taken};
 
 /// Runs to be collected.
 #[derive(Debug, Clone)]
@@ -48,8 +48,8 @@ pub struct Refused {
 
 /// The end of a collection.
 #[derive(Debug)]
-pub enum Outcome {
-    Scripts(Box<super::script::Submitted>),
+pub enum CollectOutcome {
+    Scripts(Box<super::script::SubmittedScript>),
     Native(Box<NativeCollected>),
     /// Runs that are missing, failed or not what they should be. The good ones lie in the folder of the runs.
     Refused {
@@ -64,7 +64,7 @@ pub enum Outcome {
 /// # Errors
 /// When a folder or an archive cannot be read, the runs are not of one submission, another run lies in the place of one, or
 /// rendering fails.
-pub fn collect(collection: &Collection) -> Result<Outcome> {
+pub fn collect(collection: &Collection) -> Result<CollectOutcome> {
     if !collection.seeds.is_empty() {
         check_seeds(&collection.seeds)?;
     }
@@ -92,12 +92,12 @@ pub fn collect(collection: &Collection) -> Result<Outcome> {
     let kind = taken::one_kind(&found.taken)?;
     found.taken.iter().try_for_each(|taken| taken::place(taken, &runs))?;
     if !refused.is_empty() || found.taken.is_empty() {
-        return Ok(Outcome::Refused { refused, kept: found.taken.len(), runs });
+        return Ok(CollectOutcome::Refused { refused, kept: found.taken.len(), runs });
     }
     let placed = Placed { collection, name, runs: &runs, taken: &found.taken };
     match kind {
-        Kind::Script => Ok(Outcome::Scripts(Box::new(scripts::finish(&placed)?))),
-        Kind::Native => Ok(Outcome::Native(Box::new(native::finish(&placed)?))),
+        RunKind::Script => Ok(CollectOutcome::Scripts(Box::new(scripts::finish(&placed)?))),
+        RunKind::Native => Ok(CollectOutcome::Native(Box::new(native::finish(&placed)?))),
     }
 }
 

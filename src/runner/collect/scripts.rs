@@ -11,14 +11,14 @@ use crate::runner::asked::date_of;
 use crate::runner::placing::Spot;
 use crate::runner::script::data::Data;
 use crate::runner::script::record::{Cause, RunRecord, Written};
-use crate::runner::script::{Submitted, entry, finish as render, reading};
+use crate::runner::script::{SubmittedScript, entry, finish as render, reading};
 use caddie_files::{Error, Result};
 
 /// Variables that may differ between runs of one submission: seed, names and places.
 const APART: [&str; 7] =
     ["SEED", "RUN_ID", "DATA_PATH", "DATA_DIR", "TOKENIZER_PATH", "CUDA_VISIBLE_DEVICES", "NCCL_DEBUG"];
 
-pub fn finish(placed: &Placed<'_>) -> Result<Submitted> {
+pub fn finish(placed: &Placed<'_>) -> Result<SubmittedScript> {
     let asked = placed.collection;
     let mut runs = Vec::new();
     for dir in placed.dirs() {

@@ -19,7 +19,7 @@ const NATIVE: &str = "state.json";
 
 /// The maker of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RunKind {
     Script,
     Native,
 }
@@ -29,12 +29,12 @@ pub enum Kind {
 pub struct Taken {
     pub seed: u64,
     pub dir: Utf8PathBuf,
-    pub kind: Kind,
+    pub kind: RunKind,
 }
 
 /// Everything that was found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct TakenRuns {
     pub taken: Vec<Taken>,
     pub refused: Vec<Refused>,
     /// Name of the folder that holds the runs.
@@ -63,8 +63,8 @@ impl Unpacked {
 }
 
 /// Finds the runs in folders and archives.
-pub fn find(from: &[Utf8PathBuf], unpacked: &Unpacked) -> Result<Found> {
-    let mut found = Found::default();
+pub fn find(from: &[Utf8PathBuf], unpacked: &Unpacked) -> Result<TakenRuns> {
+    let mut found = TakenRuns::default();
     for (number, path) in from.iter().enumerate() {
         caddie_files::metadata(
             path,
@@ -105,18 +105,18 @@ pub fn find(from: &[Utf8PathBuf], unpacked: &Unpacked) -> Result<Found> {
 }
 
 /// Looks for runs in `dir` and below it.
-fn search(dir: &Utf8Path, depth: usize, found: &mut Found) -> Result<()> {
+fn search(dir: &Utf8Path, depth: usize, found: &mut TakenRuns) -> Result<()> {
     let kind = if dir.join(record::FILE).is_file() {
-        Some(Kind::Script)
+        Some(RunKind::Script)
     } else {
-        dir.join(NATIVE).is_file().then_some(Kind::Native)
+        dir.join(NATIVE).is_file().then_some(RunKind::Native)
     };
     if let Some(kind) = kind {
         let above = dir.canonicalize_utf8().ok().and_then(|dir| Some(dir.parent()?.file_name()?.to_owned()));
         found.name = found.name.take().or(above);
         match kind {
-            Kind::Script => script(dir, found)?,
-            Kind::Native => native(dir, found),
+            RunKind::Script => script(dir, found)?,
+            RunKind::Native => native(dir, found),
         }
         return Ok(());
     }
@@ -135,10 +135,10 @@ fn search(dir: &Utf8Path, depth: usize, found: &mut Found) -> Result<()> {
 }
 
 /// A run of the engine, which its own log and ledger are compared with when it is read.
-fn native(dir: &Utf8Path, found: &mut Found) {
+fn native(dir: &Utf8Path, found: &mut TakenRuns) {
     let seed = dir.file_name().and_then(|name| name.strip_prefix("seed-")?.parse().ok());
     match seed {
-        Some(seed) => found.taken.push(Taken { seed, dir: dir.to_owned(), kind: Kind::Native }),
+        Some(seed) => found.taken.push(Taken { seed, dir: dir.to_owned(), kind: RunKind::Native }),
         None => {
             let reason = "a run directory is named seed-<n>".to_owned();
             found.refused.push(Refused { seed: None, place: dir.to_owned(), reason });
@@ -147,7 +147,7 @@ fn native(dir: &Utf8Path, found: &mut Found) {
 }
 
 /// A run of a script, compared with its record file by file.
-fn script(dir: &Utf8Path, found: &mut Found) -> Result<()> {
+fn script(dir: &Utf8Path, found: &mut TakenRuns) -> Result<()> {
     let mut refuse =
         |seed: Option<u64>, reason: String| found.refused.push(Refused { seed, place: dir.to_owned(), reason });
     let Some(record) = RunRecord::read(dir)? else {
@@ -163,7 +163,7 @@ fn script(dir: &Utf8Path, found: &mut Found) -> Result<()> {
         }
         State::Finished => match changed(dir, &record)? {
             Some(reason) => refuse(seed, reason),
-            None => found.taken.push(Taken { seed: record.seed, dir: dir.to_owned(), kind: Kind::Script }),
+            None => found.taken.push(Taken { seed: record.seed, dir: dir.to_owned(), kind: RunKind::Script }),
         },
     }
     Ok(())
@@ -195,8 +195,8 @@ fn changed(dir: &Utf8Path, record: &RunRecord) -> Result<Option<String>> {
 ///
 /// # Errors
 /// When some are of a script and others of a recipe.
-pub fn one_kind(taken: &[Taken]) -> Result<Kind> {
-    let first = taken.first().map_or(Kind::Script, |taken| taken.kind);
+pub fn one_kind(taken: &[Taken]) -> Result<RunKind> {
+    let first = taken.first().map_or(RunKind::Script, |taken| taken.kind);
     match taken.iter().find(|taken| taken.kind != first) {
         None => Ok(first),
         Some(other) => {

@@ -39,7 +39,7 @@ impl Engine {
 
 /// The thing that every task runs.
 #[derive(Debug, Clone)]
-pub enum Subject {
+pub enum JobSubject {
     Script {
         script: Utf8PathBuf,
         env: Vec<(String, String)>,
@@ -58,7 +58,7 @@ pub enum Subject {
 #[derive(Debug, Clone)]
 pub struct Launch {
     pub engine: Engine,
-    pub subject: Subject,
+    pub subject: JobSubject,
     pub seeds: Vec<u64>,
     /// Name of the submission.
     pub name: String,
@@ -136,7 +136,7 @@ fn command(launch: &Launch) -> Result<Vec<String>> {
     let mut words = vec![program, "submit".to_owned()];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
     match &launch.subject {
-        Subject::Script { script, env, launcher, nproc, enforce } => {
+        JobSubject::Script { script, env, launcher, nproc, enforce } => {
             caddie_files::regular(script)?;
             option("--script", place(script)?);
             for (name, value) in env {
@@ -154,7 +154,7 @@ fn command(launch: &Launch) -> Result<Vec<String>> {
                 words.push(format!("--enforce={seconds}"));
             }
         }
-        Subject::Recipe { recipe, changes, device } => {
+        JobSubject::Recipe { recipe, changes, device } => {
             let is_file = Utf8Path::new(recipe).is_file();
             words.push(if is_file { place(Utf8Path::new(recipe))? } else { recipe.clone() });
             let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);

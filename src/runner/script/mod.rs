@@ -75,9 +75,9 @@ pub struct ScriptSubmission {
 
 /// The end of a submission.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum SubmitOutcome {
     /// Every seed is finished; the folder is rendered and verified.
-    Submitted(Box<Submitted>),
+    Submitted(Box<SubmittedScript>),
     /// Seeds that failed. The others are kept.
     Failed(Vec<Failure>),
     /// Every seed is finished, and nothing more was asked for: the folder of the runs.
@@ -86,7 +86,7 @@ pub enum Outcome {
 
 /// The results of a submission.
 #[derive(Debug)]
-pub struct Submitted {
+pub struct SubmittedScript {
     pub rendered: Rendered<ScriptFacts>,
     pub report: FolderReport,
     /// The known floor, when the data come from `caddie fixture`.
@@ -106,7 +106,7 @@ pub trait Audience {
 /// # Errors
 /// When the command line, the script or the data cannot be used, a run cannot be started or kept, the user interrupts, a log
 /// states no score, or rendering fails. Finished runs stay, and the next call goes on from there.
-pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Result<Outcome> {
+pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Result<SubmitOutcome> {
     let mut plan = Plan::of(submission)?;
     let _lock = Lock::of(&plan.runs, submission.runs_only.then_some(submission.seeds.as_slice()))?;
     plan.meta.date = date_of(&plan.runs, submission.date)?;
@@ -127,24 +127,24 @@ pub fn submit(submission: &ScriptSubmission, audience: &mut dyn Audience) -> Res
         }
     }
     if !failures.is_empty() {
-        return Ok(Outcome::Failed(failures));
+        return Ok(SubmitOutcome::Failed(failures));
     }
     let (folder, source) = (plan.runs.clone(), SourceReport::find(&submission.data)?);
     if submission.runs_only {
-        return Ok(Outcome::Ran(folder));
+        return Ok(SubmitOutcome::Ran(folder));
     }
     let entry = entry::of(plan.known(submission)?, runs)?;
     let spot = Spot { out: &submission.out, runs: &folder, force: submission.force };
-    Ok(Outcome::Submitted(Box::new(finish(&entry, &spot, source)?)))
+    Ok(SubmitOutcome::Submitted(Box::new(finish(&entry, &spot, source)?)))
 }
 
 /// Renders an entry, packs its artifact and verifies its folder.
 ///
 /// # Errors
 /// Those of [`placing::place`] and of rendering.
-pub fn finish(entry: &ScriptEntry, spot: &Spot<'_>, source: Option<SourceReport>) -> Result<Submitted> {
+pub fn finish(entry: &ScriptEntry, spot: &Spot<'_>, source: Option<SourceReport>) -> Result<SubmittedScript> {
     let rendered = placing::place(spot, |out| page::render(entry, out, spot.force))?;
     let folder = Folder::read(&rendered.folder)?;
     let report = checks::verify_read(&folder, &entry.rulebook, &VerifyOptions::default());
-    Ok(Submitted { rendered, report, source })
+    Ok(SubmittedScript { rendered, report, source })
 }

@@ -4,8 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
-use super::settings::{self, Setting};
-use super::{Claimed, Measures, ROUNDED, Request, SeedResult, seed_of, stated, within};
+use super::settings::{self, FoldersSetting};
+use super::{ClaimedScores, Measures, ROUNDED, ReproducedSeed, ReproductionRequest, seed_of, stated, within};
 use crate::rehearse::Interpreter;
 use crate::render::script::modules;
 use crate::runner::script::data::Data;
@@ -21,7 +21,7 @@ use caddie_folder::{Fact as _, Folder, RunLog, Scope};
 
 /// Everything that the runs have in common.
 pub(super) struct Bench<'a> {
-    request: &'a Request,
+    request: &'a ReproductionRequest,
     script: &'a Utf8Path,
     source: Vec<u8>,
     /// The script without its wrappers, as text.
@@ -41,7 +41,7 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// When one of them is not there.
-    pub(super) fn of(request: &'a Request, folder: &Folder, script: &'a Utf8Path) -> Result<Bench<'a>> {
+    pub(super) fn of(request: &'a ReproductionRequest, folder: &Folder, script: &'a Utf8Path) -> Result<Bench<'a>> {
         let path = request.folder.join(script);
         let source = caddie_files::read_bounded(&path)?;
         let unwrapped = caddie_folder::executed::executed(folder).map(|executed| executed.unwrapped.source);
@@ -76,7 +76,7 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// When the seed is below zero.
-    pub(super) fn seed(&self, run: &RunLog, folder: &Folder) -> Result<(Seed<'_>, Vec<Setting>)> {
+    pub(super) fn seed(&self, run: &RunLog, folder: &Folder) -> Result<(Seed<'_>, Vec<FoldersSetting>)> {
         let number = seed_of(run).and_then(|seed| u64::try_from(seed).ok());
         let number = number.ok_or_else(|| Error::unreadable(&run.log, "states a seed below zero"))?;
         let asked = environment::asked_for(&self.source);
@@ -139,10 +139,10 @@ impl<'a> Bench<'a> {
         &self,
         run: &RunLog,
         seed: &Seed<'_>,
-        claimed: Claimed,
+        claimed: ClaimedScores,
         tolerance: f64,
         audience: &mut dyn Audience,
-    ) -> Result<SeedResult> {
+    ) -> Result<ReproducedSeed> {
         let ended = match seed.finished()? {
             Some(record) => {
                 audience.say(&format!("seed {}: finished before, and kept", seed.seed));
@@ -173,7 +173,7 @@ impl<'a> Bench<'a> {
         };
         let difference = ours.as_ref().map(|ours| ours.less(&theirs)).unwrap_or_default();
         let std = claimed.val_bpb_std.filter(|std| *std > 0.0);
-        Ok(SeedResult {
+        Ok(ReproducedSeed {
             seed: number,
             in_std: difference.val_bpb.zip(std).map(|(delta, std)| delta / std),
             reproduced: difference.val_bpb.is_some_and(|delta| within(delta, tolerance)),

@@ -26,7 +26,7 @@ const SHOWN: usize = 160;
 
 /// A rehearsal of a folder as it is asked for.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct DressOptions {
     pub folder: Utf8PathBuf,
     /// The seed of the log to compare with; the first where `None`.
     pub seed: Option<i64>,
@@ -74,7 +74,7 @@ pub struct Dress {
 ///
 /// # Errors
 /// When the folder states no score, or the rehearsal cannot be made.
-pub fn rehearse(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Dress> {
+pub fn rehearse(options: &DressOptions, tell: &mut dyn FnMut(&str)) -> Result<Dress> {
     let folder = Folder::read(&options.folder)?;
     let seeds: Vec<i64> = options.seed.into_iter().collect();
     let runs = claimed_runs(&folder, &seeds)?;
@@ -102,7 +102,7 @@ pub fn rehearse(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Dress> 
     let theirs = kinds(&options.folder.join(&run.log), run)?;
     let toy = log.as_ref().map(|log| read_log(log)).transpose()?.unwrap_or_default();
     let ours = log.as_ref().map_or(Ok(Vec::new()), |log| kinds(log, &toy))?;
-    let line = |kind: &Kind| Line { log: run.log.clone(), line: kind.first, text: cut(&kind.text, SHOWN) };
+    let line = |kind: &LineKind| Line { log: run.log.clone(), line: kind.first, text: cut(&kind.text, SHOWN) };
     let reached_its_score = first.report.reached_its_score();
     // A run that stopped says nothing of what it would have printed.
     let (not_printed, reordered) = if reached_its_score { compare(&theirs, &ours) } else { (Vec::new(), Vec::new()) };
@@ -140,7 +140,7 @@ fn of_no_print(folder: &Folder) -> Result<Vec<Line>> {
 
 /// A kind of line in a log.
 #[derive(Debug)]
-struct Kind {
+struct LineKind {
     name: String,
     /// The first line that has it, 1-based.
     first: u64,
@@ -150,8 +150,8 @@ struct Kind {
 }
 
 /// Returns the kinds of a log's lines in the order in which they first come, a dumped script and settings left out.
-fn kinds(log: &Utf8Path, run: &RunLog) -> Result<Vec<Kind>> {
-    let (mut known, mut found) = (HashMap::new(), Vec::<Kind>::new());
+fn kinds(log: &Utf8Path, run: &RunLog) -> Result<Vec<LineKind>> {
+    let (mut known, mut found) = (HashMap::new(), Vec::<LineKind>::new());
     let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
     let set: Vec<u64> = run.hyperparameters.values().map(|set| set.line).collect();
     printed_lines(log, |number, text| {
@@ -165,7 +165,7 @@ fn kinds(log: &Utf8Path, run: &RunLog) -> Result<Vec<Kind>> {
         match found.get_mut(index) {
             Some(kind) => kind.last = number,
             None if room => {
-                found.push(Kind { name, first: number, text: text.to_owned(), last: number });
+                found.push(LineKind { name, first: number, text: text.to_owned(), last: number });
             }
             None => {}
         }
@@ -175,11 +175,11 @@ fn kinds(log: &Utf8Path, run: &RunLog) -> Result<Vec<Kind>> {
 
 /// Returns the kinds of the first log that the second lacks, and those that come in another order, by their first lines and
 /// by their last ones: a toy run has fewer lines in between.
-fn compare<'a>(theirs: &'a [Kind], ours: &[Kind]) -> (Vec<&'a Kind>, Vec<&'a Kind>) {
-    let here: HashMap<&str, &Kind> = ours.iter().map(|kind| (kind.name.as_str(), kind)).collect();
-    let (common, missing): (Vec<&Kind>, Vec<&Kind>) =
+fn compare<'a>(theirs: &'a [LineKind], ours: &[LineKind]) -> (Vec<&'a LineKind>, Vec<&'a LineKind>) {
+    let here: HashMap<&str, &LineKind> = ours.iter().map(|kind| (kind.name.as_str(), kind)).collect();
+    let (common, missing): (Vec<&LineKind>, Vec<&LineKind>) =
         theirs.iter().partition(|kind| here.contains_key(kind.name.as_str()));
-    let moved = |at: fn(&Kind) -> u64| -> HashSet<&str> {
+    let moved = |at: fn(&LineKind) -> u64| -> HashSet<&str> {
         let mut ordered = common.clone();
         ordered.sort_by_key(|kind| at(kind));
         let places: Vec<u64> =
@@ -193,7 +193,7 @@ fn compare<'a>(theirs: &'a [Kind], ours: &[Kind]) -> (Vec<&'a Kind>, Vec<&'a Kin
             .collect()
     };
     let (by_first, by_last) = (moved(|kind| kind.first), moved(|kind| kind.last));
-    let moved = |kind: &&Kind| by_first.contains(kind.name.as_str()) && by_last.contains(kind.name.as_str());
+    let moved = |kind: &&LineKind| by_first.contains(kind.name.as_str()) && by_last.contains(kind.name.as_str());
     let reordered = common.iter().copied().filter(moved).collect();
     (missing, reordered)
 }
@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_moved_is_told() {
-        let of = |kinds: &[&str]| -> Vec<Kind> {
-            let kind = |(name, line): (&&str, u64)| Kind {
+        let of = |kinds: &[&str]| -> Vec<LineKind> {
+            let kind = |(name, line): (&&str, u64)| LineKind {
                 name: (*name).to_owned(),
                 first: line,
                 text: format!("{name}:1"),
@@ -229,7 +229,7 @@ mod tests {
             };
             kinds.iter().zip(1..).map(kind).collect()
         };
-        let names = |kinds: &[&Kind]| kinds.iter().map(|kind| kind.name.clone()).collect::<Vec<_>>();
+        let names = |kinds: &[&LineKind]| kinds.iter().map(|kind| kind.name.clone()).collect::<Vec<_>>();
         let (theirs, ours) = (of(&["seed", "warmup", "step", "size", "score"]), of(&["seed", "score", "step", "size"]));
         let (missing, moved) = compare(&theirs, &ours);
         assert_eq!((names(&missing), names(&moved)), (vec!["warmup".to_owned()], vec!["score".to_owned()]));

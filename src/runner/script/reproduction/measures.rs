@@ -23,7 +23,7 @@ pub struct Measures {
 
 /// Found less claimed; `None` where one of them does not state the number.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Difference {
+pub struct MeasureDifference {
     pub val_bpb: Option<f64>,
     pub val_loss: Option<f64>,
     pub steps: Option<i64>,
@@ -53,10 +53,10 @@ impl Measures {
     }
 
     /// Returns these numbers less the other ones.
-    pub fn less(&self, other: &Measures) -> Difference {
+    pub fn less(&self, other: &Measures) -> MeasureDifference {
         let float = |a: Option<f64>, b: Option<f64>| Some(a? - b?);
         let whole = |a: Option<u64>, b: Option<u64>| i64::try_from(a?).ok()?.checked_sub(i64::try_from(b?).ok()?);
-        Difference {
+        MeasureDifference {
             val_bpb: float(self.val_bpb, other.val_bpb),
             val_loss: float(self.val_loss, other.val_loss),
             steps: whole(self.steps, other.steps),

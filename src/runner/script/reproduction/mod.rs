@@ -17,8 +17,8 @@ use caddie_files::{Error, Result};
 use caddie_folder::{Fact as _, Field, Folder, RunLog, Scope};
 use caddie_rulebook::stats::{mean, sample_std};
 
-pub use measures::{Difference, Measures};
-pub use settings::{From, Setting};
+pub use measures::{MeasureDifference, Measures};
+pub use settings::{FoldersSetting, From};
 
 /// Least tolerance, bits per byte: two runs of one seed on other machines differ by less.
 const LEAST_TOLERANCE: f64 = 0.001;
@@ -32,7 +32,7 @@ const ROUNDED: f64 = 0.0005;
 
 /// A reproduction as it is asked for.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ReproductionRequest {
     pub folder: Utf8PathBuf,
     pub data: Utf8PathBuf,
     /// Seeds of the folder's logs; all of them where there is none.
@@ -54,7 +54,7 @@ pub struct Request {
 
 /// The scores that a folder states.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Claimed {
+pub struct ClaimedScores {
     /// Mean over the logs.
     pub val_bpb_mean: f64,
     /// Sample standard deviation over the logs; `None` of one run.
@@ -65,10 +65,10 @@ pub struct Claimed {
     pub headline: Option<f64>,
 }
 
-impl Claimed {
-    fn of(folder: &Folder) -> Claimed {
+impl ClaimedScores {
+    fn of(folder: &Folder) -> ClaimedScores {
         let scores: Vec<f64> = folder.runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
-        Claimed {
+        ClaimedScores {
             val_bpb_mean: mean(&scores).unwrap_or_default(),
             val_bpb_std: sample_std(&scores),
             runs: scores.len(),
@@ -84,13 +84,13 @@ fn stated(folder: &Folder, scope: Scope) -> Option<f64> {
 
 /// The result of one seed.
 #[derive(Debug, Clone, Serialize)]
-pub struct SeedResult {
+pub struct ReproducedSeed {
     pub seed: i64,
     pub claimed: Measures,
     /// `None` for a run that failed.
     pub found: Option<Measures>,
     /// Found less claimed, where both are stated.
-    pub difference: Difference,
+    pub difference: MeasureDifference,
     /// The difference of val_bpb in claimed standard deviations.
     pub in_std: Option<f64>,
     pub reproduced: bool,
@@ -103,22 +103,22 @@ pub struct SeedResult {
 
 /// The result of a reproduction.
 #[derive(Debug, Clone, Serialize)]
-pub struct Reproduction {
+pub struct FolderReproduction {
     pub schema_version: u32,
     pub folder: Utf8PathBuf,
     pub script: Utf8PathBuf,
     pub nproc: u32,
     pub machine: Machine,
     /// Settings of the first seed's run.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<FoldersSetting>,
     /// Walls that held the script off from this machine.
     pub walls: Vec<&'static str>,
     /// Circumstances that differ from those of the folder's runs.
     pub notes: Vec<String>,
-    pub claimed: Claimed,
+    pub claimed: ClaimedScores,
     /// Largest difference of val_bpb that counts as reproduced.
     pub tolerance: f64,
-    pub seeds: Vec<SeedResult>,
+    pub seeds: Vec<ReproducedSeed>,
     /// Mean of val_bpb here, where every seed of the folder has run.
     pub val_bpb_mean: Option<f64>,
     /// True if the score of each seed, and the mean of all against the headline, are within the tolerance.
@@ -130,14 +130,14 @@ pub struct Reproduction {
 /// # Errors
 /// When the folder states no score to reproduce, the data or a program are not there, a wall cannot be put up, or the user
 /// interrupts. A script that fails is a result.
-pub fn reproduce(request: &Request, audience: &mut dyn Audience) -> Result<Reproduction> {
+pub fn reproduce(request: &ReproductionRequest, audience: &mut dyn Audience) -> Result<FolderReproduction> {
     let folder = Folder::read(&request.folder)?;
     let script = folder.script.as_ref().map(|script| script.path.clone());
     let script = script.ok_or_else(|| Error::unreadable(&request.folder, "holds no script to run"))?;
     let runs = claimed_runs(&folder, &request.seeds)?;
     let bench = Bench::of(request, &folder, &script)?;
     let _lock = Lock::of(&bench.runs, None)?;
-    let claimed = Claimed::of(&folder);
+    let claimed = ClaimedScores::of(&folder);
     let usual =
         claimed.val_bpb_std.map_or(LEAST_TOLERANCE, |std| (DEVIATIONS * std).clamp(LEAST_TOLERANCE, LARGEST_TOLERANCE));
     let tolerance = request.tolerance.unwrap_or(usual);
@@ -155,7 +155,7 @@ pub fn reproduce(request: &Request, audience: &mut dyn Audience) -> Result<Repro
     let scores: Option<Vec<f64>> = seeds.iter().map(|seed| seed.found.as_ref()?.val_bpb).collect();
     let val_bpb_mean = scores.filter(|scores| scores.len() == claimed.runs).and_then(|scores| mean(&scores));
     let as_a_whole = claimed.headline.zip(val_bpb_mean).is_none_or(|(said, found)| within(found - said, tolerance));
-    Ok(Reproduction {
+    Ok(FolderReproduction {
         schema_version: 1,
         reproduced: as_a_whole && seeds.iter().all(|seed| seed.reproduced),
         val_bpb_mean,

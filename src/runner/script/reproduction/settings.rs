@@ -13,7 +13,7 @@ const OF_THE_MACHINE: [&str; 10] = ["PATH", "DIR", "FILE", "FILES", "SEED", "ID"
 
 /// A setting, and the place that it is from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Setting {
+pub struct FoldersSetting {
     pub name: String,
     pub value: String,
     pub from: From,
@@ -38,11 +38,11 @@ pub fn of(
     script: &str,
     asked: &BTreeSet<String>,
     given: &[(String, String)],
-) -> Vec<Setting> {
-    let mut settings: Vec<Setting> = Vec::new();
+) -> Vec<FoldersSetting> {
+    let mut settings: Vec<FoldersSetting> = Vec::new();
     let mut add = |name: &str, value: &str, from: From| {
         settings.retain(|known| known.name != name);
-        settings.push(Setting { name: name.to_owned(), value: value.to_owned(), from });
+        settings.push(FoldersSetting { name: name.to_owned(), value: value.to_owned(), from });
     };
     let listed = listed(folder, run);
     for (name, stated) in run.hyperparameters.iter().filter(|(_, stated)| listed.contains(&stated.line)) {
