@@ -11,7 +11,8 @@
 use std::io::Read;
 
 use super::crc32c::crc32c;
-use super::packing::{PackError, Width};
+pub use super::error::Q2Error;
+use super::packing::Width;
 pub use super::record::Q2Entry;
 use super::record::{self, Reader};
 use super::v2;
@@ -80,35 +81,6 @@ pub struct Writing {
     pub aligned: bool,
     /// The fields of rings.
     pub width: Width,
-}
-
-/// The reason why a file is not written, or not read.
-#[derive(Debug, thiserror::Error)]
-pub enum Q2Error {
-    #[error("it does not begin with \"Q2BN\"")]
-    Magic,
-    #[error("it is of version {0}; versions 2 and 3 are read")]
-    Version(u8),
-    #[error("it ends in the middle of {0}")]
-    Truncated(&'static str),
-    #[error("{0} differs from its checksum")]
-    Checksum(String),
-    #[error("{0}")]
-    Malformed(String),
-    #[error("tensor {name}: {reason}")]
-    Tensor { name: String, reason: String },
-    #[error("its body: {0}")]
-    Compression(std::io::Error),
-}
-
-impl Q2Error {
-    pub(super) fn tensor(name: &str, reason: impl Into<String>) -> Q2Error {
-        Q2Error::Tensor { name: name.to_owned(), reason: reason.into() }
-    }
-
-    pub(super) fn packing(name: &str, error: &PackError) -> Q2Error {
-        Q2Error::tensor(name, error.to_string())
-    }
 }
 
 /// The head of a file of version 3.

@@ -3,6 +3,7 @@
 
 mod alphabet;
 mod crc32c;
+mod error;
 pub mod file;
 mod levels;
 mod packing;
