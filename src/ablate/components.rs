@@ -373,7 +373,7 @@ mod tests {
         assert_eq!(whole_key(&toml, "model.loops.num_loops").unwrap(), "model.loops.num_loops");
         for (key, said) in [
             ("matrx_lr", "keys of the recipe near it: optim.muon.matrix_lr"),
-            ("bits", "quant.matrix.bits, quant.embedding.bits"),
+            ("bits", "quant.embedding.bits, quant.matrix.bits"),
             ("num_loops", "write its whole key, model.loops.num_loops"),
             ("optim.muon.matrx_lr", "near it: optim.muon.matrix_lr"),
         ] {
