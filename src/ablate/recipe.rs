@@ -54,6 +54,11 @@ pub struct RecipeRuns {
     pub threads: usize,
 }
 
+/// The file for what the process of a trial prints; it stays where the trial fails.
+fn console(folder: &Utf8Path, seed: u64) -> Utf8PathBuf {
+    folder.join(format!("console-seed-{seed}.txt"))
+}
+
 impl RecipeSubject {
     /// Takes a recipe apart; `settings` are the changes that were made to it already.
     ///
@@ -110,6 +115,8 @@ impl RecipeSubject {
             stop: crate::stop::flag(),
         };
         caddie_engine::run::run(&job, &mut Silent)?;
+        // A study that was killed at the end of the trial has not removed it.
+        let _ = fs::remove_file(console(dir.parent().unwrap_or(dir), seed));
         Ok(Some(read(dir, goal)))
     }
 
@@ -144,7 +151,7 @@ impl RecipeSubject {
         if goal == Goal::Score {
             command.push("--evaluate".to_owned());
         }
-        let log = folder.join(format!("console-seed-{}.txt", trial.seed));
+        let log = console(&folder, trial.seed);
         let _ = fs::remove_file(&log); // of an earlier start
         let env = [("OMP_NUM_THREADS".to_owned(), self.machine.threads.to_string())];
         let job = process::Job {
