@@ -34,7 +34,7 @@ fn symbols_of(fit: &Fit, w: &Tensor) -> Vec<i64> {
 /// The share of each symbol.
 fn masses(fit: &Fit, w: &Tensor) -> Vec<f64> {
     let (symbols, total) = (fit.symbols(w), w.numel() as f64);
-    (0..fit.alphabet.len() as i64).map(|s| symbols.eq(s).sum(Kind::Double).double_value(&[]) / total).collect()
+    (0..fit.alphabet.size() as i64).map(|s| symbols.eq(s).sum(Kind::Double).double_value(&[]) / total).collect()
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn equiprobable_cells_have_equal_masses_and_the_quantile_that_the_codes_take_doe
     for name in ["z8", "z12", "z16", "codon2"] {
         let alphabet = alphabet(name);
         let found = masses(&fit(&w, alphabet, &recipe(TauRule::Equiprobable)), &w);
-        assert!(found.iter().all(|mass| (mass * alphabet.len() as f64 - 1.0).abs() < 0.03), "{name}: {found:?}");
+        assert!(found.iter().all(|mass| (mass * alphabet.size() as f64 - 1.0).abs() < 0.03), "{name}: {found:?}");
     }
 }
 
@@ -152,7 +152,7 @@ fn wider_rings_refine_z4_and_values_per_row_are_as_many_as_the_ring_has() {
         assert!(of(name).divide_scalar_mode(merged, "floor").equal(&z4), "{name}");
         let row = fit(&w, alphabet(name), &recipe(TauRule::Equiprobable)).quantized(&w).get(0);
         let values = row.unique_dim(0, true, false, false).0.numel();
-        assert_eq!(values, alphabet(name).len(), "{name}");
+        assert_eq!(values, alphabet(name).size(), "{name}");
     }
     assert!(of("z16").divide_scalar_mode(2, "floor").equal(&of("z8")));
 }

@@ -143,7 +143,7 @@ impl Cfc {
         let z = (a1 * &dt).clamp(1e-6, 20.0);
         let mut decay = z.neg().exp();
         if let Some(continues) = pass.docs.continues(decay.device()) {
-            decay = decay * continues.unsqueeze(1);
+            decay = continues.unsqueeze(1) * decay;
         }
         scan(&decay, &(a2 * dt * phi1(&z)), CHUNK)
     }

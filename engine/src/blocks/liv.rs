@@ -105,7 +105,7 @@ impl Liv {
         for back in 1..self.taps.min(len) {
             let mut earlier = u.narrow(1, 0, len - back).constant_pad_nd([0, 0, back, 0]);
             if let Some(positions) = &positions {
-                earlier = earlier * positions.ge(back).to_kind(u.kind()).unsqueeze(1);
+                earlier = positions.ge(back).to_kind(u.kind()).unsqueeze(1) * earlier;
             }
             sum += earlier * weight(back);
         }

@@ -113,7 +113,7 @@ impl Q2Recipe {
 
     /// Returns the level table of an alphabet.
     pub fn table(&self, alphabet: Alphabet) -> LevelTable {
-        if alphabet.len() == 4 { self.z4_levels } else { self.levels }
+        if alphabet.size() == 4 { self.z4_levels } else { self.levels }
     }
 
     /// Returns the columns that share a scale in a matrix of `cols`: the whole row where the group does not divide it.

@@ -21,7 +21,7 @@ impl Alphabet {
     pub const Z4: Alphabet = Alphabet::Ring(4);
 
     /// The number of symbols.
-    pub fn len(self) -> usize {
+    pub fn size(self) -> usize {
         match self {
             Alphabet::Ring(n) => usize::from(n),
             Alphabet::Codon(k) => 1 << (2 * k),
@@ -30,7 +30,7 @@ impl Alphabet {
 
     /// Information of a symbol, in bits: log2 of the number of symbols.
     pub fn bits(self) -> f64 {
-        (self.len() as f64).log2()
+        (self.size() as f64).log2()
     }
 
     /// True if there is such an alphabet.
@@ -187,7 +187,7 @@ mod tests {
         for bad in ["z10", "z5", "codon5", "codon0", "int5", "Z4", ""] {
             assert!(bad.parse::<Alphabet>().unwrap_err().contains("there are z4"), "{bad}");
         }
-        assert_eq!((Alphabet::Ring(12).len(), Alphabet::Codon(3).len()), (12, 64));
+        assert_eq!((Alphabet::Ring(12).size(), Alphabet::Codon(3).size()), (12, 64));
     }
 
     proptest! {

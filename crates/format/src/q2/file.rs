@@ -138,7 +138,7 @@ pub fn write(file: &Q2File, how: Writing) -> Result<Vec<u8>, Q2Error> {
     }
     let codec = u16::from(how.zstd.is_some());
     let width = if how.width == Width::HalfN { HALF_N } else { 0 };
-    let flags = u8::from(how.aligned) * ALIGNED | u8::from(how.zstd.is_some()) * COMPRESSED | width;
+    let flags = (u8::from(how.aligned) * ALIGNED) | (u8::from(how.zstd.is_some()) * COMPRESSED) | width;
     let count = u32::try_from(file.tensors.len()).ok().filter(|&n| n <= MAX_TENSORS);
     let length = u32::try_from(file.config.len()).ok().filter(|&n| n <= MAX_CONFIG);
     let (Some(count), Some(length)) = (count, length) else {
@@ -250,7 +250,7 @@ mod tests {
     const ONE: u16 = 0x3C00;
 
     fn symbols(alphabet: Alphabet, table: LevelTable, rows: usize, cols: usize) -> Symbols {
-        let symbols = (0..rows * cols).map(|i| ((i * 7 + i / 3) % alphabet.len()) as u8).collect();
+        let symbols = (0..rows * cols).map(|i| ((i * 7 + i / 3) % alphabet.size()) as u8).collect();
         let scales = (0..rows * table.scales()).map(|i| ONE + i as u16).collect();
         Symbols { alphabet, table, scales, symbols }
     }

@@ -8,10 +8,6 @@ use super::alphabet::{Alphabet, gray};
 /// The bits of one packing word: 32 symbols of Z4. A register of a GPU has 32 bits, so a word takes two.
 pub const PACK_WORD_BITS: usize = 64;
 
-const _: () = assert!(PACK_WORD_BITS / 2 == 32, "symbols of Z4 in a packing word");
-const _: () = assert!(64 * 8 / 2 == 256, "symbols of Z4 in a CPU's line of 64 bytes");
-const _: () = assert!(128 * 8 / 2 == 512, "symbols of Z4 in a GPU's line of 128 bytes");
-
 /// The width of the fields of rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Width {
@@ -67,9 +63,9 @@ pub fn pack_rows(symbols: &[u8], cols: usize, alphabet: Alphabet, width: Width) 
     }
     let mut out = Vec::with_capacity(symbols.len() / cols * row_bytes(cols, alphabet, width));
     for (row, symbols) in symbols.chunks(cols).enumerate() {
-        if let Some(index) = symbols.iter().position(|&s| usize::from(s) >= alphabet.len()) {
+        if let Some(index) = symbols.iter().position(|&s| usize::from(s) >= alphabet.size()) {
             let value = u32::from(symbols[index]);
-            return Err(PackError::Symbol { row, index, value, len: alphabet.len(), alphabet });
+            return Err(PackError::Symbol { row, index, value, len: alphabet.size(), alphabet });
         }
         let mut bits = BitWriter { out: &mut out, pending: 0, count: 0 };
         for symbols in symbols.chunks(group(alphabet, width)) {
@@ -103,7 +99,7 @@ pub fn unpack_rows(
             let count = group(alphabet, width).min(cols - from);
             let value = bits.take(bits_of(count, alphabet, width));
             if !push(value, count, alphabet, &mut symbols) {
-                return Err(PackError::Symbol { row, index: from, value, len: alphabet.len(), alphabet });
+                return Err(PackError::Symbol { row, index: from, value, len: alphabet.size(), alphabet });
             }
         }
         let rest = length * 8 - bits.at;
@@ -144,7 +140,7 @@ fn push(mut value: u32, count: usize, alphabet: Alphabet, symbols: &mut Vec<u8>)
             return value == 0;
         }
     }
-    (value as usize) < alphabet.len()
+    (value as usize) < alphabet.size()
 }
 
 struct BitWriter<'a> {
@@ -233,7 +229,7 @@ mod tests {
     #[test]
     fn symbols_out_of_range_are_refused_both_ways() {
         for (alphabet, width) in [(Alphabet::Z4, Width::Dense), (Alphabet::Ring(12), Width::Dense)] {
-            let bad = [0, 1, alphabet.len() as u8, 0];
+            let bad = [0, 1, alphabet.size() as u8, 0];
             assert!(matches!(pack_rows(&bad, 4, alphabet, width), Err(PackError::Symbol { index: 2, .. })));
         }
         // 12⁵ itself, and a nibble of 15 as a symbol of Z12 in six bits.
@@ -257,7 +253,7 @@ mod tests {
                                       cols in 1usize..131, seed in any::<u64>()) {
             let width = if wide { Width::HalfN } else { Width::Dense };
             let symbols: Vec<u8> = (0..rows * cols)
-                .map(|i| (seed.wrapping_mul(i as u64 * 2 + 1) >> 40) as usize % alphabet.len())
+                .map(|i| (seed.wrapping_mul(i as u64 * 2 + 1) >> 40) as usize % alphabet.size())
                 .map(|s| s as u8).collect();
             let packed = pack_rows(&symbols, cols, alphabet, width).unwrap();
             prop_assert_eq!(packed.len(), rows * row_bytes(cols, alphabet, width));

@@ -202,7 +202,7 @@ pub(super) fn check_scales(
     alphabet: Alphabet,
     scales: &[u16],
 ) -> Result<(), Q2Error> {
-    if !table.suits(alphabet.len()) {
+    if !table.suits(alphabet.size()) {
         return Err(Q2Error::tensor(name, format!("the level table {table:?} is of z4, not of {alphabet}")));
     }
     let per_row = scales.len() / rows / table.scales();

@@ -33,7 +33,7 @@ impl Fit {
     ) -> Option<Fit> {
         let (scales, cuts) = (get(&format!("{SCALES}{name}"))?, get(&format!("{CUTS}{name}"))?);
         let symbols = 2 * (cuts.size()[1] as usize + 1);
-        let alphabet = *known.iter().find(|alphabet| alphabet.len() == symbols)?;
+        let alphabet = *known.iter().find(|alphabet| alphabet.size() == symbols)?;
         Some(Fit { alphabet, table: recipe.table(alphabet), scales, cuts })
     }
 }

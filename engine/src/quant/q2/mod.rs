@@ -72,7 +72,7 @@ impl Fit {
 /// them here, so they agree to the bit.
 fn values(symbols: &Tensor, scales: &Tensor, table: LevelTable, alphabet: Alphabet) -> Tensor {
     let rows = scales.size()[0];
-    let levels = Tensor::from_slice(&table.levels(alphabet.len())).to_device(scales.device());
+    let levels = Tensor::from_slice(&table.levels(alphabet.size())).to_device(scales.device());
     let of_rows = match table {
         LevelTable::RowFit => {
             let [inner, outer] = [0, 1].map(|i| scales.narrow(1, i, 1));

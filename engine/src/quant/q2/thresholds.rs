@@ -15,7 +15,7 @@ pub fn fit(w: &Tensor, alphabet: Alphabet, recipe: &Q2Recipe) -> Fit {
         let w = w.detach().to_kind(Kind::Float).contiguous();
         let w = w.view([-1, recipe.group(w.size()[1])]);
         let table = recipe.table(alphabet);
-        let (tau, cuts) = thresholds(&w, alphabet.len(), recipe);
+        let (tau, cuts) = thresholds(&w, alphabet.size(), recipe);
         let scales = if table == LevelTable::RowFit { magnitudes(&w, &cuts) } else { tau };
         Fit { alphabet, table, scales, cuts }
     })
