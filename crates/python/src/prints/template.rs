@@ -14,7 +14,8 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// Takes a text apart into its lines. Texts without a hole make no line with a value, and are left out.
+    /// Takes a text apart into its lines. A line without a hole and without a value (`alpha=1.0`) is nobody's measure, and is
+    /// left out.
     pub(super) fn lines(built: Built) -> Vec<Template> {
         let mut lines = vec![Vec::new()];
         for piece in built {
@@ -33,8 +34,11 @@ impl Template {
                 hole @ Piece::Hole(_) => lines.iter_mut().last().into_iter().for_each(|line| line.push(hole.clone())),
             }
         }
-        let holed = |line: &Vec<Piece>| line.iter().any(|piece| matches!(piece, Piece::Hole(_)));
-        lines.into_iter().filter(holed).map(|pieces| Template { pieces: joined(pieces) }).collect()
+        let kept = |pieces: &Vec<Piece>| match pieces.as_slice() {
+            [Piece::Text(text)] => states_a_value(text),
+            pieces => pieces.iter().any(|piece| matches!(piece, Piece::Hole(_))),
+        };
+        lines.into_iter().map(joined).filter(kept).map(|pieces| Template { pieces }).collect()
     }
 
     /// Tells whether the text between the holes says where a line was printed.
@@ -56,6 +60,12 @@ impl Template {
             None => false,
         }
     }
+}
+
+/// Tells whether a number stands behind a colon or an equals sign.
+fn states_a_value(text: &str) -> bool {
+    let after = text.match_indices([':', '=']).map(|(at, _)| text[at + 1..].trim_start_matches([' ', '+', '-']));
+    after.into_iter().any(|after| after.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Joins texts that follow each other, and holes.

@@ -36,6 +36,11 @@ fn every_way_to_build_a_text_is_read() {
     makes("print(f\"{x=:.2f} {y = }\")", &["x=1.25 y = 3"], &["x=1.2 y = 3"]);
     makes("log(f'first:{a}\\nsecond:{b}')", &["first:1", "second:2"], &["third:1"]);
     makes("msg = f'step:{a}'\nmsg += f' lr:{b}'\nlog(msg)", &["step:7 lr:0.1"], &["epoch:7"]);
+    makes(
+        "log('using_ema_weights:1')\nlog(f'qat:on alpha=1.0')",
+        &["using_ema_weights:1", "qat:on alpha=1.0"],
+        &["alpha=2.0"],
+    );
 }
 
 #[test]
