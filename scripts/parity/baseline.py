@@ -75,8 +75,17 @@ class Recorder:
             muon_momentum=self.muon["momentum"],
             looping=False,
             gradient_norm=None,
+            **self.facts_of_step(),
         )
         self.rates = []
+        self.step_ended()
+
+    def facts_of_step(self) -> dict[str, Any]:
+        """What a step has beside its rates; a stack with more than the baseline says more."""
+        return {}
+
+    def step_ended(self) -> None:
+        """The last step is the end of training."""
         if self.training.step == self.h.iterations:
             self.training.active = False
             write_tensors("trained.safetensors", copied(self.model.state_dict()))

@@ -29,27 +29,11 @@ class Recorder(baseline.Recorder):
         self.sensitivities: dict[str, torch.Tensor] = {}
         self.slide = script.eval_val_sliding_ogd
 
-    def rounds(self) -> bool:
-        return any(getattr(module, "qat_enabled", False) for module in self.model.modules())
+    def facts_of_step(self) -> dict[str, Any]:
+        return {"qat": any(getattr(module, "qat_enabled", False) for module in self.model.modules())}
 
-    def optimizer_ends(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if not self.training.active:
-            return
-        group = optimizer.param_groups[0]
-        self.rates.append(group["lr"])
-        if isinstance(optimizer, self.script.Muon):
-            self.muon = group
-        if len(self.rates) < 3:
-            return
-        self.training.finish(
-            lr_multiplier=self.muon["lr"] / self.muon["base_lr"],
-            lr=dict(zip(("tok", "muon", "scalar"), self.rates)),
-            muon_momentum=self.muon["momentum"],
-            looping=False,
-            qat=self.rounds(),
-            gradient_norm=None,
-        )
-        self.rates = []
+    def step_ended(self) -> None:
+        """Weights decay after the last step; :meth:`scored_rows` ends the training."""
 
     def scored_rows(self, scores: dict[str, torch.Tensor], *args: Any) -> None:
         """The script asks for the scores once, when the last step and its weight decay are over."""

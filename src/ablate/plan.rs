@@ -3,7 +3,7 @@
 use caddie_format::sha256;
 
 use super::choice::{Axis, Choice};
-use super::subject::Subject;
+use super::subject::Settings;
 use crate::{Error, Result};
 
 /// Variants of a study, above anybody's patience.
@@ -75,15 +75,15 @@ struct Arm {
 ///
 /// # Errors
 /// When nothing is varied, a key, value or component cannot be used, or there are too many variants.
-pub fn variants(subject: &dyn Subject, wish: &Wish) -> Result<(Vec<Variant>, Vec<String>)> {
-    let axes = arms(subject, wish)?;
+pub fn variants(settings: &dyn Settings, wish: &Wish) -> Result<(Vec<Variant>, Vec<String>)> {
+    let axes = arms(settings, wish)?;
     let combinations = if wish.grid { grid(&axes)? } else { axes.iter().flatten().map(|arm| vec![arm]).collect() };
-    let mut seen = vec![(subject.configured(&[])?, REFERENCE.to_owned())];
-    let mut variants = vec![variant(&subject.stem(), &[])];
+    let mut seen = vec![(settings.configured(&[])?, REFERENCE.to_owned())];
+    let mut variants = vec![variant(&settings.stem(), &[])];
     let mut notes = Vec::new();
     for combination in combinations {
-        let variant = variant(&subject.stem(), &combination);
-        let configured = subject.configured(&variant.changes)?;
+        let variant = variant(&settings.stem(), &combination);
+        let configured = settings.configured(&variant.changes)?;
         match seen.iter().find(|(other, _)| *other == configured) {
             // The combination without any arm is the reference itself.
             Some(_) if variant.changes.is_empty() => {}
@@ -97,14 +97,14 @@ pub fn variants(subject: &dyn Subject, wish: &Wish) -> Result<(Vec<Variant>, Vec
     Ok((variants, notes))
 }
 
-fn arms(subject: &dyn Subject, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
+fn arms(settings: &dyn Settings, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
     if wish.axes.is_empty() && wish.drops.is_empty() {
         return Err(Error::usage("nothing is varied; pass --vary KEY=A,B or --drop COMPONENT"));
     }
     let mut axes = Vec::new();
     for (i, axis) in wish.axes.iter().enumerate() {
-        let key = subject.whole_key(&axis.key)?;
-        let others = wish.axes[..i].iter().map(|other| subject.whole_key(&other.key)).collect::<Result<Vec<_>>>()?;
+        let key = settings.whole_key(&axis.key)?;
+        let others = wish.axes[..i].iter().map(|other| settings.whole_key(&other.key)).collect::<Result<Vec<_>>>()?;
         if others.contains(&key) {
             return Err(Error::usage(format!("--vary names {key} twice; list all its values at once")));
         }
@@ -119,7 +119,7 @@ fn arms(subject: &dyn Subject, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
         if wish.drops[..i].contains(component) {
             return Err(Error::usage(format!("--drop names {component} twice")));
         }
-        let changes = subject.without(component)?;
+        let changes = settings.without(component)?;
         let slug = format!("without-{component}");
         axes.push(vec![Arm { choice: None, dropped: Some(component.clone()), changes, slug }]);
     }
@@ -177,15 +177,13 @@ fn cut(name: String, parts: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-
     use super::*;
-    use crate::ablate::subject::{Goal, Onlooker, Ran, SubjectFacts, SubjectKind, Trial};
+    use crate::ablate::subject::{SubjectFacts, SubjectKind};
 
-    /// A subject with the settings a=1 and b=2 and the component c.
+    /// Settings of a subject: a=1, b=2 and the component c.
     struct Toy;
 
-    impl Subject for Toy {
+    impl Settings for Toy {
         fn facts(&self) -> SubjectFacts {
             SubjectFacts { kind: SubjectKind::Recipe, name: "toy".into(), sha256: String::new(), settings: vec![] }
         }
@@ -205,12 +203,6 @@ mod tests {
         }
         fn value(&self, _: &str) -> Option<String> {
             None
-        }
-        fn folder(&self, variant: &Variant) -> Utf8PathBuf {
-            Utf8PathBuf::from(&variant.folder)
-        }
-        fn run(&self, _: &Trial<'_>, _: Goal, _: usize, _: &dyn Onlooker) -> Result<Ran> {
-            Err(Error::usage("never run"))
         }
     }
 

@@ -16,7 +16,8 @@ use super::components;
 use super::place;
 use super::plan::{Variant, plain};
 use super::subject::{
-    Goal, Onlooker, Ran, Subject, SubjectFacts, SubjectKind, Trial, TrialEnd, TrialFailure, TrialNumbers, Watching,
+    Goal, Onlooker, Ran, Settings, Subject, SubjectFacts, SubjectKind, Trial, TrialEnd, TrialFailure, TrialNumbers,
+    Watching,
 };
 use crate::render::runs::FinishedRun;
 use crate::runner::script::family::Family;
@@ -181,7 +182,7 @@ impl RecipeSubject {
     }
 }
 
-impl Subject for RecipeSubject {
+impl Settings for RecipeSubject {
     fn facts(&self) -> SubjectFacts {
         SubjectFacts {
             kind: SubjectKind::Recipe,
@@ -227,6 +228,12 @@ impl Subject for RecipeSubject {
         let table = self.base_toml.parse::<toml::Table>().ok()?;
         let value = key.split('.').try_fold(&toml::Value::Table(table), |value, part| value.get(part)).cloned();
         value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+}
+
+impl Subject for RecipeSubject {
+    fn settings(&self) -> &dyn Settings {
+        self
     }
 
     fn folder(&self, variant: &Variant) -> Utf8PathBuf {

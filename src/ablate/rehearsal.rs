@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::choice::Choice;
 use super::place;
 use super::plan::Variant;
-use super::script::{ScriptText, no_components};
+use super::script::ScriptText;
 use super::subject::{
-    Goal, Onlooker, Ran, Subject, SubjectFacts, SubjectKind, Trial, TrialEnd, TrialFailure, TrialNumbers,
+    Goal, Onlooker, Ran, Settings, Subject, SubjectKind, Trial, TrialEnd, TrialFailure, TrialNumbers,
 };
 use crate::rehearse::{self, Options, Rehearsal, rehearse};
+use crate::runner::script::record::Written;
 use crate::{Error, Result};
 use caddie_folder::read_log;
 
@@ -48,6 +49,8 @@ pub struct RehearsalSubject {
 struct RehearsalCause {
     caddie: String,
     script_sha256: String,
+    /// Files beside the script that it imports.
+    modules: Vec<Written>,
     env: Vec<(String, String)>,
     steps: u32,
     nproc: u32,
@@ -71,13 +74,18 @@ impl RehearsalSubject {
         out: &Utf8Path,
         runs: RehearsalRuns,
     ) -> Result<RehearsalSubject> {
-        Ok(RehearsalSubject { text: ScriptText::read(script, settings)?, out: out.to_owned(), runs })
+        Ok(RehearsalSubject {
+            text: ScriptText::read(script, settings, SubjectKind::Rehearsal)?,
+            out: out.to_owned(),
+            runs,
+        })
     }
 
     fn cause(&self, trial: &Trial<'_>) -> RehearsalCause {
         RehearsalCause {
             caddie: env!("CARGO_PKG_VERSION").to_owned(),
-            script_sha256: self.text.sha256(),
+            script_sha256: self.text.code.sha256(),
+            modules: self.text.code.written_modules(),
             env: self.text.environment(&trial.variant.changes),
             steps: self.runs.steps,
             nproc: self.runs.nproc,
@@ -95,7 +103,7 @@ impl RehearsalSubject {
         let seed = i64::try_from(trial.seed)
             .map_err(|_| Error::usage(format!("--seeds {}: a rehearsal takes seeds up to {}", trial.seed, i64::MAX)))?;
         let options = Options {
-            target: self.text.path.clone(),
+            target: self.text.code.path.clone(),
             steps: self.runs.steps,
             seeds: vec![seed],
             nproc: self.runs.nproc,
@@ -111,28 +119,8 @@ impl RehearsalSubject {
 }
 
 impl Subject for RehearsalSubject {
-    fn facts(&self) -> SubjectFacts {
-        self.text.facts(SubjectKind::Rehearsal)
-    }
-
-    fn stem(&self) -> String {
-        self.text.stem()
-    }
-
-    fn whole_key(&self, key: &str) -> Result<String> {
-        self.text.variable(key)
-    }
-
-    fn without(&self, component: &str) -> Result<Vec<Choice>> {
-        Err(no_components(component))
-    }
-
-    fn configured(&self, changes: &[Choice]) -> Result<String> {
-        Ok(self.text.configured(changes))
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        self.text.settings.iter().find(|choice| choice.key == key).map(|choice| choice.value.clone())
+    fn settings(&self) -> &dyn Settings {
+        &self.text
     }
 
     fn folder(&self, variant: &Variant) -> Utf8PathBuf {
@@ -145,7 +133,7 @@ impl Subject for RehearsalSubject {
         if let Some(numbers) = self.kept(&dir, &cause) {
             return Ok(Ran::before(TrialEnd::Finished(numbers)));
         }
-        self.text.check_unchanged()?;
+        self.text.code.check_unchanged("trials")?;
         if dir.exists() {
             fs::remove_dir_all(&dir).map_err(caddie_files::Error::io(&dir, "removing"))?;
         }

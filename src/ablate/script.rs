@@ -4,20 +4,20 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest as _, Sha256};
 
 use super::choice::Choice;
 use super::plan::{Variant, plain};
 use super::subject::{
-    Goal, Onlooker, Ran, Subject, SubjectFacts, SubjectKind, Trial, TrialEnd, TrialFailure, TrialNumbers, Watching,
+    Goal, Onlooker, Ran, Settings, Subject, SubjectFacts, SubjectKind, Trial, TrialEnd, TrialFailure, TrialNumbers,
+    Watching,
 };
-use crate::render::script::modules;
+use crate::runner::script::code::ScriptCode;
 use crate::runner::script::data::Data;
 use crate::runner::script::environment::{self, Environment};
 use crate::runner::script::launcher::Launcher;
 use crate::runner::script::machine;
 use crate::runner::script::process::Cap;
-use crate::runner::script::record::{Cause, Machine, Written};
+use crate::runner::script::record::Machine;
 use crate::runner::script::seed::{Failure, Seed, Surroundings};
 use crate::{Error, Result};
 
@@ -46,8 +46,8 @@ pub struct ScriptSubject {
 
 /// A script and its settings, however it is run.
 pub(super) struct ScriptText {
-    pub path: Utf8PathBuf,
-    pub source: Vec<u8>,
+    pub code: ScriptCode,
+    kind: SubjectKind,
     /// Variables that it asks for.
     asked: BTreeSet<String>,
     /// Settings of every variant.
@@ -60,18 +60,12 @@ impl ScriptSubject {
     /// # Errors
     /// When the script or its data cannot be used.
     pub fn new(script: &Utf8Path, settings: Vec<Choice>, out: &Utf8Path, runs: &ScriptRuns) -> Result<ScriptSubject> {
-        let text = ScriptText::read(script, settings)?;
-        let vocab = text.settings.iter().find(|choice| choice.key == "VOCAB_SIZE").map(|choice| {
-            let size = choice.value.parse();
-            size.map_err(|_| Error::usage(format!("--env VOCAB_SIZE={}: give a number of tokens", choice.value)))
-        });
+        let text = ScriptText::read(script, settings, SubjectKind::Script)?;
         let launcher = Launcher::or_found(runs.launcher.as_ref());
-        let machine = machine::look(&text.path, &launcher);
-        let gpus = u32::try_from(machine.gpus.len()).unwrap_or(1).max(1);
-        let several = !matches!(launcher, Launcher::Python);
+        let machine = machine::look(&text.code.path, &launcher);
         Ok(ScriptSubject {
-            data: Data::locate(&runs.data, vocab.transpose()?)?,
-            nproc: runs.nproc.unwrap_or(if several { gpus } else { 1 }),
+            data: Data::for_settings(&runs.data, &text.environment(&[]))?,
+            nproc: launcher.processes(runs.nproc, machine.gpus.len()),
             cap: runs.cap,
             out: out.to_owned(),
             text,
@@ -95,15 +89,8 @@ impl ScriptSubject {
         let given = self.text.environment(&trial.variant.changes);
         let inherited = |name: &str| std::env::var(name).ok();
         let mut environment = Environment::of(trial.seed, &run_id, &self.data, &given, &self.text.asked, inherited);
-        let cause = Cause {
-            script: self.text.path.clone(),
-            script_bytes: self.text.source.len() as u64,
-            script_sha256: self.text.sha256(),
-            modules: modules::beside(&self.text.path)?.iter().map(Written::of_module).collect(),
-            command: self.launcher.command(&self.text.path, self.nproc, trial.seed)?,
-            env: environment.recorded.clone(),
-            env_withheld: environment.withheld.clone(),
-        };
+        let code = &self.text.code;
+        let cause = code.cause(self.launcher.command(&code.path, self.nproc, trial.seed)?, &environment);
         // Trials on several GPUs have their own. Which ones decides nothing, so that it is no part of the cause.
         let nproc = self.nproc as usize;
         if self.machine.gpus.len() >= 2 * nproc {
@@ -124,28 +111,8 @@ impl ScriptSubject {
 }
 
 impl Subject for ScriptSubject {
-    fn facts(&self) -> SubjectFacts {
-        self.text.facts(SubjectKind::Script)
-    }
-
-    fn stem(&self) -> String {
-        self.text.stem()
-    }
-
-    fn whole_key(&self, key: &str) -> Result<String> {
-        self.text.variable(key)
-    }
-
-    fn without(&self, component: &str) -> Result<Vec<Choice>> {
-        Err(no_components(component))
-    }
-
-    fn configured(&self, changes: &[Choice]) -> Result<String> {
-        Ok(self.text.configured(changes))
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        self.text.settings.iter().find(|choice| choice.key == key).map(|choice| choice.value.clone())
+    fn settings(&self) -> &dyn Settings {
+        &self.text
     }
 
     fn folder(&self, variant: &Variant) -> Utf8PathBuf {
@@ -159,7 +126,7 @@ impl Subject for ScriptSubject {
         let ended = match before {
             Some(record) => Ok(record),
             None => {
-                self.text.check_unchanged()?;
+                self.text.code.check_unchanged("trials")?;
                 let mut line = onlooker.begin(&trial.name());
                 let say = &mut |text: &str| onlooker.say(&format!("{}: {text}", trial.variant.name()));
                 seed.run(crate::stop::flag(), &mut Watching(line.as_mut()), say)?
@@ -177,39 +144,12 @@ impl Subject for ScriptSubject {
     }
 }
 
-/// Why a component of a script cannot be named.
-pub(super) fn no_components(component: &str) -> Error {
-    Error::usage(format!(
-        "--drop {component}: components are those of a recipe; a script's are switched off by its own variables, for example \
-         --vary TTT_ENABLED=0"
-    ))
-}
-
 impl ScriptText {
     /// Reads a script.
-    pub fn read(script: &Utf8Path, settings: Vec<Choice>) -> Result<ScriptText> {
-        caddie_files::regular(script)?;
-        let path = script.canonicalize_utf8().map_err(caddie_files::Error::io(script, "resolving"))?;
-        let source = caddie_files::read_bounded(&path)?;
-        let asked = environment::asked_for(&source);
-        Ok(ScriptText { path, source, asked, settings })
-    }
-
-    pub fn facts(&self, kind: SubjectKind) -> SubjectFacts {
-        let name = self.path.file_name().unwrap_or_default().to_owned();
-        SubjectFacts { kind, name, sha256: self.sha256(), settings: self.settings.clone() }
-    }
-
-    pub fn sha256(&self) -> String {
-        caddie_files::hex(&Sha256::digest(&self.source))
-    }
-
-    pub fn stem(&self) -> String {
-        let stem = plain(self.path.file_stem().unwrap_or("script"));
-        std::iter::once(stem)
-            .chain(self.settings.iter().map(|set| plain(&set.to_string())))
-            .collect::<Vec<_>>()
-            .join(".")
+    pub fn read(script: &Utf8Path, settings: Vec<Choice>, kind: SubjectKind) -> Result<ScriptText> {
+        let code = ScriptCode::read(script)?;
+        let asked = environment::asked_for(&code.source);
+        Ok(ScriptText { code, kind, asked, settings })
     }
 
     /// The settings of every variant, with the changes of one, which win.
@@ -218,21 +158,29 @@ impl ScriptText {
         own.chain(changes).map(|choice| (choice.key.clone(), unquoted(&choice.value).to_owned())).collect()
     }
 
-    /// The environment, whatever the order of its settings.
-    pub fn configured(&self, changes: &[Choice]) -> String {
-        let mut environment = self.environment(changes);
-        environment.sort();
-        format!("{environment:?}")
-    }
-
     /// Tells whether the text asks for a variable, or has its name at least.
     pub fn reads(&self, name: &str) -> bool {
-        let text = String::from_utf8_lossy(&self.source);
+        let text = String::from_utf8_lossy(&self.code.source);
         self.asked.contains(name) || text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"))
+    }
+}
+
+impl Settings for ScriptText {
+    fn facts(&self) -> SubjectFacts {
+        let name = self.code.path.file_name().unwrap_or_default().to_owned();
+        SubjectFacts { kind: self.kind, name, sha256: self.code.sha256(), settings: self.settings.clone() }
+    }
+
+    fn stem(&self) -> String {
+        let stem = plain(self.code.path.file_stem().unwrap_or("script"));
+        std::iter::once(stem)
+            .chain(self.settings.iter().map(|set| plain(&set.to_string())))
+            .collect::<Vec<_>>()
+            .join(".")
     }
 
     /// Refuses a variable that the script does not read: its variants would all be the reference.
-    pub fn variable(&self, name: &str) -> Result<String> {
+    fn whole_key(&self, name: &str) -> Result<String> {
         if self.reads(name) || self.settings.iter().any(|setting| setting.key == name) {
             return Ok(name.to_owned());
         }
@@ -242,19 +190,26 @@ impl ScriptText {
         let near = if near.is_empty() { String::new() } else { format!(" (it reads {} …)", near.join(", ")) };
         Err(Error::usage(format!(
             "{}: does not seem to read the variable {name}{near}; if it does, give it its usual value with --env {name}=VALUE",
-            self.path
+            self.code.path
         )))
     }
 
-    /// Every trial runs the same script, however long the first ones take.
-    pub fn check_unchanged(&self) -> Result<()> {
-        if caddie_files::read_bounded(&self.path)? == self.source {
-            return Ok(());
-        }
+    fn without(&self, component: &str) -> Result<Vec<Choice>> {
         Err(Error::usage(format!(
-            "{} was changed while the study was going on; run the command again, and every trial is made with the new script",
-            self.path
+            "--drop {component}: components are those of a recipe; a script's are switched off by its own variables, for \
+             example --vary TTT_ENABLED=0"
         )))
+    }
+
+    /// Returns the environment, whatever the order of its settings.
+    fn configured(&self, changes: &[Choice]) -> Result<String> {
+        let mut environment = self.environment(changes);
+        environment.sort();
+        Ok(format!("{environment:?}"))
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        self.settings.iter().find(|choice| choice.key == key).map(|choice| choice.value.clone())
     }
 }
 
@@ -272,7 +227,12 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(temp.path().join("my train.py")).unwrap();
         std::fs::write(&path, source).unwrap();
-        ScriptText::read(&path, settings.iter().map(|(key, value)| Choice::new(*key, *value)).collect()).unwrap()
+        ScriptText::read(
+            &path,
+            settings.iter().map(|(key, value)| Choice::new(*key, *value)).collect(),
+            SubjectKind::Script,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -280,9 +240,9 @@ mod tests {
         let text =
             text("lr = os.environ.get(\"MATRIX_LR\", 0.1)\nfor k in ['DYNAMIC']: os.environ[k]\n", &[("GIVEN", "1")]);
         for name in ["MATRIX_LR", "DYNAMIC", "GIVEN"] {
-            assert_eq!(text.variable(name).unwrap(), name);
+            assert_eq!(text.whole_key(name).unwrap(), name);
         }
-        let refused = text.variable("MATRX_LR").unwrap_err().to_string();
+        let refused = text.whole_key("MATRX_LR").unwrap_err().to_string();
         assert!(refused.contains("it reads MATRIX_LR") && refused.contains("--env MATRX_LR=VALUE"), "{refused}");
     }
 

@@ -58,7 +58,7 @@ struct Knob {
 /// next call goes on from there. That a trial fails is no error: its row says why.
 pub fn run(study: &Study, subject: &dyn Subject, onlooker: &dyn Onlooker) -> Result<AblationTable> {
     check_seeds(&study.seeds)?;
-    let (variants, notes) = variants(subject, &study.wish)?;
+    let (variants, notes) = variants(subject.settings(), &study.wish)?;
     let knob = knob(study, subject, &variants)?;
     notes.iter().for_each(|note| onlooker.say(note));
     let _locks = variants
@@ -89,7 +89,7 @@ pub fn run(study: &Study, subject: &dyn Subject, onlooker: &dyn Onlooker) -> Res
         sized.iter().map(|one| tested(one, &study.seeds, &ends, subject.folder(&one.variant))).collect();
     let heading = Heading {
         name: study.name.clone(),
-        subject: subject.facts(),
+        subject: subject.settings().facts(),
         seeds: study.seeds.clone(),
         grid: study.wish.grid,
         equal: study.equal,
@@ -136,11 +136,11 @@ fn knob(study: &Study, subject: &dyn Subject, variants: &[Variant]) -> Result<Op
         (_, Some(_)) => return Err(Error::usage("--knob is for --equal bytes")),
         (_, None) => return Ok(None),
     };
-    let whole_key = subject.whole_key(key)?;
+    let whole_key = subject.settings().whole_key(key)?;
     if variants.iter().any(|variant| variant.changes.iter().any(|change| change.key == whole_key)) {
         return Err(Error::usage(format!("--knob {key} is varied itself; name another setting")));
     }
-    let own = subject.value(&whole_key);
+    let own = subject.settings().value(&whole_key);
     let known = own.as_deref().and_then(|text| text.parse::<f64>().ok());
     let start = start.or(known).filter(|start| *start > 0.0 && start.is_finite()).ok_or_else(|| {
         Error::usage(match &own {
@@ -205,7 +205,8 @@ fn equally_large(
                 Ok(bytes) => tries.push(TriedKnob { value, bytes }),
                 Err(failure) => return Ok(Sized { variant: turned, equal: None, failure: Some(failure) }),
             }
-            let usable = |value: f64| subject.configured(&self::turned(variant, knob, value).changes).is_ok();
+            let usable =
+                |value: f64| subject.settings().configured(&self::turned(variant, knob, value).changes).is_ok();
             let hit = tries.last().is_some_and(|last| search.hits(last.bytes));
             match search.next(&tries, usable).filter(|_| !hit && tries.len() < MOST_TRIES) {
                 Some(next) => value = next,

@@ -11,8 +11,8 @@ use super::plan::Variant;
 use crate::Result;
 use crate::runner::script::process::Watch;
 
-/// A system that a study takes apart.
-pub trait Subject: Sync {
+/// The settings of a subject, which a study varies: a recipe's keys, or the variables of a script's environment.
+pub trait Settings: Sync {
     /// States what the study is of.
     fn facts(&self) -> SubjectFacts;
 
@@ -39,6 +39,12 @@ pub trait Subject: Sync {
 
     /// Returns the value of a setting, where it is known before a run.
     fn value(&self, key: &str) -> Option<String>;
+}
+
+/// A system that a study takes apart.
+pub trait Subject: Sync {
+    /// Returns its settings.
+    fn settings(&self) -> &dyn Settings;
 
     /// Folder of a variant's trials.
     fn folder(&self, variant: &Variant) -> Utf8PathBuf;

@@ -149,7 +149,7 @@ impl AblateArgs {
 
     /// Runs the study, writes its files, and prints it. `fitting` trials go on side by side unless it is said otherwise.
     fn conclude(&self, subject: &dyn Subject, fitting: usize) -> Result<u8> {
-        let name = self.name.clone().unwrap_or_else(|| subject.stem());
+        let name = self.name.clone().unwrap_or_else(|| subject.settings().stem());
         let name = crate::runner::asked::folder_name(&name)?.to_owned();
         let folder = self.out.join("ablations");
         // A place that cannot be written to is found before the runs and not after them.

@@ -18,6 +18,17 @@ pub struct Data {
 }
 
 impl Data {
+    /// Finds them as [`Data::locate`] does, for a script whose settings are `env`: its `VOCAB_SIZE` decides.
+    ///
+    /// # Errors
+    /// As [`Data::locate`], and when `VOCAB_SIZE` is no number.
+    pub fn for_settings(data: &Utf8Path, env: &[(String, String)]) -> Result<Data> {
+        let vocab = env.iter().find(|(name, _)| name == "VOCAB_SIZE").map(|(_, size)| {
+            size.parse().map_err(|_| Error::Usage(format!("--env VOCAB_SIZE={size}: give a number of tokens")))
+        });
+        Data::locate(data, vocab.transpose()?)
+    }
+
     /// Finds shards and tokenizer below `data`, which is the shards' folder or the one above `datasets/`.
     /// `vocab` decides between several sets.
     ///

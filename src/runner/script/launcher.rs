@@ -51,6 +51,12 @@ impl Launcher {
             .unwrap_or_else(|| if on_path("torchrun").is_some() { Launcher::Torchrun } else { Launcher::Python })
     }
 
+    /// The number of processes: as asked for, else one for each GPU, and one where the launcher starts no more.
+    pub fn processes(&self, asked: Option<u32>, gpus: usize) -> u32 {
+        let of_gpus = || if matches!(self, Launcher::Python) { 1 } else { u32::try_from(gpus).unwrap_or(1).max(1) };
+        asked.unwrap_or_else(of_gpus)
+    }
+
     /// The command that runs `script` in `nproc` processes.
     ///
     /// # Errors

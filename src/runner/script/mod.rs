@@ -4,6 +4,7 @@
 //! It runs as whoever starts caddie, without walls: it is the user's own. A stranger's runs behind walls
 //! ([`reproduction`]).
 
+pub mod code;
 pub mod data;
 pub mod entry;
 pub mod environment;

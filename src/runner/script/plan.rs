@@ -3,33 +3,30 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
-use sha2::{Digest as _, Sha256};
 
+use super::code::ScriptCode;
 use super::data::Data;
 use super::entry::{self, Known};
 use super::environment::{self, Environment};
 use super::launcher::Launcher;
 use super::machine;
 use super::process::Cap;
-use super::record::{Cause, Machine, RunRecord, Written};
+use super::record::{Machine, RunRecord};
 use super::seed::{Failure, Seed, Surroundings};
 use super::{Audience, ScriptSubmission};
 use crate::artifact::Limits;
 use crate::render::Meta;
-use crate::render::script::{Module, ScriptRun, modules};
+use crate::render::script::ScriptRun;
 use crate::runner::asked::{check_seeds, folder_name};
 use caddie_files::{Error, Result};
 
 /// Script, data, launcher and machine of all seeds.
 pub(super) struct Plan {
-    pub(super) script: Utf8PathBuf,
-    pub(super) source: Vec<u8>,
+    pub(super) code: ScriptCode,
     pub(super) data: Data,
     pub(super) launcher: Launcher,
     pub(super) nproc: u32,
     pub(super) asked: BTreeSet<String>,
-    /// Files beside the script that it imports.
-    pub(super) modules: Vec<Module>,
     pub(super) machine: Machine,
     pub(super) runs: Utf8PathBuf,
     pub(super) meta: Meta,
@@ -43,20 +40,12 @@ impl Plan {
     /// When the command line, the script or the data cannot be used.
     pub(super) fn of(submission: &ScriptSubmission) -> Result<Plan> {
         check_seeds(&submission.seeds)?;
-        caddie_files::regular(&submission.script)?;
-        let script = submission.script.canonicalize_utf8().map_err(Error::io(&submission.script, "resolving"))?;
-        let source = caddie_files::read_bounded(&script)?;
-        let name = submission.name.clone().unwrap_or_else(|| script.file_stem().unwrap_or_default().to_owned());
+        let code = ScriptCode::read(&submission.script)?;
+        let name = submission.name.clone().unwrap_or_else(|| code.path.file_stem().unwrap_or_default().to_owned());
         let runs = submission.out.join("runs").join(folder_name(&name)?);
-        let vocab = submission.env.iter().find(|(name, _)| name == "VOCAB_SIZE");
-        let vocab = vocab.map(|(_, size)| {
-            size.parse().map_err(|_| Error::Usage(format!("--env VOCAB_SIZE={size}: give a number of tokens")))
-        });
-        let data = Data::locate(&submission.data, vocab.transpose()?)?;
+        let data = Data::for_settings(&submission.data, &submission.env)?;
         let launcher = Launcher::or_found(submission.launcher.as_ref());
-        let machine = machine::look(&script, &launcher);
-        let gpus = u32::try_from(machine.gpus.len()).unwrap_or(1).max(1);
-        let several = !matches!(launcher, Launcher::Python);
+        let machine = machine::look(&code.path, &launcher);
         let meta = Meta {
             name,
             author: submission.author.clone(),
@@ -68,12 +57,10 @@ impl Plan {
             return Err(Error::Usage(format!("--name {:?} has no letter or digit to name a folder by", meta.name)));
         }
         Ok(Plan {
-            asked: environment::asked_for(&source),
-            nproc: submission.nproc.unwrap_or(if several { gpus } else { 1 }),
-            modules: modules::beside(&script)?,
+            asked: environment::asked_for(&code.source),
+            nproc: launcher.processes(submission.nproc, machine.gpus.len()),
             limits: Limits::of(&submission.rulebook, submission.rulebook.track(&submission.track.name)),
-            script,
-            source,
+            code,
             data,
             launcher,
             machine,
@@ -90,15 +77,7 @@ impl Plan {
         let run_id = format!("{}_seed{seed}", self.meta.file_name());
         let inherited = |name: &str| std::env::var(name).ok();
         let environment = Environment::of(seed, &run_id, &self.data, &submission.env, &self.asked, inherited);
-        let cause = Cause {
-            script: self.script.clone(),
-            script_bytes: self.source.len() as u64,
-            script_sha256: caddie_files::hex(&Sha256::digest(&self.source)),
-            modules: self.modules.iter().map(Written::of_module).collect(),
-            command: self.launcher.command(&self.script, self.nproc, seed)?,
-            env: environment.recorded.clone(),
-            env_withheld: environment.withheld.clone(),
-        };
+        let cause = self.code.cause(self.launcher.command(&self.code.path, self.nproc, seed)?, &environment);
         let train_seconds = self.limits.train_seconds + self.limits.train_tolerance_seconds;
         Ok(Seed {
             seed,
@@ -131,7 +110,7 @@ impl Plan {
                 Ok(record)
             }
             None => {
-                self.check_unchanged()?;
+                self.code.check_unchanged("seeds")?;
                 let mut watch = audience.watch(seed.seed, self.train_seconds(seed));
                 seed.run(crate::stop::flag(), watch.as_mut(), &mut |text| audience.say(text))?
             }
@@ -148,17 +127,6 @@ impl Plan {
         own.filter(|seconds| *seconds > 0.0).unwrap_or(self.limits.train_seconds)
     }
 
-    /// Refuses a script that was edited meanwhile: every seed runs the same one, however long the first one takes.
-    fn check_unchanged(&self) -> Result<()> {
-        if caddie_files::read_bounded(&self.script)? == self.source && modules::beside(&self.script)? == self.modules {
-            return Ok(());
-        }
-        Err(Error::Usage(format!(
-            "{}, or a file that it imports, was changed while its seeds were being run; run the command again, and every seed is made with the new script",
-            self.script
-        )))
-    }
-
     /// Returns the parts of the entry that no run tells.
     ///
     /// # Errors
@@ -166,14 +134,14 @@ impl Plan {
     pub(super) fn known(self, submission: &ScriptSubmission) -> Result<Known> {
         let takes_seed = |words: &[String]| words.iter().any(|word| word.contains("{seed}"));
         Ok(Known {
-            requirements: entry::requirements(&self.script)?,
+            requirements: entry::requirements(&self.code.path)?,
             seed_in_command: matches!(&self.launcher, Launcher::Custom(words) if takes_seed(words)),
             meta: self.meta,
             limits: self.limits,
             rulebook: submission.rulebook.clone(),
             blurb: submission.blurb.clone(),
-            source: self.source,
-            modules: self.modules,
+            source: self.code.source,
+            modules: self.code.modules,
             shards: self.data.shards,
             ablations: None,
         })

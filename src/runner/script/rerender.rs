@@ -2,11 +2,12 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::code::ScriptCode;
 use super::entry::{self, Known};
 use super::reading;
-use super::record::{RunRecord, State, Written};
+use super::record::{RunRecord, State};
 use crate::artifact::Limits;
-use crate::render::script::{self as page, ScriptFacts, modules};
+use crate::render::script::{self as page, ScriptFacts};
 use crate::render::{Meta, Rendered};
 use caddie_files::{Error, Result};
 use caddie_rulebook::Rulebook;
@@ -49,14 +50,13 @@ pub fn render(
             return Err(Error::unreadable(dir, reason));
         }
     }
+    let code = ScriptCode::read(&first.cause.script)?;
     let script = &first.cause.script;
-    let source = caddie_files::read_bounded(script)?;
-    if caddie_format::sha256(&source) != first.cause.script_sha256 {
+    if code.sha256() != first.cause.script_sha256 {
         let reason = "was changed since the runs; run its seeds again, or put the script that they ran in its place";
         return Err(Error::unreadable(script, reason));
     }
-    let modules = modules::beside(script)?;
-    if modules.iter().map(Written::of_module).collect::<Vec<_>>() != first.cause.modules {
+    if code.written_modules() != first.cause.modules {
         let reason = "imports files that were changed since the runs; run its seeds again, or put those files back";
         return Err(Error::unreadable(script, reason));
     }
@@ -72,8 +72,8 @@ pub fn render(
         meta: Meta { name, ..meta },
         rulebook: rulebook.clone(),
         blurb,
-        source,
-        modules,
+        source: code.source,
+        modules: code.modules,
         requirements: entry::requirements(script)?,
         shards: first.cause.env.get("DATA_PATH").map(Utf8PathBuf::from).unwrap_or_default(),
         ablations,

@@ -66,7 +66,7 @@ pub fn evaluate(
     let checkpoint = checkpoint.canonicalize_utf8().map_err(Error::io(checkpoint, "resolving"))?;
     let submission = single.submission()?;
     let plan = Plan::of(&submission)?;
-    let switch = evaluation::of(&plan.script, &plan.asked, &checkpoint)?;
+    let switch = evaluation::of(&plan.code.path, &plan.asked, &checkpoint)?;
     let mut env = switch.settings(&checkpoint);
     env.retain(|(name, _)| !submission.env.iter().any(|(given, _)| given == name));
     let told: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -2,17 +2,16 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use sha2::{Digest as _, Sha256};
 
 use super::settings::{self, FoldersSetting};
 use super::{ClaimedScores, Measures, ROUNDED, ReproducedSeed, ReproductionRequest, seed_of, stated, within};
 use crate::rehearse::Interpreter;
-use crate::render::script::modules;
+use crate::runner::script::code::ScriptCode;
 use crate::runner::script::data::Data;
 use crate::runner::script::environment::{self, Environment};
 use crate::runner::script::launcher::{Launcher, on_path};
 use crate::runner::script::process::Cap;
-use crate::runner::script::record::{Cause, Machine, Written};
+use crate::runner::script::record::Machine;
 use crate::runner::script::seed::{FILES, Failure, LOG, Seed, Surroundings};
 use crate::runner::script::stranger::{KEPT, Stranger};
 use crate::runner::script::{Audience, machine};
@@ -23,7 +22,7 @@ use caddie_folder::{Fact as _, Folder, RunLog, Scope};
 pub(super) struct Bench<'a> {
     request: &'a ReproductionRequest,
     script: &'a Utf8Path,
-    source: Vec<u8>,
+    code: ScriptCode,
     /// The script without its wrappers, as text.
     text: String,
     data: Data,
@@ -42,10 +41,9 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// When one of them is not there.
     pub(super) fn of(request: &'a ReproductionRequest, folder: &Folder, script: &'a Utf8Path) -> Result<Bench<'a>> {
-        let path = request.folder.join(script);
-        let source = caddie_files::read_bounded(&path)?;
+        let code = ScriptCode::read(&request.folder.join(script))?;
         let unwrapped = caddie_folder::executed::executed(folder).map(|executed| executed.unwrapped.source);
-        let text = String::from_utf8_lossy(unwrapped.as_deref().unwrap_or(&source)).into_owned();
+        let text = String::from_utf8_lossy(unwrapped.as_deref().unwrap_or(&code.source)).into_owned();
         let vocab = settings::vocab(&request.env, folder);
         let data = Data::locate(&request.data, vocab)?;
         let python = match &request.python {
@@ -57,7 +55,7 @@ impl<'a> Bench<'a> {
             })?,
         };
         let interpreter = Interpreter::plain(&python)?;
-        let machine = machine::look(&path, &Launcher::of_python(&interpreter.python, false));
+        let machine = machine::look(&code.path, &Launcher::of_python(&interpreter.python, false));
         let gpus = u32::try_from(machine.gpus.len()).unwrap_or(1);
         let logged = folder.runs.official.iter().find_map(|run| run.world_size.value());
         let logged = logged.and_then(|size| u32::try_from(size).ok()).unwrap_or(1);
@@ -69,7 +67,7 @@ impl<'a> Bench<'a> {
         let nproc = request.nproc.unwrap_or_else(|| logged.min(gpus).max(1));
         let numbers = folder.runs.official.iter().filter_map(seed_of);
         let claims = numbers.filter_map(|seed| Some((seed, stated(folder, Scope::Seed(seed))?))).collect();
-        Ok(Bench { request, script, source, text, data, interpreter, machine, nproc, runs, claims })
+        Ok(Bench { request, script, code, text, data, interpreter, machine, nproc, runs, claims })
     }
 
     /// Prepares the run of a seed, and returns it with the settings that it is given beside seed and data.
@@ -79,7 +77,7 @@ impl<'a> Bench<'a> {
     pub(super) fn seed(&self, run: &RunLog, folder: &Folder) -> Result<(Seed<'_>, Vec<FoldersSetting>)> {
         let number = seed_of(run).and_then(|seed| u64::try_from(seed).ok());
         let number = number.ok_or_else(|| Error::unreadable(&run.log, "states a seed below zero"))?;
-        let asked = environment::asked_for(&self.source);
+        let asked = environment::asked_for(&self.code.source);
         let settings = settings::of(folder, run, &self.text, &asked, &self.request.env);
         let given: Vec<(String, String)> =
             settings.iter().map(|setting| (setting.name.clone(), setting.value.clone())).collect();
@@ -93,18 +91,10 @@ impl<'a> Bench<'a> {
         let base: Vec<(String, String)> =
             base.filter(|(name, _)| !environment.set.iter().any(|(own, _)| own == name)).collect();
         environment.set.splice(0..0, base);
-        let script = self.request.folder.join(self.script);
+        let cause = self.code.cause(self.command(&files.join(self.script), number)?, &environment);
         let seed = Seed {
             seed: number,
-            cause: Cause {
-                modules: modules::beside(&script)?.iter().map(Written::of_module).collect(),
-                script,
-                script_bytes: self.source.len() as u64,
-                script_sha256: caddie_files::hex(&Sha256::digest(&self.source)),
-                command: self.command(&files.join(self.script), number)?,
-                env: environment.recorded.clone(),
-                env_withheld: environment.withheld.clone(),
-            },
+            cause,
             environment,
             machine: &self.machine,
             cap: Some(Cap { wall_seconds: self.request.limit_seconds, train_seconds: None, option: "--limit" }),
