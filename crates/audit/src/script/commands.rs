@@ -68,7 +68,8 @@ pub fn settings(folder: &Folder) -> Vec<(String, String)> {
 /// `TTT_ENABLED=1`
 fn setting(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
-    let value = value.trim_matches(['"', '\'', '\\', ';']);
+    // A list in a comment or in a sentence separates its settings by commas.
+    let value = value.trim_matches(['"', '\'', '\\', ';']).trim_end_matches(',');
     let upper = name.len() > 2 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     let plain =
         !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || ['.', '_', '-', ','].contains(&c));
@@ -100,6 +101,7 @@ mod tests {
     fn settings_are_names_in_capitals_with_plain_values() {
         assert_eq!(setting("TTT_ENABLED=1"), Some(("TTT_ENABLED", "1")));
         assert_eq!(setting("NGRAM_ORDERS=\"2,3,7\""), Some(("NGRAM_ORDERS", "2,3,7")));
+        assert_eq!(setting("GDN_EXPAND_V=2.0,"), Some(("GDN_EXPAND_V", "2.0")));
         for other in ["lr=0.1", "SEED=42", "DATA_PATH=./data", "A=1", "LR=$LR", "TTT=", "--nproc_per_node=8"] {
             assert_eq!(setting(other), None, "{other}");
         }
