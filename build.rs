@@ -22,5 +22,8 @@ fn main() {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo::rustc-link-arg=-Wl,--enable-new-dtags");
+        // libtorch and the engine define some inline functions both. Exported from `caddie`, which has no work of the engine
+        // (src/cli/engine.rs), they would be kept for libtorch's sake, and libtorch be loaded for theirs.
+        println!("cargo::rustc-link-arg-bin=caddie=-Wl,--exclude-libs,ALL");
     }
 }

@@ -5,6 +5,8 @@ use clap::{Args, ValueEnum};
 
 use super::ablate_script::ScriptStudy;
 use super::ablate_view::TrialBars;
+#[cfg(feature = "engine")]
+use super::engine;
 use super::rulebook_option::RulebookOption;
 use crate::ablate::plan::Wish;
 use crate::ablate::{AblationTable, Axis, Equality, Study, Subject, csv, figure, markdown, plain, study};
@@ -120,7 +122,7 @@ enum TableFormat {
 pub fn run(args: &AblateArgs) -> Result<u8> {
     #[cfg(feature = "engine")]
     if let Some(recipe) = &args.native.recipe {
-        return native::run(args, recipe);
+        return engine::run(engine::Work::Ablate { args, recipe });
     }
     let subject = args.script.subject(args.data.as_deref(), &args.out, args.equality(), &args.limits()?)?;
     args.conclude(subject.subject.as_ref(), subject.fitting)
@@ -212,7 +214,7 @@ fn write_files(folder: &Utf8Path, table: &AblationTable) -> Result<()> {
 
 /// A recipe, run by the engine.
 #[cfg(feature = "engine")]
-mod native {
+pub(super) mod native {
     use caddie_engine::{Recipe, device};
     use clap::Args;
     use comfy_table::{ContentArrangement, Table, presets};

@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
+#[cfg(feature = "engine")]
+use super::engine;
 use super::rulebook_option::RulebookOption;
 use super::script_options::ScriptOptions;
 use super::script_view::{Terminal, failed};
@@ -53,7 +55,7 @@ pub struct EvaluateArgs {
 pub fn run(args: &EvaluateArgs) -> Result<u8> {
     #[cfg(feature = "engine")]
     if let Some(model) = &args.native.model {
-        return native::run(&args.native, model, &args.data);
+        return engine::run(engine::Work::Evaluate { options: &args.native, model, data: &args.data });
     }
     let checkpoint = args.checkpoint.clone();
     let checkpoint =
@@ -84,7 +86,10 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
 
 /// The engine's evaluators.
 #[cfg(feature = "engine")]
-mod native {
+pub use native::NativeEvaluateOptions;
+
+#[cfg(feature = "engine")]
+pub(super) mod native {
     use camino::{Utf8Path, Utf8PathBuf};
     use clap::{Args, ValueEnum};
 

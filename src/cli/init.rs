@@ -54,7 +54,7 @@ pub fn run(args: &InitArgs) -> crate::Result<u8> {
 fn check(args: &InitArgs) -> crate::Result<()> {
     #[cfg(feature = "engine")]
     if let Some(recipe) = &args.recipe {
-        crate::runner::recipes::resolve(recipe, &[])?;
+        super::engine::run(super::engine::Work::CheckRecipe(recipe))?;
     }
     #[cfg(not(feature = "engine"))]
     if args.recipe.is_some() {

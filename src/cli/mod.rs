@@ -9,6 +9,8 @@ mod closing;
 pub mod collect;
 pub mod completions;
 #[cfg(feature = "engine")]
+pub mod engine;
+#[cfg(feature = "engine")]
 pub mod engine_options;
 pub mod evaluate;
 pub mod explain;
@@ -131,8 +133,6 @@ enum Command {
 
 /// Runs the command line and returns its exit code. A panic is reported as a bug, with an exit code of its own.
 pub fn main() -> ExitCode {
-    #[cfg(feature = "engine")]
-    caddie_engine::parallel::prepare_process();
     let code = std::panic::catch_unwind(|| {
         let project = working_folder::here();
         let command = match &project {
@@ -253,7 +253,14 @@ fn shown(text: &str) -> String {
 fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -> Result<u8> {
     let project = || {
         let project = working_folder::usable(project)?;
-        working_folder::tell(project);
+        // The engine's program goes on with a command line of which `caddie` has told this.
+        #[cfg(feature = "engine")]
+        let project_is_told = engine::is_linked();
+        #[cfg(not(feature = "engine"))]
+        let project_is_told = false;
+        if !project_is_told {
+            working_folder::tell(project);
+        }
         Ok::<_, crate::Error>(project)
     };
     match command {
@@ -264,9 +271,9 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         #[cfg(feature = "engine")]
-        Command::Recipe(args) => recipe::run(&args),
+        Command::Recipe(args) => engine::run(engine::Work::Recipe(&args)),
         #[cfg(feature = "engine")]
-        Command::Inspect(args) => inspect::run(&args),
+        Command::Inspect(args) => engine::run(engine::Work::Inspect(&args)),
         Command::Reproduce(args) => project().and_then(|_| reproduce::run(&args)),
         Command::Rehearse(args) => Ok(rehearse::run(&args, project()?)?),
         Command::Probe(args) => Ok(probe::run(&args)?),

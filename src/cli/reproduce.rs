@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
+#[cfg(feature = "engine")]
+use super::engine;
 use super::reproduce_script::{self, ScriptReproduction};
 use crate::{Error, Result};
 use caddie_folder::Folder;
@@ -51,7 +53,7 @@ pub fn run(args: &ReproduceArgs) -> Result<u8> {
         return Ok(reproduce_script::run(&args.script, &args.target, args.data.as_deref(), args.tolerance)?);
     }
     #[cfg(feature = "engine")]
-    return native::run(args);
+    return engine::run(engine::Work::Reproduce(args));
     #[cfg(not(feature = "engine"))]
     Err(Error::usage(format!(
         "{}: scoring an artifact needs the engine, which this build of caddie lacks; build it with `make`, or name a records \
@@ -78,7 +80,7 @@ fn is_of_a_script(args: &ReproduceArgs) -> Result<bool> {
 
 /// An artifact, scored by the engine.
 #[cfg(feature = "engine")]
-mod native {
+pub(super) mod native {
     use clap::Args;
 
     use super::super::reproduce_native;

@@ -4,6 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::closing::Closing;
+#[cfg(feature = "engine")]
+use super::engine;
 use super::launch::{self, LaunchOptions};
 use super::render::SubmissionOptions;
 use super::script_options::ScriptOptions;
@@ -137,7 +139,9 @@ pub fn run(args: &SubmitArgs, project: Option<&Project>) -> Result<u8> {
             Ok(submit_script::run(&args, runs_only)?)
         }
         #[cfg(feature = "engine")]
-        SubmitSubject::Recipe { recipe, changes } => native::run(&args, &recipe, &changes),
+        SubmitSubject::Recipe { recipe, changes } => {
+            engine::run(engine::Work::Submit { args: &args, recipe: &recipe, changes: &changes })
+        }
     }
 }
 
@@ -156,7 +160,7 @@ pub(super) fn ran(runs: &Utf8Path) -> caddie_files::Result<u8> {
 
 /// A recipe, run by the engine.
 #[cfg(feature = "engine")]
-mod native {
+pub(super) mod native {
     use caddie_engine::log::Observer;
     use clap::Args;
 

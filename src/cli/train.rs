@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
+#[cfg(feature = "engine")]
+use super::engine;
 use super::rulebook_option::RulebookOption;
 use super::script_options::ScriptOptions;
 use super::script_view::{Terminal, failed};
@@ -47,7 +49,7 @@ pub struct TrainArgs {
 pub fn run(args: &TrainArgs) -> Result<u8> {
     #[cfg(feature = "engine")]
     if let Some(recipe) = &args.native.recipe {
-        return native::run(args, recipe);
+        return engine::run(engine::Work::Train { args, recipe });
     }
     let single = SingleRun {
         script: args.script.required()?,
@@ -95,7 +97,7 @@ pub(super) fn said(done: &Done) -> String {
 
 /// A recipe, run by the engine.
 #[cfg(feature = "engine")]
-mod native {
+pub(super) mod native {
     use clap::Args;
 
     use super::super::progress::Progress;
