@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).resolve().parent
 REMEDIES = {
     "missing_package": "the script needs a package or a program that is not installed here",
     "authors_path": "the script reads a file that existed on the author's machine, or beside the script there",
-    "newer_python": "the script has syntax that this Python does not know",
+    "newer_python": "the script has syntax that this Python does not know: put a later one (python3.12) on PATH, or name one that has torch"
+    " in REHEARSAL_PYTHONS",
     "network": "the script fetches something while it runs; a scored run may not",
     "not_emulated": "the rehearsal has no stand-in for something that the script uses",
     "own_bug": "the script itself is wrong, also on a GPU",
