@@ -20,11 +20,8 @@ use super::reproduce::{self, ReproduceArgs};
 use super::submit::{self, SubmitArgs};
 use super::train::{self, TrainArgs};
 use crate::error::exit;
-use crate::runner::recipes;
+use crate::runner::{ENGINE_PROGRAM, recipes};
 use crate::{Error, Result};
-
-/// File name of the executable that is linked with libtorch.
-const ENGINE: &str = "caddie-engine";
 
 /// Work of the engine, with the options that say what to do.
 pub enum Work<'a> {
@@ -110,5 +107,5 @@ fn become_engine() -> Error {
 /// # Errors
 /// When the operating system does not say where this executable lies.
 pub fn path() -> std::io::Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name(ENGINE))
+    Ok(std::env::current_exe()?.with_file_name(ENGINE_PROGRAM))
 }

@@ -14,3 +14,6 @@ pub mod reproduce;
 pub mod script;
 #[cfg(feature = "engine")]
 pub mod submit;
+
+/// File name of the executable that is linked with libtorch and does the engine's work; it lies beside `caddie`.
+pub const ENGINE_PROGRAM: &str = "caddie-engine";

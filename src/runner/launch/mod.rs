@@ -76,6 +76,13 @@ pub struct Launch {
     pub seconds: f64,
 }
 
+impl Launch {
+    /// The executable that runs recipes, beside [`Launch::program`]; `None` for a script, which needs none.
+    fn engine_program(&self) -> Option<Utf8PathBuf> {
+        matches!(self.subject, JobSubject::Recipe { .. }).then(|| self.program.with_file_name(super::ENGINE_PROGRAM))
+    }
+}
+
 /// A job that was written.
 #[derive(Debug, Clone)]
 pub struct Launched {

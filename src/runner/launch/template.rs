@@ -65,6 +65,7 @@ pub(super) fn fill(launch: &Launch, runs: &Utf8Path, command: &[String]) -> Resu
         runs => runs.as_str(),
         folder => launch.folder.as_str(),
         program => launch.program.as_str(),
+        engine => launch.engine_program().map(Utf8PathBuf::into_string),
         command => command,
         gpus => launch.gpus,
         accelerator => launch.accelerator,
