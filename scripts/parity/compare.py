@@ -30,7 +30,9 @@ adapters and does the same work. A stage starts from what the script had at that
 arises; the last line goes the whole way alone.
 
 What is left is rounding: sums are added in another order. Integer codes that differ are weights that lay within rounding of
-the middle between two integers; GPTQ then carries the other choice into later columns of the same row.
+the middle between two integers; GPTQ then carries the other choice into later columns of the same row. A training that rounds its
+weights does the same at every step, so there the table allows what the engine differs by from itself, when its initial weights
+differ in their last bit.
 
 """
 

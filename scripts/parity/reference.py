@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import dataset
-from settings import DOCUMENTS, REFERENCES, SEQUENCE, VOCABULARY, whole_validation
+from settings import DOCUMENTS, QUANTIZE_ABOVE, REFERENCES, SEQUENCE, VOCABULARY, whole_validation
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -63,6 +63,7 @@ def main() -> None:
         "script": settings.script,
         "environment": own,
         "patches": settings.patches,
+        "keep_float_max_numel": QUANTIZE_ABOVE,
         "precision": "float32",
         "threads": options.threads,
     }

@@ -7,6 +7,7 @@
 mod reference;
 mod stages;
 mod table;
+mod training;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ fn compare(folder: &Path) -> Result<Table> {
     let mut table = Table::new(&reference);
     stages::parameters(&reference, &mut table)?;
     stages::batches(&reference, &mut table)?;
-    let trained = stages::training(&reference, &mut table)?;
+    let trained = training::training(&reference, &mut table)?;
     let exported = stages::quantization(&reference, &mut table)?;
     stages::scores(&reference, &exported, &mut table)?;
     if reference.has("documents.json") {

@@ -27,7 +27,8 @@ impl Reference {
         let json = |name: &str| read_json(&folder.join(name));
         let (settings, steps) = (json("settings.json")?, json("steps.json")?);
         let h = json("hyperparameters.json")?;
-        let toml = recipe_toml(&h, keep_float_max_numel(&settings["patches"]));
+        // The recorder lowers the export's threshold, so that a toy's matrices are quantized at all.
+        let toml = recipe_toml(&h, settings["keep_float_max_numel"].as_i64().unwrap_or(65_536));
         let more = if h.get("q_rank").is_some() { lowrankq_settings(&h) } else { Vec::new() };
         Ok(Reference {
             folder: folder.to_owned(),
@@ -108,13 +109,6 @@ impl Reference {
 fn read_json(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path, "reading"))?;
     serde_json::from_str(&text).map_err(|e| unusable(path, e.to_string()))
-}
-
-/// The export's threshold, where the recorder lowered it so that a toy's matrices are quantized at all.
-fn keep_float_max_numel(patches: &Value) -> i64 {
-    let text = patches.to_string();
-    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<i64>().ok());
-    numbers.filter(|&n| n >= 256).min().unwrap_or(65_536)
 }
 
 /// The recipe of a script's resolved hyperparameters, section by section.

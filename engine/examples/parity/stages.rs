@@ -13,7 +13,7 @@ use caddie_engine::quant::calibrate::calibrate;
 use caddie_engine::quant::ftle::bits_by_row;
 use caddie_engine::quant::{Data, Observed, QuantizedModel, export};
 use caddie_engine::recipe::{EvalMode, LoaderKind};
-use caddie_engine::train::{Steps, regime};
+use caddie_engine::train::Steps;
 use caddie_engine::{Recipe, Result};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -22,7 +22,7 @@ use crate::reference::Reference;
 use crate::table::Table;
 use crate::unusable;
 
-const CPU: Device = Device::Cpu;
+pub(crate) const CPU: Device = Device::Cpu;
 
 /// Names, shapes and count of the parameters.
 pub fn parameters(reference: &Reference, table: &mut Table) -> Result<()> {
@@ -63,44 +63,6 @@ pub fn batches(reference: &Reference, table: &mut Table) -> Result<()> {
         0.0,
     );
     Ok(())
-}
-
-/// Losses of every step and weights afterwards, from upstream's initial weights and batches.
-pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
-    let recipe = &reference.recipe;
-    let mut steps = Steps::new(recipe, reference.weights("initial.safetensors")?, CPU)?;
-    let (mut losses, mut norms, mut schedule, mut looping) = (0f64, 0f64, 0f64, false);
-    for (step, (batches, recorded)) in reference.batches()?.into_iter().zip(&reference.steps).enumerate() {
-        let now = regime(recipe, step as i64, 0.0, looping);
-        looping = now.looping;
-        let same_order = recorded["looping"].as_bool() == Some(now.looping);
-        schedule = schedule.max((now.lr_scale - number(&recorded["lr_multiplier"])).abs());
-        let same_grid = recorded["qat"].as_bool().unwrap_or_default() == now.qat;
-        schedule = schedule.max(if same_order && same_grid { 0.0 } else { 1.0 });
-        let stepped = steps.step(&recipe.train, batches, step as i64, now)?;
-        losses = worst(losses, stepped.loss.double_value(&[]) - number(&recorded["loss"]));
-        if let (Some(norm), Some(theirs)) = (&stepped.grad_norm, recorded["gradient_norm"].as_f64()) {
-            norms = worst(norms, (norm.double_value(&[]) - theirs) / theirs);
-        }
-    }
-    let n = reference.steps.len();
-    table.row("schedule", format!("learning rates, depth recurrence and rounding of {n} steps"), schedule, 1e-12);
-    table.row("training loss", format!("of each of {n} steps"), losses, 1e-4);
-    if recipe.optim.grad_clip_norm > 0.0 {
-        table.row("gradient norm", format!("of each of {n} steps, relative"), norms, 1e-3);
-    }
-    let trained = difference(steps.model.parameters(), &reference.weights("trained.safetensors")?)?;
-    table.row("weights after training", "every weight", trained, 1e-3);
-    if let Some(sensitivity) = &steps.sensitivity {
-        let scores = difference(&sensitivity.scores(), &reference.weights("sensitivity.safetensors")?)?;
-        let what = format!("every row, measured {} times", sensitivity.count());
-        table.row("norms of the gradients' rows", what, scores, 1e-3);
-    }
-    if let Some(averaged) = steps.average.as_ref().and_then(Average::weights) {
-        let averaged = difference(&averaged, &reference.weights("ema.safetensors")?)?;
-        table.row("EMA", "every weight", averaged, 1e-3);
-    }
-    Ok(steps)
 }
 
 /// The same export of weights so large that no scale is the floor of the format (a model of few steps has many that are).
@@ -350,7 +312,7 @@ pub fn end_to_end(reference: &Reference, steps: Steps, table: &mut Table) -> Res
 }
 
 /// Largest absolute difference of two state dicts.
-fn difference(ours: &[(String, Tensor)], theirs: &StateDict) -> Result<f64> {
+pub(crate) fn difference(ours: &[(String, Tensor)], theirs: &StateDict) -> Result<f64> {
     let theirs: BTreeMap<&str, &Tensor> = theirs.iter().map(|(name, t)| (name.as_str(), t)).collect();
     let of = |(name, t): &(String, Tensor)| match theirs.get(name.as_str()) {
         Some(other) => (t.detach() - *other).abs().max().double_value(&[]),
@@ -360,10 +322,10 @@ fn difference(ours: &[(String, Tensor)], theirs: &StateDict) -> Result<f64> {
 }
 
 /// The larger magnitude; what is no number is larger than any.
-fn worst(a: f64, b: f64) -> f64 {
+pub(crate) fn worst(a: f64, b: f64) -> f64 {
     if b.is_nan() { f64::INFINITY } else { a.max(b.abs()) }
 }
 
-fn number(value: &Value) -> f64 {
+pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
