@@ -33,6 +33,7 @@ pub mod reproduce;
 #[cfg(feature = "engine")]
 mod reproduce_native;
 mod reproduce_script;
+mod requests;
 pub mod rulebook_option;
 pub mod rules;
 pub mod schema;
@@ -45,6 +46,7 @@ pub mod train;
 pub mod unpack;
 pub mod unwrap;
 pub mod verify;
+mod verify_fix;
 mod working_folder;
 
 use std::io::IsTerminal;
