@@ -8,6 +8,7 @@ mod audit_script;
 mod closing;
 pub mod collect;
 pub mod completions;
+pub mod doctor;
 #[cfg(feature = "engine")]
 pub mod engine_options;
 pub mod evaluate;
@@ -104,6 +105,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::InitArgs),
+    Doctor(doctor::DoctorArgs),
     Submit(submit::SubmitArgs),
     Collect(collect::CollectArgs),
     Ablate(ablate::AblateArgs),
@@ -260,6 +262,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
     };
     match command {
         Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => Ok(doctor::run(&args, project()?)?),
         Command::Submit(args) => submit::run(&args, project()?),
         Command::Collect(args) => Ok(collect::run(&args, project()?)?),
         Command::Ablate(args) => ablate::run(&args),
@@ -284,7 +287,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
         Command::Pack(args) => Ok(pack::run(&args)?),
         Command::Fixture(args) => Ok(fixture::run(&args)?),
         Command::Schema(args) => Ok(schema::run(&args)?),
-        Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())?),
+        Command::Completions(args) => Ok(completions::run(&args, &Cli::command())?),
     }
 }
 
