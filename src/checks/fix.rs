@@ -21,7 +21,7 @@ use caddie_rulebook::Rulebook;
 use caddie_rulebook::stats::{mean, sample_std};
 
 /// Codes of findings that say of one number that it is not the logs'.
-const OF_A_NUMBER: [Code; 25] = [
+const OF_A_NUMBER: [Code; 27] = [
     Code::ClaimNotInLogs,
     Code::JsonScoreNotMean,
     Code::PreQuantScore,
@@ -47,9 +47,9 @@ const OF_A_NUMBER: [Code; 25] = [
     Code::ReadmeScoreNeLog,
     Code::ReadmeBytesNeLog,
     Code::ReadmeStdMismatch,
+    Code::ReadmeTimeNeLog,
+    Code::ReadmeStepsNeLog,
 ];
-/// Further such codes, of the README's times and steps.
-const OF_THE_README: [Code; 2] = [Code::ReadmeTimeNeLog, Code::ReadmeStepsNeLog];
 
 /// The corrections of one folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -145,7 +145,7 @@ fn correct(
 /// Tells whether a finding says that the claim is not the logs' number.
 fn is_accused(claim: &Claim, file: &Utf8Path, findings: &[Finding]) -> bool {
     findings.iter().any(|finding| {
-        finding.code.is_some_and(|code| OF_A_NUMBER.contains(&code) || OF_THE_README.contains(&code))
+        finding.code.is_some_and(|code| OF_A_NUMBER.contains(&code))
             && finding.claimed.as_ref().and_then(serde_json::Value::as_f64) == Some(claim.stated.value)
             && finding.evidence.iter().any(|place| place.file == file && place.line == Some(claim.line))
     })

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::rulebook_option::RulebookOption;
 use crate::project::Project;
-use crate::runner::ready::{Intended, Need, State, look};
+use crate::runner::ready::{Intended, Need, NeedState, look};
 use crate::runner::script::launcher::Launcher;
 use caddie_files::{Result, exit};
 use caddie_rulebook::Rulebook;
@@ -83,7 +83,7 @@ pub(super) fn told(intended: &Intended, rulebook: &Rulebook, format: DoctorForma
         }
     };
     super::print(&text)?;
-    let missing = needs.iter().any(|need| need.state == State::Missing);
+    let missing = needs.iter().any(|need| need.state == NeedState::Missing);
     Ok(if missing { exit::FINDINGS } else { exit::OK })
 }
 
@@ -91,10 +91,10 @@ fn plain(needs: &[Need]) -> String {
     let mut text = String::new();
     for need in needs {
         let word = match need.state {
-            State::Ok => "ok",
-            State::Absent => "absent",
-            State::Contradicts => "contradicts",
-            State::Missing => "missing",
+            NeedState::Ok => "ok",
+            NeedState::Absent => "absent",
+            NeedState::Contradicts => "contradicts",
+            NeedState::Missing => "missing",
         };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{word:<11}  {:<9}  {}", need.name, super::shown(&need.found));

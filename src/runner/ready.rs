@@ -16,7 +16,7 @@ use caddie_rulebook::Rulebook;
 /// Free bytes below which the runs of three seeds, with checkpoints and logs, may not fit.
 const ROOM: u64 = 20_000_000_000;
 
-/// What a submission would use.
+/// The things that a submission would use.
 #[derive(Debug, Clone, Default)]
 pub struct Intended {
     /// A participant's script; a recipe is run by the engine.
@@ -36,7 +36,7 @@ pub struct Intended {
 /// The state of one need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum NeedState {
     /// It is there.
     Ok,
     /// It is not there, and what is asked for can be done without it.
@@ -51,7 +51,7 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Need {
     pub name: &'static str,
-    pub state: State,
+    pub state: NeedState,
     pub found: String,
     /// The command or the change that mends it; `None` where nothing has to be mended.
     pub remedy: Option<String>,
@@ -59,10 +59,10 @@ pub struct Need {
 
 impl Need {
     fn ok(name: &'static str, found: impl Into<String>) -> Need {
-        Need { name, state: State::Ok, found: found.into(), remedy: None }
+        Need { name, state: NeedState::Ok, found: found.into(), remedy: None }
     }
 
-    fn lacking(name: &'static str, state: State, found: impl Into<String>, remedy: impl Into<String>) -> Need {
+    fn lacking(name: &'static str, state: NeedState, found: impl Into<String>, remedy: impl Into<String>) -> Need {
         Need { name, state, found: found.into(), remedy: Some(remedy.into()) }
     }
 }
@@ -85,7 +85,7 @@ fn engine(intended: &Intended) -> Need {
     if cfg!(feature = "engine") {
         return Need::ok(name, "this caddie was built with the engine, so recipes can be trained");
     }
-    let state = if intended.recipe.is_some() { State::Missing } else { State::Absent };
+    let state = if intended.recipe.is_some() { NeedState::Missing } else { NeedState::Absent };
     let found = "this caddie was built without the engine; scripts run, recipes do not";
     Need::lacking(name, state, found, "make build (fetches libtorch 2.11.0 once, about 540 MB)")
 }
@@ -94,16 +94,16 @@ fn cuda(gpus: &[String]) -> Need {
     match gpus {
         [] if on_path("nvidia-smi").is_none() => {
             let remedy = "caddie rehearse SCRIPT checks a script without a GPU; caddie submit … --on slurm|skypilot writes a job";
-            Need::lacking("CUDA", State::Absent, "no GPU: nvidia-smi is not on PATH", remedy)
+            Need::lacking("CUDA", NeedState::Absent, "no GPU: nvidia-smi is not on PATH", remedy)
         }
-        [] => Need::lacking("CUDA", State::Absent, "nvidia-smi names no GPU", "nvidia-smi (it says why)"),
+        [] => Need::lacking("CUDA", NeedState::Absent, "nvidia-smi names no GPU", "nvidia-smi (it says why)"),
         [first, ..] => Need::ok("CUDA", format!("{}: {first}", counted(gpus.len(), "GPU"))),
     }
 }
 
 /// The Python of the script with its torch, and the launcher.
 fn python(intended: &Intended, gpus: usize) -> Vec<Need> {
-    let needed = if intended.recipe.is_some() { State::Absent } else { State::Missing };
+    let needed = if intended.recipe.is_some() { NeedState::Absent } else { NeedState::Missing };
     let launcher = Launcher::or_found(intended.launcher.as_ref());
     let Some(python) = launcher.interpreter() else {
         let found = "the launcher's Python cannot be told";
@@ -118,28 +118,31 @@ fn python(intended: &Intended, gpus: usize) -> Vec<Need> {
     }];
     let install = format!("{python} -m pip install torch==2.11.0 numpy sentencepiece");
     needs.push(match &seen.torch {
-        Some(version) if version.ends_with("+cpu") && gpus > 0 => {
-            Need::lacking("torch", State::Contradicts, format!("{version}, which uses no GPU of this machine"), install)
-        }
+        Some(version) if version.ends_with("+cpu") && gpus > 0 => Need::lacking(
+            "torch",
+            NeedState::Contradicts,
+            format!("{version}, which uses no GPU of this machine"),
+            install,
+        ),
         Some(version) => Need::ok("torch", version.clone()),
         None => Need::lacking("torch", needed, format!("{python} has no torch"), install),
     });
     let processes = launcher.processes(intended.nproc, gpus);
     if gpus > 0 && usize::try_from(processes).is_ok_and(|processes| processes > gpus) {
         let found = format!("{processes} processes for {}", counted(gpus, "GPU"));
-        needs.push(Need::lacking("processes", State::Contradicts, found, format!("--nproc {gpus}")));
+        needs.push(Need::lacking("processes", NeedState::Contradicts, found, format!("--nproc {gpus}")));
     }
     needs
 }
 
-/// Whether an unprivileged user can put up the first wall: `rehearse` and `reproduce` need it, `submit` does not.
+/// Tells whether the namespaces of a wall can be made: `rehearse` and `reproduce` need them, `submit` does not.
 fn sandbox() -> Need {
     let name = "sandbox";
     let remedy = "sysctl kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0, or \
                   --no-sandbox for a script that you trust";
     if !cfg!(target_os = "linux") {
         let found = "walls are made of Linux namespaces; rehearse and reproduce run no stranger's script here";
-        return Need::lacking(name, State::Absent, found, "use Linux, or --no-sandbox for a script that you trust");
+        return Need::lacking(name, NeedState::Absent, found, "use Linux, or --no-sandbox for a script that you trust");
     }
     let tried = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net", "--mount", "true"])
@@ -149,12 +152,15 @@ fn sandbox() -> Need {
         .status();
     match tried {
         Ok(status) if status.success() => Need::ok(name, "namespaces for rehearse and reproduce can be made"),
-        Ok(_) => {
-            Need::lacking(name, State::Absent, "namespaces are refused here; rehearse and reproduce need them", remedy)
-        }
+        Ok(_) => Need::lacking(
+            name,
+            NeedState::Absent,
+            "namespaces are refused here; rehearse and reproduce need them",
+            remedy,
+        ),
         Err(_) => {
             let found = "unknown: the program unshare, which would tell, is not installed";
-            Need::lacking(name, State::Absent, found, "caddie rehearse SCRIPT says it")
+            Need::lacking(name, NeedState::Absent, found, "caddie rehearse SCRIPT says it")
         }
     }
 }
@@ -167,7 +173,7 @@ fn disk(out: &Utf8Path) -> Need {
     let Some(free) = free(place) else { return Need::ok(name, format!("free space of {place} cannot be told")) };
     let found = format!("{:.1} GB free at {place}", free as f64 / 1e9);
     match free < ROOM {
-        true => Need::lacking(name, State::Absent, found, "make room, or pass --out DIR on another disk"),
+        true => Need::lacking(name, NeedState::Absent, found, "make room, or pass --out DIR on another disk"),
         false => Need::ok(name, found),
     }
 }
@@ -188,11 +194,11 @@ fn data(intended: &Intended) -> Need {
     let fetch = "in a clone of openai/parameter-golf: python3 data/cached_challenge_fineweb.py --variant sp1024, then \
                  --data DIR/data/datasets/fineweb10B_sp1024; caddie fixture DIR makes a small corpus";
     let Some(given) = &intended.data else {
-        return Need::lacking("data", State::Missing, "no --data, no DATA_PATH and none in caddie.toml", fetch);
+        return Need::lacking("data", NeedState::Missing, "no --data, no DATA_PATH and none in caddie.toml", fetch);
     };
     let data = match Data::for_settings(given, &intended.env) {
         Ok(data) => data,
-        Err(error) => return Need::lacking("data", State::Missing, error.to_string(), fetch),
+        Err(error) => return Need::lacking("data", NeedState::Missing, error.to_string(), fetch),
     };
     let shards = |part: &str| {
         let entries = data.shards.read_dir_utf8().into_iter().flatten().flatten();
@@ -202,11 +208,11 @@ fn data(intended: &Intended) -> Need {
     let (train, val) = (shards("train"), shards("val"));
     let found = format!("{}: {}, {}", data.shards, counted(train, "training shard"), counted(val, "validation shard"));
     if train == 0 || val == 0 {
-        return Need::lacking("data", State::Missing, found, fetch);
+        return Need::lacking("data", NeedState::Missing, found, fetch);
     }
     match &data.tokenizer {
         Some(tokenizer) => Need::ok("data", format!("{found}; tokenizer {tokenizer}")),
-        None => Need::lacking("data", State::Absent, format!("{found}; no tokenizer beside them"), fetch),
+        None => Need::lacking("data", NeedState::Absent, format!("{found}; no tokenizer beside them"), fetch),
     }
 }
 
@@ -221,7 +227,7 @@ fn track(intended: &Intended, gpus: &[String], rulebook: &Rulebook) -> Need {
                 let remedy = format!("--track {}", all.join("|"));
                 return Need::lacking(
                     name,
-                    State::Missing,
+                    NeedState::Missing,
                     format!("{asked} is no track of {}", rulebook.id()),
                     remedy,
                 );
@@ -242,7 +248,7 @@ fn track(intended: &Intended, gpus: &[String], rulebook: &Rulebook) -> Need {
         if gpus.is_empty() { "this machine has no GPU".to_owned() } else { format!("here: {}", gpus.join(", ")) };
     let other = rulebook.tracks.iter().find(|track| !track.record).map_or("another track", |track| track.name.as_str());
     let remedy = format!("--track {other}, or run it there: caddie submit … --on slurm|skypilot, then caddie collect");
-    Need::lacking(name, State::Contradicts, format!("{wanted}; {here}"), remedy)
+    Need::lacking(name, NeedState::Contradicts, format!("{wanted}; {here}"), remedy)
 }
 
 fn author(intended: &Intended) -> Need {
@@ -253,10 +259,10 @@ fn author(intended: &Intended) -> Need {
             let of_git = Command::new("git").args(["config", "user.name"]).stdin(Stdio::null()).output().ok();
             let of_git = of_git.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
             let who = of_git.filter(|who| !who.is_empty()).unwrap_or_else(|| "NAME".to_owned());
-            Need::lacking(name, State::Absent, "submission.json would name nobody", remedy(&who))
+            Need::lacking(name, NeedState::Absent, "submission.json would name nobody", remedy(&who))
         }
         (author, "") => {
-            Need::lacking(name, State::Absent, format!("{author}, without a GitHub account"), remedy(author))
+            Need::lacking(name, NeedState::Absent, format!("{author}, without a GitHub account"), remedy(author))
         }
         (author, account) => Need::ok(name, format!("{author} ({account})")),
     }
@@ -276,14 +282,14 @@ mod tests {
             let intended = Intended { track: track.map(str::to_owned), ..Intended::default() };
             super::track(&intended, &gpus.iter().map(|gpu| (*gpu).to_owned()).collect::<Vec<_>>(), &book())
         };
-        assert_eq!(on(None, &["NVIDIA H100 80GB HBM3, 81559 MiB, 570"; 8]).state, State::Ok);
+        assert_eq!(on(None, &["NVIDIA H100 80GB HBM3, 81559 MiB, 570"; 8]).state, NeedState::Ok);
         for gpus in [&[][..], &["NVIDIA H100 80GB HBM3"][..], &["NVIDIA H200"; 8]] {
             let need = on(None, gpus);
-            assert_eq!(need.state, State::Contradicts, "{gpus:?}");
+            assert_eq!(need.state, NeedState::Contradicts, "{gpus:?}");
             assert!(need.remedy.is_some_and(|remedy| remedy.starts_with("--track non_record_16mb")));
         }
-        assert_eq!(on(Some("non-record-16mb"), &[]).state, State::Ok);
-        assert_eq!(on(Some("nope"), &[]).state, State::Missing);
+        assert_eq!(on(Some("non-record-16mb"), &[]).state, NeedState::Ok);
+        assert_eq!(on(Some("nope"), &[]).state, NeedState::Missing);
     }
 
     #[test]
@@ -292,14 +298,14 @@ mod tests {
         let root = Utf8Path::from_path(dir.path()).expect("UTF-8").to_owned();
         let state = || data(&Intended { data: Some(root.clone()), ..Intended::default() });
         let need = state();
-        assert_eq!(need.state, State::Missing);
+        assert_eq!(need.state, NeedState::Missing);
         assert!(need.remedy.is_some_and(|remedy| remedy.contains("cached_challenge_fineweb.py --variant sp1024")));
         for name in ["fineweb_train_000000.bin", "fineweb_train_000001.bin"] {
             std::fs::write(root.join(name), "x").expect("writes");
         }
-        assert!(state().state == State::Missing && state().found.contains("0 validation shards"), "{:?}", state());
+        assert!(state().state == NeedState::Missing && state().found.contains("0 validation shards"), "{:?}", state());
         std::fs::write(root.join("fineweb_val_000000.bin"), "x").expect("writes");
         std::fs::write(root.join("x.model"), "x").expect("writes");
-        assert!(state().state == State::Ok && state().found.contains("2 training shards"), "{:?}", state());
+        assert!(state().state == NeedState::Ok && state().found.contains("2 training shards"), "{:?}", state());
     }
 }
