@@ -1,6 +1,6 @@
 //! `caddie verify --fix`.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::checks::find::Found;
 use crate::checks::fix::{CorrectedFile, corrections};
@@ -22,7 +22,7 @@ pub(super) fn fix(folders: &[Utf8PathBuf], rulebook: &Rulebook, options: &Verify
             keep(&folder.join(&file.path), file.after.as_bytes())?;
             eprint!("{}", shown(file, folder));
         }
-        left(&found.left);
+        left(folder, &found.left);
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ pub(super) fn show(found: &Found, rulebook: &Rulebook, options: &VerifyOptions) 
             super::print(&shown(file, folder))?;
             code = exit::FINDINGS;
         }
-        left(&found.left);
+        left(folder, &found.left);
     }
     for failure in &found.failures {
         eprintln!("error: {}", super::shown(&failure.to_string()));
@@ -47,10 +47,11 @@ pub(super) fn show(found: &Found, rulebook: &Rulebook, options: &VerifyOptions) 
     Ok(walk::exit_code(&found.failures).unwrap_or(code))
 }
 
-fn left(left: &[String]) {
-    left.iter().for_each(|line| eprintln!("note: {}", super::shown(line)));
+/// Says which wrong numbers of a folder were left, and why.
+fn left(folder: &Utf8Path, left: &[String]) {
+    left.iter().for_each(|line| eprintln!("note: {}", super::shown(folder.join(line).as_str())));
 }
 
-fn shown(file: &CorrectedFile, folder: &Utf8PathBuf) -> String {
+fn shown(file: &CorrectedFile, folder: &Utf8Path) -> String {
     super::harmless(&file.diff(folder))
 }

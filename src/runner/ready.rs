@@ -173,7 +173,12 @@ fn disk(out: &Utf8Path) -> Need {
     let Some(free) = free(place) else { return Need::ok(name, format!("free space of {place} cannot be told")) };
     let found = format!("{:.1} GB free at {place}", free as f64 / 1e9);
     match free < ROOM {
-        true => Need::lacking(name, NeedState::Absent, found, "make room, or pass --out DIR on another disk"),
+        true => Need::lacking(
+            name,
+            NeedState::Absent,
+            format!("only {found}"),
+            "make room, or pass --out DIR on another disk",
+        ),
         false => Need::ok(name, found),
     }
 }

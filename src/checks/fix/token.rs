@@ -26,9 +26,8 @@ pub(super) fn replaced(line: &str, claim: &Claim, value: f64) -> Result<String, 
     let found = FACTORS.into_iter().map(|factor| (factor, of(factor))).find(|(_, tokens)| !tokens.is_empty());
     let Some((factor, mut at)) = found else { return Err("it is written in a form of its own".to_owned()) };
     if at.len() > 1 {
-        // In JSON the key stands before the number.
-        let key = format!("\"{}\":", claim.key.rsplit('.').next().unwrap_or(&claim.key));
-        at.retain(|token| line[..token.from].trim_end().ends_with(&key));
+        let key = end_of_key(line, &claim.key);
+        at.retain(|token| line.get(key..token.from).is_some_and(|between| between.trim().is_empty()));
     }
     let [token] = at.as_slice() else { return Err("its line has the same number more than once".to_owned()) };
     let old = &line[token.from..token.to];
@@ -37,6 +36,14 @@ pub(super) fn replaced(line: &str, claim: &Claim, value: f64) -> Result<String, 
         return Err("the logs' number is the same in as many digits".to_owned());
     }
     Ok(format!("{}{new}{}", &line[..token.from], &line[token.to..]))
+}
+
+/// Returns the place behind the JSON key `seed_results.42.val_bpb`, as far as its parts stand in this line one after another.
+fn end_of_key(line: &str, key: &str) -> usize {
+    key.split('.').fold(0, |from, part| {
+        let part = format!("\"{part}\":");
+        line.get(from..).and_then(|rest| rest.find(&part)).map_or(from, |at| from + at + part.len())
+    })
 }
 
 fn same(a: f64, b: f64) -> bool {
@@ -116,6 +123,9 @@ mod tests {
     fn a_number_that_stands_there_twice_is_told_by_its_key_or_left() {
         let line = "{\"a\": 600.5, \"b\": 600.5}";
         assert_eq!(replace(line, "seeds.1.b", 600.5, 1.0).as_deref(), Ok("{\"a\": 600.5, \"b\": 1.0}"));
+        let whole = r#"{"seeds": {"1": {"s": 9.5, "t": 9.5}, "2": {"s": 9.5}}}"#;
+        let second = r#"{"seeds": {"1": {"s": 9.5, "t": 9.5}, "2": {"s": 8.0}}}"#;
+        assert_eq!(replace(whole, "seeds.2.s", 9.5, 8.0).as_deref(), Ok(second));
         assert!(replace("| 600.5 | 600.5 |", "train s, seed 1", 600.5, 1.0).unwrap_err().contains("more than once"));
         assert!(replace("1.5e3", "x", 1500.0, 1.0).unwrap_err().contains("form of its own"));
         assert!(replace("2026-03-17 v1.2.3", "x", 17.0, 1.0).is_err());
