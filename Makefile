@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations rehearse-corpus scanners fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations rehearse-corpus scanners wheel fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -81,6 +81,11 @@ scanners: ## compare the audit of model files with other scanners: make scanners
 	$(call given,CORPUS,the folder tests of a checkout of mmaitre314/picklescan)
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" scripts/scanners "$(CORPUS)" --caddie $(CADDIE) $(if $(WRITE),--write "$(WRITE)")
+
+wheel: ## the toolkit as a wheel, without libtorch, installed into a fresh environment and tried [PROFILE=dev]
+	$(call need,$(CARGO),install Rust from rustup.rs)
+	$(call need,$(PYTHON),apt-get install python3 python3-venv)
+	PYTHON="$(PYTHON)" scripts/wheel $(PROFILE)
 
 rehearse-corpus: ## rehearse every merged script on the CPU at toy size: make rehearse-corpus UPSTREAM=DIR [PARITY_PYTHON=PYTHON]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 static STOP: AtomicBool = AtomicBool::new(false);
+/// True where the first signal ends the process: the command has no state that it would have to bring to rest.
+static AT_ONCE: AtomicBool = AtomicBool::new(false);
 static HANDLER: Once = Once::new();
 /// Work that remains when a second signal comes.
 type Remaining = Box<dyn Fn() + Send>;
@@ -15,7 +17,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 pub fn flag() -> &'static AtomicBool {
     HANDLER.call_once(|| {
         let handler = || {
-            if STOP.swap(true, Ordering::Relaxed) {
+            if STOP.swap(true, Ordering::Relaxed) || AT_ONCE.load(Ordering::Relaxed) {
                 LAST.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(_, last)| last());
                 std::process::exit(i32::from(crate::error::exit::INTERRUPTED));
             }
@@ -24,6 +26,12 @@ pub fn flag() -> &'static AtomicBool {
         let _ = ctrlc::set_handler(handler);
     });
     &STOP
+}
+
+/// Lets the first signal end the process, with the exit code of an interruption: for commands that only read.
+pub fn at_once() {
+    AT_ONCE.store(true, Ordering::Relaxed);
+    flag();
 }
 
 /// Work that remains when a second signal ends the process at once: ending processes that were started.

@@ -3,19 +3,22 @@
 //! The added folders are then verified as they are in the head commit, whatever is checked out.
 
 mod copying;
+mod proposed;
 mod range;
+pub mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use self::copying::Copying;
+pub use self::proposed::Proposed;
 pub use self::range::Range;
 use super::git::{Change, Repository, Status};
-use super::walk::{self, Walked};
+use super::walk::Walked;
 use super::{Check, Context, Needs, VerifyOptions};
-use crate::report::{Finding, FolderReport, Severity};
-use caddie_files::{Error, Result};
+use crate::report::{Finding, Severity};
+use caddie_files::Result;
 use caddie_rulebook::Rulebook;
 use caddie_rulebook::finding_on;
 
@@ -50,32 +53,28 @@ pub fn verify(
     options: &VerifyOptions,
     done: impl Fn() + Sync,
 ) -> Result<Walked> {
+    Ok(propose(repository, range, rulebook)?.verify(Utf8Path::new("."), rulebook, options, done))
+}
+
+/// Judges the changes of a range, and copies the folders that it adds to a place of their own.
+///
+/// # Errors
+/// When the commits are not there, git cannot be run, or the copies cannot be written.
+pub fn propose(repository: &Utf8Path, range: &Range, rulebook: &Rulebook) -> Result<Proposed> {
     let git = Repository::at(repository);
     let (base, head) = (git.commit(&range.base)?, git.commit(&range.head)?);
     let base = git.merge_base(&base, &head)?;
     let before = git.folders(&base, "records")?;
     let mut proposal = judge(git.changes(&base, &head)?, &before, rulebook);
-
-    let scratch =
-        tempfile::tempdir().map_err(Error::io(std::env::temp_dir().to_string_lossy().as_ref(), "creating"))?;
-    let scratch = Utf8Path::from_path(scratch.path()).map(|path| (path.to_owned(), &scratch));
-    let Some((root, _keep)) = scratch else {
-        return Err(Error::Usage("the temporary directory's name is not UTF-8; set TMPDIR to another".to_owned()));
-    };
-    let mut copy = Copying::new(&root, git.objects()?, rulebook);
+    let mut proposed = Proposed::new()?;
+    let mut copy = Copying::new(&proposed.root, git.objects()?, rulebook);
     for (folder, files) in &proposal.added {
         copy.folder(folder, files)?;
     }
     proposal.findings.append(&mut copy.findings());
-
-    let folders: Vec<Utf8PathBuf> = proposal.added.keys().map(|folder| root.join(folder)).collect();
-    let mut outcome = walk::verify_all(&folders, rulebook, options, done);
-    rename(&mut outcome, &root);
-    if !proposal.findings.is_empty() {
-        let limit = options.cap.unwrap_or(rulebook.limits.artifact_bytes);
-        outcome.folders.insert(0, FolderReport::of_findings(Utf8PathBuf::from("."), limit, proposal.findings));
-    }
-    Ok(outcome)
+    proposed.folders = proposal.added.keys().map(|folder| proposed.root.join(folder)).collect();
+    proposed.findings = proposal.findings;
+    Ok(proposed)
 }
 
 /// Sorts the changes into the folders that are added and the findings about everything else.
@@ -179,18 +178,6 @@ fn record_folder(path: &Utf8Path) -> Option<Utf8PathBuf> {
             Some(Utf8PathBuf::from(format!("records/{track}/{name}")))
         }
         _ => None,
-    }
-}
-
-/// Renames the folders to their names in the repository, because copies of them were read.
-fn rename(outcome: &mut Walked, root: &Utf8Path) {
-    let named = |path: &Utf8Path| path.strip_prefix(root).unwrap_or(path).to_owned();
-    for report in &mut outcome.folders {
-        report.path = named(&report.path);
-    }
-    for failure in &mut outcome.failures {
-        failure.path = named(&failure.path);
-        failure.reason = failure.reason.replace(root.join("").as_str(), "");
     }
 }
 

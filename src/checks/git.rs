@@ -4,15 +4,17 @@
 //! run: no hooks, no monitors, no external diffs, no text conversion. Files come from the object store, so that no
 //! filter (LFS, `export-subst`) and no checkout is between them and the reader.
 
+mod objects;
 mod trouble;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use caddie_files::{Error, Result};
+pub use objects::Objects;
 use trouble::{OF_THE_USER, trusted_by_environment};
 
 /// Most bytes of one command's output that are read: some 300,000 paths.
@@ -107,6 +109,42 @@ impl Repository {
         })
     }
 
+    /// Returns the state of the main branch before it took `head` by a merge commit: the first parent of that commit.
+    /// `None` where no merge commit of `base`'s first-parent history has `head` as another parent.
+    ///
+    /// # Errors
+    /// When git fails or says more than can be read.
+    pub fn before_merge(&self, base: &str, head: &str) -> Result<Option<String>> {
+        let range = format!("{head}..{base}");
+        let merges = self.output(&["rev-list", "--merges", "--first-parent", "--parents", &range, "--"])?;
+        let merges = String::from_utf8_lossy(&merges);
+        let before = merges.lines().find_map(|line| {
+            let mut ids = line.split(' ').skip(1);
+            let first = ids.next()?;
+            ids.any(|id| id == head).then(|| first.to_owned())
+        });
+        Ok(before)
+    }
+
+    /// Returns the lines `KEY VALUE` of the configuration whose keys match an expression; empty where there are none.
+    ///
+    /// # Errors
+    /// When `dir` is in no repository, or git fails.
+    pub fn settings(&self, keys: &str) -> Result<String> {
+        // `git config` fails where nothing matches, so the repository itself is asked about first.
+        self.text(&["rev-parse", "--git-dir"])?;
+        let found = self.output(&["config", "--get-regexp", keys]).unwrap_or_default();
+        Ok(String::from_utf8_lossy(&found).into_owned())
+    }
+
+    /// Returns the path of a file of the repository's own folder, such as `FETCH_HEAD`.
+    ///
+    /// # Errors
+    /// When `dir` is in no repository, or git fails.
+    pub fn path(&self, name: &str) -> Result<Utf8PathBuf> {
+        Ok(self.dir.join(self.text(&["rev-parse", "--git-path", name])?))
+    }
+
     /// Lists the differences between two commits, by path.
     ///
     /// # Errors
@@ -137,29 +175,6 @@ impl Repository {
         let listing = self.output(&["ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", commit, "--", top])?;
         let names = listing.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         Ok(names.map(|name| Utf8PathBuf::from(String::from_utf8_lossy(name).as_ref())).collect())
-    }
-
-    /// Starts a reader of files by object id.
-    ///
-    /// # Errors
-    /// When git cannot be started.
-    pub fn objects(&self) -> Result<Objects> {
-        Ok(Objects { sizes: self.batch("--batch-check")?, contents: self.batch("--batch")? })
-    }
-
-    fn batch(&self, kind: &str) -> Result<Batch> {
-        let mut child = self
-            .command(&["cat-file", kind])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| self.not_started(&error))?;
-        match (child.stdin.take(), child.stdout.take()) {
-            (Some(stdin), Some(stdout)) => {
-                Ok(Batch { child, stdin, stdout: BufReader::new(stdout), repository: self.clone() })
-            }
-            _ => Err(Error::Internal("a child process without its pipes".to_owned())),
-        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -205,7 +220,7 @@ impl Repository {
     fn not_started(&self, error: &std::io::Error) -> Error {
         match std::fs::metadata(&self.dir) {
             Ok(_) if error.kind() == std::io::ErrorKind::NotFound => {
-                Error::Usage("--diff needs git, which was not found; install it, or give folders".to_owned())
+                Error::Usage("this needs git, which was not found; install it, or give folders".to_owned())
             }
             Ok(_) => Error::unreadable(&self.dir, format!("git cannot be started: {error}")),
             Err(error) => Error::io(&self.dir, "opening")(error),
@@ -278,77 +293,6 @@ fn parse_changes(raw: &[u8]) -> Option<Vec<Change>> {
         });
     }
     Some(changes)
-}
-
-/// Files of the object store, asked for one after the other.
-#[derive(Debug)]
-pub struct Objects {
-    sizes: Batch,
-    contents: Batch,
-}
-
-impl Objects {
-    /// Bytes of a file.
-    ///
-    /// # Errors
-    /// When it is not in the object store.
-    pub fn size(&mut self, object: &str) -> Result<u64> {
-        self.sizes.ask(object)
-    }
-
-    /// Copies a file to `out`.
-    ///
-    /// # Errors
-    /// When it is not in the object store, or `out` cannot be written.
-    pub fn copy(&mut self, object: &str, out: &mut impl Write) -> Result<()> {
-        let size = self.contents.ask(object)?;
-        let dir = self.contents.repository.dir.clone();
-        let copied =
-            std::io::copy(&mut self.contents.stdout.by_ref().take(size), out).map_err(Error::io(&dir, "copying"))?;
-        let mut end = [0];
-        self.contents.stdout.read_exact(&mut end).map_err(Error::io(&dir, "reading git"))?;
-        if copied == size {
-            Ok(())
-        } else {
-            Err(Error::unreadable(&dir, format!("git cat-file ended inside {object}")))
-        }
-    }
-}
-
-/// A running `git cat-file --batch…`.
-#[derive(Debug)]
-struct Batch {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-    repository: Repository,
-}
-
-impl Batch {
-    /// Asks for an object and reads the line `<id> blob <size>`.
-    fn ask(&mut self, object: &str) -> Result<u64> {
-        let mut line = Vec::new();
-        writeln!(self.stdin, "{object}")
-            .and_then(|()| self.stdin.flush())
-            .and_then(|()| self.stdout.by_ref().take(256).read_until(b'\n', &mut line))
-            .map_err(Error::io(&self.repository.dir, "asking git"))?;
-        let line = String::from_utf8_lossy(&line);
-        let mut words = line.split_whitespace();
-        match (words.next(), words.next(), words.next().and_then(|size| size.parse().ok())) {
-            (Some(_), Some("blob"), Some(size)) => Ok(size),
-            _ => {
-                let said = format!("git has no file {object}: {}", line.trim());
-                Err(Error::unreadable(&self.repository.dir, self.repository.explained(&said)))
-            }
-        }
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod extra;
 mod facts_tests;
 mod files;
 pub mod find;
+pub mod fix;
 pub mod git;
 mod hardware;
 mod ledger;

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::requests::Asked;
 use super::rulebook_option::RulebookOption;
 use super::verify::FailOn;
 use crate::report::Finding;
@@ -31,6 +32,7 @@ Examples:
   caddie audit checkpoint.pt --train data/fineweb_train_000001.bin --format json
   caddie audit records/track_10min_16mb/2026-05-01_Mine --explain-path
   caddie audit train_gpt.py
+  caddie audit '#1530'
   caddie audit records --format json
 
 --val and --train look for the longest run of a shard's tokens in the unpacked
@@ -46,8 +48,8 @@ Exit codes:
   1  findings
   2  a file that cannot be opened, or in which nothing can be read")]
 pub struct AuditArgs {
-    /// A model file; or scripts (.py), records folders, whose scripts are followed as their logs configured them, or
-    /// folders of records folders
+    /// A model file; or scripts (.py), records folders, whose scripts are followed as their logs configured them,
+    /// folders of records folders, or fetched pull requests (1530, '#1530')
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<Utf8PathBuf>,
     /// A shard of the validation split whose tokens must not be in the file; may be repeated
@@ -84,14 +86,17 @@ pub enum AuditFormat {
 /// # Errors
 /// When the file or a shard cannot be read.
 pub fn run(args: &AuditArgs) -> Result<u8> {
-    if args.paths.iter().all(|path| super::audit_script::is_for_a_script(path)) {
-        return super::audit_script::run(args);
+    crate::stop::at_once();
+    let rulebook = args.rulebook.load()?;
+    let asked = Asked::of(&args.paths, Utf8Path::new("."), &rulebook)?;
+    if asked.paths.iter().all(|path| super::audit_script::is_for_a_script(path)) {
+        return super::audit_script::run(args, &asked, &rulebook);
     }
-    let [path] = args.paths.as_slice() else {
+    let ([path], []) = (asked.paths.as_slice(), asked.requests.as_slice()) else {
         return Err(Error::Usage("give one model file at a time, or any number of scripts and folders".to_owned()));
     };
     let options = AuditOptions { cap: args.cap, val: args.val.clone(), train: args.train.clone() };
-    let audit = audit::audit(path, &options, &args.rulebook.load()?)?;
+    let audit = audit::audit(path, &options, &rulebook)?;
     match args.format {
         AuditFormat::Plain => super::print(&plain(&audit))?,
         // Plain structs with string keys always serialize.

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::audit::{AuditArgs, AuditFormat};
+use super::requests::Asked;
 use crate::checks::{find, walk};
 use caddie_audit::script::{Examined, ExaminedCall, FAMILIES, examine};
 use caddie_files::exit;
@@ -25,18 +26,21 @@ pub(super) fn is_for_a_script(path: &Utf8Path) -> bool {
 ///
 /// # Errors
 /// When the folder or the script cannot be read, or `args` asks for what only a model has.
-pub(super) fn run(args: &AuditArgs) -> Result<u8> {
+pub(super) fn run(args: &AuditArgs, asked: &Asked, rulebook: &Rulebook) -> Result<u8> {
     if !args.val.is_empty() || !args.train.is_empty() {
         return Err(Error::Usage("--val and --train search a model file; a script holds no weights".to_owned()));
     }
-    let rulebook = args.rulebook.load()?;
-    let (files, folders): (Vec<_>, Vec<_>) = args.paths.iter().cloned().partition(|path| path.is_file());
+    let (files, folders): (Vec<_>, Vec<_>) = asked.folders()?.into_iter().partition(|path| path.is_file());
     let mut found = find::find(&folders, &rulebook.track_prefix);
     let paths: Vec<Utf8PathBuf> = files.into_iter().chain(found.folders).collect();
-    let one = |path: &Utf8Path| if path.is_dir() { of_folder(path, &rulebook) } else { of_file(path, &rulebook) };
-    let (scripts, mut failures) = walk::each(&paths, one);
+    let one = |path: &Utf8Path| if path.is_dir() { of_folder(path, rulebook) } else { of_file(path, rulebook) };
+    let (mut scripts, mut failures) = walk::each(&paths, one);
     failures.append(&mut found.failures);
-    for failure in &failures {
+    for examined in &mut scripts {
+        examined.path = asked.named(&examined.path);
+    }
+    for failure in &mut failures {
+        asked.rename(failure);
         eprintln!("error: {}", super::shown(&failure.to_string()));
     }
     match args.format {

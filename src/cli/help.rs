@@ -10,8 +10,8 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "Make an entry",
         &[
-            "init", "rehearse", "submit", "collect", "ablate", "recipe", "train", "evaluate", "render", "pack",
-            "fixture",
+            "init", "doctor", "rehearse", "submit", "collect", "ablate", "recipe", "train", "evaluate", "render",
+            "pack", "fixture",
         ],
     ),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),

@@ -1,14 +1,15 @@
 //! `caddie ladder`
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Value, json};
 
 use super::rulebook_option::RulebookOption;
 use caddie_files::Result;
 use caddie_files::exit;
 use caddie_files::text::cut;
-use caddie_rulebook::Row;
 use caddie_rulebook::stats::sample_std;
+use caddie_rulebook::{Row, Rulebook};
 
 /// List the records, oldest first: what `verify` tests a score against.
 #[derive(Debug, Args)]
@@ -19,10 +20,21 @@ A terminal cuts long rows; a pipe does not.
 
 Examples:
   caddie ladder
+  caddie ladder --format json
   caddie verify --against '#1493' records/track_10min_16mb/2026-05-01_Mine")]
 pub struct LadderArgs {
+    /// Format of the list
+    #[arg(long, value_enum, default_value = "plain")]
+    pub format: LadderFormat,
     #[command(flatten)]
     pub rulebook: RulebookOption,
+}
+
+/// The format of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LadderFormat {
+    Plain,
+    Json,
 }
 
 /// Prints the ladder.
@@ -32,6 +44,10 @@ pub struct LadderArgs {
 pub fn run(args: &LadderArgs) -> Result<u8> {
     let book = args.rulebook.load()?;
     let ladder = &book.records;
+    if args.format == LadderFormat::Json {
+        super::print(&format!("{:#}\n", list(&book)))?;
+        return Ok(exit::OK);
+    }
     if ladder.rows.is_empty() {
         super::print(&format!("{} has no ladder of records\n", super::shown(&book.id())))?;
         return Ok(exit::OK);
@@ -52,6 +68,29 @@ pub fn run(args: &LadderArgs) -> Result<u8> {
     let lines: Vec<String> = table.lines().map(fitted).collect();
     super::print(&format!("{}\n\nsource: {}\n", lines.join("\n"), ladder.source))?;
     Ok(exit::OK)
+}
+
+/// Returns the ladder as JSON, in the form of docs/ladder.schema.json.
+fn list(book: &Rulebook) -> Value {
+    let ladder = &book.records;
+    let rows: Vec<Value> = ladder.rows.iter().enumerate().map(|(at, row)| entry(row, ladder.is_frontier(at))).collect();
+    json!({ "schema_version": 1, "rulebook": book.id(), "source": ladder.source, "rows": rows })
+}
+
+fn entry(row: &Row, frontier: bool) -> Value {
+    let scores: Vec<f64> = row.standing().iter().flat_map(|runs| &runs.runs).map(|run| run.val_bpb).collect();
+    json!({
+        "date": row.date.to_string(),
+        "pr": row.pr,
+        "frontier": frontier,
+        "val_bpb": row.val_bpb,
+        "runs": scores,
+        "mean": row.mean(),
+        "std": sample_std(&scores),
+        "tokenizer": row.alphabet,
+        "folder": row.folder,
+        "author": row.author,
+    })
 }
 
 fn cells(row: &Row, frontier: bool) -> [String; 10] {

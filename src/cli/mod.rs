@@ -8,6 +8,7 @@ mod audit_script;
 mod closing;
 pub mod collect;
 pub mod completions;
+pub mod doctor;
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]
@@ -35,6 +36,7 @@ pub mod reproduce;
 #[cfg(feature = "engine")]
 mod reproduce_native;
 mod reproduce_script;
+mod requests;
 pub mod rulebook_option;
 pub mod rules;
 pub mod schema;
@@ -47,6 +49,7 @@ pub mod train;
 pub mod unpack;
 pub mod unwrap;
 pub mod verify;
+mod verify_fix;
 mod working_folder;
 
 use std::io::IsTerminal;
@@ -104,6 +107,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::InitArgs),
+    Doctor(doctor::DoctorArgs),
     Submit(submit::SubmitArgs),
     Collect(collect::CollectArgs),
     Ablate(ablate::AblateArgs),
@@ -265,6 +269,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
     };
     match command {
         Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => Ok(doctor::run(&args, project()?)?),
         Command::Submit(args) => submit::run(&args, project()?),
         Command::Collect(args) => Ok(collect::run(&args, project()?)?),
         Command::Ablate(args) => ablate::run(&args),
@@ -289,7 +294,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
         Command::Pack(args) => Ok(pack::run(&args)?),
         Command::Fixture(args) => Ok(fixture::run(&args)?),
         Command::Schema(args) => Ok(schema::run(&args)?),
-        Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())?),
+        Command::Completions(args) => Ok(completions::run(&args, &Cli::command())?),
     }
 }
 

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::ProgressBar;
 
+use super::requests::Asked;
 use crate::project::Project;
 use crate::rehearse::{Options, Rehearsal, Run, rehearse};
 use caddie_files::text::{one_line, thousands};
@@ -28,7 +29,7 @@ use caddie_files::{Error, Result, exit};
                         Exit codes: 0 it came to its score in a log that verify reads, 1 it did not, 2 it was not run"
 )]
 pub struct RehearseArgs {
-    /// A script, or a records folder with one
+    /// A script, a records folder with one, or a fetched pull request (1530, '#1530')
     target: Utf8PathBuf,
     /// Training steps
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -79,8 +80,17 @@ pub fn run(args: &RehearseArgs, project: Option<&Project>) -> Result<u8> {
     if args.seeds.is_empty() {
         return Err(Error::Usage("--seeds names no seed".to_owned()));
     }
+    let rulebook = caddie_rulebook::Rulebook::builtin()?;
+    let asked = Asked::of(std::slice::from_ref(&args.target), Utf8Path::new("."), &rulebook)?;
+    let target = match asked.folders()?.as_slice() {
+        [target] => target.clone(),
+        many => {
+            let reason = format!("the pull request adds {} folders; rehearse one of their scripts", many.len());
+            return Err(Error::Usage(reason));
+        }
+    };
     let options = Options {
-        target: args.target.clone(),
+        target,
         steps: args.steps,
         seeds: args.seeds.clone(),
         nproc: args.nproc,
@@ -94,7 +104,8 @@ pub fn run(args: &RehearseArgs, project: Option<&Project>) -> Result<u8> {
     bar.enable_steady_tick(Duration::from_millis(120));
     let done = rehearse(&options, crate::stop::flag(), &mut |text| bar.set_message(text.to_owned()));
     bar.finish_and_clear();
-    let done = done?;
+    let mut done = done.map_err(|error| asked.renamed(error))?;
+    done.script = asked.named(&done.script);
     let text = match args.format {
         RehearseFormat::Plain => plain(&done),
         RehearseFormat::Json => {

@@ -7,6 +7,11 @@ use crate::report::VERIFY_SCHEMA;
 use caddie_files::Result;
 use caddie_files::exit;
 
+/// JSON Schema of `caddie ladder --format json`.
+const LADDER_SCHEMA: &str = include_str!("../../docs/ladder.schema.json");
+/// JSON Schema of `caddie doctor --format json`.
+const DOCTOR_SCHEMA: &str = include_str!("../../docs/doctor.schema.json");
+
 /// Print the JSON Schema of a command's --format json.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
@@ -20,6 +25,8 @@ pub struct SchemaArgs {
 pub enum SchemaOf {
     Verify,
     Ablate,
+    Ladder,
+    Doctor,
 }
 
 /// Prints the schema.
@@ -30,6 +37,8 @@ pub fn run(args: &SchemaArgs) -> Result<u8> {
     super::print(match args.command {
         SchemaOf::Verify => VERIFY_SCHEMA,
         SchemaOf::Ablate => ABLATE_SCHEMA,
+        SchemaOf::Ladder => LADDER_SCHEMA,
+        SchemaOf::Doctor => DOCTOR_SCHEMA,
     })?;
     Ok(exit::OK)
 }

@@ -1,9 +1,10 @@
 //! `caddie size`
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::pack::MinifyWhen;
+use super::requests::Asked;
 use super::rulebook_option::RulebookOption;
 use crate::checks::sizing::{self, Part, SizedEntry, Sizing};
 use caddie_files::Result;
@@ -22,6 +23,7 @@ Examples:
   caddie size train_gpt.py model.int8.zlib
   caddie size --minify auto --format json records/track_10min_16mb/2026-04-10_VarLenAttn
   caddie size --cap 300000 demo.tar.zst
+  caddie size '#1530'
 
 A folder counts its script as shipped plus its largest model (as logged, else as
 a file, else as claimed). Several files are summed. Of a checkout, its records/ or
@@ -32,7 +34,8 @@ Exit codes:
   1  over it
   2  unreadable, or bytes that cannot be determined; the others are reported")]
 pub struct SizeArgs {
-    /// Records folders or folders of them, artifacts (.tar.zst), or the files that are counted
+    /// Records folders or folders of them, fetched pull requests (1530, '#1530'), artifacts (.tar.zst), or the files that
+    /// are counted
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<Utf8PathBuf>,
     /// Cap in decimal bytes instead of 16,000,000
@@ -61,7 +64,14 @@ pub enum SizeFormat {
 /// # Errors
 /// When the rulebook cannot be read, or standard output cannot be written.
 pub fn run(args: &SizeArgs) -> Result<u8> {
-    let found = sizing::measure(&args.paths, &args.rulebook.load()?, args.cap, args.minify.into());
+    crate::stop::at_once();
+    let rulebook = args.rulebook.load()?;
+    let asked = Asked::of(&args.paths, Utf8Path::new("."), &rulebook)?;
+    let mut found = sizing::measure(&asked.folders()?, &rulebook, args.cap, args.minify.into());
+    for sizing in &mut found.sizings {
+        sizing.path = asked.named(Utf8Path::new(&sizing.path)).into_string();
+    }
+    found.failures.iter_mut().for_each(|failure| asked.rename(failure));
     let sizings = &found.sizings;
     let text = match args.format {
         SizeFormat::Plain if found.searched => overview(sizings),

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::closing::Closing;
+use super::doctor;
 #[cfg(feature = "engine")]
 use super::engine;
 use super::launch::{self, LaunchOptions};
@@ -14,6 +15,7 @@ use crate::error::exit;
 #[cfg(not(feature = "engine"))]
 use crate::project;
 use crate::project::Project;
+use crate::runner::ready::Intended;
 use crate::{Error, Result};
 
 /// In lines of at most 80 columns: clap breaks longer ones wherever they end.
@@ -24,6 +26,7 @@ macro_rules! help {
             $native,
             "  caddie submit --script train_gpt.py --data ./data/datasets/fineweb10B_sp1024 \\
       --nproc 8 --env MATRIX_LR=0.03 --name MyEntry --author Ada --github-id ada
+  caddie submit --script train_gpt.py --data ./data --dry-run
 
 A script runs in OUT/runs/NAME/seed-N/files, as yourself, with SEED, RUN_ID,
 DATA_PATH, DATA_DIR, TOKENIZER_PATH and VOCAB_SIZE in its environment. What it
@@ -80,6 +83,9 @@ pub struct SubmitArgs {
     /// Folder that gets runs/, records/<track>/<date>_<Name>/, PULL_REQUEST.md and <Name>.tar.zst
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: Utf8PathBuf,
+    /// Run nothing: say what of the submission's needs is here, and the command that mends each lack (caddie doctor)
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// The thing that is run for every seed.
@@ -130,6 +136,9 @@ pub fn run(args: &SubmitArgs, project: Option<&Project>) -> Result<u8> {
         args.script.script = Some(script.clone());
         args.script.env = project.settings(&args.script.env);
     }
+    if args.dry_run {
+        return Ok(dry_run(&args, &subject)?);
+    }
     if let Some(on) = args.launch.on {
         return Ok(launch::run(on, &args, subject, project)?);
     }
@@ -143,6 +152,32 @@ pub fn run(args: &SubmitArgs, project: Option<&Project>) -> Result<u8> {
             engine::run(engine::Work::Submit { args: &args, recipe: &recipe, changes: &changes })
         }
     }
+}
+
+/// Says what the submission needs and whether it is here.
+fn dry_run(args: &SubmitArgs, subject: &SubmitSubject) -> caddie_files::Result<u8> {
+    let (script, recipe) = match subject {
+        SubmitSubject::Script(script) => (Some(script.clone()), None),
+        #[cfg(feature = "engine")]
+        SubmitSubject::Recipe { recipe, .. } => (None, Some(recipe.clone())),
+    };
+    if let Some(script) = &script {
+        caddie_files::regular(script)?;
+    }
+    let about = &args.submission;
+    let intended = Intended {
+        script,
+        recipe,
+        data: Some(args.data.clone()),
+        track: about.track.clone(),
+        author: about.author.clone(),
+        github_id: about.github_id.clone(),
+        out: args.out.clone(),
+        launcher: args.script.launcher(),
+        nproc: args.script.nproc,
+        env: args.script.env.clone(),
+    };
+    doctor::told(&intended, &about.rulebook.load()?, doctor::DoctorFormat::Plain)
 }
 
 /// Prints how it ended.

@@ -8,11 +8,16 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
 use super::report_options::ReportOptions;
+use super::requests::Asked;
 use super::rulebook_option::RulebookOption;
+use super::verify_fix;
+use crate::checks::diff::request::Request;
+use crate::checks::walk::Walked;
 use crate::checks::{VerifyOptions, diff, find, walk};
 use crate::report::{Report, Root, Severity, UnreadFolder};
-use caddie_files::{Result, exit};
+use caddie_files::{Error, Result, exit};
 use caddie_folder::place::folder_of;
+use caddie_rulebook::Rulebook;
 
 /// Number of folders from which on progress is shown.
 const MANY: usize = 20;
@@ -24,6 +29,8 @@ Examples:
   caddie verify records/track_10min_16mb/2026-03-17_NaiveBaseline
   caddie verify --format json records/ > report.json
   caddie verify --diff origin/main..HEAD --format github
+  git fetch origin pull/1530/head && caddie verify '#1530'
+  caddie verify --fix --dry-run records/track_10min_16mb/2026-05-01_Mine
   caddie verify --report sarif=caddie.sarif --report junit=caddie.xml records/
   caddie verify --against '#1493' records/track_10min_16mb/2026-05-01_Mine
   caddie verify --fail-on warning --cap 300000 demo/records/*/*
@@ -39,19 +46,28 @@ caddie explain RULE|CODE says what a finding means and how it is cleared.
 Exit codes:
   0  no finding at or above --fail-on (unknown counts from warning on)
   1  findings
-  2  wrong usage, or a folder that cannot be read; the others are reported")]
+  2  wrong usage, or a folder that cannot be read; the others are reported
+  3  interrupted (Ctrl-C)")]
 pub struct VerifyArgs {
-    /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout [default: the
-    /// current folder; in a working folder of `caddie init`, the rendered ones]
+    /// Records folders, files in them, or folders that hold them: records/, a track, a whole checkout; or fetched pull
+    /// requests: 1530, '#1530', its address [default: the current folder; in a working folder of `caddie init`, the
+    /// rendered ones]
     #[arg(value_name = "FOLDER")]
     pub folders: Vec<Utf8PathBuf>,
     /// Verify the folders that HEAD adds since it branched off BASE, as they are in HEAD, and check that it changes
     /// nothing else
     #[arg(long, value_name = "BASE..HEAD", conflicts_with = "folders")]
     pub diff: Option<diff::Range>,
-    /// Git repository of --diff
-    #[arg(long, value_name = "DIR", default_value = ".", requires = "diff")]
+    /// Git repository of --diff and of pull requests
+    #[arg(long, value_name = "DIR", default_value = ".")]
     pub repo: Utf8PathBuf,
+    /// Write the logs' numbers into submission.json and README.md where a finding says that they state others, show the
+    /// change as a diff, and verify the result
+    #[arg(long, conflicts_with = "diff")]
+    pub fix: bool,
+    /// With --fix: print the diff and write nothing; the exit code is 1 where there is one
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
     /// Least severity that makes the exit code 1
     #[arg(long, value_enum, value_name = "SEVERITY", default_value = "error")]
     pub fail_on: FailOn,
@@ -91,22 +107,21 @@ impl FailOn {
 /// # Errors
 /// When a range of commits cannot be read, or standard output cannot be written.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
+    crate::stop::at_once();
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
     let rulebook = args.rulebook.load()?;
     options.check(&rulebook)?;
-    let outputs = args.report.open()?;
-    let outcome = match &args.diff {
-        Some(range) => diff::verify(&args.repo, range, &rulebook, &options, || ())?,
-        None => {
-            let here = [Utf8PathBuf::from(".")];
-            let asked = if args.folders.is_empty() { here.as_slice() } else { args.folders.as_slice() };
-            let mut found = find::find(&folders_of(asked, &rulebook.track_prefix), &rulebook.track_prefix);
-            let progress = progress(found.folders.len());
-            let mut outcome = walk::verify_all(&found.folders, &rulebook, &options, || progress.inc(1));
-            progress.finish_and_clear();
-            outcome.failures.append(&mut found.failures);
-            outcome
+    if args.fix {
+        let found = folders(args, &rulebook)?;
+        match args.dry_run {
+            true => return verify_fix::show(&found, &rulebook, &options),
+            false => verify_fix::fix(&found.folders, &rulebook, &options)?,
         }
+    }
+    let outputs = args.report.open()?;
+    let (outcome, of_the_repository) = match &args.diff {
+        Some(range) => (diff::verify(&args.repo, range, &rulebook, &options, || ())?, true),
+        None => of_arguments(args, &rulebook, &options)?,
     };
     for failure in &outcome.failures {
         eprintln!("error: {}", super::shown(&failure.to_string()));
@@ -117,12 +132,44 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
         .iter()
         .map(|failure| UnreadFolder { path: failure.path.clone(), reason: failure.reason.clone() });
     // The paths of a range are relative to the top of the repository already.
-    let root = if args.diff.is_some() { Root::default() } else { Root::find() };
+    let root = if of_the_repository { Root::default() } else { Root::find() };
     let report = Report::new(rulebook.id(), outcome.folders).with_failures(failures).with_root(root);
     let report = report.with_rulebook(rulebook);
     outputs.write(&report)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))
+}
+
+/// Finds the folders whose numbers --fix corrects.
+fn folders(args: &VerifyArgs, rulebook: &Rulebook) -> Result<find::Found> {
+    if let Some(request) = args.folders.iter().find(|folder| Request::named(folder).is_some()) {
+        return Err(Error::Usage(format!(
+            "--fix writes into folders; {request} is a pull request, check it out first"
+        )));
+    }
+    Ok(find::find(&folders_of(&named(args), &rulebook.track_prefix), &rulebook.track_prefix))
+}
+
+/// Returns the folders that are named; the current one where none is.
+fn named(args: &VerifyArgs) -> Vec<Utf8PathBuf> {
+    if args.folders.is_empty() { vec![Utf8PathBuf::from(".")] } else { args.folders.clone() }
+}
+
+/// Verifies the folders and the pull requests that the arguments name, and tells whether all are pull requests.
+fn of_arguments(args: &VerifyArgs, rulebook: &Rulebook, options: &VerifyOptions) -> Result<(Walked, bool)> {
+    let asked = Asked::of(&named(args), &args.repo, rulebook)?;
+    let mut found = find::find(&folders_of(&asked.paths, &rulebook.track_prefix), &rulebook.track_prefix);
+    let progress = progress(found.folders.len());
+    let mut outcome = walk::verify_all(&found.folders, rulebook, options, || progress.inc(1));
+    progress.finish_and_clear();
+    outcome.failures.append(&mut found.failures);
+    for request in &asked.requests {
+        let name = Utf8PathBuf::from(format!("pull/{}", request.number));
+        let mut more = request.proposed.verify(&name, rulebook, options, || ());
+        outcome.folders.append(&mut more.folders);
+        outcome.failures.append(&mut more.failures);
+    }
+    Ok((outcome, asked.paths.is_empty()))
 }
 
 /// Returns the folders that the arguments name or lie in, each once: pre-commit hands over changed files.

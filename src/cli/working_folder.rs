@@ -40,6 +40,8 @@ pub fn with_defaults(mut command: Command, project: &Project) -> Command {
     for name in OF_THE_ENTRY {
         command = defaults(command, name, &entry);
     }
+    let found = [("data", data.clone()), ("track", project.track.clone()), ("out", Some(shown(&project.out())))];
+    command = defaults(command, "doctor", &found);
     for name in OF_THE_DATA {
         command = defaults(command, name, &[("data", data.clone()), ("device", project.device.clone())]);
     }

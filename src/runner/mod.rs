@@ -7,6 +7,7 @@ pub mod launch;
 #[cfg(feature = "engine")]
 pub mod native;
 pub mod placing;
+pub mod ready;
 #[cfg(feature = "engine")]
 pub mod recipes;
 #[cfg(feature = "engine")]
