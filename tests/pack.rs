@@ -90,6 +90,34 @@ fn the_packed_script_sees_itself_as_the_script_does() {
     );
 }
 
+/// The PATH of whoever runs the tests: packing is proven by the Pythons on it.
+fn own_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}
+
+#[test]
+fn raw_characters_below_a_coding_line_are_taken_where_python_proves_them() {
+    let numbers: String = (0..600).map(|n: u32| format!("x{n} = {}  # é\n", n.wrapping_mul(2_654_435_761))).collect();
+    let dir = both_folders(&format!("{numbers}print(sum([x1, x2, x599]), __name__)\nraise SystemExit(3)\n"));
+    let arguments = ["plain/train_gpt.py", "--minify", "never", "-o", "packed/train_gpt.py", "--format", "json"];
+    let (code, report, said) = pack(dir.path(), &own_path(), &arguments);
+    let report = json(&report);
+    assert_eq!(code, Some(0), "{said}");
+    let proven = report["proven"].as_array().expect("versions");
+    if proven.is_empty() {
+        eprintln!("skipped: no CPython from 3.10 on is on PATH");
+        return;
+    }
+    assert_eq!(report["writing"], "Latin-1", "{report:#}");
+    let packed = std::fs::read(dir.path().join("packed/train_gpt.py")).expect("written");
+    assert!(packed.starts_with(b"#coding:l1\n") && std::str::from_utf8(&packed).is_err());
+    let Some((plain, packed)) = run_both(dir.path()) else { return };
+    assert_eq!((plain.stdout, Some(3)), (packed.stdout, packed.status.code()));
+    // Without a Python to prove it, base85 stays.
+    let (_, report, _) = pack(dir.path(), "", &arguments);
+    assert_eq!((&json(&report)["writing"], &json(&report)["proven"]), (&"base85".into(), &serde_json::json!([])));
+}
+
 #[test]
 fn an_error_in_the_packed_script_names_its_line_and_not_the_payload() {
     let source = format!("{}raise SystemError('at the end')\n", "value = 'one of many lines'\n".repeat(200));

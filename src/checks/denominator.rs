@@ -7,7 +7,7 @@ use super::{Check, Context, Needs};
 use crate::report::{Code, Confidence, Finding, Severity};
 use caddie_files::text::thousands;
 use caddie_folder::denominator::{Denominator, SAME, close, judge, rounding};
-use caddie_folder::{Fact, InLog, Shows};
+use caddie_folder::{Fact, InLog, Logged, Shows};
 use caddie_folder::{RunLog, Stated};
 use caddie_rulebook::stats::mean;
 use caddie_rulebook::{Fingerprint, FingerprintKind};
@@ -27,6 +27,8 @@ pub const CHECK: Check = Check {
 const WHOLE: f64 = 0.99;
 /// Factors within which only the count can be wrong; outside them the text itself is another one.
 const OTHER_TEXT: std::ops::Range<f64> = 0.5..2.0;
+/// Distance of a factor from 1 that no cut of the split and no count of its tokens explains.
+const FAR: f64 = 0.02;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let known = &context.rulebook.fingerprints;
@@ -34,6 +36,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = partial(context).into_iter().collect();
     // One finding a cause: runs of one submission nearly always share it.
     let mut groups: Vec<(Denominator, Vec<&RunLog>)> = Vec::new();
+    let mut apart: Vec<&RunLog> = Vec::new();
     for run in context.runs() {
         let Some(verdict) = judge(run, known, truncation).filter(|verdict| *verdict != Denominator::Right) else {
             continue;
@@ -43,19 +46,66 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
         if explained && matches!(verdict, Denominator::Unknown(_) | Denominator::Untold(_)) {
             continue;
         }
+        if is_general(verdict) && others_are_right(run, known, truncation) {
+            apart.push(run);
+            continue;
+        }
         match groups.iter_mut().find(|(other, _)| alike(*other, verdict)) {
             Some((_, runs)) => runs.push(run),
             None => groups.push((verdict, vec![run])),
         }
     }
     findings.extend(groups.into_iter().map(|(verdict, runs)| finding(context, verdict, &runs)));
+    findings.extend(of_other_tokens(context, &apart));
     findings
+}
+
+/// Tells whether a verdict rests on the number of tokens alone: a mistake with a fingerprint of its own is known by it.
+fn is_general(verdict: Denominator<'_>) -> bool {
+    match verdict {
+        Denominator::Known(print) => print.kind == FingerprintKind::Wrong && print.rule == "bpb-denominator",
+        Denominator::Unknown(_) | Denominator::Untold(_) => true,
+        Denominator::Right => false,
+    }
+}
+
+/// Tells whether another line of the same log divides by the right bytes: then the table is right, and the official line is
+/// of other tokens than the split's.
+fn others_are_right(run: &RunLog, known: &[Fingerprint], truncation: f64) -> bool {
+    let in_training = run.pre_quant_val_loss.value().zip(run.pre_quant_val_bpb.value());
+    let official = run.metric.text().unwrap_or_default().trim_end_matches("_exact").to_owned();
+    let lines = run.metric_lines.iter().filter(|line| line.name.trim_end_matches("_exact") != official);
+    let lines = lines.filter_map(|line| Some((line.val_loss?, line.val_bpb)));
+    in_training.into_iter().chain(lines).any(|(loss, bpb)| {
+        let (val_loss, val_bpb) = (Some(Logged::new(loss, 0)), Some(Logged::new(bpb, 0)));
+        let line = RunLog { val_loss, val_bpb, val_tokens: run.val_tokens, decimals: Some(4), ..RunLog::default() };
+        judge(&line, known, truncation) == Some(Denominator::Right)
+    })
+}
+
+/// Reports official lines that are of other tokens than the rest of their logs.
+fn of_other_tokens(context: &Context<'_>, runs: &[&RunLog]) -> Option<Finding> {
+    let first = runs.first()?;
+    let message = format!(
+        "{}: the ratio of val_bpb to val_loss in {} is not that of the log's other lines, which divide by the right bytes: it is \
+         of other tokens than the whole split, or of other bytes",
+        of_runs(runs, context.runs().len()),
+        first.metric.text().unwrap_or("the official line")
+    );
+    let finding = context.finding("val-full", message).severity(context.on_record(Severity::Warning));
+    let finding = finding.confidence(Confidence::Medium);
+    Some(runs.iter().fold(finding, |finding, run| finding.in_log(run, run.val_bpb, numbers(run))))
 }
 
 /// Returns the run's score over the bytes of the split, where its log divides by a known wrong count of them.
 pub(super) fn corrected(context: &Context<'_>, run: &RunLog) -> Option<f64> {
     let known = &context.rulebook.fingerprints;
-    let Some(Denominator::Known(print)) = judge(run, known, context.limits.split_truncation) else { return None };
+    let truncation = context.limits.split_truncation;
+    let verdict = judge(run, known, truncation)?;
+    let Denominator::Known(print) = verdict else { return None };
+    if is_general(verdict) && others_are_right(run, known, truncation) {
+        return None;
+    }
     let miscounted = print.kind == FingerprintKind::Wrong && print.rule != "val-full";
     let bytes = print.bytes.filter(|_| miscounted)?;
     Some(run.val_bpb.value()? * bytes as f64 / canonical(context) as f64)
@@ -83,7 +133,7 @@ fn finding(context: &Context<'_>, verdict: Denominator, runs: &[&RunLog]) -> Fin
     let who = of_runs(runs, context.runs().len());
     let finding = match verdict {
         Denominator::Known(print) => known(context, &who, print, runs),
-        Denominator::Unknown(factor) => unknown(context, &who, factor),
+        Denominator::Unknown(factor) => unknown(context, &who, factor, runs.len() == context.runs().len()),
         Denominator::Untold(ratio) => {
             let message = format!(
                 "val_bpb over val_loss of {who} is {ratio:.6}, which no known tokenizer has, and the log states no token \
@@ -97,13 +147,15 @@ fn finding(context: &Context<'_>, verdict: Denominator, runs: &[&RunLog]) -> Fin
     runs.iter().fold(finding, |finding, run| finding.in_log(run, run.val_bpb, numbers(run)))
 }
 
-fn unknown(context: &Context<'_>, who: &str, factor: f64) -> Finding {
+/// `all`: every run divides by these bytes, so that it is the script that counts them so and no line that was misread.
+fn unknown(context: &Context<'_>, who: &str, factor: f64, all: bool) -> Finding {
     let (severity, message) = if OTHER_TEXT.contains(&factor) {
         let message = format!(
             "val_bpb of {who} divides by {factor:.4} times the bytes of the split; no known tokenizer or export does. Over \
              the split's bytes it would be {factor:.4} times as high"
         );
-        (Severity::Warning, message)
+        let far = (factor - 1.0).abs() > FAR;
+        (if all && far { Severity::Error } else { Severity::Warning }, message)
     } else {
         let message = format!(
             "val_bpb of {who} divides by {factor:.4} times the bytes of the split: it is scored on another text, and no \
@@ -210,7 +262,6 @@ fn too_few(run: &RunLog, known: &[Fingerprint]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use caddie_folder::Logged;
     use caddie_rulebook::Rulebook;
 
     fn fact<T>(value: T) -> Option<Logged<T>> {

@@ -23,6 +23,7 @@ mod ledger;
 mod logs;
 mod metadata;
 mod package;
+mod physics;
 mod plausible;
 mod printed;
 mod readme;
@@ -106,6 +107,7 @@ pub const REGISTRY: &[&Check] = &[
     &printed::CHECK,
     &score::CHECK,
     &plausible::CHECK,
+    &physics::CHECK,
     &claims::CHECK,
     &readme::CHECK,
     &ledger::CHECK,
@@ -182,7 +184,15 @@ fn audit_facts(context: &Context<'_>) -> AuditFacts {
     let judged = examined.is_some_and(|examined| examined.complete && examined.scores > 0);
     let of_the_audit = |name: &String| FAMILIES.iter().any(|family| family.name == name);
     let undecided = |rule: &&Rule| !judged && !rule.checks.is_empty() && rule.checks.iter().all(of_the_audit);
-    let undecided = context.rulebook.rules.iter().filter(undecided).map(|rule| rule.id.clone()).collect();
+    let mut undecided: Vec<String> =
+        context.rulebook.rules.iter().filter(undecided).map(|rule| rule.id.clone()).collect();
+    // Of code that is not followed the audit says so under the first condition, and means all four.
+    let unseen = |finding: &Finding| finding.rule == CONDITIONS[0] && finding.severity == Severity::Unknown;
+    if examined.is_some_and(|examined| examined.findings.iter().any(unseen)) {
+        let known = |id: &&str| context.rulebook.rule(id).is_some() && !undecided.iter().any(|other| other == id);
+        let further: Vec<&str> = CONDITIONS.into_iter().filter(known).collect();
+        undecided.extend(further.into_iter().map(str::to_owned));
+    }
     let Some(examined) = examined else { return AuditFacts { undecided, ..AuditFacts::default() } };
     AuditFacts {
         script: Some(examined.path.clone()),
@@ -194,6 +204,9 @@ fn audit_facts(context: &Context<'_>) -> AuditFacts {
         undecided,
     }
 }
+
+/// C1 to C4, by their rules.
+const CONDITIONS: [&str; 4] = ["c1-causal", "c2-normalised", "c3-score-first", "c4-single-pass"];
 
 /// Codes of findings over all runs, which one more run may settle.
 const OVER_ALL_RUNS: &[Code] = &[

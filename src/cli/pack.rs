@@ -7,14 +7,15 @@ use serde_json::json;
 use caddie_files::exit;
 use caddie_files::text::{one_line, thousands};
 use caddie_files::{Error, Result};
-use caddie_python::packings::{self, Minify, Options, Smallest};
+use caddie_python::packings::{self, Barred, Minify, Options, Packing, Smallest};
+use caddie_python::proof;
 use caddie_python::{InFolder, Module, Unwrapped, encoding, unwrap};
 
-/// Make a script smaller and self-extracting: minified, compressed and written in base85
+/// Make a script smaller and self-extracting: minified, compressed, as raw characters or base85
 ///
 /// Minifies with pyminify (of the Python package python-minifier) where that is on PATH, compresses as raw LZMA2, .xz
 /// and brotli, and takes the smallest script that needs nothing more at run time. caddie unwraps its own output and
-/// compares it before it writes. A script that is a wrapper already is unwrapped and packed again.
+/// compares it before it writes, and so does every CPython from 3.10 on that is on PATH. A script that is a wrapper already is unwrapped and packed again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +27,9 @@ The packed script runs the same program under the same __file__. What it reads o
 its own file is the packed text, so a script that counts or logs its code counts
 and logs what ships. Line numbers of tracebacks are those of what caddie unwrap
 prints. brotli is taken where the script imports it at its top, or with --brotli:
-Python comes without it.
+Python comes without it. Raw characters below a line `#coding:l1` are a fifth
+shorter than base85. They are taken where a Python is there to prove them, and
+where no line of the script reads its own file as text: the file is no UTF-8.
 
 Exit codes:
   0  packed and compared
@@ -90,7 +93,8 @@ pub fn run(args: &PackArgs) -> Result<u8> {
     let inner = inner(&args.script, &shipped);
     is_python(&args.script, &inner.source)?;
     let options = Options { minify: args.minify.into(), brotli: args.brotli };
-    let packed = packings::smallest(&inner.source, options).map_err(|why| Error::unreadable(&args.script, why))?;
+    let packed = packings::smallest(&inner.source, options, &proof::interpreters());
+    let packed = packed.map_err(|why| Error::unreadable(&args.script, why))?;
     let report = PackReport { args, from: shipped.len() as u64, inner: &inner, packed: &packed };
     if args.format == PackFormat::Json {
         super::print(&report.json())?;
@@ -183,14 +187,15 @@ impl PackReport<'_> {
             Ok((by, _)) => notes.push(format!("{by} ran; without it the script is as small")),
             Err(why) => notes.push(format!("not minified: {why}; the source inside is the script byte for byte")),
         }
-        let smaller = packed.packings.iter().find(|packing| !packing.allowed && packing.bytes < self.to());
-        if let Some(smaller) = smaller {
-            notes.push(format!(
-                "{} would give {} bytes; it needs the Python package {}: --brotli allows it",
-                smaller.codec.name(),
-                thousands(smaller.bytes),
-                smaller.codec.needs().unwrap_or("of that name")
-            ));
+        let barred = |packing: &&Packing| packing.bytes < self.to() && packing.barred.is_some();
+        if let Some(smaller) = packed.packings.iter().find(barred) {
+            notes.push(format!("{} would give {} bytes; {}", kind(smaller), thousands(smaller.bytes), remedy(smaller)));
+        }
+        match &*packed.proven {
+            [] => {
+                notes.push("no Python on PATH was there to try it; caddie itself unwrapped and compared it".to_owned())
+            }
+            versions => notes.push(format!("CPython {} reads the same source from it", versions.join(", "))),
         }
         if let Some(package) = packed.packed.codec.needs() {
             notes.push(format!("needs the Python package {package} where it runs: name it in requirements.txt"));
@@ -211,19 +216,19 @@ impl PackReport<'_> {
     fn plain(&self) -> String {
         let (from, to) = (thousands(self.from), thousands(self.to()));
         let path = one_line(self.args.script.as_str());
-        let codec = self.packed.packed.codec.name();
+        let (codec, writing) = (self.packed.packed.codec.name(), self.packed.packed.writing.name());
         let mut text = if self.is_smaller() {
             let same = if self.packed.minified { "the minified source" } else { "the same bytes" };
-            format!("{path}: {from} -> {to} bytes ({codec}, base85; unwraps to {same})\n")
+            format!("{path}: {from} -> {to} bytes ({codec}, {writing}; unwraps to {same})\n")
         } else {
             format!("{path}: packed it has {to} bytes, as it is {from}: nothing was written, ship it as it is\n")
         };
-        let width = self.packed.packings.iter().map(|packing| packing.codec.name().len()).max().unwrap_or(0);
+        let width = self.packed.packings.iter().map(|packing| kind(packing).len()).max().unwrap_or(0);
         for packing in &self.packed.packings {
             let minified = if packing.minified { "minified" } else { "as it is" };
-            let allowed = if packing.allowed { "" } else { "  not taken: needs a package" };
-            let (name, bytes) = (packing.codec.name(), thousands(packing.bytes));
-            text.push_str(&format!("  {name:width$}  {minified}  {bytes:>9}{allowed}\n"));
+            let barred = packing.barred.as_ref().map_or(String::new(), |why| format!("  not taken: {}", reason(why)));
+            let (name, bytes) = (kind(packing), thousands(packing.bytes));
+            text.push_str(&format!("  {name:width$}  {minified}  {bytes:>9}{barred}\n"));
         }
         self.notes().iter().for_each(|note| text.push_str(&format!("  {note}\n")));
         text
@@ -242,17 +247,51 @@ impl PackReport<'_> {
             "smaller": self.is_smaller(),
             "bytes_inside": packed.source.len(),
             "codec": packed.packed.codec,
+            "writing": packed.packed.writing,
+            "proven": packed.proven,
             "needs": packed.packed.codec.needs(),
             "keeps_source": packed.packed.keeps_source,
             "minifier": minifier,
             "packings": packed.packings.iter().map(|packing| json!({
-                "codec": packing.codec, "minified": packing.minified, "bytes": packing.bytes,
-                "needs": packing.codec.needs(), "allowed": packing.allowed,
+                "codec": packing.codec, "writing": packing.writing, "minified": packing.minified,
+                "bytes": packing.bytes, "needs": packing.codec.needs(), "allowed": packing.barred.is_none(),
+                "reason": packing.barred.as_ref().map(reason),
             })).collect::<Vec<_>>(),
             "out": self.args.out.as_ref().filter(|_| self.is_smaller()),
             "notes": self.notes(),
         });
         format!("{value:#}\n")
+    }
+}
+
+/// `raw LZMA2, Latin-1`
+fn kind(packing: &Packing) -> String {
+    format!("{}, {}", packing.codec.name(), packing.writing.name())
+}
+
+/// Says why a packing is not taken.
+fn reason(why: &Barred) -> String {
+    match why {
+        Barred::Package => "needs a package".to_owned(),
+        Barred::ReadsItself(line) => format!("line {line} reads the script's own file as text"),
+        Barred::Unproven => "no Python on PATH to prove it".to_owned(),
+        Barred::Refuted(reason) => reason.clone(),
+    }
+}
+
+/// Says what would allow a packing.
+fn remedy(packing: &Packing) -> String {
+    match &packing.barred {
+        Some(Barred::Package) => {
+            let package = packing.codec.needs().unwrap_or("of that name");
+            format!("it needs the Python package {package}: --brotli allows it")
+        }
+        Some(Barred::ReadsItself(line)) => {
+            format!("line {line} would have to read its own file as bytes, or with encoding=\"latin-1\"")
+        }
+        Some(Barred::Unproven) => "put a CPython from 3.10 on into PATH to prove it".to_owned(),
+        Some(Barred::Refuted(reason)) => reason.clone(),
+        None => "nothing bars it".to_owned(),
     }
 }
 

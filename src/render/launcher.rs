@@ -8,6 +8,7 @@ use std::io::Write;
 
 use bzip2::Compression;
 use bzip2::write::BzEncoder;
+use caddie_python::encoding::latin1_literal;
 use include_dir::{Dir, include_dir};
 
 use crate::artifact::tarball;
@@ -30,25 +31,7 @@ pub fn train_gpt_py(recipe_toml: &str) -> Vec<u8> {
     let template = TEMPLATE.replace("@TORCH@", TORCH);
     let (before, after) =
         template.split_once("@PAYLOAD@").unwrap_or_else(|| unreachable!("the template has a payload"));
-    [before.as_bytes(), &literal(&compress(&payload(recipe_toml))), after.as_bytes()].concat()
-}
-
-/// Writes bytes as the inside of a Python text in double quotes, in a file that says it is Latin-1: there each character
-/// is a byte. Base85 would take a quarter more than the bytes, this takes a fiftieth.
-fn literal(bytes: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(bytes.len() + bytes.len() / 32);
-    for byte in bytes {
-        match byte {
-            // Python's source has no NUL, and a digit may follow.
-            0 => text.extend_from_slice(b"\\000"),
-            b'\n' => text.extend_from_slice(b"\\n"),
-            // Unescaped, it would be read as a line's end.
-            b'\r' => text.extend_from_slice(b"\\r"),
-            b'"' | b'\\' => text.extend_from_slice(&[b'\\', *byte]),
-            other => text.push(*other),
-        }
-    }
-    text
+    [before.as_bytes(), &latin1_literal(&compress(&payload(recipe_toml))), after.as_bytes()].concat()
 }
 
 /// Length of [`train_gpt_py`] in bytes: the counted code.

@@ -115,7 +115,8 @@ pub struct AuditFacts {
     pub problems: Vec<String>,
     /// Findings of the audit, among the folder's.
     pub findings: usize,
-    /// Rules that only the audit decides, and that it did not decide: without a finding they are unknown, and not kept.
+    /// Rules that only the audit decides, and that it did not decide, C1 to C4 among them where a score passes through code
+    /// that is not followed: without a finding they are unknown, and not kept.
     pub undecided: Vec<String>,
 }
 

@@ -10,6 +10,7 @@ mod module;
 pub mod pack;
 pub mod packings;
 pub mod prints;
+pub mod proof;
 pub mod unwrap;
 mod value;
 mod zipapp;

@@ -1,4 +1,5 @@
-//! A script as a self-extracting one: compressed, base85, in the frame that the field uses. What runs is the same source.
+//! A script as a self-extracting one: compressed, as base85 or as raw Latin-1 characters, in a frame that the field uses.
+//! What runs is the same source.
 
 use std::io::Write;
 
@@ -6,6 +7,7 @@ use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
 use serde::Serialize;
 
+use super::encoding::latin1_literal;
 use super::minify::holds;
 use super::unwrap::{Alone, unwrap};
 use caddie_files::base85;
@@ -52,37 +54,62 @@ impl Codec {
     }
 }
 
+/// The way in which a packed script writes its compressed bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Writing {
+    /// Five characters for four bytes.
+    #[serde(rename = "base85")]
+    Base85,
+    /// A character for a byte, below a coding line. The file is no UTF-8: what reads it as such fails.
+    #[serde(rename = "Latin-1")]
+    Latin1,
+}
+
+impl Writing {
+    /// Every way, in order of preference among equals.
+    pub const ALL: [Writing; 2] = [Writing::Base85, Writing::Latin1];
+
+    /// The name as reports print it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Writing::Base85 => "base85",
+            Writing::Latin1 => "Latin-1",
+        }
+    }
+}
+
 /// A packed script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
     /// The self-extracting script.
     pub script: Vec<u8>,
     pub codec: Codec,
+    pub writing: Writing,
     /// Its source is handed to `linecache`, so that `inspect.getsource`, Triton and tracebacks find its lines.
     pub keeps_source: bool,
 }
 
-/// Packs `source` with `codec`; a result that is smaller is unwrapped and compared before it is returned.
+/// Packs `source` with `codec`, written so; a result that is smaller is unwrapped and compared before it is returned.
 ///
 /// # Errors
 /// When the packed script does not unwrap to `source`: then there is nothing to use.
-pub fn pack(source: &[u8], codec: Codec) -> Result<Packed, String> {
+pub fn pack(source: &[u8], codec: Codec, writing: Writing) -> Result<Packed, String> {
     let failed = |error: std::io::Error| format!("compressing failed: {error}");
     let keeps_source = keeps_source(source);
-    let script = match codec {
+    let payload = match codec {
         // Text is better off without the alignment that LZMA assumes; the decoder needs not be told.
         Codec::Lzma => {
             let tries = [lzma2(source, 0).map_err(failed)?, lzma2(source, 2).map_err(failed)?];
-            let payload = tries.into_iter().min_by_key(Vec::len).unwrap_or_default();
-            frame(&payload, codec, keeps_source)
+            tries.into_iter().min_by_key(Vec::len).unwrap_or_default()
         }
-        Codec::Xz => frame(&xz(source).map_err(failed)?, codec, keeps_source),
-        Codec::Brotli => frame(&brotli(source).map_err(failed)?, codec, keeps_source),
+        Codec::Xz => xz(source).map_err(failed)?,
+        Codec::Brotli => brotli(source).map_err(failed)?,
     };
+    let script = frame(&payload, codec, writing, keeps_source);
     if script.len() < source.len() {
         compare(source, &script)?;
     }
-    Ok(Packed { script, codec, keeps_source })
+    Ok(Packed { script, codec, writing, keeps_source })
 }
 
 /// Checks that the packed script carries the source that it was made of.
@@ -106,28 +133,38 @@ fn keeps_source(source: &[u8]) -> bool {
 /// Returns the length of `source` packed without a minifier: an upper bound for the output of `caddie pack`.
 pub fn estimate(source: &[u8]) -> Option<u64> {
     let payload = lzma2(source, 0).ok()?;
-    Some(frame(&payload, Codec::Lzma, keeps_source(source)).len() as u64)
+    Some(frame(&payload, Codec::Lzma, Writing::Base85, keeps_source(source)).len() as u64)
 }
 
 /// The payload has a line of its own, or each traceback would print it.
-fn frame(payload: &[u8], codec: Codec, keeps_source: bool) -> Vec<u8> {
-    let text = base85::encode(payload);
+fn frame(payload: &[u8], codec: Codec, writing: Writing, keeps_source: bool) -> Vec<u8> {
     let (module, format) = match codec {
         Codec::Lzma => ("lzma", ",format=L.FORMAT_RAW,filters=[{\"id\":L.FILTER_LZMA2}]"),
         Codec::Xz => ("lzma", ""),
         Codec::Brotli => ("brotli", ""),
     };
-    let script = if keeps_source {
+    let lines = if keeps_source { ",linecache as C" } else { "" };
+    let (before, text, after) = match writing {
+        Writing::Base85 => {
+            let before = format!("import {module} as L,base64 as B{lines}\nB=B.b85decode(\"");
+            (before, base85::encode(payload).into_bytes(), "\")\n")
+        }
+        Writing::Latin1 => {
+            let before = format!("#coding:l1\nimport {module} as L{lines}\nB=\"");
+            (before, latin1_literal(payload), "\".encode(\"l1\")\n")
+        }
+    };
+    let runs = if keeps_source {
         // An entry without a time stamp is never dropped by linecache for being out of date.
         format!(
-            "import {module} as L,base64 as B,linecache as C\nB=B.b85decode(\"{text}\")\nB=L.decompress(B{format})\n\
+            "B=L.decompress(B{format})\n\
              C.cache[\"<packed>\"]=len(B),None,[l+\"\\n\"for l in B.decode().split(\"\\n\")],\"<packed>\"\n\
              exec(compile(B,\"<packed>\",\"exec\"))\n"
         )
     } else {
-        format!("import {module} as L,base64 as B\nB=B.b85decode(\"{text}\")\nexec(L.decompress(B{format}))\n")
+        format!("exec(L.decompress(B{format}))\n")
     };
-    script.into_bytes()
+    [before.as_bytes(), &text, after.as_bytes(), runs.as_bytes()].concat()
 }
 
 fn lzma2(bytes: &[u8], position_bits: u32) -> std::io::Result<Vec<u8>> {
@@ -163,15 +200,15 @@ mod tests {
     fn a_packed_script_unwraps_to_the_same_bytes_and_is_the_same_every_time() {
         let source = "print('a line that is there often')\n".repeat(500);
         for codec in Codec::ALL {
-            let packed = pack(source.as_bytes(), codec).expect("packs");
+            let packed = pack(source.as_bytes(), codec, Writing::Base85).expect("packs");
             assert!(packed.script.len() < source.len() / 10, "{codec:?}");
-            assert_eq!(pack(source.as_bytes(), codec).as_ref(), Ok(&packed));
+            assert_eq!(pack(source.as_bytes(), codec, Writing::Base85).as_ref(), Ok(&packed));
             assert!(packed.script.len() as u64 <= estimate(source.as_bytes()).expect("an estimate") + 100, "{codec:?}");
         }
-        let packed = pack(source.as_bytes(), Codec::Lzma).expect("packs");
+        let packed = pack(source.as_bytes(), Codec::Lzma, Writing::Base85).expect("packs");
         assert!(packed.script.len() as u64 <= estimate(source.as_bytes()).expect("an estimate"), "an upper bound");
         // A wrapper in a wrapper comes off as well.
-        let twice = pack(&packed.script, Codec::Lzma).expect("packs");
+        let twice = pack(&packed.script, Codec::Lzma, Writing::Base85).expect("packs");
         let file = "a.py";
         let unwrapped = unwrap(&twice.script, file, &Alone { file, source: &twice.script });
         assert_eq!((unwrapped.layers.len(), unwrapped.source), (2, source.into_bytes()));
@@ -180,9 +217,26 @@ mod tests {
     #[test]
     fn a_script_that_reads_its_source_keeps_it() {
         let source = "import triton\n@triton.jit\ndef kernel(x):\n    return x\n".repeat(40);
-        for codec in Codec::ALL {
-            let packed = pack(source.as_bytes(), codec).expect("packs");
+        for (codec, writing) in Codec::ALL.into_iter().flat_map(|codec| Writing::ALL.map(|writing| (codec, writing))) {
+            let packed = pack(source.as_bytes(), codec, writing).expect("packs");
             assert!(packed.keeps_source && holds(&packed.script, "linecache"), "{codec:?}");
         }
+    }
+
+    /// Bytes of every value, which no compressor shortens, so that each stands in the script.
+    #[test]
+    fn raw_characters_take_a_fifth_less_than_base85_and_unwrap_to_the_same() {
+        let mut state = 7_u32;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            format!("{:x}", state >> 4)
+        });
+        let source = format!("x = '{}'\n", noise.take(4_000).collect::<String>());
+        let of = |writing| pack(source.as_bytes(), Codec::Lzma, writing).expect("packs").script;
+        let (base85, latin1) = (of(Writing::Base85), of(Writing::Latin1));
+        assert!(latin1.len() * 100 < base85.len() * 84, "{} of {}", latin1.len(), base85.len());
+        assert!(latin1.starts_with(b"#coding:l1\n") && std::str::from_utf8(&latin1).is_err());
+        let unwrapped = unwrap(&latin1, "a.py", &Alone { file: "a.py", source: &latin1 });
+        assert_eq!((unwrapped.layers.len(), unwrapped.source), (1, source.into_bytes()));
     }
 }

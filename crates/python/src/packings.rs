@@ -1,8 +1,10 @@
-//! The ways to pack a script, side by side: minified or as it is, with each codec; the smallest wins.
+//! The ways to pack a script, side by side: minified or as it is, with each codec, in each writing; the smallest wins that
+//! every installed Python reads.
 
 use super::minify::{self, Minified};
 use super::module::{Module, ast};
-use super::pack::{self, Codec, Packed};
+use super::pack::{self, Codec, Packed, Writing};
+use super::proof::{self, Interpreter};
 
 /// The choice whether a minifier runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,14 +27,28 @@ pub struct Options {
 }
 
 /// A way to pack the script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packing {
     pub codec: Codec,
+    pub writing: Writing,
     pub minified: bool,
     /// Length of the packed script, decimal bytes.
     pub bytes: u64,
-    /// It needs nothing at run time that the script does without.
-    pub allowed: bool,
+    /// The reason why it is not taken, whatever its size.
+    pub barred: Option<Barred>,
+}
+
+/// A reason not to take a packing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Barred {
+    /// It needs a package at run time that the script does without.
+    Package,
+    /// This line of the source reads the script's own file as text, which raw characters are not (in UTF-8).
+    ReadsItself(u64),
+    /// No Python is installed that could prove it.
+    Unproven,
+    /// An installed Python does not read it.
+    Refuted(String),
 }
 
 /// The smallest packed script that is allowed, and the packings that it was chosen from.
@@ -46,6 +62,8 @@ pub struct Smallest {
     pub minifier: Result<(String, bool), String>,
     /// Every packing, smallest first.
     pub packings: Vec<Packing>,
+    /// Versions of the Pythons that were handed the source by it.
+    pub proven: Vec<String>,
 }
 
 impl Smallest {
@@ -56,45 +74,86 @@ impl Smallest {
     }
 }
 
-/// Packs `source` in every way and takes the smallest that is allowed.
+/// Packs `source` in every way and takes the smallest that nothing bars. Each of the `interpreters` is handed the packed
+/// script first; without one, raw characters are not taken.
 ///
 /// # Errors
 /// When no packed script unwraps to its source, or a minifier is demanded and there is none that works.
-pub fn smallest(source: &[u8], options: Options) -> Result<Smallest, String> {
+pub fn smallest(source: &[u8], options: Options, interpreters: &[Interpreter]) -> Result<Smallest, String> {
     let minified = minified(source, options.minify);
     if let (Err(reason), Minify::Always) = (&minified, options.minify) {
         return Err(format!("it was not minified: {reason}; install python-minifier, or leave --minify always out"));
     }
     let brotli = options.brotli || imports(source, "brotli");
-    let allowed = |codec: Codec| codec != Codec::Brotli || brotli;
+    let reads = reads_itself(source);
+    let barred = |codec, writing| match (codec, writing) {
+        (Codec::Brotli, _) if !brotli => Some(Barred::Package),
+        (_, Writing::Latin1) if reads.is_some() => reads.map(Barred::ReadsItself),
+        (_, Writing::Latin1) if interpreters.is_empty() => Some(Barred::Unproven),
+        _ => None,
+    };
     let sources = [(true, minified.as_ref().ok().map(|minified| minified.source.as_slice())), (false, Some(source))];
-    let mut packings = Vec::new();
-    // The best comes with its key: a script of a few lines grows when packed, and one that grows is the last choice.
-    let mut best: Option<((bool, u64), Packed, bool)> = None;
+    let mut tries: Vec<(Packing, Packed, &[u8])> = Vec::new();
     let mut problem = String::new();
-    for (minified, source) in sources {
-        let Some(source) = source else { continue };
-        for codec in Codec::ALL {
-            let packed = match pack::pack(source, codec) {
-                Ok(packed) => packed,
-                Err(reason) => {
-                    problem = reason;
-                    continue;
+    for (minified, source) in sources.into_iter().filter_map(|(minified, source)| Some((minified, source?))) {
+        for (codec, writing) in Codec::ALL.into_iter().flat_map(|codec| Writing::ALL.map(|writing| (codec, writing))) {
+            match pack::pack(source, codec, writing) {
+                Ok(packed) => {
+                    let bytes = packed.script.len() as u64;
+                    let barred = barred(codec, writing);
+                    tries.push((Packing { codec, writing, minified, bytes, barred }, packed, source));
                 }
-            };
-            let bytes = packed.script.len() as u64;
-            packings.push(Packing { codec, minified, bytes, allowed: allowed(codec) });
-            let key = (bytes >= source.len() as u64, bytes);
-            if allowed(codec) && best.as_ref().is_none_or(|(least, ..)| key < *least) {
-                best = Some((key, packed, minified));
+                Err(reason) => problem = reason,
             }
         }
     }
+    // A script of a few lines grows when packed, and one that grows is the last choice.
+    tries.sort_by_key(|(packing, _, source)| (packing.bytes >= source.len() as u64, packing.bytes));
+    let mut chosen = None;
+    for (packing, packed, source) in tries.iter_mut().filter(|(packing, ..)| packing.barred.is_none()) {
+        match proof::prove(&packed.script, source, interpreters) {
+            // The packages of a frame may lie in another environment; Python's own modules lie in each.
+            Ok(proven) if packing.writing == Writing::Latin1 && proven.is_empty() => {
+                packing.barred = Some(Barred::Unproven);
+            }
+            Ok(proven) => {
+                chosen = Some((packed.clone(), packing.minified, proven));
+                break;
+            }
+            Err(reason) => {
+                packing.barred = Some(Barred::Refuted(reason.clone()));
+                problem = reason;
+            }
+        }
+    }
+    let (packed, is_minified, proven) = chosen.ok_or(problem)?;
+    let mut packings: Vec<Packing> = tries.into_iter().map(|(packing, ..)| packing).collect();
     packings.sort_by_key(|packing| packing.bytes);
-    let (_, packed, is_minified) = best.ok_or(problem)?;
     let minifier = minified.as_ref().map(|made| (made.by.clone(), made.annotations_kept)).map_err(Clone::clone);
     let source = minified.ok().filter(|_| is_minified).map_or_else(|| source.to_vec(), |made| made.source);
-    Ok(Smallest { packed, source, minified: is_minified, minifier, packings })
+    Ok(Smallest { packed, source, minified: is_minified, minifier, packings, proven })
+}
+
+/// Parts of a line that uses `__file__` for something else than its text in UTF-8: its bytes, its length, its folder.
+const HARMLESS: [&str; 11] = [
+    "\"rb\"",
+    "'rb'",
+    "read_bytes(",
+    "dirname(",
+    ".parent",
+    "getsize(",
+    ".stat(",
+    "basename(",
+    "latin",
+    "\"l1\"",
+    "'l1'",
+];
+
+/// Finds the first line (1-based) that may read the script's own file as text.
+fn reads_itself(source: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(source);
+    let reads = |line: &str| line.contains("__file__") && !HARMLESS.iter().any(|part| line.contains(part));
+    (1..).zip(text.lines()).find(|(_, line)| reads(line)).map(|(number, _)| number)
 }
 
 fn minified(source: &[u8], when: Minify) -> Result<Minified, String> {
@@ -123,14 +182,33 @@ mod tests {
     fn brotli_is_taken_only_where_the_script_or_the_user_has_it() {
         let lines = "def step(x):\n    return x + 1\n".repeat(60);
         let never = Options { minify: Minify::Never, brotli: false };
-        let codec = |source: &str, options| smallest(source.as_bytes(), options).expect("packs").packed.codec;
+        let codec = |source: &str, options| smallest(source.as_bytes(), options, &[]).expect("packs").packed.codec;
         assert_ne!(codec(&lines, never), Codec::Brotli);
         assert_eq!(codec(&lines, Options { brotli: true, ..never }), Codec::Brotli);
         assert_eq!(codec(&format!("import brotli\n{lines}"), never), Codec::Brotli);
         let perhaps = format!("try:\n    import brotli\nexcept ImportError:\n    brotli = None\n{lines}");
         assert_ne!(codec(&perhaps, never), Codec::Brotli);
-        let all = smallest(lines.as_bytes(), never).expect("packs").packings;
-        assert_eq!(all.len(), Codec::ALL.len(), "what is not allowed is measured as well");
-        assert!(all.iter().all(|packing| packing.allowed == (packing.codec != Codec::Brotli)));
+        let all = smallest(lines.as_bytes(), never, &[]).expect("packs").packings;
+        assert_eq!(all.len(), Codec::ALL.len() * Writing::ALL.len(), "what is barred is measured as well");
+        let is_barred = |packing: &Packing| packing.codec == Codec::Brotli || packing.writing == Writing::Latin1;
+        assert!(all.iter().all(|packing| packing.barred.is_some() == is_barred(packing)), "{all:?}");
+    }
+
+    #[test]
+    fn raw_characters_are_taken_where_a_python_proves_them_and_the_script_reads_no_text_of_its_own() {
+        let interpreters = proof::interpreters();
+        if interpreters.is_empty() {
+            eprintln!("skipped: no CPython from 3.10 on is on PATH");
+            return;
+        }
+        let lines: String = (0..400).map(|n: u32| format!("x{n} = {}\n", n.wrapping_mul(2_654_435_761))).collect();
+        let never = Options { minify: Minify::Never, brotli: false };
+        let of = |first: &str| smallest(format!("{first}\n{lines}").as_bytes(), never, &interpreters).expect("packs");
+        let plain = of("import os");
+        assert_eq!((plain.packed.writing, plain.proven.len()), (Writing::Latin1, interpreters.len()));
+        assert_eq!(of("code = open(__file__, 'rb').read()").packed.writing, Writing::Latin1);
+        let text = of("code = open(__file__).read()");
+        assert_eq!((text.packed.writing, text.proven.len()), (Writing::Base85, interpreters.len()));
+        assert!(text.packings.iter().any(|packing| packing.barred == Some(Barred::ReadsItself(1))));
     }
 }

@@ -23,6 +23,24 @@ const GPUS: [&str; 16] = [
     "RTX4090", "RTX5090",
 ];
 
+/// The most operations per second that a GPU can do on matrices without sparsity (FP8 where it has it, else BF16), by
+/// NVIDIA's datasheets; the largest variant of each name.
+const PEAKS: [(&str, f64); 8] = [
+    ("H100", 1.979e15),
+    ("H200", 1.979e15),
+    ("GH200", 1.979e15),
+    ("H800", 1.979e15),
+    ("B200", 4.5e15),
+    ("B300", 4.5e15),
+    ("A100", 3.12e14),
+    ("L40S", 7.33e14),
+];
+
+/// Returns the most operations per second of a GPU of this name (`H100`); `None` where none is known.
+pub fn peak_flops(gpu: &str) -> Option<f64> {
+    PEAKS.iter().find(|(name, _)| name.eq_ignore_ascii_case(gpu)).map(|(_, peak)| *peak)
+}
+
 impl Hardware {
     /// Tells whether a text names this GPU, no other GPU, and no other variant of it.
     pub fn is_named_by(&self, text: &str) -> bool {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub use citation::{Citation, Moment};
 pub use code::{Code, NO_LOG_LINE};
 pub use finding::{Confidence, Evidence, Finding, Severity, finding_on};
-pub use hardware::{Hardware, gpus};
+pub use hardware::{Hardware, gpus, peak_flops};
 pub use ladder::{Alphabet, Ladder, RecordedRuns, Row};
 pub use limits::{FileKind, Limits, Metadata, Packages, RequiredFile, Seeds, TrainingData};
 pub use load::{Flaw, PARAMETER_GOLF_2026};

@@ -92,7 +92,7 @@ fn redirect<'a>(context: &'a Context<'_>) -> Option<&'a str> {
 fn packed(context: &Context<'_>, minify: Minify) -> std::result::Result<Option<(String, u64)>, String> {
     let (Some(executed), Some(shipped)) = (context.executed(), context.shipped_code()) else { return Ok(None) };
     let options = Options { minify, brotli: false };
-    let smallest = match packings::smallest(&executed.unwrapped.source, options) {
+    let smallest = match packings::smallest(&executed.unwrapped.source, options, &[]) {
         Ok(smallest) => smallest,
         Err(why) if minify == Minify::Always => return Err(why),
         // A script that cannot be packed has no such accounting.

@@ -4,7 +4,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Frame, Lead, Subject, audit, beside, claimed, commands};
+use super::{Frame, Lead, Subject, audit, beside, claimed, commands, opaque};
+use caddie_files::text::thousands;
 use caddie_folder::{Fact, Folder};
 use caddie_python::Unwrapped;
 use caddie_python::{Module, Problem};
@@ -106,7 +107,31 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             }
         }
     }
+    // A wrapper that no reader understands runs what nobody sees.
+    if examined.scores == 0
+        && let Some(data) = opaque::mostly_data(&unwrapped.source)
+    {
+        examined.findings.push(not_code(path, data, unwrapped.source.len(), rulebook));
+        examined.paths.push(Vec::new());
+    }
     examined
+}
+
+/// A script of which the larger part is data.
+fn not_code(path: &Utf8Path, data: usize, all: usize, rulebook: &Rulebook) -> Finding {
+    let message = format!(
+        "{} of the {} bytes of the script are data that no reader here understands: what they execute is not seen, so that \
+         C1 to C4 are undecided",
+        thousands(data as u64),
+        thousands(all as u64)
+    );
+    finding_on(rulebook, "c1-causal", message)
+        .severity(Severity::Unknown)
+        .confidence(Confidence::Low)
+        .clear(
+            "ship the source, or a wrapper that `caddie unwrap` reads; `caddie probe entropy` runs the script as it is",
+        )
+        .at(path, None, format!("{} bytes", thousands(all as u64)))
 }
 
 /// A script that no Python reads.

@@ -80,6 +80,10 @@ impl Flags {
     pub const BESIDE_LOSS: Flags = Flags(1 << 34);
     /// A mixture of such.
     pub const UNNORMALIZED: Flags = Flags(1 << 35);
+    /// Passed through code that is not followed: native code, another file, a library that nobody knows.
+    pub const UNFOLLOWED: Flags = Flags(1 << 36);
+    /// A tensor of one row in its first of three dimensions: all rows of a batch share it.
+    pub const SHARED: Flags = Flags(1 << 37);
     /// Every bit that speaks of the contents of a value; a length or position keeps none of them.
     pub const CONTENT: Flags = Flags(
         ((1 << 10) - 1)
@@ -90,7 +94,7 @@ impl Flags {
             | (1 << 16)
             | (1 << 17)
             | (0b11_1111 << 18)
-            | (0b1111 << 32),
+            | (0b11_1111 << 32),
     );
 
     /// Tells whether every bit of `other` is set.
@@ -133,6 +137,7 @@ impl Flags {
         ("FOREIGN", Flags::FOREIGN), ("CONSTANT_BYTES", Flags::CONSTANT_BYTES), ("CUT", Flags::CUT),
         ("SEED", Flags::SEED), ("TABLE_FILE", Flags::TABLE_FILE), ("REORDERED", Flags::REORDERED),
         ("SHUFFLED", Flags::SHUFFLED), ("BESIDE_LOSS", Flags::BESIDE_LOSS), ("UNNORMALIZED", Flags::UNNORMALIZED),
+        ("UNFOLLOWED", Flags::UNFOLLOWED), ("SHARED", Flags::SHARED),
     ];
 
     /// The names of the facts.

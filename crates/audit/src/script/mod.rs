@@ -12,6 +12,7 @@ mod examine;
 mod families;
 mod flags;
 mod machine;
+mod opaque;
 mod pieces;
 mod python;
 mod said;

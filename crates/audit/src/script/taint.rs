@@ -56,6 +56,9 @@ pub struct Taint {
     pub regions: Vec<Region>,
     /// Tables of bytes (of the trace) that went in, one bit each.
     pub tables: u32,
+    /// Places of the trace ([`super::trace::Trace::beyond`]) at which it passed through code that is not followed, one
+    /// bit each.
+    pub beyond: u32,
 }
 
 impl Taint {
@@ -64,6 +67,7 @@ impl Taint {
         let newest = |stamp: &Stamp| self.iteration(stamp.entered).is_some_and(|newest| newest >= stamp.iteration);
         self.flags.has(other.flags)
             && self.tables | other.tables == self.tables
+            && self.beyond | other.beyond == self.beyond
             && other.stamps.iter().all(newest)
             && contains(&self.updates, &other.updates)
             && contains(&self.scores, &other.scores)
@@ -188,6 +192,7 @@ impl Taints {
             objects: merged(&a.objects, &b.objects),
             regions: merged(&a.regions, &b.regions),
             tables: a.tables | b.tables,
+            beyond: a.beyond | b.beyond,
         };
         let id = self.intern(union);
         self.unions.insert(key, id);

@@ -84,6 +84,8 @@ pub enum Action {
     Restore { data: TaintId },
     /// A function is called that says how many bytes a token has; its number in [`Trace::tables`].
     ByteTable { number: usize },
+    /// Values pass through code that is not followed; its number in [`Trace::beyond`].
+    Unfollowed { number: usize },
 }
 
 /// The sort of an event: an [`Action`] without its data.
@@ -104,6 +106,7 @@ pub enum EventKind {
     Seed,
     Restore,
     ByteTable,
+    Unfollowed,
 }
 
 impl Action {
@@ -125,6 +128,7 @@ impl Action {
             Action::Seed { .. } => EventKind::Seed,
             Action::Restore { .. } => EventKind::Restore,
             Action::ByteTable { .. } => EventKind::ByteTable,
+            Action::Unfollowed { .. } => EventKind::Unfollowed,
         }
     }
 
@@ -145,7 +149,8 @@ impl Action {
             | Action::Clock { .. }
             | Action::Outside { .. }
             | Action::Import { .. }
-            | Action::ByteTable { .. } => None,
+            | Action::ByteTable { .. }
+            | Action::Unfollowed { .. } => None,
         }
     }
 }
@@ -159,6 +164,28 @@ pub enum Outside {
     Build,
     /// A Python file that is run.
     Code,
+}
+
+/// The kinds of code that is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// Code that was compiled: C, C++, CUDA.
+    Native,
+    /// A file of Python that the script loads by its path.
+    File,
+    /// Another program.
+    Program,
+    /// A package that nobody knows.
+    Package,
+}
+
+/// A place at which following ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    pub what: Beyond,
+    /// The full name of the function that is called there.
+    pub name: Rc<str>,
+    pub line: u64,
 }
 
 /// An event with its place.
@@ -176,6 +203,8 @@ pub struct Trace {
     statements: Vec<(u64, u64)>,
     /// Tables that functions make of a tokenizer's pieces, once each.
     pub tables: Vec<Table>,
+    /// Places at which values pass through code that is not followed, once each.
+    pub beyond: Vec<End>,
     /// True when the end was reached within the bounds.
     pub complete: bool,
 }
@@ -259,6 +288,7 @@ impl EventKind {
         EventKind::Seed,
         EventKind::Restore,
         EventKind::ByteTable,
+        EventKind::Unfollowed,
     ];
 }
 

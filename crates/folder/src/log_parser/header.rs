@@ -19,6 +19,9 @@ impl Parser {
     pub(super) fn header(&mut self, line: &str) {
         if let Some(rest) = line.strip_prefix("seed:") {
             self.seed(rest);
+        } else if let Some(rest) = line.strip_prefix("SEED=").filter(|_| self.awaits_seed()) {
+            // `SEED=1337`, which the script or the shell that starts it prints.
+            self.seed(rest.split_whitespace().next().unwrap_or_default());
         } else if line.starts_with("world_size:") {
             self.world_size(value(line, "world_size:"));
         } else if line.starts_with("model_params:") {
@@ -87,6 +90,12 @@ impl Parser {
         if self.megabytes(rest) || self.resumed(rest) || self.partial_validation(rest) {
             return;
         }
+        if self.spent(rest) {
+            return;
+        }
+        if let Some(seed) = rest.strip_prefix("SEED=").filter(|_| self.awaits_seed()) {
+            return self.seed(seed.split_whitespace().next().unwrap_or_default());
+        }
         let Some((key, value)) = rest.split_once(':') else { return };
         let value = value.trim();
         match key {
@@ -149,9 +158,10 @@ impl Parser {
         }
     }
 
-    /// Reads `val_loader:shards pattern=… tokens:62021632` or `val_tokens: 40540160`.
+    /// Reads `val_loader:shards pattern=… tokens:62021632 debug_val_docs:0` or `val_tokens: 40540160`.
     fn val_tokens(&mut self, line: &str) {
-        if let Some(tokens) = line.rsplit(':').next().and_then(|text| text.trim().parse::<u64>().ok()) {
+        let first = || line.split_once(':').and_then(|(_, rest)| rest.split_whitespace().next());
+        if let Some(tokens) = value(line, "tokens:").or_else(first).and_then(|text| text.parse::<u64>().ok()) {
             self.current.run.val_tokens = self.stated(tokens);
         }
     }

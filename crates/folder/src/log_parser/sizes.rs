@@ -26,11 +26,26 @@ impl Parser {
         } else if line.starts_with("Raw model: ") || line.contains(" model: ") && line.contains(" | Total submission: ")
         {
             self.piped_sizes(line);
+        } else if line.starts_with("model:") {
+            return self.sizes_in_words(line);
         } else if let Some(rest) = line.strip_prefix("serialized_model_") {
             self.mlx_model(rest);
         } else {
             return false;
         }
+        true
+    }
+
+    /// Reads `model:13926222 code:73961 total:14000183 (14.00 MB)`.
+    fn sizes_in_words(&mut self, line: &str) -> bool {
+        let stated = |key| whole(line, key);
+        let (Some(model), Some(code), Some(total)) = (stated("model:"), stated("code:"), stated("total:")) else {
+            return false;
+        };
+        self.current.after_training = true;
+        self.current.run.bytes_model = self.stated(model);
+        self.code(code);
+        self.total(None, total);
         true
     }
 

@@ -19,8 +19,23 @@ impl Parser {
                 self.current.run.eval_warmup_seconds = self.stated(spent);
             }
         } else {
-            return self.warmup(line) || self.resumed(line);
+            return self.warmup(line) || self.resumed(line) || self.spent(line);
         }
+        true
+    }
+
+    /// Reads `train time  : 594.74s (9m 54s)` or `Training time: 589 seconds`, in a log whose steps state no clock.
+    pub(super) fn spent(&mut self, line: &str) -> bool {
+        let Some((label, rest)) = line.split_once(':') else { return false };
+        let label = label.trim_start_matches("- ").trim().to_ascii_lowercase();
+        if self.current.run.train_seconds.is_some() || !matches!(&*label, "train time" | "training time") {
+            return false;
+        }
+        let mut words = rest.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        let is_seconds = matches!(words.next(), Some("s" | "sec" | "seconds"));
+        let Some(spent) = seconds(first).or_else(|| number(first).filter(|_| is_seconds)) else { return false };
+        self.current.run.train_seconds = self.stated(spent);
         true
     }
 

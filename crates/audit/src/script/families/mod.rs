@@ -6,6 +6,7 @@ mod byte_table;
 mod chosen;
 mod declared;
 mod doc_boundary;
+mod followed_code;
 mod gptq;
 mod mixture;
 mod needs;
@@ -97,6 +98,7 @@ pub const FAMILIES: &[&Family] = &[
     &doc_boundary::FAMILY,
     &preparation::FAMILY,
     &runs::FAMILY,
+    &followed_code::FAMILY,
 ];
 
 /// A place in the script that shows a part of a lead.
@@ -135,6 +137,8 @@ pub struct Scored<'a> {
     pub flags: Flags,
     /// Updates that reached it, by number.
     pub updates: Vec<u32>,
+    /// Places at which it passed through code that is not followed, one bit each.
+    pub beyond: u32,
 }
 
 /// Tells whether a line of the trace reports this metric.
@@ -192,10 +196,12 @@ impl Case<'_> {
             let reported = self.taints.get(data);
             let (mut flags, mut updates) = (reported.flags, reported.updates.clone());
             let mut open = reported.scores.clone();
+            let mut beyond = reported.beyond;
             for number in &reported.scores {
                 let Some((_, of_score)) = self.score(*number) else { continue };
                 flags = flags.without(of_score.flags);
                 updates.retain(|update| !of_score.updates.contains(update));
+                beyond &= !of_score.beyond;
             }
             while let Some(number) = open.pop() {
                 let Some((event, of_score)) = self.score(number) else { continue };
@@ -208,10 +214,11 @@ impl Case<'_> {
                         open.push(*kept);
                     }
                 }
-                scores.entry(number).or_insert(Scored { event, text, flags: of_score.flags, updates });
+                let (flags, beyond) = (of_score.flags, of_score.beyond);
+                scores.entry(number).or_insert(Scored { event, text, flags, updates, beyond });
             }
             // These were mixed in after the scores were kept, for all tokens at once.
-            whole.push(Scored { event: report, text, flags, updates });
+            whole.push(Scored { event: report, text, flags, updates, beyond });
         }
         scores.into_values().chain(whole).collect()
     }

@@ -176,6 +176,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("doc-boundary", include_str!("doc_boundary.rs")),
     ("data-preparation", include_str!("preparation.rs")),
     ("script-runs", include_str!("runs.rs")),
+    ("followed-code", include_str!("followed_code.rs")),
 ];
 
 /// Checks the source of a family for cases that no script brings to light: it mentions only facts and events that are

@@ -32,7 +32,7 @@ pub const FAMILY: Family = Family {
         },
     ],
     by_command: &["slot-standard", "slot-causal", "etlb"],
-    beside: Needs::of(Flags::ANEW, &[EventKind::Score, EventKind::Loss]),
+    beside: Needs::of(Flags::ANEW.with(Flags::SHARED), &[EventKind::Score, EventKind::Loss]),
     run,
 };
 
@@ -49,6 +49,16 @@ fn flags(case: &Case<'_>, pair: &Pair<'_>) -> Flags {
         Action::Update { data, .. } => case.taints.flags(*data),
         _ => Flags::default(),
     }
+}
+
+/// Tells whether one tensor is fitted to several windows at once: it has one row, and the tokens that it is fitted to were
+/// chosen by a loop over the windows of a batch, which had ended by then.
+fn is_shared(case: &Case<'_>, pair: &Pair<'_>) -> bool {
+    let Action::Update { data, .. } = &pair.update.action else { return false };
+    let (fitted, around) = (case.taints.get(*data), &pair.update.place.loops);
+    let Some(outermost) = around.first() else { return false };
+    let of_a_batch = |entered: u32| entered > outermost.entered && around.iter().all(|stamp| stamp.entered != entered);
+    fitted.flags.has(Flags::SHARED) && fitted.stamps.iter().any(|stamp| of_a_batch(stamp.entered))
 }
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
@@ -85,6 +95,11 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>, kept: bool) -> Option<Lead> {
             "an offset is fitted to the loss of a window and then lowers the loss of the same positions",
         ),
         _ if bias => ("etlb", "a bias of the logits is fitted to validation tokens and kept for those that follow"),
+        UpdateOrder::Context if is_shared(case, pair) => (
+            "slot-standard",
+            "one offset is fitted to the positions before the scored ones of several windows at once, which overlap: it is \
+             fitted to tokens that another of these windows scores with it",
+        ),
         UpdateOrder::Context => (
             "slot-causal",
             "an offset is fitted to the positions before the scored ones of each window, which nobody has ruled on",
@@ -100,6 +115,10 @@ fn lead(case: &Case<'_>, pair: &Pair<'_>, kept: bool) -> Option<Lead> {
     if pair.order == UpdateOrder::Unclear {
         confidence = Confidence::Low;
         because = "the positions that it is fitted to could not be tied to those that are scored".to_owned();
+    }
+    if pair.order == UpdateOrder::Context && rule == "slot-standard" {
+        confidence = confidence.min(Confidence::Medium);
+        because = format!("{because}; that the windows overlap is supposed");
     }
     let scored = match pair.order {
         UpdateOrder::SameSlice => "the loss of these positions is taken with it",

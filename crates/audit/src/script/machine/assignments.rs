@@ -126,6 +126,7 @@ impl<'a> Machine<'a, '_> {
         let index = self.value(&subscript.slice);
         let (of_value, of_index) = (self.taint(value), self.taint(&index));
         let of_value = self.chosen(of_value);
+        let of_value = self.placed_by(of_value, of_index);
         let key = self.taints.flags(of_index);
         let Kind::Object(id) = holder.kind else {
             if matches!(holder.kind, Kind::Unknown) {

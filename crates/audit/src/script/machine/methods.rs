@@ -70,7 +70,7 @@ impl<'a> Machine<'a, '_> {
                 self.own_parameters(id, arguments.positional.first());
                 Value::of(Kind::None)
             }
-            (ObjectRole::List, "append" | "appendleft" | "add" | "insert") => {
+            (ObjectRole::List, "append" | "appendleft" | "add" | "insert" | "put" | "put_nowait") => {
                 if let Some(value) = arguments.positional.last() {
                     self.append(id, value.clone());
                 }
@@ -88,7 +88,7 @@ impl<'a> Machine<'a, '_> {
                 self.sort(id);
                 Value::of(Kind::None)
             }
-            (ObjectRole::List, "pop" | "popleft") => {
+            (ObjectRole::List, "pop" | "popleft" | "get" | "get_nowait") => {
                 let member = self.members(receiver).each.into_iter().next_back();
                 let member = member.unwrap_or_else(|| Value::unknown(TaintId::NONE));
                 Value { taint: self.varying(member.taint), kind: member.kind }

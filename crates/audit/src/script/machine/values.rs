@@ -39,12 +39,27 @@ impl<'a> Machine<'a, '_> {
                 return Value::unknown(TaintId::NONE);
             }
             // An executor calls its argument and gives back the result of that call.
-            "submit" => {
+            "submit" | "apply_async" => {
                 if let Some((function, rest)) = arguments.positional.split_first()
                     && matches!(function.kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
                 {
                     let arguments = Arguments { positional: rest.to_vec(), named: arguments.named.clone() };
                     return self.apply(function.clone(), arguments);
+                }
+            }
+            // `executor.map(function, chunks)`, `pool.imap(…)`
+            "map" | "imap" | "imap_unordered" | "starmap"
+                if matches!(
+                    arguments.positional.first().map(|function| &function.kind),
+                    Some(Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..))
+                ) =>
+            {
+                return self.mapped(arguments);
+            }
+            // A pointer into an array stands for the array.
+            "data_as" | "data_ptr" | "from_buffer" => {
+                if let Some(array) = pointed_into(receiver, arguments) {
+                    return array;
                 }
             }
             "result" if arguments.positional.is_empty() => return receiver.clone(),
@@ -163,4 +178,14 @@ impl<'a> Machine<'a, '_> {
             }
         })
     }
+}
+
+/// Returns the array that `array.ctypes.data_as(pointer)`, `array.data_ptr()` or `buffer.from_buffer(array)` points into.
+fn pointed_into<'a>(receiver: &Value<'a>, arguments: &Arguments<'a>) -> Option<Value<'a>> {
+    let array = match &receiver.kind {
+        Kind::Object(_) => Some(receiver),
+        Kind::Method(array, "ctypes") => Some(&**array),
+        _ => arguments.positional.first(),
+    };
+    array.filter(|array| array.object().is_some()).cloned()
 }

@@ -145,3 +145,32 @@ fn names_of_unknown_kinds_score_only_where_nothing_else_does() {
     assert_eq!(read("neural_only_sw val_loss:1.9 val_bpb:1.1").val_bpb.value(), Some(1.1));
     assert_eq!(read("pre_quant_eval val_loss:1.9 val_bpb:1.1").val_bpb, None);
 }
+
+#[test]
+fn facts_in_words_of_their_own_are_read() {
+    let run = read(
+        "SEED=1337\nval_loader:shards pattern=fineweb_val_*.bin tokens:62021632 debug_val_docs:0\n\
+         step:100/100 train_loss:2.5\n  train time  : 594.74s (9m 54s)\nmodel:13926222 code:73961 total:14000183 (14.00 MB)\n\
+         final_int8_roundtrip val_loss:2.07 val_bpb:1.22",
+    );
+    assert_eq!((run.seed.value(), run.val_tokens.value()), (Some(1337), Some(62021632)));
+    assert_eq!(run.train_seconds.value(), Some(594.74));
+    assert_eq!((run.bytes_model.value(), run.bytes_code.value()), (Some(13926222), Some(73961)));
+    assert_eq!(run.bytes_total.value(), Some(14000183));
+    let prefix = "[2026-03-25 10:57:07] INFO: ";
+    let run = read(&format!(
+        "{prefix}SEED=42\n{prefix}step:9/9 train_loss:2.5\n{prefix}Training time: 589 seconds\n\
+         {prefix}model:15690309 code:97894 total:15788203 (15.79 MB)\n{prefix}val_tokens: 40540160\n"
+    ));
+    assert_eq!((run.seed.value(), run.bytes_total.value()), (Some(42), Some(15788203)));
+    assert_eq!((run.train_seconds.value(), run.val_tokens.value()), (Some(589.0), Some(40540160)));
+}
+
+#[test]
+fn what_the_steps_or_the_seed_line_state_goes_before() {
+    let run = read(
+        "SEED=7\nseed:42\nstep:9/9 train_loss:2.5 train_time:600038ms step_avg:43.54ms\nTraining time: 700 seconds\n\
+         model: a name code: none total: 3",
+    );
+    assert_eq!((run.seed.value(), run.train_seconds.value(), run.bytes_total.value()), (Some(42), Some(600.038), None));
+}

@@ -5,7 +5,7 @@ use super::perform::learns;
 use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
 use crate::script::taint::{Flags, TaintId};
-use crate::script::value::{ObjectRole, Value};
+use crate::script::value::{Kind, ObjectRole, Value};
 
 impl<'a> Machine<'a, '_> {
     /// `torch.stack([…])`
@@ -103,6 +103,11 @@ impl<'a> Machine<'a, '_> {
             if !is_parameter && !self.loops.is_empty() {
                 let anew = self.taints.with(TaintId::NONE, Flags::ANEW);
                 self.pour(id, anew);
+            }
+            // `torch.zeros(1, 1, dim, requires_grad=True)`
+            if matches!(&*arguments.positional, [Value { kind: Kind::Int(1), .. }, _, _, ..]) {
+                let shared = self.taints.with(TaintId::NONE, Flags::SHARED);
+                self.pour(id, shared);
             }
         }
         tensor

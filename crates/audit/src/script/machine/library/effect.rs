@@ -1,5 +1,7 @@
 //! The effects that a function of a library may have on values that are followed.
 
+use crate::script::trace::Beyond;
+
 /// The effect of a call on values that are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Effect {
@@ -31,6 +33,10 @@ pub(in super::super) enum Effect {
     Buffer,
     /// `next`
     Next,
+    /// A thread or process: the function that it is given is called.
+    Starts,
+    /// A queue between threads: an empty list.
+    Queue,
     /// `map`
     Maps,
     /// `getattr`
@@ -93,6 +99,8 @@ pub(in super::super) enum Effect {
     AddsAt,
     /// Something with parameters that it changes at each step.
     Optimizer,
+    /// Loads code that is not followed: its functions go by names of their own.
+    Loads(Beyond),
     /// Makes a layer: the arguments of its calls and those of its making go into its results.
     Layer,
 }

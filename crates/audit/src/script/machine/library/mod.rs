@@ -1,6 +1,7 @@
 //! Functions of libraries: looked up by their full names, and performed.
 
 mod arrays;
+mod beyond;
 mod effect;
 mod perform;
 mod python;
@@ -12,7 +13,7 @@ use std::sync::LazyLock;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::script::python::{BUILTINS, MODULES};
-use crate::script::trace::Outside;
+use crate::script::trace::{Beyond, Outside};
 use effect::Effect;
 pub(super) use effect::{Format, Order};
 
@@ -24,7 +25,14 @@ pub(super) struct Known {
     pub outside: Option<Outside>,
     /// The library whose random numbers begin anew.
     pub seeds: Option<&'static str>,
+    /// The sort of code that it is, where it is not followed.
+    pub beyond: Option<Beyond>,
 }
+
+/// The name that a compiled library goes by, whatever file it was loaded from.
+pub(super) const NATIVE: &str = "native code";
+/// The name that a file of Python goes by that the script loads by its path.
+pub(super) const FILE: &str = "another file";
 
 /// Each function that a row names, by its full name.
 static FUNCTIONS: LazyLock<FxHashMap<String, Effect>> = LazyLock::new(|| {
@@ -45,7 +53,22 @@ pub(super) fn known(name: &str) -> Known {
     let elsewhere = elsewhere.find_map(|(start, other)| Some(format!("{other}{}", name.strip_prefix(start)?)));
     let name = elsewhere.as_deref().unwrap_or(name);
     let effect = FUNCTIONS.get(name).copied().or_else(|| class(name)).or_else(|| by_last_name(name));
-    Known { effect: effect.unwrap_or(Effect::Number), outside: outside(name), seeds: seeds(name) }
+    let effect = effect.unwrap_or(Effect::Number);
+    Known { effect, outside: outside(name), seeds: seeds(name), beyond: beyond(name) }
+}
+
+/// Tells the sort of code that a function is, where it is not followed. Functions of packages that a row names are
+/// known by what they do.
+fn beyond(name: &str) -> Option<Beyond> {
+    if table::PROGRAMS.split_whitespace().any(|program| program == name) {
+        return Some(Beyond::Program);
+    }
+    match name.split_once('.')?.0 {
+        NATIVE => Some(Beyond::Native),
+        FILE => Some(Beyond::File),
+        top if PACKAGES.contains(top) || BUILTINS.binary_search(&top).is_ok() => None,
+        _ => Some(Beyond::Package),
+    }
 }
 
 /// The package in which something lies: `torch` of `torch.nn.Linear`.
@@ -117,7 +140,7 @@ mod tests {
             ("torch.load", Effect::Reads(Format::State)),
             ("numpy.load", Effect::Reads(Format::Numbers)),
             ("json.load", Effect::Reads(Format::Document)),
-            ("torch.utils.cpp_extension.load", Effect::Number),
+            ("torch.utils.cpp_extension.load", Effect::Loads(Beyond::Native)),
             ("torch.gather", Effect::Gathers),
             ("torch.distributed.gather", Effect::Number),
             ("copy.copy", Effect::Copies),

@@ -4,6 +4,7 @@ use super::effect::{Content, Effect};
 use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
 use crate::script::taint::TaintId;
+use crate::script::trace::Beyond;
 use crate::script::value::{Kind, Object, ObjectRole, Value};
 
 impl<'a> Machine<'a, '_> {
@@ -11,7 +12,11 @@ impl<'a> Machine<'a, '_> {
     pub(in crate::script::machine) fn library(&mut self, name: &str, arguments: &Arguments<'a>) -> Value<'a> {
         let known = self.libraries.known(name);
         self.surface(name, &known, arguments);
-        self.perform(known.effect, arguments)
+        let value = self.perform(known.effect, arguments);
+        match known.beyond {
+            Some(what) => self.beyond(what, name, value, arguments),
+            None => value,
+        }
     }
 
     fn perform(&mut self, effect: Effect, arguments: &Arguments<'a>) -> Value<'a> {
@@ -33,6 +38,8 @@ impl<'a> Machine<'a, '_> {
             Effect::Buffer if arguments.positional.is_empty() => self.list_from(Vec::new(), false),
             Effect::Buffer => self.number(arguments),
             Effect::Next => self.next_member(arguments),
+            Effect::Starts => self.started(arguments),
+            Effect::Queue => self.list_from(Vec::new(), false),
             Effect::Maps => self.mapped(arguments),
             Effect::GetsAttribute => match (first, arguments.positional.get(1).and_then(Value::text)) {
                 (Some(holder), Some(name)) => self.attribute_named(holder, name, arguments),
@@ -98,6 +105,8 @@ impl<'a> Machine<'a, '_> {
                 }
                 optimizer
             }
+            Effect::Loads(Beyond::File) => Value::of(Kind::Library(super::FILE.into())),
+            Effect::Loads(_) => Value::of(Kind::Library(super::NATIVE.into())),
             Effect::Layer => self.holding(ObjectRole::Module, arguments),
         }
     }

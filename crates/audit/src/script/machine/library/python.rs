@@ -16,7 +16,8 @@ impl<'a> Machine<'a, '_> {
     /// `print(f"val_bpb:{bpb}")`: a line of the log, where scores are summed up in it.
     pub(super) fn report(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let data = self.given(arguments);
-        if !self.taints.get(data).scores.is_empty() {
+        let of_data = self.taints.get(data);
+        if !of_data.scores.is_empty() || of_data.beyond != 0 {
             let hole = HOLE.to_string();
             let texts = arguments.positional.iter().map(|value| value.text().unwrap_or(&hole));
             let text = texts.collect::<Vec<_>>().join(" ");
@@ -98,12 +99,29 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Evaluates `map(function, iterable)`: the result for the last member stands for all.
-    pub(super) fn mapped(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+    pub(in crate::script::machine) fn mapped(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let [function, iterable, ..] = &*arguments.positional else { return Value::unknown(TaintId::NONE) };
         let members = self.members(iterable).each;
         let member = members.into_iter().next_back().unwrap_or_else(|| Value::unknown(TaintId::NONE));
         let each = self.apply(function.clone(), Arguments { positional: vec![member], named: Vec::new() });
         self.list_of(each)
+    }
+
+    /// `threading.Thread(target=function, args=(…))`: the function is called where the thread is made, which is before
+    /// anybody can wait for it.
+    pub(super) fn started(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let called = |kind: &Kind<'a>| matches!(kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Bound(..));
+        let target = arguments.get(1, "target").filter(|target| called(&target.kind)).cloned();
+        if let Some(target) = target {
+            let positional = match arguments.named("args") {
+                Some(given) => self.members(&given.clone()).each,
+                None => Vec::new(),
+            };
+            let line = self.events.line;
+            self.apply(target, Arguments { positional, named: Vec::new() });
+            self.events.line = line;
+        }
+        Value::unknown(TaintId::NONE)
     }
 
     /// `setattr(holder, "name", value)`

@@ -5,7 +5,7 @@
 //! says nothing.
 
 use super::effect::{Content, Effect, Format, Order, To};
-use crate::script::trace::Outside;
+use crate::script::trace::{Beyond, Outside};
 
 /// Libraries of arrays, most of whose functions are called alike.
 const ARRAYS: &[&str] = &["torch", "numpy", "jax.numpy", "mlx.core", "cupy"];
@@ -28,6 +28,12 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
     (Effect::Lists(Order::Sorted), "sorted"),
     (Effect::Buffer, "bytearray"),
     (Effect::Next, "next"),
+    (Effect::Starts, "threading.Thread threading.Timer multiprocessing.Process torch.multiprocessing.Process"),
+    (
+        Effect::Queue,
+        "queue.Queue queue.SimpleQueue queue.LifoQueue multiprocessing.Queue multiprocessing.SimpleQueue \
+         torch.multiprocessing.Queue torch.multiprocessing.SimpleQueue",
+    ),
     (Effect::Maps, "map jax.tree.map jax.lax.map"),
     (Effect::GetsAttribute, "getattr"),
     (Effect::SetsAttribute, "setattr"),
@@ -122,6 +128,15 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
     ),
     (Effect::Orders { drawn: false }, "{array}.argsort"),
     (Effect::AddsAt, "numpy.add.at cupy.add.at"),
+    // Code that is not followed, and pointers into arrays that it is given.
+    (
+        Effect::Loads(Beyond::Native),
+        "ctypes.CDLL ctypes.PyDLL ctypes.cdll.LoadLibrary ctypes.pydll.LoadLibrary numpy.ctypeslib.load_library \
+         torch.utils.cpp_extension.load torch.utils.cpp_extension.load_inline",
+    ),
+    (Effect::Loads(Beyond::File), "importlib.util.spec_from_file_location runpy.run_path"),
+    (Effect::Same, "importlib.util.module_from_spec"),
+    (Effect::Same, "ctypes.byref ctypes.cast ctypes.pointer ctypes.c_void_p"),
     // These belong to packages that no other row names, and must not be taken for functions of arrays.
     (Effect::Number, "triton.language.load"),
 ];
@@ -158,6 +173,10 @@ pub(super) const REACH: &[(Option<Outside>, &str)] = &[
     (Some(Outside::Code), "runpy.run_path importlib.util.spec_from_file_location"),
     (Some(Outside::Process), "subprocess. os.system os.popen os.exec os.spawn"),
 ];
+
+/// Functions that run another program and give back what it says.
+pub(super) const PROGRAMS: &str =
+    "subprocess.run subprocess.check_output subprocess.Popen subprocess.getoutput os.popen";
 
 /// The functions that make random numbers begin anew, by the library whose numbers these are.
 pub(super) const SEEDS: &[(&str, &str)] = &[

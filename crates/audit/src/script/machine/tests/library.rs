@@ -159,7 +159,7 @@ fn what_a_full_name_does_not_say_is_taken_for_torch() {
     holds(
         "a package without a row",
         program,
-        &[("a", "…", "VAL LOSS"), ("b", "…", "VAL DISTRIBUTION"), ("c", "…", "VAL")],
+        &[("a", "…", "VAL LOSS UNFOLLOWED"), ("b", "…", "VAL DISTRIBUTION"), ("c", "…", "VAL UNFOLLOWED")],
     );
     let program = "
         import torch.distributed as dist
@@ -184,7 +184,7 @@ fn what_reaches_outside_and_sets_seeds_is_told_of() {
         if time.time() > 600:
             pass
     ";
-    happens("outside", program, &["Import 1", "Import 1", "Outside 2", "Outside 3", "Seed 4"]);
+    happens("outside", program, &["Import 1", "Import 1", "Outside 2", "Unfollowed 2", "Outside 3", "Seed 4"]);
     happens(
         "a limit in a loop",
         "
@@ -194,4 +194,66 @@ fn what_reaches_outside_and_sets_seeds_is_told_of() {
         ",
         &["Clock 2", "Clock 2"],
     );
+}
+
+#[test]
+fn what_native_code_returns_and_writes_is_marked() {
+    let program = "
+        import ctypes
+        lib = ctypes.CDLL('mixer.so')
+        lib.mix.restype = ctypes.c_double
+        a, b, c, d = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(4)
+        r = lib.mix(val, a.ctypes.data, b.ctypes.data_as(ctypes.POINTER(ctypes.c_double)), ctypes.byref(c))
+        n = len(a)
+        e = np.zeros(4)
+        e[a] += 1
+    ";
+    let rows = [
+        ("r", "…", "VAL UNFOLLOWED"),
+        ("a", "tensor", "VAL UNFOLLOWED"),
+        ("b", "tensor", "VAL UNFOLLOWED"),
+        ("c", "tensor", "VAL UNFOLLOWED"),
+        ("d", "tensor", ""),
+        ("n", "…", ""),
+        ("e", "tensor", "UNFOLLOWED"),
+    ];
+    holds("a compiled library", program, &rows);
+    happens(
+        "every line is a place",
+        "import ctypes\nlib = ctypes.CDLL('a.so')\nlib.f(val)\nlib.f(val)\n",
+        &["Import 1", "Outside 2", "Unfollowed 3", "Unfollowed 4"],
+    );
+    let program = "
+        import importlib.util
+        spec = importlib.util.spec_from_file_location('mixer', 'mixer.py')
+        mixer = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(mixer)
+        r = mixer.mix(val)
+    ";
+    holds("a file by its path", program, &[("r", "…", "VAL UNFOLLOWED")]);
+}
+
+#[test]
+fn threads_and_executors_call_what_they_are_given() {
+    let program = "
+        import threading, queue
+        from concurrent.futures import ThreadPoolExecutor
+        table, results = {}, queue.Queue()
+        def work(tokens):
+            table[0] = tokens
+            results.put(tokens[1:])
+        thread = threading.Thread(target=work, args=(val,))
+        thread.start()
+        a, b = table[0], results.get()
+        pool = ThreadPoolExecutor(4)
+        c = pool.submit(lambda tokens: F.softmax(tokens, -1), val).result()
+        d = list(pool.map(lambda tokens: F.softmax(tokens, -1), [val]))[0]
+    ";
+    let rows = [
+        ("a", "tensor", "VAL"),
+        ("b", "…", "VAL TARGET"),
+        ("c", "…", "VAL DISTRIBUTION"),
+        ("d", "…", "VAL DISTRIBUTION"),
+    ];
+    holds("threads", program, &rows);
 }
