@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::ENGINE_PROGRAM;
 use super::script::data::Data;
 use super::script::launcher::{Launcher, on_path};
 use super::script::machine;
@@ -82,8 +83,15 @@ pub fn look(intended: &Intended, rulebook: &Rulebook) -> Vec<Need> {
 
 fn engine(intended: &Intended) -> Need {
     let name = "libtorch";
-    if cfg!(feature = "engine") {
+    let beside = std::env::current_exe().map(|caddie| caddie.with_file_name(ENGINE_PROGRAM)).unwrap_or_default();
+    if cfg!(feature = "engine") && beside.is_file() {
         return Need::ok(name, "this caddie was built with the engine, so recipes can be trained");
+    }
+    if cfg!(feature = "engine") {
+        let found = format!("{ENGINE_PROGRAM} does not lie beside caddie; scripts run, recipes do not");
+        let remedy =
+            format!("copy or install {ENGINE_PROGRAM} beside caddie (make build leaves both in target/release)");
+        return Need::lacking(name, NeedState::Missing, found, remedy);
     }
     let state = if intended.recipe.is_some() { NeedState::Missing } else { NeedState::Absent };
     let found = "this caddie was built without the engine; scripts run, recipes do not";
