@@ -271,7 +271,9 @@ mod tests {
     #[test]
     fn a_wrapper_of_the_counted_script_is_what_ships() {
         let inner = "print('a line that is there often')\n".repeat(50);
-        let packed = caddie_python::pack::pack(inner.as_bytes(), caddie_python::pack::Codec::Lzma).expect("packs");
+        let codec = caddie_python::pack::Codec::Lzma;
+        let packed =
+            caddie_python::pack::pack(inner.as_bytes(), codec, caddie_python::pack::Writing::Base85).expect("packs");
         let packed = String::from_utf8(packed.script).expect("text");
         let two = [("train_gpt.py", packed.as_str()), ("train_gpt_human.py", inner.as_str())];
         let because = "by its name; it carries train_gpt_human.py, which the logs count";
