@@ -195,7 +195,8 @@ fn disk(out: &Utf8Path) -> Need {
 #[cfg(unix)]
 fn free(place: &Utf8Path) -> Option<u64> {
     let stat = nix::sys::statvfs::statvfs(place.as_std_path()).ok()?;
-    u64::from(stat.blocks_available()).checked_mul(stat.fragment_size())
+    // The widths of both differ between systems.
+    u64::try_from(u128::from(stat.blocks_available()) * u128::from(stat.fragment_size())).ok()
 }
 
 #[cfg(not(unix))]
