@@ -5,10 +5,13 @@ mod alphabet;
 mod crc32c;
 mod error;
 pub mod file;
+mod header;
 mod levels;
 mod packing;
 mod record;
+pub mod runs;
 mod v2;
+pub mod words;
 
 pub use alphabet::{Alphabet, complement, gray, johnson, lee, ordinal, sign_distance};
 pub use levels::{CutTable, LevelTable, Z_THREE_QUARTERS};
