@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations rehearse-corpus scanners fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify bench-q2 corpus heads verdicts parity probes ablations rehearse-corpus scanners fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -76,6 +76,10 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
+
+bench-q2: ## time the product of packed symbols by popcount beside f32 on this machine
+	rustc --edition 2024 -O -C target-cpu=native benches/q2_popcount.rs -o "$${TMPDIR:-/tmp}/caddie-q2-popcount"
+	"$${TMPDIR:-/tmp}/caddie-q2-popcount"
 
 scanners: ## compare the audit of model files with other scanners: make scanners CORPUS=DIR [WRITE=docs/audit.md]
 	$(call given,CORPUS,the folder tests of a checkout of mmaitre314/picklescan)
