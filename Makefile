@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify bench-q2 corpus heads verdicts parity probes ablations rehearse-corpus scanners fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify bench-q2 q2-claims corpus heads verdicts parity probes ablations rehearse-corpus scanners fuzz libtorch engine-lock clean
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -109,6 +109,10 @@ ablations: $(if $(DATA),build) ## docs/ablations.md from stored results; with DA
 	$(call need,$(PYTHON),apt-get install python3)
 	$(if $(DATA),"$(PYTHON)" scripts/ablations run $(STUDIES) --data "$(DATA)" --caddie $(CADDIE))
 	"$(PYTHON)" scripts/ablations write
+
+q2-claims: ## docs/q2.md from stored results and the names of tests
+	$(call need,$(PYTHON),apt-get install python3)
+	"$(PYTHON)" scripts/q2-claims
 
 SECONDS ?= 60
 FUZZ ?= $(CARGO) +nightly fuzz
