@@ -103,7 +103,7 @@ pub(super) fn write(file: &Q2File, how: &Writing) -> Result<Vec<u8>, Q2Error> {
     };
     let mut out = MAGIC.to_vec();
     out.extend([VERSION, flags]);
-    out.extend((u16::from(compressed) * ZSTD | range).to_be_bytes());
+    out.extend(((u16::from(compressed) * ZSTD) | range).to_be_bytes());
     out.extend(count.to_be_bytes());
     out.extend(length.to_be_bytes());
     out.extend(file.config.as_bytes());
