@@ -184,6 +184,27 @@ fn a_model_of_equal_logits_loses_the_logarithm_of_the_vocabulary() {
     assert!((loss - 64f64.ln()).abs() < 1e-6, "{loss}");
 }
 
+/// Bad input: a checkpoint whose thresholds are no numbers, or are of another matrix.
+#[test]
+fn thresholds_that_are_no_numbers_or_of_another_matrix_are_refused_by_name() {
+    let recipe = small(LTC, &[]);
+    let mut steps = Steps::new(&recipe, waved(&recipe), Device::Cpu).unwrap();
+    steps.prepare(0, 1.0);
+    let name = "q2.cuts.blocks.1.cfc.rate.weight";
+    let (_, whole) = split_fits(steps.rings.as_ref().unwrap().state());
+    let cuts = &whole[name];
+    for wrong in [cuts * f64::NAN, cuts * f64::INFINITY, cuts * -1.0, cuts.narrow(0, 0, 7)] {
+        let (_, mut fits) = split_fits(steps.rings.as_ref().unwrap().state());
+        fits.insert(name.to_owned(), wrong);
+        let (model, q2) = (&steps.model, recipe.quant.q2.as_ref().unwrap());
+        let error = export(model.params(), model.parameters(), &fits, &recipe.quant, q2).unwrap_err().to_string();
+        assert!(
+            error.contains("blocks.1.cfc.rate.weight") && error.contains("export an earlier checkpoint"),
+            "{error}"
+        );
+    }
+}
+
 /// Bad input: a layer that carries a state, in rows that hold several documents.
 #[test]
 fn a_layout_whose_state_would_cross_documents_is_refused_with_the_way_out() {

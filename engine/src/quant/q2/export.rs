@@ -24,6 +24,17 @@ impl Fit {
         [named(SCALES, &self.scales), named(CUTS, &self.cuts)]
     }
 
+    /// Tells whether scales and thresholds are positive numbers for each row of `w`, or for each of equal groups of its columns.
+    fn is_of(&self, w: &Tensor) -> Result<bool> {
+        let rows = self.cuts.size()[0];
+        let positive = |t: &Tensor| -> Result<bool> {
+            Ok(bool::try_from(t.f_isfinite()?.f_logical_and(&t.f_gt(0.0)?)?.f_all()?)?)
+        };
+        let shaped =
+            rows > 0 && rows % w.size()[0] == 0 && w.numel() as i64 % rows == 0 && self.scales.size()[0] == rows;
+        Ok(shaped && positive(&self.cuts)? && positive(&self.scales)?)
+    }
+
     /// Restores the fit of matrix `name`; `None` where the checkpoint has none. The alphabet is the one of `known` that has so
     /// many thresholds.
     pub fn restore(
@@ -101,6 +112,13 @@ fn symbols(
     }
     let get = |name: &str| fits.get(name).map(|t| t.to_device(Device::Cpu));
     let fit = Fit::restore(&param.name, &[alphabet], q2, get).unwrap_or_else(|| fit(w, alphabet, q2));
+    if !fit.is_of(w)? {
+        return Err(refuse(
+            &param.name,
+            "the scales and thresholds that the checkpoint keeps of it are not positive numbers for each of its rows; \
+             export an earlier checkpoint, or train again",
+        ));
+    }
     let symbols = fit.symbols(w).to_kind(Kind::Uint8);
     Ok(SymbolMatrix { alphabet, table: fit.table, scales: fit.scales.to_kind(Kind::Half), symbols })
 }
