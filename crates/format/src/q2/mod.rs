@@ -9,9 +9,7 @@ mod header;
 mod levels;
 mod packing;
 mod record;
-pub mod runs;
 mod v2;
-pub mod words;
 
 pub use alphabet::{Alphabet, complement, gray, johnson, lee, ordinal, sign_distance};
 pub use levels::{CutTable, LevelTable, Z_THREE_QUARTERS};

@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use caddie_format::q2::file::{Q2Data, Symbols, read};
-use caddie_format::q2::runs::Reduced;
 use caddie_format::q2::{Width, complement, pack_rows};
 use caddie_format::range;
+use caddie_q2::runs::Reduced;
 use serde_json::{Value, json};
 
 use crate::gaussian::Draws;

@@ -1,6 +1,6 @@
 //! The product of the two matrices of a P3 word as a checksum, beside six bits of CRC: the share of flips that it finds.
 
-use caddie_format::q2::words::{P3, Product, crc6};
+use caddie_q2::words::{P3, Product, crc6};
 use serde_json::{Map, Value, json};
 
 use crate::gaussian::Draws;

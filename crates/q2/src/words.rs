@@ -4,7 +4,7 @@
 //! The sources call a five-bit integer of 0 to 31 a "LIV symbol" there; it has nothing to do with the block of that name. Symbol i
 //! is in bits `63−5i` to `59−5i` of all three.
 
-use super::alphabet::gray;
+use caddie_format::q2::gray;
 
 /// Bits of an integer weight of a word.
 const BITS: u32 = 5;

@@ -1,7 +1,7 @@
 //! Measures those claims of the Q² system that need no training, and what trained model files hold: docs/q2/facts.json.
 //!
 //! ```sh
-//! cargo run -p caddie-format --example q2-facts -- MODEL.q2bn… > docs/q2/facts.json
+//! cargo run -p caddie-q2 --example q2-facts -- MODEL.q2bn… > docs/q2/facts.json
 //! ```
 //!
 //! Every number is drawn from a fixed seed, so the same command gives the same file.
