@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations rehearse-corpus scanners wheel fuzz libtorch engine-lock clean
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -77,6 +77,10 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
 
+bench-q2: ## time the product of packed symbols by popcount beside f32 on this machine
+	rustc --edition 2024 -O -C target-cpu=native benches/q2_popcount.rs -o "$${TMPDIR:-/tmp}/caddie-q2-popcount"
+	"$${TMPDIR:-/tmp}/caddie-q2-popcount"
+
 scanners: ## compare the audit of model files with other scanners: make scanners CORPUS=DIR [WRITE=docs/audit.md]
 	$(call given,CORPUS,the folder tests of a checkout of mmaitre314/picklescan)
 	$(CARGO) build --release $(TOOLKIT)
@@ -110,6 +114,10 @@ ablations: $(if $(DATA),build) ## docs/ablations.md from stored results; with DA
 	$(call need,$(PYTHON),apt-get install python3)
 	$(if $(DATA),"$(PYTHON)" scripts/ablations run $(STUDIES) --data "$(DATA)" --caddie $(CADDIE))
 	"$(PYTHON)" scripts/ablations write
+
+q2-claims: ## docs/q2.md from stored results and the names of tests
+	$(call need,$(PYTHON),apt-get install python3)
+	"$(PYTHON)" scripts/q2-claims
 
 SECONDS ?= 60
 FUZZ ?= $(CARGO) +nightly fuzz

@@ -9,13 +9,21 @@ use tch::{Device, Kind, Tensor};
 const LTC: &str = include_str!("../../recipes/q2-ltc-small.toml");
 const LIV: &str = include_str!("../../recipes/q2-liv-small.toml");
 
+/// A table of token pairs before the layers.
+const PAIRS: [&str; 2] = ["model.bigram.bigram_vocab_size=97", "model.bigram.bigram_dim=16"];
+
 /// Every layout, small: attention and CfC of both kinds, attention and convolutions.
 fn recipes() -> Vec<Recipe> {
     let small = |text: &str, more: &[&str]| {
         let set = ["vocab_size=64", "model_dim=32", "num_heads=2", "num_kv_heads=1"];
         Recipe::parse(text, &set.iter().chain(more).map(|s| (*s).to_owned()).collect::<Vec<_>>()).unwrap()
     };
-    vec![small(LTC, &[]), small(LTC, &["rates=sigmoid", "state_norm=true", "log_dt_init=-3"]), small(LIV, &[])]
+    vec![
+        small(LTC, &[]),
+        small(LTC, &["rates=sigmoid", "state_norm=true", "log_dt_init=-3"]),
+        small(LIV, &[]),
+        small(LTC, &PAIRS),
+    ]
 }
 
 /// A model whose weights are all away from their start, so that every part shows.
@@ -113,12 +121,20 @@ fn the_weight_that_is_tied_is_one_parameter_and_counts_are_those_of_the_formula(
     let (ltc, liv) = (of(include_str!("../../recipes/q2-ltc.toml")), of(include_str!("../../recipes/q2-liv.toml")));
     let transformer = of(include_str!("../../recipes/q2-transformer.toml"));
     let d2 = |dim: i64| dim * dim;
+    // The table of pairs, its projection and its scale.
+    let pairs = |dim: i64| 10_240 * 128 + dim * 128 + 1;
     // Scales of the blocks: two or three vectors and the mix; gains of heads; intervals; taps.
     let ltc_rest = 4 * (4 * 768 + 12) + 12 * (3 * 768 + 768);
-    assert_eq!(num_parameters(&ltc).unwrap(), 1024 * 768 + 4 * 35 * d2(768) / 3 + 12 * 3 * d2(768) + ltc_rest);
+    assert_eq!(
+        num_parameters(&ltc).unwrap(),
+        pairs(768) + 1024 * 768 + 4 * 35 * d2(768) / 3 + 12 * 3 * d2(768) + ltc_rest
+    );
     let liv_rest = 6 * (4 * 512 + 8) + 10 * (4 * 512 + 3 * 512);
-    assert_eq!(num_parameters(&liv).unwrap(), 1024 * 512 + 6 * 12 * d2(512) + 10 * 13 * d2(512) + liv_rest);
-    assert_eq!(num_parameters(&transformer).unwrap(), 1024 * 512 + 16 * (12 * d2(512) + 4 * 512 + 8));
+    assert_eq!(
+        num_parameters(&liv).unwrap(),
+        pairs(512) + 1024 * 512 + 6 * 12 * d2(512) + 10 * 13 * d2(512) + liv_rest
+    );
+    assert_eq!(num_parameters(&transformer).unwrap(), pairs(512) + 1024 * 512 + 16 * (12 * d2(512) + 4 * 512 + 8));
     let letters = |m: &caddie_engine::model::ModelRecipe| m.layout.kinds().iter().collect::<String>();
     assert_eq!(letters(&ltc), "GCCCGCCCGCCCGCCC");
     assert_eq!(letters(&liv), "LLGLLGLLGLGLGLGL");

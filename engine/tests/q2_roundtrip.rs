@@ -47,6 +47,8 @@ fn the_weights_of_a_file_are_those_that_were_trained_with_to_the_bit() {
         &["quant.q2.alphabets=z8*3 z12*3 z16 codon3"],
         &["quant.q2.z4_levels=row_fit", "quant.q2.group_cols=16"],
         &["quant.q2.z4_levels=unit", "quant.q2.thresholds=row_q75_abs"],
+        &["quant.q2.range_coded=true", "quant.q2.thresholds=lloyd_max", "quant.q2.z4_levels=lloyd_max"],
+        &["model.bigram.bigram_vocab_size=48", "model.bigram.bigram_dim=16", "quant.q2.bigram=z16"],
     ] {
         let recipe = recipe(more);
         let mut steps = steps(&recipe);
@@ -65,6 +67,22 @@ fn the_weights_of_a_file_are_those_that_were_trained_with_to_the_bit() {
             let (_, stored) = state.iter().find(|(other, _)| *other == name).unwrap();
             assert!(stored.equal(&acting), "{name} under {more:?}");
         }
+    }
+}
+
+#[test]
+fn the_table_of_pairs_takes_an_alphabet_of_its_own_in_training_and_in_the_file_or_stays_in_f16() {
+    let pairs = ["model.bigram.bigram_vocab_size=48", "model.bigram.bigram_dim=16"];
+    for (more, distinct) in [(Some("quant.q2.bigram=z16"), true), (None, false)] {
+        let recipe = recipe(&pairs.into_iter().chain(more).collect::<Vec<_>>());
+        let mut steps = steps(&recipe);
+        steps.prepare(0, 1.0);
+        let (_, table) = steps.acting().parameters().iter().find(|(name, _)| name == "bigram.embed.weight").unwrap();
+        let first: Vec<f32> = Vec::try_from(table.get(0).detach()).unwrap();
+        let model = exported(&steps, &recipe).unwrap().dequantize().unwrap();
+        let (_, stored) = model.iter().find(|(name, _)| name == "bigram.embed.weight").unwrap();
+        assert_eq!(Vec::<f32>::try_from(stored.get(0)).unwrap() == first, distinct);
+        assert!(stored.get(0).allclose(&table.get(0), 1e-3, 1e-5, false));
     }
 }
 

@@ -163,6 +163,62 @@ fn rounded_matrices_sensitivities_and_a_mean_of_weights_survive_an_interruption(
     }
 }
 
+/// The small recipes of the Q² system on bytes, each with a few layers and its own way to store what it has.
+#[test]
+fn symbols_thresholds_and_states_survive_an_interruption_in_every_layout() {
+    let bench = Bench::new();
+    let tiny = [
+        "data.tokenizer=byte260",
+        "vocab_size=260",
+        "model_dim=32",
+        "num_heads=2",
+        "num_kv_heads=1",
+        "iterations=8",
+        "train_batch_tokens=256",
+        "train_seq_len=64",
+        "grad_accum_steps=2",
+        "train_log_every=1",
+        "checkpoint_every=0",
+        "eval.eval_seq_len=64",
+        "eval_stride=16",
+        "ttt_lora_rank=2",
+        "ttt_chunk_size=16",
+        "ttt_eval_seq_len=48",
+        "refresh_every=2",
+    ];
+    let pairs = ["model.bigram.bigram_vocab_size=64", "model.bigram.bigram_dim=8", "quant.q2.bigram=z16"];
+    for (name, text, more) in [
+        ("ltc", include_str!("../../recipes/q2-ltc-small.toml"), &["model.layout=G C*2", "quant.q2.start=z16"][..]),
+        ("liv", include_str!("../../recipes/q2-liv-small.toml"), &["model.layout=L G L", "quant.q2.range_coded=true"]),
+        (
+            "transformer",
+            include_str!("../../recipes/q2-transformer-small.toml"),
+            &["model.layout=G*2", "optim.ema.ema_decay=0.5"],
+        ),
+    ] {
+        let more = more.iter().chain(pairs.iter().filter(|_| name == "transformer"));
+        let set: Vec<&str> = tiny.iter().chain(more).copied().collect();
+        let state = bench.run_of(text, &format!("{name}-straight"), &set, None).unwrap();
+        assert_eq!(state.phase, Phase::Evaluated);
+        let log = bench.log(&format!("{name}-straight")).join("\n");
+        assert!(log.contains("quantized_ttt_lora_exact val_loss:"), "{log}");
+        // The average is scored before it is quantized, and the file is made of it.
+        assert_eq!(log.contains("diagnostic pre-quantization post-ema"), name == "transformer", "{log}");
+        // While layers take their alphabets, and after the last one has.
+        for at in [3, 7] {
+            let stopped = format!("{name}-stopped-{at}");
+            let stop = |event: &Event| matches!(event, Event::Step { step, .. } if *step == at);
+            assert!(matches!(bench.run_of(text, &stopped, &set, Some(&stop)), Err(Error::Interrupted { .. })));
+            bench.run_of(text, &stopped, &set, None).unwrap();
+            assert_eq!(bench.log(&stopped), bench.log(&format!("{name}-straight")), "{name} stopped at step {at}");
+            for file in ["checkpoint.safetensors", "model.q2bn", "ledger.jsonl.zst"] {
+                let straight = bench.file(&format!("{name}-straight"), file);
+                assert!(bench.file(&stopped, file) == straight, "{file} of {name}, stopped at step {at}");
+            }
+        }
+    }
+}
+
 #[test]
 fn no_step_is_taken_after_the_cap() {
     let bench = Bench::new();

@@ -1,5 +1,5 @@
 //! The files that the engine writes and the toolkit reads, each format in one place: token shards, SentencePiece models, the
-//! header of a model file, models of packed symbols, score ledgers, and writing a file whole or not at all.
+//! header of a model file, models of packed symbols, range codes, score ledgers, and writing a file whole or not at all.
 //!
 //! No libtorch here. Everything that is read may come from a stranger, so every length is checked before memory is taken.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod ledger;
 pub mod model;
 pub mod q2;
+pub mod range;
 pub mod shard;
 pub mod tokenizer;
 

@@ -3,7 +3,7 @@
 //! One forward pass serves training, evaluation, calibration and test-time training; [`Extra`] requests the
 //! differences, so that there is no second copy in which a change could be forgotten.
 
-mod bigram;
+pub(crate) mod bigram;
 mod embedding;
 mod gpt;
 mod head;

@@ -132,14 +132,13 @@ fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
 /// compressible, so the estimate is their information.
 fn symbols_cost(param: &Param, recipe: &QuantRecipe, q2: &Q2Recipe) -> Cost {
     let numel = param.numel() as u64;
-    if param.class != Class::Matrix || param.shape.len() != 2 {
+    let Some(alphabet) = q2.alphabet_of(param) else {
         let wide = param.class == Class::Control && recipe.control == FloatKind::Float32;
         let bits = if wide { 32.0 } else { 16.0 };
         let bytes = numel * bits as u64 / 8;
         return Cost { bits, bytes, estimated: bytes };
-    }
+    };
     let (rows, cols) = (param.shape[0] as u64, param.shape[1]);
-    let alphabet = q2.alphabet(param.layer());
     let scales = 2 * rows * (cols / q2.group(cols)) as u64 * q2.table(alphabet).scales() as u64;
     let bytes = rows * row_bytes(cols as usize, alphabet, Width::Dense) as u64 + scales;
     let estimated = (numel as f64 * alphabet.bits() / 8.0).ceil() as u64 + scales;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use caddie_format::q2::file::{self, Q2Data, Q2File, Q2Tensor, Symbols, Writing};
+use caddie_format::q2::file::{self, Coding, Q2Data, Q2File, Q2Tensor, Symbols, Writing};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -26,7 +26,9 @@ pub fn encode(model: &QuantizedModel, recipe: &Recipe, zstd: i32) -> Result<Vec<
     let refuse = |reason: String| Error::Parameter { name: "model file".to_owned(), reason };
     let config = serde_json::to_string(&Q2Config { recipe: recipe.to_toml() }).map_err(|e| refuse(e.to_string()))?;
     let tensors = model.tensors.iter().map(stored).collect::<Result<_>>()?;
-    let how = Writing { zstd: Some(zstd), ..Writing::default() };
+    let range_coded = recipe.quant.q2.as_ref().is_some_and(|q2| q2.range_coded);
+    let coding = if range_coded { Coding::Range } else { Coding::default() };
+    let how = Writing { zstd: Some(zstd), coding, ..Writing::default() };
     file::write(&Q2File { config, tensors }, how).map_err(|error| refuse(error.to_string()))
 }
 

@@ -90,10 +90,34 @@ impl Recipe {
             ));
         }
         self.check_sizes()?;
+        self.check_states()?;
         self.optim.check()?;
         self.train.check()?;
         self.quant.check(self.train.max_wallclock_seconds, self.model.num_layers() as usize)?;
         self.eval.check()
+    }
+
+    /// Checks that a layer with a state from position to position never meets two documents in a row without a boundary: the
+    /// state of one would go on in the next.
+    fn check_states(&self) -> Result<()> {
+        let Some((kind, block)) = self.model.block.iter().find(|(_, b)| b.cfc.is_some() || b.liv.is_some()) else {
+            return Ok(());
+        };
+        let mixer = if block.cfc.is_some() { "cfc" } else { "liv" };
+        let (set, row) = match (self.train.loader, self.eval.documents_apart) {
+            (LoaderKind::Packed, true) => return Ok(()),
+            (LoaderKind::Sequential, _) => {
+                ("train.loader = \"packed\"", "training takes rows of the stream as they come")
+            }
+            (LoaderKind::Packed, false) => {
+                ("eval.documents_apart = true", "validation takes rows of the stream as they come")
+            }
+        };
+        Err(Error::Recipe(format!(
+            "[model.block.{kind}.{mixer}] of model.layout {:?} carries a state from position to position, and {row}, so it would \
+             pass from one document into the next; set {set}",
+            self.model.layout.text()
+        )))
     }
 
     /// Checks products of sizes that are each within their bounds: the memory that a model or its adapters would take.

@@ -5,6 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bounds;
+use crate::nn::{Class, Param};
 use crate::{Error, Result};
 
 /// The alphabets, how weights become symbols, and when in training they begin to.
@@ -22,6 +23,12 @@ pub struct Q2Recipe {
     pub z4_levels: LevelTable,
     /// The levels of every other alphabet.
     pub levels: LevelTable,
+    /// The alphabet of the table of token pairs ([model.bigram]); f16 where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bigram: Option<Alphabet>,
+    /// True to store symbols as range codes in the place of fields of bits. Symbols of equal mass gain nothing by it.
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub range_coded: bool,
     /// Columns that share a scale; `0` means the whole row.
     pub group_cols: i64,
     /// A weight of more than so many times its row's largest threshold has no gradient; `0` means that all have.
@@ -90,6 +97,8 @@ impl Default for Q2Recipe {
             tau_sigmas: None,
             z4_levels: LevelTable::Mid,
             levels: LevelTable::Centroid,
+            bigram: None,
+            range_coded: false,
             group_cols: 0,
             ste_kappa: 3.0,
             float_frac: 0.1,
@@ -109,6 +118,16 @@ impl Q2Recipe {
         let all = &self.alphabets.layers;
         let found = layer.and_then(|layer| all.get(layer)).or(all.last());
         found.copied().unwrap_or(Alphabet::Z4)
+    }
+
+    /// Returns the alphabet of a parameter; `None` for one that stays in floating point.
+    pub fn alphabet_of(&self, param: &Param) -> Option<Alphabet> {
+        match param.class {
+            _ if param.shape.len() != 2 => None,
+            Class::Matrix => Some(self.alphabet(param.layer())),
+            Class::Embedding if param.component == crate::model::bigram::NAME => self.bigram,
+            Class::Embedding | Class::Control => None,
+        }
     }
 
     /// Returns the level table of an alphabet.

@@ -10,7 +10,7 @@ use tch::Tensor;
 
 use crate::Result;
 use crate::model::{Gpt, ModelRecipe};
-use crate::nn::Class;
+use crate::nn::Param;
 use crate::quant::q2::{Fit, fit};
 use crate::recipe::{ActivationOrder, Q2Recipe, Recipe};
 
@@ -43,25 +43,23 @@ impl Rings {
     pub fn new(model: &Gpt, recipe: &Recipe) -> Result<Option<Rings>> {
         let Some(q2) = &recipe.quant.q2 else { return Ok(None) };
         let begins = activations(&recipe.model, q2);
-        let is_matrix = |i: usize| model.params()[i].class == Class::Matrix && model.params()[i].shape.len() == 2;
-        let ringed = |index: usize| {
-            let param = &model.params()[index];
-            let layer = param.layer();
-            Ringed {
+        let ringed = |(index, param): (usize, &Param)| {
+            let (alphabet, layer) = (q2.alphabet_of(param)?, param.layer());
+            Some(Ringed {
                 index,
                 name: param.name.clone(),
                 layer,
                 begins: layer.and_then(|layer| begins.get(layer)).copied().unwrap_or(q2.float_frac),
-                alphabet: q2.alphabet(layer),
+                alphabet,
                 fit: None,
                 fitted: 0,
                 window: None,
-            }
+            })
         };
-        let matrices: Vec<Ringed> = (0..model.params().len()).filter(|&i| is_matrix(i)).map(ringed).collect();
+        let matrices: Vec<Ringed> = model.params().iter().enumerate().filter_map(ringed).collect();
         let state = model.parameters().iter().enumerate().map(|(i, (name, t))| {
             let t = t.detach();
-            (name.clone(), if is_matrix(i) { t.copy() } else { t })
+            (name.clone(), if q2.alphabet_of(&model.params()[i]).is_some() { t.copy() } else { t })
         });
         let acting = Gpt::new(model.config(), state.collect(), model.device())?;
         Ok(Some(Rings { recipe: q2.clone(), matrices, acting }))

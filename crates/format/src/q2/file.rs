@@ -3,6 +3,7 @@
 //! ```text
 //! "Q2BN" | u8 version 3 | u8 flags | u16 codec | u32 tensors | u32 length of config | config | u32 CRC-32C of the above
 //! body: the records one after another, as one zstd frame where the flags say so
+//! codec: bit 0 for the frame, bit 1 for symbols as range codes
 //! ```
 //!
 //! Every integer is big-endian. The config is JSON. The same model gives the same bytes. Version 2, of the system's first
@@ -10,30 +11,16 @@
 
 use std::io::Read;
 
-use super::crc32c::crc32c;
 pub use super::error::Q2Error;
-use super::packing::Width;
+use super::header;
+pub use super::header::{Coding, MAGIC, Q2Header, VERSION, is_q2bn, read_header};
 pub use super::record::Q2Entry;
 use super::record::{self, Reader};
 use super::v2;
 use super::{Alphabet, LevelTable};
 
-/// The beginning of a file of any version.
-pub const MAGIC: [u8; 4] = *b"Q2BN";
-/// The version that is written.
-pub const VERSION: u8 = 3;
-
-/// Bits of the flags.
-const ALIGNED: u8 = 1;
-const COMPRESSED: u8 = 2;
-const HALF_N: u8 = 4;
-
-const MAX_TENSORS: u32 = 1 << 16;
-const MAX_CONFIG: u32 = 4 << 20;
 /// Most bytes that a body is unpacked to.
 const MAX_BODY: u64 = 1 << 30;
-/// Bytes of the header before the config.
-const FIXED: usize = 16;
 
 /// A model file's contents.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,52 +66,8 @@ pub struct Writing {
     pub zstd: Option<i32>,
     /// Begin every tensor's symbols at a multiple of 128 bytes of the body.
     pub aligned: bool,
-    /// The fields of rings.
-    pub width: Width,
-}
-
-/// The head of a file of version 3.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Q2Header {
-    pub tensors: u32,
-    pub config: String,
-    pub compressed: bool,
-    pub aligned: bool,
-    pub width: Width,
-}
-
-/// Tells whether the bytes begin as a file of any version does.
-pub fn is_q2bn(bytes: &[u8]) -> bool {
-    bytes.starts_with(&MAGIC)
-}
-
-/// Reads the head of a file of version 3; also returns the offset of the body.
-pub fn read_header(bytes: &[u8]) -> Result<(Q2Header, usize), Q2Error> {
-    if !is_q2bn(bytes) {
-        return Err(Q2Error::Magic);
-    }
-    let mut reader = Reader::new(bytes.get(4..).unwrap_or_default(), "the header");
-    let version = reader.u8()?;
-    if version != VERSION {
-        return Err(Q2Error::Version(version));
-    }
-    let (flags, codec, tensors, length) = (reader.u8()?, reader.u16()?, reader.u32()?, reader.u32()?);
-    if flags & !(ALIGNED | COMPRESSED | HALF_N) != 0 || codec > 1 || (codec == 1) != (flags & COMPRESSED != 0) {
-        return Err(Q2Error::Malformed(format!("its flags {flags:#04x} and codec {codec} do not go together")));
-    }
-    if length > MAX_CONFIG || tensors > MAX_TENSORS {
-        return Err(Q2Error::Malformed(format!("it declares {tensors} tensors and {length} bytes of config")));
-    }
-    let config = reader.take(length as usize)?.to_vec();
-    let end = FIXED + config.len();
-    if reader.u32()? != crc32c(bytes.get(..end).unwrap_or_default()) {
-        return Err(Q2Error::Checksum("its header".to_owned()));
-    }
-    let config =
-        String::from_utf8(config).map_err(|_| Q2Error::Malformed("its config is not UTF-8 text".to_owned()))?;
-    let width = if flags & HALF_N != 0 { Width::HalfN } else { Width::Dense };
-    let header = Q2Header { tensors, config, compressed: codec == 1, aligned: flags & ALIGNED != 0, width };
-    Ok((header, end + 4))
+    /// The storage of symbols.
+    pub coding: Coding,
 }
 
 /// Writes a file of version 3.
@@ -134,23 +77,9 @@ pub fn read_header(bytes: &[u8]) -> Result<(Q2Header, usize), Q2Error> {
 pub fn write(file: &Q2File, how: Writing) -> Result<Vec<u8>, Q2Error> {
     let mut body = Vec::new();
     for tensor in &file.tensors {
-        record::write(tensor, how.aligned, how.width, &mut body)?;
+        record::write(tensor, how.aligned, how.coding, &mut body)?;
     }
-    let codec = u16::from(how.zstd.is_some());
-    let width = if how.width == Width::HalfN { HALF_N } else { 0 };
-    let flags = (u8::from(how.aligned) * ALIGNED) | (u8::from(how.zstd.is_some()) * COMPRESSED) | width;
-    let count = u32::try_from(file.tensors.len()).ok().filter(|&n| n <= MAX_TENSORS);
-    let length = u32::try_from(file.config.len()).ok().filter(|&n| n <= MAX_CONFIG);
-    let (Some(count), Some(length)) = (count, length) else {
-        return Err(Q2Error::Malformed("it would have more tensors or a longer config than a reader accepts".into()));
-    };
-    let mut out = MAGIC.to_vec();
-    out.extend([VERSION, flags]);
-    out.extend(codec.to_be_bytes());
-    out.extend(count.to_be_bytes());
-    out.extend(length.to_be_bytes());
-    out.extend(file.config.as_bytes());
-    out.extend(crc32c(&out).to_be_bytes());
+    let mut out = header::write(file, &how)?;
     match how.zstd {
         Some(level) => out.extend(zstd::encode_all(body.as_slice(), level).map_err(Q2Error::Compression)?),
         None => out.extend(body),
@@ -187,7 +116,7 @@ pub fn read_records(header: &Q2Header, body: &[u8]) -> Result<Vec<Q2Tensor>, Q2E
     let mut reader = Reader::new(body, "a record");
     let mut tensors: Vec<Q2Tensor> = Vec::new();
     for _ in 0..header.tensors {
-        tensors.push(record::read(&mut reader, header.aligned, header.width)?);
+        tensors.push(record::read(&mut reader, header.aligned, header.coding)?);
     }
     if reader.left() > 0 {
         return Err(Q2Error::Malformed(format!("{} bytes follow its last tensor", reader.left())));
@@ -245,6 +174,7 @@ fn unpack(stored: &[u8]) -> Result<Vec<u8>, Q2Error> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::packing::Width;
     use super::*;
 
     const ONE: u16 = 0x3C00;
@@ -271,13 +201,15 @@ mod tests {
         Q2File { config: "{\"recipe\":\"\"}".to_owned(), tensors }
     }
 
-    fn ways() -> [Writing; 4] {
+    fn ways() -> [Writing; 6] {
         let plain = Writing::default();
         [
             plain,
             Writing { zstd: Some(22), ..plain },
             Writing { aligned: true, ..plain },
-            Writing { zstd: Some(3), aligned: true, width: Width::HalfN },
+            Writing { zstd: Some(3), aligned: true, coding: Coding::Packed(Width::HalfN) },
+            Writing { coding: Coding::Range, ..plain },
+            Writing { zstd: Some(22), aligned: true, coding: Coding::Range },
         ]
     }
 
@@ -376,6 +308,42 @@ mod tests {
         assert!(read(&bytes).unwrap_err().to_string().contains("stands for \"nothing\""));
     }
 
+    #[test]
+    fn range_codes_take_the_entropy_of_a_matrix_and_are_checked_as_fields_are() {
+        // Masses of 1, 3, 3 and 1 eighths: those of the 0.75 quantile of |w|, 1.811 bits.
+        let uneven: Vec<u8> = (0..1u64 << 18)
+            .map(|i| [0, 1, 1, 1, 2, 2, 2, 3][(i.wrapping_mul(0x9E37_79B9) >> 9) as usize % 8])
+            .collect();
+        let data = |symbols| {
+            Q2Data::Symbols(Symbols {
+                alphabet: Alphabet::Ring(8),
+                table: LevelTable::Centroid,
+                scales: vec![ONE; 512],
+                symbols,
+            })
+        };
+        let tensor = |symbols| Q2Tensor { name: "w".to_owned(), shape: vec![512, 512], data: data(symbols) };
+        let file = |symbols| Q2File { config: String::new(), tensors: vec![tensor(symbols)] };
+        let range = Writing { coding: Coding::Range, ..Writing::default() };
+        let bytes = write(&file(uneven.clone()), range).unwrap();
+        let ratio = (bytes.len() - 1024) as f64 * 8.0 / crate::range::entropy_bits(&uneven);
+        assert!(ratio < 1.002, "{ratio}");
+        let mut wide = uneven;
+        wide[700] = 8;
+        let error = write(&file(wide.clone()), range).unwrap_err().to_string();
+        assert_eq!(error, "tensor w: symbol 188 of row 1 is 8, outside of the 8 symbols of z8");
+        // The same file, said to be of Z4: N stands behind two sizes, a name of one letter and the kind.
+        wide[700] = 5;
+        let mut bytes = write(&file(wide), range).unwrap();
+        let (at, end) = (20 + 2 + 1 + 1 + 8 + 1, bytes.len() - 4);
+        assert_eq!((bytes[at - 1], bytes[at]), (1, 8));
+        bytes[at] = 4;
+        let sum = super::super::crc32c::crc32c(&bytes[20..end]);
+        bytes[end..].copy_from_slice(&sum.to_be_bytes());
+        let error = read(&bytes).unwrap_err().to_string();
+        assert_eq!(error, "tensor w: symbol 188 of row 1 is 5, outside of the 4 symbols of z4");
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), version in 2u8..4) {
@@ -387,8 +355,9 @@ mod tests {
 
         #[test]
         fn no_record_makes_the_reader_panic(body in prop::collection::vec(any::<u8>(), 0..200), aligned in any::<bool>()) {
-            let header = Q2Header { tensors: 1, config: String::new(), compressed: false, aligned, width: Width::Dense };
+            let header = Q2Header { tensors: 1, config: String::new(), compressed: false, aligned, coding: Coding::default() };
             let _ = read_records(&header, &body);
+            let _ = read_records(&Q2Header { coding: Coding::Range, ..header }, &body);
         }
     }
 }

@@ -5,6 +5,7 @@ mod alphabet;
 mod crc32c;
 mod error;
 pub mod file;
+mod header;
 mod levels;
 mod packing;
 mod record;

@@ -227,6 +227,13 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_128_bytes_holds_512_symbols_and_a_word_32() {
+        assert_eq!([64, 128].map(|bytes| bytes * 8 / 2), [256, 512]);
+        assert_eq!(row_bytes(512, Alphabet::Z4, Width::Dense), 128);
+        assert_eq!(row_bytes(PACK_WORD_BITS / 2, Alphabet::Z4, Width::Dense) * 8, PACK_WORD_BITS);
+    }
+
+    #[test]
     fn symbols_out_of_range_are_refused_both_ways() {
         for (alphabet, width) in [(Alphabet::Z4, Width::Dense), (Alphabet::Ring(12), Width::Dense)] {
             let bad = [0, 1, alphabet.size() as u8, 0];

@@ -9,8 +9,10 @@ use std::ops::Range;
 
 use super::crc32c::crc32c;
 use super::file::{Q2Data, Q2Error, Q2Tensor, Symbols};
-use super::packing::{Width, pack_rows, unpack_rows};
+use super::header::Coding;
+use super::packing::{PackError, pack_rows, unpack_rows};
 use super::{Alphabet, LevelTable};
+use crate::range;
 
 /// Kinds of payload.
 const FLOAT16: u8 = 0;
@@ -24,7 +26,7 @@ const MAX_RANK: u8 = 8;
 const LINE: usize = 128;
 
 /// Appends a tensor's record.
-pub fn write(tensor: &Q2Tensor, aligned: bool, width: Width, out: &mut Vec<u8>) -> Result<(), Q2Error> {
+pub fn write(tensor: &Q2Tensor, aligned: bool, coding: Coding, out: &mut Vec<u8>) -> Result<(), Q2Error> {
     let Q2Tensor { name, shape, data } = tensor;
     let refuse = |reason: &str| Q2Error::tensor(name, reason);
     let start = out.len();
@@ -58,7 +60,15 @@ pub fn write(tensor: &Q2Tensor, aligned: bool, width: Width, out: &mut Vec<u8>) 
             if s.symbols.len() != rows * cols {
                 return Err(refuse("it has another number of symbols than its shape"));
             }
-            pack_rows(&s.symbols, cols, s.alphabet, width).map_err(|error| Q2Error::packing(name, &error))?
+            match coding {
+                Coding::Packed(width) => {
+                    pack_rows(&s.symbols, cols, s.alphabet, width).map_err(|error| Q2Error::packing(name, &error))?
+                }
+                Coding::Range => {
+                    check_symbols(name, cols, s.alphabet, &s.symbols)?;
+                    range::encode(&s.symbols).map_err(|error| refuse(&error.to_string()))?
+                }
+            }
         }
     };
     let floats = match data {
@@ -146,7 +156,7 @@ pub fn entry(reader: &mut Reader, aligned: bool) -> Result<Q2Entry, Q2Error> {
 }
 
 /// Reads the next record.
-pub fn read(reader: &mut Reader, aligned: bool, width: Width) -> Result<Q2Tensor, Q2Error> {
+pub fn read(reader: &mut Reader, aligned: bool, coding: Coding) -> Result<Q2Tensor, Q2Error> {
     let Q2Entry { name, shape, kind, of, table, scales, payload } = entry(reader, aligned)?;
     let refuse = |reason: String| Q2Error::tensor(&name, reason);
     let bytes = |range: Range<usize>| reader.bytes.get(range).unwrap_or_default();
@@ -168,13 +178,41 @@ pub fn read(reader: &mut Reader, aligned: bool, width: Width) -> Result<Q2Tensor
                 LevelTable::from_code(table).ok_or_else(|| refuse(format!("there is no level table {table}")))?;
             let (rows, cols) = matrix(&name, &shape)?;
             check_scales(&name, (rows, cols), table, alphabet, &scales)?;
-            let symbols = unpack_rows(payload, rows, cols, alphabet, width);
-            let symbols = symbols.map_err(|error| Q2Error::packing(&name, &error))?;
+            let symbols = match coding {
+                Coding::Packed(width) => unpack_rows(payload, rows, cols, alphabet, width)
+                    .map_err(|error| Q2Error::packing(&name, &error))?,
+                Coding::Range => decoded(&name, payload, (rows, cols), alphabet)?,
+            };
             Q2Data::Symbols(Symbols { alphabet, table, scales, symbols })
         }
         _ => return Err(refuse(format!("it is stored in the unknown way {kind}"))),
     };
     Ok(Q2Tensor { name, shape, data })
+}
+
+/// The symbols of a range code, which is the whole payload.
+fn decoded(name: &str, payload: &[u8], (rows, cols): (usize, usize), alphabet: Alphabet) -> Result<Vec<u8>, Q2Error> {
+    let refuse = |reason: String| Q2Error::tensor(name, reason);
+    let mut rest = payload;
+    let symbols = range::decode(&mut rest, (rows * cols) as u64).map_err(|error| refuse(error.to_string()))?;
+    if symbols.len() != rows * cols || !rest.is_empty() {
+        let found = symbols.len();
+        return Err(refuse(format!("its range code is of {found} symbols and not of {rows} rows of {cols} alone")));
+    }
+    check_symbols(name, cols, alphabet, &symbols)?;
+    Ok(symbols)
+}
+
+fn check_symbols(name: &str, cols: usize, alphabet: Alphabet, symbols: &[u8]) -> Result<(), Q2Error> {
+    let len = alphabet.size();
+    match symbols.iter().position(|&s| usize::from(s) >= len) {
+        None => Ok(()),
+        Some(at) => {
+            let value = u32::from(symbols[at]);
+            let (row, index) = (at / cols, at % cols);
+            Err(Q2Error::packing(name, &PackError::Symbol { row, index, value, len, alphabet }))
+        }
+    }
 }
 
 /// The number of elements.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use caddie_format::q2::Alphabet;
 use tch::{Device, Kind, Tensor};
 
 use super::{Fit, SymbolMatrix, fit};
@@ -23,11 +24,22 @@ impl Fit {
         [named(SCALES, &self.scales), named(CUTS, &self.cuts)]
     }
 
+    /// Tells whether scales and thresholds are positive numbers for each row of `w`, or for each of equal groups of its columns.
+    fn is_of(&self, w: &Tensor) -> Result<bool> {
+        let rows = self.cuts.size()[0];
+        let positive = |t: &Tensor| -> Result<bool> {
+            Ok(bool::try_from(t.f_isfinite()?.f_logical_and(&t.f_gt(0.0)?)?.f_all()?)?)
+        };
+        let shaped =
+            rows > 0 && rows % w.size()[0] == 0 && w.numel() as i64 % rows == 0 && self.scales.size()[0] == rows;
+        Ok(shaped && positive(&self.cuts)? && positive(&self.scales)?)
+    }
+
     /// Restores the fit of matrix `name`; `None` where the checkpoint has none. The alphabet is the one of `known` that has so
     /// many thresholds.
     pub fn restore(
         name: &str,
-        known: &[caddie_format::q2::Alphabet],
+        known: &[Alphabet],
         recipe: &Q2Recipe,
         get: impl Fn(&str) -> Option<Tensor>,
     ) -> Option<Fit> {
@@ -44,7 +56,7 @@ pub fn split_fits(state: StateDict) -> (StateDict, BTreeMap<String, Tensor>) {
     (state, fits.into_iter().collect())
 }
 
-/// Exports a state dict: matrices of the blocks as symbols, with the thresholds of training where `fits` holds them; tables as
+/// Exports a state dict: what has an alphabet as symbols, with the thresholds of training where `fits` holds them; tables as
 /// f16; everything else as the recipe says.
 ///
 /// # Errors
@@ -59,9 +71,9 @@ pub fn export(
     let _guard = tch::no_grad_guard();
     let item = |(param, (name, tensor)): (&Param, &(String, Tensor))| -> Result<QuantizedTensor> {
         let w = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-        let data = match param.class {
-            Class::Matrix if w.dim() == 2 => Data::Symbols(symbols(param, &w, fits, q2)?),
-            Class::Control if recipe.control == FloatKind::Float32 => Data::Float32(w.shallow_clone()),
+        let data = match (q2.alphabet_of(param), param.class) {
+            (Some(alphabet), _) => Data::Symbols(symbols(param, &w, alphabet, fits, q2)?),
+            (None, Class::Control) if recipe.control == FloatKind::Float32 => Data::Float32(w.shallow_clone()),
             _ => Data::Float16(w.f_to_kind(Kind::Half)?),
         };
         if !data.is_finite()? {
@@ -76,7 +88,13 @@ pub fn export(
     Ok(QuantizedModel { tensors: params.iter().zip(state).map(item).collect::<Result<_>>()? })
 }
 
-fn symbols(param: &Param, w: &Tensor, fits: &BTreeMap<String, Tensor>, q2: &Q2Recipe) -> Result<SymbolMatrix> {
+fn symbols(
+    param: &Param,
+    w: &Tensor,
+    alphabet: Alphabet,
+    fits: &BTreeMap<String, Tensor>,
+    q2: &Q2Recipe,
+) -> Result<SymbolMatrix> {
     if !bool::try_from(w.f_isfinite()?.f_all()?)? {
         return Err(refuse(
             &param.name,
@@ -92,9 +110,15 @@ fn symbols(param: &Param, w: &Tensor, fits: &BTreeMap<String, Tensor>, q2: &Q2Re
         );
         return Err(refuse(&param.name, &reason));
     }
-    let alphabet = q2.alphabet(param.layer());
     let get = |name: &str| fits.get(name).map(|t| t.to_device(Device::Cpu));
     let fit = Fit::restore(&param.name, &[alphabet], q2, get).unwrap_or_else(|| fit(w, alphabet, q2));
+    if !fit.is_of(w)? {
+        return Err(refuse(
+            &param.name,
+            "the scales and thresholds that the checkpoint keeps of it are not positive numbers for each of its rows; \
+             export an earlier checkpoint, or train again",
+        ));
+    }
     let symbols = fit.symbols(w).to_kind(Kind::Uint8);
     Ok(SymbolMatrix { alphabet, table: fit.table, scales: fit.scales.to_kind(Kind::Half), symbols })
 }
