@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::ablate::ABLATE_SCHEMA;
+use crate::probe::PROBE_SCHEMA;
 use crate::report::VERIFY_SCHEMA;
 use caddie_files::Result;
 use caddie_files::exit;
@@ -20,6 +21,8 @@ pub struct SchemaArgs {
 pub enum SchemaOf {
     Verify,
     Ablate,
+    /// caddie probe entropy
+    Probe,
 }
 
 /// Prints the schema.
@@ -30,6 +33,7 @@ pub fn run(args: &SchemaArgs) -> Result<u8> {
     super::print(match args.command {
         SchemaOf::Verify => VERIFY_SCHEMA,
         SchemaOf::Ablate => ABLATE_SCHEMA,
+        SchemaOf::Probe => PROBE_SCHEMA,
     })?;
     Ok(exit::OK)
 }

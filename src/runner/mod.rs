@@ -11,6 +11,7 @@ pub mod placing;
 pub mod recipes;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod sample;
 pub mod script;
 #[cfg(feature = "engine")]
 pub mod submit;
