@@ -7,6 +7,9 @@ import json
 import sys
 from pathlib import Path
 
+from . import sources
+from .toy import Number
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -57,12 +60,13 @@ def settings(pairs: list[str]) -> dict[str, str]:
     return made
 
 
-def sizes(pairs: list[str]) -> dict[str, int]:
+def sizes(pairs: list[str]) -> dict[str, Number]:
     """The sizes that are written as NAME=N, by name in lower case."""
-    try:
-        return {name.lower(): int(value) for name, value in settings(pairs).items()}
-    except ValueError as error:
-        raise SystemExit(f"--size: {error}") from None
+    found = {name.lower(): sources.number(value) for name, value in settings(pairs).items()}
+    wrong = [name for name, value in found.items() if value is None]
+    if wrong:
+        raise SystemExit(f"--size: {wrong[0]} is given no number")
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def run_plainly(options: argparse.Namespace) -> None:

@@ -275,7 +275,8 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
         "lengths": vocabulary.lengths().tolist(),
     }
     if request.prepare:
-        numbers = {name: value for name, value in defaults.items() if value is not None}
+        # A switch is a number for Python too.
+        numbers = {name: value for name, value in defaults.items() if value is not None and not isinstance(value, bool)}
         return {"status": "prepared", "reached": None, "vocabulary": described, "defaults": numbers}
     sizes = {"RUN_ID": run_id} if request.full_size else toy.environment(defaults, request.toy, run_id)
     settings = given | sizes | data.environment(defaults) | dict(request.exact)

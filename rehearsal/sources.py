@@ -31,6 +31,10 @@ _COUNTS = ("num_seqs", "calib_seqs", "max_samples", "num_samples", "n_samples")
 """Parameters that say how much data a function generates or looks at."""
 
 
+_ASSIGNED = ("ema_decay", "buckets")
+"""Variables and attributes that are replaced wherever a number is assigned to them."""
+
+
 class Opaque(ValueError):
     """An expression that does not follow from constants."""
 
@@ -249,6 +253,8 @@ class Transform:
                     self._parameters(node)
                 elif isinstance(node, ast.Compare):
                     self._threshold(node)
+                elif isinstance(node, ast.Assign):
+                    self._assigned(node)
         self._mark(tree)
         return ast.fix_missing_locations(tree)
 
@@ -277,6 +283,13 @@ class Transform:
         """The number of elements up to which a tensor is not quantized, written into the comparison."""
         if ast.unparse(compare.left).endswith(".numel()") and len(compare.comparators) == 1:
             self._replace("int8_keep_float_max_numel", compare.comparators[0])
+
+    def _assigned(self, assign: ast.Assign) -> None:
+        """How slowly an average of the weights forgets and how large a cache's tables are, which some scripts write into a function."""
+        target = assign.targets[0]
+        name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
+        if len(assign.targets) == 1 and name.lower() in _ASSIGNED:
+            self._replace(name, assign.value)
 
     def _parameters(self, function: ast.FunctionDef) -> None:
         """Defaults of parameters that say how much data a function takes."""

@@ -28,7 +28,7 @@ class Toy:
 
     steps: int = 6
     seed: int = 1337
-    own: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    own: Mapping[str, Number] = dataclasses.field(default_factory=dict)
     """Sizes in place of those of the table, by the name of the setting in lower case; of 0, the setting stays as it is."""
 
     def sizes(self) -> dict[str, Number]:

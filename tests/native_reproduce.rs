@@ -169,3 +169,22 @@ fn what_cannot_be_reproduced_says_why() {
     let verified = caddie(&["verify", records(&SUBMITTED).as_str()]);
     assert_eq!(verified.code, Some(0), "{}", verified.stdout);
 }
+
+/// The draw follows from the ledger's digest and the reviewer's word, and the report says what it supports.
+#[test]
+fn a_nonce_draws_and_the_report_says_what_that_supports() {
+    let sample = |nonce: &str| reproduce(&packed(), &data(), &["--sample", "20", "--nonce", nonce]);
+    let one = sample("my word").succeeds();
+    assert_eq!(sample("my word").succeeds().stdout, one.stdout);
+    assert!(one.stdout.contains("(--sample 20 --nonce 'my word')"), "{}", one.stdout);
+    // 1 − 0.05^(1/20), and 7 · ln 40 / (3 · 19) where nothing differs.
+    assert!(one.stdout.contains("a share of 13.91 % or more"), "{}", one.stdout);
+    assert!(one.stdout.contains("20 draws of 8 documents") && one.stdout.contains("at most 45.30 %"), "{}", one.stdout);
+    let few = |nonce: &str| {
+        let ended = reproduce(&packed(), &data(), &["--sample", "2", "--nonce", nonce]).succeeds();
+        rows(&ended.stdout).iter().map(|row| row[5].to_owned()).collect::<Vec<_>>()
+    };
+    assert!(["a", "b", "c"].iter().any(|nonce| few(nonce) != few("d")), "another word draws other documents");
+    let drawn = reproduce(&packed(), &data(), &["--sample", "3", "--docs", "2"]);
+    assert!(drawn.code == Some(2), "{}", drawn.stderr);
+}

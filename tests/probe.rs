@@ -180,3 +180,41 @@ fn a_byte_count_that_nothing_explains_is_told() {
     assert_eq!((code, &report["log_e"]), (Some(0), &Value::Null), "{report:#}");
     assert_eq!(report["tries"][0]["outcome"]["bytes"], "unexplained", "{report:#}");
 }
+
+/// `verify` quotes a probe report whose digest is that of the folder's recipe, and no other.
+#[test]
+fn a_probe_report_in_a_folder_is_shown_where_it_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("records/track_non_record_16mb/2026-11-30_demo");
+    let copy = Utf8Path::from_path(folder.path()).unwrap().join("2026-11-30_demo");
+    std::fs::create_dir(&copy).unwrap();
+    for entry in shipped.read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+    }
+    let verified = |format: &str| {
+        let output = caddie().args(["verify", "--format", format, copy.as_str()]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let report = |sha256: &str| {
+        let text = serde_json::json!({
+            "subject": {"kind": "recipe", "name": "demo", "sha256": sha256},
+            "tries": [{"source": "iid", "targets": 4096}], "log_e": -31.44, "verdict": "no_evidence",
+        });
+        std::fs::write(copy.join("probe.json"), text.to_string()).unwrap();
+    };
+    assert!(!verified("plain").contains("probed"));
+    report(&caddie_format::sha256(b"another recipe"));
+    assert!(!verified("plain").contains("probed"));
+    report(&caddie_format::sha256(&std::fs::read(copy.join("recipe.toml")).unwrap()));
+    let said = verified("plain");
+    let line = "probed  no evidence, which clears nobody (ln E = -31.4 over 4,096 targets, iid), as probe.json says of recipe.toml; not run here";
+    assert!(said.contains(line), "{said}");
+    assert!(verified("markdown").contains("| probed | no evidence"));
+    let json: Value = serde_json::from_str(&verified("json")).unwrap();
+    let schema: Value = serde_json::from_str(caddie::report::VERIFY_SCHEMA).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    assert_eq!(schema.iter_errors(&json).map(|error| error.to_string()).collect::<Vec<_>>(), Vec::<String>::new());
+    std::fs::write(copy.join("probe.json"), "{").unwrap();
+    assert!(!verified("plain").contains("probed"));
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tempfile
 import unittest
 from pathlib import Path
@@ -92,11 +93,18 @@ class Settings(unittest.TestCase):
         made = toy.environment({"MODEL_DIM": 32, "NUM_HEADS": 8, "NUM_KV_HEADS": 2, "EVAL_STRIDE": 64, "SLIDING_EVAL_STRIDE": 16, "VAL_LOSS_EVERY": 1000}, toy.Toy(), "x")
         self.assertEqual(made, {"NUM_HEADS": "4", "NUM_KV_HEADS": "1", "SLIDING_EVAL_STRIDE": "64", "VAL_LOSS_EVERY": "0"})
 
+    def test_numbers_assigned_in_functions_are_replaced_where_that_is_asked_for(self) -> None:
+        source = "def main():\n    ema_decay = 0.997\n    other_decay = 0.997\n    self.BUCKETS = 4_194_304\n"
+        transform = sources.Transform(toy.Toy(own={"ema_decay": 0.9, "buckets": 1024}))
+        self.assertIn("ema_decay = 0.9\n", ast.unparse(transform(source, "train_gpt.py")))
+        self.assertEqual(transform.changed, ["ema_decay: 0.997 -> 0.9 (line 2)", "BUCKETS: 4194304 -> 1024 (line 4)"])
+        untouched = sources.Transform(toy.Toy())
+        untouched(source, "train_gpt.py")
+        self.assertEqual(untouched.changed, [])
+
     def test_constants_of_modules_and_settings_are_replaced(self) -> None:
         text = "SEQ_LEN = 2048\nclass Config:\n    model_dim: int = 768\nclass Other:\n    model_dim = 768\nf(num_seqs=64)\ndef g(a, max_samples=50000, b=1):\n    pass\n"
         transform = sources.Transform(toy.Toy())
-        import ast
-
         changed = ast.unparse(transform(text, "x"))
         self.assertIn("SEQ_LEN = 256", changed)
         self.assertIn("model_dim: int = 64", changed)

@@ -26,6 +26,7 @@ mod package;
 mod physics;
 mod plausible;
 mod printed;
+mod probed;
 mod readme;
 mod recipe;
 mod score;
@@ -173,6 +174,7 @@ pub fn verify_read(folder: &Folder, rulebook: &Rulebook, options: &VerifyOptions
         claimed: folder.metadata().map(|metadata| claimed(&context, metadata)),
         significance: context.comparison().tests.clone(),
         unjudged: unjudged::of(&context, &audit),
+        probed: probed::of(folder),
         audit,
         findings,
     }

@@ -15,6 +15,9 @@ use camino::Utf8Path;
 use super::ablate::{self, AblateArgs};
 use super::evaluate::{self, NativeEvaluateOptions};
 use super::inspect::{self, InspectArgs};
+use super::probe::{self, EntropyArgs};
+use super::probe_native::InvarianceArgs;
+use super::probe_source::{self, ProbeSourceArgs};
 use super::recipe::{self, RecipeArgs};
 use super::reproduce::{self, ReproduceArgs};
 use super::submit::{self, SubmitArgs};
@@ -48,6 +51,9 @@ pub enum Work<'a> {
     CheckRecipe(&'a str),
     Inspect(&'a InspectArgs),
     Reproduce(&'a ReproduceArgs),
+    ProbeSource(&'a ProbeSourceArgs),
+    ProbeEntropy(&'a EntropyArgs),
+    ProbeInvariance(&'a InvarianceArgs),
 }
 
 static LINKED: OnceLock<fn(Work<'_>) -> Result<u8>> = OnceLock::new();
@@ -86,6 +92,9 @@ fn work(task: Work<'_>) -> Result<u8> {
         Work::CheckRecipe(recipe) => recipes::resolve(recipe, &[]).map(|_| exit::OK),
         Work::Inspect(args) => inspect::run(args),
         Work::Reproduce(args) => reproduce::native::run(args),
+        Work::ProbeSource(args) => probe_source::native::run(args),
+        Work::ProbeEntropy(args) => probe::native::entropy(args),
+        Work::ProbeInvariance(args) => probe::native::invariance(args),
     }
 }
 

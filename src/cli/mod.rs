@@ -24,7 +24,10 @@ pub mod ladder;
 mod launch;
 pub mod pack;
 pub mod probe;
+#[cfg(feature = "engine")]
+mod probe_native;
 mod probe_report;
+mod probe_source;
 #[cfg(feature = "engine")]
 pub mod progress;
 #[cfg(feature = "engine")]
@@ -281,7 +284,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
         Command::Inspect(args) => engine::run(engine::Work::Inspect(&args)),
         Command::Reproduce(args) => project().and_then(|_| reproduce::run(&args)),
         Command::Rehearse(args) => Ok(rehearse::run(&args, project()?)?),
-        Command::Probe(args) => Ok(probe::run(&args)?),
+        Command::Probe(args) => probe::run(&args),
         Command::Verify(args) => Ok(verify::run(&args)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),

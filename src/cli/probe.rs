@@ -8,10 +8,15 @@ use indicatif::ProgressBar;
 
 use caddie_files::{Error, Result, exit};
 use caddie_probe::evalue::Verdict;
-use caddie_probe::source::{HAZARD, Kind};
+use caddie_probe::source::Kind;
 
+#[cfg(feature = "engine")]
+use super::engine;
+#[cfg(feature = "engine")]
+use super::probe_native::{self, InvarianceArgs, NativeProbeOptions};
 use super::probe_report::{plain, plain_of_ledger, plain_of_models};
-use crate::probe::{Dependence, ProbeOptions, SourceRequest, artifact, entropy, of_ledger, svg, write_source};
+use super::probe_source::{self, ProbeSourceArgs};
+use crate::probe::{Dependence, Entropy, ProbeOptions, artifact, entropy, of_ledger, svg};
 use crate::rehearse;
 
 /// Prove that a scorer peeks, from its score alone: tokens of exactly known probability, and an e-value
@@ -26,56 +31,31 @@ pub struct ProbeArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ProbeCommand {
-    Source(SourceArgs),
+    Source(ProbeSourceArgs),
     Entropy(EntropyArgs),
     Artifact(ArtifactArgs),
+    #[cfg(feature = "engine")]
+    Invariance(InvarianceArgs),
     Ledger(LedgerArgs),
 }
 
-/// Write shards of a source whose probability is known exactly, a tokenizer of their vocabulary, and a sidecar that states it
+/// Train and score a script or a recipe on a source at toy size, or score a model on what it draws, and weigh the claim
+///
+/// A script runs behind walls, as `caddie rehearse` runs it. A recipe is trained, quantized and scored by the engine. A model file
+/// is scored as `caddie evaluate` scores it, on tokens that it draws itself and whose probability is therefore known.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Kinds:\n  iid        independent tokens that follow Zipf's law\n  markov:N   16 tokens, each depends on \
-                        N before it (1 to 3)\n  mixture    each document prefers the tokens of its topic\n  repeat     \
-                        documents copy earlier spans of themselves\n\n\
-                        Example:\n  caddie probe source iid probe-data --vocab 1024 --tokens 65536 --seed 7"
-)]
-struct SourceArgs {
-    /// iid, markov:ORDER, mixture or repeat
-    #[arg(value_name = "KIND", value_parser = kind)]
-    kind: Kind,
-    /// A new folder
-    #[arg(value_name = "OUT")]
-    out: Utf8PathBuf,
-    /// Size of the vocabulary
-    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u16).range(8..))]
-    vocab: u16,
-    /// Targets of the validation shard
-    #[arg(long, default_value_t = 65_536, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
-    tokens: u32,
-    /// Tokens of the training shard
-    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
-    train_tokens: u32,
-    /// Mean length of a document: it ends after a token with probability 1/N
-    #[arg(long, default_value_t = HAZARD, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
-    hazard: u64,
-    /// Seed; the same seed gives the same bytes on every machine
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-}
-
-/// Train and score a script on a source, behind walls and at toy size, and weigh what it claims
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  caddie probe entropy train_gpt.py\n  caddie probe entropy FOLDER --source iid,mixture --tokens \
+    after_help = "Examples:\n  caddie probe entropy train_gpt.py\n  caddie probe entropy varlen-ttt-small --plot e.svg\n  \
+                        caddie probe entropy runs/demo/seed-42/model.int8.zlib --tokens 4096\n  caddie probe entropy FOLDER --source iid,mixture --tokens \
                         65536\n  caddie probe entropy FOLDER --amplify --budget 20m --format json\n\n\
                         Exit codes: 0 no evidence, which clears nobody; 1 a leak is proven or bytes are miscounted; 2 nothing was run"
 )]
-struct EntropyArgs {
-    /// A script, or a records folder with one
+pub struct EntropyArgs {
+    /// A script, a records folder with one, a recipe, or a model of the engine
+    #[arg(value_name = "SCRIPT|FOLDER|RECIPE|MODEL")]
     target: Utf8PathBuf,
-    /// Sources, separated by commas; their e-values are averaged
-    #[arg(long, value_delimiter = ',', default_value = "iid", value_name = "KIND,KIND", value_parser = kind)]
+    /// Sources, separated by commas; their e-values are averaged [default: iid; for a model, model: what it draws itself]
+    #[arg(long, value_delimiter = ',', value_name = "KIND,KIND", value_parser = kind)]
     source: Vec<Kind>,
     /// Validation targets
     #[arg(long, default_value_t = 16_384, value_name = "N", value_parser = clap::value_parser!(u32).range(2048..=1_048_576))]
@@ -94,6 +74,12 @@ struct EntropyArgs {
     budget: Duration,
     #[command(flatten)]
     run: RunArgs,
+    #[cfg(feature = "engine")]
+    #[command(flatten)]
+    native: NativeProbeOptions,
+    /// Write the running e-value of a recipe or a model by document as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<Utf8PathBuf>,
     /// plain for a reader, json for programs
     #[arg(long, value_enum, default_value_t = ProbeFormat::Plain)]
     format: ProbeFormat,
@@ -173,12 +159,12 @@ struct LedgerArgs {
 
 /// How the result is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ProbeFormat {
+pub enum ProbeFormat {
     Plain,
     Json,
 }
 
-fn kind(text: &str) -> std::result::Result<Kind, String> {
+pub(super) fn kind(text: &str) -> std::result::Result<Kind, String> {
     text.parse().map_err(|error: caddie_probe::source::Error| error.to_string())
 }
 
@@ -192,40 +178,19 @@ fn time(text: &str) -> std::result::Result<Duration, String> {
 }
 
 /// Runs one of the probe's commands.
-pub fn run(args: &ProbeArgs) -> Result<u8> {
+pub fn run(args: &ProbeArgs) -> crate::Result<u8> {
     match &args.command {
-        ProbeCommand::Source(args) => source(args),
-        ProbeCommand::Entropy(args) => of_script(args),
-        ProbeCommand::Artifact(args) => models(args),
-        ProbeCommand::Ledger(args) => ledger(args),
+        ProbeCommand::Source(args) => probe_source::run(args),
+        #[cfg(feature = "engine")]
+        ProbeCommand::Entropy(args) if probe_native::is_native(&args.target)? => {
+            engine::run(engine::Work::ProbeEntropy(args))
+        }
+        ProbeCommand::Entropy(args) => of_entropy(args, |tell| of_script(args, tell)),
+        ProbeCommand::Artifact(args) => Ok(models(args)?),
+        #[cfg(feature = "engine")]
+        ProbeCommand::Invariance(args) => engine::run(engine::Work::ProbeInvariance(args)),
+        ProbeCommand::Ledger(args) => Ok(ledger(args)?),
     }
-}
-
-fn source(args: &SourceArgs) -> Result<u8> {
-    let request = SourceRequest {
-        kind: args.kind,
-        vocabulary: args.vocab,
-        targets: args.tokens as usize,
-        train_tokens: args.train_tokens as usize,
-        hazard: args.hazard,
-        seed: args.seed,
-    };
-    let made = write_source(&args.out, &request)?;
-    super::print(&format!(
-        "{}: {} source, seed {}, vocabulary {}\n  validation  {} targets in {} documents\n  L_P         {:.6} nats, {:.6} a \
-         target: no causal, normalized, single-pass scorer gets below it but by luck\n  SHA-256     {} ({})\n",
-        args.out,
-        made.kind,
-        made.seed,
-        made.vocabulary,
-        made.targets,
-        made.documents.len(),
-        made.nats,
-        made.nats_per_target,
-        made.shard.sha256,
-        made.shard.file,
-    ))?;
-    Ok(exit::OK)
 }
 
 impl RunArgs {
@@ -245,7 +210,7 @@ impl RunArgs {
 }
 
 /// Runs a probe with its progress on the terminal.
-fn watched<T>(probe: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T> {
+fn watched<T, E>(probe: impl FnOnce(&mut dyn FnMut(&str)) -> std::result::Result<T, E>) -> std::result::Result<T, E> {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     bar.enable_steady_tick(Duration::from_millis(120));
     let done = probe(&mut |text| bar.set_message(text.to_owned()));
@@ -253,22 +218,36 @@ fn watched<T>(probe: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T
     done
 }
 
-fn of_script(args: &EntropyArgs) -> Result<u8> {
-    let options = ProbeOptions {
-        rehearsal: args.run.options(&args.target, args.steps, args.budget),
-        sources: args.source.clone(),
-        targets: args.tokens as usize,
-        seed: args.seed,
-        amplify: args.amplify,
-        budget: args.budget,
-    };
-    let done = watched(|tell| entropy(&options, crate::stop::flag(), tell))?;
+fn of_entropy(
+    args: &EntropyArgs,
+    probe: impl FnOnce(&mut dyn FnMut(&str)) -> crate::Result<Entropy>,
+) -> crate::Result<u8> {
+    let done = watched(probe)?;
+    if let Some(plot) = &args.plot {
+        let drawn = done.tries.iter().find(|tried| !tried.running.is_empty()).ok_or_else(|| {
+            Error::Usage(format!("--plot {plot}: a script tells no nats of single documents; a recipe and a model do"))
+        })?;
+        let title = format!("ln E of {} on a {} source, {}", done.script, drawn.source, drawn.setting);
+        fs_err::write(plot, svg(&drawn.running, &title)).map_err(Error::io(plot, "writing"))?;
+    }
     let text = match args.format {
         ProbeFormat::Plain => plain(&done),
         ProbeFormat::Json => json(&done)?,
     };
     super::print(&text)?;
     Ok(if done.found() { exit::FINDINGS } else { exit::OK })
+}
+
+fn of_script(args: &EntropyArgs, tell: &mut dyn FnMut(&str)) -> crate::Result<Entropy> {
+    let options = ProbeOptions {
+        rehearsal: args.run.options(&args.target, args.steps, args.budget),
+        sources: if args.source.is_empty() { vec![Kind::Iid] } else { args.source.clone() },
+        targets: args.tokens as usize,
+        seed: args.seed,
+        amplify: args.amplify,
+        budget: args.budget,
+    };
+    Ok(entropy(&options, crate::stop::flag(), tell)?)
 }
 
 fn models(args: &ArtifactArgs) -> Result<u8> {
@@ -306,6 +285,42 @@ fn ledger(args: &LedgerArgs) -> Result<u8> {
 fn json(done: &impl serde::Serialize) -> Result<String> {
     let json = serde_json::to_string_pretty(done);
     Ok(json.map_err(|error| Error::Internal(format!("the probe as JSON: {error}")))? + "\n")
+}
+
+/// A recipe or a model, scored by the engine.
+#[cfg(feature = "engine")]
+pub(super) mod native {
+    use super::super::probe_native::{self, Asked, InvarianceArgs, invariances, plain_of_invariances};
+    use super::{EntropyArgs, ProbeFormat, json, of_entropy, watched};
+    use crate::Result;
+    use caddie_files::exit;
+
+    /// Probes with known probabilities, and prints the table.
+    pub fn entropy(args: &EntropyArgs) -> Result<u8> {
+        of_entropy(args, |tell| {
+            let asked = Asked {
+                sources: &args.source,
+                targets: args.tokens,
+                steps: args.steps,
+                seed: args.seed,
+                amplify: args.amplify,
+                budget: args.budget,
+                keep: args.run.keep.as_deref(),
+            };
+            probe_native::entropy(&args.target, &asked, &args.native, tell)
+        })
+    }
+
+    /// Changes what must not move a score, and prints what moved.
+    pub fn invariance(args: &InvarianceArgs) -> Result<u8> {
+        let done = watched(|tell| invariances(args, tell))?;
+        let text = match args.format {
+            ProbeFormat::Plain => plain_of_invariances(&done),
+            ProbeFormat::Json => json(&done)?,
+        };
+        super::super::print(&text)?;
+        Ok(if done.broken() { exit::FINDINGS } else { exit::OK })
+    }
 }
 
 #[cfg(test)]

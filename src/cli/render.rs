@@ -36,6 +36,9 @@ pub struct RenderArgs {
     /// Table of `caddie ablate` for the README: its .json
     #[arg(long, value_name = "FILE")]
     ablations: Option<Utf8PathBuf>,
+    /// Probe report of the recipe for the legality statement: what `caddie probe entropy RECIPE --format json` printed
+    #[arg(long, value_name = "FILE")]
+    probe: Option<Utf8PathBuf>,
     /// Do not pack the artifact
     #[arg(long, conflicts_with = "tokenizer")]
     no_artifact: bool,
@@ -104,6 +107,7 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         artifact: !args.no_artifact,
         tokenizer: args.tokenizer.clone().or_else(|| args.data.clone()),
         ablations: ablations.as_ref().map(markdown::write),
+        probe: args.probe.clone(),
         force: about.force,
     })?;
     about.remind();
@@ -119,6 +123,12 @@ fn of_a_script(
     date: jiff::civil::Date,
 ) -> Result<u8> {
     let about = &args.submission;
+    if args.probe.is_some() {
+        return Err(Error::Usage(format!(
+            "{}: these are runs of a script; put the report on it into the folder as probe.json, where `caddie verify` reads it",
+            args.runs
+        )));
+    }
     if args.no_artifact || args.tokenizer.is_some() {
         return Err(Error::Usage(format!(
             "{}: these are runs of a script, whose artifact holds what the runs wrote and no tokenizer; leave --no-artifact and \

@@ -22,6 +22,7 @@ use caddie_folder::Folder;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  caddie reproduce demo/demo.tar.zst --data demo/data\n  \
                         caddie reproduce records/track_10min_16mb/2026-12-01_Mine --data ./data --docs 500\n  \
+                        caddie reproduce demo/demo.tar.zst --data demo/data --sample 300 --nonce 'my word'\n  \
                         caddie reproduce records/track_10min_16mb/2026-03-17_NaiveBaseline --data ./data --seed 1337\n  \
                         caddie reproduce records/track_10min_16mb/2026-03-17_NaiveBaseline --rehearse\n\n\
                         Exit codes: 0 reproduced within the tolerance, 1 not reproduced, 2 it could not be tried, \
@@ -65,7 +66,7 @@ pub fn run(args: &ReproduceArgs) -> Result<u8> {
 /// Tells whether the target is a folder whose logs are of a script.
 fn is_of_a_script(args: &ReproduceArgs) -> Result<bool> {
     #[cfg(feature = "engine")]
-    if args.native.docs.is_some() {
+    if args.native.docs.is_some() || args.native.sample.is_some() {
         return Ok(false);
     }
     if !args.target.exists() {
@@ -85,7 +86,7 @@ pub(super) mod native {
 
     use super::super::reproduce_native;
     use super::ReproduceArgs;
-    use crate::runner::reproduce::ArtifactRequest;
+    use crate::runner::reproduce::{ArtifactRequest, SampleRequest, random_nonce};
     use crate::{Error, Result};
 
     /// Largest difference of a document in nats per token that agrees, where none is given.
@@ -103,18 +104,29 @@ pub(super) mod native {
         /// Seed of the draw, to repeat one [default: random, and printed]
         #[arg(long, value_name = "N", requires = "docs")]
         pub sample_seed: Option<u64>,
+        /// Draw K documents of each of an artifact's ledgers, with replacement, by its digest and --nonce, and say what that supports
+        #[arg(long, value_name = "K", conflicts_with = "docs", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        pub sample: Option<u32>,
+        /// The reviewer's word that the draw of --sample depends on [default: random, and printed]
+        #[arg(long, value_name = "TEXT", requires = "sample")]
+        pub nonce: Option<String>,
     }
 
     pub fn run(args: &ReproduceArgs) -> Result<u8> {
         if args.native.docs == Some(0) {
             return Err(Error::usage("--docs 0 compares nothing; pass at least 1".to_owned()));
         }
+        let nonce = || args.native.nonce.clone().map_or_else(random_nonce, Ok);
+        let sample =
+            args.native.sample.map(|draws| Ok::<_, Error>(SampleRequest { draws: draws as usize, nonce: nonce()? }));
+        let sample = sample.transpose()?;
         reproduce_native::run(&ArtifactRequest {
             target: args.target.clone(),
             data: args.data.clone().unwrap_or_default(),
             device: args.native.device.clone(),
             docs: args.native.docs,
             sample_seed: args.native.sample_seed,
+            sample,
             tolerance: args.tolerance.unwrap_or(TOLERANCE),
         })
     }

@@ -8,12 +8,15 @@ use crate::Result;
 use crate::error::exit;
 use crate::render::numbers;
 use crate::runner::reproduce::{ArtifactReproduction, ArtifactRequest, reproduce};
+use crate::runner::sample;
+use caddie_files::text::one_line;
 
 /// Reproduces, and prints the comparison and the verdict.
 pub fn run(request: &ArtifactRequest) -> Result<u8> {
     let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
     let done = reproduce(request, watch)?;
-    super::print(&text(&done))?;
+    let nonce = request.sample.as_ref().map(|sample| sample.nonce.as_str());
+    super::print(&text(&done, nonce))?;
     Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
 }
 
@@ -22,7 +25,7 @@ fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn text(done: &ArtifactReproduction) -> String {
+fn text(done: &ArtifactReproduction, nonce: Option<&str>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header([
@@ -59,6 +62,10 @@ fn text(done: &ArtifactReproduction) -> String {
     for seed in &done.foreign_ledgers {
         out += &format!("seed {seed}: the folder's ledger is not the artifact's\n");
     }
+    if let Some(nonce) = nonce {
+        out += &supported(done, nonce);
+        return out;
+    }
     match (done.sample_seed, done.reproduced()) {
         (Some(_), true) if done.seeds.iter().all(|seed| seed.compared == seed.documents) => {
             out += "reproduced: every document agrees\n";
@@ -76,4 +83,30 @@ fn text(done: &ArtifactReproduction) -> String {
         (None, false) => out += "not reproduced\n",
     }
     out
+}
+
+/// What draws by the ledgers' digests and a nonce support.
+fn supported(done: &ArtifactReproduction, nonce: &str) -> String {
+    let mut out = String::new();
+    for seed in &done.seeds {
+        let Some(support) = seed.support else { continue };
+        let bound = support.understated.map_or("unknown".to_owned(), |bound| format!("{:.2} %", 100.0 * bound));
+        out += &format!(
+            "seed {}: {} draws of {} documents; with 95 % confidence the ledger leaves out at most {bound} of a document's nats, \
+             on the mean\n",
+            seed.seed, support.draws, seed.documents
+        );
+    }
+    let draws = done.seeds.iter().filter_map(|seed| seed.support).map(|support| support.draws).min().unwrap_or(0);
+    if !done.reproduced() {
+        return out + &format!("not reproduced (--sample {draws} --nonce '{}')\n", one_line(nonce));
+    }
+    out + &format!(
+        "reproduced: every drawn document agrees (--sample {draws} --nonce '{}'); were a share f misreported, this sample would \
+         show none with a chance of (1 − f)^{draws}, {:.3} % at f = 1 %, and a share of {:.2} % or more would have shown with 95 % \
+         confidence\n",
+        one_line(nonce),
+        100.0 * sample::missed(0.01, draws),
+        100.0 * sample::share_excluded(draws),
+    )
 }

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::ablate::ABLATE_SCHEMA;
+use crate::probe::PROBE_SCHEMA;
 use crate::report::VERIFY_SCHEMA;
 use caddie_files::Result;
 use caddie_files::exit;
@@ -27,6 +28,8 @@ pub enum SchemaOf {
     Ablate,
     Ladder,
     Doctor,
+    /// caddie probe entropy
+    Probe,
 }
 
 /// Prints the schema.
@@ -39,6 +42,7 @@ pub fn run(args: &SchemaArgs) -> Result<u8> {
         SchemaOf::Ablate => ABLATE_SCHEMA,
         SchemaOf::Ladder => LADDER_SCHEMA,
         SchemaOf::Doctor => DOCTOR_SCHEMA,
+        SchemaOf::Probe => PROBE_SCHEMA,
     })?;
     Ok(exit::OK)
 }

@@ -11,20 +11,24 @@ use caddie_format::tokenizer;
 use caddie_probe::bytes::{Bytes, Counting};
 use caddie_probe::dice::Dice;
 use caddie_probe::sidecar::{self, SIDECAR, Shard, Sidecar};
-use caddie_probe::source::{Kind, Source, Stream};
+use caddie_probe::source::{BOS, Kind, Source, Stream};
 
 use crate::rehearse::Vocabulary;
 
 /// Streams of random numbers: more training tokens leave the validation stream as it was.
-pub(super) const VALIDATION: u64 = 0;
-const TRAINING: u64 = 1;
+pub const VALIDATION: u64 = 0;
+pub(super) const TRAINING: u64 = 1;
 /// Another validation stream beside the same training stream.
 pub(super) const OTHER_VALIDATION: u64 = 2;
 
 /// Most symbols of a source under rehearsal: a tiny model learns no more of them in a minute.
-const MOST_SYMBOLS: usize = 1024;
+pub(super) const MOST_SYMBOLS: usize = 1024;
 /// Ids below the text of a SentencePiece vocabulary: marks and bytes.
 const MARKS_AND_BYTES: u16 = 260;
+/// Where bytes alone are the vocabulary, the id of the first.
+const FIRST_BYTE: u16 = 4;
+const TRAIN_FILE: &str = "fineweb_train_000000.bin";
+const VALIDATION_FILE: &str = "fineweb_val_000000.bin";
 /// Largest tokenizer that is read, bytes.
 const MAX_MODEL_BYTES: u64 = 64 << 20;
 
@@ -34,12 +38,16 @@ pub struct SourceRequest {
     pub kind: Kind,
     /// Size of the vocabulary.
     pub vocabulary: u16,
+    /// Tokens of it that the source uses at most.
+    pub most_symbols: usize,
     /// Targets of the validation shard.
     pub targets: usize,
     /// Tokens of the training shard.
     pub train_tokens: usize,
     pub hazard: u64,
     pub seed: u64,
+    /// The number of the stream of random numbers for the validation tokens: [`VALIDATION`], or another.
+    pub validation: u64,
 }
 
 /// Writes a source's shards and sidecar into `folder`, which must be new or empty.
@@ -47,12 +55,33 @@ pub struct SourceRequest {
 /// # Errors
 /// When the source cannot be made, or a file cannot be written.
 pub fn write_source(folder: &Utf8Path, request: &SourceRequest) -> Result<Sidecar> {
+    write(folder, request).map(|written| written.sidecar)
+}
+
+/// A source's shards, with what is known of their tokens.
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "the engine alone scores what was written"))]
+pub(super) struct WrittenSource {
+    pub(super) sidecar: Sidecar,
+    pub(super) stream: Stream,
+    bytes: Bytes,
+}
+
+#[cfg(feature = "engine")]
+impl WrittenSource {
+    /// Bytes of each target.
+    pub(super) fn bytes(&self, counting: Counting) -> Vec<u32> {
+        self.bytes.of_targets(&self.stream.tokens, counting)
+    }
+}
+
+/// Writes a source's shards, a tokenizer of their vocabulary and the sidecar into `folder`, which must be new or empty.
+pub(super) fn write(folder: &Utf8Path, request: &SourceRequest) -> Result<WrittenSource> {
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::Usage(format!("{folder} is not empty; name a new folder")));
     }
     // With bytes alone, as byte260 has them, text begins behind the marks.
-    let first = if request.vocabulary > MARKS_AND_BYTES { MARKS_AND_BYTES } else { 4 };
-    let symbols: Vec<u16> = (first..request.vocabulary).collect();
+    let first = if request.vocabulary > MARKS_AND_BYTES { MARKS_AND_BYTES } else { FIRST_BYTE };
+    let symbols: Vec<u16> = (first..request.vocabulary).take(request.most_symbols).collect();
     let source =
         Source::new(request.kind, &symbols, request.hazard).map_err(|error| Error::Usage(error.to_string()))?;
     fs::create_dir_all(folder).map_err(Error::io(folder, "creating"))?;
@@ -60,13 +89,74 @@ pub fn write_source(folder: &Utf8Path, request: &SourceRequest) -> Result<Sideca
         let path = folder.join(format!("fineweb_{}_bpe.model", request.vocabulary));
         fs::write(&path, tokenizer::bpe_model(&made_up(usize::from(pieces)))).map_err(Error::io(&path, "writing"))?;
     }
-    let stream = source.draw(request.targets, &mut Dice::new(request.seed, VALIDATION));
+    let draw = |targets| source.draw(targets, &mut Dice::new(request.seed, request.validation));
+    let mut stream = draw(request.targets);
+    if stream.tokens.last() == Some(&BOS) {
+        // A document without a target cannot be scored; one token more is drawn.
+        stream = draw(request.targets + 1);
+    }
     let train = source.draw(request.train_tokens, &mut Dice::new(request.seed, TRAINING));
-    let shards = [("fineweb_train_000000.bin", &train), ("fineweb_val_000000.bin", &stream)];
+    let shards = [(TRAIN_FILE, &train), (VALIDATION_FILE, &stream)];
     let [train, shard] = shards.map(|(name, stream)| shard(&folder.join(name), &stream.tokens));
     let sidecar = describe(&source, usize::from(request.vocabulary), request.seed, &stream, shard?, vec![train?]);
     sidecar::write(folder.join(SIDECAR).as_std_path(), &sidecar).map_err(failed)?;
-    Ok(sidecar)
+    let bytes = bytes_of(folder, usize::from(request.vocabulary))?;
+    Ok(WrittenSource { sidecar, stream, bytes })
+}
+
+/// What is known of tokens that a model drew.
+#[cfg(feature = "engine")]
+pub(super) struct Drawn {
+    pub(super) vocabulary: usize,
+    pub(super) hazard: u64,
+    pub(super) seed: u64,
+    pub(super) model_sha256: String,
+}
+
+/// Writes drawn streams over the shards of `folder`, whose tokenizer is there, and the sidecar anew.
+#[cfg(feature = "engine")]
+pub(super) fn write_drawn(
+    folder: &Utf8Path,
+    drawn: &Drawn,
+    stream: Stream,
+    train: Option<Stream>,
+) -> Result<WrittenSource> {
+    let written = shard(&folder.join(VALIDATION_FILE), &stream.tokens)?;
+    let train_file = folder.join(TRAIN_FILE);
+    let train = match train {
+        Some(train) => vec![shard(&train_file, &train.tokens)?],
+        None => {
+            fs::remove_file(&train_file).map_err(Error::io(&train_file, "removing"))?;
+            Vec::new()
+        }
+    };
+    let nats = stream.total();
+    let sidecar = Sidecar {
+        schema_version: sidecar::SCHEMA_VERSION,
+        kind: Kind::Model,
+        seed: drawn.seed,
+        model_sha256: Some(drawn.model_sha256.clone()),
+        vocabulary: drawn.vocabulary,
+        hazard: drawn.hazard,
+        targets: stream.nats.len(),
+        nats,
+        nats_per_target: nats / stream.nats.len().max(1) as f64,
+        shard: written,
+        train,
+        documents: sidecar::documents(&stream),
+    };
+    sidecar::write(folder.join(SIDECAR).as_std_path(), &sidecar).map_err(failed)?;
+    Ok(WrittenSource { sidecar, stream, bytes: bytes_of(folder, drawn.vocabulary)? })
+}
+
+/// The bytes of the tokens of a folder's tokenizer, or of bytes alone where it has none.
+fn bytes_of(folder: &Utf8Path, vocabulary: usize) -> Result<Bytes> {
+    let path = folder.join(format!("fineweb_{vocabulary}_bpe.model"));
+    if path.is_file() {
+        return of_model(&path);
+    }
+    let marks = usize::from(FIRST_BYTE);
+    Ok(Bytes::of_lengths(&(0..vocabulary).map(|id| u16::from(id >= marks)).collect::<Vec<_>>()))
 }
 
 /// Pieces of text for the tokens, so that their bytes can be counted: a space, then letters, pairs of them, and so on, every
@@ -101,6 +191,7 @@ fn describe(
         schema_version: sidecar::SCHEMA_VERSION,
         kind: source.kind,
         seed,
+        model_sha256: None,
         vocabulary,
         hazard: source.hazard,
         targets: stream.nats.len(),

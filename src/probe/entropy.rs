@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 
-use caddie_files::Result;
+use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
 use caddie_probe::accounting::{self, Claim, Judged, Printed, Targets};
 use caddie_probe::bytes::Counting;
@@ -13,7 +13,7 @@ use caddie_probe::evalue::{self, Verdict};
 use caddie_probe::source::{HAZARD, Kind};
 
 use super::corpus::{Draw, ScriptCorpus, VALIDATION};
-use super::outcome::{ByteCount, Entropy, Tried, TryOutcome};
+use super::outcome::{ByteCount, Entropy, ProbeSubject, ProbeSubjectKind, Tried, TryOutcome, mean};
 use super::tries::{self, Try};
 use crate::rehearse::{self, EndedTrial, ProbeTrial, RehearsalReport, Session};
 
@@ -81,6 +81,7 @@ pub fn entropy(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(&
     Ok(Entropy {
         schema_version: 1,
         script: session.script.clone(),
+        subject: subject(&session.script)?,
         seed: options.seed,
         steps: options.rehearsal.steps,
         tries,
@@ -90,6 +91,12 @@ pub fn entropy(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(&
         log_p: log_e.map(evalue::log_p_bound),
         verdict: log_e.map_or(Verdict::NoEvidence, Verdict::of),
     })
+}
+
+/// The script by its digest.
+pub(super) fn subject(script: &Utf8Path) -> Result<ProbeSubject> {
+    let bytes = fs_err::read(script).map_err(Error::io(script, "reading"))?;
+    Ok(ProbeSubject { kind: ProbeSubjectKind::Script, name: script.to_string(), sha256: caddie_format::sha256(&bytes) })
 }
 
 /// Whether these settings reach nothing: with other values of the same ones the script claimed what it claims without.
@@ -103,12 +110,6 @@ fn idle(tries: &[Tried], kind: Kind, setting: &Try) -> bool {
         |wanted: &[String]| tries.iter().find(|t| t.source == kind && names(&t.settings) == wanted).and_then(claim);
     let wanted = names(&setting.exact);
     !wanted.is_empty() && of(&wanted).is_some() && of(&wanted) == of(&[])
-}
-
-/// The log of the mean e-value.
-fn mean(tries: &[Tried], planned: usize) -> Option<f64> {
-    let log_es: Vec<f64> = tries.iter().filter_map(Tried::log_e).collect();
-    (!log_es.is_empty()).then(|| evalue::average(&log_es, planned))
 }
 
 fn draw(options: &ProbeOptions, kind: Kind) -> Draw {
@@ -155,6 +156,7 @@ impl One<'_> {
             source_nats: self.corpus.sidecar.nats,
             targets: self.corpus.sidecar.targets,
             shard_sha256: self.corpus.sidecar.shard.sha256.clone(),
+            running: Vec::new(),
             outcome: outcome(self.corpus, &report, log.as_ref()),
         })
     }

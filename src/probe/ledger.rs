@@ -4,9 +4,9 @@ use camino::Utf8Path;
 use serde::Serialize;
 
 use caddie_files::{Error, Result};
-use caddie_format::ledger;
+use caddie_format::ledger::{self, LedgerRow};
 use caddie_probe::evalue::{self, SLACK_PER_TARGET, Verdict};
-use caddie_probe::sidecar::{SCHEMA_VERSION, Sidecar};
+use caddie_probe::sidecar::{Document, SCHEMA_VERSION, Sidecar};
 use caddie_probe::source::Kind;
 
 /// Largest sidecar that is read, bytes.
@@ -44,30 +44,9 @@ pub fn of_ledger(ledger: &Utf8Path, sidecar: &Utf8Path) -> Result<LedgerProbe> {
     let stated = read_sidecar(sidecar)?;
     let scored =
         ledger::read(caddie_files::open(ledger)?).map_err(|error| Error::unreadable(ledger, error.to_string()))?;
-    if scored.rows.len() != stated.documents.len() {
-        let (rows, documents) = (scored.rows.len(), stated.documents.len());
-        return Err(Error::unreadable(
-            ledger,
-            format!(
-                "has {rows} documents, but {sidecar} has {documents}; score the whole validation shard of that source"
-            ),
-        ));
-    }
-    let mut running = Vec::with_capacity(scored.rows.len());
-    let mut log_e = 0.0;
-    for (row, document) in scored.rows.iter().zip(&stated.documents) {
-        if row.tokens != document.tokens as u64 {
-            return Err(Error::unreadable(
-                ledger,
-                format!(
-                    "document {} has {} targets, but {} in {sidecar}; they are not of the same shard",
-                    row.doc, row.tokens, document.tokens
-                ),
-            ));
-        }
-        log_e += evalue::log_e(document.nats, row.nats, SLACK_PER_TARGET * row.tokens as f64);
-        running.push(log_e);
-    }
+    let running = running(&scored.rows, &stated.documents).map_err(|reason| {
+        Error::unreadable(ledger, format!("{reason} in {sidecar}; they are not of the same shard"))
+    })?;
     let best = running.iter().copied().enumerate().reduce(|a, b| if b.1 > a.1 { b } else { a });
     let (document, log_e) = best.unwrap_or((0, f64::NEG_INFINITY));
     let targets = stated.targets as f64;
@@ -91,6 +70,25 @@ pub fn of_ledger(ledger: &Utf8Path, sidecar: &Utf8Path) -> Result<LedgerProbe> {
         log_p: evalue::log_p_bound(log_e),
         verdict: Verdict::of(log_e),
     })
+}
+
+/// ln E after each document, slack subtracted.
+///
+/// # Errors
+/// When the rows are not of these documents: the reason, which the name of the sidecar follows.
+pub(super) fn running(rows: &[LedgerRow], stated: &[Document]) -> std::result::Result<Vec<f64>, String> {
+    if rows.len() != stated.len() {
+        return Err(format!("has {} documents, but there are {}", rows.len(), stated.len()));
+    }
+    let mut log_e = 0.0;
+    let weigh = |(row, document): (&LedgerRow, &Document)| {
+        if row.tokens != document.tokens as u64 {
+            return Err(format!("document {} has {} targets, but {}", row.doc, row.tokens, document.tokens));
+        }
+        log_e += evalue::log_e(document.nats, row.nats, SLACK_PER_TARGET * row.tokens as f64);
+        Ok(log_e)
+    };
+    rows.iter().zip(stated).map(weigh).collect()
 }
 
 fn read_sidecar(path: &Utf8Path) -> Result<Sidecar> {

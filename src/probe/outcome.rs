@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use caddie_probe::accounting::{Claim, Judged};
 use caddie_probe::bytes::Counting;
-use caddie_probe::evalue::Verdict;
+use caddie_probe::evalue::{self, Verdict};
 use caddie_probe::source::Kind;
 
 use crate::rehearse::RehearsalFailure;
@@ -25,7 +25,29 @@ pub struct Tried {
     pub targets: usize,
     /// SHA-256 of the validation shard.
     pub shard_sha256: String,
+    /// ln E after each document, slack subtracted, where the nats of every document are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<f64>,
     pub outcome: TryOutcome,
+}
+
+/// What was probed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProbeSubject {
+    pub kind: ProbeSubjectKind,
+    /// Its path, or a recipe's name.
+    pub name: String,
+    /// Of the script's file, of the resolved recipe as TOML, or of the model file.
+    pub sha256: String,
+}
+
+/// The kind of what was probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeSubjectKind {
+    Script,
+    Recipe,
+    Model,
 }
 
 /// What a run showed.
@@ -65,7 +87,9 @@ pub enum ByteCount {
 #[derive(Debug, Clone, Serialize)]
 pub struct Entropy {
     pub schema_version: u32,
+    /// The name of what was probed.
     pub script: Utf8PathBuf,
+    pub subject: ProbeSubject,
     pub seed: u64,
     pub steps: u32,
     pub tries: Vec<Tried>,
@@ -79,6 +103,12 @@ pub struct Entropy {
     /// Upper bound on ln p.
     pub log_p: Option<f64>,
     pub verdict: Verdict,
+}
+
+/// The log of the mean e-value of tries, of which `planned` were planned.
+pub(super) fn mean(tries: &[Tried], planned: usize) -> Option<f64> {
+    let log_es: Vec<f64> = tries.iter().filter_map(Tried::log_e).collect();
+    (!log_es.is_empty()).then(|| evalue::average(&log_es, planned))
 }
 
 impl Tried {

@@ -8,25 +8,43 @@ use std::collections::BTreeMap;
 
 /// Toy sizes of a probe in place of a rehearsal's. Steps of an adaptation stay as the author chose them, because a leak may
 /// consist in them.
-pub(super) const SIZES: &[(&str, u64)] = &[
-    ("train_batch_tokens", 8192),
-    ("batch_tokens", 8192),
-    ("total_batch_size", 8192),
-    ("train_log_every", 50),
-    ("ttt_epochs", 0),
-    ("global_ttt_epochs", 0),
-    ("slot_steps", 0),
-    ("ttt_steps", 0),
+pub(super) const SIZES: &[(&str, f64)] = &[
+    ("train_batch_tokens", 8192.0),
+    ("batch_tokens", 8192.0),
+    ("total_batch_size", 8192.0),
+    // Short rows, so that a few thousand tokens are many batches of an adaptation and several chunks.
+    ("train_seq_len", ROW),
+    ("eval_seq_len", ROW),
+    ("seq_len", ROW),
+    ("ttt_seq_len", ROW),
+    ("ttt_eval_seq_len", ROW),
+    ("ttt_train_seq_len", ROW),
+    ("train_log_every", 50.0),
+    ("ttt_epochs", 0.0),
+    ("global_ttt_epochs", 0.0),
+    ("slot_steps", 0.0),
+    ("ttt_steps", 0.0),
     // Several chunks, so that one can be adapted to before another is scored.
-    ("ttt_chunk_tokens", 512),
-    ("global_ttt_chunk_tokens", 512),
+    ("ttt_chunk_tokens", 512.0),
+    ("global_ttt_chunk_tokens", 512.0),
+    ("ttt_batch_seqs", 4.0),
+    ("ttt_batch_size", 4.0),
+    // Tables of a cache whose size is written into the script.
+    ("buckets", BUCKETS as f64),
+    // An average of the weights that is written into the script forgets the first of a hundred steps too.
+    ("ema_decay", FAST_AVERAGE),
 ];
+
+/// Tokens of a row.
+const ROW: f64 = 64.0;
+/// Decay of an average of the weights.
+const FAST_AVERAGE: f64 = 0.9;
 
 /// Names of the setting that says how many layers a model has.
 const LAYERS: [&str; 3] = ["num_layers", "n_layers", "n_layer"];
 
 /// Buckets of a table that a few thousand tokens fill as densely as millions fill the author's.
-const BUCKETS: u64 = 256;
+const BUCKETS: u64 = 1024;
 
 /// One setting of the search.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,45 +56,80 @@ pub(super) struct Try {
 }
 
 /// The sizes of a trial whose model has at most `layers` layers; 0 leaves them as the author chose them.
-pub(super) fn sizes(layers: u64) -> Vec<(&'static str, u64)> {
-    SIZES.iter().copied().chain(LAYERS.map(|name| (name, layers))).collect()
+pub(super) fn sizes(layers: u64) -> Vec<(&'static str, f64)> {
+    SIZES.iter().copied().chain(LAYERS.map(|name| (name, layers as f64))).collect()
 }
 
 /// Settings of every try: an average of the weights must forget the first of a hundred steps, as the author's forgets those
 /// of thousands.
 pub(super) fn averaging(defaults: &BTreeMap<String, f64>) -> Vec<(String, String)> {
     let decays = defaults.iter().filter(|(name, value)| name.ends_with("EMA_DECAY") && (0.9..1.0).contains(*value));
-    decays.map(|(name, _)| (name.clone(), "0.9".to_owned())).collect()
+    decays.map(|(name, _)| (name.clone(), FAST_AVERAGE.to_string())).collect()
 }
+
+/// The name of the try without other settings.
+const OWN: &str = "own settings";
+
+/// Factors of the learning rates of an adaptation. Adam's need the first, and SGD's, whose gradients are small, the second.
+const RATES: [f64; 2] = [30.0, 1000.0];
+
+/// Passes of an adaptation over its tokens, at least: one pass over the few that a probe has is a handful of steps.
+const PASSES: f64 = 40.0;
 
 /// The script's own settings, and where `amplify` those in which a leak shows more.
 pub(super) fn tries(defaults: &BTreeMap<String, f64>, amplify: bool) -> Vec<Try> {
-    let own = Try { name: "own settings".to_owned(), exact: Vec::new() };
+    let own = Try { name: OWN.to_owned(), exact: Vec::new() };
     if !amplify {
         return vec![own];
     }
-    let times = |factor: f64| -> Vec<(String, String)> {
-        let rates = defaults.iter().filter(|(name, value)| is_adaptation_rate(name) && **value > 0.0);
-        rates.map(|(name, value)| (name.clone(), format!("{:.6e}", value * factor))).collect()
-    };
     let tables: Vec<(String, String)> = defaults
         .iter()
         .filter(|(name, value)| is_table(name) && **value > 0.0)
-        .map(|(name, _)| (name.clone(), if name.contains("BITS") { 8 } else { BUCKETS }.to_string()))
+        .map(|(name, _)| (name.clone(), if name.contains("BITS") { 10 } else { BUCKETS }.to_string()))
         .collect();
-    let more = [
-        ("learning rates of the adaptation ×30".to_owned(), times(30.0)),
-        ("learning rates of the adaptation ×1000".to_owned(), times(1000.0)),
-        (format!("tables of {BUCKETS} buckets"), tables),
-    ];
-    let more = more.into_iter().filter(|(_, exact)| !exact.is_empty()).map(|(name, exact)| Try { name, exact });
-    std::iter::once(own).chain(more).collect()
+    let tables = (format!("tables of {BUCKETS} buckets"), tables);
+    let [first, last] = RATES.map(|factor| adaptation(defaults, factor));
+    let exact = |(name, exact): (String, Vec<(String, String)>)| Try { name, exact };
+    // The strongest come first, because a search ends when it has proven enough. The last are left out where the first
+    // reached nothing.
+    let mut tries: Vec<Try> = vec![exact(tables), exact(first), own, exact(last)];
+    tries.retain(|tried| !tried.exact.is_empty() || tried.name == OWN);
+    // Passes alone do not change with the factor of the rates.
+    if tries.last().map(|last| &last.exact) == tries.iter().rev().nth(2).map(|first| &first.exact) {
+        tries.pop();
+    }
+    tries
+}
+
+/// An adaptation with larger learning rates and more passes, where it has such settings.
+fn adaptation(defaults: &BTreeMap<String, f64>, factor: f64) -> (String, Vec<(String, String)>) {
+    let of = |is: fn(&str) -> bool| defaults.iter().filter(move |(name, value)| is(name) && **value > 0.0);
+    let mut exact: Vec<(String, String)> = of(is_adaptation_rate)
+        .filter(|(_, value)| **value < 1.0)
+        .map(|(name, value)| (name.clone(), format!("{:.6e}", value * factor)))
+        .collect();
+    let passes: Vec<(String, String)> =
+        of(is_adaptation_passes).map(|(name, value)| (name.clone(), format!("{:.0}", value.max(PASSES)))).collect();
+    let name = match (exact.is_empty(), passes.is_empty()) {
+        (false, true) => format!("learning rates of the adaptation ×{factor}"),
+        (false, false) => format!("learning rates of the adaptation ×{factor}, {PASSES} passes"),
+        (true, _) => format!("{PASSES} passes of the adaptation"),
+    };
+    exact.extend(passes);
+    (name, exact)
 }
 
 fn is_adaptation_rate(name: &str) -> bool {
-    let parts: Vec<&str> = name.split('_').collect();
-    let adapts = parts.iter().any(|part| part.ends_with("TTT") || *part == "SLOT" || *part == "ETLB");
-    adapts && parts.last() == Some(&"LR")
+    adapts(name) && name.ends_with("_LR")
+}
+
+/// Passes over the tokens that are adapted to. Steps of SLOT are none: they are many, for each window.
+fn is_adaptation_passes(name: &str) -> bool {
+    adapts(name) && !name.contains("WARMUP") && (name.ends_with("_EPOCHS") || name.ends_with("_PASSES"))
+}
+
+fn adapts(name: &str) -> bool {
+    name.split('_').any(|part| part.ends_with("TTT") || part == "SLOT" || part == "ETLB")
 }
 
 /// Tables of n-gram caches. A model's own table of bigrams is trained on training data and is none.
@@ -101,15 +154,23 @@ mod tests {
             ("BIGRAM_HASH_BUCKETS", 4096.0),
             ("TTT_EPOCHS", 3.0),
             ("TTT_LR_OFF", 0.0),
+            ("TTT_COSINE_LR", 1.0),
+            ("TTT_WARMUP_EPOCHS", 10.0),
         ];
         let defaults = defaults.map(|(name, value)| (name.to_owned(), value)).into();
         let tries = tries(&defaults, true);
         let names = |at: usize| tries[at].exact.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
         assert_eq!(tries.len(), 4);
-        assert_eq!(names(0), Vec::<&str>::new());
-        assert_eq!(names(1), ["PREQUANT_TTT_LR", "SLOT_LR", "TTT_LR"]);
-        assert_eq!(tries[1].exact[2].1, "6.000000e-2");
-        assert_eq!(names(3), ["NGRAM_BUCKETS"]);
+        assert_eq!(names(2), Vec::<&str>::new());
+        assert_eq!(names(0), ["NGRAM_BUCKETS"]);
+        assert_eq!(names(1), ["PREQUANT_TTT_LR", "SLOT_LR", "TTT_LR", "TTT_EPOCHS"]);
+        assert_eq!((tries[1].exact[2].1.as_str(), tries[1].exact[3].1.as_str()), ("6.000000e-2", "40"));
+        assert_eq!(tries[1].name, "learning rates of the adaptation ×30, 40 passes");
+        let passes = super::tries(&BTreeMap::from([("TTT_EPOCHS".to_owned(), 1.0)]), true);
+        assert_eq!(
+            passes.iter().map(|tried| tried.name.as_str()).collect::<Vec<_>>(),
+            ["40 passes of the adaptation", "own settings"]
+        );
         assert_eq!(super::tries(&defaults, false).len(), 1);
         assert_eq!(super::tries(&BTreeMap::new(), true).len(), 1);
     }

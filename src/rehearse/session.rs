@@ -40,7 +40,7 @@ pub struct ProbeTrial<'a> {
     pub seed: i64,
     pub corpus: &'a Utf8Path,
     /// The largest value of settings of these names, in place of the toy's; 0 leaves them as the author chose them.
-    pub sizes: &'a [(&'a str, u64)],
+    pub sizes: &'a [(&'a str, f64)],
     /// Settings that win over everything.
     pub exact: &'a [(String, String)],
 }

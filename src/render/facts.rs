@@ -6,6 +6,7 @@ use super::launcher;
 use super::ledgers::LedgerSummary;
 use super::legality::Measured;
 use super::payload::Payload;
+use super::probe::ProbeOfRecipe;
 use super::recipe::RecipeText;
 use super::results::Results;
 use super::runs::FinishedRun;
@@ -59,6 +60,8 @@ pub struct Facts {
     pub payload: Payload,
     /// A table of ablations in Markdown, for the README.
     pub ablations: Option<String>,
+    /// A probe report on the recipe.
+    pub probe: Option<ProbeOfRecipe>,
 }
 
 impl Facts {
@@ -101,6 +104,7 @@ impl Facts {
             results,
             payload: Payload::default(),
             ablations: None,
+            probe: None,
         })
     }
 

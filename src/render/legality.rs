@@ -78,7 +78,12 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
     let adapters = "Adapters know a document's earlier chunks only, and start anew with each document.";
     let tested = "The engine's tests change the tokens after t and demand the same loss at t, bit for bit (f32, CPU).";
     let own = |rule, demand: &str, basis: String| {
-        let answer = if kind == MetricKind::Other { Answer::Unknown } else { Answer::ByConstruction };
+        // A proven leak says that one of the four is broken, and not which.
+        let answer = match &facts.probe {
+            Some(probe) if probe.leak_proven => Answer::No,
+            _ if kind == MetricKind::Other => Answer::Unknown,
+            _ => Answer::ByConstruction,
+        };
         Statement { rule, demand: demand.to_owned(), basis, answer }
     };
     let update = if kind == MetricKind::Ogd && carried {
@@ -99,7 +104,16 @@ fn conditions(facts: &Facts) -> [Statement; 4] {
         own(
             "C1 causal",
             "a token's distribution depends on the artifact and earlier tokens only",
-            if ttt { format!("{causal} {adapters} {tested}") } else { format!("{causal} {tested}") },
+            [
+                causal,
+                if ttt { adapters } else { "" },
+                tested,
+                facts.probe.as_ref().map_or("", |probe| probe.says.as_str()),
+            ]
+            .into_iter()
+            .filter(|sentence| !sentence.is_empty())
+            .collect::<Vec<_>>()
+            .join(" "),
         ),
         own(
             "C2 normalized",

@@ -12,6 +12,7 @@ pub mod numbers;
 pub mod output;
 pub mod page;
 pub mod payload;
+pub mod probe;
 pub mod recipe;
 pub mod results;
 pub mod runs;

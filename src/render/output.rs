@@ -7,6 +7,7 @@ use fs_err as fs;
 
 use super::facts::{Facts, Meta, Track};
 use super::payload::Payload;
+use super::probe::ProbeOfRecipe;
 use super::recipe::RecipeText;
 use super::runs::{self, FinishedRun};
 use super::submission::{ledger_file, ledgers_json, log_file, submission_json};
@@ -36,6 +37,8 @@ pub struct RenderOptions {
     pub tokenizer: Option<Utf8PathBuf>,
     /// A table of ablations in Markdown, for the README.
     pub ablations: Option<String>,
+    /// The probe report of the recipe, for the legality statement.
+    pub probe: Option<Utf8PathBuf>,
     /// True to replace the output of an earlier rendering in the same places.
     pub force: bool,
 }
@@ -112,6 +115,7 @@ pub fn render_runs(runs: &[FinishedRun], options: &RenderOptions) -> Result<Rend
     let models: Vec<Utf8PathBuf> = runs.iter().map(|run| run.model.clone()).collect();
     facts.payload = Payload::read(&models, &data_folders(options, &facts), &options.rulebook);
     facts.ablations.clone_from(&options.ablations);
+    facts.probe = options.probe.as_ref().map(|path| ProbeOfRecipe::read(path, &facts.recipe.toml)).transpose()?;
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
     let mtime = tarball::source_date_epoch()?;
 
@@ -155,6 +159,9 @@ fn write_folder(dir: &Utf8Path, runs: &[FinishedRun], facts: &Facts, script: &[u
     write("ledgers.json", ledgers_json(facts).as_bytes())?;
     write("train_gpt.py", script)?;
     write("recipe.toml", facts.recipe.toml.as_bytes())?;
+    if let Some(probe) = &facts.probe {
+        write("probe.json", probe.json.as_bytes())?;
+    }
     write("requirements.txt", pages.requirements.as_bytes())?;
     for run in runs {
         copy(&run.log.log, &dir.join(log_file(run.seed)))?;

@@ -41,6 +41,7 @@ pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
         sample => sample(facts.scored.documents),
         settings => facts.recipe.key_settings(),
         ablations => facts.ablations,
+        probed => facts.probe.is_some(),
         size => size(facts),
         made => made(facts),
         statements => statements,

@@ -52,6 +52,17 @@ pub(super) fn track(folder: &FolderReport) -> String {
     folder.track.as_deref().map_or_else(|| "not stated; checked as a record".to_owned(), one_line)
 }
 
+/// Describes what a probe report in the folder says.
+pub(super) fn probed(folder: &FolderReport) -> Option<String> {
+    let probed = folder.probed.as_ref()?;
+    let (file, of) = (one_line(probed.file.as_str()), one_line(probed.probed.as_str()));
+    let log_e = probed.log_e.map_or_else(|| "no e-value".to_owned(), |log_e| format!("ln E = {log_e:.1}"));
+    let sources = one_line(&probed.sources.join(", "));
+    let verdict = if probed.leak_proven { "leak proven" } else { "no evidence, which clears nobody" };
+    let targets = thousands(probed.targets);
+    Some(format!("{verdict} ({log_e} over {targets} targets, {sources}), as {file} says of {of}; not run here"))
+}
+
 /// Describes the result of the script's audit, or why it has none.
 pub(super) fn audit(folder: &FolderReport) -> String {
     let audit = &folder.audit;

@@ -47,6 +47,9 @@ pub struct FolderReport {
     pub claimed: Option<Value>,
     pub significance: Vec<Significance>,
     pub audit: AuditFacts,
+    /// A probe report in the folder whose digest fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Probed>,
     /// Rules that cannot be judged by the folder's files: without a finding they are unknown, and not kept.
     pub unjudged: Vec<Unjudged>,
     /// Findings, gravest first.
@@ -77,6 +80,7 @@ impl FolderReport {
             claimed: None,
             significance: Vec::new(),
             audit: AuditFacts::default(),
+            probed: None,
             unjudged: Vec::new(),
             findings,
         }
@@ -118,6 +122,22 @@ pub struct AuditFacts {
     /// Rules that only the audit decides, and that it did not decide, C1 to C4 among them where a score passes through code
     /// that is not followed: without a finding they are unknown, and not kept.
     pub undecided: Vec<String>,
+}
+
+/// What a probe report in the folder says (`caddie probe entropy`). It was not run here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Probed {
+    /// The report, relative to the folder.
+    pub file: Utf8PathBuf,
+    /// The script or recipe whose SHA-256 it states.
+    pub probed: Utf8PathBuf,
+    pub leak_proven: bool,
+    /// The log e-value over all tries, nats.
+    pub log_e: Option<f64>,
+    /// Sources of the tokens.
+    pub sources: Vec<String>,
+    /// Validation targets.
+    pub targets: u64,
 }
 
 /// The facts that one run's log states.

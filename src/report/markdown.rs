@@ -134,6 +134,7 @@ fn scores(folder: &FolderReport) -> String {
         ("track", facts::track(folder)),
         ("audit", facts::audit(folder)),
     ];
+    rows.extend(facts::probed(folder).map(|probed| ("probed", probed)));
     // The tests by which the policies are decided; the other readings are in the plain report and in JSON.
     let deciding = folder.significance.iter().filter(|test| test.decides);
     rows.extend(deciding.map(|test| ("significance", facts::significance(test))));

@@ -21,7 +21,9 @@ use serde::Serialize;
 
 pub use caddie_rulebook::{Code, Confidence, Evidence, Finding, NO_LOG_LINE, Severity};
 pub use explanation::{Explanation, Topic};
-pub use folder_report::{AuditFacts, ClaimedAs, FolderReport, RunFacts, Scores, Significance, Size, Unjudged, Verdict};
+pub use folder_report::{
+    AuditFacts, ClaimedAs, FolderReport, Probed, RunFacts, Scores, Significance, Size, Unjudged, Verdict,
+};
 pub use format::{FORMATS, Format};
 pub use place::Root;
 pub use significance::{p_value, significance_table};

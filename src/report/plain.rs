@@ -108,8 +108,9 @@ impl FolderPage<'_> {
             ("track", facts::track(self.folder)),
             ("audit", facts::audit(self.folder)),
         ];
+        let probed = facts::probed(self.folder).map(|probed| ("probed", probed));
         let unread = facts::unread(self.folder).map(|files| ("unread", files));
-        let rows: Vec<(&str, String)> = rows.into_iter().chain(unread).collect();
+        let rows: Vec<(&str, String)> = rows.into_iter().chain(probed).chain(unread).collect();
         for (name, value) in rows.iter().filter(|_| facts::is_a_folder(self.folder)) {
             let _ = writeln!(text, "  {name:5}  {}", self.fit(value, 4 + name.len().max(5)));
         }

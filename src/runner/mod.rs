@@ -12,6 +12,7 @@ pub mod ready;
 pub mod recipes;
 #[cfg(feature = "engine")]
 pub mod reproduce;
+pub mod sample;
 pub mod script;
 #[cfg(feature = "engine")]
 pub mod submit;

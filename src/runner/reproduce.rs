@@ -10,6 +10,7 @@ use rand::seq::IteratorRandom as _;
 use rand::{SeedableRng, TryRngCore as _};
 use rand_chacha::ChaCha20Rng;
 
+use super::sample;
 use crate::artifact::{Manifest, UnpackLimits, unpack};
 use crate::{Error, Result};
 use caddie_folder::Folder;
@@ -26,8 +27,26 @@ pub struct ArtifactRequest {
     pub docs: Option<usize>,
     /// Seed of the draw; from the operating system where `None`.
     pub sample_seed: Option<u64>,
+    /// Draws with replacement by the ledger's digest and a nonce, in place of `docs`.
+    pub sample: Option<SampleRequest>,
     /// Largest difference of a document, nats per token, that still counts as reproduced.
     pub tolerance: f64,
+}
+
+/// Draws by a ledger's digest and the reviewer's nonce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleRequest {
+    pub draws: usize,
+    pub nonce: String,
+}
+
+/// What draws with replacement support.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Support {
+    pub draws: usize,
+    /// Upper bound, with 95 % confidence, on the mean share of a document's nats that the ledger leaves out; `None` below two
+    /// draws.
+    pub understated: Option<f64>,
 }
 
 /// The result of reproducing one seed.
@@ -47,6 +66,8 @@ pub struct ModelResult {
     /// Bits per byte of the compared documents: as the ledger has them, and as recomputed.
     pub claimed_bpb: f64,
     pub val_bpb: f64,
+    /// What the draws support, where documents were drawn with replacement.
+    pub support: Option<Support>,
 }
 
 impl ModelResult {
@@ -121,14 +142,23 @@ pub fn reproduce(
         };
         let loaded = job.load()?;
         check_data(&request.data, &claimed, loaded.val.documents.len(), loaded.val.targets())?;
-        let docs = draw(&claimed.rows, request.docs, sample_seed);
+        let drawn = request
+            .sample
+            .as_ref()
+            .map(|asked| sample::draw(&claimed.sha256, &asked.nonce, claimed.rows.len(), asked.draws));
+        let docs = match &drawn {
+            Some(drawn) => Some(distinct(&claimed.rows, drawn)),
+            None => draw(&claimed.rows, request.docs, sample_seed),
+        };
         let (score, _) = loaded.score(docs.as_deref(), crate::stop::flag(), observer(run.seed).as_mut())?;
         let rows: Vec<LedgerRow> = score
             .rows
             .iter()
             .map(|row| LedgerRow { doc: row.doc, tokens: row.tokens, bytes: row.bytes, nats: row.nats })
             .collect();
-        seeds.push(compare(run.seed, &claimed, &rows, docs.as_deref(), request.tolerance));
+        let mut compared = compare(run.seed, &claimed, &rows, docs.as_deref(), request.tolerance);
+        compared.support = drawn.map(|drawn| support(&claimed.rows, &rows, &drawn));
+        seeds.push(compared);
     }
     Ok(ArtifactReproduction { manifest, seeds, sample_seed, foreign_ledgers })
 }
@@ -178,10 +208,18 @@ fn find_artifact(target: &Utf8Path) -> Result<Utf8PathBuf> {
     })
 }
 
+/// A nonce that nobody chose.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn random_nonce() -> Result<String> {
+    random_seed().map(|number| format!("{number:016x}"))
+}
+
 fn random_seed() -> Result<u64> {
     rand::rngs::OsRng
         .try_next_u64()
-        .map_err(|e| Error::usage(format!("the system gives no random numbers ({e}); pass --sample-seed")))
+        .map_err(|e| Error::usage(format!("the system gives no random numbers ({e}); pass --sample-seed or --nonce")))
 }
 
 /// Draws `count` documents of the ledger and keeps its order; `None` takes all of them.
@@ -191,6 +229,23 @@ fn draw(rows: &[LedgerRow], count: Option<usize>, seed: Option<u64>) -> Option<V
     let mut docs = rows.iter().map(|row| row.doc as usize).choose_multiple(&mut rng, count);
     docs.sort_unstable();
     Some(docs)
+}
+
+/// The documents of drawn rows, each once and in ascending order.
+fn distinct(rows: &[LedgerRow], drawn: &[usize]) -> Vec<usize> {
+    let mut docs: Vec<usize> = drawn.iter().filter_map(|at| rows.get(*at)).map(|row| row.doc as usize).collect();
+    docs.sort_unstable();
+    docs.dedup();
+    docs
+}
+
+/// What the drawn rows support. A document that was not recomputed counts as left out whole.
+fn support(claimed: &[LedgerRow], ours: &[LedgerRow], drawn: &[usize]) -> Support {
+    let ours: BTreeMap<u64, f64> = ours.iter().map(|row| (row.doc, row.nats)).collect();
+    let shares = drawn.iter().filter_map(|at| claimed.get(*at));
+    let shares: Vec<f64> =
+        shares.map(|row| ours.get(&row.doc).map_or(1.0, |nats| sample::understated(row.nats, *nats))).collect();
+    Support { draws: drawn.len(), understated: sample::mean_bound(&shares) }
 }
 
 /// Compares recomputed rows with the ledger's. A document that the data or the ledger lack differs.
@@ -211,6 +266,7 @@ fn compare(seed: i64, claimed: &Ledger, rows: &[LedgerRow], docs: Option<&[usize
         differing: Vec::new(),
         claimed_bpb: bpb(wanted.iter().copied()),
         val_bpb: bpb(wanted.iter().filter_map(|row| ours.get(&row.doc).copied())),
+        support: None,
     };
     for theirs in &wanted {
         let Some(row) = ours.get(&theirs.doc).filter(|row| (row.tokens, row.bytes) == (theirs.tokens, theirs.bytes))
@@ -274,11 +330,24 @@ mod tests {
             differing: vec![],
             claimed_bpb: 1.0,
             val_bpb: 1.0,
+            support: None,
         };
         assert_eq!(result(48, 48).bound(), 0);
         // The rule of three: 100 of 50,000 leave at most about 3 % open.
         let bound = result(50_000, 100).bound();
         assert!((1400..1500).contains(&bound), "{bound}");
+    }
+
+    #[test]
+    fn draws_support_what_they_show() {
+        let claimed = [row(3, 30.0), row(4, 31.0)];
+        assert_eq!(distinct(&claimed, &[0, 0, 1]), [3, 4]);
+        let honest = support(&claimed, &claimed, &[0, 0, 1]);
+        let cut = support(&claimed, &[row(3, 60.0), row(4, 31.0)], &[0, 0, 1]);
+        assert_eq!((honest.draws, cut.draws), (3, 3));
+        assert!(cut.understated >= honest.understated && honest.understated > Some(0.0));
+        // A document that is missing counts as left out whole.
+        assert_eq!(support(&claimed, &[], &[0, 1]).understated, Some(1.0));
     }
 
     #[test]

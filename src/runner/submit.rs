@@ -69,6 +69,7 @@ pub fn submit(submission: &Submission, observer: impl FnMut(u64) -> Box<dyn Obse
         artifact: true,
         tokenizer: Some(submission.data.clone()),
         ablations: None,
+        probe: None,
         force: submission.force,
     };
     if !all_evaluated(&runs_dir, &submission.seeds)? {

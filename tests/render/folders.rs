@@ -47,6 +47,7 @@ fn options(dir: &Utf8Path, tokenizer: &Utf8Path) -> RenderOptions {
         artifact: true,
         tokenizer: Some(tokenizer.to_owned()),
         ablations: None,
+        probe: None,
         force: false,
     }
 }

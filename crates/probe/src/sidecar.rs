@@ -18,6 +18,9 @@ pub struct Sidecar {
     pub schema_version: u32,
     pub kind: Kind,
     pub seed: u64,
+    /// SHA-256 of the model file whose own samples these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_sha256: Option<String>,
     /// Size of the vocabulary that the tokens are of.
     pub vocabulary: usize,
     /// A document ends after a symbol with probability 1/`hazard`.
@@ -100,6 +103,7 @@ mod tests {
             schema_version: SCHEMA_VERSION,
             kind: Kind::Repeat,
             seed: 1,
+            model_sha256: None,
             vocabulary: 8,
             hazard: 10,
             targets: 200,

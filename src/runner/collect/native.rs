@@ -31,6 +31,7 @@ pub fn finish(placed: &Placed<'_>) -> Result<NativeCollected> {
         artifact: true,
         tokenizer: asked.data.clone(),
         ablations: None,
+        probe: None,
         force: asked.force,
     };
     let open = |dir: camino::Utf8PathBuf| FinishedRun::open(&dir, read_log(&dir.join("log.txt"))?);

@@ -4,6 +4,7 @@
 //! follows; after BOS a symbol always follows. So the BOS is a target of known probability, and where a document was cut off
 //! by the end of the stream, its beginning has a known probability too.
 
+pub mod drawn;
 mod iid;
 mod markov;
 mod mixture;
@@ -24,12 +25,16 @@ pub const HAZARD: u64 = 400;
 /// Reason why a source cannot be made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
-    #[error("`{0}` is no source: iid, markov:ORDER (1 to {MAX_ORDER}), mixture and repeat are")]
+    #[error("`{0}` is no source: iid, markov:ORDER (1 to {MAX_ORDER}), mixture, repeat and model are")]
     Kind(String),
     #[error("a source of {0} symbols: at least {least} are needed", least = mixture::LEAST_SYMBOLS)]
     FewSymbols(usize),
     #[error("the mean length of a document is 2 or more symbols, not {0}")]
     Hazard(u64),
+    #[error("tokens of a model are drawn by the engine: name its file, as model:CHECKPOINT")]
+    Model,
+    #[error("the model gives no finite number for any token")]
+    NoLogits,
 }
 
 /// Most symbols that a Markov source looks back.
@@ -47,10 +52,12 @@ pub enum Kind {
     Mixture,
     /// Documents copy earlier spans of themselves exactly.
     Repeat,
+    /// A model's own samples. The engine draws them, no [`Source`] does ([`drawn`]).
+    Model,
 }
 
 impl Kind {
-    /// Every kind, with the smallest order.
+    /// Every kind that a [`Source`] draws, with the smallest order.
     pub const ALL: [Kind; 4] = [Kind::Iid, Kind::Markov(1), Kind::Mixture, Kind::Repeat];
 }
 
@@ -61,6 +68,7 @@ impl fmt::Display for Kind {
             Kind::Markov(order) => write!(out, "markov:{order}"),
             Kind::Mixture => out.write_str("mixture"),
             Kind::Repeat => out.write_str("repeat"),
+            Kind::Model => out.write_str("model"),
         }
     }
 }
@@ -74,6 +82,7 @@ impl FromStr for Kind {
             "iid" => Ok(Kind::Iid),
             "mixture" => Ok(Kind::Mixture),
             "repeat" => Ok(Kind::Repeat),
+            "model" => Ok(Kind::Model),
             _ => order().map(Kind::Markov).ok_or_else(|| Error::Kind(text.to_owned())),
         }
     }
@@ -139,6 +148,7 @@ impl Source {
             Kind::Markov(order) => Box::new(markov::Markov::new(symbols.len().min(markov::ALPHABET), order)),
             Kind::Mixture => Box::new(mixture::Mixture::new(symbols.len(), mixture::TOPICS)),
             Kind::Repeat => Box::new(repeat::Repeat::new(symbols.len())),
+            Kind::Model => return Err(Error::Model),
         };
         Ok(Source { kind, symbols: symbols.to_vec(), hazard, process })
     }
@@ -146,30 +156,36 @@ impl Source {
     /// Draws a stream with this many targets; its last document may be cut off.
     pub fn draw(&self, targets: usize, dice: &mut Dice) -> Stream {
         let mut stream = Stream { tokens: vec![BOS], nats: Vec::with_capacity(targets) };
-        let (end, go_on) = ((self.hazard as f64).ln(), -(-1.0 / self.hazard as f64).ln_1p());
         while stream.nats.len() < targets {
             // The stream's own first BOS is given.
-            if !stream.nats.is_empty() {
-                stream.tokens.push(BOS);
-                stream.nats.push(end);
-            }
-            let room = targets - stream.nats.len();
+            let room = targets - stream.nats.len() - usize::from(!stream.nats.is_empty());
             let mut length = 1;
             while length < room && dice.below(self.hazard) > 0 {
                 length += 1;
             }
             // A document that fills the stream goes on as far as anybody can see.
             let symbols = self.process.draw(length.min(room), dice);
-            for (at, (symbol, nats)) in symbols.iter().zip(self.process.nats(&symbols)).enumerate() {
-                stream.tokens.push(self.symbols.get(*symbol).copied().unwrap_or(BOS));
-                stream.nats.push(nats + if at > 0 { go_on } else { 0.0 });
-            }
+            let tokens: Vec<u16> =
+                symbols.iter().map(|symbol| self.symbols.get(*symbol).copied().unwrap_or(BOS)).collect();
+            stream.push(&tokens, &self.process.nats(&symbols), self.hazard);
         }
         stream
     }
 }
 
 impl Stream {
+    /// Appends a document: a BOS, which for the first document is there already, and its tokens, whose nats given those
+    /// before them are `nats`. After each token but the last the document went on.
+    fn push(&mut self, tokens: &[u16], nats: &[f64], hazard: u64) {
+        let (end, go_on) = ((hazard as f64).ln(), -(-1.0 / hazard as f64).ln_1p());
+        if !self.nats.is_empty() {
+            self.tokens.push(BOS);
+            self.nats.push(end);
+        }
+        self.tokens.extend(tokens);
+        self.nats.extend(nats.iter().enumerate().map(|(at, nats)| nats + if at > 0 { go_on } else { 0.0 }));
+    }
+
     /// −ln P of the whole stream, in nats.
     pub fn total(&self) -> f64 {
         crate::sum(self.nats.iter().copied())
