@@ -109,7 +109,10 @@ pub fn prove(script: &[u8], source: &[u8], interpreters: &[Interpreter]) -> Resu
             .map_err(failed)?;
         let output = finish(child)?;
         if output.stdout == expected.as_bytes() {
-            proven.push(interpreter.version.clone());
+            // Launchers of one Python under several names are tried as well, and told of once.
+            if !proven.contains(&interpreter.version) {
+                proven.push(interpreter.version.clone());
+            }
         } else if output.status.code() != Some(LACKS) {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it got another source");
@@ -156,7 +159,7 @@ mod tests {
             for writing in Writing::ALL {
                 let packed = pack(source.as_bytes(), Codec::Lzma, writing).expect("packs");
                 let proven = prove(&packed.script, source.as_bytes(), &interpreters).expect("is proven");
-                assert_eq!(proven.len(), interpreters.len(), "{writing:?}");
+                assert!(interpreters.iter().all(|one| proven.contains(&one.version)), "{writing:?}");
                 let other = prove(&packed.script, b"another source", &interpreters);
                 assert!(other.is_err(), "{writing:?}: {other:?}");
             }

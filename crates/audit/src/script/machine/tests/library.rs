@@ -159,7 +159,7 @@ fn what_a_full_name_does_not_say_is_taken_for_torch() {
     holds(
         "a package without a row",
         program,
-        &[("a", "…", "VAL LOSS UNFOLLOWED"), ("b", "…", "VAL DISTRIBUTION"), ("c", "…", "VAL UNFOLLOWED")],
+        &[("a", "…", "VAL LOSS UNFOLLOWED"), ("b", "…", "VAL DISTRIBUTION UNFOLLOWED"), ("c", "…", "VAL UNFOLLOWED")],
     );
     let program = "
         import torch.distributed as dist
@@ -206,7 +206,7 @@ fn what_native_code_returns_and_writes_is_marked() {
         r = lib.mix(val, a.ctypes.data, b.ctypes.data_as(ctypes.POINTER(ctypes.c_double)), ctypes.byref(c))
         n = len(a)
         e = np.zeros(4)
-        e[a] += 1
+        e[a, a] += 1
     ";
     let rows = [
         ("r", "…", "VAL UNFOLLOWED"),
