@@ -61,7 +61,7 @@ pub fn export(
         let w = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
         let data = match param.class {
             Class::Matrix if w.dim() == 2 => Data::Symbols(symbols(param, &w, fits, q2)?),
-            Class::Control if recipe.control == FloatKind::Float32 => Data::Float32(w.shallow_clone()),
+            Class::Control | Class::Gate if recipe.control == FloatKind::Float32 => Data::Float32(w.shallow_clone()),
             _ => Data::Float16(w.f_to_kind(Kind::Half)?),
         };
         if !data.is_finite()? {
