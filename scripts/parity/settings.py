@@ -38,7 +38,7 @@ class Settings:
     pull: int | None = None
     """The pull request, where the script is not merged."""
     sidecar: bool = False
-    """Whether the script counts bytes by a sidecar beside the validation tokens."""
+    """True if the script counts bytes by a sidecar beside the validation tokens."""
 
 
 _COMMON = {

@@ -59,7 +59,7 @@ fn encode_word(word: &str, out: &mut String) {
     }
 }
 
-/// What the operators read so far ask of the characters that follow.
+/// The demands that the operators read so far make on the characters that follow.
 #[derive(Default)]
 struct Reader {
     escaped: bool,

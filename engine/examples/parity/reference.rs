@@ -220,7 +220,7 @@ fn lowrankq_settings(h: &Value) -> Vec<String> {
     held.map(str::to_owned).into_iter().chain(read).collect()
 }
 
-/// What the records after PR #1530 have besides. The script holds its coefficients of Muon in the code, not in its settings.
+/// The settings that the records after PR #1530 have besides. The script holds its coefficients of Muon in the code, not in its settings.
 fn record_settings(h: &Value) -> Vec<String> {
     let held = ["optim.muon.muon_polar_express=true", "quant.gate.bits=8", "quant.gate.row_max=true"];
     let read = [

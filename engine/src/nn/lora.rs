@@ -90,7 +90,7 @@ pub struct Plan<'a> {
     pub device: Device,
 }
 
-/// What a recipe asks of the adapters.
+/// The settings of a recipe that shape the adapters.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice<'a> {
     pub rank: i64,

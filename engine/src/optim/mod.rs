@@ -85,12 +85,12 @@ fn members(model: &Gpt, wanted: impl Fn(Group) -> bool) -> Vec<Member> {
     chosen.map(|(index, (param, (_, t)))| Member { index, group: param.group, parameter: t.shallow_clone() }).collect()
 }
 
-/// What multiplies the recipe's settings in one step.
+/// The multipliers of the recipe's settings in one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scales {
-    /// Of every learning rate.
+    /// Multiplies every learning rate.
     pub lr: f64,
-    /// Of the matrices' weight decay.
+    /// Multiplies the matrices' weight decay.
     pub wd: f64,
 }
 

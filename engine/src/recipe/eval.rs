@@ -249,7 +249,7 @@ impl EvalRecipe {
 }
 
 impl TttRecipe {
-    /// Returns what the model's adapters need to know.
+    /// Returns the settings that shape the adapters.
     pub fn adapters(&self) -> Choice<'_> {
         let rank = self.ttt_lora_rank;
         let scale = if self.ttt_lora_alpha > 0.0 { self.ttt_lora_alpha / rank as f64 } else { 1.0 };

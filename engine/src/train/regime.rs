@@ -18,7 +18,7 @@ pub struct Regime {
 }
 
 impl Regime {
-    /// Returns what the optimizers take of it.
+    /// Returns the part of it that the optimizers take.
     pub fn scales(&self) -> Scales {
         Scales { lr: self.lr_scale, wd: self.wd_scale }
     }
