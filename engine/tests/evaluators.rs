@@ -58,6 +58,7 @@ fn val(lens: &[usize], seed: u64) -> ValData {
     ValData {
         documents: find_documents(&ids, Path::new("test.bin")).unwrap(),
         byte_table: ByteTable::from_sentencepiece(&path, VOCAB as i64).unwrap(),
+        sidecar: None,
         tokens: ids,
     }
 }

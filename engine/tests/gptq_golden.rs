@@ -15,7 +15,7 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 fn rule(clip_sigmas: f64, bits: i64) -> RuleRecipe {
-    RuleRecipe { bits: bits as u8, clip_sigmas: Some(clip_sigmas), clip_percentile: None, row_max: false, gptq: true }
+    RuleRecipe { bits: bits as u8, clip_sigmas: Some(clip_sigmas), gptq: true, ..RuleRecipe::default() }
 }
 
 /// `H = XᵀX / 4` with `X[t, j] = (U[t, j] + 0.5·U[t, j − 1] + 0.4·z[t])·s[j]`, the first column's neighbor being the last,

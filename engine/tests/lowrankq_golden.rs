@@ -245,7 +245,7 @@ fn four_steps_at_rounded_matrices_agree_in_losses_and_weights() {
     let t = &case["tokens"];
     let all = tokens(t["seed"].as_u64().unwrap(), integer(&t["n"]) as usize, integer(&t["lo"]), integer(&t["hi"]));
     let slice = |k: usize| vec![batch(&all[k * 64..(k + 1) * 64 + 1])];
-    let now = Regime { lr_scale: 1.0, looping: false, qat: true };
+    let now = Regime { lr_scale: 1.0, wd_scale: 1.0, looping: false, qat: true };
     for (k, expected) in floats32(&case["loss_before_each_step"]).iter().enumerate() {
         let stepped = steps.step(&recipe.train, slice(k), k as i64, now).unwrap();
         assert_close(&format!("loss before step {k}"), &values(&stepped.loss), &[*expected], 2e-3);
@@ -269,6 +269,7 @@ fn the_carried_bias_and_the_window_without_one_agree() {
         documents: find_documents(&tokens, Path::new("test.bin")).unwrap(),
         tokens,
         byte_table: ByteTable::byte260(),
+        sidecar: None,
     };
     // The golden stream does not begin with a BOS; documents play no part here.
     val.tokens[0] = ids[0] as u16;

@@ -105,6 +105,7 @@ fn muon_agrees_step_by_step() {
                 decay_after: false,
                 backend_steps: 5,
                 row_normalize: false,
+                polar_express: false,
             };
             muon.step(&[grad.shallow_clone()], step).unwrap();
             if let Some(expected) = case.get(format!("param_after_{}_f32", i + 1)) {
@@ -133,6 +134,7 @@ fn muon_with_row_normalisation_agrees_on_banks() {
                 decay_after: false,
                 backend_steps: 5,
                 row_normalize: true,
+                polar_express: false,
             };
             muon.step(&grads, hyper).unwrap();
             if let Some(expected) = case.get(format!("param_after_{step}_f32")) {

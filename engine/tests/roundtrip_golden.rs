@@ -145,6 +145,7 @@ fn ledger_rows_made_with_the_real_tokenizer_have_them_too() {
     let val = ValData {
         documents: find_documents(&tokens, Path::new("golden")).unwrap(),
         byte_table: ByteTable::from_sentencepiece(&path, 8192).unwrap(),
+        sidecar: None,
         tokens,
     };
     let nats = stated_nats(bpb);

@@ -28,7 +28,7 @@ fn golden_model() -> Gpt {
 fn val(tokens: &[i64]) -> ValData {
     let tokens: Vec<u16> = tokens.iter().map(|&t| t as u16).collect();
     let documents = find_documents(&tokens, Path::new("test.bin")).unwrap();
-    ValData { tokens, documents, byte_table: ByteTable::byte260() }
+    ValData { tokens, documents, byte_table: ByteTable::byte260(), sidecar: None }
 }
 
 fn golden_val() -> ValData {

@@ -42,8 +42,12 @@ def cut(tokens: np.ndarray, documents: int, sequence: int) -> np.ndarray:
     return tokens[: targets + 1]
 
 
-def build(source: Path, target: Path, vocabulary: int, documents: int, sequence: int) -> int:
-    """Copies a data set with a cut validation shard and returns the number of validation targets."""
+def build(source: Path, target: Path, vocabulary: int, documents: int, sequence: int, sidecar: bool = False) -> int:
+    """Copies a data set with a cut validation shard and returns the number of validation targets.
+
+    With `sidecar` the bytes of each token lie beside the shard, for a script that counts by them: one a token and none for a
+    BOS. Losses do not depend on them.
+    """
     shards = Path("datasets") / f"fineweb10B_sp{vocabulary}"
     tokenizer = Path("tokenizers") / f"fineweb_{vocabulary}_bpe.model"
     for folder in (shards, tokenizer.parent):
@@ -56,4 +60,6 @@ def build(source: Path, target: Path, vocabulary: int, documents: int, sequence:
         raise SystemExit(f"{source / shards} has no validation shard")
     tokens = cut(read_shard(validation[0]), documents, sequence)
     write_shard(target / shards / validation[0].name, tokens)
+    if sidecar:
+        write_shard(target / shards / "fineweb_val_bytes_000000.bin", (tokens != BOS).astype("<u2"))
     return tokens.size - 1

@@ -57,7 +57,7 @@ def main() -> None:
     if not script.is_file():
         raise SystemExit(f"{script} does not exist")
     options.out.mkdir(parents=True)
-    targets = dataset.build(options.data, options.out / "data", VOCABULARY, DOCUMENTS, SEQUENCE)
+    targets = dataset.build(options.data, options.out / "data", VOCABULARY, DOCUMENTS, SEQUENCE, settings.sidecar)
     own = {**settings.environment, **whole_validation(options.name, targets)}
     written = {
         "script": settings.script,

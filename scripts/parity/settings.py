@@ -37,6 +37,8 @@ class Settings:
     """What the hook changes in the script, as a reader has to know it: name and explanation."""
     pull: int | None = None
     """The pull request, where the script is not merged."""
+    sidecar: bool = False
+    """True if the script counts bytes by a sidecar beside the validation tokens."""
 
 
 _COMMON = {
@@ -80,6 +82,33 @@ _VARLEN_TTT = {
     "TTT_LORA_LR": 0.001,
 }
 
+_RECORD = {
+    **{name: value for name, value in _VARLEN_TTT.items() if not name.startswith("TTT_")},
+    "RUN_ID": "parity_record",
+    # The script counts bytes by a sidecar alone, which it reads with these; the tokens are those of the other references.
+    "CASEOPS_ENABLED": 1,
+    "DATA_PATH": f"./data/datasets/fineweb10B_sp{VOCABULARY}",
+    "TOKENIZER_PATH": f"./data/tokenizers/fineweb_{VOCABULARY}_bpe.model",
+    "TTT_ENABLED": 0,
+    # The kernel computes the same loss in one pass; the rehearsal has no Triton.
+    "FUSED_CE_ENABLED": 0,
+    "SMEAR_GATE_ENABLED": 1,
+    "SPARSE_ATTN_GATE_ENABLED": 1,
+    "SPARSE_ATTN_GATE_SCALE": 0.5,
+    "GATED_ATTN_QUANT_GATE": 1,
+    "GATE_WINDOW": 12,
+    "MIN_LR": 0.1,
+    "WARMDOWN_FRAC": 0.85,
+    "BETA2": 0.99,
+    "EMBED_BITS": 7,
+    "EMBED_CLIP_SIGMAS": 14,
+    "MLP_CLIP_SIGMAS": 11.5,
+    "ATTN_CLIP_SIGMAS": 13,
+    "LQER_RANK": 4,
+    "LQER_TOP_K": 3,
+    "LQER_ASYM_GROUP": 64,
+}
+
 _BASELINE = {
     "RUN_ID": "parity_baseline",
     "DATA_PATH": f"./data/datasets/fineweb10B_sp{VOCABULARY}",
@@ -114,6 +143,15 @@ REFERENCES = {
             "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
         },
     ),
+    "record": Settings(
+        script="records/track_10min_16mb/2026-04-27_SP8192_LQER_SparseGate_BOSSmearFix_9HpStack_1.0611/train_gpt.py",
+        hook="record:hook",
+        environment=_text(_COMMON, _RECORD),
+        sidecar=True,
+        patches={
+            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
+        },
+    ),
     "baseline": Settings(
         script="records/track_10min_16mb/2026-03-17_NaiveBaseline/train_gpt.py",
         hook="baseline:hook",
@@ -135,5 +173,5 @@ REFERENCES = {
 
 def whole_validation(name: str, targets: int) -> dict[str, str]:
     """The setting that makes the script evaluate all targets as one buffer: it divides its batch by the micro-steps."""
-    variable = "VAL_BATCH_TOKENS" if name == "varlen_ttt" else "VAL_BATCH_SIZE"
+    variable = "VAL_BATCH_TOKENS" if name in ("varlen_ttt", "record") else "VAL_BATCH_SIZE"
     return {variable: str(targets * MICRO_STEPS)}

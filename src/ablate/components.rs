@@ -96,6 +96,30 @@ const KNOWN: &[KnownComponent] = &[
         off: Off::Set(&[("train.warmdown_iters", ""), ("train.warmdown_frac", "")]),
     },
     KnownComponent {
+        name: "min_lr",
+        also: &[],
+        about: "learning rates fall to nothing",
+        off: Off::Set(&[("train.min_lr", "0")]),
+    },
+    KnownComponent {
+        name: "wd_taper",
+        also: &["wd_taper_start_frac"],
+        about: "the weight decay of matrices stays as it is until the end",
+        off: Off::Set(&[("wd_taper_start_frac", ""), ("wd_taper_final_mult", "")]),
+    },
+    KnownComponent {
+        name: "left_out_adapters",
+        also: &["ttt_without"],
+        about: "test-time training adapts every place of a layer",
+        off: Off::Set(&[("ttt_without", "[]")]),
+    },
+    KnownComponent {
+        name: "short_chunks",
+        also: &["ttt_short_chunks"],
+        about: "test-time training reads short documents in chunks of the same size as long ones",
+        off: Off::Set(&[("ttt_short_chunks", "[]")]),
+    },
+    KnownComponent {
         name: "momentum_warmup",
         also: &["muon_momentum_warmup_steps"],
         about: "Muon's momentum has its last value from the first step",

@@ -29,7 +29,11 @@ impl Reference {
         let h = json("hyperparameters.json")?;
         // The recorder lowers the export's threshold, so that a toy's matrices are quantized at all.
         let toml = recipe_toml(&h, settings["keep_float_max_numel"].as_i64().unwrap_or(65_536));
-        let more = if h.get("q_rank").is_some() { lowrankq_settings(&h) } else { Vec::new() };
+        let more = match (h.get("q_rank"), h.get("lqer_rank")) {
+            (Some(_), _) => lowrankq_settings(&h),
+            (None, Some(_)) => record_settings(&h),
+            (None, None) => Vec::new(),
+        };
         Ok(Reference {
             folder: folder.to_owned(),
             script: settings["script"].as_str().unwrap_or_default().to_owned(),
@@ -68,16 +72,18 @@ impl Reference {
     pub fn dequantized(&self) -> Result<StateDict> {
         let stored = self.tensors("quantized.safetensors")?;
         let value = |(name, tensor): (&String, &Tensor)| -> Option<(String, Tensor)> {
-            if name.ends_with(".scale") {
+            if [".scale", ".gs"].iter().any(|end| name.ends_with(end)) || name.contains(".lq") {
                 return None;
             }
             let f32 = tensor.to_kind(Kind::Float);
-            match name.strip_suffix(".q") {
+            match name.strip_suffix(".q").or(name.strip_suffix(".gq")) {
                 None => Some((name.clone(), f32)),
                 Some(name) => {
-                    let scale = stored.get(&format!("{name}.scale"))?.to_kind(Kind::Float);
+                    let scale = stored.get(&format!("{name}.scale")).or(stored.get(&format!("{name}.gs")))?;
+                    let scale = scale.to_kind(Kind::Float);
                     let scale = if scale.dim() == 1 { scale.unsqueeze(1) } else { scale };
-                    Some((name.to_owned(), f32 * scale))
+                    let w = f32 * scale;
+                    Some((name.to_owned(), correction(&stored, name).map_or(w.shallow_clone(), |more| w + more)))
                 }
             }
         };
@@ -104,6 +110,14 @@ impl Reference {
         };
         (0..self.steps.len()).map(|step| (0..micro_steps).map(|micro| batch(step, micro)).collect()).collect()
     }
+}
+
+/// The low-rank correction that the script stored for the weights `name`, where it did.
+fn correction(stored: &BTreeMap<String, Tensor>, name: &str) -> Option<Tensor> {
+    let part = |suffix: &str| stored.get(&format!("{name}.{suffix}")).map(|t| t.to_kind(Kind::Float));
+    let (a, b, scales) = (part("lqA_a")? * part("lqAs_a")?, part("lqB_a")?, part("lqBs_a")?);
+    let groups = b.view([scales.numel() as i64, -1]) * scales.unsqueeze(1);
+    Some(a.matmul(&groups.view_as(&b)))
 }
 
 fn read_json(path: &Path) -> Result<Value> {
@@ -195,6 +209,24 @@ fn lowrankq_settings(h: &Value) -> Vec<String> {
         ("eval.ogd.ogd_lr", "ogd_lr"),
         ("eval.ogd.ogd_batch_windows", "ogd_batch_windows"),
         ("quant.ftle.ftle_every", "ftle_every"),
+    ];
+    let read = read.map(|(key, theirs)| format!("{key}={}", h[theirs]));
+    held.map(str::to_owned).into_iter().chain(read).collect()
+}
+
+/// The settings that the records after PR #1530 have besides. The script holds its coefficients of Muon in the code, not in its settings.
+fn record_settings(h: &Value) -> Vec<String> {
+    let held = ["optim.muon.muon_polar_express=true", "quant.gate.bits=8", "quant.gate.row_max=true"];
+    let read = [
+        ("model.smear.gate_window", "gate_window"),
+        ("model.block.A.gqa.gate.gate_window", "gate_window"),
+        ("model.block.A.gqa.gate.gate_scale", "sparse_attn_gate_scale"),
+        ("model.block.A.gqa.gate.gate_init_std", "sparse_attn_gate_init_std"),
+        ("quant.matrix.clip_sigmas_of.gqa", "attn_clip_sigmas"),
+        ("quant.matrix.clip_sigmas_of.mlp", "mlp_clip_sigmas"),
+        ("quant.lqer.lqer_rank", "lqer_rank"),
+        ("quant.lqer.lqer_top_k", "lqer_top_k"),
+        ("quant.lqer.lqer_asym_group", "lqer_asym_group"),
     ];
     let read = read.map(|(key, theirs)| format!("{key}={}", h[theirs]));
     held.map(str::to_owned).into_iter().chain(read).collect()

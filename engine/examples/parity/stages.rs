@@ -83,7 +83,7 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
     let model = Gpt::new(&recipe.model, exported_weights(reference)?, CPU)?;
     let mut observed = Observed::default();
     if recipe.quant.needs_calibration() {
-        observed.hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
+        observed = calibrate(&model, calibration_batches(reference)?, None)?.into();
         let theirs = reference.tensors("hessians.safetensors")?;
         let (mut traces, mut entries, mut count) = (0f64, 0f64, 0);
         for param in model.params() {
@@ -151,11 +151,15 @@ fn compare_codes(
             let key = format!("{}{suffix}", tensor.name);
             theirs.get(&key).ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")))
         };
+        let stored = |of: usize| {
+            let key = upstreams(&theirs, &tensor.name)[of].clone();
+            theirs.get(&key).ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")))
+        };
         match &tensor.data {
             Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => {
                 codes += q.numel() as i64;
-                equal += q.eq_tensor(named(".q")?).sum(Kind::Int64).int64_value(&[]);
-                let (ours, theirs) = (scale.to_kind(Kind::Float), named(".scale")?.to_kind(Kind::Float));
+                equal += q.eq_tensor(&stored(0)?.reshape(q.size())).sum(Kind::Int64).int64_value(&[]);
+                let (ours, theirs) = (scale.to_kind(Kind::Float), stored(1)?.to_kind(Kind::Float));
                 scales = worst(scales, (ours - theirs).abs().max().double_value(&[]));
             }
             // Upstream has none, and no recipe that is compared asks for them.
@@ -176,6 +180,17 @@ fn compare_codes(
     table.row(&format!("scales{of}"), "every scale, as stored in f16", scales, 0.0);
     table.row(&format!("what stays in floating point{of}"), "every value, as stored", floats, 0.0);
     Ok(())
+}
+
+/// Returns the names that upstream gives to the integers and to the scales of a tensor of the engine's export.
+fn upstreams(theirs: &BTreeMap<String, Tensor>, name: &str) -> [String; 2] {
+    let ends = match (name.strip_suffix(".lqer_a"), name.strip_suffix(".lqer_b")) {
+        (Some(owner), _) => return ["lqA_a", "lqAs_a"].map(|end| format!("{owner}.{end}")),
+        (_, Some(owner)) => return ["lqB_a", "lqBs_a"].map(|end| format!("{owner}.{end}")),
+        _ if theirs.contains_key(&format!("{name}.gq")) => ["gq", "gs"],
+        _ => ["q", "scale"],
+    };
+    ends.map(|end| format!("{name}.{end}"))
 }
 
 /// Scores before and after quantization, from upstream's weights and from the engine's own integers.
@@ -294,7 +309,7 @@ pub fn end_to_end(reference: &Reference, steps: Steps, table: &mut Table) -> Res
     let model = Gpt::new(&recipe.model, weights, CPU)?;
     let mut observed = Observed::default();
     if recipe.quant.needs_calibration() {
-        observed.hessians = calibrate(&model, calibration_batches(reference)?, None)?.hessians;
+        observed = calibrate(&model, calibration_batches(reference)?, None)?.into();
     }
     if let Some(sensitivity) = &steps.sensitivity {
         let target = target_bits(reference)?;

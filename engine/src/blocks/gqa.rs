@@ -2,11 +2,12 @@
 //!
 //! `q = rope(norm(n W_qᵀ))·g`, `k = rope(norm(n W_kᵀ))`, `v = n W_vᵀ`, softmax attention within the document, and the
 //! output projection. Partial rotary positions and exclusive self attention (XSA) are settings of it: PR #1530 uses both.
-//! So are queries of low rank and rotary positions stretched to longer contexts: PR #316's.
+//! So are queries of low rank and rotary positions stretched to longer contexts, PR #316's, and a gate for each head.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::gate::{Gate, GateRecipe};
 use super::query::Query;
 use crate::bounds;
 use crate::nn::param::Init;
@@ -39,6 +40,9 @@ pub struct GqaRecipe {
     /// base (docs/spec/algorithms.md#rotary-positions). `0` means that the base never changes.
     #[serde(skip_serializing_if = "bounds::is_zero")]
     pub rope_train_seq_len: i64,
+    /// A gate on the output of each head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateRecipe>,
 }
 
 impl Default for GqaRecipe {
@@ -54,6 +58,7 @@ impl Default for GqaRecipe {
             init: Init::Uniform,
             q_rank: 0,
             rope_train_seq_len: 0,
+            gate: None,
         }
     }
 }
@@ -62,7 +67,8 @@ impl GqaRecipe {
     pub(super) fn describe(&self) -> String {
         let xsa = if self.xsa { ", xsa" } else { "" };
         let rank = if self.q_rank > 0 { format!(", queries of rank {}", self.q_rank) } else { String::new() };
-        format!("{NAME} ({} heads, {} kv heads{xsa}{rank})", self.num_heads, self.num_kv_heads)
+        let gate = self.gate.as_ref().map_or("", GateRecipe::describe);
+        format!("{NAME} ({} heads, {} kv heads{xsa}{rank}{gate})", self.num_heads, self.num_kv_heads)
     }
 
     pub(super) fn check(&self, path: &str, dim: i64) -> Result<()> {
@@ -89,6 +95,7 @@ impl GqaRecipe {
             return fail(format!("q_rank {} must be below model_dim {dim}; 0 means one whole matrix", self.q_rank));
         }
         bounds::integers(path, &[("rope_train_seq_len", self.rope_train_seq_len, 0, 1 << 24)])?;
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.check(path, dim))?;
         let rotated = if self.rope_dims > 0 { self.rope_dims } else { head_dim };
         if self.rope_train_seq_len > 0 && rotated < 4 {
             return fail(format!(
@@ -107,6 +114,7 @@ pub struct Gqa {
     proj: Linear,
     /// `[heads]`
     q_gain: Tensor,
+    gate: Option<Gate>,
     /// The inputs of the three input matrices and of the output matrix.
     n: Input,
     y: Input,
@@ -132,6 +140,7 @@ impl Gqa {
         let (n, y, start) = (scope.input(), scope.input(), Start::from(r.init));
         Ok(Gqa {
             q_gain: scope.control("q_gain", &[r.num_heads], Start::Constant(r.qk_gain_init))?,
+            gate: r.gate.as_ref().map(|gate| Gate::build(gate, r.num_heads, dim, scope)).transpose()?,
             query: Query::build(r.q_rank, dim, start, n, scope)?,
             c_k: scope.linear("c_k", [kv_dim, dim], start, n)?,
             c_v: scope.linear("c_v", [kv_dim, dim], start, n)?,
@@ -185,6 +194,9 @@ impl Gqa {
                 Some(rows) => self.split(&rows.of(&v.flatten(2, 3)), self.kv_heads),
             };
             y = self.without_own_value(&y, &own);
+        }
+        if let Some(gate) = &self.gate {
+            y = gate.apply(&y, &kept);
         }
         let y = y.flatten(2, 3);
         pass.observe(self.y, &y);

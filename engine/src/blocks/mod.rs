@@ -6,6 +6,7 @@
 
 mod block;
 pub mod cfc;
+mod gate;
 pub mod gqa;
 pub mod liv;
 pub mod mlp;
@@ -13,6 +14,7 @@ mod query;
 pub mod swiglu;
 
 pub use block::{Block, LaneWeights, Lanes};
+pub use gate::GateRecipe;
 
 use serde::{Deserialize, Serialize};
 

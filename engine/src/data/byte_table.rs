@@ -35,8 +35,10 @@ impl ByteTable {
             (TokenizerKind::Byte260, _) => {
                 Err(Error::Recipe(format!("data.tokenizer byte260 needs model.vocab_size = 260, not {vocab_size}")))
             }
-            (TokenizerKind::Sentencepiece, Some(path)) => ByteTable::from_sentencepiece(path, vocab_size),
-            (TokenizerKind::Sentencepiece, None) => Err(Error::format(
+            (TokenizerKind::Sentencepiece | TokenizerKind::Caseops, Some(path)) => {
+                ByteTable::from_sentencepiece(path, vocab_size)
+            }
+            (TokenizerKind::Sentencepiece | TokenizerKind::Caseops, None) => Err(Error::format(
                 format!("fineweb_{vocab_size}_bpe.model"),
                 format!(
                     "no tokenizer for {}: bytes are counted from this file; put it beside the shards, or into \
@@ -222,7 +224,13 @@ mod tests {
 
     #[test]
     fn a_recipe_without_its_tokenizer_is_refused() {
-        let data = DataSet { name: "fineweb10B_sp1024".into(), train: vec![], val: vec![], tokenizer: None };
+        let data = DataSet {
+            name: "fineweb10B_sp1024".into(),
+            train: vec![],
+            val: vec![],
+            val_bytes: vec![],
+            tokenizer: None,
+        };
         let error = ByteTable::load(&Recipe::default(), &data).unwrap_err().to_string();
         assert!(error.contains("fineweb_1024_bpe.model: no tokenizer"), "{error}");
         let mut bytes = Recipe::default();

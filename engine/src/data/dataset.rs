@@ -5,6 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use crate::recipe::TokenizerKind;
 use crate::{Error, Recipe, Result};
 
+/// The end of the names of a data set with case operators, PR #1729's.
+const CASEOPS: &str = "lossless_caps_caseops_v1_reserved";
+
 /// The files of a data set, as the challenge lays them out (docs/spec/algorithms.md#shards).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSet {
@@ -14,7 +17,9 @@ pub struct DataSet {
     pub train: Vec<PathBuf>,
     /// `fineweb_val_*.bin` in lexicographic order; never empty.
     pub val: Vec<PathBuf>,
-    /// `fineweb_{V}_bpe.model`, where there is one.
+    /// `fineweb_val_bytes_*.bin`, the bytes of each token of `val`; there only where the data set has them.
+    pub val_bytes: Vec<PathBuf>,
+    /// The tokenizer's `.model` file, where there is one.
     pub tokenizer: Option<PathBuf>,
 }
 
@@ -28,6 +33,7 @@ impl DataSet {
         let vocab_size = recipe.model.vocab_size;
         let name = match recipe.data.tokenizer {
             TokenizerKind::Sentencepiece => format!("fineweb10B_sp{vocab_size}"),
+            TokenizerKind::Caseops => format!("fineweb10B_sp{vocab_size}_{CASEOPS}"),
             TokenizerKind::Byte260 => "fineweb10B_byte260".to_owned(),
         };
         if !dir.is_dir() {
@@ -35,7 +41,9 @@ impl DataSet {
         }
         let nested = dir.join("datasets").join(&name);
         let folder = if nested.is_dir() { nested } else { dir.to_owned() };
-        let (train, val) = (shards(&folder, "fineweb_train_")?, shards(&folder, "fineweb_val_")?);
+        let train = shards(&folder, "fineweb_train_")?;
+        let (val_bytes, val): (Vec<PathBuf>, Vec<PathBuf>) =
+            shards(&folder, "fineweb_val_")?.into_iter().partition(|path| is_sidecar(path));
         if val.is_empty() {
             let seen = if train.is_empty() { "no shards" } else { "training shards but no validation shards" };
             return Err(Error::format(
@@ -53,7 +61,8 @@ impl DataSet {
             name: name.unwrap_or_else(|| folder.display().to_string()),
             train,
             val,
-            tokenizer: tokenizer(&folder, vocab_size),
+            val_bytes,
+            tokenizer: tokenizer(&folder, vocab_size, recipe.data.tokenizer),
         })
     }
 }
@@ -63,8 +72,11 @@ fn hint(name: &str) -> String {
 }
 
 /// The tokenizer beside the shards, or in the `tokenizers/` folder of the official layout.
-fn tokenizer(folder: &Path, vocab_size: i64) -> Option<PathBuf> {
-    let file = format!("fineweb_{vocab_size}_bpe.model");
+fn tokenizer(folder: &Path, vocab_size: i64, kind: TokenizerKind) -> Option<PathBuf> {
+    let file = match kind {
+        TokenizerKind::Caseops => format!("fineweb_{vocab_size}_bpe_{CASEOPS}.model"),
+        _ => format!("fineweb_{vocab_size}_bpe.model"),
+    };
     let official = Path::new("tokenizers").join(&file);
     let mut root = folder.join("../..");
     // The same place in a shorter name, where the path says what lies above.
@@ -73,6 +85,11 @@ fn tokenizer(folder: &Path, vocab_size: i64) -> Option<PathBuf> {
         root = above.to_owned();
     }
     [folder.join(&file), folder.join(&official), root.join(&official)].into_iter().find(|path| path.is_file())
+}
+
+/// Tells whether a file of the validation split holds bytes of tokens rather than tokens.
+fn is_sidecar(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fineweb_val_bytes_"))
 }
 
 /// `{prefix}*.bin` in `folder`, sorted.

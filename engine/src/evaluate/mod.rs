@@ -13,9 +13,9 @@ pub mod ttt;
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::data::{ByteTable, DataSet, Document, TokenStream, find_documents};
+use crate::data::{BOS_ID, ByteTable, DataSet, Document, TokenStream, find_documents};
 use crate::model::Gpt;
-use crate::recipe::{EvalMode, EvalRecipe};
+use crate::recipe::{EvalMode, EvalRecipe, TokenizerKind};
 use crate::{Error, Recipe, Result};
 use ledger::LedgerRow;
 
@@ -24,6 +24,8 @@ pub struct ValData {
     pub tokens: Vec<u16>,
     pub documents: Vec<Document>,
     pub byte_table: ByteTable,
+    /// Bytes of the original text that each token stands for, where the data set states them.
+    pub sidecar: Option<Vec<u16>>,
 }
 
 impl ValData {
@@ -32,7 +34,11 @@ impl ValData {
         let byte_table = ByteTable::load(recipe, data)?;
         let tokens = TokenStream::open(&data.val, recipe.model.vocab_size)?.read_all()?;
         let documents = find_documents(&tokens, data.val.first().map_or(Path::new("fineweb_val_*.bin"), |p| p))?;
-        Ok(ValData { tokens, documents, byte_table })
+        let sidecar = match recipe.data.tokenizer {
+            TokenizerKind::Caseops => Some(sidecar(data, &tokens)?),
+            _ => None,
+        };
+        Ok(ValData { tokens, documents, byte_table, sidecar })
     }
 
     /// Number of targets: every token but the first.
@@ -48,8 +54,46 @@ impl ValData {
 
     /// UTF-8 bytes of target `k` (token `k + 1`).
     pub fn bytes(&self, k: usize) -> u64 {
-        u64::from(self.byte_table.bytes(self.tokens[k], self.tokens[k + 1]))
+        match &self.sidecar {
+            Some(bytes) => u64::from(bytes[k + 1]),
+            None => u64::from(self.byte_table.bytes(self.tokens[k], self.tokens[k + 1])),
+        }
     }
+}
+
+/// Reads the bytes of each of `tokens` from the sidecar's shards (docs/spec/algorithms.md#caseops).
+fn sidecar(data: &DataSet, tokens: &[u16]) -> Result<Vec<u16>> {
+    let Some(path) = data.val_bytes.first() else {
+        return Err(Error::format(
+            "fineweb_val_bytes_*.bin",
+            format!(
+                "no sidecar beside the validation shards of {}: it states the bytes of each token, which case operators \
+                     do not have; fetch it with the data set",
+                data.name
+            ),
+        ));
+    };
+    let bytes = TokenStream::open(&data.val_bytes, 1 << 16)?.read_all()?;
+    if bytes.len() != tokens.len() {
+        return Err(Error::format(
+            path,
+            format!(
+                "the sidecar states the bytes of {} tokens, but the validation shards hold {}; fetch both again",
+                bytes.len(),
+                tokens.len()
+            ),
+        ));
+    }
+    if let Some(at) = bytes.iter().zip(tokens).position(|(&bytes, &token)| token == BOS_ID && bytes != 0) {
+        return Err(Error::format(
+            path,
+            format!(
+                "the BOS at token {at} has {} bytes in the sidecar, and a BOS stands for no text; fetch both again",
+                bytes[at]
+            ),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The result of an evaluation.
@@ -153,4 +197,61 @@ pub fn evaluate(
     }
     let rows = chosen.iter().map(|d| ledger::row(val, d, &nll)).collect();
     Ok(Score { mode, rows, nll })
+}
+
+#[cfg(test)]
+mod tests {
+    use caddie_format::{caseops, shard};
+
+    use super::*;
+
+    /// A data set of validation tokens and of the words of their sidecar.
+    fn data(dir: &Path, tokens: &[u16], words: Option<&[u16]>) -> DataSet {
+        let write = |name: &str, values: &[u16]| {
+            let path = dir.join(name);
+            std::fs::write(&path, shard::encode(values)).unwrap();
+            path
+        };
+        DataSet {
+            name: "caseops".to_owned(),
+            train: vec![],
+            val: vec![write("fineweb_val_000000.bin", tokens)],
+            val_bytes: words.map(|words| write("fineweb_val_bytes_000000.bin", words)).into_iter().collect(),
+            tokenizer: None,
+        }
+    }
+
+    #[test]
+    fn a_sidecar_counts_the_original_text_to_the_byte() {
+        let texts = ["The NASA launch, über!", "macOS \u{e001} A"];
+        let (mut tokens, mut words) = (Vec::new(), Vec::new());
+        for text in texts {
+            let encoded = caseops::encode(text);
+            let pieces: Vec<String> = encoded.chars().map(String::from).collect();
+            tokens.push(BOS_ID);
+            words.push(0);
+            tokens.extend((0..pieces.len()).map(|i| 5 + i as u16));
+            words.extend(caseops::original_bytes(pieces.iter().map(String::as_str)).unwrap());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let data = data(dir.path(), &tokens, Some(&words));
+        let sidecar = Some(super::sidecar(&data, &tokens).unwrap());
+        let documents = find_documents(&tokens, dir.path()).unwrap();
+        let val = ValData { tokens, documents, byte_table: ByteTable::byte260(), sidecar };
+        let nll = vec![0.0; val.targets()];
+        let bytes: Vec<u64> = val.documents.iter().map(|d| ledger::row(&val, d, &nll).bytes).collect();
+        assert_eq!(bytes, texts.map(|text| text.len() as u64));
+    }
+
+    #[test]
+    fn a_sidecar_that_is_not_of_these_tokens_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |words: Option<&[u16]>| {
+            let tokens = [BOS_ID, 9, 7, BOS_ID, 8];
+            sidecar(&data(dir.path(), &tokens, words), &tokens).unwrap_err().to_string()
+        };
+        assert!(refused(None).contains("no sidecar"));
+        assert!(refused(Some(&[0, 3, 2])).contains("3 tokens, but the validation shards hold 5"));
+        assert!(refused(Some(&[0, 3, 2, 1, 4])).contains("BOS at token 3 has 1 bytes"));
+    }
 }

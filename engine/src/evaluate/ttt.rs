@@ -6,6 +6,8 @@
 
 mod draw;
 
+use std::collections::BTreeMap;
+
 use tch::{Device, Kind, Tensor};
 
 use super::{OnProgress, Progress, ValData, ledger};
@@ -31,8 +33,7 @@ pub fn score(
 ) -> Result<Vec<f32>> {
     let init = SeededInit { seed: recipe.ttt_seed };
     let batch_size = if model.device() == Device::Cpu { 1 } else { recipe.ttt_batch_size as usize };
-    let batches: Vec<Vec<Document>> =
-        ttt_batches(docs, batch_size).iter().map(|batch| batch.iter().map(|&i| docs[i]).collect()).collect();
+    let batches = batches(recipe, docs, batch_size);
     warm_up(model, recipe);
 
     let mut nll = vec![f32::NAN; val.targets()];
@@ -53,6 +54,18 @@ pub fn score(
         },
     )?;
     Ok(nll)
+}
+
+/// Cuts `docs` into batches of at most `batch_size` documents of similar length; those of one batch have chunks of one size.
+fn batches(recipe: &TttRecipe, docs: &[Document], batch_size: usize) -> Vec<Vec<Document>> {
+    let mut by_chunk: BTreeMap<i64, Vec<Document>> = BTreeMap::new();
+    for d in docs {
+        by_chunk.entry(recipe.chunk(d.targets)).or_default().push(*d);
+    }
+    let chosen = |docs: &Vec<Document>| -> Vec<Vec<Document>> {
+        ttt_batches(docs, batch_size).iter().map(|batch| batch.iter().map(|&i| docs[i]).collect()).collect()
+    };
+    by_chunk.values().rev().flat_map(chosen).collect()
 }
 
 /// Runs one chunk of synthetic tokens through a throw-away set of adapters: kernels are chosen and memory is reserved
@@ -78,7 +91,7 @@ struct Session {
 
 impl Session {
     fn new(model: &Gpt, recipe: &TttRecipe, docs: &[usize], init: &dyn AdapterInit) -> Session {
-        let mut adapters = model.adapters(recipe.ttt_lora_rank, docs, init);
+        let mut adapters = model.adapters(recipe.adapters(), docs, init);
         let moments = Moments::new(adapters.flat());
         let adam = AdamStep {
             lr: recipe.ttt_lora_lr,
@@ -97,7 +110,7 @@ impl Session {
     }
 }
 
-/// Computes the nats of every target of each document in `docs`, which are adapted side by side.
+/// Computes the nats of every target of each document in `docs`, which are adapted side by side and have chunks of one size.
 ///
 /// # Errors
 /// When libtorch cannot hand the values back.
@@ -108,7 +121,8 @@ pub fn score_batch(
     docs: &[Document],
     init: &dyn AdapterInit,
 ) -> Result<Vec<Vec<f32>>> {
-    let (chunk, context) = (recipe.ttt_chunk_size as usize, recipe.ttt_eval_seq_len as usize);
+    let longest = docs.iter().map(|d| d.targets).max().unwrap_or(0);
+    let (chunk, context) = (recipe.chunk(longest) as usize, recipe.ttt_eval_seq_len as usize);
     let chunks: Vec<usize> = docs.iter().map(|d| d.targets.div_ceil(chunk)).collect();
     let indices: Vec<usize> = docs.iter().map(|d| d.index).collect();
     let mut session = Session::new(model, recipe, &indices, init);
@@ -220,7 +234,7 @@ mod tests {
         let model = Gpt::new(&recipe.model, state, Device::Cpu).unwrap().in_precision(kind);
         let tokens: Vec<u16> = (0..49).map(|i| if i == 0 { BOS_ID } else { 4 + (i * i) % 28 }).collect();
         let documents = find_documents(&tokens, Path::new("test.bin")).unwrap();
-        let val = ValData { tokens, documents, byte_table: ByteTable::byte260() };
+        let val = ValData { tokens, documents, byte_table: ByteTable::byte260(), sidecar: None };
         score(&model, &val, &recipe.eval.ttt(), &val.documents, &mut |_| Ok(())).unwrap()
     }
 
@@ -233,5 +247,23 @@ mod tests {
             let (bare, learnt, exact) = (mean(&bare[chunk.clone()]), mean(&learnt[chunk.clone()]), mean(&exact[chunk]));
             assert!((bare - exact).abs() > 5.0 * (learnt - exact).abs(), "bare {bare}, bf16 {learnt}, f32 {exact}");
         }
+    }
+
+    #[test]
+    fn a_documents_chunk_follows_from_its_own_length_and_batches_have_one_size() {
+        let recipe =
+            TttRecipe { ttt_short_chunks: vec![[256, 8], [2000, 24]], ttt_chunk_size: 48, ..TttRecipe::default() };
+        assert_eq!([1, 256, 257, 2000, 2001].map(|targets| recipe.chunk(targets)), [8, 8, 24, 24, 48]);
+        let lens = [300usize, 10, 5000, 256, 2000, 9000, 4];
+        let docs: Vec<Document> =
+            lens.iter().enumerate().map(|(index, &targets)| Document { index, start: 0, targets }).collect();
+        let batches = batches(&recipe, &docs, 2);
+        let mut seen: Vec<usize> = batches.iter().flatten().map(|d| d.index).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..lens.len()).collect::<Vec<_>>());
+        for batch in &batches {
+            assert!(batch.iter().all(|d| recipe.chunk(d.targets) == recipe.chunk(batch[0].targets)), "{batch:?}");
+        }
+        assert_eq!(batches[0].iter().map(|d| d.targets).max(), Some(9000), "the longest come first");
     }
 }

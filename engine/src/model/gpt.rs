@@ -1,12 +1,14 @@
 //! The model with its weights.
 
+use std::collections::BTreeSet;
+
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::ModelRecipe;
 use super::head::Head;
 use super::input::InputLayer;
 use super::trunk::{Connections, Order, Trunk};
-use crate::nn::lora::Plan;
+use crate::nn::lora::{Choice, HEAD, Plan};
 use crate::nn::scope::Builder;
 use crate::nn::{AdapterInit, Adapters, Docs, Param, Pass, RopeTables, Rows, Tap, rms_norm};
 use crate::{Result, parallel};
@@ -42,6 +44,12 @@ impl Parts {
         let table = tied.then_some(&input.embedding.table);
         let head = Head::build(&m.head, table, shape, hidden, &mut scope)?;
         Ok(Parts { input, trunk, head })
+    }
+
+    /// Returns the names of the adapters that a layer or the head may have.
+    pub fn adapters(&self) -> BTreeSet<&'static str> {
+        let of_layers = self.trunk.sites().into_iter().flat_map(|sites| sites.mixer.into_iter().chain(sites.ffn));
+        of_layers.map(|site| site.name).chain([HEAD]).collect()
     }
 }
 
@@ -149,10 +157,10 @@ impl Gpt {
         }
     }
 
-    /// Makes fresh adapters of `rank` for `docs`, at every site of every virtual layer and of the head.
-    pub fn adapters(&self, rank: i64, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
+    /// Makes fresh adapters for `docs`, at every site of every virtual layer and of the head that the recipe adapts.
+    pub fn adapters(&self, choice: Choice<'_>, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
         let (dim, vocab_size, device) = (self.config.model_dim, self.config.vocab_size, self.device);
-        Adapters::new(&Plan { slots: &self.parts.trunk.sites(), dim, vocab_size, rank, device }, docs, init)
+        Adapters::new(&Plan { slots: &self.parts.trunk.sites(), dim, vocab_size, choice, device }, docs, init)
     }
 
     /// Computes the mean cross-entropy in nats per token; `ids` and `targets` are `[batch, len]`.

@@ -1,4 +1,5 @@
-//! The head (docs/spec/algorithms.md#head): logits softly capped, `cap · tanh(z / cap)`.
+//! The head (docs/spec/algorithms.md#head): logits softly capped, `cap · tanh(z / cap)`, with a cap of their own for positive
+//! and for negative ones where the recipe asks for it (PR #1923).
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -16,11 +17,14 @@ pub const NAME: &str = "head";
 #[serde(default, deny_unknown_fields)]
 pub struct HeadRecipe {
     pub logit_softcap: f64,
+    /// True to learn the cap of positive and that of negative logits, each from `logit_softcap` on.
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub asym_logit_rescale: bool,
 }
 
 impl Default for HeadRecipe {
     fn default() -> Self {
-        HeadRecipe { logit_softcap: 30.0 }
+        HeadRecipe { logit_softcap: 30.0, asym_logit_rescale: false }
     }
 }
 
@@ -37,6 +41,8 @@ pub struct Head {
     /// The input of the projection.
     pub input: Input,
     softcap: f64,
+    /// The caps `[]` of positive and of negative logits.
+    asym: Option<(Tensor, Tensor)>,
 }
 
 impl Head {
@@ -52,7 +58,9 @@ impl Head {
             Some(table) => table.shallow_clone(),
             None => scope.at("", NAME).table("lm_head", shape, Start::Zeros, Group::Head, Some(input))?,
         };
-        Ok(Head { weight, input, softcap: r.logit_softcap })
+        let mut cap = |name: &str| scope.at("", NAME).control(name, &[], Start::Constant(r.logit_softcap));
+        let asym = if r.asym_logit_rescale { Some((cap("softcap_pos")?, cap("softcap_neg")?)) } else { None };
+        Ok(Head { weight, input, softcap: r.logit_softcap, asym })
     }
 
     /// Computes the capped logits `[batch, len, vocab]` of `hidden` `[batch, len, dim]`, in f32: rounding the capped
@@ -63,6 +71,13 @@ impl Head {
             Some(adapters) => z + adapters.head_delta(hidden),
             None => z,
         };
-        (z.to_kind(Kind::Float) / self.softcap).tanh() * self.softcap
+        let z = z.to_kind(Kind::Float);
+        match &self.asym {
+            None => (z / self.softcap).tanh() * self.softcap,
+            Some((positive, negative)) => {
+                let cap = positive.where_self(&z.gt(0.0), negative);
+                (z / &cap).tanh() * cap
+            }
+        }
     }
 }

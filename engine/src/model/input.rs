@@ -1,5 +1,5 @@
 //! The input of the first block (docs/spec/algorithms.md#embedding): the token's row, the pair's row where the model has a table
-//! of pairs, normalized, and smeared where it has a gate.
+//! of pairs, normalized, and smeared, before that or after, where it has a gate.
 
 use tch::{Kind, Tensor};
 
@@ -34,10 +34,9 @@ impl InputLayer {
         if let (Some(bigram), Some(first)) = (&self.bigram, &first) {
             x += bigram.forward(ids, first, kind, tap);
         }
-        let x = rms_norm(&x);
         match (&self.smear, &first) {
-            (Some(smear), Some(first)) => smear.forward(&x, first),
-            _ => x,
+            (Some(smear), Some(first)) => smear.after_norm(rms_norm(&smear.before_norm(x, ids)), first),
+            _ => rms_norm(&x),
         }
     }
 }

@@ -23,7 +23,10 @@ pub use lanes::FinalLane;
 pub use layout::Layout;
 pub use loops::LoopsRecipe;
 pub use recipe::ModelRecipe;
+pub use smear::SmearRecipe;
 pub use trunk::Order;
+
+use std::collections::BTreeSet;
 
 use crate::Result;
 use crate::nn::Param;
@@ -37,6 +40,14 @@ pub fn parameters(m: &ModelRecipe) -> Result<Vec<Param>> {
     let mut builder = Builder::outline();
     gpt::Parts::build(m, &mut builder)?;
     Ok(builder.finish()?.0)
+}
+
+/// Returns the names of the adapters that test-time training may put into a model, without the numbers of their layers.
+///
+/// # Errors
+/// When the recipe's components do not fit together.
+pub fn adapters(m: &ModelRecipe) -> Result<BTreeSet<&'static str>> {
+    Ok(gpt::Parts::build(m, &mut Builder::outline())?.adapters())
 }
 
 /// Number of trainable parameters: 17,059,912 for the baseline, 35,944,602 for PR #1530

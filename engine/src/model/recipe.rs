@@ -117,6 +117,9 @@ impl ModelRecipe {
         if let Some(bigram) = &self.bigram {
             bigram.check()?;
         }
+        if let Some(smear) = &self.smear {
+            smear.check(self.model_dim)?;
+        }
         if let Some(loops) = &self.loops {
             loops.check(self.num_layers())?;
         }

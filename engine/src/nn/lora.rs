@@ -13,6 +13,9 @@ pub struct Site {
     pub output: i64,
 }
 
+/// The name of the head's adapter.
+pub const HEAD: &str = "lm_head";
+
 /// The sites of one virtual layer: around its mixer and around its feed-forward part. All of one part read the same input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sites {
@@ -33,23 +36,30 @@ fn times(x: &Tensor, matrix: &Tensor) -> Tensor {
     x.bmm(&matrix.to_kind(x.kind()).transpose(1, 2))
 }
 
-/// Adapters that read one input: `x ↦ (x Aᵀ) Bᵀ` for each document of a batch, with A `[batch, rank, in]` and B `[batch,
-/// out, rank]` that starts at zero. Their A matrices are stacked (`[batch, sites·rank, in]`) and multiplied at once.
+/// Adapters that read one input: `x ↦ s·(x Aᵀ) Bᵀ` for each document of a batch, with A `[batch, rank, in]` and B `[batch,
+/// out, rank]` that starts at zero. Their A matrices are stacked (`[batch, adapters·rank, in]`) and multiplied at once.
 pub struct Stack {
+    /// Undefined where no site has an adapter.
     a: Tensor,
-    b: Vec<Tensor>,
+    /// B by site; `None` where the recipe leaves the adapter out.
+    b: Vec<Option<Tensor>>,
     rank: i64,
+    scale: f64,
 }
 
 impl Stack {
-    /// Computes `x Aᵀ` of all sites: `[batch, len, in]` to `[batch, len, sites·rank]`.
+    /// Computes `x Aᵀ` of all adapters: `[batch, len, in]` to `[batch, len, adapters·rank]`.
     pub fn low(&self, x: &Tensor) -> Tensor {
-        times(x, &self.a)
+        if self.a.defined() { times(x, &self.a) } else { x.narrow(2, 0, 0) }
     }
 
-    /// Returns the addition of site `i`, from [`Stack::low`]: `[batch, len, out]`.
+    /// Returns the addition of site `i`, from [`Stack::low`]: `[batch, len, out]`; a zero without dimensions, which can be
+    /// added to any shape, where the site has no adapter.
     pub fn delta(&self, i: usize, low: &Tensor) -> Tensor {
-        times(&low.narrow(2, i as i64 * self.rank, self.rank), &self.b[i])
+        let Some(b) = &self.b[i] else { return Tensor::zeros([], (low.kind(), low.device())) };
+        let place = self.b[..i].iter().flatten().count() as i64;
+        let delta = times(&low.narrow(2, place * self.rank, self.rank), b);
+        if self.scale == 1.0 { delta } else { delta * self.scale }
     }
 }
 
@@ -76,8 +86,24 @@ pub struct Plan<'a> {
     /// Width of the inputs of the blocks and of the head.
     pub dim: i64,
     pub vocab_size: i64,
-    pub rank: i64,
+    pub choice: Choice<'a>,
     pub device: Device,
+}
+
+/// The settings of a recipe that shape the adapters.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a> {
+    pub rank: i64,
+    /// The factor of every addition.
+    pub scale: f64,
+    /// Names of sites that get no adapter.
+    pub without: &'a [String],
+}
+
+impl Choice<'_> {
+    fn adapts(&self, site: &Site) -> bool {
+        !self.without.iter().any(|name| name == site.name)
+    }
 }
 
 impl Adapters {
@@ -89,7 +115,7 @@ impl Adapters {
                 layout.stack(part, &format!(".{slot}"));
             }
         }
-        let head = [Site { name: "lm_head", output: plan.vocab_size }];
+        let head = [Site { name: HEAD, output: plan.vocab_size }];
         layout.stack(&head, "");
 
         let flat = Tensor::cat(&layout.parts, 0);
@@ -106,16 +132,17 @@ impl Adapters {
             .collect();
         let mut views = leaves.iter().map(Tensor::shallow_clone);
         let mut next = || views.next().unwrap_or_else(|| unreachable!("the layout lists every matrix"));
-        let mut stack = |sites: usize| match sites {
-            0 => Stack { a: Tensor::new(), b: Vec::new(), rank: plan.rank },
-            _ => Stack { a: next(), b: (0..sites).map(|_| next()).collect(), rank: plan.rank },
+        let mut stack = |sites: &[Site]| {
+            let a = if sites.iter().any(|site| plan.choice.adapts(site)) { next() } else { Tensor::new() };
+            let b = sites.iter().map(|site| plan.choice.adapts(site).then(&mut next)).collect();
+            Stack { a, b, rank: plan.choice.rank, scale: plan.choice.scale }
         };
         let slots = plan
             .slots
             .iter()
-            .map(|sites| SlotAdapters { mixer: stack(sites.mixer.len()), ffn: stack(sites.ffn.len()) })
+            .map(|sites| SlotAdapters { mixer: stack(&sites.mixer), ffn: stack(&sites.ffn) })
             .collect();
-        let head = stack(1);
+        let head = stack(&head);
         Adapters { slots, head, flat, leaves }
     }
 
@@ -151,12 +178,13 @@ struct AdapterLayout<'a> {
 }
 
 impl AdapterLayout<'_> {
-    /// A part without sites has no matrices.
+    /// A part without adapters has no matrices.
     fn stack(&mut self, sites: &[Site], suffix: &str) {
+        let sites: Vec<&Site> = sites.iter().filter(|site| self.plan.choice.adapts(site)).collect();
         if sites.is_empty() {
             return;
         }
-        let Plan { rank, dim, device, .. } = *self.plan;
+        let Plan { choice: Choice { rank, .. }, dim, device, .. } = *self.plan;
         let batch = self.docs.len() as i64;
         let names: Vec<String> = sites.iter().map(|site| format!("{}{suffix}", site.name)).collect();
         self.parts.push(self.init.a(self.docs, &names, rank, dim, device).reshape([-1]));
@@ -187,7 +215,8 @@ mod tests {
     fn what_is_learnt_reaches_the_next_pass_in_every_precision() {
         let site = |name, output| Site { name, output };
         let sites = Sites { mixer: vec![site("q", 8), site("k", 4), site("o", 8)], ffn: vec![site("mlp", 8)] };
-        let plan = Plan { slots: &[sites], dim: 8, vocab_size: 16, rank: 2, device: Device::Cpu };
+        let choice = Choice { rank: 2, scale: 1.0, without: &[] };
+        let plan = Plan { slots: &[sites], dim: 8, vocab_size: 16, choice, device: Device::Cpu };
         for kind in [Kind::Float, Kind::BFloat16] {
             let mut adapters = Adapters::new(&plan, &[0, 1], &Ones);
             let x = Tensor::ones([2, 3, 8], (kind, Device::Cpu));
@@ -210,5 +239,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn adapters_that_are_left_out_change_nothing_and_the_others_are_scaled() {
+        let site = |name, output| Site { name, output };
+        let sites = Sites { mixer: vec![site("q", 8), site("k", 4), site("o", 8)], ffn: vec![site("mlp", 8)] };
+        let without = ["q".to_owned(), "mlp".to_owned()];
+        let choice = Choice { rank: 2, scale: 1.8, without: &without };
+        let plan = Plan { slots: &[sites], dim: 8, vocab_size: 16, choice, device: Device::Cpu };
+        let mut adapters = Adapters::new(&plan, &[0], &Ones);
+        tch::no_grad(|| *adapters.flat() += 1.0);
+        let x = Tensor::ones([1, 3, 8], (Kind::Float, Device::Cpu));
+        let SlotAdapters { mixer, ffn } = adapters.slot(0);
+        let low = mixer.low(&x);
+        let largest = |t: Tensor| t.abs().max().double_value(&[]);
+        assert_eq!(low.size(), [1, 3, 4], "two adapters of rank 2 are left");
+        assert_eq!(largest(mixer.delta(0, &low)), 0.0);
+        assert_eq!(largest(ffn.delta(0, &ffn.low(&x))), 0.0);
+        // A is 2 and B is 1 everywhere: 8 inputs, rank 2.
+        assert!((largest(mixer.delta(1, &low)) - 1.8 * 32.0).abs() < 1e-4);
     }
 }

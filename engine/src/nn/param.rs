@@ -50,6 +50,8 @@ pub enum Class {
     Embedding,
     /// Small and sensitive: kept in floating point.
     Control,
+    /// Weights of gates: like controls, unless the recipe has a rule for them.
+    Gate,
 }
 
 /// One parameter, as the component that owns it declares it.

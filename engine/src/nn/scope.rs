@@ -132,6 +132,11 @@ impl Scope<'_> {
         self.declare(name, shape, start, Group::Scalar, Class::Control, None)
     }
 
+    /// Declares the weights `[out, in]` of a gate, which the recipe may round apart from other controls.
+    pub fn gate(&mut self, name: &str, shape: &[i64], start: Start) -> Result<Tensor> {
+        self.declare(name, shape, start, Group::Scalar, Class::Gate, None)
+    }
+
     fn declare(
         &mut self,
         name: &str,

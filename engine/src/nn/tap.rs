@@ -11,7 +11,7 @@ use super::scope::Input;
 /// layer that runs several times, as in depth recurrence, adds to it each time.
 #[derive(Default)]
 pub struct Tap {
-    sums: RefCell<BTreeMap<Input, Tensor>>,
+    sums: RefCell<BTreeMap<Input, (Tensor, i64)>>,
 }
 
 impl Tap {
@@ -21,14 +21,20 @@ impl Tap {
             let width = x.size().last().copied().unwrap_or(1);
             let x = x.detach().to_kind(Kind::Float).reshape([-1, width]);
             let mut sums = self.sums.borrow_mut();
-            let sum = sums.entry(input).or_insert_with(|| Tensor::zeros([width, width], (Kind::Float, x.device())));
+            let zeros = || (Tensor::zeros([width, width], (Kind::Float, x.device())), 0);
+            let (sum, samples) = sums.entry(input).or_insert_with(zeros);
             let _ = sum.addmm_(&x.tr(), &x);
+            *samples += x.size()[0];
         });
     }
 
-    /// Every sum `[in, in]`, divided by `batches`, on the CPU.
-    pub fn hessians(self, batches: i64) -> BTreeMap<Input, Tensor> {
-        let sums = self.sums.into_inner();
-        sums.into_iter().map(|(input, sum)| (input, sum.to_device(tch::Device::Cpu) / batches as f64)).collect()
+    /// Every sum `[in, in]`, divided by `batches`, and the root of the mean square of each input `[in]`, on the CPU.
+    pub fn moments(self, batches: i64) -> BTreeMap<Input, (Tensor, Tensor)> {
+        let moments = |(input, (sum, samples)): (Input, (Tensor, i64))| {
+            let sum = sum.to_device(tch::Device::Cpu);
+            let rms = (sum.diagonal(0, 0, 1) / samples.max(1) as f64).sqrt();
+            (input, (sum / batches as f64, rms))
+        };
+        self.sums.into_inner().into_iter().map(moments).collect()
     }
 }

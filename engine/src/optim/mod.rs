@@ -85,6 +85,22 @@ fn members(model: &Gpt, wanted: impl Fn(Group) -> bool) -> Vec<Member> {
     chosen.map(|(index, (param, (_, t)))| Member { index, group: param.group, parameter: t.shallow_clone() }).collect()
 }
 
+/// The multipliers of the recipe's settings in one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scales {
+    /// Multiplies every learning rate.
+    pub lr: f64,
+    /// Multiplies the matrices' weight decay.
+    pub wd: f64,
+}
+
+impl From<f64> for Scales {
+    /// Scales learning rates alone.
+    fn from(lr: f64) -> Scales {
+        Scales { lr, wd: 1.0 }
+    }
+}
+
 /// Every optimizer of a model.
 pub struct Optimizer {
     grad_clip_norm: f64,
@@ -97,9 +113,9 @@ impl Optimizer {
     }
 
     /// Takes one step from `grads`, in the model's parameter order; a parameter with an undefined gradient stays as it
-    /// is. `lr_scale` multiplies every learning rate. Returns the gradients' joint L2 norm before clipping, where they
-    /// are clipped.
-    pub fn step(&mut self, grads: Vec<Tensor>, step: i64, lr_scale: f64) -> Result<Option<Tensor>> {
+    /// is. Returns the gradients' joint L2 norm before clipping, where they are clipped.
+    pub fn step(&mut self, grads: Vec<Tensor>, step: i64, scales: impl Into<Scales>) -> Result<Option<Tensor>> {
+        let scales = scales.into();
         let (grads, norm) = match self.grad_clip_norm {
             max_norm if max_norm > 0.0 => {
                 let (grads, norm) = clip(grads, max_norm);
@@ -109,8 +125,8 @@ impl Optimizer {
         };
         for update in &mut self.updates {
             match update {
-                Update::Muon(muon) => muon.step_members(&grads, step, lr_scale)?,
-                Update::Adam(adam) => adam.step_members(&grads, lr_scale),
+                Update::Muon(muon) => muon.step_members(&grads, step, scales)?,
+                Update::Adam(adam) => adam.step_members(&grads, scales.lr),
             }
         }
         Ok(norm)

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::Member;
-use crate::{Result, bounds, parallel};
+use super::{Member, Scales};
+use crate::{Error, Result, bounds, parallel};
 
 /// `[optim.muon]`: the matrices of the blocks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,15 @@ pub struct MuonRecipe {
     /// True to shrink the weights after the step that moves them, as PR #316 does, and not before.
     #[serde(skip_serializing_if = "bounds::is_false")]
     pub muon_wd_after: bool,
+    /// True for the coefficients of Polar Express (arXiv 2505.16932; PR #1344, PR #1787), one set for each iteration.
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub muon_polar_express: bool,
+    /// Fraction of training from which on the weight decay falls in a line, to `wd_taper_final_mult` of it at the end
+    /// (PR #1729).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wd_taper_start_frac: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wd_taper_final_mult: Option<f64>,
 }
 
 impl Default for MuonRecipe {
@@ -36,6 +45,9 @@ impl Default for MuonRecipe {
             muon_row_normalize: false,
             muon_wd: 0.0,
             muon_wd_after: false,
+            muon_polar_express: false,
+            wd_taper_start_frac: None,
+            wd_taper_final_mult: None,
         }
     }
 }
@@ -56,8 +68,33 @@ impl MuonRecipe {
                 ("muon_momentum", self.muon_momentum, 0.0, 1.0),
                 ("muon_momentum_warmup_start", self.muon_momentum_warmup_start, 0.0, 1.0),
                 ("muon_wd", self.muon_wd, 0.0, 1e12),
+                ("wd_taper_start_frac", self.wd_taper_start_frac.unwrap_or(0.0), 0.0, bounds::BELOW_ONE),
+                ("wd_taper_final_mult", self.wd_taper_final_mult.unwrap_or(0.0), 0.0, 1e12),
             ],
-        )
+        )?;
+        if self.wd_taper_start_frac.is_some() != self.wd_taper_final_mult.is_some() {
+            return Err(Error::Recipe(format!(
+                "{path}.wd_taper_start_frac and wd_taper_final_mult belong together; give both or none"
+            )));
+        }
+        let known = POLAR_EXPRESS.len() as i64;
+        if self.muon_polar_express && self.muon_backend_steps > known {
+            return Err(Error::Recipe(format!(
+                "{path}.muon_polar_express has coefficients for {known} iterations, not {}; set muon_backend_steps = {known}",
+                self.muon_backend_steps
+            )));
+        }
+        Ok(())
+    }
+
+    /// Returns the multiplier of the weight decay at `fraction` of training.
+    pub fn wd_scale(&self, fraction: f64) -> f64 {
+        match (self.wd_taper_start_frac, self.wd_taper_final_mult) {
+            (Some(start), Some(last)) if fraction > start => {
+                1.0 + (last - 1.0) * ((fraction - start) / (1.0 - start)).min(1.0)
+            }
+            _ => 1.0,
+        }
     }
 
     /// Returns the momentum at `step`: it grows linearly from the warm-up's start to its final value
@@ -74,6 +111,21 @@ impl MuonRecipe {
 /// Coefficients of the quintic iteration.
 const NS5: (f64, f64, f64) = (3.4445, -4.7750, 2.0315);
 
+/// The coefficients of Polar Express, by iteration, as PR #1344 has them.
+const POLAR_EXPRESS: [(f64, f64, f64); 5] = [
+    (8.156554524902461, -22.48329292557795, 15.878769915207462),
+    (4.042929935166739, -2.808917465908714, 0.5000178451051316),
+    (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
+    (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
+    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
+];
+
+/// Returns the coefficients of `steps` iterations.
+fn coefficients(steps: i64, polar_express: bool) -> Vec<(f64, f64, f64)> {
+    let steps = steps.max(0) as usize;
+    if polar_express { POLAR_EXPRESS.into_iter().take(steps).collect() } else { vec![NS5; steps] }
+}
+
 /// Hyperparameters of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct MuonStep {
@@ -86,6 +138,8 @@ pub struct MuonStep {
     pub backend_steps: i64,
     /// Divide each row of the update by its norm first (MuonEq-R).
     pub row_normalize: bool,
+    /// Take the coefficients of Polar Express.
+    pub polar_express: bool,
 }
 
 /// Momentum buffers for a list of matrices. Matrices of one shape are a bank: they are orthogonalised together.
@@ -120,15 +174,16 @@ impl Muon {
         Muon::of(&MuonRecipe::default(), parameters.iter().enumerate().map(member).collect())
     }
 
-    pub(super) fn step_members(&mut self, grads: &[Tensor], step: i64, lr_scale: f64) -> Result<()> {
+    pub(super) fn step_members(&mut self, grads: &[Tensor], step: i64, scales: Scales) -> Result<()> {
         let r = &self.recipe;
         let now = MuonStep {
-            lr: r.matrix_lr * lr_scale,
+            lr: r.matrix_lr * scales.lr,
             momentum: r.momentum(step),
-            weight_decay: r.muon_wd,
+            weight_decay: r.muon_wd * scales.wd,
             decay_after: r.muon_wd_after,
             backend_steps: r.muon_backend_steps,
             row_normalize: r.muon_row_normalize,
+            polar_express: r.muon_polar_express,
         };
         self.step(grads, now)
     }
@@ -153,7 +208,7 @@ impl Muon {
                     let norms = update.square().sum_dim_intlist([-1i64].as_slice(), true, Kind::Float).sqrt();
                     update = &update / norms.clamp_min(1e-7);
                 }
-                let update = orthogonalise(update, step.backend_steps)?;
+                let update = orthogonalise(update, &coefficients(step.backend_steps, step.polar_express))?;
                 let size = update.size();
                 let scale = (size[1] as f64 / size[2] as f64).max(1.0).sqrt();
                 for (row, &i) in moved.iter().enumerate() {
@@ -186,18 +241,21 @@ impl Muon {
     }
 }
 
-/// Runs [`newton_schulz`] with the matrices dealt out to the cores.
-fn orthogonalise(update: Tensor, steps: i64) -> Result<Tensor> {
+/// Orthogonalizes with the matrices dealt out to the cores.
+fn orthogonalise(update: Tensor, coefficients: &[(f64, f64, f64)]) -> Result<Tensor> {
     let workers = parallel::workers(update.device());
     let parts = update.chunk(workers as i64, 0);
-    let work = |(): &mut (), part: Tensor| Ok(tch::no_grad(|| newton_schulz(&part, steps)));
+    let work = |(): &mut (), part: Tensor| Ok(tch::no_grad(|| iterate(&part, coefficients)));
     let parts = parallel::map_with(&mut vec![(); workers], parts, work, |_, _| Ok(()))?;
     Ok(Tensor::cat(&parts, 0))
 }
 
 /// Orthogonalises each matrix of `g` `[matrices, rows, cols]`: bf16 on CUDA, f32 on the CPU.
 pub fn newton_schulz(g: &Tensor, steps: i64) -> Tensor {
-    let (a, b, c) = NS5;
+    iterate(g, &coefficients(steps, false))
+}
+
+fn iterate(g: &Tensor, coefficients: &[(f64, f64, f64)]) -> Tensor {
     let size = g.size();
     let tall = size[1] > size[2];
     let kind = if g.device().is_cuda() { Kind::BFloat16 } else { Kind::Float };
@@ -206,7 +264,7 @@ pub fn newton_schulz(g: &Tensor, steps: i64) -> Tensor {
     if tall {
         x = x.transpose(1, 2);
     }
-    for _ in 0..steps {
+    for &(a, b, c) in coefficients {
         let gram = x.bmm(&x.transpose(1, 2));
         let poly = &gram * b + gram.bmm(&gram) * c;
         x = &x * a + poly.bmm(&x);

@@ -96,7 +96,38 @@ pub fn budget(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
             None => out.push(one),
         }
     }
+    out.extend(corrections(params, recipe));
     out
+}
+
+/// The bytes of finer columns and of low-rank corrections, as if the largest matrices were the ones that get them.
+fn corrections(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
+    let rounded = |param: &&Param| {
+        let rule = recipe.rule(param.class).filter(|rule| !rule.keeps_float());
+        param.shape.len() == 2 && param.numel() > recipe.keep_float_max_numel && rule.is_some()
+    };
+    let mut shapes: Vec<(i64, i64)> =
+        params.iter().filter(rounded).map(|param| (param.shape[0], param.shape[1])).collect();
+    shapes.sort_by_key(|(rows, cols)| -rows * cols);
+    let one = |component, bytes: u64| {
+        (bytes > 0).then_some(ComponentBudget {
+            component,
+            tensors: 0,
+            parameters: 0,
+            bits: 0.0,
+            bytes,
+            estimated: bytes,
+        })
+    };
+    let awq = recipe.awq.as_ref().map_or(0, |awq| {
+        let rows = shapes.iter().map(|(rows, _)| *rows).max().unwrap_or(0);
+        let finer = i64::from(awq.awq_lite_bits) - i64::from(recipe.matrix.bits.min(awq.awq_lite_bits));
+        (awq.awq_lite_group_top_k * rows * (awq.awq_lite_group_size * finer / 8 + 2)) as u64
+    });
+    let lqer = recipe.lqer.as_ref().map_or(0, |lqer| {
+        shapes.iter().take(lqer.lqer_top_k as usize).map(|&(rows, cols)| lqer.bytes(rows, cols)).sum()
+    });
+    [one("awq", awq), one("lqer", lqer)].into_iter().flatten().collect()
 }
 
 struct Cost {
@@ -106,17 +137,18 @@ struct Cost {
 }
 
 fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
-    let numel = param.numel();
+    let (numel, recipe) = (param.numel(), &*recipe.of(param.component));
     if let Some(q2) = &recipe.q2 {
         return symbols_cost(param, recipe, q2);
     }
-    let kept = numel <= recipe.keep_float_max_numel;
+    let of_its_own = param.class == Class::Gate && recipe.gate.is_some();
+    let kept = numel <= recipe.keep_float_max_numel && !of_its_own;
     let rule = match recipe.rule(param.class) {
         Some(rule) if !kept && !rule.keeps_float() => rule,
         None if !kept => &recipe.matrix,
         _ => {
-            let wide = param.class == Class::Control && recipe.control == FloatKind::Float32;
-            let bits = if wide { 32.0 } else { 16.0 };
+            let control = matches!(param.class, Class::Control | Class::Gate);
+            let bits = if control && recipe.control == FloatKind::Float32 { 32.0 } else { 16.0 };
             let bytes = numel as u64 * bits as u64 / 8;
             return Cost { bits, bytes, estimated: bytes };
         }
@@ -133,8 +165,8 @@ fn cost(param: &Param, recipe: &QuantRecipe) -> Cost {
 fn symbols_cost(param: &Param, recipe: &QuantRecipe, q2: &Q2Recipe) -> Cost {
     let numel = param.numel() as u64;
     let Some(alphabet) = q2.alphabet_of(param) else {
-        let wide = param.class == Class::Control && recipe.control == FloatKind::Float32;
-        let bits = if wide { 32.0 } else { 16.0 };
+        let control = matches!(param.class, Class::Control | Class::Gate);
+        let bits = if control && recipe.control == FloatKind::Float32 { 32.0 } else { 16.0 };
         let bytes = numel * bits as u64 / 8;
         return Cost { bits, bytes, estimated: bytes };
     };

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tch::Tensor;
 
+use super::Observed;
 use crate::Result;
 use crate::model::{Extra, Gpt};
 use crate::nn::scope::Input;
@@ -14,7 +15,15 @@ use crate::nn::{Docs, Tap};
 pub struct Calibration {
     /// By input: `Σ xxᵀ` over the batches' positions, divided by the number of batches; f32 `[in, in]` on the CPU.
     pub hessians: BTreeMap<Input, Tensor>,
+    /// By input: the root of the mean square over the same positions; f32 `[in]` on the CPU.
+    pub rms: BTreeMap<Input, Tensor>,
     pub batches: usize,
+}
+
+impl From<Calibration> for Observed {
+    fn from(found: Calibration) -> Observed {
+        Observed { hessians: found.hessians, rms: found.rms, row_bits: BTreeMap::new() }
+    }
 }
 
 /// Runs `batches`, each i64 `[rows, len]`, through the model: rows are read whole, across documents, as upstream does.
@@ -33,7 +42,10 @@ pub fn calibrate(model: &Gpt, batches: impl IntoIterator<Item = Tensor>, seconds
         crate::device::synchronize(model.device());
         done += 1;
     }
-    Ok(Calibration { hessians: tap.hessians(done.max(1) as i64), batches: done })
+    let moments = tap.moments(done.max(1) as i64);
+    let rms = moments.iter().map(|(&input, (_, rms))| (input, rms.shallow_clone())).collect();
+    let hessians = moments.into_iter().map(|(input, (hessian, _))| (input, hessian)).collect();
+    Ok(Calibration { hessians, rms, batches: done })
 }
 
 #[cfg(test)]

@@ -18,26 +18,64 @@ const DAMPING: f64 = 0.01;
 /// Rows that are rounded together: each row of U is then read once for all of them.
 const TILE: usize = 16;
 
+/// Columns with a finer grid than the others: groups of `size` from `starts` on, with `bits` bits.
+#[derive(Default)]
+pub(super) struct Fine {
+    pub starts: Vec<i64>,
+    pub size: i64,
+    pub bits: u8,
+}
+
+/// A rounded matrix. Columns with a grid of their own are 0 in `main`.
+pub(super) struct Rounded {
+    pub main: Data,
+    /// The groups of columns with a finer grid, by their first column.
+    pub columns: Vec<(i64, Data)>,
+}
+
 /// Rounds `w` f32 `[rows, cols]` with the Hessian `[cols, cols]` of its inputs. `name` is for the message.
 ///
 /// # Errors
 /// [`Error::Parameter`] when the Hessian is not positive definite even after damping.
-pub(super) fn round(name: &str, w: &Tensor, hessian: &Tensor, rule: &RuleRecipe) -> Result<Data> {
+pub(super) fn round(name: &str, w: &Tensor, hessian: &Tensor, rule: &RuleRecipe, fine: &Fine) -> Result<Rounded> {
     let (rows, cols) = w.size2()?;
+    let finer = RuleRecipe { bits: fine.bits.max(2), ..rule.clone() };
     let scales = Scales::of(w, rule, &uniform(w, rule)?)?;
+    let fine_scales = Scales::of(w, &finer, &uniform(w, &finer)?)?;
     let Prepared { w, factor, restore } = prepare(name, w, hessian)?;
     let columns = cols as usize;
     let (w, factor) = (Vec::<f32>::try_from(w.f_reshape([-1])?)?, Vec::<f32>::try_from(factor.f_reshape([-1])?)?);
-    let steps = Vec::<f32>::try_from(&scales.rounding)?;
-    let range = rule.range() as f32;
+    let steps: Vec<[f32; 2]> = Vec::<f32>::try_from(&scales.rounding)?
+        .into_iter()
+        .zip(Vec::<f32>::try_from(&fine_scales.rounding)?)
+        .map(|(step, finer)| [step, finer])
+        .collect();
+    let mut grid = vec![0usize; columns];
+    for (place, column) in Vec::<i64>::try_from(&restore.f_argsort(0, false)?)?.into_iter().enumerate() {
+        grid[place] = usize::from(fine.starts.iter().any(|start| (*start..start + fine.size).contains(&column)));
+    }
+    let grids = Grids { of: grid, ranges: [rule.range() as f32, finer.range() as f32] };
 
-    let tiles: Vec<(&[f32], &[f32])> = w.chunks(TILE * columns).zip(steps.chunks(TILE)).collect();
-    let work = |_: &mut (), (w, steps): (&[f32], &[f32])| Ok(round_rows(w.to_vec(), steps, &factor, columns, range));
+    let tiles: Vec<(&[f32], &[[f32; 2]])> = w.chunks(TILE * columns).zip(steps.chunks(TILE)).collect();
+    let work = |_: &mut (), (w, steps): (&[f32], &[[f32; 2]])| Ok(round_rows(w.to_vec(), steps, &factor, &grids));
     let mut workers = vec![(); parallel::workers(tch::Device::Cpu)];
     let q = parallel::map_with(&mut workers, tiles, work, |_, _| Ok(()))?.concat();
 
     let q = Tensor::from_slice(&q).f_reshape([rows, cols])?.f_index_select(1, &restore)?;
-    Ok(Data::IntRow { bits: rule.bits, q, scale: scales.stored })
+    let mut found = Vec::new();
+    for &start in &fine.starts {
+        let covered = q.f_narrow(1, start, fine.size)?;
+        let own = Data::IntRow { bits: finer.bits, q: covered.copy(), scale: fine_scales.stored.shallow_clone() };
+        found.push((start, own));
+        let _ = covered.shallow_clone().f_zero_()?;
+    }
+    Ok(Rounded { main: Data::IntRow { bits: rule.bits, q, scale: scales.stored }, columns: found })
+}
+
+/// The grid of each column, in the order in which columns are rounded: 0 or 1, and the largest integer of each.
+struct Grids {
+    of: Vec<usize>,
+    ranges: [f32; 2],
 }
 
 /// The problem with its columns in the order in which they are rounded: those whose inputs are largest first.
@@ -78,11 +116,14 @@ fn prepare(name: &str, w: &Tensor, hessian: &Tensor) -> Result<Prepared> {
     Ok(Prepared { w, factor, restore })
 }
 
-/// Rounds up to [`TILE`] rows of `columns` weights each and returns their integers.
-fn round_rows(mut w: Vec<f32>, steps: &[f32], factor: &[f32], columns: usize, range: f32) -> Vec<i8> {
+/// Rounds up to [`TILE`] rows and returns their integers; `steps` are each row's on both grids.
+fn round_rows(mut w: Vec<f32>, steps: &[[f32; 2]], factor: &[f32], grids: &Grids) -> Vec<i8> {
     let mut q = vec![0i8; w.len()];
-    for (j, u) in factor.chunks_exact(columns).enumerate() {
+    let columns = grids.of.len();
+    for ((j, u), &grid) in factor.chunks_exact(columns).enumerate().zip(&grids.of) {
+        let range = grids.ranges[grid];
         for ((row, q), step) in w.chunks_exact_mut(columns).zip(q.chunks_exact_mut(columns)).zip(steps) {
+            let step = step[grid];
             // Half to even, as torch rounds.
             let rounded = (row[j] / step).round_ties_even().clamp(-range, range);
             q[j] = rounded as i8;
@@ -116,7 +157,7 @@ mod tests {
         let loss = |data: &Data| {
             f64::try_from(x.matmul(&(data.dequantize().unwrap() - &w).tr()).square().sum(Kind::Float)).unwrap()
         };
-        let gptq = loss(&round("w", &w, &x.tr().matmul(&x), &rule()).unwrap());
+        let gptq = loss(&round("w", &w, &x.tr().matmul(&x), &rule(), &Fine::default()).unwrap().main);
         let nearest = loss(&super::super::introw::nearest(&w, &rule()).unwrap());
         assert!(gptq < 0.7 * nearest, "GPTQ {gptq}, to nearest {nearest}");
     }
@@ -127,8 +168,10 @@ mod tests {
         let _ = bad.get(0).get(3).fill_(9.0);
         let _ = bad.get(3).get(0).fill_(9.0);
         for hessian in [bad, Tensor::full([4, 4], f64::NAN, (Kind::Float, Device::Cpu))] {
-            let error =
-                round("blocks.0.mlp.fc.weight", &wave(&[2, 4], 1.0), &hessian, &rule()).unwrap_err().to_string();
+            let error = round("blocks.0.mlp.fc.weight", &wave(&[2, 4], 1.0), &hessian, &rule(), &Fine::default())
+                .err()
+                .unwrap()
+                .to_string();
             assert!(error.contains("blocks.0.mlp.fc.weight") && error.contains("gptq_calibration_batches"), "{error}");
         }
     }

@@ -118,7 +118,11 @@ pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
     let file_bytes = std::fs::metadata(path).map_err(Error::io(path, "measuring"))?.len();
     Ok(ModelReport {
         format,
-        parameters: tensors.iter().map(|t| t.shape.iter().product::<i64>() as u64).sum(),
+        parameters: tensors
+            .iter()
+            .filter(|t| super::parts::owner(&t.name).is_none())
+            .map(|t| t.shape.iter().product::<i64>() as u64)
+            .sum(),
         payload_bytes: tensors.iter().map(|t| t.bytes).sum(),
         file_bytes,
         cap,

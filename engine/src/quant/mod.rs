@@ -4,6 +4,7 @@
 //! reports the contents of a file and their cost. Each class of parameters has a rule in the recipe; a new scheme is a
 //! file, a variant of [`Data`] with its [`caddie_format::model::Scheme`] (and `scheme.rs`), and a line in [`fit`].
 
+pub mod awq;
 pub mod budget;
 pub mod calibrate;
 pub mod codec;
@@ -12,6 +13,8 @@ pub mod ftle;
 mod gptq;
 pub mod inspect;
 mod introw;
+pub mod lqer;
+pub mod parts;
 pub mod q2;
 mod q2bn;
 pub mod qat;
@@ -26,6 +29,7 @@ use crate::nn::scope::Input;
 use crate::nn::{Class, Param};
 use crate::recipe::{FloatKind, QuantRecipe};
 use crate::{Error, Result};
+use gptq::{Fine, Rounded};
 use q2::SymbolMatrix;
 
 /// A state dict in its exported form, in the state dict's order. Every tensor is on the CPU.
@@ -75,6 +79,8 @@ pub struct Item<'a> {
 pub struct Observed {
     /// Second moments of the inputs, from calibration.
     pub hessians: BTreeMap<Input, Tensor>,
+    /// Root of the mean square of each input, f32 `[in]`, from calibration.
+    pub rms: BTreeMap<Input, Tensor>,
     /// Bits of each row by parameter, f32 `[rows]`, from [`ftle::bits_by_row`].
     pub row_bits: BTreeMap<String, Tensor>,
 }
@@ -90,12 +96,38 @@ pub fn export(
     observed: &Observed,
     recipe: &QuantRecipe,
 ) -> Result<QuantizedModel> {
-    let item = |(param, (name, tensor)): (&Param, &(String, Tensor))| -> Result<QuantizedTensor> {
+    let _guard = tch::no_grad_guard();
+    let finer = awq::choose(params, state, observed, recipe)?;
+    let (mut tensors, mut columns) = (Vec::new(), Vec::new());
+    for (param, (name, tensor)) in params.iter().zip(state) {
         let hessian = param.input.and_then(|input| observed.hessians.get(&input));
         let row_bits = observed.row_bits.get(name).filter(|_| param.class == Class::Matrix);
-        quantize(&Item { name, class: param.class, tensor: &tensor.shallow_clone(), hessian, row_bits }, recipe)
-    };
-    Ok(QuantizedModel { tensors: params.iter().zip(state).map(item).collect::<Result<_>>()? })
+        let item = Item { name, class: param.class, tensor: &tensor.shallow_clone(), hessian, row_bits };
+        let fine = match (finer.get(name), &recipe.awq) {
+            (Some(starts), Some(awq)) => {
+                Fine { starts: starts.clone(), size: awq.awq_lite_group_size, bits: awq.awq_lite_bits }
+            }
+            _ => Fine::default(),
+        };
+        let (main, own) = quantize_with(&item, &recipe.of(param.component), &fine)?;
+        tensors.push(main);
+        columns.extend(own);
+    }
+    tensors.extend(columns);
+    let mut model = QuantizedModel { tensors };
+    if let Some(lqer) = &recipe.lqer {
+        let rounded = model.dequantize()?;
+        let is_rounded = |t: &QuantizedTensor| matches!(t.data, Data::IntRow { .. });
+        let correctable = |i: &usize| is_rounded(&model.tensors[*i]) && params[*i].class != Class::Gate;
+        let chosen: Vec<usize> = (0..params.len()).filter(correctable).collect();
+        let names: Vec<String> = chosen.iter().map(|&i| state[i].0.clone()).collect();
+        let error = |i: usize| -> Result<Tensor> {
+            let w = state[chosen[i]].1.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?;
+            Ok(w.f_sub(&rounded[chosen[i]].1)?)
+        };
+        model.tensors.extend(lqer::correct(&names, error, lqer)?);
+    }
+    Ok(model)
 }
 
 /// Exports one tensor. One of at most `keep_float_max_numel` elements passes through; a larger matrix gets integers
@@ -106,26 +138,43 @@ pub fn export(
 /// cannot round; [`Error::Torch`] when libtorch refuses.
 pub fn quantize(item: &Item, recipe: &QuantRecipe) -> Result<QuantizedTensor> {
     let _guard = tch::no_grad_guard();
+    Ok(quantize_with(item, recipe, &Fine::default())?.0)
+}
+
+/// Exports one tensor, and its columns with a finer grid as tensors of their own.
+fn quantize_with(item: &Item, recipe: &QuantRecipe, fine: &Fine) -> Result<(QuantizedTensor, Vec<QuantizedTensor>)> {
     let refuse = |reason: &str| Error::Parameter { name: item.name.to_owned(), reason: reason.to_owned() };
     let kinds = [Kind::Float, Kind::BFloat16, Kind::Half, Kind::Double];
     if !item.tensor.f_kind().is_ok_and(|kind| kinds.contains(&kind)) {
         return Err(refuse("only tensors of floating point can be exported; leave buffers out of the state dict"));
     }
     let w = item.tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let data = fit(item, &w, recipe)?;
+    let Rounded { main: data, columns } = fit(item, &w, recipe, fine)?;
     if !data.is_finite()? {
         return Err(refuse(
             "it holds NaN, infinity or values too large for half precision, so no model file is written; \
              train again with lower learning rates or from an earlier checkpoint",
         ));
     }
-    Ok(QuantizedTensor { name: item.name.to_owned(), shape: item.tensor.size(), data })
+    let columns = columns.into_iter().map(|(start, data)| parts::columns(item.name, start, data)).collect();
+    Ok((QuantizedTensor { name: item.name.to_owned(), shape: item.tensor.size(), data }, columns))
 }
 
 /// Exports `w`, which is f32 on the CPU, by its rule.
-fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
-    let numel = w.numel() as i64;
-    let kept = numel == 0 || numel <= recipe.keep_float_max_numel;
+fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe, fine: &Fine) -> Result<Rounded> {
+    let rule = recipe.rule(item.class);
+    if let (Some(rule), true, Some(hessian)) = (rule, w.dim() == 2 && !recipe.keeps(item.class, w), item.hessian)
+        && rule.gptq
+        && !rule.keeps_float()
+    {
+        return gptq::round(item.name, w, hessian, rule, fine);
+    }
+    Ok(Rounded { main: fit_alone(item, w, recipe)?, columns: Vec::new() })
+}
+
+/// Exports `w` without second moments.
+fn fit_alone(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
+    let kept = recipe.keeps(item.class, w);
     let rule = match recipe.rule(item.class) {
         Some(rule) if !kept && rule.keeps_float() => return Ok(Data::Float16(w.f_to_kind(Kind::Half)?)),
         Some(rule) if !kept => rule,
@@ -134,14 +183,13 @@ fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe) -> Result<Data> {
         None if recipe.control == FloatKind::Float32 => return Ok(Data::Float32(w.shallow_clone())),
         _ => return Ok(Data::Float16(w.f_to_kind(Kind::Half)?)),
     };
-    match (rule.gptq, item.hessian) {
+    match rule.gptq {
         _ if w.dim() != 2 => introw::per_tensor(w, rule),
-        (false, _) => match item.row_bits {
+        false => match item.row_bits {
             Some(bits) => introw::nearest_by_row(w, rule, bits),
             None => introw::nearest(w, rule),
         },
-        (true, Some(hessian)) => gptq::round(item.name, w, hessian, rule),
-        (true, None) => Err(Error::Parameter {
+        true => Err(Error::Parameter {
             name: item.name.to_owned(),
             reason: "its rule asks for GPTQ, but its inputs were not observed; calibrate first, or set gptq = false"
                 .to_owned(),
@@ -162,7 +210,8 @@ impl QuantizedModel {
     /// The state dict that is scored: f32 `[shape]` on the CPU, in the export's order.
     pub fn dequantize(&self) -> Result<StateDict> {
         let _guard = tch::no_grad_guard();
-        self.tensors.iter().map(|t| Ok((t.name.clone(), t.data.dequantize()?.f_reshape(&t.shape)?))).collect()
+        let values = |t: &QuantizedTensor| Ok((t.name.clone(), t.data.dequantize()?.f_reshape(&t.shape)?));
+        parts::join(self.tensors.iter().map(values).collect::<Result<_>>()?)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounds;
+use crate::nn::lora::Choice;
 use crate::{Error, Result};
 
 /// The evaluators and their settings.
@@ -76,6 +77,19 @@ pub struct TttRecipe {
     pub ttt_weight_decay: f64,
     /// Seed of the adapters' A matrices; each document draws its own from (seed, document, adapter).
     pub ttt_seed: u64,
+    /// The additions of adapters are multiplied by this over the rank; 0 leaves them as they are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ttt_lora_alpha: f64,
+    /// Names of adapters that are left out in every layer: `["q", "v"]` for PR #1953's, `["k"]` for PR #2130's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ttt_without: Vec<String>,
+    /// Smaller chunks for short documents, as `[most targets, chunk]` with rising bounds: `[[256, 8], [2000, 24]]` in PR #2014.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ttt_short_chunks: Vec<[i64; 2]>,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 impl Default for TttRecipe {
@@ -93,6 +107,9 @@ impl Default for TttRecipe {
             ttt_eps: 1e-10,
             ttt_weight_decay: 0.5,
             ttt_seed: 1337,
+            ttt_lora_alpha: 0.0,
+            ttt_without: Vec::new(),
+            ttt_short_chunks: Vec::new(),
         }
     }
 }
@@ -232,6 +249,19 @@ impl EvalRecipe {
 }
 
 impl TttRecipe {
+    /// Returns the settings that shape the adapters.
+    pub fn adapters(&self) -> Choice<'_> {
+        let rank = self.ttt_lora_rank;
+        let scale = if self.ttt_lora_alpha > 0.0 { self.ttt_lora_alpha / rank as f64 } else { 1.0 };
+        Choice { rank, scale, without: &self.ttt_without }
+    }
+
+    /// Returns the chunk of a document with `targets` targets. It depends on nothing else, so documents stay independent.
+    pub fn chunk(&self, targets: usize) -> i64 {
+        let short = self.ttt_short_chunks.iter().find(|[most, _]| targets as i64 <= *most);
+        short.map_or(self.ttt_chunk_size, |[_, chunk]| *chunk)
+    }
+
     fn check(&self, path: &str, long: i64) -> Result<()> {
         bounds::integers(
             path,
@@ -251,8 +281,23 @@ impl TttRecipe {
                 ("ttt_beta1", self.ttt_beta1, 0.0, bounds::BELOW_ONE),
                 ("ttt_beta2", self.ttt_beta2, 0.0, bounds::BELOW_ONE),
                 ("ttt_eps", self.ttt_eps, 0.0, 1.0),
+                ("ttt_lora_alpha", self.ttt_lora_alpha, 0.0, 1e12),
             ],
         )?;
+        for [most, chunk] in &self.ttt_short_chunks {
+            bounds::integers(path, &[("ttt_short_chunks", *most, 1, long), ("ttt_short_chunks", *chunk, 1, long)])?;
+            if *chunk > self.ttt_eval_seq_len {
+                return Err(Error::Recipe(format!(
+                    "{path}.ttt_short_chunks: a chunk of {chunk} must not exceed ttt_eval_seq_len {}",
+                    self.ttt_eval_seq_len
+                )));
+            }
+        }
+        if !self.ttt_short_chunks.is_sorted_by_key(|[most, _]| *most) {
+            return Err(Error::Recipe(format!(
+                "{path}.ttt_short_chunks: the bounds must rise, because the first that a document keeps to decides its chunk"
+            )));
+        }
         if self.ttt_chunk_size > self.ttt_eval_seq_len {
             return Err(Error::Recipe(format!(
                 "{path}.ttt_chunk_size {} must not exceed ttt_eval_seq_len {}: a chunk must fit its window",

@@ -13,7 +13,8 @@ mod train;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::ModelRecipe;
-use crate::model::{Order, num_parameters};
+use crate::model::{Order, adapters, num_parameters, parameters};
+use crate::nn::Class;
 pub use crate::optim::OptimRecipe;
 pub use eval::{EvalMode, EvalRecipe, OgdRecipe, SlidingRecipe, TttRecipe};
 pub use q2::{ActivationOrder, Alphabets, Q2Recipe, TauRule};
@@ -57,7 +58,8 @@ impl Default for Recipe {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRecipe {
-    /// `sentencepiece` (byte counts from the `.model` file) or `byte260` (id = byte + 4).
+    /// `sentencepiece` (byte counts from the `.model` file), `caseops` (from the sidecar beside the validation shards) or
+    /// `byte260` (id = byte + 4).
     pub tokenizer: TokenizerKind,
 }
 
@@ -67,7 +69,13 @@ pub struct DataRecipe {
 pub enum TokenizerKind {
     #[default]
     Sentencepiece,
+    Caseops,
     Byte260,
+}
+
+/// Tells whether the model has matrices of a component.
+fn has_component(m: &ModelRecipe, name: &str) -> bool {
+    parameters(m).is_ok_and(|all| all.iter().any(|p| p.class == Class::Matrix && p.component == name))
 }
 
 impl Recipe {
@@ -88,6 +96,19 @@ impl Recipe {
                  could be observed; set one of the two to false or true"
                     .to_owned(),
             ));
+        }
+        if let Some(unknown) = self.quant.matrix.clip_sigmas_of.keys().find(|name| !has_component(&self.model, name)) {
+            return Err(Error::Recipe(format!(
+                "quant.matrix.clip_sigmas_of names {unknown:?}, which is no component of the model with matrices"
+            )));
+        }
+        let known = adapters(&self.model)?;
+        if let Some(unknown) = self.eval.ttt().ttt_without.iter().find(|name| !known.contains(name.as_str())) {
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Error::Recipe(format!(
+                "eval.ttt.ttt_without names {unknown:?}, which is no adapter of the model; there are {}",
+                known.join(", ")
+            )));
         }
         self.check_sizes()?;
         self.check_states()?;

@@ -126,7 +126,7 @@ impl Q2Recipe {
             _ if param.shape.len() != 2 => None,
             Class::Matrix => Some(self.alphabet(param.layer())),
             Class::Embedding if param.component == crate::model::bigram::NAME => self.bigram,
-            Class::Embedding | Class::Control => None,
+            Class::Embedding | Class::Control | Class::Gate => None,
         }
     }
 

@@ -1,12 +1,18 @@
 //! `[quant]`: a rule for each class of parameters, the calibration that the rules need, and the compressor
 //! (docs/spec/algorithms.md#quantization).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 use super::Q2Recipe;
 use crate::bounds;
 use crate::nn::Class;
+use crate::quant::awq::AwqRecipe;
 use crate::quant::ftle::FtleRecipe;
+use crate::quant::lqer::LqerRecipe;
 use crate::quant::qat::QatRecipe;
 use crate::{Error, Result};
 
@@ -37,6 +43,15 @@ pub struct QuantRecipe {
     /// Quantization-aware training: gradients are taken at rounded matrices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qat: Option<QatRecipe>,
+    /// Weights of gates, whatever their size; without a rule they stay in floating point like other controls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<RuleRecipe>,
+    /// A finer grid for the columns that matter most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub awq: Option<AwqRecipe>,
+    /// Low-rank corrections of the largest errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lqer: Option<LqerRecipe>,
     /// Bits for each row of a matrix by the size of its gradients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ftle: Option<FtleRecipe>,
@@ -58,6 +73,9 @@ impl Default for QuantRecipe {
             embedding: RuleRecipe::int8(),
             calibration: None,
             qat: None,
+            gate: None,
+            awq: None,
+            lqer: None,
             ftle: None,
             q2: None,
         }
@@ -101,11 +119,21 @@ pub struct RuleRecipe {
     pub row_max: bool,
     /// True to round with the error fed back into the columns not yet rounded, weighted by the inputs' second moments.
     pub gptq: bool,
+    /// `clip_sigmas` of some components, by their names, where it is not that of the others (PR #1586).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clip_sigmas_of: BTreeMap<String, f64>,
 }
 
 impl Default for RuleRecipe {
     fn default() -> Self {
-        RuleRecipe { bits: 8, clip_percentile: None, clip_sigmas: None, row_max: false, gptq: false }
+        RuleRecipe {
+            bits: 8,
+            clip_percentile: None,
+            clip_sigmas: None,
+            row_max: false,
+            gptq: false,
+            clip_sigmas_of: BTreeMap::new(),
+        }
     }
 }
 
@@ -142,6 +170,14 @@ impl RuleRecipe {
             };
         }
         bounds::integers(path, &[("bits", i64::from(self.bits), 2, 8)])?;
+        for (component, sigmas) in &self.clip_sigmas_of {
+            bounds::numbers(&format!("{path}.clip_sigmas_of"), &[(component, *sigmas, f64::MIN_POSITIVE, 1e6)])?;
+        }
+        if !self.clip_sigmas_of.is_empty() && self.clip_sigmas.is_none() {
+            return Err(Error::Recipe(format!(
+                "{path}.clip_sigmas_of changes clip_sigmas for some components, but {path} has no clip_sigmas; give it one"
+            )));
+        }
         match (self.clip_percentile, self.clip_sigmas, self.row_max) {
             (Some(percentile), None, false) => {
                 bounds::numbers(path, &[("clip_percentile", percentile, f64::MIN_POSITIVE, 100.0)])
@@ -185,7 +221,27 @@ impl QuantRecipe {
         match class {
             Class::Matrix => Some(&self.matrix),
             Class::Embedding => Some(&self.embedding),
+            Class::Gate => self.gate.as_ref(),
             Class::Control => None,
+        }
+    }
+
+    /// Tells whether a tensor of `class` is too small to be rounded.
+    pub fn keeps(&self, class: Class, w: &Tensor) -> bool {
+        let of_its_own = class == Class::Gate && self.gate.is_some();
+        let numel = w.numel() as i64;
+        numel == 0 || numel <= self.keep_float_max_numel && !of_its_own
+    }
+
+    /// Returns the settings for the matrices of `component`.
+    pub fn of(&self, component: &str) -> Cow<'_, QuantRecipe> {
+        match self.matrix.clip_sigmas_of.get(component) {
+            None => Cow::Borrowed(self),
+            Some(&sigmas) => {
+                let mut own = self.clone();
+                own.matrix.clip_sigmas = Some(sigmas);
+                Cow::Owned(own)
+            }
         }
     }
 
@@ -226,6 +282,11 @@ impl QuantRecipe {
                 "quant.matrix.gptq and quant.embedding.gptq round to integers, and [quant.q2] has none; set them to false",
             );
         }
+        if self.awq.is_some() || self.lqer.is_some() || self.gate.is_some() {
+            return fail(
+                "[quant.awq], [quant.lqer] and [quant.gate] are about integers, and [quant.q2] has none; take them out",
+            );
+        }
         q2.check(layers)
     }
 
@@ -235,6 +296,23 @@ impl QuantRecipe {
         }
         self.matrix.check("quant.matrix")?;
         self.embedding.check("quant.embedding")?;
+        if let Some(gate) = &self.gate {
+            gate.check("quant.gate")?;
+            if gate.gptq {
+                return Err(Error::Recipe(
+                    "quant.gate.gptq: the inputs of gates are not observed; set it to false".to_owned(),
+                ));
+            }
+        }
+        self.awq.as_ref().map_or(Ok(()), |awq| awq.check("quant.awq"))?;
+        self.lqer.as_ref().map_or(Ok(()), |lqer| lqer.check("quant.lqer"))?;
+        if self.awq.is_some() && !self.needs_calibration() {
+            return Err(Error::Recipe(
+                "[quant.awq] chooses columns by the inputs that calibration sees, but no rule has gptq = true; set it or take \
+                 the section out"
+                    .to_owned(),
+            ));
+        }
         bounds::integers("quant", &[("keep_float_max_numel", self.keep_float_max_numel, -1, 1 << 40)])?;
         if let Some(level) = self.level {
             let highest = match self.codec {

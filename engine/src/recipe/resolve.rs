@@ -169,6 +169,10 @@ fn elsewhere(path: &str) -> Option<String> {
     all.model.loops = Some(Default::default());
     all.model.lanes = Some(Default::default());
     all.model.bigram = Some(Default::default());
+    all.model.smear = Some(crate::model::SmearRecipe { gate_window: 12 });
+    all.model.head.asym_logit_rescale = true;
+    all.optim.muon.muon_polar_express = true;
+    (all.optim.muon.wd_taper_start_frac, all.optim.muon.wd_taper_final_mult) = (Some(0.7), Some(0.5));
     all.optim.swa = Some(Default::default());
     all.optim.ema = Some(Default::default());
     all.train.warmdown_iters = Some(0);
@@ -178,10 +182,18 @@ fn elsewhere(path: &str) -> Option<String> {
     all.quant.calibration = Some(Default::default());
     all.quant.qat = Some(crate::quant::qat::QatRecipe { qat_bits: Some(7), ..Default::default() });
     all.quant.ftle = Some(Default::default());
+    all.quant.gate = Some(Default::default());
+    all.quant.awq = Some(Default::default());
+    all.quant.lqer = Some(Default::default());
     all.quant.q2 = Some(Default::default());
     all.eval.sliding = Some(Default::default());
     all.eval.ogd = Some(Default::default());
-    all.eval.ttt = Some(Default::default());
+    all.eval.ttt = Some(crate::recipe::TttRecipe {
+        ttt_lora_alpha: 1.0,
+        ttt_without: vec!["q".to_owned()],
+        ttt_short_chunks: vec![[256, 8]],
+        ..Default::default()
+    });
     let table = Table::try_from(&all).ok()?;
     let mut paths = Vec::new();
     leaf_paths(&table, "", &mut paths);
@@ -312,5 +324,29 @@ mod tests {
         assert!(scales.contains("two ways"), "{scales}");
         let reserve = refused(&["max_wallclock_seconds=10", "quant.matrix.gptq=true"]);
         assert!(reserve.contains("leaves nothing"), "{reserve}");
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_the_model_or_each_other_say_what_does() {
+        for (sets, said) in [
+            (
+                &["eval.mode=ttt", "eval.ttt.ttt_without=['z']"][..],
+                "no adapter of the model; there are k, lm_head, mlp, o, q, v",
+            ),
+            (&["eval.mode=ttt", "eval.ttt.ttt_short_chunks=[[2000, 24], [256, 8]]"], "the bounds must rise"),
+            (
+                &["quant.matrix.clip_sigmas=9", "quant.matrix.clip_sigmas_of.lanes=3"],
+                "no component of the model with matrices",
+            ),
+            (&["quant.matrix.clip_sigmas_of.mlp=3"], "has no clip_sigmas"),
+            (&["quant.awq={}"], "no rule has gptq = true"),
+            (&["optim.muon.wd_taper_start_frac=0.7"], "belong together"),
+            (&["optim.muon.muon_polar_express=true", "optim.muon.muon_backend_steps=6"], "5 iterations, not 6"),
+            (&["model.smear.gate_window=513"], "within 0 and model_dim 512"),
+            (&["model.block.A.gqa.gate.gate_window=513"], "at most model_dim 512"),
+        ] {
+            let text = refused(sets);
+            assert!(text.contains(said), "{sets:?}: {text}");
+        }
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn quantize(
     }
     let mut observed = Observed::default();
     if ctx.recipe.quant.needs_calibration() {
-        observed.hessians = calibration(ctx, data, &model, state.train_time_ms)?.hessians;
+        observed = calibration(ctx, data, &model, state.train_time_ms)?.into();
     }
     let source = ExportSource { model: &model, fits: &fits, from: &from };
     let Exported { model: exported, file: encoded } = export(ctx, &source, observed, code_bytes)?;

@@ -2,16 +2,26 @@
 //! (docs/spec/algorithms.md#schedules, #depth-recurrence, #quantization-aware-training).
 
 use crate::Recipe;
+use crate::optim::Scales;
 
 /// The settings for one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Regime {
     /// Multiplies every learning rate.
     pub lr_scale: f64,
+    /// Multiplies the matrices' weight decay.
+    pub wd_scale: f64,
     /// True if layers run several times.
     pub looping: bool,
     /// True if gradients are taken at rounded matrices.
     pub qat: bool,
+}
+
+impl Regime {
+    /// Returns the part of it that the optimizers take.
+    pub fn scales(&self) -> Scales {
+        Scales { lr: self.lr_scale, wd: self.wd_scale }
+    }
 }
 
 /// Returns the regime of step `step`, which begins at `elapsed_ms` on the training clock. Once `looping`, training
@@ -20,7 +30,8 @@ pub fn regime(recipe: &Recipe, step: i64, elapsed_ms: f64, looping: bool) -> Reg
     let fraction = fraction(recipe, step, elapsed_ms);
     let reached = recipe.model.loops.as_ref().is_some_and(|loops| fraction >= loops.enable_looping_at);
     let qat = recipe.quant.qat.as_ref().is_some_and(|qat| fraction >= qat.qat_start_frac);
-    Regime { lr_scale: lr_scale(recipe, step, elapsed_ms), looping: looping || reached, qat }
+    let wd_scale = recipe.optim.muon.wd_scale(fraction);
+    Regime { lr_scale: lr_scale(recipe, step, elapsed_ms), wd_scale, looping: looping || reached, qat }
 }
 
 /// Returns the elapsed share of training: by the clock under a cap, by steps without one.
@@ -87,6 +98,16 @@ mod tests {
         r.quant.calibration = Some(crate::recipe::CalibrationRecipe::default());
         assert_eq!(r.training_seconds(), 587.0);
         assert_eq!(lr_scale(&r, 7, 1000.0 * 587.0 * 0.75), 0.5);
+    }
+
+    #[test]
+    fn the_weight_decay_falls_to_its_last_share() {
+        let mut r = recipe(|_| ());
+        assert_eq!(regime(&r, 99, 0.0, false).wd_scale, 1.0);
+        (r.optim.muon.wd_taper_start_frac, r.optim.muon.wd_taper_final_mult) = (Some(0.7), Some(0.5));
+        let scales = [0, 70, 85, 100].map(|step| regime(&r, step, 0.0, false).wd_scale);
+        assert_eq!(scales[..2], [1.0, 1.0]);
+        assert!((scales[2] - 0.75).abs() < 1e-12 && (scales[3] - 0.5).abs() < 1e-12, "{scales:?}");
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl Rounding {
     /// Rounds the model's weights as they are now into the copies.
     pub fn refresh(&mut self, model: &Gpt) -> Result<()> {
         for (index, copy) in &mut self.copies {
-            let rounded = self.qat.rounded(&model.parameters()[*index].1, &self.quant.matrix)?;
+            let own = self.quant.of(model.params()[*index].component);
+            let rounded = self.qat.rounded(&model.parameters()[*index].1, &own.matrix)?;
             tch::no_grad(|| copy.f_copy_(&rounded))?;
         }
         Ok(())

@@ -97,7 +97,7 @@ impl Steps {
         if let Some(sensitivity) = &mut self.sensitivity {
             sensitivity.observe(&self.model, &grads, step);
         }
-        let grad_norm = self.optimizer.step(grads, step, now.lr_scale)?;
+        let grad_norm = self.optimizer.step(grads, step, now.scales())?;
         if let Some(average) = &mut self.average {
             average.update(&self.model, step + 1, now.lr_scale);
         }

@@ -73,7 +73,9 @@ pub fn export(
         let w = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
         let data = match (q2.alphabet_of(param), param.class) {
             (Some(alphabet), _) => Data::Symbols(symbols(param, &w, alphabet, fits, q2)?),
-            (None, Class::Control) if recipe.control == FloatKind::Float32 => Data::Float32(w.shallow_clone()),
+            (None, Class::Control | Class::Gate) if recipe.control == FloatKind::Float32 => {
+                Data::Float32(w.shallow_clone())
+            }
             _ => Data::Float16(w.f_to_kind(Kind::Half)?),
         };
         if !data.is_finite()? {
