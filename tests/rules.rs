@@ -121,23 +121,23 @@ fn tracks_with_their_names_limits_and_machines_come_from_the_rulebook() {
     assert_eq!(found, ["size-cap-decimal", "time-eval-600", "time-hw-8xh100-sxm", "time-train-600"]);
     let (_, text, _) = caddie(&[&["verify", &pocket], &OTHER[..]].concat());
     for part in [
-        "track  pocket",
+        "track   pocket",
         "took 10800.000 s, 3600.000 s over 7200 s",
         "the record track's times are those of 1 L4",
         "the log says 2 GPUs; the record track is timed on 1",
-        "submission.json names the track league_purse, the folder lies in pocket",
+        "names the track league_purse, the folder lies in pocket",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     // Outside of the leagues only the bytes are limited, and what is no league is said.
     let (_dir, anything) = moved_to("league_anything");
     assert_eq!(errors(&anything, &OTHER).2, ["size-cap-decimal"]);
-    let (_, text, _) = caddie(&[&["verify", &anything], &OTHER[..]].concat());
-    assert!(text.contains("time-nonrecord") && text.contains("track  anything"), "{text}");
+    let (_, text, _) = caddie(&[&["verify", "--details", &anything], &OTHER[..]].concat());
+    assert!(text.contains("time-nonrecord") && text.contains("track   anything"), "{text}");
     let (_dir, cupboard) = moved_to("league_cupboard");
     let (_, text, _) = caddie(&[&["verify", &cupboard], &OTHER[..]].concat());
     assert!(text.contains("track \"cupboard\" is unknown; checked as a record"), "{text}");
-    assert!(text.contains("track  purse"), "submission.json says it where the place does not: {text}");
+    assert!(text.contains("track   purse"), "submission.json says it where the place does not: {text}");
 
     let size = |folder: &str| json(&[&["size", "--format", "json", folder], &OTHER[..]].concat());
     assert!(size(PURSE).to_string().contains("4000000") && size(&pocket).to_string().contains("1000000"));
@@ -185,7 +185,9 @@ fn a_changed_copy_of_the_builtin_rulebook_holds() {
     let same = Changed::new("version = 1", "version = 2");
     let (code, text, error) = same.run(&["verify", "folders/good"]);
     assert_eq!((code, error.as_str()), (Some(0), ""));
-    assert_eq!(text, caddie(&["verify", "folders/good"]).1, "its ladder is found as well");
+    // The next command depends on the repository that the folder lies in.
+    let report = |text: &str| text.lines().filter(|line| !line.starts_with("next: ")).collect::<Vec<_>>().join("\n");
+    assert_eq!(report(&text), report(&caddie(&["verify", "folders/good"]).1), "its ladder is found as well");
     let less = Changed::new("artifact_bytes = 16_000_000", "artifact_bytes = 15_000_000");
     assert_eq!(less.run(&["verify", "folders/good"]).0, Some(1));
     // A key that another challenge would ask for, a seed that it would not ask about.

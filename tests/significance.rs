@@ -287,7 +287,7 @@ fn a_baseline_that_is_none_is_refused_before_anything_is_read() {
 fn the_table_names_every_test() {
     let records = Records::new();
     let folder = records.folder("10min_16mb", "2026-04-09_A2_Muon097_3Seed", "2026-04-09", &PR_1514);
-    let output = caddie().arg("verify").arg(&folder.0).output().expect("runs");
+    let output = caddie().args(["verify", "--details"]).arg(&folder.0).output().expect("runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("(n = 3) against")).take(10).collect();
     insta::assert_snapshot!(table.join("\n"));

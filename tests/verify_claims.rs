@@ -315,3 +315,74 @@ fn messages_round_to_the_unit_and_do_not_repeat_themselves() {
         assert!(messages.iter().any(|message| message == said), "{said}: {messages:#?}");
     }
 }
+
+/// The message of the only error of a copy.
+#[track_caller]
+fn only_error(copy: &Copy) -> String {
+    let report = report(copy);
+    let errors: Vec<_> = report.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    let [error] = errors.as_slice() else { panic!("{:#?}", report.findings) };
+    error.message.clone()
+}
+
+#[test]
+fn a_wrong_score_in_a_column_of_the_official_ones_is_an_error_whatever_the_column_is_called() {
+    let copy = Copy::new();
+    copy.edit("README.md", "| seed | val_bpb |", "| seed | Sliding BPB |");
+    assert_only(&copy, &[]);
+    copy.edit("README.md", "| 0 | 1.25667419 |", "| 0 | 1.25567419 |");
+    assert_eq!(only_error(&copy), "seed 0 is 1.25567419 in README.md, its log says 1.25667419");
+    // Two rows of one seed compare settings, and one of them is no claim.
+    copy.edit("README.md", "| 42 | 1.25667766 |", "| 0 | 1.25667419 | | | | | |\n| 42 | 1.25667766 |");
+    let errors = report(&copy).findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    assert_eq!(errors, 0);
+}
+
+#[test]
+fn two_swapped_seeds_are_one_mistake() {
+    let copy = Copy::new();
+    copy.edit("README.md", "| 0 | 1.25667419 | 2.09655172 | 13700 |", "| 0 | 1.25677621 | 2.09672193 | 13702 |");
+    copy.edit("README.md", "| 1234 | 1.25677621 | 2.09672193 | 13702 |", "| 1234 | 1.25667419 | 2.09655172 | 13700 |");
+    assert_eq!(only_error(&copy), "README.md: the scores of seeds 0 and 1234 are swapped");
+    let copy = Copy::new();
+    let text = std::fs::read_to_string(copy.path.join("submission.json")).expect("reads");
+    let text = text.replace("1.25667419", "A").replace("1.25677621", "1.25667419").replace('A', "1.25677621");
+    std::fs::write(copy.path.join("submission.json"), text).expect("writes");
+    assert_eq!(only_error(&copy), "submission.json: the scores of seeds 0 and 1234 are swapped");
+    let copy = Copy::new();
+    for (from, to) in [("train_seed0.log", "x"), ("train_seed42.log", "train_seed0.log"), ("x", "train_seed42.log")] {
+        std::fs::rename(copy.path.join(from), copy.path.join(to)).expect("renames");
+    }
+    assert_eq!(
+        only_error(&copy),
+        "the logs of seeds 0 and 42 are swapped: train_seed0.log is of seed 42, train_seed42.log of seed 0"
+    );
+}
+
+#[test]
+fn a_claimed_score_needs_the_log_of_its_seed() {
+    let copy = Copy::new();
+    copy.remove("train_seed1234.log").remove("ledger_seed1234.jsonl.zst");
+    let without =
+        |copy: &Copy| found(copy).into_iter().filter(|(code, _)| *code == Code::SeedWithoutLog).collect::<Vec<_>>();
+    assert!(without(&copy).contains(&(Code::SeedWithoutLog, Severity::Error)));
+    // A file that may be the log leaves it to a reader.
+    support::write(&copy.path, "run_1234.txt", "a form that is not read\n");
+    assert!(without(&copy).iter().all(|(_, severity)| *severity == Severity::Warning));
+}
+
+#[test]
+fn a_date_that_contradicts_the_folder_s_name_is_found_from_two_days_on() {
+    for (date, expected) in
+        [("2026-03-18", None), ("2026-03-19", Some(Severity::Info)), ("2026-04-19", Some(Severity::Warning))]
+    {
+        let copy = Copy::new();
+        copy.edit("submission.json", "\"date\": \"2026-03-17\"", &format!("\"date\": \"{date}\""));
+        let named = copy.path.with_file_name("2026-03-17_Good");
+        std::fs::rename(&copy.path, &named).expect("renames");
+        let path = camino::Utf8PathBuf::from_path_buf(named).expect("UTF-8");
+        let report = caddie::checks::verify(&path, &caddie::checks::VerifyOptions::default()).expect("a report");
+        let found = report.findings.iter().find(|finding| finding.code == Some(Code::DatesContradict));
+        assert_eq!(found.map(|finding| finding.severity), expected, "{date}");
+    }
+}

@@ -3,6 +3,7 @@
 mod bytes;
 mod deviation;
 mod statistic;
+pub(super) mod swapped;
 mod whole;
 
 pub(super) use deviation::{Form, form};
@@ -36,7 +37,12 @@ pub const CHECK: Check = Check {
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let Some(metadata) = context.folder.metadata() else { return Vec::new() };
-    let mut findings: Vec<Finding> = once(&metadata.claims).filter_map(|claim| judge(context, claim)).collect();
+    let swapped = swapped::pairs(context.runs(), &metadata.claims, u64::MAX);
+    let explained = |claim: &Claim| swapped.iter().any(|pair| pair.explains(claim));
+    let claims = once(&metadata.claims).filter(|claim| !explained(claim));
+    let mut findings: Vec<Finding> = claims.filter_map(|claim| judge(context, claim)).collect();
+    findings
+        .extend(swapped.iter().map(|pair| pair.finding(context, context.json_name(), "repro", Code::SeedScoreNeLog)));
     findings.extend(bytes::total(context, metadata));
     findings.extend(whole::loss_of_another_tokenizer(context, metadata));
     findings.extend(unlogged_seeds(context, metadata));
@@ -114,12 +120,29 @@ fn unlogged_seeds(context: &Context<'_>, metadata: &Submission) -> Vec<Finding> 
         }
     }
     if let Some(first) = missing.first().filter(|_| !runs.is_empty()) {
-        let missing = missing.iter().map(|seed| seed.value.to_string()).collect::<Vec<_>>().join(", ");
-        let message = format!("{} names seed {missing}, which has no log here", context.json_name());
-        let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(Severity::Warning);
-        findings.push(finding.at(context.json_name(), Some(first.line), format!("seeds without a log: {missing}")));
+        let seeds = missing.iter().map(|seed| seed.value.to_string()).collect::<Vec<_>>().join(", ");
+        let scored = missing.iter().any(|seed| is_claimed_without_log(context, metadata, seed.value));
+        let (names, severity) = match scored && context.competes() {
+            true => ("claims a score of", Severity::Error),
+            false => ("names", Severity::Warning),
+        };
+        let message = format!("{} {names} seed {seeds}, which has no log here", context.json_name());
+        let finding = context.finding("pkg-log", message).code(Code::SeedWithoutLog).severity(severity);
+        findings.push(finding.at(context.json_name(), Some(first.line), format!("seeds without a log: {seeds}")));
     }
     findings
+}
+
+/// Tells whether the seed is claimed with a score of its own that nothing in the folder can be the log of. A run without
+/// a seed, or a log whose form is not read, may be the seed's.
+fn is_claimed_without_log(context: &Context<'_>, metadata: &Submission, seed: i64) -> bool {
+    let number = seed.to_string();
+    let may_be = |run: &RunLog| run.seed.value().is_none_or(|logged| logged == seed);
+    let is_named = |name: &str| name.split(|c: char| !c.is_ascii_digit()).any(|digits| digits == number);
+    let mut files = context.folder.files.iter().map(|file| &file.path);
+    metadata.claim(Field::ValBpb, Scope::Seed(seed)).is_some()
+        && !context.every_run().any(may_be)
+        && !files.any(|path| matches!(path.extension(), Some("log" | "txt")) && is_named(path.as_str()))
 }
 
 /// Reports that more seeds were run than are reported, by the submission's own disclosure.

@@ -5,6 +5,7 @@
 //! filter (LFS, `export-subst`) and no checkout is between them and the reader.
 
 mod objects;
+mod stage;
 mod trouble;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use caddie_files::{Error, Result};
 pub use objects::Objects;
+pub use stage::{Stage, stage};
 use trouble::{OF_THE_USER, trusted_by_environment};
 
 /// Most bytes of one command's output that are read: some 300,000 paths.

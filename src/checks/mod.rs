@@ -14,6 +14,7 @@ mod drift;
 mod extra;
 #[cfg(test)]
 mod facts_tests;
+mod figures;
 mod files;
 pub mod find;
 pub mod fix;
@@ -45,6 +46,7 @@ use camino::Utf8Path;
 
 pub use accountings::size_of;
 pub use context::Context;
+pub use figures::figures;
 
 use crate::report::{AuditFacts, Code, Finding, FolderReport, RunFacts, Scores, Severity};
 use caddie_audit::script::FAMILIES;

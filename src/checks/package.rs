@@ -5,9 +5,11 @@ use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::Lined;
 
-/// Days that the two dates of a folder may lie apart: a folder may be named when the work begins and dated when it
-/// ends.
+/// Days that the two dates of a folder may lie apart without a warning: a folder may be named when the work begins and
+/// dated when it ends.
 const DAYS_APART: i32 = 7;
+/// Days that two clocks of one moment may lie apart: one states UTC and the other the time of its place.
+const ONE_MOMENT: i32 = 1;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -77,7 +79,6 @@ fn other_track(context: &Context<'_>) -> Option<Finding> {
 /// Reports different days in submission.json and the folder's name. The difference matters most where another record
 /// stood on each.
 fn dates(context: &Context<'_>) -> Option<Finding> {
-    context.placed_track()?;
     let dates = Dates::of(context.folder);
     let (stated, placed, apart) = (dates.stated?, dates.placed?, dates.apart()?);
     let (then, now) = (stood_at(context, stated), stood_at(context, placed));
@@ -88,7 +89,7 @@ fn dates(context: &Context<'_>) -> Option<Finding> {
     // A row of the leaderboard is tested against the row before it, whatever the dates are.
     let of_the_ladder = row_of(context.folder, &context.rulebook.records).is_some();
     let other_record = then != now && context.competes() && !of_the_ladder;
-    if apart <= DAYS_APART && !(other_record && apart > 1) {
+    if apart <= ONE_MOMENT {
         return None;
     }
     let tested = match (then, now) {

@@ -83,7 +83,16 @@ fn mislabelled(context: &Context<'_>) -> Option<Finding> {
     let (first, (named, by)) = runs.first()?;
     let logged = first.seed.value()?;
     let more = if runs.len() > 1 { format!(", and so for {} more", runs.len() - 1) } else { String::new() };
-    let message = format!("{} is seed {named} by {by}, its log says seed {logged}{more}", first.log);
+    let swapped = runs.iter().skip(1).find(|(run, (other, _))| run.seed.value() == Some(*named) && *other == logged);
+    let message = match swapped {
+        Some((second, _)) => {
+            let mut pair = [(*named, &first.log), (logged, &second.log)];
+            pair.sort_by_key(|(seed, _)| *seed);
+            let [(a, log_of_a), (b, log_of_b)] = pair;
+            format!("the logs of seeds {a} and {b} are swapped: {log_of_a} is of seed {b}, {log_of_b} of seed {a}")
+        }
+        None => format!("{} is seed {named} by {by}, its log says seed {logged}{more}", first.log),
+    };
     let finding = context.finding("stat-seeds", message).code(Code::SeedLabelMismatch);
     // `h100_seed2.log` may be the second seed, where submission.json knows no seed 2.
     let claimed = claimed_seeds(context);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::filter::Filter;
 use super::requests::Asked;
 use super::rulebook_option::RulebookOption;
 use super::verify::FailOn;
@@ -72,6 +73,8 @@ pub struct AuditArgs {
     pub format: AuditFormat,
     #[command(flatten)]
     pub rulebook: RulebookOption,
+    #[command(flatten)]
+    pub filter: Filter,
 }
 
 /// The format of an audit.
@@ -96,7 +99,12 @@ pub fn run(args: &AuditArgs) -> Result<u8> {
         return Err(Error::Usage("give one model file at a time, or any number of scripts and folders".to_owned()));
     };
     let options = AuditOptions { cap: args.cap, val: args.val.clone(), train: args.train.clone() };
-    let audit = audit::audit(path, &options, &rulebook)?;
+    args.filter.check(&rulebook)?;
+    let mut audit = audit::audit(path, &options, &rulebook)?;
+    let unread = audit.is_unread();
+    let before = audit.findings.len();
+    audit.findings.retain(|finding| args.filter.keeps(finding, &rulebook));
+    super::filter::tell(before - audit.findings.len());
     match args.format {
         AuditFormat::Plain => super::print(&plain(&audit))?,
         // Plain structs with string keys always serialize.
@@ -105,7 +113,7 @@ pub fn run(args: &AuditArgs) -> Result<u8> {
         }
     }
     let found = args.fail_on.reached(audit.worst());
-    if audit.is_unread() && !found {
+    if unread && !found {
         let path = super::shown(path.as_str());
         eprintln!("error: {path}: nothing in it could be read, so this audit clears nothing; its findings say why");
         return Ok(exit::USAGE);

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::audit::{AuditArgs, AuditFormat};
+use super::filter::Filter;
 use super::requests::Asked;
 use crate::checks::{find, walk};
 use caddie_audit::script::{Examined, ExaminedCall, FAMILIES, examine};
@@ -30,11 +31,13 @@ pub(super) fn run(args: &AuditArgs, asked: &Asked, rulebook: &Rulebook) -> Resul
     if !args.val.is_empty() || !args.train.is_empty() {
         return Err(Error::Usage("--val and --train search a model file; a script holds no weights".to_owned()));
     }
+    args.filter.check(rulebook)?;
     let (files, folders): (Vec<_>, Vec<_>) = asked.folders()?.into_iter().partition(|path| path.is_file());
     let mut found = find::find(&folders, &rulebook.track_prefix);
     let paths: Vec<Utf8PathBuf> = files.into_iter().chain(found.folders).collect();
     let one = |path: &Utf8Path| if path.is_dir() { of_folder(path, rulebook) } else { of_file(path, rulebook) };
     let (mut scripts, mut failures) = walk::each(&paths, one);
+    super::filter::tell(scripts.iter_mut().map(|examined| filtered(examined, &args.filter, rulebook)).sum());
     failures.append(&mut found.failures);
     for examined in &mut scripts {
         examined.path = asked.named(&examined.path);
@@ -57,6 +60,16 @@ pub(super) fn run(args: &AuditArgs, asked: &Asked, rulebook: &Rulebook) -> Resul
     let worst = scripts.iter().filter_map(Examined::worst).max();
     let findings = if args.fail_on.reached(worst) { exit::FINDINGS } else { exit::OK };
     Ok(walk::exit_code(&failures).unwrap_or(findings))
+}
+
+/// Leaves out the findings that the filters do not ask for, each with its steps; returns their number.
+fn filtered(examined: &mut Examined, filter: &Filter, book: &Rulebook) -> usize {
+    let kept: Vec<bool> = examined.findings.iter().map(|finding| filter.keeps(finding, book)).collect();
+    let mut of_findings = kept.iter();
+    examined.findings.retain(|_| of_findings.next().is_none_or(|kept| *kept));
+    let mut of_paths = kept.iter();
+    examined.paths.retain(|_| of_paths.next().is_none_or(|kept| *kept));
+    kept.iter().filter(|kept| !**kept).count()
 }
 
 /// The JSON that `--format json` prints.

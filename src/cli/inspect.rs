@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::rulebook_option::RulebookOption;
 use crate::error::exit;
+use crate::render::figures;
+use caddie_files::Error;
 use caddie_files::text::thousands;
 
 /// Show the contents of a model file or checkpoint, and each tensor's share of the byte budget
@@ -15,7 +17,8 @@ use caddie_files::text::thousands;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  caddie inspect runs/demo/seed-42/model.int8.zlib\n  \
                         caddie inspect checkpoint.safetensors --format json\n  \
-                        caddie inspect model.int8.zlib --cap 300000")]
+                        caddie inspect model.int8.zlib --cap 300000\n  \
+                        caddie inspect model.int8.zlib --svg bytes.svg")]
 pub struct InspectArgs {
     /// A model file written by caddie, or a safetensors checkpoint
     model: Utf8PathBuf,
@@ -25,6 +28,9 @@ pub struct InspectArgs {
     /// The budget that the shares refer to, in decimal bytes of code and model together [default: the rulebook's]
     #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     cap: Option<u64>,
+    /// Write the bytes by class of tensor as a figure (SVG) to this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<Utf8PathBuf>,
     #[command(flatten)]
     rulebook: RulebookOption,
 }
@@ -41,6 +47,12 @@ pub fn run(args: &InspectArgs) -> crate::Result<u8> {
     // The engine opens whatever it is given, and a pipe would be waited for.
     caddie_files::regular(&args.model)?;
     let report = inspect(args.model.as_std_path(), cap)?;
+    if let Some(path) = &args.svg {
+        let tensors = report.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.compressed));
+        let figure = figures::by_class(&figures::classes(tensors));
+        let figure = figure.ok_or_else(|| Error::unreadable(&args.model, "holds no tensors to draw"))?;
+        fs_err::write(path, figure).map_err(Error::io(path, "writing"))?;
+    }
     let text = match args.format {
         InspectFormat::Plain => plain(&report),
         InspectFormat::Json => json(&args.model, &report)?,

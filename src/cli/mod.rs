@@ -15,6 +15,7 @@ pub mod engine;
 pub mod engine_options;
 pub mod evaluate;
 pub mod explain;
+mod filter;
 pub mod fixture;
 mod help;
 pub mod init;
@@ -22,6 +23,7 @@ pub mod init;
 pub mod inspect;
 pub mod ladder;
 mod launch;
+mod next;
 pub mod pack;
 pub mod probe;
 #[cfg(feature = "engine")]
@@ -257,9 +259,9 @@ fn shown(text: &str) -> String {
 }
 
 /// Runs a command. Those that make an entry go by the `caddie.toml` of the working folder, and refuse a broken one.
-fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -> Result<u8> {
+fn dispatch(command: Command, found: &caddie_files::Result<Option<Project>>) -> Result<u8> {
     let project = || {
-        let project = working_folder::usable(project)?;
+        let project = working_folder::usable(found)?;
         // The engine's program goes on with a command line of which `caddie` has told this.
         #[cfg(feature = "engine")]
         let project_is_told = engine::is_linked();
@@ -285,7 +287,7 @@ fn dispatch(command: Command, project: &caddie_files::Result<Option<Project>>) -
         Command::Reproduce(args) => project().and_then(|_| reproduce::run(&args)),
         Command::Rehearse(args) => Ok(rehearse::run(&args, project()?)?),
         Command::Probe(args) => probe::run(&args),
-        Command::Verify(args) => Ok(verify::run(&args)?),
+        Command::Verify(args) => Ok(verify::run(&args, found)?),
         Command::Rules(args) => Ok(rules::run(&args)?),
         Command::Audit(args) => Ok(audit::run(&args)?),
         Command::Explain(args) => Ok(explain::run(&args)?),

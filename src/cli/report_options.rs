@@ -24,7 +24,8 @@ pub struct ReportOptions {
     /// Write a further report, e.g. sarif=caddie.sarif; may be repeated
     #[arg(long, value_name = "FORMAT=FILE")]
     pub report: Vec<FurtherReport>,
-    /// Show every finding of every folder; without it, several folders are a table
+    /// Show every finding with its lines, and every run, size and test; without it, one folder is one screen and several
+    /// are a table
     #[arg(long)]
     pub details: bool,
     /// Print one line per folder
@@ -127,6 +128,12 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    /// Tells whether one of the reports has figures, whose material is read only then.
+    pub fn draw(&self) -> bool {
+        let formats = self.files.iter().map(|(format, _)| *format).chain(self.stdout.map(|(format, _)| format));
+        formats.into_iter().any(|format| format.name == "html")
+    }
+
     /// Writes every report. The files come first, because a later step reads them.
     ///
     /// # Errors

@@ -3,18 +3,20 @@
 use std::collections::HashSet;
 use std::io::IsTerminal;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
+use super::filter::Filter;
 use super::report_options::ReportOptions;
 use super::requests::Asked;
 use super::rulebook_option::RulebookOption;
 use super::verify_fix;
 use crate::checks::diff::request::Request;
 use crate::checks::walk::Walked;
-use crate::checks::{VerifyOptions, diff, find, walk};
-use crate::report::{Report, Root, Severity, UnreadFolder};
+use crate::checks::{VerifyOptions, diff, figures, find, walk};
+use crate::project::{self, Project};
+use crate::report::{FolderReport, Report, Root, Severity, Topic, UnreadFolder};
 use caddie_files::{Error, Result, exit};
 use caddie_folder::place::folder_of;
 use caddie_rulebook::Rulebook;
@@ -32,6 +34,7 @@ Examples:
   git fetch origin pull/1530/head && caddie verify '#1530'
   caddie verify --fix --dry-run records/track_10min_16mb/2026-05-01_Mine
   caddie verify --report sarif=caddie.sarif --report junit=caddie.xml records/
+  caddie verify --report html=report.html records/track_10min_16mb/2026-05-01_Mine
   caddie verify --against '#1493' records/track_10min_16mb/2026-05-01_Mine
   caddie verify --fail-on warning --cap 300000 demo/records/*/*
 
@@ -80,6 +83,8 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub rulebook: RulebookOption,
     #[command(flatten)]
+    pub filter: Filter,
+    #[command(flatten)]
     pub report: ReportOptions,
 }
 
@@ -106,11 +111,12 @@ impl FailOn {
 ///
 /// # Errors
 /// When a range of commits cannot be read, or standard output cannot be written.
-pub fn run(args: &VerifyArgs) -> Result<u8> {
+pub fn run(args: &VerifyArgs, project: &Result<Option<Project>>) -> Result<u8> {
     crate::stop::at_once();
     let options = VerifyOptions { cap: args.cap, against: args.against.clone() };
     let rulebook = args.rulebook.load()?;
     options.check(&rulebook)?;
+    args.filter.check(&rulebook)?;
     if args.fix {
         let found = folders(args, &rulebook)?;
         match args.dry_run {
@@ -133,8 +139,22 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
         .map(|failure| UnreadFolder { path: failure.path.clone(), reason: failure.reason.clone() });
     // The paths of a range are relative to the top of the repository already.
     let root = if of_the_repository { Root::default() } else { Root::find() };
-    let report = Report::new(rulebook.id(), outcome.folders).with_failures(failures).with_root(root);
-    let report = report.with_rulebook(rulebook);
+    let mut folders = outcome.folders;
+    // A pull request does not decide which of its own findings count.
+    if !of_the_repository {
+        ignored(&mut folders, project, &rulebook)?;
+    }
+    let left_out = filtered(&mut folders, &args.filter, &rulebook);
+    let report = Report { left_out, ..Report::new(rulebook.id(), folders) }.with_failures(failures).with_root(root);
+    let next = match report.folders.as_slice() {
+        [folder] if report.failures.is_empty() => super::next::next(folder, of_the_repository),
+        _ => None,
+    };
+    // Folders of a commit are not on disk, or are there as something else.
+    let draws = !of_the_repository && outputs.draw();
+    let drawn = report.folders.iter().filter(|_| draws).map(|folder| (folder.path.clone(), figures(&folder.path)));
+    let drawn: Vec<_> = drawn.collect();
+    let report = report.with_rulebook(rulebook).with_next(next).with_figures(drawn);
     outputs.write(&report)?;
     let findings = if args.fail_on.reached(report.worst()) { exit::FINDINGS } else { exit::OK };
     Ok(unreadable.unwrap_or(findings))
@@ -170,6 +190,48 @@ fn of_arguments(args: &VerifyArgs, rulebook: &Rulebook, options: &VerifyOptions)
         outcome.failures.append(&mut more.failures);
     }
     Ok((outcome, asked.paths.is_empty()))
+}
+
+/// Sets aside what the `caddie.toml` of the working folder says, in the folders at or below it.
+fn ignored(folders: &mut [FolderReport], project: &Result<Option<Project>>, book: &Rulebook) -> Result<()> {
+    let project = match project {
+        Ok(Some(project)) if !project.ignore.is_empty() => project,
+        Ok(_) => return Ok(()),
+        Err(error) => {
+            eprintln!("note: {}; nothing is ignored", super::shown(&error.to_string()));
+            return Ok(());
+        }
+    };
+    let today = jiff::Zoned::now().date();
+    for (index, ignore) in project.ignore.iter().enumerate() {
+        let name = &ignore.rule;
+        if Topic::find(name, book).is_none() {
+            let path = project.folder.join(project::FILE);
+            return Err(Error::Usage(format!("{path}: ignore[{index}].rule: {name:?} is neither a rule nor a code")));
+        }
+        if let Some(until) = ignore.until().filter(|until| *until < today) {
+            eprintln!("note: {} is no longer ignored: caddie.toml set it aside until {until}", super::shown(name));
+        }
+    }
+    let below = |path: &Utf8Path| path.canonicalize_utf8().is_ok_and(|path| path.starts_with(&project.folder));
+    for folder in folders.iter_mut().filter(|folder| below(&folder.path)) {
+        project::set_aside(folder, &project.ignore, today);
+    }
+    Ok(())
+}
+
+/// Leaves out what the filters do not ask for, and returns the number of findings that are left out.
+fn filtered(folders: &mut [FolderReport], filter: &Filter, book: &Rulebook) -> usize {
+    let mut left_out = 0;
+    for folder in folders {
+        let before = folder.findings.len();
+        folder.findings.retain(|finding| filter.keeps(finding, book));
+        if folder.findings.len() < before {
+            folder.judge_again();
+        }
+        left_out += before - folder.findings.len();
+    }
+    left_out
 }
 
 /// Returns the folders that the arguments name or lie in, each once: pre-commit hands over changed files.

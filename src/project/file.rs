@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use toml::Value;
 
+use super::Ignore;
 use crate::runner::asked;
 use crate::runner::script::launcher::Launcher;
 use caddie_files::{Error, Result};
@@ -36,6 +37,8 @@ pub struct Project {
     /// Settings that the script reads from its environment: texts and numbers.
     environment: BTreeMap<String, Value>,
     pub rehearse: RehearseSection,
+    /// Findings that are set aside for a time.
+    pub ignore: Vec<Ignore>,
 }
 
 /// The table `[rehearse]`.
@@ -101,6 +104,9 @@ impl Project {
         }
         if let Some(launcher) = &self.launcher {
             Launcher::parse(launcher).map_err(|reason| format!("launcher: {reason}"))?;
+        }
+        for (index, ignore) in self.ignore.iter().enumerate() {
+            ignore.check(index)?;
         }
         for (name, value) in &self.environment {
             if name.is_empty() || name.contains(['=', '\0']) {

@@ -4,6 +4,7 @@
 
 mod file;
 mod from_folder;
+mod ignore;
 mod written;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +13,7 @@ use caddie_files::{Error, Result};
 
 pub use file::{Project, RehearseSection};
 pub use from_folder::{FolderFacts, of_folder};
+pub use ignore::{Ignore, set_aside};
 pub use written::{Init, init};
 
 /// Name of the file.

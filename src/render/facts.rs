@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::figures::FigureFiles;
 use super::launcher;
 use super::ledgers::LedgerSummary;
 use super::legality::Measured;
@@ -58,6 +59,8 @@ pub struct Facts {
     pub versions: Versions,
     /// The contents of the model files; nothing where they were not examined.
     pub payload: Payload,
+    /// The figures of the README.
+    pub figures: FigureFiles,
     /// A table of ablations in Markdown, for the README.
     pub ablations: Option<String>,
     /// A probe report on the recipe.
@@ -103,6 +106,7 @@ impl Facts {
             },
             results,
             payload: Payload::default(),
+            figures: FigureFiles::default(),
             ablations: None,
             probe: None,
         })

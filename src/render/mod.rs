@@ -5,6 +5,7 @@
 //! stops the rendering. The folder's claims about the rules are in [`legality`].
 
 pub mod facts;
+pub mod figures;
 pub mod launcher;
 pub mod ledgers;
 pub mod legality;

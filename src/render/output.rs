@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::facts::{Facts, Meta, Track};
+use super::figures::FigureFiles;
 use super::payload::Payload;
 use super::probe::ProbeOfRecipe;
 use super::recipe::RecipeText;
@@ -114,6 +115,8 @@ pub fn render_runs(runs: &[FinishedRun], options: &RenderOptions) -> Result<Rend
     let mut facts = Facts::of_runs(runs, meta, options.limits(), &script)?;
     let models: Vec<Utf8PathBuf> = runs.iter().map(|run| run.model.clone()).collect();
     facts.payload = Payload::read(&models, &data_folders(options, &facts), &options.rulebook);
+    let logs = runs.iter().map(|run| (run.seed, run.log.log.as_path()));
+    facts.figures = FigureFiles::of(logs, &facts.payload);
     facts.ablations.clone_from(&options.ablations);
     facts.probe = options.probe.as_ref().map(|path| ProbeOfRecipe::read(path, &facts.recipe.toml)).transpose()?;
     let tokenizer = if options.artifact { find_tokenizer(options, recipe)? } else { None };
@@ -163,6 +166,7 @@ fn write_folder(dir: &Utf8Path, runs: &[FinishedRun], facts: &Facts, script: &[u
         write("probe.json", probe.json.as_bytes())?;
     }
     write("requirements.txt", pages.requirements.as_bytes())?;
+    facts.figures.write(dir)?;
     for run in runs {
         copy(&run.log.log, &dir.join(log_file(run.seed)))?;
         copy(&run.ledger, &dir.join(ledger_file(run.seed)))?;

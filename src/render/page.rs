@@ -3,6 +3,7 @@
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::facts::Facts;
+use super::figures::{BYTES, FigureFiles, LOSS};
 use super::legality::{Answer, Statement};
 use super::results::{MetricKind, Other, Results, SeedResult};
 use super::submission::{ledger_file, log_file};
@@ -42,6 +43,7 @@ pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
         settings => facts.recipe.key_settings(),
         ablations => facts.ablations,
         probed => facts.probe.is_some(),
+        figures => figures(&facts.figures),
         size => size(facts),
         made => made(facts),
         statements => statements,
@@ -53,6 +55,11 @@ pub fn pages(facts: &Facts, statements: &[Statement]) -> Result<Pages> {
         pull_request: fill("PULL_REQUEST.md", PULL_REQUEST, &context)?,
         requirements: fill("requirements.txt", REQUIREMENTS, &context)?,
     })
+}
+
+/// Names the figures that there are.
+pub(super) fn figures(files: &FigureFiles) -> Value {
+    context! { loss => files.loss.as_ref().map(|_| LOSS), bytes => files.bytes.as_ref().map(|_| BYTES) }
 }
 
 /// Fills a template; what it asks for must be there.

@@ -2,8 +2,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::figures::classes;
 use crate::report::Severity;
-use caddie_audit::model::{AuditOptions, audit};
+use caddie_audit::model::{AuditOptions, TensorReport, audit};
 use caddie_files::text::thousands;
 use caddie_rulebook::Rulebook;
 
@@ -17,6 +18,8 @@ pub struct Payload {
     pub models: usize,
     /// Number of tensors in the file that has most.
     pub tensors: usize,
+    /// Bytes by class of tensor in the first file, largest first, each tensor compressed alone.
+    pub classes: Vec<(&'static str, u64)>,
     /// Validation tokens of the shards that were searched for; 0 where there was none.
     pub searched_tokens: u64,
     /// Contents that a state dict of the model would not have, and tokens that stand in the file.
@@ -35,6 +38,11 @@ impl Payload {
         for model in models {
             match audit(model, &options, rulebook) {
                 Ok(audit) => {
+                    if payload.models == 0 {
+                        let bytes =
+                            |tensor: &TensorReport| tensor.measured.as_ref().map_or(tensor.bytes, |m| m.compressed);
+                        payload.classes = classes(audit.tensors.iter().map(|one| (one.name.as_str(), bytes(one))));
+                    }
                     payload.models += 1;
                     payload.tensors = payload.tensors.max(audit.tensors.len());
                     payload.searched_tokens = audit.searches.iter().map(|search| search.shard_tokens).sum();

@@ -98,6 +98,12 @@ impl FolderReport {
 }
 
 impl FolderReport {
+    /// Puts the findings into order, gravest first, and draws the verdict from them, after some were changed or left out.
+    pub fn judge_again(&mut self) {
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        self.verdict = FolderReport::verdict_of(&self.findings);
+    }
+
     /// Counts the findings of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()

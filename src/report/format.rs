@@ -1,6 +1,6 @@
 //! The formats of reports. Each is one file with its metadata on top, and one entry of [`FORMATS`].
 
-use super::{Look, Report, github, json, junit, markdown, plain, sarif};
+use super::{Look, Report, github, html, json, junit, markdown, plain, sarif};
 
 /// A way of writing a report.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct Format {
 
 /// Every format, in the order of the help.
 pub const FORMATS: &[&Format] =
-    &[&plain::FORMAT, &json::FORMAT, &sarif::FORMAT, &junit::FORMAT, &github::FORMAT, &markdown::FORMAT];
+    &[&plain::FORMAT, &json::FORMAT, &sarif::FORMAT, &junit::FORMAT, &github::FORMAT, &markdown::FORMAT, &html::FORMAT];
 
 impl Format {
     /// The format of that name.

@@ -45,6 +45,13 @@ pub(super) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     groups
 }
 
+/// Groups the findings, gravest first and among equally grave ones the surest, whatever order they came in.
+pub(super) fn by_weight(findings: &[Finding]) -> Vec<Group<'_>> {
+    let mut groups = groups(findings);
+    groups.sort_by_key(|group| std::cmp::Reverse(group.head().map(|head| (head.severity, head.confidence))));
+    groups
+}
+
 /// Returns a message without its numbers: `seed #: # bytes are # over the cap`.
 fn wording(message: &str) -> String {
     let mut wording = String::new();

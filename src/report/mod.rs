@@ -1,26 +1,34 @@
 //! The report: the checks' results as types and in every output format. Nothing is decided here.
 
+pub mod chart;
 mod explanation;
 mod facts;
+mod figures;
 mod folder_report;
 mod format;
 mod github;
 mod group;
+mod html;
 mod json;
 mod junit;
 mod markdown;
 mod pen;
 mod place;
 mod plain;
+mod record;
 mod sarif;
+mod screen;
 mod significance;
 mod table;
+
+use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
 pub use caddie_rulebook::{Code, Confidence, Evidence, Finding, NO_LOG_LINE, Severity};
 pub use explanation::{Explanation, Topic};
+pub use figures::{Documents, Evaluations, Figures};
 pub use folder_report::{
     AuditFacts, ClaimedAs, FolderReport, Probed, RunFacts, Scores, Significance, Size, Unjudged, Verdict,
 };
@@ -28,7 +36,7 @@ pub use format::{FORMATS, Format};
 pub use place::Root;
 pub use significance::{p_value, significance_table};
 
-use caddie_rulebook::{Rule, Rulebook};
+use caddie_rulebook::{Policy, Rule, Rulebook};
 
 /// Most characters of a message that are kept, in every format: a message is a sentence, not a file.
 const MAX_MESSAGE: usize = 2_000;
@@ -56,6 +64,15 @@ pub struct Report {
     /// The rules that formats with a catalog show; the builtin ones where nothing is given.
     #[serde(skip)]
     pub book: Option<Rulebook>,
+    /// The command that comes next, for the last line of plain output on one folder.
+    #[serde(skip)]
+    pub next: Option<String>,
+    /// Findings that a filter left out, for the counts of plain output.
+    #[serde(skip)]
+    pub left_out: usize,
+    /// What the page draws, by the folder's path; a folder without it is shown without curves and documents.
+    #[serde(skip)]
+    pub figures: BTreeMap<Utf8PathBuf, Figures>,
 }
 
 /// A folder that could not be read.
@@ -99,6 +116,9 @@ impl Report {
             failures: Vec::new(),
             root: Root::default(),
             book: None,
+            next: None,
+            left_out: 0,
+            figures: BTreeMap::new(),
         }
     }
 
@@ -106,6 +126,24 @@ impl Report {
     pub fn with_rulebook(mut self, book: Rulebook) -> Report {
         self.book = Some(book);
         self
+    }
+
+    /// Names the command that comes next.
+    pub fn with_next(mut self, next: Option<String>) -> Report {
+        self.next = next;
+        self
+    }
+
+    /// Adds what the page draws.
+    pub fn with_figures(mut self, figures: impl IntoIterator<Item = (Utf8PathBuf, Figures)>) -> Report {
+        self.figures.extend(figures);
+        self
+    }
+
+    /// The policies by which the significance of a score is decided.
+    fn policies(&self) -> Vec<Policy> {
+        let book = self.book.clone().or_else(|| Rulebook::builtin().ok());
+        book.map(|book| book.policies).unwrap_or_default()
     }
 
     /// The repository and the rules of the challenge.

@@ -1,18 +1,13 @@
-//! The report for a person at a terminal: verdict, score, headroom and the worst findings in the first ten lines, the
-//! evidence below.
+//! The report for a person at a terminal: one folder in one screen, several as a table, or each in full.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::group::{Group, groups};
+use super::group::{Group, by_weight};
 use super::pen::Pen;
-use super::{Confidence, Finding, FolderReport, Format, Look, Report, RunFacts, Severity, facts, place, table};
+use super::{Confidence, FolderReport, Format, Look, Report, RunFacts, facts, place, screen, table};
 use caddie_files::text::one_line;
 use caddie_files::text::{columns, cut, cut_front, padded, printable, thousands, wrapped};
 
-/// Most findings that are shown in short before the runs.
-const WORST: usize = 3;
 /// Most places that a finding shows; JSON has them all.
 const PLACES: usize = 8;
 /// Most findings of one group that are shown with their evidence.
@@ -24,15 +19,18 @@ const NARROW: usize = 20;
 pub(super) const FORMAT: Format = Format {
     name: "plain",
     extension: "txt",
-    about: "For a person at a terminal; a table for several folders.",
+    about: "For a person at a terminal: one folder in one screen, several as a table.",
     write: render,
 };
 
-/// Writes one folder in full, and several as a table unless the look asks for each in full.
+/// Writes one folder in one screen, and several as a table, unless the look asks for each in full.
 fn render(report: &Report, look: Look) -> String {
-    match look.quiet || look.details || report.folders.len() + report.failures.len() < 2 {
-        true => in_full(report, look),
-        false => table::render(report, look),
+    match report.folders.as_slice() {
+        _ if look.quiet || look.details => in_full(report, look),
+        // A folder that cannot be read is told on standard error.
+        [folder] if report.failures.is_empty() => screen::render(report, folder, look),
+        [] if report.failures.len() < 2 => in_full(report, look),
+        _ => table::render(report, look),
     }
 }
 
@@ -42,14 +40,9 @@ fn in_full(report: &Report, look: Look) -> String {
         if index > 0 && !look.quiet {
             text.push('\n');
         }
-        let page = FolderPage { folder, look, pen: Pen { color: look.color } };
-        page.headline(&mut text);
+        text += &screen::headline(folder, look);
         if !look.quiet {
-            page.summary(&mut text);
-            page.runs(&mut text);
-            page.sizes(&mut text);
-            page.significance(&mut text);
-            page.details(&mut text);
+            FolderPage { folder, look, pen: Pen { color: look.color } }.write(&mut text, report);
         }
     }
     if look.quiet {
@@ -57,10 +50,6 @@ fn in_full(report: &Report, look: Look) -> String {
             let word = Pen { color: look.color }.alarm("unread");
             let _ = writeln!(text, "{word}  {}  ({})", one_line(failure.path.as_str()), one_line(&failure.reason));
         }
-    } else if let Some(head) = first_to_explain(report).filter(|_| look.width.is_some()) {
-        let hint = format!("caddie explain {} says what that means and how it is cleared", one_line(head.name()));
-        text.push('\n');
-        text.push_str(&wrapped("", &hint, 2, look.width));
     }
     if let Some(line) = facts::undecided(&report.catalog().1).filter(|_| look.details && !look.quiet) {
         text.push('\n');
@@ -69,14 +58,11 @@ fn in_full(report: &Report, look: Look) -> String {
     if !look.quiet && look.details && report.folders.len() + report.failures.len() > 1 {
         text.push('\n');
         text.push_str(&report.render_table(look));
+    } else if let Some(folder) = report.folders.first().filter(|_| !look.quiet) {
+        text.push('\n');
+        text.push_str(&screen::closing(report, folder, look, false));
     }
     text
-}
-
-/// Returns the gravest finding of the first folder that has any, where it asks for an action.
-fn first_to_explain(report: &Report) -> Option<&Finding> {
-    let first = report.folders.iter().find_map(|folder| folder.findings.first());
-    first.filter(|finding| finding.severity > Severity::Info)
 }
 
 /// One folder and its look.
@@ -87,39 +73,16 @@ struct FolderPage<'a> {
 }
 
 impl FolderPage<'_> {
-    fn headline(&self, text: &mut String) {
-        let path = one_line(facts::name(self.folder));
-        let (verdict, tally) = (self.folder.verdict, facts::tally(self.folder));
-        let used = verdict.name().len() + columns(&path) + columns(&tally) + 6;
-        // A long path leaves the tally a line of its own rather than broken in the middle.
-        let between = if self.look.width.is_some_and(|width| used > width) { "\n  " } else { "  " };
-        let _ = writeln!(text, "{}  {path}{between}({tally})", self.pen.verdict(verdict, 0));
-    }
-
-    fn summary(&self, text: &mut String) {
-        let score = match (facts::score(self.folder), facts::metric(self.folder)) {
-            (Some(score), Some(metric)) => format!("val_bpb {score} of {}", one_line(metric)),
-            (Some(score), None) => format!("val_bpb {score}"),
-            (None, _) => "unknown".to_owned(),
-        };
-        let rows = [
-            ("score", score),
-            ("size", facts::size(&self.folder.size)),
-            ("track", facts::track(self.folder)),
-            ("audit", facts::audit(self.folder)),
-        ];
-        let probed = facts::probed(self.folder).map(|probed| ("probed", probed));
-        let unread = facts::unread(self.folder).map(|files| ("unread", files));
-        let rows: Vec<(&str, String)> = rows.into_iter().chain(probed).chain(unread).collect();
-        for (name, value) in rows.iter().filter(|_| facts::is_a_folder(self.folder)) {
-            let _ = writeln!(text, "  {name:5}  {}", self.fit(value, 4 + name.len().max(5)));
+    fn write(&self, text: &mut String, report: &Report) {
+        for (name, value) in screen::summary(report, self.folder) {
+            let _ = writeln!(text, "  {name:6}  {}", self.fit(&value, 10));
         }
-        for group in worst(groups(&self.folder.findings)) {
-            let Some(head) = group.head() else { continue };
-            let times = group.times();
-            let used = 3 + head.severity.name().len() + columns(&times);
-            let message = self.fit(&printable(group.message()), used);
-            let _ = writeln!(text, "  {}{times} {message}", self.pen.severity(head.severity));
+        self.runs(text);
+        self.sizes(text);
+        self.significance(text);
+        for group in by_weight(&self.folder.findings) {
+            text.push('\n');
+            self.detail(text, &group);
         }
     }
 
@@ -185,13 +148,6 @@ impl FolderPage<'_> {
         }
     }
 
-    fn details(&self, text: &mut String) {
-        for group in groups(&self.folder.findings) {
-            text.push('\n');
-            self.detail(text, &group);
-        }
-    }
-
     fn detail(&self, text: &mut String, group: &Group<'_>) {
         let Some(head) = group.head() else { return };
         let code = head.code.map_or_else(String::new, |code| format!(" {}", code.name()));
@@ -225,39 +181,6 @@ impl FolderPage<'_> {
             text.push_str(&wrapped("  rule: ", &citations, 8, self.look.width));
         }
     }
-}
-
-/// Tells whether another finding, at least as grave, says the same: the claimed number and the measured one are over
-/// the same limit. Of two equally grave ones the measured one tells more.
-fn is_told_by(finding: &Finding, other: &Finding) -> bool {
-    let same = finding.code.is_some() && finding.code == other.code;
-    let same = same && finding.limit.is_some() && finding.limit == other.limit;
-    let only_claimed = |finding: &Finding| finding.claimed.is_some() && finding.measured.is_none();
-    match (only_claimed(finding), only_claimed(other)) {
-        (true, false) => same && other.severity >= finding.severity,
-        (false, true) => same && other.severity > finding.severity,
-        _ => false,
-    }
-}
-
-/// Returns the gravest groups, each fact once; among equally grave ones, those of different rules or codes come first.
-fn worst(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
-    let heads: Vec<&Finding> = groups.iter().filter_map(Group::head).collect();
-    let mut seen = HashMap::new();
-    let mut ranked: Vec<((Reverse<Severity>, usize), Group<'_>)> = groups
-        .into_iter()
-        .filter_map(|group| {
-            let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
-            if heads.iter().any(|other| is_told_by(head, other)) {
-                return None;
-            }
-            let before: &mut usize = seen.entry((&head.rule, head.code)).or_default();
-            *before += 1;
-            Some(((Reverse(head.severity), *before), group))
-        })
-        .collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.into_iter().map(|(_, group)| group).take(WORST).collect()
 }
 
 /// The numbers of a run, as a row of the table.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::group::groups;
+use super::group::by_weight;
 use super::pen::Pen;
 use super::{FolderReport, Look, Report, Severity, Verdict, facts};
 use caddie_files::text::one_line;
@@ -163,9 +163,9 @@ fn line(cells: &[String; 6], widths: &[usize], name: &str) -> String {
     line + name
 }
 
-/// Returns the first finding above information, with its rule.
+/// Returns the gravest and surest finding above information, with its rule.
 fn worst(folder: &FolderReport) -> Option<String> {
-    let group = groups(&folder.findings).into_iter().next()?;
+    let group = by_weight(&folder.findings).into_iter().next()?;
     let head = group.head().filter(|finding| finding.severity > Severity::Info)?;
     Some(one_line(&format!("{} {}{}: {}", head.severity.name(), head.name(), group.times(), group.message())))
 }

@@ -21,7 +21,10 @@ fn lay_out(runs: &Utf8Path, seed: i64) -> FinishedRun {
         "{RECIPE}\n{rule}\nRunning caddie-engine 0.1.0\nRunning PyTorch 2.11.0\nhardware: cpu Some CPU threads:2\n{rule}\n\
          train_loader:dataset:fineweb10B_sp1024 train_shards:1\n\
          val_loader:shards pattern=fineweb_val_*.bin tokens:41\nmodel_params:1000\nworld_size:1 grad_accum_steps:8\n\
-         seed:{seed}\nstep:100/100 val_loss:2.5000 val_bpb:1.5000 train_time:60003ms step_avg:600.03ms\n\
+         seed:{seed}\nstep:1/100 train_loss:6.9000 train_time:600ms step_avg:600.00ms\n\
+         step:50/100 train_loss:2.9000 train_time:30001ms step_avg:600.02ms\n\
+         step:100/100 train_loss:2.6000 train_time:60002ms step_avg:600.02ms\n\
+         step:100/100 val_loss:2.5000 val_bpb:1.5000 train_time:60003ms step_avg:600.03ms\n\
          Code size: {code} bytes\nSerialized model int8+zlib: {model} bytes (payload:1)\n\
          Total submission size int8+zlib: {total} bytes\n\
          final_int8_zlib_roundtrip val_loss:2.4000 val_bpb:1.4000 eval_time:900ms\n\
@@ -69,6 +72,7 @@ fn runs_become_a_folder_a_pull_request_and_an_artifact() {
         "ledger_seed0.jsonl.zst",
         "ledger_seed42.jsonl.zst",
         "ledgers.json",
+        "loss.svg",
         "recipe.toml",
         "requirements.txt",
         "submission.json",
@@ -80,6 +84,11 @@ fn runs_become_a_folder_a_pull_request_and_an_artifact() {
     assert_eq!(shipped["train_seed42.log"], std::fs::read(dir.join("runs/x/seed-42/log.txt")).unwrap());
     assert_eq!(Some(shipped["train_gpt.py"].len() as u64), rendered.facts.results.bytes_code);
     assert_eq!(shipped["recipe.toml"], RECIPE.as_bytes());
+    let text = |name: &str| String::from_utf8(shipped[name].clone()).unwrap();
+    let figure = text("loss.svg");
+    assert!(figure.starts_with("<svg") && figure.contains("seed 42") && figure.len() < 5_000, "{figure}");
+    // The models here are no models, so that there is nothing to draw of their tensors.
+    assert!(text("README.md").contains("](loss.svg)") && !text("README.md").contains("bytes.svg"));
     let json: serde_json::Value = serde_json::from_slice(&shipped["submission.json"]).unwrap();
     assert_eq!(json["code_sha256"], format!("{:x}", Sha256::digest(&shipped["train_gpt.py"])));
     assert_eq!(json["data"]["dataset"], "fineweb10B_sp1024");

@@ -31,7 +31,7 @@ pub use claim::{Claim, Field, Scope, eval_clocks};
 pub use evidence::Shows;
 pub use json::JsonError;
 pub use ledger::Ledger;
-pub use log_parser::{Glance, LiveLog};
+pub use log_parser::{Curve, Glance, LiveLog};
 pub use logged::{Fact, InLog, Lined, Log, LogLine, Logged};
 pub use nats::NatsPair;
 pub use number::Stated;

@@ -4,6 +4,7 @@
 //! dumped into a log, which holds the format strings of these very lines, does not match. Dumped scripts are also
 //! skipped; they are hashed, to be compared with the shipped script.
 
+mod curve;
 mod dump;
 mod header;
 mod lines;
@@ -17,6 +18,7 @@ mod steps;
 mod timing;
 mod words;
 
+pub use self::curve::Curve;
 pub use self::live::{Glance, LiveLog};
 pub(super) use self::printed::read as read_printed;
 

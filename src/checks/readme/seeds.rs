@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::mismatch;
 use crate::checks::Context;
-use crate::checks::claims::other_means;
+use crate::checks::claims::{other_means, swapped};
 use crate::checks::context::run_name;
 use crate::checks::shown::apart;
 use crate::report::{Code, Confidence, Finding, Severity};
@@ -16,15 +16,23 @@ const SHOWN: usize = 6;
 /// Most numbers of one column that are kept for its finding.
 const MAX_LISTED: usize = 64;
 
+/// Most differing numbers whose neighbors are looked at: a README has a few, a hostile one a million.
+const MAX_EXAMINED: usize = 256;
+/// Most lines between two rows of one table of seeds.
+const TABLE: u64 = 12;
+
 /// Numbers of one kind, with the run and its own value.
 type Differing<'a> = Vec<(&'a Claim, &'a RunLog, f64)>;
 
 pub(super) fn run(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let swapped = swapped::pairs(context.runs(), claims, TABLE);
+    let pairs = swapped.iter().map(|pair| pair.finding(context, "README.md", "pkg-headline", Code::ReadmeScoreNeLog));
+    let mut findings: Vec<Finding> = pairs.collect();
     let mut unread: Vec<&str> = Vec::new();
+    let mut examined = 0;
     let mut approximate: Differing<'_> = Vec::new();
     let mut further: BTreeMap<&str, Differing<'_>> = BTreeMap::new();
-    for claim in claims {
+    for claim in claims.iter().filter(|claim| !swapped.iter().any(|pair| pair.explains(claim))) {
         match claim.scope {
             Scope::Seed(seed) => {
                 let Some((run, measured)) = differs(context, claim, seed) else { continue };
@@ -33,7 +41,10 @@ pub(super) fn run(context: &Context<'_>, claims: &[Claim]) -> Vec<Finding> {
                     unread.push(column_of(claim));
                     continue;
                 }
-                if claim.stated.approximate {
+                examined += 1;
+                if examined <= MAX_EXAMINED && is_beside_official_scores(context, claims, claim) {
+                    findings.extend(wrong_score(context, claim, run));
+                } else if claim.stated.approximate {
                     approximate.push((claim, run, measured));
                 } else if claim.loose && claim.field == Field::ValBpb {
                     let listed = further.entry(column_of(claim)).or_default();
@@ -104,6 +115,45 @@ fn of_seed(context: &Context<'_>, claim: &Claim, run: &RunLog, measured: f64) ->
     let message = format!("{}: README.md says {field} {stated}, the log {logged}", run_name(run));
     let finding = mismatch(context, claim, message, measured);
     finding.in_log(run, claim.field.logged(run), format!("{field} {measured}"))
+}
+
+/// Tells whether the other rows of the claim's column, in the same table, state the official scores of their runs: then
+/// the column is that of the official score, whatever its name, and a number in it is right or wrong.
+fn is_beside_official_scores(context: &Context<'_>, claims: &[Claim], claim: &Claim) -> bool {
+    let exact = |claim: &Claim| claim.stated.decimals >= 4 && !claim.stated.approximate;
+    let in_column = |other: &&Claim| {
+        other.field == Field::ValBpb
+            && column_of(other) == column_of(claim)
+            && other.line != claim.line
+            && other.line.abs_diff(claim.line) <= TABLE
+    };
+    let official = |other: &Claim| {
+        let Scope::Seed(seed) = other.scope else { return None };
+        let run = context.runs().iter().find(|run| run.seed.value() == Some(seed))?;
+        Some(exact(other) && other.stated.agrees(run.val_bpb.value()?))
+    };
+    // A table with two rows of one seed compares settings, of which only one is the submission's.
+    let again = |other: &Claim| other.scope == claim.scope;
+    let beside = || claims.iter().filter(in_column);
+    let of_seeds: Vec<bool> = beside().filter_map(official).collect();
+    claim.field == Field::ValBpb
+        && exact(claim)
+        && !of_seeds.is_empty()
+        && of_seeds.iter().all(|official| *official)
+        && !beside().any(again)
+}
+
+/// Reports the official score of a seed that is not its log's.
+fn wrong_score(context: &Context<'_>, claim: &Claim, run: &RunLog) -> Option<Finding> {
+    let measured = run.val_bpb.value()?;
+    let (stated, logged) = apart(claim.field, claim.stated.value, measured);
+    let message = format!("{} is {stated} in README.md, its log says {logged}", run_name(run));
+    let slip = (claim.stated.value - measured).abs() <= context.limits.headline_tolerance_bpb;
+    let severity = if slip { Severity::Warning } else { Severity::Error };
+    let finding = context.finding("pkg-headline", message).code(Code::ReadmeScoreNeLog).severity(severity);
+    let finding = finding.measured(measured).claimed(claim.stated.value);
+    let finding = finding.at("README.md", Some(claim.line), claim.text.clone());
+    Some(finding.in_log(run, run.val_bpb, format!("val_bpb {measured}")))
 }
 
 /// Reports rounded counts that are too far off: `~8,300` steps of a run that has 8,552.

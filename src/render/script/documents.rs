@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 use super::{ScriptEntry, ScriptFacts};
 use crate::render::legality::{Answer, Statement};
 use crate::render::numbers;
-use crate::render::page::{count, fill, gain, open_rules, rules, run_row, score_or_dash};
+use crate::render::page::{count, figures, fill, gain, open_rules, rules, run_row, score_or_dash};
 use crate::render::submission::Entry;
 use caddie_files::Result;
 use caddie_files::text::thousands;
@@ -89,6 +89,7 @@ pub fn pages(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[Statement])
         runs => results.runs.iter().map(|run| run_row(run, &facts.limits)).collect::<Vec<_>>(),
         gain => gain(results),
         ablations => entry.ablations,
+        figures => figures(&facts.figures),
         others => others,
         statements => statements,
         broken => rules(statements, Answer::No),

@@ -14,6 +14,7 @@ use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
 use super::facts::Meta;
+use super::figures::FigureFiles;
 use super::legality::Statement;
 use super::output::{Rendered, copy};
 use super::payload::Payload;
@@ -97,6 +98,8 @@ pub struct ScriptFacts {
     pub script_sha256: String,
     /// The contents of the model files; nothing where they are not known.
     pub payload: Payload,
+    /// The figures of the README.
+    pub figures: FigureFiles,
     /// Notes for the submitter to read before opening the pull request.
     pub notes: Vec<String>,
 }
@@ -112,6 +115,8 @@ impl ScriptFacts {
         };
         let script_bytes = entry.script.len() as u64;
         let module_bytes = entry.modules.iter().map(|module| module.content.len() as u64).sum();
+        let logs = entry.runs.iter().map(|run| (run.seed, run.log.log.as_path()));
+        let figures = FigureFiles::of(logs, &payload);
         let notes = notes(entry, &results, script_bytes, module_bytes);
         Ok(ScriptFacts {
             limits: entry.limits.clone(),
@@ -120,6 +125,7 @@ impl ScriptFacts {
             module_bytes,
             results,
             payload,
+            figures,
             notes,
         })
     }
@@ -210,6 +216,7 @@ fn write_folder(dir: &Utf8Path, entry: &ScriptEntry, facts: &ScriptFacts, said: 
     if let Some(requirements) = &entry.requirements {
         write("requirements.txt", requirements)?;
     }
+    facts.figures.write(dir)?;
     for run in &entry.runs {
         copy(&run.log.log, &dir.join(log_file(run.seed)))?;
     }

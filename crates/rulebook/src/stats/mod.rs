@@ -5,7 +5,7 @@ mod paired;
 mod sample;
 mod t_test;
 
-pub use paired::{PairedInterval, paired};
+pub use paired::{PairedInterval, half_width, paired};
 pub use sample::{Sample, Score, Unit, same_alphabet};
 pub use t_test::{TTest, Test, Undefined, one_sample, pooled, welch};
 

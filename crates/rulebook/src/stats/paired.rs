@@ -39,6 +39,14 @@ pub fn paired(pairs: &[(f64, f64)], confidence: f64) -> Result<PairedInterval, U
     Ok(PairedInterval { mean, std, pairs: differences.len(), low: mean - half, high: mean + half })
 }
 
+/// Returns the half width of the two-sided interval of a mean whose standard error is `error`: the `(1 + confidence) / 2`
+/// quantile of Student's distribution at `df` degrees of freedom, times `error`. `None` where one of them is out of range.
+pub fn half_width(error: f64, df: f64, confidence: f64) -> Option<f64> {
+    let student = StudentsT::new(0.0, 1.0, df).ok().filter(|_| df.is_finite())?;
+    let usable = error.is_finite() && error > 0.0 && confidence > 0.0 && confidence < 1.0;
+    usable.then(|| student.inverse_cdf((1.0 + confidence) / 2.0) * error).filter(|half| half.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +55,14 @@ mod tests {
     #[track_caller]
     fn assert_near(found: f64, known: f64) {
         assert!((found - known).abs() <= 1e-9 * known.abs().max(1e-3), "{found} is not {known}");
+    }
+
+    #[test]
+    fn a_half_width_is_the_quantile_times_the_error() {
+        assert_near(half_width(0.5, 2.0, 0.95).unwrap(), 0.5 * 4.302_652_729_7);
+        for (error, df) in [(0.0, 2.0), (f64::NAN, 2.0), (1.0, 0.0), (1.0, f64::INFINITY)] {
+            assert_eq!(half_width(error, df, 0.95), None);
+        }
     }
 
     /// By hand: the quantiles are tables' t(0.975; 1) = 12.7062047362 and t(0.975; 2) = 4.3026527297.
