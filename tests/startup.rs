@@ -1,4 +1,4 @@
-//! `caddie` starts without libtorch, and hands the engine's work to `caddie-engine` beside it.
+//! `caddie` starts without libtorch, and hands the engine's work to `caddie-native` beside it.
 #![cfg(feature = "engine")]
 
 use std::fs;
@@ -28,7 +28,7 @@ fn only_the_engines_program_loads_libtorch() {
     let caddie = libraries(&cargo_bin("caddie"));
     assert!(caddie.contains("libc.so"), "{caddie}");
     assert!(!caddie.contains("libtorch_cpu"), "caddie names work of the engine outside of cli/engine.rs:\n{caddie}");
-    assert!(libraries(&cargo_bin("caddie-engine")).contains("libtorch_cpu"));
+    assert!(libraries(&cargo_bin("caddie-native")).contains("libtorch_cpu"));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn work_of_the_engine_needs_its_program_beside_caddie() {
     fs::copy(cargo_bin("caddie"), &alone).expect("copied");
     let output = run(&alone, folder.path(), &["recipe", "list"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("caddie-engine: the engine's program cannot be started"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("caddie-native: the engine's program cannot be started"), "{}", stderr(&output));
     let output = run(&alone, folder.path(), &["ladder"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
@@ -48,7 +48,7 @@ fn arguments_output_and_exit_code_pass_through() {
     let folder = tempfile::tempdir().expect("a folder");
     for arguments in [&["recipe", "show", "demo"][..], &["recipe", "show", "nothing"], &["inspect", "no such file"]] {
         let handed = run(&cargo_bin("caddie"), folder.path(), arguments);
-        let own = run(&cargo_bin("caddie-engine"), folder.path(), arguments);
+        let own = run(&cargo_bin("caddie-native"), folder.path(), arguments);
         assert_eq!(handed, own, "{arguments:?}");
     }
 }

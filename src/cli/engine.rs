@@ -1,8 +1,8 @@
 //! Work of the engine, which a second executable does.
 //!
 //! libtorch registers thousands of operators while it is loaded, which takes every process a quarter of a second. So `caddie` is
-//! linked without it, and for work of the engine it becomes `caddie-engine`, the file beside it: the same command line, linked
-//! with libtorch. What decides is that nothing but [`link`] names the engine's work, and only `caddie-engine` calls [`link`]:
+//! linked without it, and for work of the engine it becomes `caddie-native`, the file beside it: the same command line, linked
+//! with libtorch. What decides is that nothing but [`link`] names the engine's work, and only `caddie-native` calls [`link`]:
 //! the linker leaves out what nobody names (tests/startup.rs holds it to that).
 
 use std::os::unix::process::CommandExt;
@@ -70,11 +70,11 @@ pub fn is_linked() -> bool {
     LINKED.get().is_some()
 }
 
-/// Does the work and returns the exit code; in `caddie`, which has no engine, this process becomes `caddie-engine` with the same
+/// Does the work and returns the exit code; in `caddie`, which has no engine, this process becomes `caddie-native` with the same
 /// arguments.
 ///
 /// # Errors
-/// Those of the work, or that `caddie-engine` cannot be started.
+/// Those of the work, or that `caddie-native` cannot be started.
 pub fn run(task: Work<'_>) -> Result<u8> {
     match LINKED.get() {
         Some(work) => work(task),
@@ -111,7 +111,7 @@ fn become_engine() -> Error {
     ))
 }
 
-/// The path of `caddie-engine`: beside this executable, whichever of the two this is.
+/// The path of `caddie-native`: beside this executable, whichever of the two this is.
 ///
 /// # Errors
 /// When the operating system does not say where this executable lies.

@@ -18,4 +18,4 @@ pub mod script;
 pub mod submit;
 
 /// File name of the executable that is linked with libtorch and does the engine's work; it lies beside `caddie`.
-pub const ENGINE_PROGRAM: &str = "caddie-engine";
+pub const ENGINE_PROGRAM: &str = "caddie-native";

@@ -61,7 +61,7 @@ fn encode_word(word: &str, out: &mut String) {
 
 /// The demands that the operators read so far make on the characters that follow.
 #[derive(Default)]
-struct Reader {
+struct CaseReader {
     escaped: bool,
     /// The operator of the word that comes next.
     word: Option<char>,
@@ -70,7 +70,7 @@ struct Reader {
     all_caps: bool,
 }
 
-impl Reader {
+impl CaseReader {
     /// Takes one character of the encoded text; gives that of the original, and nothing for an operator.
     fn take(&mut self, c: char) -> Result<Option<char>, String> {
         if std::mem::take(&mut self.escaped) {
@@ -121,7 +121,7 @@ impl Reader {
 /// # Errors
 /// When an operator stands where `encode` puts none.
 pub fn decode(text: &str) -> Result<String, String> {
-    let mut reader = Reader::default();
+    let mut reader = CaseReader::default();
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         out.extend(reader.take(c)?);
@@ -139,7 +139,7 @@ pub fn decode(text: &str) -> Result<String, String> {
 /// # Errors
 /// As [`decode`].
 pub fn original_bytes<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Result<Vec<u16>, String> {
-    let mut reader = Reader::default();
+    let mut reader = CaseReader::default();
     let mut count = |piece: &str| -> Result<u16, String> {
         let mut bytes = 0;
         for c in piece.chars() {

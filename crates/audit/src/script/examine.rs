@@ -107,8 +107,11 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             }
         }
     }
-    // A wrapper that no reader understands runs what nobody sees.
+    // A wrapper that no reader understands runs what nobody sees. An entry of caddie's engine ships the engine's source as data,
+    // and says in its logs which one it is.
+    let native = run.is_some_and(|run| run.engine_version.is_some());
     if examined.scores == 0
+        && !native
         && let Some(data) = opaque::mostly_data(&unwrapped.source)
     {
         examined.findings.push(not_code(path, data, unwrapped.source.len(), rulebook));
