@@ -290,7 +290,7 @@ fn json(done: &impl serde::Serialize) -> Result<String> {
 /// A recipe or a model, scored by the engine.
 #[cfg(feature = "engine")]
 pub(super) mod native {
-    use super::super::probe_native::{self, Asked, InvarianceArgs, invariances, plain_of_invariances};
+    use super::super::probe_native::{self, InvarianceArgs, ProbeRequest, invariances, plain_of_invariances};
     use super::{EntropyArgs, ProbeFormat, json, of_entropy, watched};
     use crate::Result;
     use caddie_files::exit;
@@ -298,7 +298,7 @@ pub(super) mod native {
     /// Probes with known probabilities, and prints the table.
     pub fn entropy(args: &EntropyArgs) -> Result<u8> {
         of_entropy(args, |tell| {
-            let asked = Asked {
+            let asked = ProbeRequest {
                 sources: &args.source,
                 targets: args.tokens,
                 steps: args.steps,

@@ -26,7 +26,7 @@ pub struct NativeProbeOptions {
 }
 
 /// How the target is probed, whatever it is.
-pub struct Asked<'a> {
+pub struct ProbeRequest<'a> {
     pub sources: &'a [Kind],
     pub targets: u32,
     pub steps: u32,
@@ -77,7 +77,7 @@ fn needed(name: &Utf8Path, options: &NativeProbeOptions) -> Result<NativeTarget>
     found.ok_or_else(|| Error::usage(format!("{name}: neither a recipe nor a model of the engine")))
 }
 
-fn options(asked: &Asked<'_>, device: &str, sources: Vec<Kind>) -> Result<NativeOptions> {
+fn options(asked: &ProbeRequest<'_>, device: &str, sources: Vec<Kind>) -> Result<NativeOptions> {
     Ok(NativeOptions {
         sources,
         targets: asked.targets as usize,
@@ -93,7 +93,7 @@ fn options(asked: &Asked<'_>, device: &str, sources: Vec<Kind>) -> Result<Native
 /// Probes a recipe or a model. A model is scored on its own samples where no source is asked for.
 pub fn entropy(
     name: &Utf8Path,
-    asked: &Asked<'_>,
+    asked: &ProbeRequest<'_>,
     native: &NativeProbeOptions,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Entropy> {
@@ -108,7 +108,7 @@ pub fn source(
     model: &Utf8Path,
     out: &Utf8PathBuf,
     native: &NativeProbeOptions,
-    asked: &Asked<'_>,
+    asked: &ProbeRequest<'_>,
     train_tokens: u32,
 ) -> Result<Sidecar> {
     let Some(NativeTarget::Model { path, recipe }) = target(model, native)? else {
@@ -157,7 +157,7 @@ pub struct InvarianceArgs {
 pub fn invariances(args: &InvarianceArgs, tell: &mut dyn FnMut(&str)) -> Result<Invariances> {
     let target = needed(&args.target, &args.native)?;
     let default = if matches!(target, NativeTarget::Model { .. }) { Kind::Model } else { Kind::Iid };
-    let asked = Asked {
+    let asked = ProbeRequest {
         sources: &[],
         targets: args.tokens,
         steps: args.steps,

@@ -118,14 +118,14 @@ fn told(args: &ProbeSourceArgs, made: &Sidecar) -> Result<u8> {
 /// A model of the engine, as the source.
 #[cfg(feature = "engine")]
 pub(super) mod native {
-    use super::super::probe_native::{Asked, source};
+    use super::super::probe_native::{ProbeRequest, source};
     use super::{DrawnBy, ProbeSourceArgs, told};
     use crate::Result;
 
     /// Draws from the model and prints the probability of what it drew.
     pub fn run(args: &ProbeSourceArgs) -> Result<u8> {
         let DrawnBy::Model(model) = &args.kind else { return super::run(args) };
-        let asked = Asked {
+        let asked = ProbeRequest {
             sources: &[],
             targets: args.tokens,
             steps: 1,

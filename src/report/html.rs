@@ -54,7 +54,7 @@ struct Section {
     runs: Vec<[String; 8]>,
     sizes: Vec<(String, String, String)>,
     tests: Vec<String>,
-    drawn: drawn::Drawn,
+    drawn: drawn::DrawnFigures,
 }
 
 #[derive(Serialize)]

@@ -14,7 +14,7 @@ const COLUMNS: usize = 12;
 
 /// The figures as SVG, empty where there is nothing to draw, each with a sentence on what it shows.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Drawn {
+pub(super) struct DrawnFigures {
     size: String,
     loss: String,
     validation: String,
@@ -25,12 +25,12 @@ pub(super) struct Drawn {
     evaluations: Vec<[String; 4]>,
 }
 
-pub(super) fn of(folder: &FolderReport, figures: Option<&Figures>) -> Drawn {
+pub(super) fn of(folder: &FolderReport, figures: Option<&Figures>) -> DrawnFigures {
     let bytes = facts::counted_bytes(&folder.size);
     let size = bytes.map(|bytes| budget("counted bytes against the limit", bytes, folder.size.limit).inline());
     let (interval, interval_says) = difference(folder).unwrap_or_default();
     let Some(figures) = figures else {
-        return Drawn { size: size.unwrap_or_default(), interval, interval_says, ..Drawn::default() };
+        return DrawnFigures { size: size.unwrap_or_default(), interval, interval_says, ..DrawnFigures::default() };
     };
     let drawn = |points: fn(&caddie_folder::Curve) -> &Vec<(u64, f64)>, title: &str, what: &str| {
         let series: Vec<Series> = figures
@@ -41,7 +41,7 @@ pub(super) fn of(folder: &FolderReport, figures: Option<&Figures>) -> Drawn {
             .collect();
         if series.is_empty() { String::new() } else { curves(title, what, &series).inline() }
     };
-    Drawn {
+    DrawnFigures {
         size: size.unwrap_or_default(),
         loss: drawn(|curve| &curve.train_loss, "training loss of each seed", "training loss, nats per token"),
         validation: drawn(|curve| &curve.val_bpb, "validation on the way", "val_bpb of the weights in training"),
