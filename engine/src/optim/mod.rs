@@ -87,17 +87,17 @@ fn members(model: &Gpt, wanted: impl Fn(Group) -> bool) -> Vec<Member> {
 
 /// The multipliers of the recipe's settings in one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scales {
+pub struct RateScales {
     /// Multiplies every learning rate.
     pub lr: f64,
     /// Multiplies the matrices' weight decay.
     pub wd: f64,
 }
 
-impl From<f64> for Scales {
+impl From<f64> for RateScales {
     /// Scales learning rates alone.
-    fn from(lr: f64) -> Scales {
-        Scales { lr, wd: 1.0 }
+    fn from(lr: f64) -> RateScales {
+        RateScales { lr, wd: 1.0 }
     }
 }
 
@@ -114,7 +114,7 @@ impl Optimizer {
 
     /// Takes one step from `grads`, in the model's parameter order; a parameter with an undefined gradient stays as it
     /// is. Returns the gradients' joint L2 norm before clipping, where they are clipped.
-    pub fn step(&mut self, grads: Vec<Tensor>, step: i64, scales: impl Into<Scales>) -> Result<Option<Tensor>> {
+    pub fn step(&mut self, grads: Vec<Tensor>, step: i64, scales: impl Into<RateScales>) -> Result<Option<Tensor>> {
         let scales = scales.into();
         let (grads, norm) = match self.grad_clip_norm {
             max_norm if max_norm > 0.0 => {

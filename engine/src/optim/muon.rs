@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{Member, Scales};
+use super::{Member, RateScales};
 use crate::{Error, Result, bounds, parallel};
 
 /// `[optim.muon]`: the matrices of the blocks.
@@ -174,7 +174,7 @@ impl Muon {
         Muon::of(&MuonRecipe::default(), parameters.iter().enumerate().map(member).collect())
     }
 
-    pub(super) fn step_members(&mut self, grads: &[Tensor], step: i64, scales: Scales) -> Result<()> {
+    pub(super) fn step_members(&mut self, grads: &[Tensor], step: i64, scales: RateScales) -> Result<()> {
         let r = &self.recipe;
         let now = MuonStep {
             lr: r.matrix_lr * scales.lr,

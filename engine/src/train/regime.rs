@@ -2,7 +2,7 @@
 //! (docs/spec/algorithms.md#schedules, #depth-recurrence, #quantization-aware-training).
 
 use crate::Recipe;
-use crate::optim::Scales;
+use crate::optim::RateScales;
 
 /// The settings for one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,8 +19,8 @@ pub struct Regime {
 
 impl Regime {
     /// Returns the part of it that the optimizers take.
-    pub fn scales(&self) -> Scales {
-        Scales { lr: self.lr_scale, wd: self.wd_scale }
+    pub fn scales(&self) -> RateScales {
+        RateScales { lr: self.lr_scale, wd: self.wd_scale }
     }
 }
 
