@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use tch::{Cuda, Device};
+use tch::Cuda;
+pub use tch::Device;
 
 use crate::{Error, Result, shim};
 

@@ -25,27 +25,11 @@ class Recorder(VarlenRecorder):
             write_json("scores.json", self.scores)
 
     def install(self) -> None:
-        """Puts the recorder between the parts of the script."""
-        script = self.script
+        """Puts the recorder between the parts of the script; its test-time training is off."""
         # The optimizer has a stream of its own, which the emulation of a device for the older scripts does not know.
         for name, stand_in in streams.names(time.perf_counter).items():
-            setattr(script.torch.cuda, name, stand_in)
-        write_json("hyperparameters.json", hyperparameters(self.h))
-        replace_constant(script.gptq_mixed_quantize, 65536, QUANTIZE_ABOVE)
-
-        after(script, "restore_fp32_params", self.built)
-        after(script.DocumentPackingLoader, "__init__", self.loader_made)
-        after(script.DocumentPackingLoader, "next_batch", self.batch_taken)
-        after(script.GPT, "forward", self.loss_computed)
-        wrap(torch.nn.utils, "clip_grad_norm_", self.clipped)
-        after(script.Optimizers, "step", self.stepped)
-
-        after(script, "eval_val", self.evaluated)
-        before(script, "serialize", self.serializing)
-        after(script.ShuffledSequenceLoader, "next_batch", self.calibration_taken)
-        after(script, "collect_hessians", self.hessians_collected)
-        after(script, "gptq_mixed_quantize", self.quantized)
-        after(script, "serialize", self.serialized)
+            setattr(self.script.torch.cuda, name, stand_in)
+        self.install_export()
 
 
 def hook(script: types.ModuleType) -> None:

@@ -233,6 +233,11 @@ class Recorder:
 
     def install(self) -> None:
         """Puts the recorder between the parts of the script."""
+        self.install_export()
+        self.install_test_time_training()
+
+    def install_export(self) -> None:
+        """Records training, calibration, export and the scores without test-time training."""
         script = self.script
         write_json("hyperparameters.json", hyperparameters(self.h))
         replace_constant(script.gptq_mixed_quantize, 65536, QUANTIZE_ABOVE)
@@ -251,6 +256,9 @@ class Recorder:
         after(script, "gptq_mixed_quantize", self.quantized)
         after(script, "serialize", self.serialized)
 
+    def install_test_time_training(self) -> None:
+        """Records the adapters, the order and the nats of the documents."""
+        script = self.script
         after(script, "_build_ttt_global_batches", self.documents.queue)
         after(script, "_claim_next_batch", self.documents.claim)
         before(script.GPT, "forward_ttt", self.documents.forward)

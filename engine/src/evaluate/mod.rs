@@ -6,6 +6,7 @@
 pub mod file;
 pub mod full;
 pub mod ledger;
+mod next;
 pub mod ogd;
 pub mod sliding;
 pub mod ttt;
@@ -18,6 +19,7 @@ use crate::model::Gpt;
 use crate::recipe::{EvalMode, EvalRecipe, TokenizerKind};
 use crate::{Error, Recipe, Result};
 use ledger::LedgerRow;
+pub use next::next_logits;
 
 /// A validation stream with everything that its scoring needs.
 pub struct ValData {

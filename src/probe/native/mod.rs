@@ -10,6 +10,7 @@ mod toy;
 use std::time::{Duration, Instant};
 
 use caddie_engine::Recipe;
+use caddie_engine::device::Device;
 use caddie_engine::evaluate::file::FileJob;
 use caddie_engine::log::{Event, Observer};
 use caddie_engine::recipe::EvalMode;
@@ -17,7 +18,6 @@ use caddie_engine::run::{Job, Phase};
 use caddie_probe::evalue::{self, PROVEN_NATS, Verdict};
 use caddie_probe::source::Kind;
 use camino::{Utf8Path, Utf8PathBuf};
-use tch::Device;
 
 pub use self::invariance::{Invariance, Invariances, invariance};
 use self::score::EngineScore;

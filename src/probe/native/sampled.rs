@@ -2,12 +2,11 @@
 //! weights that it was drawn by (ancestral sampling).
 
 use caddie_engine::evaluate::file::Loaded;
-use caddie_engine::model::{Extra, Gpt};
-use caddie_engine::nn::{Docs, Rows};
+use caddie_engine::evaluate::next_logits;
+use caddie_engine::model::Gpt;
 use caddie_probe::dice::Dice;
 use caddie_probe::source::drawn::{lengths, of_logits, stream};
 use caddie_probe::source::{BOS, Stream};
-use tch::{Device, Tensor};
 
 use crate::{Error, Result};
 
@@ -62,19 +61,9 @@ fn step(model: &Gpt, group: &mut [Draft], context: usize) -> Result<bool> {
     let mut open: Vec<&mut Draft> = group.iter_mut().filter(|draft| draft.nats.len() < draft.length).collect();
     let Some(first) = open.first() else { return Ok(false) };
     let from = first.tokens.len().saturating_sub(context);
-    let seen = first.tokens.len() - from;
-    let ids: Vec<i64> =
-        open.iter().flat_map(|draft| draft.tokens.iter().skip(from).map(|&token| i64::from(token))).collect();
-    let ids = Tensor::from_slice(&ids).view([open.len() as i64, -1]).to_device(model.device());
-    let last = vec![seen as i64 - 1; open.len()];
-    let only = Rows { positions: Tensor::from_slice(&last).view([-1, 1]).to_device(model.device()) };
-    let logits = tch::no_grad(|| {
-        let hidden = model.hidden(&ids, &Docs::Rows, Extra { only: Some(&only), ..Extra::default() });
-        model.logits(&hidden, None).to_device(Device::Cpu)
-    });
-    let logits = Vec::<f32>::try_from(logits.reshape([-1])).map_err(caddie_engine::Error::from)?;
-    let width = logits.len() / open.len();
-    for (draft, logits) in open.iter_mut().zip(logits.chunks(width.max(1))) {
+    let seen: Vec<&[u16]> = open.iter().map(|draft| draft.tokens.get(from..).unwrap_or_default()).collect();
+    let logits = next_logits(model, &seen)?;
+    for (draft, logits) in open.iter_mut().zip(&logits) {
         let weights = of_logits(logits).map_err(|error| Error::usage(error.to_string()))?;
         let drawn = weights.draw(&mut draft.dice);
         draft.nats.push(-weights.probability(drawn).ln());

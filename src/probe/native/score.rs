@@ -1,6 +1,7 @@
 //! What the engine scores on a source, as a claim and its e-value.
 
 use caddie_engine::Recipe;
+use caddie_engine::device::Device;
 use caddie_engine::evaluate::Totals;
 use caddie_engine::evaluate::file::{FileJob, Loaded};
 use caddie_engine::log::Observer;
@@ -9,7 +10,6 @@ use caddie_probe::accounting::{Claim, Judged, Plan, Printed, Weighed, tokens_per
 use caddie_probe::bytes::Counting;
 use caddie_probe::evalue::{self, SLACK_PER_TARGET};
 use camino::Utf8Path;
-use tch::Device;
 
 use super::super::corpus::WrittenSource;
 use super::super::ledger::running;
