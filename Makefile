@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations ladder rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -115,6 +115,11 @@ ablations: $(if $(DATA),build) ## docs/ablations.md from stored results; with DA
 	$(call need,$(PYTHON),apt-get install python3)
 	$(if $(DATA),"$(PYTHON)" scripts/ablations run $(STUDIES) --data "$(DATA)" --caddie $(CADDIE))
 	"$(PYTHON)" scripts/ablations write
+
+ladder: $(if $(DATA),build) ## docs/ladder.md from the stored result; with DATA=DIR, climb it first
+	$(call need,$(PYTHON),apt-get install python3)
+	$(if $(DATA),"$(PYTHON)" scripts/ladder run --data "$(DATA)" --caddie $(CADDIE))
+	"$(PYTHON)" scripts/ladder write
 
 q2-claims: ## docs/q2.md from stored results and the names of tests
 	$(call need,$(PYTHON),apt-get install python3)

@@ -137,6 +137,27 @@ fn finished_trials_are_kept_and_another_study_uses_them() {
 }
 
 #[test]
+fn a_rung_of_a_ladder_is_compared_with_the_one_before() {
+    let Some(lab) = Lab::new() else { return };
+    let told = lab.ablate(0, &["--rung", "MATRIX_LR=0.03", "--rung", "WIDTH=80 IGNORED=1", "--rung", "MATRIX_LR=0.04"]);
+    assert!(told.out.contains("each row adds to the row above"), "{}", told.out);
+    let table = lab.table();
+    assert_eq!(table["ladder"], true);
+    let bpb = |name| row(&table, name)["val_bpb"]["mean"].as_f64().unwrap();
+    let names = ["reference", "MATRIX_LR=0.03", "WIDTH=80, IGNORED=1", "MATRIX_LR=0.04"];
+    for (before, rung) in names.iter().zip(&names[1..]) {
+        let delta = row(&table, rung)["difference"]["mean"].as_f64().unwrap();
+        assert!((delta - (bpb(rung) - bpb(before))).abs() < 1e-9, "{rung}: {delta}");
+    }
+    assert!((bpb("MATRIX_LR=0.03") - bpb("reference") + 0.0011).abs() < 1e-9);
+    let started = lab.starts();
+    lab.ablate(0, &["--rung", "MATRIX_LR=0.03", "--rung", "WIDTH=80 IGNORED=1"]);
+    assert_eq!(lab.starts(), started, "a shorter ladder is part of the longer one");
+    let told = lab.ablate(2, &["--rung", "MATRIX_LR=0.03", "--vary", "WIDTH=80"]);
+    assert!(told.err.contains("cannot be used with"), "{}", told.err);
+}
+
+#[test]
 fn a_grid_runs_every_combination_and_the_same_configuration_once() {
     let Some(lab) = Lab::new() else { return };
     let told = lab.ablate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 import baseline
 from baseline import LARGER
-from recording import Training, after, copied, hyperparameters, replace_constant, write_json, write_tensors
+from recording import Training, after, copied, hyperparameters, replace_constant, timed, write_json, write_tensors
 from settings import BATCH_WINDOWS, FTLE_EVERY, MICRO_STEPS, QUANTIZE_ABOVE
 
 LARGER_BITS = 6.0
@@ -28,6 +29,7 @@ class Recorder(baseline.Recorder):
         self.quantize = script.quantize_state_dict_mixed
         self.sensitivities: dict[str, torch.Tensor] = {}
         self.slide = script.eval_val_sliding_ogd
+        self.ogd_seconds = 0.0
 
     def facts_of_step(self) -> dict[str, Any]:
         return {"qat": any(getattr(module, "qat_enabled", False) for module in self.model.modules())}
@@ -57,13 +59,23 @@ class Recorder(baseline.Recorder):
 
     def slid(self, result: tuple[float, float], *args: Any, **kwargs: Any) -> None:
         """The last evaluation: a sliding window with a bias that learns. The recorder asks for it without the bias too."""
+        start = time.perf_counter()
         plain = self.slide(*args, **{**kwargs, "ogd_enabled": False})
+        sliding_seconds = time.perf_counter() - start
         for name, (loss, bpb) in (("sliding", plain), ("ogd", result)):
             self.scores[name] = {"val_loss": loss, "val_bpb": bpb}
         model = Path("final_model.int8.ptz").stat().st_size
         code = Path(self.script.__file__).stat().st_size
         self.scores["artifact"] = {"model_bytes": model, "code_bytes": code, "total_bytes": model + code}
+        self.scores["timing"] = {
+            "threads": torch.get_num_threads(),
+            "sliding_seconds": sliding_seconds,
+            "ogd_seconds": self.ogd_seconds,
+        }
         write_json("scores.json", self.scores)
+
+    def ogd_took(self, seconds: float) -> None:
+        self.ogd_seconds = seconds
 
     def install(self) -> None:
         script = self.script
@@ -81,6 +93,7 @@ class Recorder(baseline.Recorder):
         after(script.FTLETracker, "get_scores", self.scored_rows)
         after(script, "quantize_state_dict_mixed", self.quantized)
         after(script, "eval_val", self.evaluated)
+        timed(script, "eval_val_sliding_ogd", self.ogd_took)
         after(script, "eval_val_sliding_ogd", self.slid)
 
 

@@ -52,7 +52,7 @@ impl Axis {
     /// When there is no value, an empty one, or one twice.
     pub fn parse(text: &str) -> Result<Axis, String> {
         let Choice { key, value } = Choice::parse(text).map_err(|_| "write it as KEY=A,B,C".to_owned())?;
-        let values = split(&value);
+        let values = split(&value, ',');
         if values.iter().any(String::is_empty) {
             return Err(format!("a value of {key} is empty; to take a part of a recipe out, use --drop"));
         }
@@ -63,8 +63,34 @@ impl Axis {
     }
 }
 
-/// Splits at the commas outside quotes and brackets.
-fn split(text: &str) -> Vec<String> {
+/// A rung of a ladder: settings that it adds to those of the rungs before it, `--rung 'KEY=VALUE KEY=VALUE'`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rung(pub Vec<Choice>);
+
+impl Rung {
+    /// Parses settings with spaces between them. A space between quotes or brackets belongs to its value.
+    ///
+    /// # Errors
+    /// When there is none, one is not `KEY=VALUE`, has no value, or is named twice.
+    pub fn parse(text: &str) -> Result<Rung, String> {
+        let mut choices: Vec<Choice> = Vec::new();
+        for word in split(text, ' ').iter().filter(|word| !word.is_empty()) {
+            let choice =
+                Choice::parse(word).map_err(|_| format!("{word:?} is no setting; write KEY=VALUE KEY=VALUE"))?;
+            if choice.value.is_empty() {
+                return Err(format!("{} has no value", choice.key));
+            }
+            if choices.iter().any(|other| other.key == choice.key) {
+                return Err(format!("{} is named twice", choice.key));
+            }
+            choices.push(choice);
+        }
+        if choices.is_empty() { Err("write it as KEY=VALUE KEY=VALUE".to_owned()) } else { Ok(Rung(choices)) }
+    }
+}
+
+/// Splits at the separators outside quotes and brackets.
+fn split(text: &str, separator: char) -> Vec<String> {
     let (mut values, mut value, mut quote, mut depth) = (Vec::new(), String::new(), None, 0u32);
     for c in text.chars() {
         match (quote, c) {
@@ -72,7 +98,7 @@ fn split(text: &str) -> Vec<String> {
             (None, '"' | '\'') => quote = Some(c),
             (None, '[' | '{') => depth += 1,
             (None, ']' | '}') => depth = depth.saturating_sub(1),
-            (None, ',') if depth == 0 => {
+            (None, c) if c == separator && depth == 0 => {
                 values.push(std::mem::take(&mut value).trim().to_owned());
                 continue;
             }
@@ -98,6 +124,15 @@ mod tests {
         for (text, said) in [("matrix_lr", "KEY=A,B,C"), ("=1", "KEY=A,B,C"), ("a=1,,2", "empty"), ("a=1,2,1", "twice")]
         {
             assert!(Axis::parse(text).unwrap_err().contains(said), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rung_holds_one_setting_or_several() {
+        let rung = Rung::parse(r#"train.min_lr=0.1  ttt_without=["q", "v"]"#).unwrap();
+        assert_eq!(rung.0, [Choice::new("train.min_lr", "0.1"), Choice::new("ttt_without", r#"["q", "v"]"#)]);
+        for (text, said) in [(" ", "KEY=VALUE"), ("a=1 b", "no setting"), ("a=", "no value"), ("a=1 a=2", "twice")] {
+            assert!(Rung::parse(text).unwrap_err().contains(said), "{text}");
         }
     }
 }

@@ -76,7 +76,8 @@ pub fn write(table: &AblationTable) -> String {
 
 fn title(table: &AblationTable) -> String {
     let toy = if table.subject.kind == SubjectKind::Rehearsal { ", rehearsed at toy size" } else { "" };
-    format!("Δ val_bpb to the reference: {}{toy}", printable(&table.subject.name))
+    let other = if table.ladder { "the rung before" } else { "the reference" };
+    format!("Δ val_bpb to {other}: {}{toy}", printable(&table.subject.name))
 }
 
 fn subtitle(table: &AblationTable) -> String {

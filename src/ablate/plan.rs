@@ -1,8 +1,9 @@
-//! The variants of a study: the reference, and what differs from it by one thing at a time, or by every combination.
+//! The variants of a study: the reference, and what differs from it by one thing at a time, by every combination, or by one
+//! rung more.
 
 use caddie_format::sha256;
 
-use super::choice::{Axis, Choice};
+use super::choice::{Axis, Choice, Rung};
 use super::subject::Settings;
 use crate::{Error, Result};
 
@@ -21,6 +22,8 @@ pub struct Wish {
     pub drops: Vec<String>,
     /// True for every combination; else one thing differs from the reference at a time.
     pub grid: bool,
+    /// The rungs of a ladder, in the place of axes and drops.
+    pub rungs: Vec<Rung>,
 }
 
 /// One configuration.
@@ -62,10 +65,10 @@ impl Variant {
     }
 }
 
-/// One of the values of an axis, or a component switched off.
+/// One of the values of an axis, a component switched off, or a rung.
 #[derive(Debug, Clone)]
 struct Arm {
-    choice: Option<Choice>,
+    choices: Vec<Choice>,
     dropped: Option<String>,
     changes: Vec<Choice>,
     slug: String,
@@ -76,6 +79,9 @@ struct Arm {
 /// # Errors
 /// When nothing is varied, a key, value or component cannot be used, or there are too many variants.
 pub fn variants(settings: &dyn Settings, wish: &Wish) -> Result<(Vec<Variant>, Vec<String>)> {
+    if !wish.rungs.is_empty() {
+        return ladder(settings, &wish.rungs);
+    }
     let axes = arms(settings, wish)?;
     let combinations = if wish.grid { grid(&axes)? } else { axes.iter().flatten().map(|arm| vec![arm]).collect() };
     let mut seen = vec![(settings.configured(&[])?, REFERENCE.to_owned())];
@@ -97,9 +103,31 @@ pub fn variants(settings: &dyn Settings, wish: &Wish) -> Result<(Vec<Variant>, V
     Ok((variants, notes))
 }
 
+/// Each rung is a variant with everything that the rungs before it changed. It bears its own settings as its name.
+fn ladder(settings: &dyn Settings, rungs: &[Rung]) -> Result<(Vec<Variant>, Vec<String>)> {
+    let mut before = settings.configured(&[])?;
+    let mut climbed: Vec<Arm> = Vec::new();
+    let mut variants = vec![variant(&settings.stem(), &[])];
+    for Rung(choices) in rungs {
+        let change = |choice: &Choice| Ok(Choice::new(settings.whole_key(&choice.key)?, &choice.value));
+        let changes: Vec<Choice> = choices.iter().map(change).collect::<Result<_>>()?;
+        let slug = changes.iter().map(Choice::to_string).collect::<Vec<_>>().join("+");
+        climbed.push(Arm { choices: choices.clone(), dropped: None, changes, slug });
+        let all = variant(&settings.stem(), &climbed.iter().collect::<Vec<_>>());
+        let rung = Variant { choices: choices.clone(), ..all };
+        let configured = settings.configured(&rung.changes)?;
+        if configured == before {
+            return Err(Error::usage(format!("the rung {} changes nothing; leave it out", rung.name())));
+        }
+        before = configured;
+        variants.push(rung);
+    }
+    Ok((variants, Vec::new()))
+}
+
 fn arms(settings: &dyn Settings, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
     if wish.axes.is_empty() && wish.drops.is_empty() {
-        return Err(Error::usage("nothing is varied; pass --vary KEY=A,B or --drop COMPONENT"));
+        return Err(Error::usage("nothing is varied; pass --vary KEY=A,B, --drop COMPONENT or --rung KEY=VALUE"));
     }
     let mut axes = Vec::new();
     for (i, axis) in wish.axes.iter().enumerate() {
@@ -111,7 +139,7 @@ fn arms(settings: &dyn Settings, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
         let arm = |value: &String| {
             let change = Choice::new(&key, value);
             let slug = change.to_string();
-            Arm { choice: Some(Choice::new(&axis.key, value)), dropped: None, changes: vec![change], slug }
+            Arm { choices: vec![Choice::new(&axis.key, value)], dropped: None, changes: vec![change], slug }
         };
         axes.push(axis.values.iter().map(arm).collect());
     }
@@ -121,7 +149,7 @@ fn arms(settings: &dyn Settings, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
         }
         let changes = settings.without(component)?;
         let slug = format!("without-{component}");
-        axes.push(vec![Arm { choice: None, dropped: Some(component.clone()), changes, slug }]);
+        axes.push(vec![Arm { choices: Vec::new(), dropped: Some(component.clone()), changes, slug }]);
     }
     Ok(axes)
 }
@@ -151,7 +179,7 @@ fn variant(stem: &str, arms: &[&Arm]) -> Variant {
     let parts: Vec<String> = std::iter::once(stem.to_owned()).chain(slugs.iter().map(|slug| plain(slug))).collect();
     Variant {
         folder: cut(parts.join("."), &slugs),
-        choices: arms.iter().filter_map(|arm| arm.choice.clone()).collect(),
+        choices: arms.iter().flat_map(|arm| arm.choices.clone()).collect(),
         dropped: arms.iter().filter_map(|arm| arm.dropped.clone()).collect(),
         knob: None,
         changes: arms.iter().flat_map(|arm| arm.changes.clone()).collect(),
@@ -214,7 +242,7 @@ mod tests {
 
     fn wish(axes: &[&str], drops: &[&str], grid: bool) -> Wish {
         let axes = axes.iter().map(|axis| Axis::parse(axis).unwrap()).collect();
-        Wish { axes, drops: drops.iter().map(|&name| name.to_owned()).collect(), grid }
+        Wish { axes, drops: drops.iter().map(|&name| name.to_owned()).collect(), grid, rungs: Vec::new() }
     }
 
     #[test]
@@ -240,6 +268,20 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(notes, ["a=1, b=2 is the same as reference, and is run once"]);
+    }
+
+    #[test]
+    fn a_rung_keeps_what_the_rungs_before_it_changed() {
+        let rungs = ["a=3", "b=4 c=off"].map(|text| Rung::parse(text).unwrap()).to_vec();
+        let (climbed, _) = variants(&Toy, &Wish { rungs, ..Wish::default() }).unwrap();
+        assert_eq!(climbed.iter().map(Variant::name).collect::<Vec<_>>(), ["reference", "a=3", "b=4, c=off"]);
+        let changes = climbed[2].changes.iter().map(Choice::to_string).collect::<Vec<_>>();
+        assert_eq!(changes, ["part.a=3", "part.b=4", "part.c=off"]);
+        assert_eq!(climbed[2].folder, "toy.part.a=3.part.b=4+part.c=off");
+
+        let rungs = ["a=3", "part.a=3"].map(|text| Rung::parse(text).unwrap()).to_vec();
+        let refused = variants(&Toy, &Wish { rungs, ..Wish::default() }).unwrap_err().to_string();
+        assert!(refused.contains("the rung part.a=3 changes nothing"), "{refused}");
     }
 
     #[test]

@@ -84,14 +84,19 @@ fn about(table: &AblationTable, name: &impl Fn(&str) -> String) -> String {
     let settings: Vec<String> = table.subject.settings.iter().map(|choice| name(&choice.to_string())).collect();
     let with = if settings.is_empty() { String::new() } else { format!(" with {}", settings.join(", ")) };
     let seeds: Vec<String> = table.seeds.iter().map(u64::to_string).collect();
-    let plan = if table.grid { "every combination" } else { "one change at a time" };
+    let plan = match (table.ladder, table.grid) {
+        (true, _) => "each row adds to the row above",
+        (false, true) => "every combination",
+        (false, false) => "one change at a time",
+    };
     format!("{}: {kind} {}{with}; {plan}; seeds {}.", capital(REFERENCE), name(&table.subject.name), seeds.join(", "))
 }
 
 fn reading(table: &AblationTable) -> String {
     let comparisons = table.variants.len().saturating_sub(1);
+    let other = if table.ladder { "the row above" } else { REFERENCE };
     format!(
-        "val_bpb: mean ± sample standard deviation. Δ: variant minus reference with the same seed, bits per byte; below 0 is better. \
+        "val_bpb: mean ± sample standard deviation. Δ: variant minus {other} with the same seed, bits per byte; below 0 is better. \
          The interval of the mean Δ is Student's over the paired differences, at {:.0} %, uncorrected for {}. bytes: code and model of \
          the largest seed, of {}; times: means of the logs' clocks.",
         100.0 * table.confidence,

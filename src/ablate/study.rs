@@ -92,6 +92,7 @@ pub fn run(study: &Study, subject: &dyn Subject, onlooker: &dyn Onlooker) -> Res
         subject: subject.settings().facts(),
         seeds: study.seeds.clone(),
         grid: study.wish.grid,
+        ladder: !study.wish.rungs.is_empty(),
         equal: study.equal,
         knob: knob.map(|knob| knob.key),
         rulebook: study.limits.rulebook.clone(),

@@ -26,6 +26,9 @@ pub struct AblationTable {
     pub seeds: Vec<u64>,
     /// True for every combination; else one thing differs at a time.
     pub grid: bool,
+    /// True for a ladder: each variant adds to the one before it, and its difference is to that one.
+    #[serde(default)]
+    pub ladder: bool,
     /// What was made equal among the variants.
     pub equal: Option<Equality>,
     /// The setting that was turned for that.
@@ -56,7 +59,7 @@ pub struct VariantRow {
     pub trials: Vec<TrialRow>,
     /// Bits per byte.
     pub val_bpb: Option<Averaged>,
-    /// Differences to the reference in bits per byte, below 0 where the variant is better.
+    /// Differences to the reference, or in a ladder to the rung before, in bits per byte, below 0 where the variant is better.
     pub difference: Option<Difference>,
     /// Mean over the finished trials, as all of the following. `None` where one of them does not state it.
     pub bytes_total: Option<f64>,
@@ -128,6 +131,7 @@ pub struct Heading {
     pub subject: SubjectFacts,
     pub seeds: Vec<u64>,
     pub grid: bool,
+    pub ladder: bool,
     pub equal: Option<Equality>,
     pub knob: Option<String>,
     pub rulebook: String,
@@ -137,20 +141,18 @@ pub struct Heading {
 impl AblationTable {
     /// Computes every row; the first variant is the reference.
     pub fn of(heading: Heading, tested: &[Tested]) -> AblationTable {
-        let reference = tested.first().map(scores).unwrap_or_default();
         let limit = heading.limit_bytes;
+        let reference = |i: usize| tested.get(if heading.ladder { i.checked_sub(1)? } else { 0 }).map(scores);
+        let compared = |i: usize| if i == 0 { None } else { reference(i) };
         AblationTable {
             schema_version: SCHEMA_VERSION,
             caddie: env!("CARGO_PKG_VERSION").to_owned(),
-            variants: tested
-                .iter()
-                .enumerate()
-                .map(|(i, one)| row(one, (i > 0).then_some(&reference), limit))
-                .collect(),
+            variants: tested.iter().enumerate().map(|(i, one)| row(one, compared(i).as_ref(), limit)).collect(),
             name: heading.name,
             subject: heading.subject,
             seeds: heading.seeds,
             grid: heading.grid,
+            ladder: heading.ladder,
             equal: heading.equal,
             knob: heading.knob,
             confidence: CONFIDENCE,
@@ -332,6 +334,7 @@ pub(super) mod tests {
             },
             seeds: vec![0, 1, 2],
             grid: false,
+            ladder: false,
             equal: Some(Equality::Bytes),
             knob: Some("model_dim".to_owned()),
             rulebook: "parameter-golf 2026".to_owned(),

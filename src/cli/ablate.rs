@@ -9,7 +9,7 @@ use super::ablate_view::TrialBars;
 use super::engine;
 use super::rulebook_option::RulebookOption;
 use crate::ablate::plan::Wish;
-use crate::ablate::{AblationTable, Axis, Equality, Study, Subject, csv, figure, markdown, plain, study};
+use crate::ablate::{AblationTable, Axis, Equality, Rung, Study, Subject, csv, figure, markdown, plain, study};
 use crate::artifact::{Limits, Staging};
 use crate::error::exit;
 use crate::{Error, Result};
@@ -43,6 +43,8 @@ const HELP: &str = help!(
     "  caddie ablate demo --data demo/data --vary matrix_lr=0.02,0.04 --drop ttt,unet
   caddie ablate demo --data demo/data --vary quant.matrix.bits=8,6 \\
       --drop ttt --grid
+  caddie ablate varlen-ttt-small --data demo/data --rung 'train.min_lr=0.1' \\
+      --rung 'muon_polar_express=true ttt_weight_decay=2'
   caddie ablate varlen-ttt-small --data demo/data --vary quant.matrix.bits=8 \\
       --equal bytes --knob quant.matrix.clip_sigmas
   caddie ablate varlen-ttt --components
@@ -75,6 +77,10 @@ pub struct AblateArgs {
     /// Run every combination, with and without each component
     #[arg(long)]
     grid: bool,
+    /// A rung of a ladder: settings that are added to those of the rungs before it; repeatable, and each is compared with the
+    /// one before
+    #[arg(long, value_name = "KEY=VALUE…", value_parser = Rung::parse, conflicts_with_all = ["vary", "drop", "grid"])]
+    rung: Vec<Rung>,
     /// One trial of each variant with each
     #[arg(long, value_delimiter = ',', default_value = "0,1,2", value_name = "N,N,…")]
     seeds: Vec<u64>,
@@ -158,7 +164,7 @@ impl AblateArgs {
         fs_err::create_dir_all(&folder).map_err(caddie_files::Error::io(&folder, "creating"))?;
         let study = Study {
             name,
-            wish: Wish { axes: self.vary.clone(), drops: self.drop.clone(), grid: self.grid },
+            wish: Wish { axes: self.vary.clone(), drops: self.drop.clone(), grid: self.grid, rungs: self.rung.clone() },
             seeds: self.seeds.clone(),
             jobs: self.jobs(fitting),
             equal: self.equality(),
@@ -243,7 +249,7 @@ pub(super) mod native {
         #[arg(long, value_name = "DEVICE", default_value = "auto", conflicts_with = "script")]
         device: String,
         /// List the components of the recipe that --drop can switch off, and run nothing
-        #[arg(long, conflicts_with_all = ["script", "vary", "drop"])]
+        #[arg(long, conflicts_with_all = ["script", "vary", "drop", "rung"])]
         components: bool,
     }
 
@@ -273,7 +279,8 @@ pub(super) mod native {
     /// An estimate from above, without combinations.
     fn most_trials(args: &AblateArgs) -> usize {
         let values: usize = args.vary.iter().map(|axis| axis.values.len()).sum();
-        if args.grid { usize::MAX } else { args.seeds.len() * (1 + values + args.drop.len()) }.max(1)
+        let variants = 1 + values + args.drop.len() + args.rung.len();
+        if args.grid { usize::MAX } else { args.seeds.len() * variants }.max(1)
     }
 
     /// The recipe that variants are compared with, and what was changed to make it.

@@ -2,6 +2,7 @@
 //! arises; the last one goes the whole way alone.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use caddie_engine::checkpoint::StateDict;
 use caddie_engine::data::{DataSet, Loader, PackedLoader, SequentialLoader, TokenStream};
@@ -217,7 +218,9 @@ fn scores_with_a_bias(reference: &Reference, exported: &QuantizedModel, table: &
     let theirs = |mode: &str| number(&reference.scores[mode]["val_loss"]);
     let modes = [(EvalMode::Sliding, "sliding", "sliding window"), (EvalMode::Ogd, "ogd", "sliding window and bias")];
     for (mode, key, what) in modes {
+        let start = Instant::now();
         let after = slide(reference, reference.dequantized()?, mode)?;
+        table.time(what, reference.scores["timing"][format!("{key}_seconds")].as_f64(), start.elapsed());
         table.row(&format!("score of upstream's artifact, {what}"), "val_loss", after - theirs(key), 1e-5);
         let own = slide(reference, exported.dequantize()?, mode)?;
         table.row(&format!("score of the engine's artifact, {what}"), "val_loss", own - theirs(key), 1e-4);

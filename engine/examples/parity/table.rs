@@ -1,6 +1,7 @@
 //! The table of differences, as markdown.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::reference::Reference;
 
@@ -8,6 +9,7 @@ pub struct Table {
     title: String,
     note: String,
     rows: Vec<Row>,
+    times: Vec<String>,
 }
 
 struct Row {
@@ -40,6 +42,7 @@ impl Table {
                 }
             ),
             rows: Vec::new(),
+            times: Vec::new(),
         }
     }
 
@@ -47,6 +50,16 @@ impl Table {
     pub fn row(&mut self, what: &str, compared: impl Into<String>, difference: f64, allowed: f64) {
         let difference = difference.abs();
         self.rows.push(Row { what: what.to_owned(), compared: compared.into(), difference, allowed });
+    }
+
+    /// One sentence on how long both took for the same work, where the script's time was recorded. Nothing is asserted of it.
+    pub fn time(&mut self, what: &str, script_seconds: Option<f64>, engine: Duration) {
+        let Some(script) = script_seconds else { return };
+        let (engine, threads) = (engine.as_secs_f64(), tch::get_num_threads());
+        self.times.push(format!(
+            "Scored by a {what}: the script took {script:.1} s, the engine {engine:.1} s with {threads} of its threads, a factor of {:.1}.",
+            script / engine
+        ));
     }
 
     pub fn agrees(&self) -> bool {
@@ -70,6 +83,7 @@ impl fmt::Display for Table {
             let (difference, allowed) = (number(row.difference), number(row.allowed));
             writeln!(f, "| {} | {} | {difference} | {allowed} | {verdict} |", row.what, row.compared)?;
         }
+        self.times.iter().try_for_each(|sentence| write!(f, "\n{sentence}\n"))?;
         writeln!(f)
     }
 }
