@@ -51,10 +51,10 @@ fn slurm_runs_the_array_and_collect_goes_on_to_the_folder() {
     let job = ["--on", "slurm", "--seeds", "42,0", "--env", "STAND_IN=crash_once"];
     let said = submit(&bench, &job).ends(0, &["(from ", "start   sbatch ", "then    caddie collect "]);
     let start = said.out.lines().find_map(|line| line.strip_prefix("start   sbatch ")).expect("a command").to_owned();
-    assert!(!cluster.sbatch(&["--wait", &start]), "seed 0 fails the first time");
+    assert!(!cluster.sbatch(&[&start]), "seed 0 fails the first time");
     let said = collect(&bench, &["out/runs/Mine", "--seeds", "42,0"]);
     said.ends(1, &["seed 0: ValueError: the loss is not finite this time", "1 run kept in out/runs/Mine"]);
-    assert!(cluster.sbatch(&["--wait", "--array=1", &start]), "{}", cluster.log());
+    assert!(cluster.sbatch(&["--array=1", &start]), "{}", cluster.log());
     collect(&bench, &["out/runs/Mine", "--seeds", "42,0"]).ends(0, &["verify       pass", "out/Mine.tar.zst"]);
     let record: serde_json::Value =
         serde_json::from_str(&read(bench.path("out/runs/Mine/seed-42/run.json"))).expect("JSON");
