@@ -85,26 +85,44 @@ fn shipped_manifest(manifest: &'static str) -> &'static str {
     manifest.split("\n[dev-dependencies]").next().unwrap_or(manifest)
 }
 
-/// Returns a source file as it ships: without its modules of tests and its comments, which no run needs and which are a
-/// third of the packed script. The head of each file stays, so that a reader of the unpacked source knows its purpose.
+/// Returns a source file as it ships: without its modules of tests and its comments, which no run needs and which are more
+/// than a third of the packed script. The first sentence of each file stays, so that a reader of the unpacked source knows
+/// its purpose.
 ///
 /// Tests and comments are found by rustfmt's form: tests begin with `#[cfg(test)]` above a `mod` and end at a `}` with
 /// the same indentation, and a comment is a line of its own.
 fn shipped(source: &str) -> String {
     let mut kept = String::with_capacity(source.len());
     let mut lines = source.lines().peekable();
+    let mut head_is_over = false;
     while let Some(line) = lines.next() {
         let (text, indent) = (line.trim_start(), line.len() - line.trim_start().len());
         let is_module = |next: &&str| next.trim_start().starts_with("mod ") && next.ends_with('{');
-        if text == "#[cfg(test)]" && lines.peek().is_some_and(is_module) {
+        let shipped = if text == "#[cfg(test)]" && lines.peek().is_some_and(is_module) {
             let end = format!("{}}}", " ".repeat(indent));
             lines.by_ref().find(|line| *line == end);
-        } else if !text.starts_with("//") || text.starts_with("//!") {
+            None
+        } else if text.starts_with("//!") && !head_is_over {
+            let sentence = first_sentence(line);
+            head_is_over = sentence.is_some();
+            Some(sentence.unwrap_or(line))
+        } else {
+            (!text.starts_with("//")).then_some(line)
+        };
+        if let Some(line) = shipped {
             kept.push_str(line);
             kept.push('\n');
         }
     }
     kept
+}
+
+/// Returns the line up to the end of a sentence in it; `None` where the sentence goes on in the next line.
+fn first_sentence(line: &str) -> Option<&str> {
+    match line.find(". ") {
+        Some(end) => Some(&line[..=end]),
+        None => line.ends_with('.').then_some(line),
+    }
 }
 
 fn payload(recipe_toml: &str) -> Vec<u8> {
@@ -129,10 +147,10 @@ mod tests {
 
     #[test]
     fn modules_of_tests_and_comments_do_not_ship_and_everything_else_does() {
-        let source = "//! What it is for.\n/// Says why.\nmod a {\n    fn kept() {}\n\n    #[cfg(test)]\n    mod tests {\n        fn gone() {\n        }\n    }\n}\n\
+        let source = "//! What it is\n//! for. And more.\n//! Much more.\n/// Says why.\nmod a {\n    fn kept() {}\n\n    #[cfg(test)]\n    mod tests {\n        fn gone() {\n        }\n    }\n}\n\
                       #[cfg(test)]\npub(crate) fn only_for_tests() {\n}\n#[cfg(test)]\nmod tests {\n    fn gone() {}\n}\n\
                       fn kept_too() {}\n";
-        let kept = "//! What it is for.\nmod a {\n    fn kept() {}\n\n}\n#[cfg(test)]\npub(crate) fn only_for_tests() {\n}\nfn kept_too() {}\n";
+        let kept = "//! What it is\n//! for.\nmod a {\n    fn kept() {}\n\n}\n#[cfg(test)]\npub(crate) fn only_for_tests() {\n}\nfn kept_too() {}\n";
         assert_eq!(shipped(source), kept);
         for (path, content) in sources("") {
             let text = String::from_utf8(content).expect("the engine's source is text");
