@@ -64,7 +64,8 @@ pub struct Corrections {
 pub struct CorrectedFile {
     /// Below the folder.
     pub path: Utf8PathBuf,
-    pub before: String,
+    /// `None` for a file that is made.
+    pub before: Option<String>,
     pub after: String,
 }
 
@@ -72,8 +73,13 @@ impl CorrectedFile {
     /// Writes the change as a unified diff without context. `folder` stands before the names.
     pub fn diff(&self, folder: &Utf8Path) -> String {
         let name = folder.join(&self.path);
+        let Some(before) = &self.before else {
+            let mut text = format!("--- /dev/null\n+++ {name}\n@@ -0,0 +1,{} @@\n", self.after.lines().count());
+            self.after.lines().for_each(|line| text.push_str(&format!("+{line}\n")));
+            return text;
+        };
         let mut text = format!("--- {name}\n+++ {name}\n");
-        let lines = self.before.lines().zip(self.after.lines());
+        let lines = before.lines().zip(self.after.lines());
         for (number, (before, after)) in (1..).zip(lines).filter(|(_, (before, after))| before != after) {
             text.push_str(&format!("@@ -{number} +{number} @@\n-{before}\n+{after}\n"));
         }
@@ -137,7 +143,7 @@ fn correct(
     }
     let after = lines.concat();
     if after != before {
-        found.files.push(CorrectedFile { path: file.to_owned(), before, after });
+        found.files.push(CorrectedFile { path: file.to_owned(), before: Some(before), after });
     }
     Ok(())
 }

@@ -119,7 +119,7 @@ fn label(context: &Context<'_>, run: &RunLog) -> Option<(i64, String)> {
     if run.seed.value().is_some_and(|seed| numbers_in_name(run).contains(&seed)) {
         return None;
     }
-    if let Some(named) = seed_in_name(run) {
+    if let Some(named) = run.seed_in_name() {
         return Some((named, "its name".to_owned()));
     }
     let seeds = claimed_seeds(context);
@@ -143,13 +143,6 @@ fn label(context: &Context<'_>, run: &RunLog) -> Option<(i64, String)> {
     let taken = |claimed: &i64| context.runs().iter().any(|other| other.seed.value() == Some(*claimed));
     let claimed = *by_json.iter().find(|claimed| **claimed != seed && !taken(claimed))?;
     (!by_json.contains(&seed) && !seeds.contains(&seed)).then(|| (claimed, context.json_name().to_owned()))
-}
-
-/// Returns the number after `seed` in a file name: `train_seed42.log`, `train_seed_42.txt`, `log_10mins_seed-42.txt`.
-fn seed_in_name(run: &RunLog) -> Option<i64> {
-    let name = run.log.file_stem()?;
-    let (_, rest) = name.rsplit_once("seed")?;
-    leading_number(rest.trim_start_matches(['_', '-']))
 }
 
 /// Every number in the file's name.

@@ -36,6 +36,7 @@ pub mod progress;
 pub mod recipe;
 pub mod rehearse;
 pub mod render;
+mod render_logs;
 pub mod report_options;
 pub mod reproduce;
 #[cfg(feature = "engine")]
@@ -293,7 +294,7 @@ fn dispatch(command: Command, found: &caddie_files::Result<Option<Project>>) -> 
         Command::Explain(args) => Ok(explain::run(&args)?),
         Command::Size(args) => Ok(size::run(&args)?),
         Command::Ladder(args) => Ok(ladder::run(&args)?),
-        Command::Render(args) => Ok(render::run(&args)?),
+        Command::Render(args) => Ok(render::run(&args, found.as_ref().ok().and_then(Option::as_ref))?),
         Command::Unpack(args) => Ok(unpack::run(&args)?),
         Command::Unwrap(args) => Ok(unwrap::run(&args)?),
         Command::Pack(args) => Ok(pack::run(&args)?),

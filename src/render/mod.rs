@@ -9,6 +9,7 @@ pub mod figures;
 pub mod launcher;
 pub mod ledgers;
 pub mod legality;
+pub mod logs;
 pub mod numbers;
 pub mod output;
 pub mod page;

@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::figures::{BYTES, FigureFiles, LOSS};
 use super::legality::{Answer, Statement};
 use super::results::{MetricKind, Other, Results, SeedResult};
-use super::submission::{ledger_file, log_file};
+use super::submission::ledger_file;
 use super::{launcher, numbers};
 use crate::artifact::Limits;
 use caddie_files::text::thousands;
@@ -128,7 +128,7 @@ pub(super) fn run_row(run: &SeedResult, limits: &Limits) -> Value {
         bytes_model => count(run.bytes_model),
         bytes_total => count(run.bytes_total),
         headroom => run.bytes_total.map_or("–".to_owned(), headroom),
-        log => log_file(run.seed),
+        log => run.log,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::numbers;
+use super::submission::log_file;
 use caddie_files::{Error, Result};
 use caddie_folder::{Fact, RunLog};
 use caddie_rulebook::stats;
@@ -35,6 +36,8 @@ pub struct Results {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedResult {
     pub seed: i64,
+    /// Name of its log in the records folder.
+    pub log: String,
     /// Bits per byte.
     pub val_bpb: f64,
     /// Nats per token.
@@ -263,6 +266,7 @@ impl SeedResult {
         let sum = bytes_model.zip(bytes_code).and_then(|(model, code)| model.checked_add(code));
         Ok(SeedResult {
             seed,
+            log: log_file(seed),
             val_bpb: need(log, "val_bpb", log.val_bpb.value().filter(|value| value.is_finite()))?,
             val_loss: log.val_loss.value().filter(|value| value.is_finite()),
             steps: log.steps.value(),

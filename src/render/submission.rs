@@ -29,7 +29,7 @@ fn document(facts: &Facts, statements: &[Statement]) -> Value {
         caddie_version: &facts.versions.caddie,
         tokenizer: Some(facts.tokenizer()),
         dataset: facts.dataset(),
-        code_sha256: &facts.code_sha256,
+        code_sha256: Some(&facts.code_sha256),
         native: Some(Native {
             engine_version: &facts.versions.engine,
             scored: json!({ "documents": facts.scored.documents, "tokens": facts.scored.tokens, "bytes": facts.scored.bytes }),
@@ -50,7 +50,8 @@ pub(super) struct Entry<'a> {
     pub caddie_version: &'a str,
     pub tokenizer: Option<String>,
     pub dataset: Option<String>,
-    pub code_sha256: &'a str,
+    /// `None` where the script is not at hand.
+    pub code_sha256: Option<&'a str>,
     /// The facts that only the engine's runs have.
     pub native: Option<Native<'a>>,
 }
@@ -183,7 +184,7 @@ pub(super) fn runs(results: &Results) -> Value {
             "eval_time_s" => ("eval_s".to_owned(), value),
             _ => (key, value),
         }));
-        map.insert("log".to_owned(), log_file(each.seed).into());
+        map.insert("log".to_owned(), each.log.clone().into());
         Value::Object(map)
     };
     results.runs.iter().map(canonical).collect()

@@ -4,6 +4,7 @@
 pub mod asked;
 pub mod collect;
 pub mod launch;
+pub mod logs;
 #[cfg(feature = "engine")]
 pub mod native;
 pub mod placing;

@@ -197,6 +197,15 @@ impl RunLog {
         self.steps.is_none() && self.train_seconds.is_none() && self.val_bpb.is_some()
     }
 
+    /// Returns the number after `seed` in the file's name: `train_seed42.log`, `train_seed_42.txt`,
+    /// `log_10mins_seed-42.txt`.
+    pub fn seed_in_name(&self) -> Option<i64> {
+        let (_, rest) = self.log.file_stem()?.rsplit_once("seed")?;
+        let rest = rest.trim_start_matches(['_', '-']);
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest.get(..digits)?.parse().ok()
+    }
+
     /// Tells whether anything in the file says that it is a run's log.
     pub fn is_a_run(&self) -> bool {
         self.val_bpb.is_some() || self.train_seconds.is_some() || self.pre_quant_val_bpb.is_some()

@@ -123,7 +123,7 @@ pub fn submission_json(entry: &ScriptEntry, facts: &ScriptFacts, statements: &[S
         caddie_version: &entry.made.caddie,
         tokenizer: tokenizer(entry),
         dataset: facts.results.dataset(),
-        code_sha256: &facts.script_sha256,
+        code_sha256: Some(&facts.script_sha256),
         native: None,
     };
     format!("{:#}\n", document.document(statements))
