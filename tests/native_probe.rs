@@ -3,6 +3,8 @@
 
 #[path = "support/native.rs"]
 mod native;
+#[path = "support/schema.rs"]
+mod schema;
 
 use camino::Utf8PathBuf;
 use native::{Ended, folder, recipe};
@@ -100,6 +102,7 @@ fn nothing_moves_a_score_that_must_not() {
     let ended = probe(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(ended.code, Some(0), "{} {}", ended.stdout, ended.stderr);
     let report = json(&ended);
+    schema::assert_valid("probe-invariance", &report);
     let names: Vec<&str> =
         report["found"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     let expected = [

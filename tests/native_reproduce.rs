@@ -3,6 +3,8 @@
 
 #[path = "support/native.rs"]
 mod native;
+#[path = "support/schema.rs"]
+mod schema;
 
 use std::fs;
 use std::sync::LazyLock;
@@ -52,6 +54,10 @@ fn the_artifact_and_the_folder_reproduce_to_the_last_bit() {
 
 #[test]
 fn a_sample_is_drawn_by_its_seed_and_bounds_the_rest() {
+    let json = reproduce(&packed(), &data(), &["--docs", "3", "--sample-seed", "1", "--format", "json"]).succeeds();
+    let json = serde_json::from_str(&json.stdout).unwrap();
+    schema::assert_valid("reproduce", &json);
+    assert_eq!((&json["reproduced"], &json["seeds"][0]["compared"]), (&true.into(), &3.into()));
     let sample = |seed: &str, docs: &str| reproduce(&packed(), &data(), &["--docs", docs, "--sample-seed", seed]);
     let first = sample("1", "3").succeeds();
     assert!(rows(&first.stdout).iter().all(|row| row[1..4] == ["3/8", "3", "0"]), "{}", first.stdout);

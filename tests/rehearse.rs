@@ -3,6 +3,9 @@
 //! What needs torch is skipped with a printed reason, unless CADDIE_REHEARSE_PYTHON names a Python that has what
 //! rehearsal/requirements.txt lists.
 
+#[path = "support/schema.rs"]
+mod schema;
+
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
@@ -39,7 +42,9 @@ fn rehearse(python: &str, script: &Utf8Path, more: &[&str]) -> (Option<i32>, Val
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.stdout.is_empty(), "{said}");
-    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+    let json = serde_json::from_slice(&output.stdout).unwrap();
+    schema::assert_valid("rehearse", &json);
+    (output.status.code(), json)
 }
 
 #[test]

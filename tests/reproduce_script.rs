@@ -4,6 +4,8 @@
 //! The scripts are stand-ins in plain Python; where there is no Python, or no wall can be put up, the tests say so and pass.
 #![cfg(unix)]
 
+#[path = "support/schema.rs"]
+mod schema;
 mod support;
 
 use std::path::PathBuf;
@@ -86,6 +88,7 @@ fn the_result_is_json_for_programs() {
     let Some(folder) = Reviewed::new() else { return };
     let said = folder.reproduce(&["--seed", "42", "--format", "json", "--no-sandbox", "--out", "json"]).ends(0, &[]);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    schema::assert_valid("reproduce", &json);
     assert_eq!((json["reproduced"].clone(), json["schema_version"].clone()), (true.into(), 1.into()));
     assert_eq!(json["seeds"][0]["difference"]["val_bpb"], 0.0);
     assert_eq!(json["seeds"][0]["found"]["metric"], "final_int8_zlib_roundtrip_exact");

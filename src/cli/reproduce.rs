@@ -120,7 +120,7 @@ pub(super) mod native {
         let sample =
             args.native.sample.map(|draws| Ok::<_, Error>(SampleRequest { draws: draws as usize, nonce: nonce()? }));
         let sample = sample.transpose()?;
-        reproduce_native::run(&ArtifactRequest {
+        let request = ArtifactRequest {
             target: args.target.clone(),
             data: args.data.clone().unwrap_or_default(),
             device: args.native.device.clone(),
@@ -128,6 +128,7 @@ pub(super) mod native {
             sample_seed: args.native.sample_seed,
             sample,
             tolerance: args.tolerance.unwrap_or(TOLERANCE),
-        })
+        };
+        reproduce_native::run(&request, args.script.format)
     }
 }

@@ -2,22 +2,58 @@
 
 use caddie_engine::log::Observer;
 use comfy_table::{CellAlignment, Table, presets};
+use serde_json::json;
 
 use super::progress::Progress;
+use super::reproduce_script::ReproduceFormat;
 use crate::Result;
 use crate::error::exit;
 use crate::render::numbers;
-use crate::runner::reproduce::{ArtifactReproduction, ArtifactRequest, reproduce};
+use crate::runner::reproduce::{ArtifactReproduction, ArtifactRequest, ModelResult, reproduce};
 use crate::runner::sample;
 use caddie_files::text::one_line;
 
 /// Reproduces, and prints the comparison and the verdict.
-pub fn run(request: &ArtifactRequest) -> Result<u8> {
+pub fn run(request: &ArtifactRequest, format: ReproduceFormat) -> Result<u8> {
     let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
     let done = reproduce(request, watch)?;
     let nonce = request.sample.as_ref().map(|sample| sample.nonce.as_str());
-    super::print(&text(&done, nonce))?;
+    super::print(&match format {
+        ReproduceFormat::Plain => text(&done, nonce),
+        ReproduceFormat::Json => json(&done, request.tolerance, nonce),
+    })?;
     Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
+}
+
+/// Writes the result in the form of docs/reproduce.schema.json.
+fn json(done: &ArtifactReproduction, tolerance: f64, nonce: Option<&str>) -> String {
+    let seed = |seed: &ModelResult| {
+        json!({
+            "seed": seed.seed,
+            "documents": seed.documents,
+            "compared": seed.compared,
+            "identical": seed.identical,
+            "largest": seed.largest,
+            "largest_doc": seed.largest_doc,
+            "differing": seed.differing,
+            "claimed_bpb": seed.claimed_bpb,
+            "val_bpb": seed.val_bpb,
+            "reproduced": seed.reproduced(),
+            "may_differ": done.sample_seed.map(|_| seed.bound()),
+            "support": seed.support.map(|of| json!({ "draws": of.draws, "understated": of.understated })),
+        })
+    };
+    let value = json!({
+        "schema_version": 1,
+        "name": done.manifest.name,
+        "tolerance": tolerance,
+        "sample_seed": done.sample_seed,
+        "nonce": nonce,
+        "seeds": done.seeds.iter().map(seed).collect::<Vec<_>>(),
+        "foreign_ledgers": done.foreign_ledgers,
+        "reproduced": done.reproduced(),
+    });
+    format!("{value:#}\n")
 }
 
 /// Returns the table without the blanks that pad its last column.

@@ -45,14 +45,14 @@ pub struct ScriptReproduction {
     /// Folder that gets runs/reproduce-<folder>/ of a script
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: Utf8PathBuf,
-    /// plain for a reader, json for programs, of a script
+    /// plain for a reader, json for programs
     #[arg(long, value_enum, default_value_t = ReproduceFormat::Plain)]
-    format: ReproduceFormat,
+    pub(super) format: ReproduceFormat,
 }
 
 /// The form in which the result is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ReproduceFormat {
+pub(super) enum ReproduceFormat {
     Plain,
     Json,
 }
