@@ -13,10 +13,11 @@ const SIMILAR: f64 = 0.75;
 const SUGGESTIONS: usize = 3;
 
 /// The rule or the code that a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topic<'a> {
     Rule(&'a Rule),
-    Code(Code),
+    /// A code, with the rules that findings of it name.
+    Code(Code, Vec<&'a Rule>),
 }
 
 impl<'a> Topic<'a> {
@@ -24,7 +25,13 @@ impl<'a> Topic<'a> {
     pub fn find(name: &str, book: &'a Rulebook) -> Option<Topic<'a>> {
         let wanted = plain_name(name);
         let rule = book.rules.iter().find(|rule| plain_name(&rule.id) == wanted).map(Topic::Rule);
-        rule.or_else(|| Code::ALL.iter().copied().find(|code| plain_name(code.name()) == wanted).map(Topic::Code))
+        let code = || Code::ALL.iter().copied().find(|code| plain_name(code.name()) == wanted);
+        rule.or_else(|| code().map(|code| Topic::code(code, book)))
+    }
+
+    /// Returns the topic of a code in a rulebook.
+    pub fn code(code: Code, book: &'a Rulebook) -> Topic<'a> {
+        Topic::Code(code, code.rules(book))
     }
 
     /// Returns the known names nearest to an unknown one, best first.
@@ -66,15 +73,7 @@ impl Explanation {
     pub fn new(topic: Topic<'_>, repository: &str, about: impl Fn(&str) -> Option<&'static str>) -> Explanation {
         match topic {
             Topic::Rule(rule) => of_rule(rule, repository, about),
-            Topic::Code(code) => Explanation {
-                name: code.name().to_owned(),
-                statement: code.description().to_owned(),
-                parts: vec![
-                    ("to clear it", code.clear().to_owned()),
-                    ("rule", "the finding names its rule; caddie explain RULE explains it".to_owned()),
-                ],
-                citations: Vec::new(),
-            },
+            Topic::Code(code, rules) => of_code(code, &rules, repository),
         }
     }
 
@@ -133,17 +132,45 @@ fn of_rule(rule: &Rule, repository: &str, about: impl Fn(&str) -> Option<&'stati
         ("to clear it", rule.clear.clone()),
     ];
     let open = rule.unanswered.as_ref().map(|question| format!("{question}: unknown without a finding, never passed"));
-    let moved = [("until", &rule.until), ("since", &rule.since)];
-    parts.splice(2..2, open.map(|open| ("unanswered", open)));
-    for (label, moment) in moved {
-        parts.splice(2..2, moment.as_ref().map(|moment| (label, moment.to_string())));
-    }
+    parts.splice(2..2, moments(rule).chain(open.map(|open| ("unanswered", open))).collect::<Vec<_>>());
     Explanation {
         name: rule.id.clone(),
         statement: rule.statement.clone(),
         parts,
-        citations: rule.citations.iter().map(|citation| (citation.to_string(), citation.links(repository))).collect(),
+        citations: cited(rule, repository).collect(),
     }
+}
+
+/// Explains a code: it has the authority, the dates and the sources of the rules that its findings stand on.
+fn of_code(code: Code, rules: &[&Rule], repository: &str) -> Explanation {
+    let mut parts = Vec::new();
+    for rule in rules {
+        parts.push(("rule", format!("{}: {}", rule.id, rule.statement)));
+        parts.push(("authority", authority(rule.authority).to_owned()));
+        parts.extend(moments(rule));
+    }
+    if rules.is_empty() {
+        parts.push(("rule", "none of this challenge: no finding of it has this code".to_owned()));
+    }
+    parts.push(("to clear it", code.clear().to_owned()));
+    let mut citations: Vec<(String, Vec<String>)> = Vec::new();
+    for citation in rules.iter().flat_map(|rule| cited(rule, repository)) {
+        if !citations.contains(&citation) {
+            citations.push(citation);
+        }
+    }
+    Explanation { name: code.name().to_owned(), statement: code.description().to_owned(), parts, citations }
+}
+
+/// Returns when a rule began and ended to hold, where that is known.
+fn moments(rule: &Rule) -> impl Iterator<Item = (&'static str, String)> {
+    let moments = [("since", &rule.since), ("until", &rule.until)];
+    moments.into_iter().filter_map(|(label, moment)| Some((label, moment.as_ref()?.to_string())))
+}
+
+/// Returns the sources of a rule, each with its addresses.
+fn cited(rule: &Rule, repository: &str) -> impl Iterator<Item = (String, Vec<String>)> {
+    rule.citations.iter().map(|citation| (citation.to_string(), citation.links(repository)))
 }
 
 /// Names the authority of a rule, and its weight.
@@ -177,7 +204,7 @@ mod tests {
         assert!(
             matches!(Topic::find("SIZE_CAP_DECIMAL", &book), Some(Topic::Rule(rule)) if rule.id == "size-cap-decimal")
         );
-        assert_eq!(Topic::find("rounding", &book), Some(Topic::Code(Code::Rounding)));
+        assert_eq!(Topic::find("rounding", &book), Some(Topic::code(Code::Rounding, &book)));
         assert_eq!(Topic::find("nonsense", &book), None);
         assert_eq!(Topic::nearest("size-cap-decmal", &book).first().map(String::as_str), Some("size-cap-decimal"));
         assert!(Topic::nearest("ledger", &book).contains(&"LEDGER_MISSING".to_owned()));
@@ -198,10 +225,13 @@ mod tests {
     #[test]
     fn every_rule_and_code_says_how_it_is_cleared() {
         let book = Rulebook::builtin().expect("loads");
-        let topics = book.rules.iter().map(Topic::Rule).chain(Code::ALL.iter().copied().map(Topic::Code));
+        let topics = book.rules.iter().map(Topic::Rule).chain(Code::ALL.iter().map(|code| Topic::code(*code, &book)));
         for topic in topics {
             let explanation = Explanation::new(topic, &book.repository, |_| None);
-            let clear = explanation.parts.iter().find(|(label, _)| *label == "to clear it").expect("a part");
+            let part = |label: &str| explanation.parts.iter().find(|(name, _)| *name == label);
+            let clear = part("to clear it").expect("a part");
+            let demanded = explanation.name != Code::MissingFile.name();
+            assert!(!demanded || part("authority").is_some() && !explanation.citations.is_empty(), "{explanation:?}");
             assert!(clear.1.ends_with('.') && !explanation.statement.is_empty(), "{explanation:?}");
         }
         for rule in &book.rules {

@@ -193,3 +193,24 @@ fn every_code_is_provoked_by_a_test() {
             .collect(),
     );
 }
+
+/// `caddie explain CODE` says by whose authority a finding stands, which is that of its rule.
+#[test]
+fn a_code_is_explained_by_the_rules_of_its_findings() {
+    let book = Rulebook::builtin().expect("loads");
+    let mut lacking = Vec::new();
+    for check in REGISTRY {
+        for finds in cases(check.name).into_iter().flat_map(|cases| cases.case).map(|case| case.finds) {
+            let code = Code::ALL.iter().find(|code| Some(code.name()) == finds.code.as_deref());
+            let Some(code) = code else { continue };
+            if !code.rules(&book).iter().any(|rule| rule.id == finds.rule) {
+                lacking.push(format!(
+                    "crates/rulebook/src/code_rules.rs: {} stands on {} as well",
+                    code.name(),
+                    finds.rule
+                ));
+            }
+        }
+    }
+    assert_nothing_lacks(lacking);
+}

@@ -202,7 +202,7 @@ fn every_explanation_is_whole_sentences_and_says_how_the_finding_is_cleared() {
     };
     let whole = |text: &str| begins(text) && text.ends_with('.') && text.split_whitespace().count() > 2;
     let book = Rulebook::builtin().expect("loads");
-    let codes = Code::ALL.iter().copied().map(Topic::Code);
+    let codes = Code::ALL.iter().map(|code| Topic::code(*code, &book));
     let mut explained = 0;
     for topic in book.rules.iter().map(Topic::Rule).chain(codes) {
         let explanation = Explanation::new(topic, "", |_| None);

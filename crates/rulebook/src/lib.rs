@@ -2,6 +2,7 @@
 
 mod citation;
 mod code;
+mod code_rules;
 mod finding;
 mod hardware;
 mod ladder;
