@@ -324,3 +324,50 @@ fn the_torch_of_this_machine_writes_files_that_are_read_alike() {
     oddities(folder.path());
     hostile(folder.path());
 }
+
+#[test]
+fn a_folder_of_models_and_an_artifact_are_audited_file_by_file() {
+    use caddie::artifact::{Contents, Limits, Source, Versions, pack};
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/checkpoints");
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let folder = place.path().join("models/deep");
+    std::fs::create_dir_all(&folder).expect("creates");
+    for name in ["state.pt", "hostile.pt"] {
+        std::fs::copy(fixtures.join(name), folder.join(name)).expect("copies");
+    }
+    std::fs::write(folder.join("log.txt"), "x").expect("writes");
+    let (code, out, error) = run(place.path(), &["models"]);
+    assert_eq!(code, Some(1), "one of them is hostile: {error}");
+    assert!(out.contains("models/deep/hostile.pt: ") && out.contains("models/deep/state.pt: "), "{out}");
+    let both = json(place.path(), &["models"]);
+    assert_eq!(both["models"].as_array().map(Vec::len), Some(2));
+    let mixed = run(place.path(), &["models", "train_gpt.py"]);
+    assert!(mixed.0 == Some(2) && mixed.2.contains("audit scripts in a command of their own"), "{}", mixed.2);
+
+    let utf8 = |path: std::path::PathBuf| camino::Utf8PathBuf::from_path_buf(path).expect("UTF-8");
+    let model = |seed: i64| (seed, format!("seed-{seed}/model.pt"));
+    let file = |(_, name): (i64, String)| (name, Source::File(utf8(fixtures.join("state.pt"))));
+    let mut members = vec![("train_gpt.py".to_owned(), Source::Bytes(b"pass\n".to_vec()))];
+    members.extend([model(1), model(2)].map(file));
+    let contents = Contents {
+        name: "Mine".to_owned(),
+        versions: Versions { caddie: "0".to_owned(), engine: "none".to_owned(), pytorch: None },
+        limits: Limits::of(&caddie_rulebook::Rulebook::builtin().expect("loads"), None),
+        members,
+        models: vec![model(1), model(2)],
+    };
+    pack(&contents, &utf8(place.path().join("mine.tar.zst")), 0, false).expect("packs");
+    let packed = json(place.path(), &["mine.tar.zst"]);
+    let names: Vec<&str> =
+        packed["models"].as_array().expect("models").iter().filter_map(|model| model["path"].as_str()).collect();
+    assert_eq!(names, ["mine.tar.zst/seed-1/model.pt", "mine.tar.zst/seed-2/model.pt"]);
+
+    for (file, words) in
+        [("mine.tar.zst", "an artifact, not a folder; caddie reproduce"), ("models/deep/state.pt", "caddie audit")]
+    {
+        let mut verify = Command::cargo_bin("caddie").expect("the binary");
+        let verified = verify.current_dir(place.path()).args(["verify", file]).output().expect("runs");
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(verified.status.code() == Some(2) && said.contains(words), "{said}");
+    }
+}

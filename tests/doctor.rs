@@ -79,3 +79,17 @@ fn the_ladder_as_json_follows_its_schema() {
     assert_eq!((&row["date"], row["runs"].as_array().map(Vec::len)), (&Value::from("2026-04-09"), Some(3)));
     assert!(rows.iter().any(|row| row["pr"] == 640 && row["frontier"] == false), "the row that was no record");
 }
+
+#[test]
+fn colors_are_for_terminals_and_for_who_asks() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let colored = |variables: &[(&str, &str)]| {
+        let mut command = assert_cmd::Command::cargo_bin("caddie").expect("the binary");
+        command.current_dir(dir.path()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").args(["doctor"]);
+        let output = command.envs(variables.iter().copied()).output().expect("runs");
+        String::from_utf8(output.stdout).expect("UTF-8").contains('\u{1b}')
+    };
+    assert!(!colored(&[]), "a pipe");
+    assert!(colored(&[("CLICOLOR_FORCE", "1")]) && !colored(&[("CLICOLOR_FORCE", "0")]));
+    assert!(!colored(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), "no color wins");
+}

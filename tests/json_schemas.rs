@@ -97,6 +97,8 @@ fn every_model_file_is_audited_in_the_published_form() {
     for model in models.iter().filter(|model| !model.ends_with(".py") && !model.ends_with(".bin")) {
         held("audit", &["audit", model]);
     }
+    let several = held("audit", &["audit", "fixtures/checkpoints/state.pt", "fixtures/checkpoints/int8.zlib.ptz"]);
+    assert_eq!(several["models"].as_array().map(Vec::len), Some(2));
     held("audit", &["audit", "fixtures/checkpoints/prefix.zlib.ptz", "--val", "fixtures/checkpoints/shard.bin"]);
 }
 

@@ -77,6 +77,18 @@ fn runs_of_several_seeds_are_rendered_and_verify() {
     let render = [&render[..], &["--track", "non_record_16mb", "--blurb", "A stand-in."]].concat();
     caddie(&bench, &render).ends(0, &["val_bpb 1.2254", "out/Mine.tar.zst"]);
     let one_by_one = bench.rendered();
+    // A late author needs no --force; the README and the artifact stay what they were.
+    let late = render.iter().map(|word| if *word == "Ada" { "Grace" } else { word }).collect::<Vec<_>>();
+    caddie(&bench, &late).ends(0, &["val_bpb 1.2254"]);
+    let named = bench.rendered();
+    assert!(String::from_utf8_lossy(&named["submission.json"]).contains("\"author\": \"Grace\""));
+    assert_eq!(named["README.md"], one_by_one["README.md"]);
+    caddie(&bench, &render).ends(0, &["val_bpb 1.2254"]);
+    let edited = bench.folder().join("README.md");
+    let readme = std::fs::read(&edited).unwrap();
+    std::fs::write(&edited, "mine\n").unwrap();
+    caddie(&bench, &late).ends(2, &["README.md differs", "--force"]);
+    std::fs::write(&edited, readme).unwrap();
     caddie(&bench, &["verify", bench.folder().to_str().unwrap()]).ends(0, &["pass"]);
     // A submission of the same seeds is the same folder.
     let Some(other) = Bench::new() else { return };

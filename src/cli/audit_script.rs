@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::audit::{AuditArgs, AuditFormat};
 use super::filter::Filter;
 use super::requests::Asked;
+use super::terminal;
 use crate::checks::{find, walk};
 use caddie_audit::script::{Examined, ExaminedCall, FAMILIES, examine};
 use caddie_files::exit;
@@ -17,11 +18,6 @@ use caddie_folder::Folder;
 use caddie_folder::executed::executed;
 use caddie_python::{Alone, Script, unwrap};
 use caddie_rulebook::Rulebook;
-
-/// Tells whether `path` is a script or a folder with one, and not a model.
-pub(super) fn is_for_a_script(path: &Utf8Path) -> bool {
-    path.is_dir() || path.extension() == Some("py")
-}
 
 /// Audits and prints.
 ///
@@ -49,7 +45,7 @@ pub(super) fn run(args: &AuditArgs, asked: &Asked, rulebook: &Rulebook) -> Resul
     match args.format {
         AuditFormat::Plain => {
             let texts: Vec<String> = scripts.iter().map(|examined| plain(examined, args.explain_path)).collect();
-            super::print(&texts.join("\n"))?;
+            terminal::show(&texts.join("\n"))?;
         }
         // Plain structs with string keys always serialize.
         AuditFormat::Json => {
@@ -143,7 +139,7 @@ fn header(text: &mut String, examined: &Examined) -> std::fmt::Result {
 
 fn finding(text: &mut String, examined: &Examined, index: usize, explain_path: bool) -> std::fmt::Result {
     let Some(finding) = examined.findings.get(index) else { return Ok(()) };
-    let (severity, confidence) = (finding.severity.name(), finding.confidence.name());
+    let (severity, confidence) = (terminal::pen().severity(finding.severity), finding.confidence.name());
     writeln!(text, "\n{severity}[{}] ({confidence} confidence)", finding.rule)?;
     writeln!(text, "  {}", super::shown(&finding.message))?;
     for step in examined.paths.get(index).into_iter().flatten() {

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::rulebook_option::RulebookOption;
+use super::terminal;
 use crate::project::Project;
 use crate::runner::ready::{Intended, Need, NeedState, look};
 use crate::runner::script::launcher::Launcher;
@@ -82,22 +83,25 @@ pub(super) fn told(intended: &Intended, rulebook: &Rulebook, format: DoctorForma
             format!("{json:#}\n")
         }
     };
-    super::print(&text)?;
+    match format {
+        DoctorFormat::Plain => terminal::show(&text)?,
+        DoctorFormat::Json => super::print(&text)?,
+    }
     let missing = needs.iter().any(|need| need.state == NeedState::Missing);
     Ok(if missing { exit::FINDINGS } else { exit::OK })
 }
 
 fn plain(needs: &[Need]) -> String {
-    let mut text = String::new();
+    let (mut text, pen) = (String::new(), terminal::pen());
     for need in needs {
         let word = match need.state {
-            NeedState::Ok => "ok",
-            NeedState::Absent => "absent",
-            NeedState::Contradicts => "contradicts",
-            NeedState::Missing => "missing",
+            NeedState::Ok => pen.good("ok         "),
+            NeedState::Absent => pen.dim("absent     "),
+            NeedState::Contradicts => pen.doubt("contradicts"),
+            NeedState::Missing => pen.alarm("missing    "),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{word:<11}  {:<9}  {}", need.name, super::shown(&need.found));
+        let _ = writeln!(text, "{word}  {:<9}  {}", need.name, super::shown(&need.found));
         if let Some(remedy) = &need.remedy {
             let _ = writeln!(text, "{:<24}-> {}", "", super::shown(remedy));
         }

@@ -93,6 +93,7 @@ pub(super) mod native {
     use camino::{Utf8Path, Utf8PathBuf};
     use clap::{Args, ValueEnum};
 
+    use super::super::outlook::SeedView;
     use super::super::progress::Progress;
     use crate::error::exit;
     use crate::runner::recipes;
@@ -172,7 +173,7 @@ pub(super) mod native {
             None => ledger::path_beside(model.as_std_path(), loaded.mode),
         };
         atomic::check(&ledger_path)?;
-        let mut progress = Progress::new("evaluate", false);
+        let mut progress = Progress::new(SeedView::alone("evaluate"), false);
         let scored = loaded.score(None, stop, &mut progress);
         drop(progress);
         let (score, eval_ms) = scored?;

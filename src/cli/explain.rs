@@ -5,6 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 
 use super::rulebook_option::RulebookOption;
+use super::terminal;
 use crate::checks::coverage;
 use crate::report::{Code, Explanation, Topic};
 use caddie_files::exit;
@@ -36,7 +37,7 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs) -> Result<u8> {
     let book = args.rulebook.load()?;
     let text = if args.list { list(&book) } else { explain(&args.names, &book)? };
-    super::print(&text)?;
+    terminal::show(&text)?;
     Ok(exit::OK)
 }
 

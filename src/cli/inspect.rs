@@ -44,20 +44,28 @@ enum InspectFormat {
 /// Reads the file and prints its table.
 pub fn run(args: &InspectArgs) -> crate::Result<u8> {
     let cap = args.cap.map_or_else(|| args.rulebook.load().map(|book| book.limits_of(None).artifact_bytes), Ok)?;
+    if args.model.is_dir() {
+        let reason = "a folder; name a model file in it, or caddie audit FOLDER for every one";
+        return Err(Error::unreadable(&args.model, reason).into());
+    }
     // The engine opens whatever it is given, and a pipe would be waited for.
     caddie_files::regular(&args.model)?;
-    let report = inspect(args.model.as_std_path(), cap)?;
+    let report = inspect(args.model.as_std_path(), cap).inspect_err(|_| {
+        eprintln!(
+            "note: caddie audit {} shows the tensors of files of other formats",
+            super::shown(args.model.as_str())
+        );
+    })?;
     if let Some(path) = &args.svg {
         let tensors = report.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.compressed));
         let figure = figures::by_class(&figures::classes(tensors));
         let figure = figure.ok_or_else(|| Error::unreadable(&args.model, "holds no tensors to draw"))?;
         fs_err::write(path, figure).map_err(Error::io(path, "writing"))?;
     }
-    let text = match args.format {
-        InspectFormat::Plain => plain(&report),
-        InspectFormat::Json => json(&args.model, &report)?,
-    };
-    super::print(&text)?;
+    match args.format {
+        InspectFormat::Plain => super::terminal::show(&plain(&report))?,
+        InspectFormat::Json => super::print(&json(&args.model, &report)?)?,
+    }
     Ok(exit::OK)
 }
 

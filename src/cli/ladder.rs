@@ -66,7 +66,7 @@ pub fn run(args: &LadderArgs) -> Result<u8> {
     let width = super::columns_of_stdout();
     let fitted = |line: String| width.map_or_else(|| line.trim_end().to_owned(), |width| cut(line.trim_end(), width));
     let lines: Vec<String> = table.lines().map(fitted).collect();
-    super::print(&format!("{}\n\nsource: {}\n", lines.join("\n"), ladder.source))?;
+    super::terminal::show(&format!("{}\n\nsource: {}\n", lines.join("\n"), ladder.source))?;
     Ok(exit::OK)
 }
 

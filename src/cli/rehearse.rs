@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::ProgressBar;
 
 use super::requests::Asked;
+use super::terminal;
 use crate::project::Project;
 use crate::rehearse::{Options, Rehearsal, Run, rehearse};
 use caddie_files::text::{one_line, thousands};
@@ -106,14 +107,14 @@ pub fn run(args: &RehearseArgs, project: Option<&Project>) -> Result<u8> {
     bar.finish_and_clear();
     let mut done = done.map_err(|error| asked.renamed(error))?;
     done.script = asked.named(&done.script);
-    let text = match args.format {
-        RehearseFormat::Plain => plain(&done),
+    match args.format {
+        RehearseFormat::Plain => terminal::show(&plain(&done))?,
         RehearseFormat::Json => {
             let json = serde_json::to_string_pretty(&done);
-            json.map_err(|error| Error::Internal(format!("the rehearsal as JSON: {error}")))? + "\n"
+            let json = json.map_err(|error| Error::Internal(format!("the rehearsal as JSON: {error}")))?;
+            super::print(&format!("{json}\n"))?;
         }
-    };
-    super::print(&text)?;
+    }
     Ok(if done.passed() { exit::OK } else { exit::FINDINGS })
 }
 
@@ -130,6 +131,8 @@ fn plain(done: &Rehearsal) -> String {
         Some(_) => "it ended without a score",
         None => "nothing was run",
     };
+    let pen = terminal::pen();
+    let verdict = if done.passed() { pen.good(verdict) } else { pen.alarm(verdict) };
     let _ = writeln!(text, "{}\n  {verdict}\n", done.script);
     for run in &done.runs {
         one_run(&mut text, run);

@@ -7,6 +7,7 @@ use super::rulebook_option::RulebookOption;
 use crate::ablate::{AblationTable, markdown};
 use crate::project::Project;
 use crate::render::{self, Meta, RenderOptions, Rendered, Track};
+use crate::runner::placing;
 use crate::runner::script::rerender;
 use caddie_files::{Error, Result, exit};
 use caddie_rulebook::Rulebook;
@@ -117,7 +118,7 @@ pub fn run(args: &RenderArgs, project: Option<&Project>) -> Result<u8> {
     if rerender::is_of_a_script(runs) {
         return of_a_script(args, runs, ablations.as_ref().map(markdown::write), rulebook, date);
     }
-    let rendered = render::render(&RenderOptions {
+    let options = RenderOptions {
         runs: runs.clone(),
         out: args.out.clone(),
         name: about.name.clone(),
@@ -131,7 +132,8 @@ pub fn run(args: &RenderArgs, project: Option<&Project>) -> Result<u8> {
         ablations: ablations.as_ref().map(markdown::write),
         probe: args.probe.clone(),
         force: about.force,
-    })?;
+    };
+    let rendered = placing::render(&render::runs::find(runs)?, &options)?;
     about.remind();
     super::print(&said(&rendered.facts.headline(), &rendered, &[]))?;
     Ok(exit::OK)

@@ -31,7 +31,7 @@ pub struct ReportOptions {
     /// Print one line per folder
     #[arg(long, short, conflicts_with = "details")]
     pub quiet: bool,
-    /// Colors of plain output; NO_COLOR turns auto into never
+    /// Colors of plain output; NO_COLOR turns auto into never, CLICOLOR_FORCE into always
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
 }
@@ -79,7 +79,12 @@ impl Color {
         match self {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Auto => {
+                let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+                let forced =
+                    set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+                !set("NO_COLOR") && (terminal || forced)
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use caddie_engine::log::Observer;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
+use super::outlook::SeedView;
 use super::progress::Progress;
 use super::reproduce_script::ReproduceFormat;
 use crate::Result;
@@ -15,13 +16,14 @@ use caddie_files::text::one_line;
 
 /// Reproduces, and prints the comparison and the verdict.
 pub fn run(request: &ArtifactRequest, format: ReproduceFormat) -> Result<u8> {
-    let watch = |seed: i64| Box::new(Progress::new(&format!("seed {seed}"), false)) as Box<dyn Observer>;
+    let watch =
+        |seed: i64| Box::new(Progress::new(SeedView::alone(&format!("seed {seed}")), false)) as Box<dyn Observer>;
     let done = reproduce(request, watch)?;
     let nonce = request.sample.as_ref().map(|sample| sample.nonce.as_str());
-    super::print(&match format {
-        ReproduceFormat::Plain => text(&done, nonce),
-        ReproduceFormat::Json => json(&done, request.tolerance, nonce),
-    })?;
+    match format {
+        ReproduceFormat::Plain => super::terminal::show(&text(&done, nonce))?,
+        ReproduceFormat::Json => super::print(&json(&done, request.tolerance, nonce))?,
+    }
     Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
 }
 

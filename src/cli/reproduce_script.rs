@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::script_options::{seconds, setting};
 use super::script_view::Terminal;
+use super::terminal;
 use crate::render::numbers;
 use crate::runner::script::reproduction::dress::{self, Dress};
 use crate::runner::script::reproduction::{
@@ -82,7 +83,7 @@ pub fn run(
         },
         &mut Terminal::of(args.seeds.len().max(1)),
     )?;
-    super::print(&args.written(&done, plain)?)?;
+    args.write(&done, plain)?;
     Ok(if done.reproduced { exit::OK } else { exit::FINDINGS })
 }
 
@@ -100,17 +101,18 @@ fn rehearse(args: &ScriptReproduction, folder: &Utf8Path) -> Result<u8> {
     let done = dress::rehearse(&options, &mut |text| bar.set_message(text.to_owned()));
     bar.finish_and_clear();
     let done = done?;
-    super::print(&args.written(&done, rehearsed)?)?;
+    args.write(&done, rehearsed)?;
     Ok(if done.passed { exit::OK } else { exit::FINDINGS })
 }
 
 impl ScriptReproduction {
-    fn written<T: serde::Serialize>(&self, done: &T, plain: impl Fn(&T) -> String) -> Result<String> {
+    fn write<T: serde::Serialize>(&self, done: &T, plain: impl Fn(&T) -> String) -> Result<()> {
         match self.format {
-            ReproduceFormat::Plain => Ok(plain(done)),
+            ReproduceFormat::Plain => terminal::show(&plain(done)),
             ReproduceFormat::Json => {
                 let json = serde_json::to_string_pretty(done);
-                json.map(|text| text + "\n").map_err(|error| Error::Internal(format!("the result as JSON: {error}")))
+                let json = json.map_err(|error| Error::Internal(format!("the result as JSON: {error}")))?;
+                super::print(&format!("{json}\n"))
             }
         }
     }
@@ -162,7 +164,8 @@ fn plain(done: &FolderReproduction) -> String {
             text.push_str(&format!("  log {}\n", seed.log));
         }
     }
-    let verdict = if done.reproduced { "reproduced" } else { "not reproduced" };
+    let pen = terminal::pen();
+    let verdict = if done.reproduced { pen.good("reproduced") } else { pen.alarm("not reproduced") };
     text.push_str(&format!(
         "\n{verdict}, within {} bits per byte of the claimed scores\n",
         numbers::score(done.tolerance)
@@ -236,7 +239,8 @@ fn rehearsed(done: &Dress) -> String {
     if !done.settings_not_logged.is_empty() {
         text.push_str(&format!("  settings that the rehearsal did not log: {}\n", done.settings_not_logged.join(", ")));
     }
-    let verdict = if done.passed { "rehearsed" } else { "not as the folder says" };
+    let pen = terminal::pen();
+    let verdict = if done.passed { pen.good("rehearsed") } else { pen.alarm("not as the folder says") };
     text.push_str(&format!("{verdict}; speed, memory, real numerics and the score itself a rehearsal cannot show\n"));
     text
 }

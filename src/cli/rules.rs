@@ -105,7 +105,10 @@ pub fn run(args: &RulesArgs) -> Result<u8> {
         RulesFormat::Plain if args.coverage => table(&book, &rules),
         RulesFormat::Plain => list(&book, &rules),
     };
-    super::print(&text)?;
+    match args.format {
+        RulesFormat::Plain => super::terminal::show(&text)?,
+        RulesFormat::Json | RulesFormat::Toml => super::print(&text)?,
+    }
     if !args.coverage {
         return Ok(exit::OK);
     }

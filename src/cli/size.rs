@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use super::pack::MinifyWhen;
 use super::requests::Asked;
 use super::rulebook_option::RulebookOption;
+use super::terminal;
 use crate::checks::sizing::{self, Part, SizedEntry, Sizing};
 use caddie_files::Result;
 use caddie_files::exit;
@@ -81,7 +82,10 @@ pub fn run(args: &SizeArgs) -> Result<u8> {
     for failure in &found.failures {
         eprintln!("error: {}", super::shown(&failure.to_string()));
     }
-    super::print(&text)?;
+    match args.format {
+        SizeFormat::Plain => terminal::show(&text)?,
+        SizeFormat::Json => super::print(&text)?,
+    }
     let over = if sizings.iter().any(Sizing::is_over) { exit::FINDINGS } else { exit::OK };
     Ok(found.exit_code().unwrap_or(over))
 }
@@ -117,7 +121,13 @@ fn overview(sizings: &[Sizing]) -> String {
 }
 
 fn plain(sizing: &Sizing) -> String {
-    let mut text = format!("{}: {} ({})\n", one_line(&sizing.path), verdict(sizing), sizing.method);
+    let pen = terminal::pen();
+    let verdict = match (verdict(sizing), sizing.is_over()) {
+        (words, true) => pen.alarm(words),
+        (words @ "within the cap", false) => pen.good(words),
+        (words, false) => pen.doubt(words),
+    };
+    let mut text = format!("{}: {verdict} ({})\n", one_line(&sizing.path), sizing.method);
     match &sizing.folder {
         Some(folder) => {
             text.push_str(&script(folder));

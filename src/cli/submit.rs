@@ -200,6 +200,7 @@ pub(super) mod native {
     use clap::Args;
 
     use super::super::closing::Closing;
+    use super::super::outlook::Outlook;
     use super::super::progress::Progress;
     use super::{SubmitArgs, close};
     use crate::Result;
@@ -238,12 +239,8 @@ pub(super) mod native {
             device: args.native.device.clone(),
             force: about.force,
         };
-        let of = args.seeds.len();
-        let mut begun = 0;
-        let watch = |seed| {
-            begun += 1;
-            Box::new(Progress::new(&format!("seed {seed} ({begun}/{of})"), false)) as Box<dyn Observer>
-        };
+        let outlook = Outlook::on(args.seeds.len());
+        let watch = |seed: u64| Box::new(Progress::new(outlook.seed(seed), false)) as Box<dyn Observer>;
         if args.launch.runs_only {
             return Ok(super::ran(&train(&submission, watch)?)?);
         }

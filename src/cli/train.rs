@@ -100,6 +100,7 @@ pub(super) fn said(done: &Done) -> String {
 pub(super) mod native {
     use clap::Args;
 
+    use super::super::outlook::SeedView;
     use super::super::progress::Progress;
     use super::TrainArgs;
     use crate::Result;
@@ -133,7 +134,7 @@ pub(super) mod native {
         let (data, device) = (&args.data, &args.native.device);
         let until = if args.native.evaluate { Phase::Evaluated } else { Phase::Quantized };
         let job = native::job(recipe, args.seed, &dir, data, device, until, crate::stop::flag())?;
-        let mut progress = Progress::new(&format!("seed {}", args.seed), !args.native.quiet);
+        let mut progress = Progress::new(SeedView::alone(&format!("seed {}", args.seed)), !args.native.quiet);
         let done = caddie_engine::run::run(&job, &mut progress);
         drop(progress);
         done?;

@@ -64,7 +64,7 @@ pub fn run(args: &UnwrapArgs) -> Result<u8> {
     }
     if args.layers || args.format == LayersFormat::Json {
         match args.format {
-            LayersFormat::Plain => super::print(&plain(&path, &unwrapped))?,
+            LayersFormat::Plain => super::terminal::show(&plain(&path, &unwrapped))?,
             LayersFormat::Json => super::print(&json(&path, &unwrapped))?,
         }
     } else {

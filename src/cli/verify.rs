@@ -179,6 +179,11 @@ fn named(args: &VerifyArgs) -> Vec<Utf8PathBuf> {
 fn of_arguments(args: &VerifyArgs, rulebook: &Rulebook, options: &VerifyOptions) -> Result<(Walked, bool)> {
     let asked = Asked::of(&named(args), &args.repo, rulebook)?;
     let mut found = find::find(&folders_of(&asked.paths, &rulebook.track_prefix), &rulebook.track_prefix);
+    for failure in &mut found.failures {
+        if let Some(reason) = super::audit_model::instead_of_a_folder(&failure.path) {
+            reason.clone_into(&mut failure.reason);
+        }
+    }
     let progress = progress(found.folders.len());
     let mut outcome = walk::verify_all(&found.folders, rulebook, options, || progress.inc(1));
     progress.finish_and_clear();

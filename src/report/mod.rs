@@ -33,6 +33,7 @@ pub use folder_report::{
     AuditFacts, ClaimedAs, FolderReport, Probed, RunFacts, Scores, Significance, Size, Unjudged, Verdict,
 };
 pub use format::{FORMATS, Format};
+pub use pen::Pen;
 pub use place::Root;
 pub use significance::{p_value, significance_table};
 

@@ -4,7 +4,7 @@ use super::{Severity, Verdict};
 
 /// Writes words in color where that was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pen {
+pub struct Pen {
     pub color: bool,
 }
 
@@ -28,6 +28,16 @@ impl Pen {
     /// Writes a failure.
     pub fn alarm(self, text: &str) -> String {
         self.bold("31", text)
+    }
+
+    /// Writes that all is well.
+    pub fn good(self, text: &str) -> String {
+        self.bold("32", text)
+    }
+
+    /// Writes a doubt.
+    pub fn doubt(self, text: &str) -> String {
+        self.bold("33", text)
     }
 
     /// Writes a column's name, or less important text.

@@ -6,9 +6,13 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use super::asked::keep;
 use crate::render::runs::FinishedRun;
 use crate::render::{self, RenderOptions, Rendered};
 use caddie_files::{Error, Result};
+
+/// The file of a folder that names its author.
+const METADATA: &str = "submission.json";
 
 /// Renders `runs` into [`RenderOptions::out`].
 ///
@@ -33,7 +37,8 @@ pub struct Spot<'a> {
 /// Puts what `render` writes into the folder that it is given where it belongs.
 ///
 /// A submission that was finished before, or interrupted between two outputs, renders to the same bytes; its outputs are
-/// kept and the missing ones added. An output that differs (somebody edited the README, say) is an error that names the file.
+/// kept and the missing ones added. Where submission.json differs in whom it names alone, it gets the new names: an author is
+/// often stated late. Any other output that differs (somebody edited the README, say) is an error that names the file.
 ///
 /// # Errors
 /// Those of `render`, and an output that exists and differs, unless [`Spot::force`] is given.
@@ -47,16 +52,24 @@ pub fn place<F>(spot: &Spot<'_>, render: impl FnOnce(&Utf8Path) -> Result<Render
     let target = |path: &Utf8Path| spot.out.join(path.strip_prefix(&out).unwrap_or(path));
     let outputs: Vec<&Utf8PathBuf> =
         [Some(&staged.folder), Some(&staged.pull_request), staged.artifact.as_ref()].into_iter().flatten().collect();
+    let mut renamed = None;
     for from in &outputs {
         let to = target(from);
         if to.exists()
             && let Some(file) = first_difference(from, &to)?
         {
+            if let Some(names) = other_names(from, &to)? {
+                renamed = Some((to.join(METADATA), names));
+                continue;
+            }
             return Err(Error::Usage(format!(
                 "{to} exists, and its {file} differs from what these runs render; keep it under another name, or pass \
                  --force to replace it"
             )));
         }
+    }
+    if let Some((metadata, names)) = renamed {
+        keep(&metadata, &names)?;
     }
     for from in &outputs {
         let to = target(from);
@@ -125,6 +138,22 @@ fn first_difference(a: &Utf8Path, b: &Utf8Path) -> Result<Option<String>> {
     let (a, b) = (contents(a)?, contents(b)?);
     let name = a.iter().find(|(name, bytes)| b.get(*name) != Some(bytes)).map(|(name, _)| name);
     Ok(name.or_else(|| b.keys().find(|name| !a.contains_key(*name))).cloned())
+}
+
+/// Returns the new submission.json of a folder whose earlier one differs in whom it names, and in nothing else.
+fn other_names(new: &Utf8Path, old: &Utf8Path) -> Result<Option<Vec<u8>>> {
+    let (mut new, mut old) = (contents(new)?, contents(old)?);
+    let (Some(named), Some(before)) = (new.remove(METADATA), old.remove(METADATA)) else { return Ok(None) };
+    let nameless = |bytes: &[u8]| {
+        let mut json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        let object = json.as_object_mut()?;
+        // In place, so that the order of the keys is compared as well.
+        let names = object.iter_mut().filter(|(key, _)| matches!(key.as_str(), "author" | "github_id"));
+        names.for_each(|(_, name)| *name = serde_json::Value::Null);
+        Some(json.to_string())
+    };
+    let same = nameless(&named).is_some_and(|json| Some(json) == nameless(&before));
+    Ok((same && new == old).then_some(named))
 }
 
 /// Returns the content of a file, by its name, or of a folder's files, by their paths in it.

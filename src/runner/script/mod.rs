@@ -98,6 +98,8 @@ pub struct SubmittedScript {
 pub trait Audience {
     /// Returns a watch of the run of `seed`, whose training is to take `train_seconds`.
     fn watch(&mut self, seed: u64, train_seconds: f64) -> Box<dyn Watch>;
+    /// Hears of a seed that was finished before, and is not run again.
+    fn kept(&mut self, seed: u64);
     /// Hears a message that a reader should know at once.
     fn say(&mut self, text: &str);
 }

@@ -106,7 +106,7 @@ impl Plan {
     ) -> Result<std::result::Result<(ScriptRun, RunRecord), Failure>> {
         let ended = match seed.finished()? {
             Some(record) => {
-                audience.say(&format!("seed {}: finished before, and kept", seed.seed));
+                audience.kept(seed.seed);
                 Ok(record)
             }
             None => {

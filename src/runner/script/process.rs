@@ -100,6 +100,8 @@ pub struct Ended {
 pub trait Watch {
     /// Hears the facts that the log states so far, and how long the run has been going on.
     fn glance(&mut self, glance: &Glance, elapsed: Duration);
+    /// Hears that the run came to its end, and did not fail.
+    fn finished(&mut self) {}
 }
 
 /// Runs the job to its end.

@@ -9,6 +9,7 @@ use super::record::{RunRecord, State};
 use crate::artifact::Limits;
 use crate::render::script::{self as page, ScriptFacts};
 use crate::render::{Meta, Rendered};
+use crate::runner::placing::{self, Spot};
 use caddie_files::{Error, Result};
 use caddie_rulebook::Rulebook;
 
@@ -79,7 +80,8 @@ pub fn render(
         ablations,
         seed_in_command: records.iter().any(|(_, other)| other.cause.command != first.cause.command),
     };
-    page::render(&entry::of(known, made)?, out, force)
+    let entry = entry::of(known, made)?;
+    placing::place(&Spot { out, runs, force }, |out| page::render(&entry, out, force))
 }
 
 /// The folders of the seeds, by name.

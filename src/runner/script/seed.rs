@@ -131,7 +131,10 @@ impl Seed<'_> {
             say(&format!("seed {seed}: processes that the script left behind, and that were ended: {count}"));
         }
         Ok(match why {
-            None => Ok(record),
+            None => {
+                watch.finished();
+                Ok(record)
+            }
             Some(reason) => {
                 let tail = ended.tail.iter().skip(ended.tail.len().saturating_sub(LAST_LINES)).cloned().collect();
                 Err(Failure { seed: self.seed, reason, tail, log })

@@ -135,7 +135,7 @@ impl<'a> Bench<'a> {
     ) -> Result<ReproducedSeed> {
         let ended = match seed.finished()? {
             Some(record) => {
-                audience.say(&format!("seed {}: finished before, and kept", seed.seed));
+                audience.kept(seed.seed);
                 Ok(record)
             }
             None => {
