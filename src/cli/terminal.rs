@@ -10,7 +10,7 @@ use caddie_files::text::columns;
 
 /// Columns below which a text is not broken any further.
 const NARROW: usize = 20;
-/// Largest column at which the second part of a line may begin and still indent the lines that continue it.
+/// Largest column at which a part of a line may begin and still indent the lines that continue it.
 const LABEL: usize = 34;
 
 /// Returns the pen for standard output.
@@ -29,8 +29,8 @@ pub fn show(text: &str) -> Result<()> {
     }
 }
 
-/// Breaks lines that are too long between their words. What continues a line begins below its second column, where it has
-/// one: `size      15,815,928 of …` goes on below the number.
+/// Breaks lines that are too long between their words. What continues a line begins below its last column, where it has
+/// several: `size      15,815,928 of …` goes on below the number.
 fn fitted(text: &str, width: usize) -> String {
     let width = width.max(NARROW);
     let mut fitted = String::with_capacity(text.len());
@@ -70,15 +70,16 @@ fn broken(out: &mut String, line: &str, width: usize) {
     }
 }
 
-/// Returns the column at which the second part of a line begins, after two blanks or more; else two behind its first word.
+/// Returns the column at which the last part of a line begins, parts being two blanks or more apart; else two behind its
+/// first word. A part that begins far to the right is no place to go on.
 fn indent(line: &str) -> usize {
     let leading = line.len() - line.trim_start_matches(' ').len();
     let body = &line[leading..];
-    let second = body.find("  ").map(|at| {
+    let starts = body.match_indices("  ").map(|(at, _)| {
         let gap = body[at..].len() - body[at..].trim_start_matches(' ').len();
         leading + visible(&body[..at]) + gap
     });
-    second.filter(|column| *column <= LABEL).unwrap_or(leading + 2)
+    starts.filter(|column| *column <= LABEL).last().unwrap_or(leading + 2)
 }
 
 /// Returns the columns that a text takes, its color codes left out.
