@@ -78,7 +78,7 @@ pub(super) fn instead_of_a_folder(path: &Utf8Path) -> Option<&'static str> {
 }
 
 /// A model to audit: where it lies, and the name that it is shown by.
-struct Subject {
+struct AuditedModel {
     path: Utf8PathBuf,
     name: Utf8PathBuf,
 }
@@ -133,9 +133,9 @@ pub(super) fn run(args: &AuditArgs, asked: &Asked, rulebook: &Rulebook) -> Resul
 }
 
 /// Lists the models that the paths stand for. Artifacts are unpacked into `room`, after every hash was checked.
-fn subjects(paths: &[Utf8PathBuf], room: &Utf8Path) -> Result<Vec<Subject>> {
+fn subjects(paths: &[Utf8PathBuf], room: &Utf8Path) -> Result<Vec<AuditedModel>> {
     let mut subjects = Vec::new();
-    let named = |path: Utf8PathBuf| Subject { name: path.clone(), path };
+    let named = |path: Utf8PathBuf| AuditedModel { name: path.clone(), path };
     for (index, path) in paths.iter().enumerate() {
         if path.is_dir() {
             subjects.extend(models_of(path).into_iter().map(named));
@@ -143,7 +143,7 @@ fn subjects(paths: &[Utf8PathBuf], room: &Utf8Path) -> Result<Vec<Subject>> {
             let out = room.join(index.to_string());
             let manifest = artifact::unpack(path, &out, &UnpackLimits::default(), false)?;
             let runs = manifest.counted.runs.iter();
-            subjects.extend(runs.map(|run| Subject { path: out.join(&run.model), name: path.join(&run.model) }));
+            subjects.extend(runs.map(|run| AuditedModel { path: out.join(&run.model), name: path.join(&run.model) }));
         } else {
             subjects.push(named(path.clone()));
         }

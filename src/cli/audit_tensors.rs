@@ -9,7 +9,7 @@ use caddie_files::text::{one_line, thousands};
 const MAX_LINES: usize = 60;
 
 /// Tensors of one type and shape whose names differ in their numbers alone.
-struct Group<'a> {
+struct AlikeTensors<'a> {
     pattern: String,
     tensors: Vec<&'a TensorReport>,
 }
@@ -44,8 +44,8 @@ pub(super) fn table(text: &mut String, tensors: &[TensorReport]) -> std::fmt::Re
 }
 
 /// Puts equal tensors together, in the order of the file.
-fn grouped(tensors: &[TensorReport]) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+fn grouped(tensors: &[TensorReport]) -> Vec<AlikeTensors<'_>> {
+    let mut groups: Vec<AlikeTensors<'_>> = Vec::new();
     let mut known: std::collections::HashMap<(String, &str, &[u64]), usize> = std::collections::HashMap::new();
     for tensor in tensors {
         let pattern = pattern(&tensor.name);
@@ -54,7 +54,7 @@ fn grouped(tensors: &[TensorReport]) -> Vec<Group<'_>> {
             Some(group) => group.tensors.push(tensor),
             None => {
                 known.insert(key, groups.len());
-                groups.push(Group { pattern, tensors: vec![tensor] });
+                groups.push(AlikeTensors { pattern, tensors: vec![tensor] });
             }
         }
     }
@@ -74,7 +74,7 @@ pub(super) fn pattern(name: &str) -> String {
     pattern
 }
 
-fn row(group: &Group<'_>) -> [String; 6] {
+fn row(group: &AlikeTensors<'_>) -> [String; 6] {
     let first = group.tensors.first().copied();
     let shape: Vec<String> = first.into_iter().flat_map(|tensor| &tensor.shape).map(u64::to_string).collect();
     let measured = || group.tensors.iter().filter_map(|tensor| tensor.measured.as_ref());
@@ -99,7 +99,7 @@ fn from_to(a: String, b: String) -> String {
 }
 
 /// Names a group: `blocks.0–8.attn.q_gain ×9` where one number counts from the first to the last.
-fn name(group: &Group<'_>) -> String {
+fn name(group: &AlikeTensors<'_>) -> String {
     let names: Vec<&str> = group.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     let ([first, .., last], count) = (names.as_slice(), names.len()) else {
         return one_line(names.first().copied().unwrap_or_default());

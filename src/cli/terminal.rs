@@ -94,10 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_line_goes_on_below_its_second_column() {
+    fn a_long_line_goes_on_below_its_last_column() {
         let text = "ok           Python     3.11.7 at /a/very/long/path that goes on\nshort\n";
-        let expected =
-            "ok           Python     3.11.7 at\n             /a/very/long/path that\n             goes on\nshort\n";
+        let expected = "ok           Python     3.11.7 at\n                  /a/very/long/path\n                  that goes on\nshort\n";
         assert_eq!(fitted(text, 36), expected);
         assert_eq!(fitted("  one two three four five", 20), "  one two three four\n    five");
         let long = format!("{}\n", "x".repeat(50));
