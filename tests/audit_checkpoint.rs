@@ -261,14 +261,18 @@ fn safetensors_and_caddies_own_models_are_accounted_for() {
     let header = format!(
         r#"{{"tensors":[{{"name":"w","shape":[2,3],"scheme":"int8_per_row","bits":8,"offset":0,"bytes":6,"scale_offset":6,"scale_bytes":4}}],"recipe":"","payload_sha256":"{hex}"}}"#
     );
-    let model = |payload: &[u8]| {
-        let body = [(header.len() as u32).to_le_bytes().as_slice(), header.as_bytes(), payload].concat();
-        [b"caddie-model 1 zlib\n".to_vec(), zlib(&body)].concat()
-    };
+    let body = |payload: &[u8]| [(header.len() as u32).to_le_bytes().as_slice(), header.as_bytes(), payload].concat();
+    let model = |payload: &[u8]| [b"caddie-model 1 zlib\n".to_vec(), zlib(&body(payload))].concat();
     write(folder.path(), "model.zlib", &model(&payload));
     let audit = json(folder.path(), &["model.zlib"]);
     assert_eq!(audit["findings"], serde_json::json!([]), "{audit}");
     assert!(tensors(&audit).iter().any(|tensor| tensor.starts_with("w int8 [2,3] ")), "{audit}");
+    let integers = 4 + header.len()..10 + header.len();
+    let ranges = caddie_format::grouped::encode(&body(&payload), std::slice::from_ref(&integers), 22).expect("codes");
+    write(folder.path(), "model.range", &[b"caddie-model 2 range\n".to_vec(), ranges].concat());
+    let ranged = json(folder.path(), &["model.range"]);
+    assert_eq!((&ranged["findings"], &ranged["layers"][0]["codec"]), (&serde_json::json!([]), &"range".into()));
+    assert_eq!(tensors(&ranged), tensors(&audit));
     write(folder.path(), "model.zlib", &model(&[payload.as_slice(), &[7; 20]].concat()));
     let (_, out, _) = run(folder.path(), &["model.zlib"]);
     assert!(out.contains("differ from the SHA-256") && out.contains("20 bytes of storages"), "{out}");

@@ -153,7 +153,7 @@ fn another_format_and_another_compressor_are_named() {
     std::fs::write(&s.path, b"caddie-model 1 zlib\nwhatever").unwrap();
     assert_refused(&s.path, "another version of caddie");
     std::fs::write(&s.path, b"caddie-model 2 rar\nwhatever").unwrap();
-    assert_refused(&s.path, "compressor `rar` is not known here; known are brotli, xz, zlib and zstd");
+    assert_refused(&s.path, "compressor `rar` is not known here; known are brotli, range, xz, zlib and zstd");
     std::fs::write(&s.path, b"caddie-model 2 \nwhatever").unwrap();
     assert_refused(&s.path, "names no compressor");
     std::fs::write(&s.path, [b"caddie-model 2 ".as_slice(), &[b'z'; 1000]].concat()).unwrap();
@@ -347,7 +347,7 @@ fn the_smallest_codec_is_chosen_and_every_size_is_told() {
     let mut recipe = baseline();
     recipe.quant.codec = CodecChoice::Smallest;
     let encoded = container::encode(&sample(), &recipe).unwrap();
-    assert_eq!(encoded.tried.len(), 4);
+    assert_eq!(encoded.tried.len(), 5);
     let smallest = encoded.tried.iter().map(|(_, size)| *size).min().unwrap();
     assert_eq!(encoded.bytes.len() as u64, smallest);
     let s = scratch();

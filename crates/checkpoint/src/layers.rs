@@ -175,9 +175,19 @@ pub(super) fn named(word: &str, bytes: &[u8], budget: &mut Budget) -> Attempt {
                 Err(error) => Err(error),
             });
         }
+        "range" => return Some(range_codes(bytes, budget)),
         _ => return None,
     };
     Some(decode(&codec, bytes, budget))
+}
+
+/// Takes off the range codes and the zstd frame of a caddie model file ([`caddie_format::grouped`]).
+fn range_codes(bytes: &[u8], budget: &mut Budget) -> Result<Peeled, String> {
+    let mut input = bytes;
+    let output =
+        caddie_format::grouped::decode(&mut input, budget.0.left() as u64).map_err(|error| error.to_string())?;
+    budget.take(output.len())?;
+    Ok(one("range".to_owned(), bytes, output, input.len()))
 }
 
 /// Brotli has no mark. What decodes whole into something known, or into more than it was, is taken for it.

@@ -1,5 +1,5 @@
 //! The files that the engine writes and the toolkit reads, each format in one place: token shards, SentencePiece models, the
-//! header of a model file, models of packed symbols, range codes, score ledgers, text without capitals, and writing a file whole
+//! header of a model file, models of packed symbols, range codes, alone and in groups, score ledgers, text without capitals, and writing a file whole
 //! or not at all.
 //!
 //! No libtorch here. Everything that is read may come from a stranger, so every length is checked before memory is taken.
@@ -7,6 +7,7 @@
 
 pub mod atomic;
 pub mod caseops;
+pub mod grouped;
 pub mod ledger;
 pub mod model;
 pub mod q2;

@@ -148,7 +148,7 @@ impl Frequencies {
     }
 }
 
-fn put_varint(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -156,7 +156,7 @@ fn put_varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-fn take_varint(input: &mut &[u8]) -> Result<u64, RangeError> {
+pub(crate) fn take_varint(input: &mut &[u8]) -> Result<u64, RangeError> {
     let mut number = 0;
     for shift in (0..63).step_by(7) {
         let byte = take(input, 1)?[0];
@@ -168,7 +168,7 @@ fn take_varint(input: &mut &[u8]) -> Result<u64, RangeError> {
     Err(RangeError::Malformed("a number has more than nine bytes"))
 }
 
-fn take<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], RangeError> {
+pub(crate) fn take<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], RangeError> {
     let (taken, rest) = input.split_at_checked(count).ok_or(RangeError::Truncated)?;
     *input = rest;
     Ok(taken)

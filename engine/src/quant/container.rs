@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use caddie_format::model::{Entry, FAMILY, Header, MAGIC, Scheme, lay_out, shuffle};
@@ -48,9 +49,11 @@ pub fn encode(model: &QuantizedModel, recipe: &Recipe) -> Result<Encoded> {
     let json_len =
         json_len.ok_or_else(|| refuse(format!("a header of {} bytes is more than a reader accepts", json.len())))?;
     let body = [&json_len.to_le_bytes(), json.as_slice(), &payload].concat();
+    let integers = integers(&header, body.len() - payload.len());
     let attempt = |(codec, level): (Codec, u32)| {
-        let stream =
-            codec.compress(&body, level).map_err(|e| refuse(format!("compressing with {}: {e}", codec.name())))?;
+        let stream = codec
+            .compress(&body, &integers, level)
+            .map_err(|e| refuse(format!("compressing with {}: {e}", codec.name())))?;
         Ok((codec, [MAGIC.as_bytes(), codec.name().as_bytes(), b"\n", &stream].concat()))
     };
     let files: Vec<(Codec, Vec<u8>)> =
@@ -152,7 +155,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<(Header, Vec<u8>), String> {
     let (word, mut stream) = (String::from_utf8_lossy(&rest[..line_end]), &rest[line_end + 1..]);
     let codec = Codec::from_name(&word).ok_or_else(|| match word.trim() {
         "" => "its first line names no compressor".to_owned(),
-        word => format!("its compressor `{word}` is not known here; known are brotli, xz, zlib and zstd"),
+        word => format!("its compressor `{word}` is not known here; known are brotli, range, xz, zlib and zstd"),
     })?;
     let possible = codec.max_expansion(stream.len() as u64).min(MAX_PAYLOAD_BYTES);
     let mut reader = codec.decompress(&mut stream).map_err(|e| format!("its compressed stream: {e}"))?;
@@ -263,6 +266,12 @@ fn unpack(header: &Header, payload: &[u8]) -> Result<QuantizedModel> {
         })
         .collect::<Result<_>>()?;
     Ok(QuantizedModel { tensors })
+}
+
+/// The stretches of the body that hold integers, ascending as the layout places them; `start` is where its payload begins.
+fn integers(header: &Header, start: usize) -> Vec<Range<usize>> {
+    let of = |entry: &Entry| start + entry.offset as usize..start + (entry.offset + entry.bytes) as usize;
+    header.tensors.iter().filter(|entry| entry.scale_bytes.is_some()).map(of).collect()
 }
 
 /// A tensor's values in a payload whose header was checked.

@@ -60,8 +60,10 @@ pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
     let codec = if is_model { codec_of(path)? } else { Codec::Zlib };
     let measure = |name: &str, shape: &[i64], scheme: &str, bits: u64, blobs: [&[u8]; 2]| {
         let bytes = blobs.concat();
-        let compressed =
-            codec.compress(&bytes, codec.best_level()).map_err(Error::io(path, "compressing a tensor of"))?;
+        let integers: Vec<_> = scheme.starts_with("int").then_some(0..blobs[0].len()).into_iter().collect();
+        let compressed = codec
+            .compress(&bytes, &integers, codec.best_level())
+            .map_err(Error::io(path, "compressing a tensor of"))?;
         let compressed = compressed.len() as u64;
         Ok(TensorReport {
             name: name.to_owned(),

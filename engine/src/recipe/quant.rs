@@ -98,6 +98,8 @@ pub enum CodecChoice {
     Zstd,
     Xz,
     Brotli,
+    /// A range coder for integers, zstd for the rest.
+    Range,
     /// The codec that gives the smallest file; the log names it and the sizes of the others.
     Smallest,
 }
@@ -317,7 +319,7 @@ impl QuantRecipe {
         if let Some(level) = self.level {
             let highest = match self.codec {
                 CodecChoice::Zlib | CodecChoice::Xz => 9,
-                CodecChoice::Zstd => 22,
+                CodecChoice::Zstd | CodecChoice::Range => 22,
                 CodecChoice::Brotli => 11,
                 CodecChoice::Smallest => {
                     return Err(Error::Recipe(
