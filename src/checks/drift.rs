@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, Context, Needs};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::settings::{is_name, same};
 use caddie_folder::{InLog, LogLine, Logged, RunLog, Shows};
 
 /// Metadata of the check.
@@ -17,26 +18,6 @@ pub const CHECK: Check = Check {
 
 /// Keys that a message and the evidence name.
 const NAMED_KEYS: usize = 5;
-
-/// Words of a key that names a run or a place rather than a setting.
-const NAMES: [&str; 16] = [
-    "seed",
-    "path",
-    "dir",
-    "file",
-    "files",
-    "logfile",
-    "log",
-    "run",
-    "name",
-    "port",
-    "rank",
-    "host",
-    "hostname",
-    "master",
-    "timestamp",
-    "date",
-];
 
 /// A key's value in each run, in the order of the runs; `None` where the run's log lacks the key.
 type Values<'a> = Vec<Option<&'a Logged<String>>>;
@@ -84,18 +65,6 @@ fn differing<'a>(runs: &[&'a RunLog]) -> BTreeMap<&'a str, Values<'a>> {
         .collect()
 }
 
-/// Tells whether two values are the same, as `600` and `600.000` are.
-fn same(a: Option<&str>, b: Option<&str>) -> bool {
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<f64>().ok());
-    a == b || number(a).zip(number(b)).is_some_and(|(a, b)| a == b)
-}
-
-/// Tells whether a key names a path, run id, log name, rank or port, which follow from the seed and the machine.
-fn is_name(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    key == "device" || key.ends_with("_id") || key.split('_').any(|word| NAMES.contains(&word))
-}
-
 /// Writes the distinct values in order of their runs: `3.0 / none`.
 fn distinct(values: &[Option<&Logged<String>>]) -> String {
     let mut seen: Vec<&str> = Vec::new();
@@ -127,17 +96,5 @@ mod tests {
         let drift = differing(&[&first, &second]);
         assert_eq!(drift.keys().copied().collect::<Vec<_>>(), ["etlb", "lr"]);
         assert_eq!(distinct(&drift["etlb"]), "3.0 / none");
-    }
-
-    #[test]
-    fn names_and_places_are_no_settings() {
-        for key in
-            ["seed", "run_id", "datasets_dir", "tokenizer_path", "train_files", "logfile", "local_rank", "MASTER_PORT"]
-        {
-            assert!(is_name(key), "{key}");
-        }
-        for key in ["ttt_enabled", "max_wallclock_seconds", "matrix_lr", "num_layers"] {
-            assert!(!is_name(key), "{key}");
-        }
     }
 }

@@ -164,6 +164,12 @@ fn other_logs(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 let message = format!("{log} is not counted: it states no score, {scored} does for this seed");
                 (Code::OtherLog, Severity::Info, message)
             }
+            NotCounted::Trial(scored) => {
+                let message = format!(
+                    "{log} is not counted: it states neither seed nor score, and trained for less than half as long as {scored}"
+                );
+                (Code::OtherLog, Severity::Info, message)
+            }
             // A further seed that is left out of the claim is the seeds check's to report.
             NotCounted::NotClaimed => {
                 let message = format!("{log} is not counted: the claimed scores are those of other logs");

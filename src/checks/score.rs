@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::claims::sample;
 use super::{Check, Context, Needs, denominator};
 use crate::report::{Code, Finding, Severity};
+use caddie_folder::metric;
 use caddie_folder::{Claim, Fact, Field, InLog, Log, LogLine, MetricLine, RunLog, Scope, Shows, Stated};
 use caddie_rulebook::stats::mean;
 
@@ -32,6 +33,7 @@ const WORSE: f64 = 0.005;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = unscored(context);
+    findings.extend(in_training(context));
     findings.extend(reread(context));
     findings.extend(context.runs().iter().filter_map(|run| trailing(context, run)));
     if let Some(claim) = context.folder.metadata().and_then(|metadata| metadata.headline()) {
@@ -113,6 +115,27 @@ fn unscored(context: &Context<'_>) -> Vec<Finding> {
             finding.severity(Severity::Unknown).in_log(run, run.pre_quant_val_bpb, text)
         })
         .collect()
+}
+
+/// Reports runs whose claimed score is the last validation in training, because their logs end without one of the artifact.
+fn in_training(context: &Context<'_>) -> Option<Finding> {
+    let unquantized = |run: &&RunLog| run.metric.text() == Some(metric::IN_TRAINING);
+    let runs: Vec<&RunLog> = context.runs().iter().filter(unquantized).collect();
+    let first = runs.first()?;
+    let more = if runs.len() > 1 { format!(" (and {} logs more)", runs.len() - 1) } else { String::new() };
+    let message = format!(
+        "{}: the claim is the last validation in training, and no line of the log scores the artifact{more}",
+        first.log
+    );
+    let finding = context.finding("size-scored-artifact", message).code(Code::PreQuantScore);
+    let finding = finding.severity(context.on_record(Severity::Warning));
+    Some(runs.iter().take(5).fold(finding, |finding, run| {
+        finding.in_log(
+            run,
+            run.val_bpb,
+            format!("{} val_bpb:{}", metric::IN_TRAINING, run.val_bpb.value().unwrap_or_default()),
+        )
+    }))
 }
 
 fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {

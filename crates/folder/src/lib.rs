@@ -20,6 +20,7 @@ pub mod run_log;
 mod runs;
 mod script;
 pub mod search;
+pub mod settings;
 pub mod submission;
 pub mod track;
 

@@ -51,6 +51,8 @@ pub enum NotCounted {
     NamedOtherwise(String),
     /// It states no score, and this log of the same seed does.
     Unfinished(Utf8PathBuf),
+    /// It states neither seed nor score, and trained for less than half as long as this log's run.
+    Trial(Utf8PathBuf),
 }
 
 /// Sorts the runs of the folder at `root` by the scores in `claims`, and by the seeds that submission.json names.

@@ -12,6 +12,8 @@ use caddie_rulebook::Confidence;
 const MAX_FILES: usize = 6;
 /// Settings that are compared with the script.
 const MAX_SETTINGS: usize = 64;
+/// Options that are told apart.
+const MAX_OPTIONS: usize = 1_000;
 /// Settings that name data and machine, not the work that is done.
 const ELSEWHERE: &[&str] = &["SEED", "RUN_ID", "RANK", "WORLD_SIZE", "PATH", "DIR", "FILE", "CUDA", "NCCL", "OMP"];
 
@@ -65,6 +67,34 @@ pub fn settings(folder: &Folder) -> Vec<(String, String)> {
     found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
+/// Options that the texts and shell scripts of the folder give this script, with the word that follows each:
+/// `--val-tokens 1000000`.
+pub fn options(folder: &Folder, script: &str) -> Vec<(String, Option<String>)> {
+    let tells = |name: &str| name.to_ascii_lowercase().ends_with(".md") || name.ends_with(".sh");
+    let files = folder.files.iter().filter(|file| tells(file.path.as_str())).take(MAX_FILES);
+    let texts = files.filter_map(|file| caddie_files::read_text(&folder.path.join(&file.path)).ok());
+    texts.flat_map(|text| options_in(&text, script)).take(MAX_OPTIONS).collect()
+}
+
+/// The options after the name of the script, up to that of another.
+fn options_in(text: &str, script: &str) -> Vec<(String, Option<String>)> {
+    let plain = |word: &str| word.trim_matches(['`', '"', '\'', '(', ')', ',', '\\', '$']).to_owned();
+    let words: Vec<String> = text.split_whitespace().map(plain).filter(|word| !word.is_empty()).collect();
+    let mut of_script = false;
+    let mut found = Vec::new();
+    for (word, next) in words.iter().zip(words.iter().skip(1).map(Some).chain([None])) {
+        if word.ends_with(".py") {
+            of_script = word.rsplit('/').next() == Some(script);
+        }
+        let Some(option) = word.strip_prefix("--").filter(|_| of_script) else { continue };
+        found.push(match option.split_once('=') {
+            Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
+            None => (option.to_owned(), next.filter(|next| !next.starts_with('-')).cloned()),
+        });
+    }
+    found
+}
+
 /// `TTT_ENABLED=1`
 fn setting(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
@@ -105,6 +135,15 @@ mod tests {
         for other in ["lr=0.1", "SEED=42", "DATA_PATH=./data", "A=1", "LR=$LR", "TTT=", "--nproc_per_node=8"] {
             assert_eq!(setting(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn options_are_those_after_the_scripts_own_name() {
+        let text = "torchrun --nproc 8 train_gpt.py \\\n  --val-tokens 1000000 --fast\npython other.py --val-tokens=5";
+        let option = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+        let found = [option("val-tokens", Some("1000000")), option("fast", Some("python"))];
+        assert_eq!(options_in(text, "train_gpt.py"), found);
+        assert_eq!(options_in(text, "other.py"), [option("val-tokens", Some("5"))]);
     }
 
     #[test]

@@ -10,13 +10,16 @@ use super::value::Kind;
 pub struct Config {
     stated: HashMap<String, String>,
     said: Option<Said>,
+    /// Options that commands of the folder give the script, without their dashes, with their values; `None`: a switch, or
+    /// several values.
+    given: HashMap<String, Option<String>>,
 }
 
 impl Config {
     /// Makes a configuration of names and values as a log or a command line states them.
     pub fn new<N: AsRef<str>, V: Into<String>>(stated: impl IntoIterator<Item = (N, V)>) -> Config {
         let stated = stated.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()));
-        Config { stated: stated.collect(), said: None }
+        Config { stated: stated.collect(), ..Config::default() }
     }
 
     /// Adds the log that states it.
@@ -28,6 +31,23 @@ impl Config {
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Config {
         self.stated.entry(name.to_ascii_lowercase()).or_insert_with(|| value.into());
         self
+    }
+
+    /// Adds options that commands of the folder give the script: `--val-tokens 1000000`.
+    pub fn with_options(mut self, options: impl IntoIterator<Item = (String, Option<String>)>) -> Config {
+        for (option, value) in options {
+            let known = self.given.entry(plain(&option)).or_insert_with(|| value.clone());
+            if *known != value {
+                *known = None;
+            }
+        }
+        self
+    }
+
+    /// The value that commands of the folder give this option; `None`: none gives it.
+    pub fn option(&self, option: &str) -> Option<Option<Kind<'static>>> {
+        let value = self.given.get(&plain(option))?;
+        Some(value.as_deref().and_then(|text| text.parse::<i64>().ok()).map(Kind::Int))
     }
 
     /// Takes away the log that states it.
@@ -64,6 +84,11 @@ impl Config {
             },
         })
     }
+}
+
+/// The name of an option, however its dashes are written.
+fn plain(option: &str) -> String {
+    option.trim_start_matches('-').replace('-', "_").to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ impl Examined {
 pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, rulebook: &Rulebook) -> Examined {
     let run = folder.and_then(claimed::run);
     let config = folder.zip(run).map(|(folder, run)| claimed::configuration(folder, run)).unwrap_or_default();
+    let options = folder.zip(path.file_name()).map(|(folder, script)| commands::options(folder, script));
+    let config = config.with_options(options.unwrap_or_default());
     let mut examined = Examined {
         path: path.to_owned(),
         layers: unwrapped.layers.iter().map(caddie_python::Layer::kind).collect(),

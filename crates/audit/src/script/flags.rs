@@ -84,6 +84,18 @@ impl Flags {
     pub const UNFOLLOWED: Flags = Flags(1 << 36);
     /// A tensor of one row in its first of three dimensions: all rows of a batch share it.
     pub const SHARED: Flags = Flags(1 << 37);
+    /// A hash times the vocabulary plus a token: the place of that token in a row that the whole vocabulary shares.
+    pub const ROW: Flags = Flags(1 << 38);
+    /// A probability minus the token that came: the gradient of a loss, written out by hand.
+    pub const BY_HAND: Flags = Flags(1 << 39);
+    /// Made by attention that sees the tokens that come after.
+    pub const UNMASKED: Flags = Flags(1 << 40);
+    /// Selected by the number of the process: the share of one of several.
+    pub const OF_A_PROCESS: Flags = Flags(1 << 41);
+    /// Counts found under the token that came, which may be none.
+    pub const SEEN: Flags = Flags(1 << 42);
+    /// A loss that is taken under a condition on such counts.
+    pub const WHERE_SEEN: Flags = Flags(1 << 43);
     /// Every bit that speaks of the contents of a value; a length or position keeps none of them.
     pub const CONTENT: Flags = Flags(
         ((1 << 10) - 1)
@@ -94,7 +106,9 @@ impl Flags {
             | (1 << 16)
             | (1 << 17)
             | (0b11_1111 << 18)
-            | (0b11_1111 << 32),
+            | (0b11_1111 << 32)
+            | (0b111 << 38)
+            | (0b11 << 42),
     );
 
     /// Tells whether every bit of `other` is set.
@@ -137,7 +151,9 @@ impl Flags {
         ("FOREIGN", Flags::FOREIGN), ("CONSTANT_BYTES", Flags::CONSTANT_BYTES), ("CUT", Flags::CUT),
         ("SEED", Flags::SEED), ("TABLE_FILE", Flags::TABLE_FILE), ("REORDERED", Flags::REORDERED),
         ("SHUFFLED", Flags::SHUFFLED), ("BESIDE_LOSS", Flags::BESIDE_LOSS), ("UNNORMALIZED", Flags::UNNORMALIZED),
-        ("UNFOLLOWED", Flags::UNFOLLOWED), ("SHARED", Flags::SHARED),
+        ("UNFOLLOWED", Flags::UNFOLLOWED), ("SHARED", Flags::SHARED), ("ROW", Flags::ROW),
+        ("BY_HAND", Flags::BY_HAND), ("UNMASKED", Flags::UNMASKED), ("OF_A_PROCESS", Flags::OF_A_PROCESS),
+        ("SEEN", Flags::SEEN), ("WHERE_SEEN", Flags::WHERE_SEEN),
     ];
 
     /// The names of the facts.

@@ -86,6 +86,8 @@ pub enum Action {
     ByteTable { number: usize },
     /// Values pass through code that is not followed; its number in [`Trace::beyond`].
     Unfollowed { number: usize },
+    /// Several processes put together what each of them has of `data`.
+    Collected { data: TaintId },
 }
 
 /// The sort of an event: an [`Action`] without its data.
@@ -107,6 +109,7 @@ pub enum EventKind {
     Restore,
     ByteTable,
     Unfollowed,
+    Collected,
 }
 
 impl Action {
@@ -129,6 +132,7 @@ impl Action {
             Action::Restore { .. } => EventKind::Restore,
             Action::ByteTable { .. } => EventKind::ByteTable,
             Action::Unfollowed { .. } => EventKind::Unfollowed,
+            Action::Collected { .. } => EventKind::Collected,
         }
     }
 
@@ -141,6 +145,7 @@ impl Action {
             | Action::Report { data, .. }
             | Action::Forward { data, .. }
             | Action::Written { data }
+            | Action::Collected { data }
             | Action::Lookup { data }
             | Action::Seed { data, .. }
             | Action::Restore { data } => Some(*data),
@@ -205,6 +210,8 @@ pub struct Trace {
     pub tables: Vec<Table>,
     /// Places at which values pass through code that is not followed, once each.
     pub beyond: Vec<End>,
+    /// Names that are deleted a second time, with the lines (1-based) of both statements: the second one fails.
+    pub deleted: Vec<(Rc<str>, u64, u64)>,
     /// True when the end was reached within the bounds.
     pub complete: bool,
 }
@@ -289,6 +296,7 @@ impl EventKind {
         EventKind::Restore,
         EventKind::ByteTable,
         EventKind::Unfollowed,
+        EventKind::Collected,
     ];
 }
 

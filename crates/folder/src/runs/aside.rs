@@ -9,11 +9,15 @@ use crate::claim::{Claim, Field, Scope};
 use crate::logged::Fact;
 use crate::number::Stated;
 use crate::run_log::RunLog;
+use crate::settings;
 use caddie_rulebook::stats::mean;
 
 /// Words of a path that tell what its log is: another submission, or a trial of the script.
 const OTHERWISE: [&str; 10] =
     ["baseline", "baselines", "reference", "references", "smoke", "dryrun", "dry", "debug", "wandb", "backup"];
+
+/// Share of a run's training time below which a log without a seed and a score is that of a trial.
+const SHORT: f64 = 0.5;
 
 /// Sets aside logs that are called a baseline, a reference or a trial, unless such a log gives a claimed score, or
 /// nothing is claimed and there is no other.
@@ -124,8 +128,9 @@ pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
     }
 }
 
-/// Sets logs of other data or of another length aside as other experiments where the headline is the score of one log
-/// alone. Repeats of that experiment, also under another seed, stay.
+/// Sets logs of other data, of another length, or of the same seed with another script or other settings aside as other
+/// experiments where the headline is the score of one log alone. Repeats of that experiment, also under another seed,
+/// stay.
 pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     let Some(claim) = headline(claims) else { return };
     let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
@@ -136,7 +141,7 @@ pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     let mut claimed = runs.official.iter().filter(gives);
     let (Some(claimed), None) = (claimed.next().cloned(), claimed.next()) else { return };
     for run in std::mem::take(&mut runs.official) {
-        if same_experiment(&claimed, &run) {
+        if same_experiment(&claimed, &run) && !is_variant(&claimed, &run) {
             runs.official.push(run);
         } else {
             runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
@@ -154,7 +159,7 @@ pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
         .min_by(|a, b| a.val_bpb.value().partial_cmp(&b.val_bpb.value()).unwrap_or(std::cmp::Ordering::Equal))
         .cloned();
     let Some(best) = best else { return };
-    if runs.official.iter().all(|run| same_experiment(&best, run)) {
+    if runs.official.iter().all(|run| same_experiment(&best, run) && !is_variant(&best, run)) {
         return;
     }
     for run in std::mem::take(&mut runs.official) {
@@ -177,18 +182,32 @@ fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     data && agree(a.val_tokens.value(), b.val_tokens.value()) && agree(a.iterations.value(), b.iterations.value())
 }
 
-/// Sets aside attempts without a score whose seed has a run with one.
+/// Tells whether two runs of one seed are of another script or of other settings: neither repeats nor further seeds, but
+/// a study of variants.
+fn is_variant(claimed: &RunLog, run: &RunLog) -> bool {
+    let same_seed = claimed.seed.is_some() && claimed.seed.value() == run.seed.value();
+    let code = claimed.bytes_code.value().zip(run.bytes_code.value());
+    let same_log = (&run.log, run.run_index) == (&claimed.log, claimed.run_index);
+    same_seed && !same_log && (code.is_some_and(|(a, b)| a != b) || settings::differ(claimed, run))
+}
+
+/// Sets aside attempts without a score whose seed has a run with one, and trials: without a seed or a score, and trained
+/// for less than half as long as a run with both.
 pub(super) fn unfinished(runs: &mut Runs) {
-    let finished: Vec<(Option<i64>, Utf8PathBuf)> = runs
-        .official
-        .iter()
-        .filter(|run| run.val_bpb.is_some())
-        .map(|run| (run.seed.value(), run.log.clone()))
-        .collect();
+    let finished: Vec<RunLog> = runs.official.iter().filter(|run| run.val_bpb.is_some()).cloned().collect();
     for run in std::mem::take(&mut runs.official) {
-        let other = finished.iter().find(|(seed, _)| run.val_bpb.is_none() && *seed == run.seed.value());
-        match other {
-            Some((_, log)) => runs.others.push(OtherLog { why: NotCounted::Unfinished(log.clone()), run }),
+        let shorter = |other: &RunLog| {
+            let seconds = run.train_seconds.value().zip(other.train_seconds.value());
+            seconds.is_some_and(|(own, whole)| own < SHORT * whole)
+        };
+        let attempt = finished.iter().find(|other| run.val_bpb.is_none() && other.seed.value() == run.seed.value());
+        let trial = || finished.iter().find(|other| run.val_bpb.is_none() && run.seed.is_none() && shorter(other));
+        let why = match attempt {
+            Some(other) => Some(NotCounted::Unfinished(other.log.clone())),
+            None => trial().map(|other| NotCounted::Trial(other.log.clone())),
+        };
+        match why {
+            Some(why) => runs.others.push(OtherLog { why, run }),
             None => runs.official.push(run),
         }
     }

@@ -139,3 +139,30 @@ fn a_log_of_a_seed_that_is_not_named_is_a_further_one_where_the_claim_is_of_the_
     assert_eq!(sorted("1.125", &[]).len(), 2, "no seed is named");
     assert_eq!(sorted("1.125", &[7]).len(), 2, "no log is of the named seed");
 }
+
+#[test]
+fn variants_of_the_claimed_runs_seed_are_other_experiments() {
+    let of = |log: &str, seed: i64, bpb: f64, code: u64| RunLog {
+        bytes_code: Some(Logged::new(code, 8)),
+        ..run(log, seed, Some(bpb))
+    };
+    let study = || vec![of("a.log", 1337, 1.11, 100), of("b.log", 1337, 1.12, 200), of("c.log", 1337, 1.16, 300)];
+    let (official, others) = sort(study(), &[claim(Scope::Whole, "1.12")]);
+    assert_eq!(official, [("b.log".into(), Some(1.12))]);
+    assert_eq!(others, [NotCounted::NotClaimed, NotCounted::NotClaimed]);
+    assert_eq!(sort(study(), &[claim(Scope::Whole, "1.13")]).0.len(), 3, "the mean of all three is claimed");
+    let seeds = vec![of("a.log", 1, 1.11, 100), of("b.log", 2, 1.12, 200)];
+    assert_eq!(sort(seeds, &[claim(Scope::Whole, "1.12")]).0.len(), 2, "other seeds may count a script anew");
+    let repeats = vec![of("a.log", 1, 1.11, 100), of("b.log", 1, 1.13, 100)];
+    assert_eq!(sort(repeats, &[claim(Scope::Whole, "1.13")]).0.len(), 2, "repeats of one seed stay");
+}
+
+#[test]
+fn a_short_log_without_seed_and_score_is_a_trial() {
+    let trained = |run: RunLog, seconds: f64| RunLog { train_seconds: Some(Logged::new(seconds, 5)), ..run };
+    let whole = || trained(run("train.log", 1337, Some(1.25)), 600.0);
+    let without_seed = |seconds| RunLog { seed: None, ..trained(run("screen.log", 0, None), seconds) };
+    let (official, others) = sort(vec![whole(), without_seed(180.0)], &[]);
+    assert_eq!((official.len(), others), (1, vec![NotCounted::Trial("train.log".into())]));
+    assert_eq!(sort(vec![whole(), without_seed(590.0)], &[]).0.len(), 2, "an attempt of whole length stays");
+}

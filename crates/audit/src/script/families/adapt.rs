@@ -30,7 +30,10 @@ pub const FAMILY: Family = Family {
         Rule { id: "c3-ttt-warmup", needs: LEARNS_AFTER_TRAINING },
     ],
     by_command: &["c3-score-first", "c3-no-adapt-then-score", "c4-single-pass", "val-prequant-ttt", "val-no-train"],
-    beside: Needs::of(Flags::SHIFTED, &[EventKind::Score, EventKind::Loss]),
+    beside: Needs::of(
+        Flags::SHIFTED.with(Flags::BY_TARGET).with(Flags::OF_PARTS),
+        &[EventKind::Score, EventKind::Loss],
+    ),
     run,
 };
 
@@ -128,16 +131,32 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
     // Each line that updates makes one lead: the gravest of its cases.
     let mut gravest: BTreeMap<u64, Pair<'_>> = BTreeMap::new();
     let scores = case.scores();
-    for pair in pairs(case, &scores) {
-        if pair.order <= UpdateOrder::Context || slot::is_slot(case, &pair) {
+    let pairs = pairs(case, &scores);
+    // The first step of an offset is taken of a loss that it has not reached yet.
+    let offsets: Vec<u64> =
+        pairs.iter().filter(|pair| slot::is_slot(case, pair)).map(|pair| pair.update.place.line).collect();
+    for pair in pairs {
+        let line = pair.update.place.line;
+        let of_an_offset = pair.learner == Learner::Offset && offsets.contains(&line);
+        let within = matches!(pair.order, UpdateOrder::Unclear | UpdateOrder::SameSlice);
+        if pair.order <= UpdateOrder::Context
+            || slot::is_slot(case, &pair)
+            || within && (of_an_offset || is_of_parts(case, &pair))
+        {
             continue;
         }
-        let line = pair.update.place.line;
         if gravest.get(&line).is_none_or(|known| known.order < pair.order) {
             gravest.insert(line, pair);
         }
     }
     gravest.values().map(|pair| lead(case, pair)).collect()
+}
+
+/// Tells whether counts of the bytes of a token are taken up one by one, before the whole token is scored: each byte may
+/// count for those after it. What they are mixed with is the business of `byte-mixture`.
+fn is_of_parts(case: &Case<'_>, pair: &Pair<'_>) -> bool {
+    let flags = |event: &Event| event.action.data().map_or(Flags::NONE, |data| case.taints.flags(data));
+    pair.learner == Learner::Table && flags(pair.update).has(Flags::BY_TARGET) && flags(pair.score).has(Flags::OF_PARTS)
 }
 
 /// Every update with validation tokens, with every score that it reached.

@@ -23,6 +23,7 @@ mod seeds;
 mod slot;
 mod target_gate;
 mod target_key;
+mod unmasked;
 mod val_calibration;
 mod warmup;
 
@@ -99,6 +100,7 @@ pub const FAMILIES: &[&Family] = &[
     &preparation::FAMILY,
     &runs::FAMILY,
     &followed_code::FAMILY,
+    &unmasked::FAMILY,
 ];
 
 /// A place in the script that shows a part of a lead.

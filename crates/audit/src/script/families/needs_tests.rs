@@ -177,6 +177,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("data-preparation", include_str!("preparation.rs")),
     ("script-runs", include_str!("runs.rs")),
     ("followed-code", include_str!("followed_code.rs")),
+    ("attention-mask", include_str!("unmasked.rs")),
 ];
 
 /// Checks the source of a family for cases that no script brings to light: it mentions only facts and events that are

@@ -2,9 +2,9 @@
 
 use super::super::claimed;
 use super::super::taint::Flags;
-use super::super::trace::EventKind;
+use super::super::trace::{Action, EventKind};
 use super::declared::Declared;
-use super::{Case, Family, Lead, Needs, Rule, Step, metric_of, step};
+use super::{Case, Family, Lead, Needs, Rule, Scored, Step, metric_of, step};
 use caddie_folder::{Fact, Folder, RunLog};
 use caddie_python::ast::visitor::{Visitor, walk_expr};
 use caddie_python::constant::{self, Constant};
@@ -17,16 +17,59 @@ pub const FAMILY: Family = Family {
     name: "data-preparation",
     about: "The whole validation split is scored, and the preparation that ships keeps it out of the training shards.",
     rules: &[
-        Rule { id: "val-full", needs: &[Needs::of(Flags::CUT, &[EventKind::Report])] },
+        Rule {
+            id: "val-full",
+            needs: &[
+                Needs::of(Flags::CUT, &[EventKind::Report]),
+                Needs::of(Flags::OF_A_PROCESS, &[EventKind::Score, EventKind::Report]),
+            ],
+        },
         Rule { id: "val-train-disjoint", needs: &[Needs::NOTHING] },
     ],
     by_command: &[],
-    beside: Needs::NOTHING,
+    beside: Needs::of(Flags::NONE, &[EventKind::Loss, EventKind::Collected]),
     run,
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
-    cut(case).into_iter().chain(preparation(case)).collect()
+    cut(case).into_iter().chain(share(case)).chain(preparation(case)).collect()
+}
+
+/// A score of the share of one process that nothing adds to those of the others.
+fn share(case: &Case<'_>) -> Option<Lead> {
+    let events = &case.trace.events;
+    let scores = case.scores();
+    let is_score = |score: &&Scored<'_>| matches!(score.event.action, Action::Score { .. });
+    let score = scores.iter().filter(is_score).find(|score| score.flags.has(Flags::OF_A_PROCESS))?;
+    let number = u32::try_from(events.iter().position(|event| std::ptr::eq(event, score.event))?).ok()?;
+    let losses = score.event.action.data().map(|data| case.taints.get(data).scores.as_slice()).unwrap_or_default();
+    let collected = events.iter().any(|event| match &event.action {
+        Action::Collected { data } => {
+            let collected = &case.taints.get(*data).scores;
+            collected.contains(&number) || losses.iter().any(|loss| collected.contains(loss))
+        }
+        _ => false,
+    });
+    if collected {
+        return None;
+    }
+    let stated = case.subject.config.text("WORLD_SIZE").is_some();
+    let (confidence, because) = case.confidence(score.event);
+    Some(Lead {
+        rule: "val-full",
+        confidence: confidence.min(if stated { Confidence::Medium } else { Confidence::Low }),
+        message: format!(
+            "`{}` is of the validation tokens that one of several processes scores: nothing adds the sums of the others",
+            metric_of(score.text)
+        ),
+        because: match stated {
+            true => because,
+            false => "no log states the number of processes".to_owned(),
+        },
+        steps: vec![step(score.event, "the loss of the process's own share is added to the score")],
+        clears: "add up the losses, tokens and bytes of all processes before the score is printed",
+        at_most: None,
+    })
 }
 
 /// A score of a constant number of validation tokens, where no log says that the run scored more.

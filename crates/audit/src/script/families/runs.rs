@@ -20,7 +20,7 @@ pub const FAMILY: Family = Family {
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
-    newer_syntax(case).into_iter().chain(unbound(case)).collect()
+    newer_syntax(case).into_iter().chain(unbound(case)).chain(deleted_twice(case)).collect()
 }
 
 /// Syntax that not every supported Python reads, unless something in the folder says which one it needs.
@@ -90,6 +90,26 @@ fn unbound(case: &Case<'_>) -> Option<Lead> {
         because: format!("the line was reached when the script was followed, {uncertain}"),
         steps: used.found.iter().map(|(name, line)| at(*line, &format!("{name} is used"))).collect(),
         clears: "bind the name, or leave out the code that uses it",
+        at_most: None,
+    })
+}
+
+/// A name that is deleted twice on the way of the run: the second statement ends it.
+fn deleted_twice(case: &Case<'_>) -> Option<Lead> {
+    let (name, first, second) = case.trace.deleted.first()?;
+    let uncertain =
+        if case.subject.config.is_empty() { "its defaults are assumed" } else { "as the run configured it" };
+    Some(Lead {
+        rule: "pkg-script-runs",
+        confidence: if case.trace.complete { Confidence::Medium } else { Confidence::Low },
+        message: format!(
+            "{} deletes {name}, which {} has deleted already: the script ends there, so that it did not make a log that goes on",
+            case.at(*second),
+            case.at(*first)
+        ),
+        because: format!("both lines were reached when the script was followed, {uncertain}"),
+        steps: vec![at(*second, &format!("{name} is deleted again")), at(*first, &format!("{name} is deleted"))],
+        clears: "delete the name once, and ship the script that made the logs",
         at_most: None,
     })
 }

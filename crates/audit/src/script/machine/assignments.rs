@@ -10,12 +10,51 @@ use caddie_python::ast::{self, Expr};
 impl<'a> Machine<'a, '_> {
     /// Handles `position = position + 1`: a value that a name is made from itself in a loop differs from iteration to
     /// iteration.
-    pub(super) fn carried(&mut self, target: &Expr, source: &Expr, value: Value<'a>) -> Value<'a> {
+    pub(super) fn carried(&mut self, target: &Expr, source: &'a Expr, value: Value<'a>) -> Value<'a> {
         let Expr::Name(name) = target else { return value };
         if self.loops.is_empty() || !mentions(source, name.id.as_str()) || matches!(value.kind, Kind::Object(_)) {
             return value;
         }
+        let value = self.rolled(name.id.as_str(), source, value);
         Value { taint: self.advanced(value.taint), kind: value.kind }
+    }
+
+    /// `hash = hash ^ token * prime` in a loop over the tokens of a context: one hash of them all, and no hash to which a
+    /// token is added. `hash = hash * prime + token` is one as well.
+    fn rolled(&mut self, name: &str, source: &'a Expr, value: Value<'a>) -> Value<'a> {
+        let value = match self.is_polynomial(name, source) {
+            true => Value { taint: self.hashed(value.taint), kind: value.kind },
+            false => value,
+        };
+        let Some(innermost) = self.loops.innermost() else { return value };
+        let before = self.scopes.lookup(name).map_or(TaintId::NONE, |before| before.taint);
+        let of_before = self.taints.get(before);
+        let earlier = of_before.iteration(innermost.entered).is_some_and(|it| it < innermost.iteration);
+        if !earlier || of_before.flags.has(Flags::EXTENDED) {
+            return value;
+        }
+        Value { taint: self.taints.without(value.taint, Flags::EXTENDED), kind: value.kind }
+    }
+
+    /// Tells whether an expression is a sum in which a name is multiplied by a whole number.
+    fn is_polynomial(&mut self, name: &str, source: &'a Expr) -> bool {
+        let mut open = vec![source];
+        let (mut sum, mut product) = (false, false);
+        while let Some(expr) = open.pop() {
+            let Expr::BinOp(binary) = expr else { continue };
+            sum |= binary.op == ast::Operator::Add;
+            let by_number = match (&*binary.left, &*binary.right) {
+                (Expr::Name(factor), number) | (number, Expr::Name(factor)) if factor.id.as_str() == name => {
+                    Some(number)
+                }
+                _ => None,
+            };
+            if let (ast::Operator::Mult, Some(number)) = (binary.op, by_number) {
+                product |= matches!(self.value(number).kind, Kind::Int(prime) if prime > 2);
+            }
+            open.extend([&*binary.left, &*binary.right]);
+        }
+        sum && product
     }
 
     pub(super) fn augmented(&mut self, stmt: &'a ast::StmtAugAssign) {
@@ -29,6 +68,9 @@ impl<'a> Machine<'a, '_> {
         };
         let added = Value { kind: added.kind, taint };
         if let Expr::Subscript(subscript) = &*stmt.target {
+            if stmt.op == ast::Operator::Sub && added.number() == Some(1.0) && self.one_less(subscript) {
+                return;
+            }
             // `tables[order] += counts`
             if self.counts_tokens(added.taint)
                 && let Kind::Object(id) = self.value(&stmt.target).kind
@@ -44,6 +86,9 @@ impl<'a> Machine<'a, '_> {
             Kind::Object(id) => match self.memory.heap.get(id).role {
                 ObjectRole::List => self.extend(id, &added),
                 ObjectRole::Tensor if self.counts_tokens(added.taint) => self.learn_table(id, added.taint),
+                ObjectRole::Tensor if self.taints.flags(added.taint).has(Flags::BY_HAND) => {
+                    self.step_in_place(id, added.taint)
+                }
                 _ => self.pour(id, added.taint),
             },
             _ => {
@@ -52,6 +97,42 @@ impl<'a> Machine<'a, '_> {
                 self.assign(&stmt.target, Value { kind: value.kind, taint });
             }
         }
+    }
+
+    /// `probabilities[rows, targets] -= 1`: what is left is the gradient of the loss by the logits. Tells whether it was
+    /// that.
+    fn one_less(&mut self, subscript: &'a ast::ExprSubscript) -> bool {
+        let holder = self.value(&subscript.value);
+        let index = self.value(&subscript.slice);
+        let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
+        let after = self.gradient_by_hand(ast::Operator::Sub, of_holder, of_index, of_holder);
+        match holder.kind {
+            _ if after == of_holder => return false,
+            Kind::Object(id) => self.pour(id, after),
+            _ => self.write_into(&subscript.value, holder, after),
+        }
+        true
+    }
+
+    /// `counts[token] = counts.get(token, 0) + 1` adds to a count as `counts[token] += 1` does. Tells whether it was that.
+    pub(super) fn counts_up(&mut self, target: &'a Expr, source: &'a Expr, value: &Value<'a>) -> bool {
+        let (Expr::Subscript(entry), Expr::BinOp(sum)) = (target, source) else { return false };
+        let same = |one: &Expr, other: &Expr| self.module.text(one) == self.module.text(other);
+        let before = |part: &Expr| match part {
+            Expr::Subscript(part) => same(&part.value, &entry.value) && same(&part.slice, &entry.slice),
+            Expr::Call(call) => match (&*call.func, &*call.arguments.args) {
+                (Expr::Attribute(get), [key, ..]) if get.attr.as_str() == "get" => {
+                    same(&get.value, &entry.value) && same(key, &entry.slice)
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        let counts = sum.op == ast::Operator::Add && (before(&sum.left) || before(&sum.right));
+        if counts {
+            self.write_subscript(entry, value, true);
+        }
+        counts
     }
 
     /// Tells whether a value is counts of tokens of the data.
@@ -205,13 +286,18 @@ impl<'a> Machine<'a, '_> {
             self.pour(id, data);
             return;
         }
+        // Counts are kept by the parts of a token that their keys are.
+        if self.taints.flags(data).has(Flags::BY_TARGET) {
+            let parts = self.taints.with(TaintId::NONE, Flags::BY_TARGET);
+            self.pour(id, parts);
+        }
         let event = self.event(Action::Update { learner: Learner::Table, data });
         let updates = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
         self.memory.learn(id, updates, &mut self.taints);
     }
 
     /// A member among those that one value stands for.
-    fn put(&mut self, id: ObjectId, value: Value<'a>) {
+    pub(super) fn put(&mut self, id: ObjectId, value: Value<'a>) {
         let before = self.memory.heap.get_mut(id).element.take();
         let element = match before {
             Some(before) => self.join(before, value),

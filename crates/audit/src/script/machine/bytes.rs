@@ -113,6 +113,11 @@ impl<'a> Machine<'a, '_> {
         let (true, true, Some(upper), None) = (whole, from_start, slice.upper.as_deref(), &slice.step) else {
             return taint;
         };
+        // `[: usable + 1]`: the target of the last token comes after it.
+        let upper = match upper {
+            ast::Expr::BinOp(sum) if sum.op == ast::Operator::Add => &*sum.left,
+            upper => upper,
+        };
         if !matches!(upper, ast::Expr::Name(_) | ast::Expr::Attribute(_) | ast::Expr::NumberLiteral(_)) {
             return taint;
         }

@@ -156,10 +156,21 @@ impl<'a> Machine<'a, '_> {
     /// Evaluates an f-string; a part that is not known leaves a hole.
     fn f_string(&mut self, text: &'a ast::ExprFString) -> Value<'a> {
         let mut taint = TaintId::NONE;
+        let labels = labels(text);
+        // `val_bpb: {last} (best: {best})` states the last score: the best one beside it is no choice.
+        let mut best = Vec::new();
+        let mut states_a_score = false;
         let parts = constant::f_string(text, LIMIT, &mut |element| {
             let value = self.value(&element.expression);
             let of_value = self.taint(&value);
-            taint = self.taints.union(taint, of_value);
+            let label = labels.iter().find(|(of, _)| std::ptr::eq(*of, element)).map_or("", |(_, label)| label);
+            let label = label.to_ascii_lowercase();
+            if label.contains("best") {
+                best.push(of_value);
+            } else {
+                states_a_score |= label.contains("bpb") && !self.taints.get(of_value).scores.is_empty();
+                taint = self.taints.union(taint, of_value);
+            }
             match &value.kind {
                 // A text with holes is put in as it is, but cannot be padded or cut.
                 Kind::Text(text) if element.format_spec.is_none() => Some(Constant::Text(text.clone())),
@@ -169,8 +180,37 @@ impl<'a> Machine<'a, '_> {
         let hole = HOLE.to_string();
         let parts = parts.iter().map(|part| part.as_ref().unwrap_or(&hole).as_str());
         let whole = parts.take(MAX_PARTS).collect::<String>();
-        Value { kind: Kind::text(&whole), taint }
+        for of_value in best {
+            let chosen = Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT);
+            let of_value = if states_a_score { self.taints.without(of_value, chosen) } else { of_value };
+            taint = self.taints.union(taint, of_value);
+        }
+        // The process that writes a line did not choose what it says.
+        Value { kind: Kind::text(&whole), taint: self.taints.without(taint, Flags::OF_A_PROCESS) }
     }
+}
+
+/// The word before each hole of an f-string, with which a log names the number: `best` of `(best: {value})`.
+fn labels(text: &ast::ExprFString) -> Vec<(&ast::InterpolatedElement, &str)> {
+    let mut labels = Vec::new();
+    let mut before = "";
+    for part in text.value.iter() {
+        match part {
+            ast::FStringPart::Literal(literal) => before = literal,
+            ast::FStringPart::FString(part) => {
+                for element in &part.elements {
+                    match element {
+                        ast::InterpolatedStringElement::Literal(literal) => before = literal,
+                        ast::InterpolatedStringElement::Interpolation(element) => {
+                            labels.push((element, before.split_whitespace().next_back().unwrap_or_default()));
+                            before = "";
+                        }
+                    }
+                }
+            }
+        }
+    }
+    labels
 }
 
 /// Parts of an f-string that are told apart at most.

@@ -127,6 +127,8 @@ impl<'a> Machine<'a, '_> {
         if !(flags.any(Flags::LOSS.with(Flags::GOLD)) && flags.has(Flags::VAL)) {
             return taint;
         }
+        let by_count = self.branches.by_count() && flags.has(Flags::SEEN);
+        let taint = if by_count { self.taints.with(taint, Flags::WHERE_SEEN) } else { taint };
         let id = self.event(Action::Score { data: taint });
         self.taints.change(taint, |taint| taint.scores = vec![id])
     }

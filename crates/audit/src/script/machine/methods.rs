@@ -70,6 +70,16 @@ impl<'a> Machine<'a, '_> {
                 self.own_parameters(id, arguments.positional.first());
                 Value::of(Kind::None)
             }
+            (ObjectRole::Other, "add_argument") => {
+                self.add_option(id, arguments);
+                Value::unknown(TaintId::NONE)
+            }
+            (ObjectRole::Other, "add_argument_group" | "add_mutually_exclusive_group") => receiver.clone(),
+            (ObjectRole::Other, "parse_args") => self.parsed_options(id),
+            (ObjectRole::Other, "parse_known_args") => {
+                let options = self.parsed_options(id);
+                Value::of(Kind::Tuple(Rc::from(vec![options, Value::unknown(TaintId::NONE)])))
+            }
             (ObjectRole::List, "append" | "appendleft" | "add" | "insert" | "put" | "put_nowait") => {
                 if let Some(value) = arguments.positional.last() {
                     self.append(id, value.clone());
@@ -94,7 +104,15 @@ impl<'a> Machine<'a, '_> {
                 Value { taint: self.varying(member.taint), kind: member.kind }
             }
             (ObjectRole::Dict, "items" | "values" | "keys") => self.dict_view(id, receiver, name),
-            (ObjectRole::Dict, "get" | "setdefault" | "pop") => self.dict_get(id, receiver, arguments),
+            (ObjectRole::Dict, "setdefault") => {
+                let found = self.dict_get(id, receiver, arguments);
+                // What is put in for a key that was missing is found under it from then on.
+                if self.memory.heap.get(id).element.is_none() && matches!(found.kind, Kind::Object(_)) {
+                    self.put(id, Value::of(found.kind.clone()));
+                }
+                found
+            }
+            (ObjectRole::Dict, "get" | "pop") => self.dict_get(id, receiver, arguments),
             (ObjectRole::Dict, "update") => {
                 let given = self.given(arguments);
                 self.pour(id, given);
@@ -157,7 +175,7 @@ impl<'a> Machine<'a, '_> {
             (ObjectRole::Tensor, "add_" | "mul_" | "sub_" | "lerp_" | "index_copy_" | "masked_fill_" | "clamp_") => {
                 let given = self.given(arguments);
                 if self.taints.flags(given).has(Flags::GRADIENT) {
-                    self.update_objects(&[id.0], given);
+                    self.step_in_place(id, given);
                 } else {
                     let given = if name == "add_" { self.scored(given) } else { given };
                     self.pour(id, given);

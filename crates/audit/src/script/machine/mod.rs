@@ -22,6 +22,7 @@ mod methods;
 mod mixtures;
 mod modules;
 mod operators;
+mod options;
 mod order;
 mod state;
 mod statements;

@@ -27,7 +27,11 @@ impl<'a> Machine<'a, '_> {
             let right = self.value(right);
             paired |= matches!(op, Operator::Add) && (self.pairs(&value, &right) || self.pairs(&right, &value));
             let extended = self.taints.flags(value.taint).has(Flags::EXTENDED);
+            let in_a_row = matches!(op, Operator::Add) && (self.rows(&value, &right) || self.rows(&right, &value));
             value = self.arithmetic(op, &value, &right);
+            if in_a_row {
+                value.taint = self.taints.with(value.taint, Flags::ROW);
+            }
             if matches!(op, Operator::BitXor) && !whole && !extended {
                 value.taint = self.taints.without(value.taint, Flags::EXTENDED);
             }
@@ -54,6 +58,9 @@ impl<'a> Machine<'a, '_> {
         if op == Operator::Mult && (left.number() == Some(0.0) || right.number() == Some(0.0)) {
             return Value::unknown(TaintId::NONE);
         }
+        // The rows of a table that a remainder makes shorter are shared by tokens of several contexts.
+        let folds = matches!(op, Operator::BitXor | Operator::Mod | Operator::BitAnd);
+        let taint = if folds { self.taints.without(taint, Flags::ROW) } else { taint };
         // `hash ^ token * prime`, `… % buckets`, `… & mask`: a key made of tokens.
         if matches!(op, Operator::BitXor) {
             let hashed = self.hashed(taint);
@@ -67,6 +74,10 @@ impl<'a> Machine<'a, '_> {
         if matches!(op, Operator::Mod) {
             return Value::unknown(self.hashed(taint));
         }
+        if let Some(stepped) = self.step_by_hand(op, of_left, of_right) {
+            return Value::unknown(stepped);
+        }
+        let taint = self.gradient_by_hand(op, of_left, of_right, taint);
         let taint = self.by_constant(op, left, right, taint);
         let taint = self.gated(op, taint, of_left, of_right);
         Value::unknown(self.offset(op, taint, of_left, of_right))
@@ -111,6 +122,12 @@ impl<'a> Machine<'a, '_> {
         let (hash, token) = (self.taints.flags(hash.taint), self.taints.flags(token.taint));
         let tokens = token.any(Flags::VAL.with(Flags::TRAIN)) && !token.any(Flags::HASHED.with(Flags::COUNTED));
         hash.has(Flags::HASHED) && !hash.any(Flags::LOSS) && tokens && !token.any(Flags::LOSS.with(Flags::DISTRIBUTION))
+    }
+
+    /// Tells whether one is a hash of the context and the other the token that came: `bucket * vocabulary + token`.
+    fn rows(&self, hash: &Value<'a>, token: &Value<'a>) -> bool {
+        let (of_hash, of_token) = (self.taints.flags(hash.taint), self.taints.flags(token.taint));
+        self.pairs(hash, token) && !of_hash.any(Flags::TARGET.with(Flags::EXTENDED)) && of_token.has(Flags::TARGET)
     }
 
     /// An exclusive or of tokens is a hash, and so is a remainder of them.

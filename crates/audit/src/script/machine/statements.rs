@@ -47,6 +47,9 @@ impl<'a> Machine<'a, '_> {
                 }
                 self.alias(stmt, &value);
                 for target in &stmt.targets {
+                    if self.counts_up(target, &stmt.value, &value) {
+                        continue;
+                    }
                     let value = self.carried(target, &stmt.value, value.clone());
                     self.assign_symbols(target, &stmt.value, &value);
                     self.assign(target, value);
@@ -125,9 +128,26 @@ impl<'a> Machine<'a, '_> {
             Stmt::Assert(stmt) => {
                 self.value(&stmt.test);
             }
-            Stmt::Delete(_) | Stmt::Pass(_) | Stmt::TypeAlias(_) | Stmt::IpyEscapeCommand(_) => {}
+            Stmt::Delete(stmt) => self.delete(stmt),
+            Stmt::Pass(_) | Stmt::TypeAlias(_) | Stmt::IpyEscapeCommand(_) => {}
         }
         Flow::Next
+    }
+
+    /// Notes a name that is deleted twice, which ends the run. Where it is not known whether a statement is reached, or how
+    /// often, nothing is said.
+    fn delete(&mut self, stmt: &'a ast::StmtDelete) {
+        if !self.loops.is_empty() || !self.branches.are_known() {
+            return;
+        }
+        let line = self.module.line(stmt);
+        for target in &stmt.targets {
+            let ast::Expr::Name(name) = target else { continue };
+            let name = name.id.as_str();
+            if let Some(first) = self.scopes.innermost().deleted.insert(name, line) {
+                self.events.trace.deleted.push((name.into(), first, line));
+            }
+        }
     }
 
     /// Handles `use_slot = args.slot_enabled`: the truth that the log shows of one holds for the other.

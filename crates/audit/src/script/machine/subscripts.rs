@@ -1,7 +1,7 @@
 //! `holder[index]`: slices, members, entries looked up under tokens and hashes of them.
 
 use super::super::taint::{Flags, TaintId};
-use super::super::trace::Action;
+use super::super::trace::{Action, Learner};
 use super::super::value::{Kind, ObjectRole, Value};
 use super::Machine;
 use caddie_python::ast::{self, Expr, Operator};
@@ -30,7 +30,7 @@ impl<'a> Machine<'a, '_> {
         let (of_holder, of_index) = (self.taint(&holder), self.taint(&index));
         let (held, key) = (self.taints.flags(of_holder), self.taints.flags(of_index));
         // The value found under a key is no key.
-        let by_key = self.taints.without(of_index, Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET));
+        let by_key = self.taints.without(of_index, KEY);
         // Losses of tokens of a class are those of other tokens, no gate.
         let class = Flags::BY_TARGET.with(Flags::TARGET_GATE);
         let by_key =
@@ -62,8 +62,8 @@ impl<'a> Machine<'a, '_> {
         self.taints.with(taint, Flags::TARGET_LOOKUP)
     }
 
-    /// Tells whether a key is a hash that holds the target. In `table[hash, target]` they are two: the entry is one of
-    /// a row that the whole vocabulary shares.
+    /// Tells whether a key is a hash that holds the target. In `table[hash, target]` they are two, and in
+    /// `table[hash * vocabulary + target]` as well: the entry is one of a row that the whole vocabulary shares.
     pub(super) fn holds_target(&mut self, key: &Value<'a>) -> bool {
         match &key.kind {
             Kind::Tuple(parts) => {
@@ -73,7 +73,7 @@ impl<'a> Machine<'a, '_> {
             _ => {
                 let taint = self.taint(key);
                 let flags = self.taints.flags(taint);
-                flags.has(Flags::HASHED) && flags.any(Flags::TARGET.with(Flags::EXTENDED))
+                flags.has(Flags::HASHED) && flags.any(Flags::TARGET.with(Flags::EXTENDED)) && !flags.has(Flags::ROW)
             }
         }
     }
@@ -82,10 +82,16 @@ impl<'a> Machine<'a, '_> {
     /// in something that is `stored` and written to; the result of a look-up is only selected from.
     pub(super) fn looked_up(&mut self, found: TaintId, holder: TaintId, key: TaintId, stored: bool) -> TaintId {
         let of_key = self.taints.flags(key);
-        let held = self.taints.get(holder);
+        let held = self.taints.get(holder).clone();
         let data = Flags::VAL.with(Flags::TRAIN).with(Flags::LOSS).with(Flags::DISTRIBUTION);
         let plain = held.objects.is_empty() && held.updates.is_empty() && !held.flags.any(data);
         let counts = stored && held.flags.has(Flags::BY_TARGET) && of_key.has(Flags::BY_TARGET);
+        let made = Flags::LOSS.with(Flags::GOLD).with(Flags::DISTRIBUTION);
+        let learnt = stored && held.objects.is_empty() && !held.updates.is_empty() && !held.flags.any(made);
+        let found = match learnt && of_key.has(Flags::TARGET.with(Flags::VAL)) && self.is_table(holder) {
+            true => self.taints.with(found, Flags::SEEN),
+            false => found,
+        };
         if plain && of_key.has(Flags::TARGET.with(Flags::VAL)) && !of_key.has(Flags::HASHED) {
             self.taints.with(found, Flags::BY_TARGET)
         } else if plain && of_key.has(Flags::BY_TARGET) {
@@ -95,6 +101,15 @@ impl<'a> Machine<'a, '_> {
         } else {
             found
         }
+    }
+
+    /// Tells whether everything that something learnt are counts.
+    fn is_table(&self, holder: TaintId) -> bool {
+        let event = |update: &u32| self.events.trace.events.get(*update as usize);
+        let counts = |update: &u32| {
+            event(update).is_some_and(|event| matches!(event.action, Action::Update { learner: Learner::Table, .. }))
+        };
+        self.taints.get(holder).updates.iter().all(counts)
     }
 
     /// Evaluates the bounds of a slice: their origin, and the slice where all of them are known.
@@ -167,6 +182,9 @@ impl<'a> Machine<'a, '_> {
         }
     }
 }
+
+/// Facts about a key, which the value that is found under it does not have.
+pub(super) const KEY: Flags = Flags::HASHED.with(Flags::EXTENDED).with(Flags::TARGET).with(Flags::ROW);
 
 /// Tells whether a slice begins one later: `[1:]`, `[start + 1 : end + 1]`, `[:, 1:]`.
 fn one_later(slice: &Expr) -> bool {

@@ -6,6 +6,12 @@ use super::super::value::{ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::calls::PARAMETERS;
+use super::subscripts::KEY;
+use caddie_python::ast::Operator;
+
+/// Facts about a gradient that the thing which it changes does not have.
+const OF_A_STEP: Flags =
+    Flags::GRADIENT.with(Flags::BY_HAND).with(Flags::DISTRIBUTION).with(Flags::LOSS).with(Flags::GOLD).with(KEY);
 
 impl<'a> Machine<'a, '_> {
     /// Evaluates `torch.autograd.grad(loss, parameters)`: a gradient, which will change the parameters that it is taken
@@ -30,6 +36,53 @@ impl<'a> Machine<'a, '_> {
         let update = self.taints.change(TaintId::NONE, |taint| taint.updates = vec![event]);
         for object in objects {
             self.memory.learn(ObjectId(*object), update, &mut self.taints);
+        }
+    }
+
+    /// `probabilities - one_hot(target)`: the gradient of the loss by the logits, for which nothing is propagated back.
+    pub(super) fn gradient_by_hand(&mut self, op: Operator, left: TaintId, right: TaintId, taint: TaintId) -> TaintId {
+        let (of_left, of_right) = (self.taints.flags(left), self.taints.flags(right));
+        let scored = Flags::LOSS.with(Flags::GOLD);
+        let expected = |flags: Flags| flags.has(Flags::DISTRIBUTION.with(Flags::VAL)) && !flags.any(scored);
+        let other = scored.with(Flags::DISTRIBUTION).with(Flags::HASHED);
+        let came = |flags: Flags| flags.has(Flags::TARGET.with(Flags::VAL)) && !flags.any(other);
+        let both = |one: Flags, other: Flags| expected(one) && came(other);
+        match op {
+            Operator::Sub if both(of_left, of_right) || both(of_right, of_left) => {
+                self.taints.with(taint, Flags::GRADIENT.with(Flags::BY_HAND))
+            }
+            _ => taint,
+        }
+    }
+
+    /// `bias - rate * gradient`, where the gradient was written out by hand: a step without an optimizer. Returns the
+    /// origin of the changed thing.
+    pub(super) fn step_by_hand(&mut self, op: Operator, left: TaintId, right: TaintId) -> Option<TaintId> {
+        if !matches!(op, Operator::Add | Operator::Sub) || self.loops.is_empty() {
+            return None;
+        }
+        let by_hand = |taint: TaintId| self.taints.flags(taint).has(Flags::BY_HAND.with(Flags::VAL));
+        let (changed, gradient) = match (by_hand(left), by_hand(right)) {
+            (false, true) => (left, right),
+            (true, false) => (right, left),
+            _ => return None,
+        };
+        if self.taints.flags(changed).any(OF_A_STEP) {
+            return None;
+        }
+        let gradient = self.taints.as_number(gradient);
+        let objects = self.taints.get(changed).objects.clone();
+        let learner = if objects.is_empty() { Learner::Offset } else { Learner::Gradient };
+        let event = self.event(Action::Update { learner, data: gradient });
+        let changed = if objects.is_empty() { self.taints.with(changed, Flags::OFFSET) } else { changed };
+        Some(self.taints.change(changed, |taint| taint.updates.push(event)))
+    }
+
+    /// `bias.sub_(rate * gradient)`, `bias -= rate * gradient`: the same in place.
+    pub(super) fn step_in_place(&mut self, id: ObjectId, gradient: TaintId) {
+        self.update_objects(&[id.0], gradient);
+        if self.taints.flags(gradient).has(Flags::BY_HAND) {
+            self.as_offset(id);
         }
     }
 

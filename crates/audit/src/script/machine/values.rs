@@ -72,7 +72,7 @@ impl<'a> Machine<'a, '_> {
             "softmax" | "log_softmax" => return Value::unknown(self.normalized(false, of_receiver)),
             "logsumexp" => return Value::unknown(self.normalized(true, of_receiver)),
             "gather" | "take_along_dim" => return self.gathered(receiver, arguments),
-            "nonzero" => return Value::unknown(self.found_at(of_receiver)),
+            "nonzero" | "isfinite" | "isnan" | "isinf" => return Value::unknown(self.found_at(of_receiver)),
             "argsort" | "permutation" => return self.order(of_receiver, name == "permutation"),
             "next_batch" | "get_batch" | "pop" | "popleft" | "read" => {
                 let given = self.given(arguments);
@@ -83,6 +83,9 @@ impl<'a> Machine<'a, '_> {
             _ => {}
         }
         let given = self.given(arguments);
+        // `tokens.to(rank)`: a device is no data.
+        let moved = matches!(name, "to" | "cuda");
+        let given = if moved { self.taints.without(given, Flags::OF_A_PROCESS) } else { given };
         let taint = self.taints.union(given, of_receiver);
         // Parameters stay parameters when they are only viewed or moved.
         let viewed = ["detach", "clone", "data", "to", "float", "view", "flatten", "requires_grad_", "contiguous"];
@@ -145,7 +148,7 @@ impl<'a> Machine<'a, '_> {
         if (key.has(Flags::TARGET) || raw) && self.taints.flags(of_receiver).has(Flags::DISTRIBUTION) {
             taint = self.taints.with(taint, Flags::GOLD);
         }
-        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) {
+        if key.has(Flags::HASHED) && key.any(Flags::TARGET.with(Flags::EXTENDED)) && !key.has(Flags::ROW) {
             taint = self.looked_up_by_hash(taint);
         }
         Value::unknown(taint)

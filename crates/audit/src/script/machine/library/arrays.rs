@@ -7,6 +7,9 @@ use crate::script::machine::arguments::Arguments;
 use crate::script::taint::{Flags, TaintId};
 use crate::script::value::{Kind, ObjectRole, Value};
 
+/// Arguments of attention that come before its mask.
+const QUERIES_KEYS_VALUES: usize = 3;
+
 impl<'a> Machine<'a, '_> {
     /// `torch.stack([…])`
     pub(super) fn stacked(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
@@ -79,6 +82,11 @@ impl<'a> Machine<'a, '_> {
             true => self.selecting(taint),
             false => taint,
         };
+        // `where(found > 0, mixed, alone)`
+        let of_tokens = |value: &&Value<'a>| self.taints.flags(value.taint).any(Flags::LOSS.with(Flags::GOLD));
+        let alternatives = arguments.positional.iter().skip(1).filter(of_tokens).count();
+        let by_count = condition.has(Flags::SEEN) && alternatives > 1;
+        let taint = if by_count { self.taints.with(taint, Flags::WHERE_SEEN) } else { taint };
         Value::unknown(self.taints.as_number(taint))
     }
 
@@ -87,6 +95,16 @@ impl<'a> Machine<'a, '_> {
         let taint = self.given(arguments);
         let taint = self.taints.as_number(taint);
         Value::unknown(self.taints.without(taint, Flags::ADDED))
+    }
+
+    /// `scaled_dot_product_attention(q, k, v)`: without a mask every position sees those after it.
+    pub(super) fn attended(&mut self, masks: &[&str], arguments: &Arguments<'a>) -> Value<'a> {
+        let taint = self.given(arguments);
+        let taint = self.taints.as_number(taint);
+        let absent = |value: &Value<'a>| matches!(value.kind, Kind::None | Kind::Bool(false));
+        let masked = arguments.positional.len() > QUERIES_KEYS_VALUES
+            || arguments.named.iter().any(|(name, value)| *name == "**" || masks.contains(name) && !absent(value));
+        Value::unknown(if masked { taint } else { self.taints.with(taint, Flags::UNMASKED) })
     }
 
     /// A tensor that can be written into.

@@ -49,10 +49,18 @@ pub(in super::super) enum Effect {
     Orders { drawn: bool },
     /// An empty dictionary.
     Dictionary,
+    /// `defaultdict`: a dictionary in which its argument makes what is missing.
+    DefaultDictionary,
+    /// The number of the process among several.
+    Rank,
+    /// Puts together what several processes have.
+    Collects,
     /// The time of day.
     Clock,
     /// A field of a dataclass: its default.
     Field,
+    /// The parser of a command line.
+    Options,
     /// Parts of a path, joined.
     JoinsPath,
     /// Paths that fit a pattern.
@@ -89,6 +97,8 @@ pub(in super::super) enum Effect {
     Selects,
     /// A product of matrices: a projection.
     Projects,
+    /// Attention, whose mask the arguments of these names give; without one it sees every position.
+    Attends { masks: &'static [&'static str] },
     /// A tensor that can be written into.
     Allocates(Content),
     /// A list or dictionary of layers: the one that it is given.

@@ -4,7 +4,7 @@ use super::effect::{Content, Effect};
 use crate::script::machine::Machine;
 use crate::script::machine::arguments::Arguments;
 use crate::script::taint::TaintId;
-use crate::script::trace::Beyond;
+use crate::script::trace::{Action, Beyond};
 use crate::script::value::{Kind, Object, ObjectRole, Value};
 
 impl<'a> Machine<'a, '_> {
@@ -52,8 +52,16 @@ impl<'a> Machine<'a, '_> {
                 self.order(given, drawn)
             }
             Effect::Dictionary => self.holding(ObjectRole::Dict, arguments),
+            Effect::DefaultDictionary => self.default_dictionary(arguments),
+            Effect::Rank => self.rank(),
+            Effect::Collects => {
+                let data = self.given(arguments);
+                self.event(Action::Collected { data });
+                self.number(arguments)
+            }
             Effect::Clock => self.time(),
             Effect::Field => self.field(arguments),
+            Effect::Options => self.allocate(Object::new(ObjectRole::Other)),
             Effect::JoinsPath => self.joined(arguments),
             Effect::Globs => self.globbed(arguments),
             Effect::Opens => self.opened(arguments),
@@ -87,6 +95,7 @@ impl<'a> Machine<'a, '_> {
             Effect::Selects if arguments.positional.len() == 1 => self.positions_of(arguments),
             Effect::Selects => self.selected_by_condition(arguments),
             Effect::Projects => self.projected(arguments),
+            Effect::Attends { masks } => self.attended(masks, arguments),
             Effect::Allocates(Content::IfItLearns) if !learns(arguments) => self.number(arguments),
             Effect::Allocates(content) => self.allocated(content, arguments),
             Effect::Layers => match first {
@@ -115,6 +124,21 @@ impl<'a> Machine<'a, '_> {
     fn number(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
         let taint = self.given(arguments);
         Value::unknown(self.taints.as_number(taint))
+    }
+
+    /// `defaultdict(lambda: [0] * 256)`
+    fn default_dictionary(&mut self, arguments: &Arguments<'a>) -> Value<'a> {
+        let made = self.new_object(ObjectRole::Dict, TaintId::NONE);
+        let called =
+            |kind: &Kind<'a>| matches!(kind, Kind::Function(_) | Kind::Lambda(_) | Kind::Class(_) | Kind::Library(_));
+        let factory = arguments.positional.first().filter(|factory| called(&factory.kind)).cloned();
+        if let (Some(id), Some(factory)) = (made.object(), factory) {
+            let missing = self.apply(factory, Arguments::default());
+            if matches!(missing.kind, Kind::Object(_)) {
+                self.put(id, missing);
+            }
+        }
+        made
     }
 
     /// Makes an object that holds its arguments.

@@ -48,7 +48,21 @@ impl<'a> Machine<'a, '_> {
         let taint = default.map_or(TaintId::NONE, |value| value.taint);
         let taint = self.named_data(taint, &name);
         let taint = if name == "SEED" { self.taints.with(taint, Flags::SEED) } else { taint };
+        let of_several = name == "RANK" && self.several_processes();
+        let taint = if of_several { self.taints.with(taint, Flags::OF_A_PROCESS) } else { taint };
         Value { kind, taint }
+    }
+
+    /// `dist.get_rank()`
+    pub(super) fn rank(&mut self) -> Value<'a> {
+        let taint = if self.several_processes() { Flags::OF_A_PROCESS } else { Flags::NONE };
+        Value::unknown(self.taints.with(TaintId::NONE, taint))
+    }
+
+    /// Tells whether several processes run the script, as the log states or the machine of the track has it.
+    fn several_processes(&self) -> bool {
+        let stated = self.assumptions.config.text("WORLD_SIZE").and_then(|size| size.trim().parse::<i64>().ok());
+        stated.or_else(|| self.assumptions.launched("WORLD_SIZE")).is_some_and(|size| size > 1)
     }
 
     /// `int(text)`

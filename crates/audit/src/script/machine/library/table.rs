@@ -38,11 +38,22 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
     (Effect::GetsAttribute, "getattr"),
     (Effect::SetsAttribute, "setattr"),
     (Effect::Nothing, "isinstance hasattr callable issubclass super"),
-    (Effect::Dictionary, "dict collections.defaultdict collections.Counter collections.OrderedDict"),
+    (Effect::Dictionary, "dict collections.Counter collections.OrderedDict"),
+    (Effect::DefaultDictionary, "collections.defaultdict"),
+    (Effect::Rank, "torch.distributed.get_rank"),
+    (
+        Effect::Collects,
+        "torch.distributed.all_reduce torch.distributed.reduce torch.distributed.all_gather \
+         torch.distributed.all_gather_into_tensor torch.distributed.all_gather_object torch.distributed.gather \
+         torch.distributed.gather_object torch.distributed.reduce_scatter",
+    ),
+    // A device is no data, whichever process it belongs to.
+    (Effect::Nothing, "torch.device"),
     (Effect::Clock, "time.time time.perf_counter time.monotonic"),
     (Effect::Copies, "copy.deepcopy copy.copy {array}.copy"),
     (Effect::Field, "dataclasses.field attrs.field attr.field flax.struct.field"),
     (Effect::Same, "compile re.compile functools.wraps functools.partial"),
+    (Effect::Options, "argparse.ArgumentParser"),
     // Files.
     (Effect::Same, "pathlib.Path os.path.abspath os.path.expanduser os.path.realpath"),
     (Effect::JoinsPath, "os.path.join"),
@@ -113,13 +124,18 @@ pub(super) const FUNCTIONS: &[(Effect, &str)] = &[
     (Effect::Gathers, "torch.gather torch.take_along_dim {array}.take_along_axis"),
     (Effect::Counts, "{array}.bincount {array}.histogram {array}.unique"),
     (Effect::Chooses, "min max {array}.min {array}.max {array}.minimum {array}.maximum {array}.fmin {array}.fmax"),
-    (Effect::Finds, "{array}.nonzero {array}.flatnonzero {array}.argwhere"),
+    (
+        Effect::Finds,
+        "{array}.nonzero {array}.flatnonzero {array}.argwhere {array}.isfinite {array}.isnan {array}.isinf \
+         math.isfinite math.isnan math.isinf",
+    ),
     (Effect::Selects, "{array}.where"),
     (
         Effect::Projects,
         "torch.nn.functional.linear {array}.matmul {array}.einsum {array}.addmm torch.mm torch.bmm torch.baddbmm \
          torch.sparse.mm torch.linalg.matmul",
     ),
+    (Effect::Attends { masks: &["attn_mask", "is_causal"] }, "torch.nn.functional.scaled_dot_product_attention"),
     (Effect::Shuffles, "random.shuffle numpy.random.shuffle"),
     (
         Effect::Orders { drawn: true },

@@ -12,6 +12,8 @@ pub(in super::super) struct Branches {
     by_loss: usize,
     /// Number of conditions that compare losses of one iteration.
     by_hindsight: usize,
+    /// Number of conditions on the counts of the token that came.
+    by_count: usize,
     /// Blocks that go on after a failure.
     attempts: usize,
 }
@@ -22,6 +24,7 @@ impl Branches {
         self.unknown += 1;
         self.by_loss += usize::from(condition.has(Flags::CHOSEN_BY_LOSS));
         self.by_hindsight += usize::from(condition.has(Flags::HINDSIGHT));
+        self.by_count += usize::from(condition.has(Flags::SEEN));
     }
 
     /// The branch ends that began under `condition`.
@@ -29,6 +32,7 @@ impl Branches {
         self.unknown -= 1;
         self.by_loss -= usize::from(condition.has(Flags::CHOSEN_BY_LOSS));
         self.by_hindsight -= usize::from(condition.has(Flags::HINDSIGHT));
+        self.by_count -= usize::from(condition.has(Flags::SEEN));
     }
 
     /// Tells whether every condition around the statement is known.
@@ -43,6 +47,11 @@ impl Branches {
             (_, 0) => Flags::CHOSEN_BY_LOSS,
             _ => Flags::CHOSEN_BY_LOSS.with(Flags::HINDSIGHT),
         }
+    }
+
+    /// Tells whether a condition asks how often the token that came was counted.
+    pub fn by_count(&self) -> bool {
+        self.by_count > 0
     }
 
     /// A block begins that goes on after a failure.

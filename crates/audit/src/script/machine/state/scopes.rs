@@ -13,6 +13,8 @@ pub(in super::super) struct Call<'a> {
     /// Names that `global` or `nonlocal` gave away.
     pub outer: FxHashSet<&'a str>,
     pub returned: Option<Value<'a>>,
+    /// Names that were deleted and not bound since, with the line (1-based) of `del`.
+    pub deleted: FxHashMap<&'a str, u64>,
     function: *const ast::StmtFunctionDef,
     /// The module (its number among the bodies) whose names alone it sees beside its own: of a function that lies in
     /// no other.
@@ -25,7 +27,8 @@ impl<'a> Call<'a> {
     /// Makes the scope of something other than a function of the script: a class, a lambda.
     pub fn of_no_function(names: Names<'a>) -> Call<'a> {
         let outer = FxHashSet::default();
-        Call { names, outer, returned: None, function: std::ptr::null(), home: None, top_of: None }
+        let deleted = FxHashMap::default();
+        Call { names, outer, returned: None, deleted, function: std::ptr::null(), home: None, top_of: None }
     }
 
     /// The top level of a module.
@@ -140,6 +143,7 @@ impl<'a> Scopes<'a> {
     /// Binds a name of the innermost call; one that `global` or `nonlocal` gave away, where it belongs.
     pub fn bind(&mut self, name: &'a str, value: Value<'a>) {
         let call = self.innermost();
+        call.deleted.remove(name);
         if !call.outer.contains(name) {
             call.names.set(name, Some(value));
             return;
