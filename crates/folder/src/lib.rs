@@ -158,7 +158,8 @@ impl Folder {
             Some(SubmissionFile { content: Ok(read), .. }) => (&read.claims, read.seed_numbers().collect()),
             _ => (&[], Vec::new()),
         };
-        let runs = Runs { not_logs, dropped, ..runs::select(path, logs, claims, &seeds) };
+        let said = readme.as_ref().map(|readme| readme.scores.as_slice()).unwrap_or_default();
+        let runs = Runs { not_logs, dropped, ..runs::select(path, logs, claims, &seeds, said) };
         let ledger_digests = find(&files, |name| name == "ledgers.json")
             .and_then(|file| caddie_files::read_text(&path.join(&file.path)).ok())
             .and_then(|text| json::parse(&text).ok())

@@ -55,8 +55,15 @@ pub enum NotCounted {
     Trial(Utf8PathBuf),
 }
 
-/// Sorts the runs of the folder at `root` by the scores in `claims`, and by the seeds that submission.json names.
-pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds: &[i64]) -> Runs {
+/// Sorts the runs of the folder at `root` by the scores in `claims`, by the seeds that submission.json names, and by the
+/// numbers that README.md `said`.
+pub(super) fn select(
+    root: &Utf8Path,
+    logs: Vec<RunLog>,
+    claims: &[Claim],
+    seeds: &[i64],
+    said: &[Lined<Stated>],
+) -> Runs {
     let mut runs = Runs::default();
     for mut log in one_a_file(logs, claims, &mut runs.others) {
         if let Some(original) = runs.official.iter_mut().find(|kept| same_run(root, kept, &log)) {
@@ -82,8 +89,8 @@ pub(super) fn select(root: &Utf8Path, logs: Vec<RunLog>, claims: &[Claim], seeds
     aside::reruns(&mut runs, claims);
     aside::unclaimed(&mut runs, claims, seeds);
     aside::other_seeds(&mut runs, claims, seeds);
-    aside::other_experiments(&mut runs, claims);
-    aside::without_claims(&mut runs, claims);
+    aside::other_experiments(&mut runs, claims, said);
+    aside::without_claims(&mut runs, claims, said);
     aside::unfinished(&mut runs);
     reread_by_headline(&mut runs, claims);
     validated_on_the_way(&mut runs, claims);

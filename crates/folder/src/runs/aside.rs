@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::{NotCounted, OtherLog, Runs, headline, score_claim};
 use crate::claim::{Claim, Field, Scope};
-use crate::logged::Fact;
+use crate::logged::{Fact, Lined};
 use crate::number::Stated;
 use crate::run_log::RunLog;
 use crate::settings;
@@ -16,6 +16,8 @@ use caddie_rulebook::stats::mean;
 const OTHERWISE: [&str; 10] =
     ["baseline", "baselines", "reference", "references", "smoke", "dryrun", "dry", "debug", "wandb", "backup"];
 
+/// Digits of a score that is stated by no chance.
+const TELLING_DIGITS: i32 = 4;
 /// Share of a run's training time below which a log without a seed and a score is that of a trial.
 const SHORT: f64 = 0.5;
 
@@ -131,7 +133,7 @@ pub(super) fn other_seeds(runs: &mut Runs, claims: &[Claim], seeds: &[i64]) {
 /// Sets logs of other data, of another length, or of the same seed with another script or other settings aside as other
 /// experiments where the headline is the score of one log alone. Repeats of that experiment, also under another seed,
 /// stay.
-pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
+pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim], said: &[Lined<Stated>]) {
     let Some(claim) = headline(claims) else { return };
     let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
     if mean(&scores).is_some_and(|mean| claim.agrees(mean)) {
@@ -140,8 +142,9 @@ pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
     let gives = |run: &&RunLog| run.metric_lines.iter().any(|line| !line.diagnostic && claim.agrees(line.val_bpb));
     let mut claimed = runs.official.iter().filter(gives);
     let (Some(claimed), None) = (claimed.next().cloned(), claimed.next()) else { return };
+    let together = counted_together(runs, said);
     for run in std::mem::take(&mut runs.official) {
-        if same_experiment(&claimed, &run) && !is_variant(&claimed, &run) {
+        if same_experiment(&claimed, &run) && (together || !is_variant(&claimed, &run)) {
             runs.official.push(run);
         } else {
             runs.others.push(OtherLog { run, why: NotCounted::NotClaimed });
@@ -150,7 +153,7 @@ pub(super) fn other_experiments(runs: &mut Runs, claims: &[Claim]) {
 }
 
 /// Keeps the best of several experiments where nothing is claimed.
-pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
+pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim], said: &[Lined<Stated>]) {
     if claims.iter().any(|claim| claim.field == Field::ValBpb) {
         return;
     }
@@ -159,7 +162,8 @@ pub(super) fn without_claims(runs: &mut Runs, claims: &[Claim]) {
         .min_by(|a, b| a.val_bpb.value().partial_cmp(&b.val_bpb.value()).unwrap_or(std::cmp::Ordering::Equal))
         .cloned();
     let Some(best) = best else { return };
-    if runs.official.iter().all(|run| same_experiment(&best, run) && !is_variant(&best, run)) {
+    let together = counted_together(runs, said);
+    if runs.official.iter().all(|run| same_experiment(&best, run) && (together || !is_variant(&best, run))) {
         return;
     }
     for run in std::mem::take(&mut runs.official) {
@@ -180,6 +184,13 @@ fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     let name = |run: &RunLog| run.dataset.text().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
     let data = name(a).is_none() || name(b).is_none() || name(a) == name(b);
     data && agree(a.val_tokens.value(), b.val_tokens.value()) && agree(a.iterations.value(), b.iterations.value())
+}
+
+/// Tells whether README.md states the mean of all runs: whatever they differ in, they are counted together.
+fn counted_together(runs: &Runs, said: &[Lined<Stated>]) -> bool {
+    let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
+    let states = |mean: f64| said.iter().any(|said| said.value.decimals >= TELLING_DIGITS && said.value.agrees(mean));
+    scores.len() > 1 && mean(&scores).is_some_and(states)
 }
 
 /// Tells whether two runs of one seed are of another script or of other settings: neither repeats nor further seeds, but

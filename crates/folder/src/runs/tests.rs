@@ -37,7 +37,7 @@ fn claim(scope: Scope, text: &str) -> Claim {
 }
 
 fn sort(logs: Vec<RunLog>, claims: &[Claim]) -> (Vec<(String, Option<f64>)>, Vec<NotCounted>) {
-    let runs = select(Utf8Path::new("/nowhere"), logs, claims, &[]);
+    let runs = select(Utf8Path::new("/nowhere"), logs, claims, &[], &[]);
     let official = runs.official.iter().map(|run| (run.log.to_string(), run.val_bpb.value())).collect();
     (official, runs.others.into_iter().map(|other| other.why).collect())
 }
@@ -57,7 +57,7 @@ fn of_several_runs_in_a_file_the_claimed_one_counts_else_the_last_that_was_score
 #[test]
 fn an_evaluation_alone_gives_its_seeds_training_the_claimed_score() {
     let logs = || vec![evaluation("ttt/seed_1.log", 1, 1.125), run("train_seed1.log", 1, Some(1.25))];
-    let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Seed(1), "1.125")], &[]);
+    let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Seed(1), "1.125")], &[], &[]);
     let [joined] = runs.official.as_slice() else { panic!("one run: {:?}", runs.official) };
     assert_eq!(
         (joined.log.as_str(), joined.val_bpb.value(), joined.steps.value()),
@@ -121,7 +121,7 @@ fn the_last_validation_in_training_is_a_score_only_where_it_is_the_claim() {
         let last = |value| Some(Logged::new(value, 6));
         RunLog { pre_quant_val_bpb: last(1.1898), pre_quant_val_loss: last(2.0), ..run("a.log", 1, None) }
     };
-    let runs = select(Utf8Path::new("/nowhere"), vec![log()], &[claim(Scope::Whole, "1.1898")], &[]);
+    let runs = select(Utf8Path::new("/nowhere"), vec![log()], &[claim(Scope::Whole, "1.1898")], &[], &[]);
     let [run] = runs.official.as_slice() else { panic!("one run: {:?}", runs.official) };
     assert_eq!((run.metric.text(), run.at(&run.val_bpb).1), (Some(metric::IN_TRAINING), Some(6)));
     assert_eq!(sort(vec![log()], &[claim(Scope::Whole, "1.17")]).0, [("a.log".into(), None)]);
@@ -131,7 +131,7 @@ fn the_last_validation_in_training_is_a_score_only_where_it_is_the_claim() {
 fn a_log_of_a_seed_that_is_not_named_is_a_further_one_where_the_claim_is_of_the_named() {
     let logs = || vec![run("full.log", 42, Some(1.25)), run("train.log", 43, Some(1.125))];
     let sorted = |claim_text: &str, seeds: &[i64]| {
-        let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Whole, claim_text)], seeds);
+        let runs = select(Utf8Path::new("/nowhere"), logs(), &[claim(Scope::Whole, claim_text)], seeds, &[]);
         runs.official.iter().map(|run| run.log.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(sorted("1.125", &[43]), ["train.log"]);
@@ -151,6 +151,9 @@ fn variants_of_the_claimed_runs_seed_are_other_experiments() {
     assert_eq!(official, [("b.log".into(), Some(1.12))]);
     assert_eq!(others, [NotCounted::NotClaimed, NotCounted::NotClaimed]);
     assert_eq!(sort(study(), &[claim(Scope::Whole, "1.13")]).0.len(), 3, "the mean of all three is claimed");
+    let said = [Lined::new(Stated::parse("1.1300").expect("a number"), 3)];
+    let runs = select(Utf8Path::new("/nowhere"), study(), &[claim(Scope::Whole, "1.12")], &[], &said);
+    assert_eq!(runs.official.len(), 3, "README.md states the mean of all three");
     let seeds = vec![of("a.log", 1, 1.11, 100), of("b.log", 2, 1.12, 200)];
     assert_eq!(sort(seeds, &[claim(Scope::Whole, "1.12")]).0.len(), 2, "other seeds may count a script anew");
     let repeats = vec![of("a.log", 1, 1.11, 100), of("b.log", 1, 1.13, 100)];

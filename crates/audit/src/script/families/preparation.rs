@@ -1,8 +1,8 @@
 //! The validation split: all of it is scored, and the preparation of the training shards leaves it out.
 
-use super::super::claimed;
 use super::super::taint::Flags;
 use super::super::trace::{Action, EventKind};
+use super::super::{claimed, commands};
 use super::declared::Declared;
 use super::{Case, Family, Lead, Needs, Rule, Scored, Step, metric_of, step};
 use caddie_folder::{Fact, Folder, RunLog};
@@ -76,7 +76,7 @@ fn share(case: &Case<'_>) -> Option<Lead> {
 fn cut(case: &Case<'_>) -> Option<Lead> {
     let whole = smallest_split(case.subject.rulebook)?;
     let scored_all = |folder: &Folder| claimed::run(folder).is_some_and(|run| counts(folder, run, whole));
-    if case.subject.folder.is_some_and(scored_all) {
+    if case.subject.folder.is_some_and(|folder| scored_all(folder) || takes_all(folder)) {
         return None;
     }
     let (report, text, _) =
@@ -91,6 +91,12 @@ fn cut(case: &Case<'_>) -> Option<Lead> {
         clears: "score every token of fineweb_val_*.bin",
         at_most: None,
     })
+}
+
+/// Tells whether a command of the folder lifts the limit: `VAL_MAX_TOKENS=0`.
+fn takes_all(folder: &Folder) -> bool {
+    let limits = |name: &str| name.contains("VAL") && name.contains("TOK");
+    commands::settings(folder).iter().any(|(name, value)| limits(name) && matches!(value.as_str(), "0" | "-1"))
 }
 
 /// Tokens of the whole split, of the tokenizer that makes the fewest of it.

@@ -142,7 +142,7 @@ mod tests {
             ("json.load", Effect::Reads(Format::Document)),
             ("torch.utils.cpp_extension.load", Effect::Loads(Beyond::Native)),
             ("torch.gather", Effect::Gathers),
-            ("torch.distributed.gather", Effect::Number),
+            ("torch.distributed.gather", Effect::Collects),
             ("copy.copy", Effect::Copies),
             ("shutil.copy", Effect::Number),
             ("torch.nn.Parameter", Effect::Allocates(Content::Parameter)),
