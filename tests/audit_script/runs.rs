@@ -157,3 +157,18 @@ fn a_gate_whose_threshold_nothing_reaches_may_be_off() {
     assert_eq!(found("0.65"), [("c1-no-target-gate", Confidence::High)]);
     assert_eq!(found("99.0"), [("c1-no-target-gate", Confidence::Low)]);
 }
+
+/// Where the script calls the sum over drawn masks a bound of the likelihood, nobody has ruled on it.
+#[test]
+fn a_bound_of_the_likelihood_is_only_told() {
+    let source = fixture("unmasked.bad.masked_tokens");
+    let of = |source: &str| {
+        let rulebook = Rulebook::builtin().expect("the rulebook");
+        let module = Module::parse(source).expect("a script");
+        let leads = audit(&module, &subject(&rulebook, None)).leads;
+        leads.into_iter().map(|lead| (lead.rule, lead.confidence)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&source), [("c1-causal", Confidence::Medium)]);
+    let bound = format!("{source}\n# the ELBO of a masked diffusion model\n");
+    assert_eq!(of(&bound), [("c1-causal", Confidence::Low)]);
+}

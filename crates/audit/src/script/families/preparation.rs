@@ -1,7 +1,9 @@
 //! The validation split: all of it is scored, and the preparation of the training shards leaves it out.
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, EventKind};
+use super::super::trace::{Action, Event, EventKind};
+use std::collections::HashSet;
+
 use super::super::{claimed, commands};
 use super::declared::Declared;
 use super::{Case, Family, Lead, Needs, Rule, Scored, Step, metric_of, step};
@@ -42,16 +44,19 @@ fn share(case: &Case<'_>) -> Option<Lead> {
     let is_score = |score: &&Scored<'_>| matches!(score.event.action, Action::Score { .. });
     let score = scores.iter().filter(is_score).find(|score| score.flags.has(Flags::OF_A_PROCESS))?;
     let number = u32::try_from(events.iter().position(|event| std::ptr::eq(event, score.event))?).ok()?;
-    let losses = score.event.action.data().map(|data| case.taints.get(data).scores.as_slice()).unwrap_or_default();
-    let collected = events.iter().any(|event| match &event.action {
-        Action::Collected { data } => {
-            let collected = &case.taints.get(*data).scores;
-            collected.contains(&number) || losses.iter().any(|loss| collected.contains(loss))
+    let losses = score.event.action.data().map(|data| case.taints.get(data).scores.clone()).unwrap_or_default();
+    let wanted: HashSet<u32> = losses.into_iter().chain([number]).collect();
+    let of = |event: &Event| event.action.data().map(|data| case.taints.get(data).scores.clone()).unwrap_or_default();
+    let gathered = events.iter().filter(|event| matches!(event.action, Action::Collected { .. })).flat_map(of);
+    // A loss that is put into a buffer is a score of its own, made of the one before.
+    let (mut open, mut seen): (Vec<u32>, HashSet<u32>) = (gathered.collect(), HashSet::new());
+    while let Some(number) = open.pop() {
+        if wanted.contains(&number) {
+            return None;
         }
-        _ => false,
-    });
-    if collected {
-        return None;
+        if seen.insert(number) {
+            open.extend(events.get(number as usize).map(of).unwrap_or_default());
+        }
     }
     let stated = case.subject.config.text("WORLD_SIZE").is_some();
     let (confidence, because) = case.confidence(score.event);

@@ -8,6 +8,9 @@ use super::super::trace::{Action, EventKind};
 use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
 use caddie_rulebook::Confidence;
 
+/// Words with which a script calls its score a bound of the likelihood.
+const BOUNDS: [&str; 2] = ["elbo", "variational"];
+
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
     name: "attention-mask",
@@ -28,15 +31,22 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
             continue;
         }
         let (confidence, because) = case.confidence(score.event);
+        // The sum over masks that are drawn with the right weights bounds the likelihood over orders of the tokens.
+        let source = case.module.source().to_ascii_lowercase();
+        let bounds = BOUNDS.iter().any(|word| source.contains(word));
+        let (most, supposed) = match bounds {
+            true => (Confidence::Low, "the script calls it a bound of the likelihood, on which nobody has ruled"),
+            false => (Confidence::Medium, "it is supposed that a window of several tokens goes through it"),
+        };
         leads.entry(score.event.place.line).or_insert_with(|| Lead {
             rule: "c1-causal",
-            confidence: confidence.min(Confidence::Medium),
+            confidence: confidence.min(most),
             message: format!(
                 "the loss that `{}` sums up is made by attention without a mask, which sees the tokens after the one that it \
                  scores",
                 metric_of(score.text)
             ),
-            because: format!("{because}; it is supposed that a window of several tokens goes through it"),
+            because: format!("{because}; {supposed}"),
             steps: vec![step(score.event, "the loss is added to the score")],
             clears: "score with causal attention, or by the chain rule over the order in which tokens are revealed",
             at_most: None,

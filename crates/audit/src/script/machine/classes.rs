@@ -77,7 +77,7 @@ impl<'a> Machine<'a, '_> {
             Kind::Object(id) => self.attribute_of(*id, holder, name),
             _ if POSITIONS.contains(&name) => {
                 let taint = self.taint(holder);
-                Value::unknown(self.as_position(taint))
+                Value::unknown(self.as_length(taint))
             }
             _ => {
                 let taint = if name == "grad" {
@@ -126,7 +126,7 @@ impl<'a> Machine<'a, '_> {
             Some(value) => value,
             None if POSITIONS.contains(&name) => {
                 let taint = self.taint(holder);
-                Value::unknown(self.as_position(taint))
+                Value::unknown(self.as_length(taint))
             }
             None => {
                 let taint = self.taint(holder);

@@ -40,6 +40,8 @@ impl<'a> Machine<'a, '_> {
             taint = self.taints.with(taint, self.by_comparing(&each));
         }
         let taint = self.taints.as_number(taint);
+        // A sentinel or a threshold that is compared with does not ask whether the token was counted.
+        let taint = if asks_for_none(&compare.ops, &rights) { taint } else { self.taints.without(taint, Flags::SEEN) };
         let taint = if truth.is_none() { self.compared_region(compare, taint) } else { taint };
         if let ([CmpOp::Gt | CmpOp::GtE], [Value { kind: Kind::Float(threshold), .. }], None) =
             (&*compare.ops, rights.as_slice(), truth)
@@ -121,6 +123,16 @@ impl<'a> Machine<'a, '_> {
             }
             _ => {}
         }
+    }
+}
+
+/// `count > 0`, `count == 0`, `count >= 1`: tells whether a comparison asks for none or any.
+fn asks_for_none(ops: &[CmpOp], rights: &[Value<'_>]) -> bool {
+    let ([op], [right]) = (ops, rights) else { return false };
+    match (op, right.number()) {
+        (CmpOp::Gt | CmpOp::LtE | CmpOp::Eq | CmpOp::NotEq, Some(number)) => number == 0.0,
+        (CmpOp::GtE | CmpOp::Lt, Some(number)) => number == 1.0,
+        _ => false,
     }
 }
 

@@ -61,6 +61,12 @@ impl<'a> Machine<'a, '_> {
             let tensor = self.memory.heap.get_mut(tensor);
             (tensor.of_model, tensor.content) = (true, content);
         }
+        // What a layer keeps, such as the angles of its positions, is the same in every process.
+        let of_module = self.memory.heap.get(id).class.is_some_and(|class| self.classes.is_module(class));
+        let value = match of_module {
+            true => Value { taint: self.taints.without(value.taint, Flags::OF_A_PROCESS), kind: value.kind },
+            false => value,
+        };
         let before = self.memory.heap.get(id).attributes.get(name).cloned();
         let value = match before {
             Some(before) if !self.branches.are_known() => self.join(before, value),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::super::taint::TaintId;
+use super::super::taint::{Flags, TaintId};
 use super::super::value::{Kind, ObjectRole, Value};
 use super::{Flow, Machine};
 use caddie_python::ast::{self, Expr};
@@ -192,6 +192,12 @@ impl<'a> Machine<'a, '_> {
             }
             _ => Value { kind: member.kind, taint },
         }
+    }
+
+    /// A length is a position that selects nothing of the share of a process.
+    pub(super) fn as_length(&mut self, taint: TaintId) -> TaintId {
+        let taint = self.taints.as_position(taint);
+        self.taints.without(taint, Flags::OF_A_PROCESS)
     }
 
     /// Lengths and positions are no content.

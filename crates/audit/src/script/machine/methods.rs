@@ -14,7 +14,7 @@ impl<'a> Machine<'a, '_> {
     pub(super) fn method(&mut self, receiver: &Value<'a>, name: &'a str, arguments: &Arguments<'a>) -> Value<'a> {
         if POSITIONS.contains(&name) {
             let taint = self.taint(receiver);
-            return Value::unknown(self.as_position(taint));
+            return Value::unknown(self.as_length(taint));
         }
         match &receiver.kind {
             Kind::Text(text) => {

@@ -48,7 +48,7 @@ impl<'a> Machine<'a, '_> {
         let came = |flags: Flags| flags.has(Flags::TARGET.with(Flags::VAL)) && !flags.any(other);
         let both = |one: Flags, other: Flags| expected(one) && came(other);
         match op {
-            Operator::Sub if both(of_left, of_right) || both(of_right, of_left) => {
+            Operator::Sub if !self.events.within_module() && (both(of_left, of_right) || both(of_right, of_left)) => {
                 self.taints.with(taint, Flags::GRADIENT.with(Flags::BY_HAND))
             }
             _ => taint,
@@ -58,7 +58,7 @@ impl<'a> Machine<'a, '_> {
     /// `bias - rate * gradient`, where the gradient was written out by hand: a step without an optimizer. Returns the
     /// origin of the changed thing.
     pub(super) fn step_by_hand(&mut self, op: Operator, left: TaintId, right: TaintId) -> Option<TaintId> {
-        if !matches!(op, Operator::Add | Operator::Sub) || self.loops.is_empty() {
+        if !matches!(op, Operator::Add | Operator::Sub) || self.loops.is_empty() || self.events.within_module() {
             return None;
         }
         let by_hand = |taint: TaintId| self.taints.flags(taint).has(Flags::BY_HAND.with(Flags::VAL));

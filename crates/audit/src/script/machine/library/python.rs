@@ -101,7 +101,7 @@ impl<'a> Machine<'a, '_> {
             kind => kind.constant()?.length(),
         });
         let kind = known.and_then(|len| i64::try_from(len).ok()).map_or(Kind::Unknown, Kind::Int);
-        Value { kind, taint: self.taints.as_position(taint) }
+        Value { kind, taint: self.as_length(taint) }
     }
 
     /// `next(iterable)`
