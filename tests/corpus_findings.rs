@@ -155,6 +155,18 @@ const REMARKS: &[(&str, Code, &str)] = &[
     ),
 ];
 
+/// Errors by hand that practice has made contested: these records were merged with calibration that ran over its reserve, so the
+/// rulebook has a warning for them (`time-gptq-reserve`, since 2026-04-23).
+const CONTESTED: &[(&str, Code)] = &[
+    (
+        "2026-04-23_SP8192_CaseOps_SparseGate_QuantGate_Loop45_PhasedTTT_PolarNS_MinLR_FusedCE",
+        Code::TrainPlusGptqOver600s,
+    ),
+    ("2026-04-27_SP8192_LQER_SparseGate_BOSSmearFix_9HpStack_1.0611", Code::TrainPlusGptqOver600s),
+    ("2026-04-27_SmearGateBOSFix_PR1787Base_LQERAsym_PhasedTTT", Code::TrainPlusGptqOver600s),
+    ("2026-04-29_SmearGateBOSFix_3Seed_1.06141", Code::TrainPlusGptqOver600s),
+];
+
 /// The corpus, and the records to read: a checkout where there is one.
 struct Places {
     truth: Value,
@@ -234,7 +246,9 @@ fn what_was_found_by_hand_is_found_and_no_error_beside_it() {
     let (mut extra, mut missed) = (Vec::new(), Vec::new());
     for (code, needs) in CODES.iter().filter(|(_, needs)| places.whole || *needs == Data) {
         for (key, truth, report) in &folders {
-            let (hand, caddie) = (by_hand(truth, *code), by_caddie(report, *code));
+            let is_contested = CONTESTED.iter().any(|(folder, contested)| key.ends_with(folder) && contested == code);
+            let hand = by_hand(truth, *code).map(|hand| if is_contested { hand.min(Severity::Warning) } else { hand });
+            let caddie = by_caddie(report, *code);
             // An error that is called a warning is missed; graver than by hand is found, where it is no error.
             let found = hand.is_some_and(|hand| match hand {
                 Severity::Error => caddie == Some(Severity::Error),

@@ -56,6 +56,24 @@ fn calibration_on_training_data_counts_and_on_own_text_is_open() {
     assert!(calibrated("a.log", 596.1, 3.5, None).is_empty());
 }
 
+/// PR #606 left no time and was closed for 3.7 s; PR #2135 left 0.5 s and stands on the board with 6.6 s.
+#[test]
+fn a_reserve_that_is_too_short_is_no_breach_up_to_what_was_merged() {
+    let reserved = |hessian: f64, effective_ms: Option<f64>| {
+        let made = run("a.log", |run| {
+            run.train_seconds = fact(599.6);
+            run.gptq_hessian_seconds = fact(hessian);
+            run.gptq_effective_ms = effective_ms.and_then(fact);
+        });
+        findings(vec![made], calibration::CHECK.run)
+    };
+    let code = Code::TrainPlusGptqOver600s;
+    only(&reserved(6.9, Some(599_500.0)), code, Severity::Warning);
+    only(&reserved(7.5, Some(599_500.0)), code, Severity::Error);
+    only(&reserved(3.7, Some(600_000.0)), code, Severity::Error);
+    only(&reserved(3.7, None), code, Severity::Error);
+}
+
 #[test]
 fn warm_up_outside_the_clock_is_shown() {
     let timed = |own: f64, wall: f64| {

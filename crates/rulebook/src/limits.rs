@@ -20,6 +20,8 @@ pub struct Limits {
     pub seeds: usize,
     /// Seconds over the limit of training and calibration together that are still slack of two clocks.
     pub calibration_tolerance_seconds: f64,
+    /// The same where the log states a reserve for calibration: the most by which a merged record ran over it.
+    pub reserve_tolerance_seconds: f64,
     /// The year of the challenge, for the dates in folder names.
     pub year: u16,
     /// Headroom below which a change of compressor or seed may tip a run over the cap.

@@ -152,6 +152,7 @@ impl Rulebook {
         let from = [
             ("step_tolerance_seconds", limits.step_tolerance_seconds),
             ("calibration_tolerance_seconds", limits.calibration_tolerance_seconds),
+            ("reserve_tolerance_seconds", limits.reserve_tolerance_seconds),
             ("headline_tolerance_bpb", limits.headline_tolerance_bpb),
             ("split_truncation", limits.split_truncation),
         ];
