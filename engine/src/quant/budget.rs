@@ -100,7 +100,7 @@ pub fn budget(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
     out
 }
 
-/// The bytes of finer columns and of low-rank corrections, as if the largest matrices were the ones that get them.
+/// The bytes of finer columns, of columns' steps and of low-rank corrections, as if the largest matrices were the ones that get them.
 fn corrections(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
     let rounded = |param: &&Param| {
         let rule = recipe.rule(param.class).filter(|rule| !rule.keeps_float());
@@ -127,7 +127,9 @@ fn corrections(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
     let lqer = recipe.lqer.as_ref().map_or(0, |lqer| {
         shapes.iter().take(lqer.lqer_top_k as usize).map(|&(rows, cols)| lqer.bytes(rows, cols)).sum()
     });
-    [one("awq", awq), one("lqer", lqer)].into_iter().flatten().collect()
+    let steps = |param: &&Param| recipe.rule(param.class).is_some_and(|rule| rule.watersic);
+    let watersic = params.iter().filter(rounded).filter(steps).map(|param| 2 * param.shape[1] as u64).sum();
+    [one("awq", awq), one("lqer", lqer), one("watersic", watersic)].into_iter().flatten().collect()
 }
 
 struct Cost {

@@ -9,6 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::Data;
 use super::introw::{Scales, uniform};
+use super::watersic;
 use crate::recipe::RuleRecipe;
 use crate::{Error, Result, parallel};
 
@@ -31,6 +32,8 @@ pub(super) struct Rounded {
     pub main: Data,
     /// The groups of columns with a finer grid, by their first column.
     pub columns: Vec<(i64, Data)>,
+    /// Factors of the columns' steps, f16 `[cols]`, where they have steps of their own.
+    pub steps: Option<Tensor>,
 }
 
 /// Rounds `w` f32 `[rows, cols]` with the Hessian `[cols, cols]` of its inputs. `name` is for the message.
@@ -42,7 +45,12 @@ pub(super) fn round(name: &str, w: &Tensor, hessian: &Tensor, rule: &RuleRecipe,
     let finer = RuleRecipe { bits: fine.bits.max(2), ..rule.clone() };
     let scales = Scales::of(w, rule, &uniform(w, rule)?)?;
     let fine_scales = Scales::of(w, &finer, &uniform(w, &finer)?)?;
-    let Prepared { w, factor, restore } = prepare(name, w, hessian)?;
+    let Prepared { w, factor, restore, dead } = prepare(name, w, hessian)?;
+    let by_column = rule.watersic.then(|| watersic::steps(&factor, &dead)).transpose()?;
+    let factors = match &by_column {
+        Some(factors) => Vec::<f32>::try_from(factors)?,
+        None => vec![1.0; cols as usize],
+    };
     let columns = cols as usize;
     let (w, factor) = (Vec::<f32>::try_from(w.f_reshape([-1])?)?, Vec::<f32>::try_from(factor.f_reshape([-1])?)?);
     let steps: Vec<[f32; 2]> = Vec::<f32>::try_from(&scales.rounding)?
@@ -54,7 +62,7 @@ pub(super) fn round(name: &str, w: &Tensor, hessian: &Tensor, rule: &RuleRecipe,
     for (place, column) in Vec::<i64>::try_from(&restore.f_argsort(0, false)?)?.into_iter().enumerate() {
         grid[place] = usize::from(fine.starts.iter().any(|start| (*start..start + fine.size).contains(&column)));
     }
-    let grids = Grids { of: grid, ranges: [rule.range() as f32, finer.range() as f32] };
+    let grids = Grids { of: grid, ranges: [rule.range() as f32, finer.range() as f32], factors };
 
     let tiles: Vec<(&[f32], &[[f32; 2]])> = w.chunks(TILE * columns).zip(steps.chunks(TILE)).collect();
     let work = |_: &mut (), (w, steps): (&[f32], &[[f32; 2]])| Ok(round_rows(w.to_vec(), steps, &factor, &grids));
@@ -69,13 +77,16 @@ pub(super) fn round(name: &str, w: &Tensor, hessian: &Tensor, rule: &RuleRecipe,
         found.push((start, own));
         let _ = covered.shallow_clone().f_zero_()?;
     }
-    Ok(Rounded { main: Data::IntRow { bits: rule.bits, q, scale: scales.stored }, columns: found })
+    let steps = by_column.map(|factors| factors.f_index_select(0, &restore)?.f_to_kind(Kind::Half)).transpose()?;
+    Ok(Rounded { main: Data::IntRow { bits: rule.bits, q, scale: scales.stored }, columns: found, steps })
 }
 
 /// The grid of each column, in the order in which columns are rounded: 0 or 1, and the largest integer of each.
 struct Grids {
     of: Vec<usize>,
     ranges: [f32; 2],
+    /// The factor of each column's step.
+    factors: Vec<f32>,
 }
 
 /// The problem with its columns in the order in which they are rounded: those whose inputs are largest first.
@@ -85,6 +96,8 @@ struct Prepared {
     factor: Tensor,
     /// Puts the columns back.
     restore: Tensor,
+    /// True for columns whose inputs never fire, in the order of rounding.
+    dead: Tensor,
 }
 
 fn prepare(name: &str, w: &Tensor, hessian: &Tensor) -> Result<Prepared> {
@@ -113,17 +126,18 @@ fn prepare(name: &str, w: &Tensor, hessian: &Tensor) -> Result<Prepared> {
                  set gptq = false for its class"
             ),
         })?;
-    Ok(Prepared { w, factor, restore })
+    Ok(Prepared { w, factor, restore, dead })
 }
 
 /// Rounds up to [`TILE`] rows and returns their integers; `steps` are each row's on both grids.
 fn round_rows(mut w: Vec<f32>, steps: &[[f32; 2]], factor: &[f32], grids: &Grids) -> Vec<i8> {
     let mut q = vec![0i8; w.len()];
     let columns = grids.of.len();
-    for ((j, u), &grid) in factor.chunks_exact(columns).enumerate().zip(&grids.of) {
+    let by_column = factor.chunks_exact(columns).zip(grids.of.iter().zip(&grids.factors));
+    for (j, (u, (&grid, &of_column))) in by_column.enumerate() {
         let range = grids.ranges[grid];
         for ((row, q), step) in w.chunks_exact_mut(columns).zip(q.chunks_exact_mut(columns)).zip(steps) {
-            let step = step[grid];
+            let step = step[grid] * of_column;
             // Half to even, as torch rounds.
             let rounded = (row[j] / step).round_ties_even().clamp(-range, range);
             q[j] = rounded as i8;
@@ -160,6 +174,28 @@ mod tests {
         let gptq = loss(&round("w", &w, &x.tr().matmul(&x), &rule(), &Fine::default()).unwrap().main);
         let nearest = loss(&super::super::introw::nearest(&w, &rule()).unwrap());
         assert!(gptq < 0.7 * nearest, "GPTQ {gptq}, to nearest {nearest}");
+    }
+
+    #[test]
+    fn steps_by_column_lose_less_at_the_same_entropy_of_columns() {
+        let noise = |shape: &[i64], step: f64| (wave(shape, step) * 437.585).frac();
+        let w = noise(&[256, 32], 12.9898);
+        let spread = (Tensor::arange(32, (Kind::Float, Device::Cpu)) * -0.15).exp();
+        let x = (noise(&[400, 32], 78.233) + wave(&[400, 1], 0.9)) * spread;
+        let hessian = x.tr().matmul(&x);
+        let of = |watersic: bool| -> (f64, f64) {
+            let rule = RuleRecipe { bits: 8, clip_sigmas: Some(40.0), watersic, ..rule() };
+            let Rounded { main, steps, .. } = round("w", &w, &hessian, &rule, &Fine::default()).unwrap();
+            let Data::IntRow { q, .. } = &main else { panic!("a matrix has a scale for each row") };
+            let column = |j: i64| crate::checkpoint::bytes_of(&q.select(1, j)).unwrap();
+            let bits: f64 = (0..32).map(|j| caddie_format::range::entropy_bits(&column(j))).sum();
+            let back = main.dequantize().unwrap();
+            let back = steps.map_or_else(|| back.shallow_clone(), |steps| &back * steps.to_kind(Kind::Float));
+            (bits, f64::try_from(x.matmul(&(back - &w).tr()).square().sum(Kind::Float)).unwrap())
+        };
+        let ((equal_bits, equal), (own_bits, own)) = (of(false), of(true));
+        assert!(own < 0.8 * equal, "lost with steps by column {own}, with equal ones {equal}");
+        assert!(own_bits < 1.02 * equal_bits, "bits with steps by column {own_bits}, with equal ones {equal_bits}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod q2;
 mod q2bn;
 pub mod qat;
 mod scheme;
+mod watersic;
 
 use std::collections::BTreeMap;
 
@@ -141,7 +142,7 @@ pub fn quantize(item: &Item, recipe: &QuantRecipe) -> Result<QuantizedTensor> {
     Ok(quantize_with(item, recipe, &Fine::default())?.0)
 }
 
-/// Exports one tensor, and its columns with a finer grid as tensors of their own.
+/// Exports one tensor; factors of its columns' steps and columns with a finer grid are tensors of their own.
 fn quantize_with(item: &Item, recipe: &QuantRecipe, fine: &Fine) -> Result<(QuantizedTensor, Vec<QuantizedTensor>)> {
     let refuse = |reason: &str| Error::Parameter { name: item.name.to_owned(), reason: reason.to_owned() };
     let kinds = [Kind::Float, Kind::BFloat16, Kind::Half, Kind::Double];
@@ -149,15 +150,16 @@ fn quantize_with(item: &Item, recipe: &QuantRecipe, fine: &Fine) -> Result<(Quan
         return Err(refuse("only tensors of floating point can be exported; leave buffers out of the state dict"));
     }
     let w = item.tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let Rounded { main: data, columns } = fit(item, &w, recipe, fine)?;
+    let Rounded { main: data, columns, steps } = fit(item, &w, recipe, fine)?;
     if !data.is_finite()? {
         return Err(refuse(
             "it holds NaN, infinity or values too large for half precision, so no model file is written; \
              train again with lower learning rates or from an earlier checkpoint",
         ));
     }
-    let columns = columns.into_iter().map(|(start, data)| parts::columns(item.name, start, data)).collect();
-    Ok((QuantizedTensor { name: item.name.to_owned(), shape: item.tensor.size(), data }, columns))
+    let columns = columns.into_iter().map(|(start, data)| parts::columns(item.name, start, data));
+    let own = steps.into_iter().map(|factors| parts::steps(item.name, factors)).chain(columns).collect();
+    Ok((QuantizedTensor { name: item.name.to_owned(), shape: item.tensor.size(), data }, own))
 }
 
 /// Exports `w`, which is f32 on the CPU, by its rule.
@@ -169,7 +171,7 @@ fn fit(item: &Item, w: &Tensor, recipe: &QuantRecipe, fine: &Fine) -> Result<Rou
     {
         return gptq::round(item.name, w, hessian, rule, fine);
     }
-    Ok(Rounded { main: fit_alone(item, w, recipe)?, columns: Vec::new() })
+    Ok(Rounded { main: fit_alone(item, w, recipe)?, columns: Vec::new(), steps: None })
 }
 
 /// Exports `w` without second moments.

@@ -121,6 +121,9 @@ pub struct RuleRecipe {
     pub row_max: bool,
     /// True to round with the error fed back into the columns not yet rounded, weighted by the inputs' second moments.
     pub gptq: bool,
+    /// True to give each column a step of its own under GPTQ, so that all cost the same (WaterSIC, arXiv 2603.04956).
+    #[serde(skip_serializing_if = "bounds::is_false")]
+    pub watersic: bool,
     /// `clip_sigmas` of some components, by their names, where it is not that of the others (PR #1586).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub clip_sigmas_of: BTreeMap<String, f64>,
@@ -134,6 +137,7 @@ impl Default for RuleRecipe {
             clip_sigmas: None,
             row_max: false,
             gptq: false,
+            watersic: false,
             clip_sigmas_of: BTreeMap::new(),
         }
     }
@@ -172,6 +176,11 @@ impl RuleRecipe {
             };
         }
         bounds::integers(path, &[("bits", i64::from(self.bits), 2, 8)])?;
+        if self.watersic && !self.gptq {
+            return Err(Error::Recipe(format!(
+                "{path}.watersic sets steps by the second moments that GPTQ rounds with; set {path}.gptq = true or take it out"
+            )));
+        }
         for (component, sigmas) in &self.clip_sigmas_of {
             bounds::numbers(&format!("{path}.clip_sigmas_of"), &[(component, *sigmas, f64::MIN_POSITIVE, 1e6)])?;
         }
@@ -313,6 +322,11 @@ impl QuantRecipe {
                 "[quant.awq] chooses columns by the inputs that calibration sees, but no rule has gptq = true; set it or take \
                  the section out"
                     .to_owned(),
+            ));
+        }
+        if self.awq.is_some() && (self.matrix.watersic || self.embedding.watersic) {
+            return Err(Error::Recipe(
+                "[quant.awq] and watersic both give columns a grid of their own; take one of them out".to_owned(),
             ));
         }
         bounds::integers("quant", &[("keep_float_max_numel", self.keep_float_max_numel, -1, 1 << 40)])?;
