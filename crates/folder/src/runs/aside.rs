@@ -186,8 +186,12 @@ fn same_experiment(a: &RunLog, b: &RunLog) -> bool {
     data && agree(a.val_tokens.value(), b.val_tokens.value()) && agree(a.iterations.value(), b.iterations.value())
 }
 
-/// Tells whether README.md states the mean of all runs: whatever they differ in, they are counted together.
+/// Tells whether README.md states the mean of all runs, or no number at all: whatever they differ in, they are counted
+/// together.
 fn counted_together(runs: &Runs, said: &[Lined<Stated>]) -> bool {
+    if said.is_empty() {
+        return true;
+    }
     let scores: Vec<f64> = runs.official.iter().filter_map(|run| run.val_bpb.value()).collect();
     let states = |mean: f64| said.iter().any(|said| said.value.decimals >= TELLING_DIGITS && said.value.agrees(mean));
     scores.len() > 1 && mean(&scores).is_some_and(states)
