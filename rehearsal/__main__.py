@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--nproc", type=int, default=1, help="processes that train together (default 1)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="use this corpus and make none")
     parser.add_argument("--full-size", action="store_true", help="build the model with the script's own sizes, and compute nothing")
+    parser.add_argument("--losses", action="store_true", help="report the losses of single targets, where PyTorch's cross-entropy gives them")
     parser.add_argument("--prepare", action="store_true", help="make the corpus of the script and run nothing")
     parser.add_argument("--wall", type=float, default=300.0, metavar="SECONDS", help="give up after this time")
     parser.add_argument("--threads", type=int, default=1, help="threads that PyTorch computes with (default 1)")
@@ -112,6 +113,7 @@ def rehearse(options: argparse.Namespace) -> None:
         seconds=options.wall,
         keep=options.keep,
         prepare=options.prepare,
+        losses=options.losses,
         full_size=options.full_size,
     )
     report = harness.rehearse(request)

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, Mapping
 
-from . import corpus, failures, interpreters, sources, toy
+from . import corpus, failures, interpreters, sources, switches, toy
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = 1
@@ -60,6 +60,8 @@ class Request:
     """Whether the model is built with the script's own sizes, and nothing is computed."""
     prepare: bool = False
     """Whether only the corpus is made: `data` in the folder."""
+    losses: bool = False
+    """Whether the losses of single targets are caught."""
 
 
 class Workspace:
@@ -207,6 +209,7 @@ def _collect(work: Workspace, code: int | None, output: Path, request: Request) 
         "overrides": (first or {}).get("overrides", []),
         "stored": (results[0] or {}).get("stored", []),
         "tensors": (results[0] or {}).get("tensors", []),
+        "losses": (results[0] or {}).get("losses", []),
         "output_tail": tail,
     }
 
@@ -277,7 +280,8 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
     if request.prepare:
         # A switch is a number for Python too.
         numbers = {name: value for name, value in defaults.items() if value is not None and not isinstance(value, bool)}
-        return {"status": "prepared", "reached": None, "vocabulary": described, "defaults": numbers}
+        off = [name for name in switches.off(layers) if name not in given]
+        return {"status": "prepared", "reached": None, "vocabulary": described, "defaults": numbers, "switches": off}
     sizes = {"RUN_ID": run_id} if request.full_size else toy.environment(defaults, request.toy, run_id)
     settings = given | sizes | data.environment(defaults) | dict(request.exact)
     plan = {
@@ -286,6 +290,7 @@ def _rehearse(request: Request, script: Path, layers: list[str], python: str, ro
         "results": str(work.results),
         "arguments": list(request.arguments),
         "full_size": request.full_size,
+        "losses": str(data.data) if request.losses else None,
         "steps": request.toy.steps,
         "sizes": dict(request.toy.own),
         "seed": request.toy.seed,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import failures, full_size, hub, ledger, observation, runner, siblings
+from .losses import Losses, read_tokens
 from .clock import Clock
 from .progress import Progress, Tee
 from .sources import MAIN_MARK, Transform
@@ -52,12 +53,14 @@ class Executed:
 
 
 def _run(
-    plan: dict[str, Any], progress: Progress, transform: Transform, stored: Stored, model: full_size.Model
+    plan: dict[str, Any], progress: Progress, transform: Transform, stored: Stored, model: full_size.Model, losses: Losses
 ) -> dict[str, Any] | None:
     """Runs the script. Returns the failure, or None."""
     script = Path(plan["script"])
-    sys.stdout = Tee(sys.stdout, progress.line)  # type: ignore[assignment]
+    sys.stdout = Tee(sys.stdout, lambda line: (progress.line(line), losses.printed(line)))  # type: ignore[assignment]
     try:
+        if plan["losses"]:
+            losses.watch()
         from .emulation import emulate_widely
 
         clock = Clock(plan["step_seconds"])
@@ -128,8 +131,8 @@ def main() -> None:
     rank = int(os.environ.get("RANK", "0"))
     progress = Progress(results / "progress.json" if rank == 0 else None)
     transform = Transform(None if plan["full_size"] else Toy(plan["steps"], plan["seed"], plan["sizes"]))
-    stored, model = Stored(), full_size.Model()
-    failure = _run(plan, progress, transform, stored, model)
+    stored, model, losses = Stored(), full_size.Model(), Losses()
+    failure = _run(plan, progress, transform, stored, model, losses)
     result = {
         "progress": progress.report(failed=failure is not None),
         "failure": failure,
@@ -137,6 +140,7 @@ def main() -> None:
         "overrides": sorted(set(transform.changed)),
         "stored": stored.tensors,
         "tensors": model.tensors,
+        "losses": losses.report(read_tokens(Path(plan["losses"]))) if plan["losses"] else [],
     }
     (results / f"result.{rank}.json").write_text(json.dumps(result), encoding="utf-8")
     sys.stdout.flush()

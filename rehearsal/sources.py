@@ -102,7 +102,7 @@ def _read_beside(name: str, path: Path) -> str:
     return wanted.read_text(encoding="utf-8")
 
 
-def _parsed(source: str) -> ast.Module | None:
+def parsed(source: str) -> ast.Module | None:
     """The syntax tree, or None where this Python does not know the syntax."""
     try:
         return ast.parse(source)
@@ -112,7 +112,7 @@ def _parsed(source: str) -> ast.Module | None:
 
 def readable(sources: list[str]) -> bool:
     """Whether this Python knows the syntax of all of them."""
-    return all(_parsed(source) is not None for source in sources)
+    return all(parsed(source) is not None for source in sources)
 
 
 def _aliases(tree: ast.Module) -> dict[str, str]:
@@ -127,7 +127,7 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
 def layers(source: str, path: Path, depth: int = 3) -> Iterator[str]:
     """The source of a script, and of each program that it executes out of itself, as far as this Python reads them."""
     yield source
-    tree = _parsed(source)
+    tree = parsed(source)
     if depth == 0 or tree is None:
         return
     names = {
@@ -192,7 +192,7 @@ def _default(node: ast.expr) -> Number | None:
     return None
 
 
-def _readers(tree: ast.Module) -> set[str]:
+def readers(tree: ast.Module) -> set[str]:
     """The names of functions that a script defines around reads of the environment, and its short names for them."""
     found = set()
     for node in ast.walk(tree):
@@ -204,10 +204,9 @@ def _readers(tree: ast.Module) -> set[str]:
     return found
 
 
-def _reads(tree: ast.Module) -> Iterator[tuple[str, Number | None]]:
-    """Every read of an environment variable with its default, where that is a number."""
-    readers = _readers(tree)
-    for node in ast.walk(tree):
+def reads(readers: set[str], part: ast.AST) -> Iterator[tuple[str, Number | None]]:
+    """Every read of an environment variable in a part of a script, with its default where that is a number."""
+    for node in ast.walk(part):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("environ"):
             if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
                 yield node.slice.value, None
@@ -224,9 +223,9 @@ def variables(sources: list[str]) -> dict[str, Number | None]:
     """The environment variables that a script reads, with their defaults where these are numbers."""
     found: dict[str, Number | None] = {}
     for source in sources:
-        tree = _parsed(source)
-        reads = _reads(tree) if tree else ((m[2], number(m[4])) for m in _PATTERN.finditer(source))
-        for name, value in reads:
+        tree = parsed(source)
+        found_here = reads(readers(tree), tree) if tree else ((m[2], number(m[4])) for m in _PATTERN.finditer(source))
+        for name, value in found_here:
             if found.get(name) is None:
                 found[name] = value
     return found

@@ -203,12 +203,41 @@ class Surroundings(unittest.TestCase):
         source = """
             import os
             VOCAB_SIZE = int(os.environ.get("VOCAB_SIZE", 4096))
+            def flag(name, default):
+                return os.environ.get(name, "1" if default else "0") == "1"
+            OFF = [bool(int(os.environ.get("NGRAM_EVAL", "0"))), flag("TTT_ENABLED", False), os.environ.get("SLOT") == "1"]
+            ON = [bool(int(os.environ.get("USE_EMA", "1"))), flag("SWA", True)]
             open("ran", "w")
             raise SystemExit("it must not run")
         """
         report = rehearse(source, "--prepare")
         self.assertEqual((report["status"], report["vocabulary"]["size"]), ("prepared", 4096))
-        self.assertEqual((len(report["vocabulary"]["lengths"]), report["defaults"]), (4096, {"VOCAB_SIZE": 4096}))
+        self.assertEqual((len(report["vocabulary"]["lengths"]), report["defaults"]["VOCAB_SIZE"]), (4096, 4096))
+        self.assertEqual(set(report["switches"]), {"NGRAM_EVAL", "TTT_ENABLED", "SLOT"})
+
+    def test_losses_of_targets_are_caught_and_placed(self) -> None:
+        source = """
+            import glob, os
+            import numpy as np
+            import torch
+            import torch.nn.functional as F
+            path = sorted(glob.glob(os.path.join(os.environ.get("DATA_PATH", ""), "fineweb_val_0*.bin")))[0]
+            val = torch.from_numpy(np.fromfile(path, dtype="<u2", offset=1024).astype(np.int64))
+            weight = torch.nn.Parameter(torch.zeros(1024))
+            torch.save({"weight": weight}, "model.pt")
+            torch.load("model.pt")
+            F.cross_entropy(weight.expand(50, -1), val[1:51]).backward()
+            with torch.no_grad():
+                for start in range(0, 200, 100):
+                    logits = torch.zeros(100, 1024)
+                    logits[torch.arange(100), val[start + 1 : start + 101]] = float(start)
+                    F.cross_entropy(logits, val[start + 1 : start + 101])
+            print("final val_loss:1.0 val_bpb:1.0")
+        """
+        last = rehearse(source, "--losses")["losses"][0]
+        self.assertEqual([round(loss, 3) for loss in last["first"][:100]], [6.931] * 100)
+        self.assertEqual([round(loss, 3) for loss in last["first"][100:200]], [0.0] * 100)
+        self.assertEqual((last["first"][200], last["first_call"][99], last["last_call"][100]), (None, 0, 1))
 
     def test_own_sizes_count_in_place_of_the_toys(self) -> None:
         source = """

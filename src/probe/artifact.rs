@@ -78,7 +78,7 @@ pub fn artifact(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(
     };
     let mut run = |name: &str, layers| {
         tell(name);
-        let sizes = tries::sizes(layers);
+        let sizes = tries::sizes(&prepared, layers);
         let seed = i64::try_from(options.seed).unwrap_or(i64::MAX);
         session.run(&ProbeTrial { name, seed, corpus: &root, sizes: &sizes, exact: &[] }, stop, tell)
     };

@@ -15,7 +15,7 @@ use caddie_probe::source::{HAZARD, Kind};
 use super::corpus::{Draw, ScriptCorpus, VALIDATION};
 use super::outcome::{ByteCount, Entropy, ProbeSubject, ProbeSubjectKind, Tried, TryOutcome, mean};
 use super::tries::{self, Try};
-use crate::rehearse::{self, EndedTrial, ProbeTrial, RehearsalReport, Session};
+use crate::rehearse::{self, EndedTrial, Prepared, ProbeTrial, RehearsalReport, Session};
 
 /// Layers of the model at toy size; a script that does not run with so few is tried with its own number.
 pub(super) const LAYERS: u64 = 3;
@@ -45,7 +45,7 @@ pub fn entropy(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(&
     let session = Session::new(&options.rehearsal, tell)?;
     tell("making the corpus");
     let (root, prepared) = session.prepare(stop, tell)?;
-    let settings = tries::tries(&prepared.defaults, options.amplify);
+    let settings = tries::tries(&prepared, options.amplify);
     let averaging = tries::averaging(&prepared.defaults);
     let planned = settings.len() * options.sources.len();
     let (mut tries, mut layers) = (Vec::new(), LAYERS);
@@ -61,6 +61,7 @@ pub fn entropy(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(&
             }
             let one = One {
                 session: &session,
+                prepared: &prepared,
                 root: &root,
                 corpus: &corpus,
                 setting,
@@ -125,13 +126,15 @@ fn draw(options: &ProbeOptions, kind: Kind) -> Draw {
     }
 }
 
+/// Whether the script stopped by an error. With more layers it would not be faster.
 fn failed(tried: &Tried) -> bool {
-    matches!(tried.outcome, TryOutcome::NoScore { failure: Some(_), .. })
+    matches!(&tried.outcome, TryOutcome::NoScore { failure: Some(failure), .. } if failure.remedy != "time")
 }
 
 /// One run.
 struct One<'a> {
     session: &'a Session<'a>,
+    prepared: &'a Prepared,
     root: &'a Utf8Path,
     corpus: &'a ScriptCorpus,
     setting: &'a Try,
@@ -142,7 +145,7 @@ struct One<'a> {
 
 impl One<'_> {
     fn run(&self, name: &str, layers: u64, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<Tried> {
-        let sizes = tries::sizes(layers);
+        let sizes = tries::sizes(self.prepared, layers);
         let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
         let exact = [self.always, &self.setting.exact].concat();
         let trial = ProbeTrial { name, seed, corpus: self.root, sizes: &sizes, exact: &exact };

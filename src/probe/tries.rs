@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::rehearse::Prepared;
+
 /// Toy sizes of a probe in place of a rehearsal's. Steps of an adaptation stay as the author chose them, because a leak may
 /// consist in them.
 pub(super) const SIZES: &[(&str, f64)] = &[
@@ -24,11 +26,11 @@ pub(super) const SIZES: &[(&str, f64)] = &[
     ("global_ttt_epochs", 0.0),
     ("slot_steps", 0.0),
     ("ttt_steps", 0.0),
-    // Several chunks, so that one can be adapted to before another is scored.
-    ("ttt_chunk_tokens", 512.0),
-    ("global_ttt_chunk_tokens", 512.0),
+    ("ttt_chunk_size", 32.0),
     ("ttt_batch_seqs", 4.0),
     ("ttt_batch_size", 4.0),
+    // Documents have some hundred tokens, and those that are adapted to are among them.
+    ("ttt_min_doc_len", ROW),
     // Tables of a cache whose size is written into the script.
     ("buckets", BUCKETS as f64),
     // An average of the weights that is written into the script forgets the first of a hundred steps too.
@@ -37,6 +39,10 @@ pub(super) const SIZES: &[(&str, f64)] = &[
 
 /// Tokens of a row.
 const ROW: f64 = 64.0;
+/// Tokens of a chunk: several, so that one can be adapted to or put into a table before another is scored.
+const CHUNK: f64 = 512.0;
+/// The end of the names of settings that say how many tokens a chunk has.
+const CHUNKS: &str = "CHUNK_TOKENS";
 /// Decay of an average of the weights.
 const FAST_AVERAGE: f64 = 0.9;
 
@@ -56,8 +62,9 @@ pub(super) struct Try {
 }
 
 /// The sizes of a trial whose model has at most `layers` layers; 0 leaves them as the author chose them.
-pub(super) fn sizes(layers: u64) -> Vec<(&'static str, f64)> {
-    SIZES.iter().copied().chain(LAYERS.map(|name| (name, layers as f64))).collect()
+pub(super) fn sizes(prepared: &Prepared, layers: u64) -> Vec<(&str, f64)> {
+    let chunks = prepared.defaults.keys().filter(|name| name.ends_with(CHUNKS)).map(|name| (name.as_str(), CHUNK));
+    SIZES.iter().copied().chain(LAYERS.map(|name| (name, layers as f64))).chain(chunks).collect()
 }
 
 /// Settings of every try: an average of the weights must forget the first of a hundred steps, as the author's forgets those
@@ -77,22 +84,16 @@ const RATES: [f64; 2] = [30.0, 1000.0];
 const PASSES: f64 = 40.0;
 
 /// The script's own settings, and where `amplify` those in which a leak shows more.
-pub(super) fn tries(defaults: &BTreeMap<String, f64>, amplify: bool) -> Vec<Try> {
+pub(super) fn tries(prepared: &Prepared, amplify: bool) -> Vec<Try> {
     let own = Try { name: OWN.to_owned(), exact: Vec::new() };
     if !amplify {
         return vec![own];
     }
-    let tables: Vec<(String, String)> = defaults
-        .iter()
-        .filter(|(name, value)| is_table(name) && **value > 0.0)
-        .map(|(name, _)| (name.clone(), if name.contains("BITS") { 10 } else { BUCKETS }.to_string()))
-        .collect();
-    let tables = (format!("tables of {BUCKETS} buckets"), tables);
-    let [first, last] = RATES.map(|factor| adaptation(defaults, factor));
-    let exact = |(name, exact): (String, Vec<(String, String)>)| Try { name, exact };
+    let [first, last] = RATES.map(|factor| adaptation(&prepared.defaults, factor).with(switched_on(prepared, adapts)));
     // The strongest come first, because a search ends when it has proven enough. The last are left out where the first
     // reached nothing.
-    let mut tries: Vec<Try> = vec![exact(tables), exact(first), own, exact(last)];
+    let mut tries: Vec<Try> =
+        vec![tables(&prepared.defaults).with(switched_on(prepared, is_of_a_cache)), first, own, last];
     tries.retain(|tried| !tried.exact.is_empty() || tried.name == OWN);
     // Passes alone do not change with the factor of the rates.
     if tries.last().map(|last| &last.exact) == tries.iter().rev().nth(2).map(|first| &first.exact) {
@@ -101,8 +102,40 @@ pub(super) fn tries(defaults: &BTreeMap<String, f64>, amplify: bool) -> Vec<Try>
     tries
 }
 
+impl Try {
+    /// These settings and switches that are on.
+    fn with(mut self, switches: Vec<String>) -> Try {
+        for switch in switches {
+            let comma = if self.name.is_empty() { "" } else { ", " };
+            self.name = format!("{}{comma}{switch} on", self.name);
+            self.exact.push((switch, "1".to_owned()));
+        }
+        self
+    }
+}
+
+/// Switches of an evaluation that are off unless somebody gives them, where `is` says that they belong to its kind. Those
+/// that leave something out stay off.
+fn switched_on(prepared: &Prepared, is: fn(&str) -> bool) -> Vec<String> {
+    let limits = |name: &str| name.split('_').any(|part| ["ONLY", "SKIP", "EXCLUDE", "FIRST"].contains(&part));
+    prepared.switches.iter().filter(|name| is(name) && !limits(name)).cloned().collect()
+}
+
+fn is_of_a_cache(name: &str) -> bool {
+    name.split('_').any(|part| ["NGRAM", "PHRASE", "CACHE", "PPM", "KNN"].contains(&part))
+}
+
+/// Caches whose tables are small.
+fn tables(defaults: &BTreeMap<String, f64>) -> Try {
+    let tables = defaults.iter().filter(|(name, value)| is_table(name) && **value > 0.0);
+    let exact: Vec<(String, String)> =
+        tables.map(|(name, _)| (name.clone(), if name.contains("BITS") { 10 } else { BUCKETS }.to_string())).collect();
+    let name = if exact.is_empty() { String::new() } else { format!("tables of {BUCKETS} buckets") };
+    Try { name, exact }
+}
+
 /// An adaptation with larger learning rates and more passes, where it has such settings.
-fn adaptation(defaults: &BTreeMap<String, f64>, factor: f64) -> (String, Vec<(String, String)>) {
+fn adaptation(defaults: &BTreeMap<String, f64>, factor: f64) -> Try {
     let of = |is: fn(&str) -> bool| defaults.iter().filter(move |(name, value)| is(name) && **value > 0.0);
     let mut exact: Vec<(String, String)> = of(is_adaptation_rate)
         .filter(|(_, value)| **value < 1.0)
@@ -111,12 +144,13 @@ fn adaptation(defaults: &BTreeMap<String, f64>, factor: f64) -> (String, Vec<(St
     let passes: Vec<(String, String)> =
         of(is_adaptation_passes).map(|(name, value)| (name.clone(), format!("{:.0}", value.max(PASSES)))).collect();
     let name = match (exact.is_empty(), passes.is_empty()) {
+        (true, true) => String::new(),
         (false, true) => format!("learning rates of the adaptation ×{factor}"),
         (false, false) => format!("learning rates of the adaptation ×{factor}, {PASSES} passes"),
-        (true, _) => format!("{PASSES} passes of the adaptation"),
+        (true, false) => format!("{PASSES} passes of the adaptation"),
     };
     exact.extend(passes);
-    (name, exact)
+    Try { name, exact }
 }
 
 fn is_adaptation_rate(name: &str) -> bool {
@@ -142,6 +176,13 @@ fn is_table(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearse::Vocabulary;
+
+    fn prepared(defaults: &[(&str, f64)], switches: &[&str]) -> Prepared {
+        let vocabulary = Vocabulary { size: 0, case_operators: false, usable: Vec::new(), lengths: Vec::new() };
+        let defaults = defaults.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Prepared { vocabulary, defaults, switches: switches.iter().map(|name| (*name).to_owned()).collect() }
+    }
 
     #[test]
     fn what_adapts_is_amplified_and_what_trains_is_not() {
@@ -157,7 +198,7 @@ mod tests {
             ("TTT_COSINE_LR", 1.0),
             ("TTT_WARMUP_EPOCHS", 10.0),
         ];
-        let defaults = defaults.map(|(name, value)| (name.to_owned(), value)).into();
+        let defaults = prepared(&defaults, &[]);
         let tries = tries(&defaults, true);
         let names = |at: usize| tries[at].exact.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
         assert_eq!(tries.len(), 4);
@@ -166,13 +207,30 @@ mod tests {
         assert_eq!(names(1), ["PREQUANT_TTT_LR", "SLOT_LR", "TTT_LR", "TTT_EPOCHS"]);
         assert_eq!((tries[1].exact[2].1.as_str(), tries[1].exact[3].1.as_str()), ("6.000000e-2", "40"));
         assert_eq!(tries[1].name, "learning rates of the adaptation ×30, 40 passes");
-        let passes = super::tries(&BTreeMap::from([("TTT_EPOCHS".to_owned(), 1.0)]), true);
+        let passes = super::tries(&prepared(&[("TTT_EPOCHS", 1.0)], &[]), true);
         assert_eq!(
             passes.iter().map(|tried| tried.name.as_str()).collect::<Vec<_>>(),
             ["40 passes of the adaptation", "own settings"]
         );
         assert_eq!(super::tries(&defaults, false).len(), 1);
-        assert_eq!(super::tries(&BTreeMap::new(), true).len(), 1);
+        assert_eq!(super::tries(&prepared(&[], &[]), true).len(), 1);
+    }
+
+    #[test]
+    fn what_is_off_is_switched_on_with_what_it_belongs_to() {
+        let switches = ["NGRAM_EVAL", "NGRAM_SELF_EXCLUDE", "USE_TTT", "TTT_ONLY", "SWA_ENABLED"];
+        let tries = tries(&prepared(&[("NGRAM_BUCKETS", 4e6)], &switches), true);
+        assert_eq!(
+            tries.iter().map(|tried| tried.name.as_str()).collect::<Vec<_>>(),
+            ["tables of 1024 buckets, NGRAM_EVAL on", "USE_TTT on", "own settings"]
+        );
+        assert_eq!(tries[1].exact, [("USE_TTT".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn every_chunk_is_small() {
+        let prepared = prepared(&[("NGRAM_EVAL_CHUNK_TOKENS", 1e6)], &[]);
+        assert!(sizes(&prepared, 3).contains(&("NGRAM_EVAL_CHUNK_TOKENS", 512.0)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use caddie_files::{Error, Result};
 use caddie_folder::RunLog;
 
 use super::run::{Room, TrialRequest, run};
-use super::{Interpreter, Options, RehearsalReport, Setting, locate, package, reading, settings};
+use super::{Interpreter, Options, RehearsalReport, Setting, locate, needed_minor, package, reading, settings};
 
 /// The vocabulary that a script reads, and the settings that it asks for.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Prepared {
     pub vocabulary: Vocabulary,
     /// Settings that the script reads from the environment, with those defaults that are numbers.
     pub defaults: BTreeMap<String, f64>,
+    /// Settings that it asks for yes or no, and that are not on unless somebody gives them.
+    pub switches: Vec<String>,
 }
 
 /// Token ids of a script's corpus.
@@ -73,11 +75,12 @@ impl<'a> Session<'a> {
     /// When the script cannot be read, or no Python can be found or made.
     pub fn new(options: &'a Options, tell: &mut dyn FnMut(&str)) -> Result<Session<'a>> {
         let (script, folder) = locate(&options.target)?;
+        let newest = needed_minor(&script, &caddie_files::read_bounded(&script)?);
         Ok(Session {
             options,
             script,
             settings: folder.as_ref().map(settings::of).unwrap_or_default(),
-            interpreter: Interpreter::find(options.python.as_deref(), tell)?,
+            interpreter: Interpreter::find_for(options.python.as_deref(), newest, tell)?,
             package: package::unpacked()?,
             room: Room::new(options.keep.as_deref())?,
         })
