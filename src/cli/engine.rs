@@ -16,7 +16,7 @@ use super::ablate::{self, AblateArgs};
 use super::evaluate::{self, NativeEvaluateOptions};
 use super::inspect::{self, InspectArgs};
 use super::probe::{self, EntropyArgs};
-use super::probe_native::InvarianceArgs;
+use super::probe_invariance::{self, InvarianceArgs};
 use super::probe_source::{self, ProbeSourceArgs};
 use super::recipe::{self, RecipeArgs};
 use super::reproduce::{self, ReproduceArgs};
@@ -94,7 +94,7 @@ fn work(task: Work<'_>) -> Result<u8> {
         Work::Reproduce(args) => reproduce::native::run(args),
         Work::ProbeSource(args) => probe_source::native::run(args),
         Work::ProbeEntropy(args) => probe::native::entropy(args),
-        Work::ProbeInvariance(args) => probe::native::invariance(args),
+        Work::ProbeInvariance(args) => probe_invariance::native::run(args),
     }
 }
 

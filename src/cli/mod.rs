@@ -29,6 +29,7 @@ mod next;
 mod outlook;
 pub mod pack;
 pub mod probe;
+mod probe_invariance;
 #[cfg(feature = "engine")]
 mod probe_native;
 mod probe_report;

@@ -12,8 +12,9 @@ use caddie_probe::source::Kind;
 
 #[cfg(feature = "engine")]
 use super::engine;
+use super::probe_invariance::{self, InvarianceArgs};
 #[cfg(feature = "engine")]
-use super::probe_native::{self, InvarianceArgs, NativeProbeOptions};
+use super::probe_native::{self, NativeProbeOptions};
 use super::probe_report::{plain, plain_of_ledger, plain_of_models};
 use super::probe_source::{self, ProbeSourceArgs};
 use crate::probe::{Dependence, Entropy, ProbeOptions, artifact, entropy, of_ledger, svg};
@@ -34,7 +35,6 @@ enum ProbeCommand {
     Source(ProbeSourceArgs),
     Entropy(EntropyArgs),
     Artifact(ArtifactArgs),
-    #[cfg(feature = "engine")]
     Invariance(InvarianceArgs),
     Ledger(LedgerArgs),
 }
@@ -117,14 +117,14 @@ struct ArtifactArgs {
 }
 
 /// How a script is run.
-#[derive(Debug, clap::Args)]
-struct RunArgs {
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
     /// A setting that the script reads from the environment; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = super::rehearse::setting)]
     env: Vec<(String, String)>,
     /// Keep what the runs write in this new folder
     #[arg(long, value_name = "DIR")]
-    keep: Option<Utf8PathBuf>,
+    pub(super) keep: Option<Utf8PathBuf>,
     /// A Python with torch 2.11.0 [default: one that caddie makes once, in its cache]
     #[arg(long, value_name = "FILE")]
     python: Option<Utf8PathBuf>,
@@ -168,7 +168,7 @@ pub(super) fn kind(text: &str) -> std::result::Result<Kind, String> {
     text.parse().map_err(|error: caddie_probe::source::Error| error.to_string())
 }
 
-fn time(text: &str) -> std::result::Result<Duration, String> {
+pub(super) fn time(text: &str) -> std::result::Result<Duration, String> {
     let (number, unit) = match text.strip_suffix('m') {
         Some(minutes) => (minutes, 60),
         None => (text.strip_suffix('s').unwrap_or(text), 1),
@@ -188,13 +188,16 @@ pub fn run(args: &ProbeArgs) -> crate::Result<u8> {
         ProbeCommand::Entropy(args) => of_entropy(args, |tell| of_script(args, tell)),
         ProbeCommand::Artifact(args) => Ok(models(args)?),
         #[cfg(feature = "engine")]
-        ProbeCommand::Invariance(args) => engine::run(engine::Work::ProbeInvariance(args)),
+        ProbeCommand::Invariance(args) if probe_native::is_native(&args.target)? => {
+            engine::run(engine::Work::ProbeInvariance(args))
+        }
+        ProbeCommand::Invariance(args) => Ok(probe_invariance::run(args)?),
         ProbeCommand::Ledger(args) => Ok(ledger(args)?),
     }
 }
 
 impl RunArgs {
-    fn options(&self, target: &Utf8Path, steps: u32, limit: Duration) -> rehearse::Options {
+    pub(super) fn options(&self, target: &Utf8Path, steps: u32, limit: Duration) -> rehearse::Options {
         rehearse::Options {
             target: target.to_owned(),
             steps,
@@ -210,7 +213,9 @@ impl RunArgs {
 }
 
 /// Runs a probe with its progress on the terminal.
-fn watched<T, E>(probe: impl FnOnce(&mut dyn FnMut(&str)) -> std::result::Result<T, E>) -> std::result::Result<T, E> {
+pub(super) fn watched<T, E>(
+    probe: impl FnOnce(&mut dyn FnMut(&str)) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     bar.enable_steady_tick(Duration::from_millis(120));
     let done = probe(&mut |text| bar.set_message(text.to_owned()));
@@ -282,7 +287,7 @@ fn ledger(args: &LedgerArgs) -> Result<u8> {
     Ok(if done.verdict == Verdict::LeakProven { exit::FINDINGS } else { exit::OK })
 }
 
-fn json(done: &impl serde::Serialize) -> Result<String> {
+pub(super) fn json(done: &impl serde::Serialize) -> Result<String> {
     let json = serde_json::to_string_pretty(done);
     Ok(json.map_err(|error| Error::Internal(format!("the probe as JSON: {error}")))? + "\n")
 }
@@ -290,10 +295,9 @@ fn json(done: &impl serde::Serialize) -> Result<String> {
 /// A recipe or a model, scored by the engine.
 #[cfg(feature = "engine")]
 pub(super) mod native {
-    use super::super::probe_native::{self, InvarianceArgs, ProbeRequest, invariances, plain_of_invariances};
-    use super::{EntropyArgs, ProbeFormat, json, of_entropy, watched};
+    use super::super::probe_native::{self, ProbeRequest};
+    use super::{EntropyArgs, of_entropy};
     use crate::Result;
-    use caddie_files::exit;
 
     /// Probes with known probabilities, and prints the table.
     pub fn entropy(args: &EntropyArgs) -> Result<u8> {
@@ -309,17 +313,6 @@ pub(super) mod native {
             };
             probe_native::entropy(&args.target, &asked, &args.native, tell)
         })
-    }
-
-    /// Changes what must not move a score, and prints what moved.
-    pub fn invariance(args: &InvarianceArgs) -> Result<u8> {
-        let done = watched(|tell| invariances(args, tell))?;
-        let text = match args.format {
-            ProbeFormat::Plain => plain_of_invariances(&done),
-            ProbeFormat::Json => json(&done)?,
-        };
-        super::super::print(&text)?;
-        Ok(if done.broken() { exit::FINDINGS } else { exit::OK })
     }
 }
 

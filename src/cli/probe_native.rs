@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use std::fmt::Write as _;
 
 use caddie_probe::sidecar::Sidecar;
 use caddie_probe::source::Kind;
 
-use crate::probe::Entropy;
-use crate::probe::native::{Invariances, NativeOptions, NativeTarget, entropy_native, invariance, write_samples};
+use crate::probe::native::{NativeOptions, NativeTarget, entropy_native, invariance, write_samples};
+use crate::probe::{Entropy, Invariances};
 use crate::runner::recipes;
 use crate::{Error, Result};
 
@@ -118,74 +117,15 @@ pub fn source(
     write_samples(&path, recipe.as_deref(), out, &options, train_tokens as usize)
 }
 
-/// Changes what must not change a score, and compares every target: repetition, later tokens, order, copies, length, bytes, model file
-///
-/// A recipe is trained at toy size on a source, a model is scored on what it draws. Then the tokens are scored again: once more, with
-/// other tokens in the second half, with two neighbors swapped, with the documents in reverse order, each document twice, and at
-/// twice the length. For a recipe another validation set must give the same model file.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  caddie probe invariance varlen-ttt-small\n  caddie probe invariance \
-                        runs/demo/seed-42/model.int8.zlib --tokens 4096\n\nExit codes: 0 nothing moved that must not, 1 a score or the \
-                        model file moved, 2 nothing was run")]
-pub struct InvarianceArgs {
-    /// A recipe, or a model of the engine
-    #[arg(value_name = "RECIPE|MODEL")]
-    target: Utf8PathBuf,
-    /// Source of the tokens [default: iid; for a model, model: what it draws itself]
-    #[arg(long, value_name = "KIND", value_parser = super::probe::kind)]
+/// Changes what must not change the score of a recipe or a model.
+pub fn invariances(
+    name: &Utf8Path,
     source: Option<Kind>,
-    /// Validation targets
-    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(256..=1_048_576))]
-    tokens: u32,
-    /// Training steps of a recipe
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
-    steps: u32,
-    /// Seed of the source and of the training
-    #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    seed: u64,
-    /// Keep sources and runs in this new folder
-    #[arg(long, value_name = "DIR")]
-    keep: Option<Utf8PathBuf>,
-    #[command(flatten)]
-    native: NativeProbeOptions,
-    /// plain for a reader, json for programs
-    #[arg(long, value_enum, default_value_t = super::probe::ProbeFormat::Plain)]
-    pub format: super::probe::ProbeFormat,
-}
-
-/// Runs the comparison.
-pub fn invariances(args: &InvarianceArgs, tell: &mut dyn FnMut(&str)) -> Result<Invariances> {
-    let target = needed(&args.target, &args.native)?;
+    asked: &ProbeRequest<'_>,
+    native: &NativeProbeOptions,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Invariances> {
+    let target = needed(name, native)?;
     let default = if matches!(target, NativeTarget::Model { .. }) { Kind::Model } else { Kind::Iid };
-    let asked = ProbeRequest {
-        sources: &[],
-        targets: args.tokens,
-        steps: args.steps,
-        seed: args.seed,
-        amplify: false,
-        budget: Duration::MAX,
-        keep: args.keep.as_deref(),
-    };
-    let options = options(&asked, &args.native.device, vec![args.source.unwrap_or(default)])?;
-    invariance(&target, &options, tell)
-}
-
-/// The comparison for a reader. Writing to a String cannot fail.
-pub fn plain_of_invariances(done: &Invariances) -> String {
-    let verdict = if done.broken() { "a score moved that must not" } else { "nothing moved that must not" };
-    let apart = if done.documents_apart { "scored apart" } else { "scored with what stands before them" };
-    let mut text = format!(
-        "{}\n  {verdict}\n\n  {} targets of {}, documents {apart}\n",
-        done.subject.name, done.targets, done.source
-    );
-    for one in &done.found {
-        let holds = match one.holds {
-            Some(true) => "holds",
-            Some(false) => "BROKEN",
-            None => "told",
-        };
-        let largest = one.largest.map_or(String::new(), |largest| format!("  (largest difference {largest:.1e} nats)"));
-        let _ = writeln!(text, "  {:<18} {holds:<7} {}{largest}", one.name, one.says);
-    }
-    text
+    invariance(&target, &options(asked, &native.device, vec![source.unwrap_or(default)])?, tell)
 }

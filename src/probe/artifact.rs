@@ -80,7 +80,7 @@ pub fn artifact(options: &ProbeOptions, stop: &AtomicBool, tell: &mut dyn FnMut(
         tell(name);
         let sizes = tries::sizes(&prepared, layers);
         let seed = i64::try_from(options.seed).unwrap_or(i64::MAX);
-        session.run(&ProbeTrial { name, seed, corpus: &root, sizes: &sizes, exact: &[] }, stop, tell)
+        session.run(&ProbeTrial { name, seed, corpus: &root, sizes: &sizes, exact: &[], losses: false }, stop, tell)
     };
     let first_shard = write(VALIDATION)?;
     let (mut layers, mut first) = (LAYERS, run("first", LAYERS)?);

@@ -239,27 +239,13 @@ impl ScriptCorpus {
         let symbols = vocabulary.usable.get(..MOST_SYMBOLS).unwrap_or(&vocabulary.usable);
         let source = Source::new(draw.kind, symbols, draw.hazard).map_err(|error| Error::Usage(error.to_string()))?;
         let stream = source.draw(draw.targets, &mut Dice::new(draw.seed, draw.validation));
-        let listing = caddie_files::list(root)?;
-        let named = |start: &str| {
-            let mut found: Vec<Utf8PathBuf> = listing.files.iter().map(|file| file.path.clone()).collect();
-            found.retain(|path| path.file_name().is_some_and(|name| name.starts_with(start)));
-            found.sort();
-            found.into_iter().map(|path| root.join(path)).collect::<Vec<_>>()
-        };
         let mut dice = Dice::new(draw.seed, TRAINING);
-        let files = named("fineweb_train_");
+        let files = named(root, "fineweb_train_")?;
         let each = draw.train_tokens / files.len().max(1);
         let train: Result<Vec<Shard>> =
             files.iter().map(|path| shard(path, &source.draw(each, &mut dice).tokens)).collect();
-        let validation = named("fineweb_val_0");
-        let [path] = validation.as_slice() else {
-            return Err(Error::Internal(format!("{root} holds {} validation shards, not one", validation.len())));
-        };
-        let written = shard(path, &stream.tokens)?;
-        for path in named("fineweb_val_bytes_") {
-            let length = |token: &u16| vocabulary.lengths.get(usize::from(*token)).copied().unwrap_or(0);
-            shard(&path, &stream.tokens.iter().map(length).collect::<Vec<_>>())?;
-        }
+        let written = write_validation(root, vocabulary, &stream.tokens)?;
+        let listing = caddie_files::list(root)?;
         let bytes = match (vocabulary.case_operators, listing.files.iter().find(|file| is_model(&file.path))) {
             (false, Some(file)) => of_model(&root.join(&file.path))?,
             _ => Bytes::of_lengths(&vocabulary.lengths),
@@ -269,10 +255,32 @@ impl ScriptCorpus {
         Ok(ScriptCorpus { sidecar, stream, bytes })
     }
 
-    /// Bytes of each target.
-    pub(super) fn bytes(&self, counting: Counting) -> Vec<u32> {
-        self.bytes.of_targets(&self.stream.tokens, counting)
+    /// Bytes of each target of a stream in the corpus's vocabulary.
+    pub(super) fn bytes(&self, tokens: &[u16], counting: Counting) -> Vec<u32> {
+        self.bytes.of_targets(tokens, counting)
     }
+}
+
+/// Writes the validation tokens of the corpus at `root` anew, and their bytes where these have a file of their own.
+pub(super) fn write_validation(root: &Utf8Path, vocabulary: &Vocabulary, tokens: &[u16]) -> Result<Shard> {
+    let validation = named(root, "fineweb_val_0")?;
+    let [path] = validation.as_slice() else {
+        return Err(Error::Internal(format!("{root} holds {} validation shards, not one", validation.len())));
+    };
+    for path in named(root, "fineweb_val_bytes_")? {
+        let length = |token: &u16| vocabulary.lengths.get(usize::from(*token)).copied().unwrap_or(0);
+        shard(&path, &tokens.iter().map(length).collect::<Vec<_>>())?;
+    }
+    shard(path, tokens)
+}
+
+/// Files of a corpus whose names begin so, in order.
+fn named(root: &Utf8Path, start: &str) -> Result<Vec<Utf8PathBuf>> {
+    let files = caddie_files::list(root)?.files.into_iter().map(|file| file.path);
+    let mut found: Vec<Utf8PathBuf> =
+        files.filter(|path| path.file_name().is_some_and(|name| name.starts_with(start))).collect();
+    found.sort();
+    Ok(found.into_iter().map(|path| root.join(path)).collect())
 }
 
 fn is_model(path: &Utf8Path) -> bool {

@@ -113,7 +113,8 @@ fn idle(tries: &[Tried], kind: Kind, setting: &Try) -> bool {
     !wanted.is_empty() && of(&wanted).is_some() && of(&wanted) == of(&[])
 }
 
-fn draw(options: &ProbeOptions, kind: Kind) -> Draw {
+/// The streams of a source that a script is trained and scored on.
+pub(super) fn draw(options: &ProbeOptions, kind: Kind) -> Draw {
     // One pass at most over the training tokens, so that nothing of them can be memorized.
     let train_tokens = (u64::from(options.rehearsal.steps) + 8) * 8192;
     Draw {
@@ -148,7 +149,7 @@ impl One<'_> {
         let sizes = tries::sizes(self.prepared, layers);
         let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
         let exact = [self.always, &self.setting.exact].concat();
-        let trial = ProbeTrial { name, seed, corpus: self.root, sizes: &sizes, exact: &exact };
+        let trial = ProbeTrial { name, seed, corpus: self.root, sizes: &sizes, exact: &exact, losses: false };
         let EndedTrial { report, log, .. } = self.session.run(&trial, stop, tell)?;
         Ok(Tried {
             source: self.corpus.sidecar.kind,
@@ -190,8 +191,10 @@ fn outcome(corpus: &ScriptCorpus, report: &RehearsalReport, log: Option<&RunLog>
 
 /// The claim under the exact bytes, or else under the first known miscount that explains it.
 fn judge(corpus: &ScriptCorpus, claim: &Claim) -> (Judged, ByteCount) {
-    let under =
-        |counting| accounting::judge(claim, &Targets { nats: &corpus.stream.nats, bytes: &corpus.bytes(counting) });
+    let under = |counting| {
+        let bytes = corpus.bytes(&corpus.stream.tokens, counting);
+        accounting::judge(claim, &Targets { nats: &corpus.stream.nats, bytes: &bytes })
+    };
     let exact = under(Counting::Exact);
     if claim.val_loss.is_none() {
         return (exact, ByteCount::Unchecked);
@@ -204,7 +207,7 @@ fn judge(corpus: &ScriptCorpus, claim: &Claim) -> (Judged, ByteCount) {
 }
 
 /// The official score of a log, with the digits that it was printed with.
-fn claim(log: &RunLog) -> Option<Claim> {
+pub(super) fn claim(log: &RunLog) -> Option<Claim> {
     let decimals = log.decimals.unwrap_or(4);
     let val_bpb = Printed::with_decimals(log.val_bpb.as_ref()?.value, decimals);
     let val_loss =

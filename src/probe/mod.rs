@@ -8,18 +8,24 @@
 pub const PROBE_SCHEMA: &str = include_str!("../../docs/probe.schema.json");
 
 mod artifact;
+mod caught;
+mod changed;
 mod corpus;
 mod entropy;
+mod invariance;
 mod ledger;
 #[cfg(feature = "engine")]
 pub mod native;
 mod outcome;
 mod plot;
+mod script_invariance;
 mod tries;
 
 pub use artifact::{Artifact, Dependence, Model, artifact};
 pub use corpus::{SourceRequest, VALIDATION, write_source};
 pub use entropy::{ProbeOptions, entropy};
+pub use invariance::{Compared, Invariance, Invariances};
 pub use ledger::{LedgerProbe, of_ledger};
 pub use outcome::{ByteCount, Entropy, ProbeSubject, ProbeSubjectKind, Tried, TryOutcome};
 pub use plot::svg;
+pub use script_invariance::script_invariance;

@@ -29,7 +29,7 @@ pub use folder::{ToyFinding, ToyFolder};
 pub use full_size::{Class, FullSize};
 pub use interpreter::Interpreter;
 pub use reading::Reading;
-pub use report::{Phase, RehearsalFailure, RehearsalReport, Stored, Tensor};
+pub use report::{CaughtPass, Phase, RehearsalFailure, RehearsalReport, Stored, Tensor};
 pub use session::{EndedTrial, Prepared, ProbeTrial, Session, Vocabulary};
 pub use settings::Setting;
 

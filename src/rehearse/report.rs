@@ -68,6 +68,21 @@ pub struct RehearsalReport {
     /// Parameters of the model: of the toy, or at its own sizes where that was asked for.
     #[serde(default, skip_serializing)]
     pub tensors: Vec<Tensor>,
+    /// Losses of single targets, where they were asked for: a pass over the validation data each, the last first.
+    #[serde(default, skip_serializing)]
+    pub losses: Vec<CaughtPass>,
+}
+
+/// Losses of single targets that a script left to PyTorch's cross-entropy in one pass over the validation data, in the order of
+/// the targets. A target may have been scored several times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaughtPass {
+    /// The first and the last loss of each target, nats; `None` where none was caught.
+    pub first: Vec<Option<f64>>,
+    pub last: Vec<Option<f64>>,
+    /// The calls that they came from, counted from 0 on; -1 where there was none.
+    pub first_call: Vec<i64>,
+    pub last_call: Vec<i64>,
 }
 
 /// A tensor as a toy run stored it.

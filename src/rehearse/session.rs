@@ -45,6 +45,8 @@ pub struct ProbeTrial<'a> {
     pub sizes: &'a [(&'a str, f64)],
     /// Settings that win over everything.
     pub exact: &'a [(String, String)],
+    /// Whether losses of single targets are caught.
+    pub losses: bool,
 }
 
 /// A run that is over.
@@ -108,7 +110,8 @@ impl<'a> Session<'a> {
     pub fn run(&self, trial: &ProbeTrial<'_>, stop: &AtomicBool, tell: &mut dyn FnMut(&str)) -> Result<EndedTrial> {
         let sizes = trial.sizes.iter().flat_map(|(name, value)| ["--size".to_owned(), format!("{name}={value}")]);
         let exact = trial.exact.iter().flat_map(|(name, value)| ["--exact".to_owned(), format!("{name}={value}")]);
-        let extra: Vec<String> = sizes.chain(exact).collect();
+        let losses = trial.losses.then(|| "--losses".to_owned());
+        let extra: Vec<String> = sizes.chain(exact).chain(losses).collect();
         let request = self.request(trial.seed, Some(trial.corpus.to_owned()), &extra);
         let (report, place) = run(&request, &self.room, trial.name, stop, tell)?;
         let log = reading::best_log(&place);

@@ -11,48 +11,12 @@ use caddie_engine::log::Silent;
 use caddie_probe::bytes::Counting;
 use caddie_probe::source::{BOS, Kind};
 use camino::Utf8Path;
-use serde::Serialize;
 
+use super::super::changed::split;
 use super::super::corpus::{self, WrittenSource};
-use super::super::outcome::ProbeSubject;
+use super::super::invariance::{ARITHMETIC, Compared, Invariance, Invariances};
 use super::{NativeOptions, NativeTarget, ToyRecipe, given, room, score, subject, train};
 use crate::{Error, Result};
-
-/// Nats that arithmetic in another order may move a score of one target by.
-const ARITHMETIC: f64 = 1e-3;
-
-/// One thing that was changed, and whether the scores that must not move moved.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Invariance {
-    /// repetition, later_tokens, swapped_neighbors, other_documents, order, copies, length, bytes or model_file.
-    pub name: &'static str,
-    /// What was changed and compared, in words.
-    pub says: String,
-    /// `None` where a difference breaks no claim: a document in another place, or one that is not scored apart.
-    pub holds: Option<bool>,
-    /// The largest difference of a target, nats; of a document's mean for order and copies.
-    pub largest: Option<f64>,
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Invariances {
-    pub schema_version: u32,
-    pub subject: ProbeSubject,
-    pub seed: u64,
-    pub source: Kind,
-    pub targets: usize,
-    /// Whether the evaluation claims that a document's score depends on no other document.
-    pub documents_apart: bool,
-    pub found: Vec<Invariance>,
-}
-
-impl Invariances {
-    /// Whether a score moved that must not.
-    pub fn broken(&self) -> bool {
-        self.found.iter().any(|one| one.holds == Some(false))
-    }
-}
 
 /// Trains where the target is a recipe, and scores the same model on changed tokens. The first source counts.
 ///
@@ -80,7 +44,8 @@ pub fn invariance(target: &NativeTarget, options: &NativeOptions, tell: &mut dyn
         seed: options.seed,
         source: kind,
         targets: subjected.source.sidecar.targets,
-        documents_apart: loaded.recipe.eval.reads_documents_alone(loaded.mode),
+        documents_apart: Some(loaded.recipe.eval.reads_documents_alone(loaded.mode)),
+        compared: Compared::EachTarget,
         found,
     })
 }
@@ -252,13 +217,6 @@ impl ChangedTokens<'_> {
             largest: None,
         })
     }
-}
-
-/// The tokens of each document, from its BOS on.
-fn split(tokens: &[u16]) -> Vec<&[u16]> {
-    let mut starts: Vec<usize> = (0..tokens.len()).filter(|at| tokens.get(*at) == Some(&BOS)).collect();
-    starts.push(tokens.len());
-    starts.windows(2).filter_map(|pair| tokens.get(*pair.first()?..*pair.last()?)).collect()
 }
 
 /// The mean nats of each document's tokens behind its BOS, so that a document has the same targets in any place.

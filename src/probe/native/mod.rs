@@ -19,7 +19,7 @@ use caddie_probe::evalue::{self, PROVEN_NATS, Verdict};
 use caddie_probe::source::Kind;
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use self::invariance::{Invariance, Invariances, invariance};
+pub use self::invariance::invariance;
 use self::score::EngineScore;
 use self::toy::ToyRecipe;
 use super::corpus::{self, SourceRequest, WrittenSource};
