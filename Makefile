@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes ablations ladder rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes probe-zoo ablations ladder rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -103,6 +103,10 @@ probes: ## probe ruled heads and merged folders for leakage, and write docs/prob
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release $(TOOLKIT)
 	scripts/probes "$(HEADS)" "$(UPSTREAM)" --caddie $(CADDIE) $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+
+probe-zoo: ## probe small scripts of our own, legal and illegal, with PyTorch: make probe-zoo PARITY_PYTHON=a Python with torch 2.11
+	@[ -x "$(PARITY_PYTHON)" ] || { echo "make: give PARITY_PYTHON=PYTHON, one that has what rehearsal/requirements.txt lists" >&2; exit 1; }
+	CADDIE_REHEARSE_PYTHON="$(PARITY_PYTHON)" $(CARGO) test $(TOOLKIT) --test probe_zoo -- --nocapture --test-threads 1
 
 parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [HEADS=DIR] [WRITE=docs/parity.md]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)

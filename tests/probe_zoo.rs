@@ -1,0 +1,102 @@
+//! Small scripts of our own that keep the rules of scoring or break them, under `caddie probe`: `make probe-zoo`.
+//!
+//! Skipped with a printed reason, unless CADDIE_REHEARSE_PYTHON names a Python that has what rehearsal/requirements.txt lists.
+
+use std::fs;
+
+use assert_cmd::Command;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+
+const MAIN: &str = "\nif __name__ == \"__main__\":";
+
+fn zoo() -> Utf8PathBuf {
+    Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/probes")
+}
+
+fn python() -> Option<String> {
+    let python = std::env::var("CADDIE_REHEARSE_PYTHON").ok();
+    if python.is_none() {
+        println!("skipped: CADDIE_REHEARSE_PYTHON names no Python with torch");
+    }
+    python
+}
+
+/// The variants of the script, by name: what each of them puts before the script's last lines.
+fn variants() -> Vec<(String, String)> {
+    let files = zoo().read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
+    let mut found: Vec<(String, String)> = files
+        .filter(|path| path.file_name() != Some("train_gpt.py"))
+        .map(|path| (path.file_stem().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    found.push(("legal.plain".to_owned(), String::new()));
+    found.sort();
+    found
+}
+
+fn script(variant: &str) -> (tempfile::TempDir, Utf8PathBuf) {
+    let base = fs::read_to_string(zoo().join("train_gpt.py")).unwrap();
+    assert_eq!(base.matches(MAIN).count(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(folder.path()).unwrap().join("train_gpt.py");
+    fs::write(&path, base.replace(MAIN, &format!("{variant}\n{MAIN}"))).unwrap();
+    // Behind walls the script is another user.
+    #[cfg(unix)]
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    (folder, path)
+}
+
+fn probe(which: &str, script: &Utf8Path, steps: &str, python: &str) -> (Option<i32>, Value) {
+    let arguments = ["--tokens", "2048", "--steps", steps, "--format", "json", "--python", python];
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("caddie"))
+        .args(["probe", which, script.as_str()])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}")))
+}
+
+/// The names say what each is, so that none is left out of the comparison below.
+#[test]
+fn the_zoo_holds_both_kinds() {
+    let names: Vec<String> = variants().into_iter().map(|(name, _)| name).collect();
+    let of = |kind: &str| names.iter().filter(|name| name.starts_with(kind)).count();
+    assert!(of("legal.") >= 3 && of("illegal.") >= 6, "{names:?}");
+    assert_eq!(of("legal.") + of("illegal."), names.len(), "{names:?}");
+}
+
+#[test]
+fn each_that_breaks_a_rule_is_proven_and_none_that_keeps_them() {
+    let Some(python) = python() else { return };
+    for (name, variant) in variants() {
+        let (_folder, path) = script(&variant);
+        let (code, report) = probe("entropy", &path, "40", &python);
+        println!("{name}: ln E = {:.0}", report["log_e"].as_f64().unwrap());
+        let wanted = if name.starts_with("legal.") { (Some(0), "no_evidence") } else { (Some(1), "leak_proven") };
+        assert_eq!((code, report["verdict"].as_str().unwrap()), wanted, "{name}: {report:#}");
+        assert_eq!(report["tries"][0]["outcome"]["bytes"], "exact", "{name}: {report:#}");
+    }
+}
+
+/// Single targets are compared where the script's losses are PyTorch's, and a mean alone shows nothing of them.
+#[test]
+fn later_tokens_move_the_scores_of_those_that_look_at_them() {
+    let Some(python) = python() else { return };
+    for (name, compared, later) in [
+        ("legal.sliding", "each_target", Value::Bool(true)),
+        ("legal.score_first", "each_target", Value::Bool(true)),
+        ("illegal.slot", "each_target", Value::Bool(false)),
+        ("illegal.prequant", "each_target", Value::Bool(false)),
+        ("illegal.gold_only_cache", "printed_mean", Value::Null),
+    ] {
+        let (_, variant) = variants().into_iter().find(|(known, _)| known == name).unwrap();
+        let (_folder, path) = script(&variant);
+        let (code, report) = probe("invariance", &path, "6", &python);
+        let found = report["found"].as_array().unwrap();
+        let holds = |wanted: &str| found.iter().find(|one| one["name"] == wanted).unwrap()["holds"].clone();
+        assert_eq!((&report["compared"], holds("later_tokens")), (&compared.into(), later.clone()), "{name}: {report:#}");
+        assert_eq!(holds("repetition"), true, "{name}: {report:#}");
+        assert_eq!(code, Some(i32::from(later == Value::Bool(false))), "{name}: {report:#}");
+    }
+}
