@@ -95,7 +95,11 @@ fn later_tokens_move_the_scores_of_those_that_look_at_them() {
         let (code, report) = probe("invariance", &path, "6", &python);
         let found = report["found"].as_array().unwrap();
         let holds = |wanted: &str| found.iter().find(|one| one["name"] == wanted).unwrap()["holds"].clone();
-        assert_eq!((&report["compared"], holds("later_tokens")), (&compared.into(), later.clone()), "{name}: {report:#}");
+        assert_eq!(
+            (&report["compared"], holds("later_tokens")),
+            (&compared.into(), later.clone()),
+            "{name}: {report:#}"
+        );
         assert_eq!(holds("repetition"), true, "{name}: {report:#}");
         assert_eq!(code, Some(i32::from(later == Value::Bool(false))), "{name}: {report:#}");
     }
