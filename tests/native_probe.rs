@@ -117,7 +117,7 @@ fn nothing_moves_a_score_that_must_not() {
         "model_file",
     ];
     assert_eq!(names, expected);
-    assert_eq!(report["documents_apart"], true);
+    assert_eq!((&report["documents_apart"], &report["compared"]), (&true.into(), &"each_target".into()));
     for one in report["found"].as_array().unwrap() {
         let told = ["order", "copies"].contains(&one["name"].as_str().unwrap());
         assert_eq!(one["holds"], if told { Value::Null } else { Value::Bool(true) }, "{report:#}");
@@ -135,7 +135,7 @@ fn what_cannot_be_probed_says_why() {
         (vec!["entropy", checkpoint.as_str()], "needs --recipe"),
         (vec!["entropy", recipe().as_str(), "--source", "model"], "draws too slowly"),
         (vec!["source", &nothing, out.as_str()], "neither a model file"),
-        (vec!["invariance", home.as_str()], "neither a recipe nor a model"),
+        (vec!["invariance", home.as_str()], "holds no script"),
     ] {
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         let ended = probe(&arguments.iter().map(String::as_str).collect::<Vec<_>>());

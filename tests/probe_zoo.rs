@@ -2,6 +2,9 @@
 //!
 //! Skipped with a printed reason, unless CADDIE_REHEARSE_PYTHON names a Python that has what rehearsal/requirements.txt lists.
 
+#[path = "support/schema.rs"]
+mod schema;
+
 use std::fs;
 
 use assert_cmd::Command;
@@ -93,6 +96,7 @@ fn later_tokens_move_the_scores_of_those_that_look_at_them() {
         let (_, variant) = variants().into_iter().find(|(known, _)| known == name).unwrap();
         let (_folder, path) = script(&variant);
         let (code, report) = probe("invariance", &path, "6", &python);
+        schema::assert_valid("probe-invariance", &report);
         let found = report["found"].as_array().unwrap();
         let holds = |wanted: &str| found.iter().find(|one| one["name"] == wanted).unwrap()["holds"].clone();
         assert_eq!(
