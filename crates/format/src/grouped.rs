@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::ops::Range;
 
-use crate::range::{self, RangeError, put_varint, take_varint};
+use crate::range::{self, Counts, RangeError, counts, put_varint, take_varint};
 
 /// log2 of the largest window that a zstd frame may ask for.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -118,9 +118,6 @@ fn unpack(input: &mut &[u8], length: u64) -> Result<Vec<u8>, RangeError> {
     Ok(bytes)
 }
 
-/// Counts of byte values.
-type Counts = [u64; 256];
-
 /// Chooses a group for each part, from 1 on in the order of their first parts: the two groups are joined that save most, until none do.
 fn groups(parts: &[&[u8]]) -> Vec<usize> {
     let mut members: Vec<(Counts, Vec<usize>)> =
@@ -157,25 +154,16 @@ fn groups(parts: &[&[u8]]) -> Vec<usize> {
     found
 }
 
-fn counts(part: &[u8]) -> Counts {
-    let mut counts = [0; 256];
-    part.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
-    counts
-}
-
 fn sum(a: &Counts, b: &Counts) -> Counts {
     std::array::from_fn(|value| a[value] + b[value])
 }
 
-/// The bits of a range code: the entropy `Σ −count·log2(count / all)`, and its table, where each value takes a byte and its count
-/// a varint; and three bytes for the rest.
+/// The bits of a range code: the entropy, its table, where each value takes a byte and its count a varint, and three bytes for
+/// the rest.
 fn cost(counts: &Counts) -> f64 {
-    let all = counts.iter().sum::<u64>() as f64;
-    let of = |&count: &u64| {
-        let bytes = 1 + (count.ilog2() / 7 + 1);
-        -(count as f64) * (count as f64 / all).log2() + f64::from(8 * bytes)
-    };
-    24.0 + counts.iter().filter(|&&count| count > 0).map(of).sum::<f64>()
+    let of_table = |&count: &u64| 8 * (1 + (count.ilog2() / 7 + 1));
+    let table: u32 = counts.iter().filter(|&&count| count > 0).map(of_table).sum();
+    range::entropy_of(counts) + f64::from(table) + 24.0
 }
 
 #[cfg(test)]

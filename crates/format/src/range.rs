@@ -113,8 +113,23 @@ pub fn decode(input: &mut &[u8], most: u64) -> Result<Vec<u8>, RangeError> {
 
 /// The least bits that any code with fixed frequencies takes for `bytes`: `Σ −count·log2(count / all)`.
 pub fn entropy_bits(bytes: &[u8]) -> f64 {
-    let all = bytes.len() as f64;
-    Frequencies::of(bytes).values.iter().map(|&(_, count)| -(count as f64) * (count as f64 / all).log2()).sum()
+    entropy_of(&counts(bytes))
+}
+
+/// Counts of byte values.
+pub(crate) type Counts = [u64; 256];
+
+pub(crate) fn counts(bytes: &[u8]) -> Counts {
+    let mut counts = [0; 256];
+    bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    counts
+}
+
+/// The entropy of [`entropy_bits`], of counts.
+pub(crate) fn entropy_of(counts: &Counts) -> f64 {
+    let all = counts.iter().sum::<u64>() as f64;
+    let occurring = counts.iter().filter(|&&count| count > 0);
+    occurring.map(|&count| -(count as f64) * (count as f64 / all).log2()).sum()
 }
 
 /// The values that occur, ascending, each with its count.
@@ -124,11 +139,7 @@ struct Frequencies {
 
 impl Frequencies {
     fn of(bytes: &[u8]) -> Frequencies {
-        let mut counts = [0u64; 256];
-        for &byte in bytes {
-            counts[usize::from(byte)] += 1;
-        }
-        Frequencies { values: (0..=255).zip(counts).filter(|&(_, count)| count > 0).collect() }
+        Frequencies { values: (0..=255).zip(counts(bytes)).filter(|&(_, count)| count > 0).collect() }
     }
 
     /// The coder's probabilities; `None` for a single value, which needs no code.
