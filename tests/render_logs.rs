@@ -220,9 +220,11 @@ fn what_is_no_log_of_one_entry_is_refused_with_the_reason() {
         assert_eq!(refused.code, Some(2), "{}", refused.out);
         assert!(refused.err.contains(reason), "{}", refused.err);
     }
-    let nowhere = caddie(&["render", "no-such.log", "nor-this.log"]);
-    assert_eq!(nowhere.code, Some(2));
-    assert!(nowhere.err.contains("no-such.log: no such file; name the logs of the runs"), "{}", nowhere.err);
+    for paths in [&["no-such.log", "nor-this.log"][..], &["--dry-run", "no-such.log"]] {
+        let nowhere = caddie(&[&["render"], paths].concat());
+        assert_eq!(nowhere.code, Some(2));
+        assert!(nowhere.err.contains("no-such.log: no such file; name the logs of the runs"), "{}", nowhere.err);
+    }
     let forced = own.render(&["--force"]);
     assert!(forced.err.contains("--force is for runs that caddie made"), "{}", forced.err);
     let elsewhere = own.render(&["--out", "out"]);

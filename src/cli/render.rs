@@ -108,6 +108,7 @@ pub fn run(args: &RenderArgs, project: Option<&Project>) -> Result<u8> {
         _ => return render_logs::run(args, project, &rulebook),
     };
     if args.dry_run {
+        caddie_files::metadata(runs, "no such file; name the logs of the runs")?;
         return Err(Error::Usage(format!("{runs}: --dry-run is for your own logs; finished runs are rendered")));
     }
     let date = match about.date {
