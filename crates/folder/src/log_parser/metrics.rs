@@ -49,6 +49,10 @@ impl Parser {
 /// Reads a line that begins with a metric's name and states its scores in numbers; bits per byte alone count only under
 /// a name of a known kind.
 fn named(line: &str) -> Option<MetricLine> {
+    // `ngram_exact:val_loss:0.1586 val_bpb:0.0939`, without a space behind the name.
+    if let Some((name, rest)) = line.split_once(":val_loss:").filter(|(name, _)| is_name(name)) {
+        return named(&format!("{name} val_loss:{rest}"));
+    }
     // Most lines fail here, before any of them is taken apart.
     let bpb = value(line, "val_bpb:")?;
     let val_bpb = number(bpb)?;

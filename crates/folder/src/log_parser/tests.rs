@@ -78,6 +78,17 @@ fn a_native_log_takes_the_metric_before_its_ledger() {
 }
 
 #[test]
+fn a_score_may_follow_its_name_without_a_space() {
+    let run = read(
+        "ngram:val_loss:0.1586 val_bpb:0.0939 eval_time:243106ms\n\
+         ngram_exact:val_loss:0.15860211 val_bpb:0.09393310\n\
+         step:900 of:val_loss:9.0 val_bpb:9.0",
+    );
+    assert_eq!((run.metric.text(), run.val_bpb.value()), (Some("ngram_exact"), Some(0.0939331)));
+    assert_eq!((run.val_loss.value(), run.metrics().count()), (Some(0.15860211), 2));
+}
+
+#[test]
 fn a_second_run_in_the_file_replaces_the_first() {
     let run = read(
         "seed:1\nstep:50/50 train_loss:2.0 train_time:700ms step_avg:1ms\nSerialized model int8+zlib: 10 bytes\n\
