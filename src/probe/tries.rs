@@ -21,6 +21,8 @@ pub(super) const SIZES: &[(&str, f64)] = &[
     ("ttt_seq_len", ROW),
     ("ttt_eval_seq_len", ROW),
     ("ttt_train_seq_len", ROW),
+    // A window that moves by a whole row is none, and what is done in windows alone would not be reached.
+    ("eval_stride", STRIDE),
     ("train_log_every", 50.0),
     ("ttt_epochs", 0.0),
     ("global_ttt_epochs", 0.0),
@@ -39,6 +41,8 @@ pub(super) const SIZES: &[(&str, f64)] = &[
 
 /// Tokens of a row.
 const ROW: f64 = 64.0;
+/// Tokens by which a window moves on.
+const STRIDE: f64 = 16.0;
 /// Tokens of a chunk: several, so that one can be adapted to or put into a table before another is scored.
 const CHUNK: f64 = 512.0;
 /// The end of the names of settings that say how many tokens a chunk has.
