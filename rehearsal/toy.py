@@ -95,7 +95,7 @@ class Toy:
             return None
         if name in self.OFF:
             return 0 if value else None
-        if name in self.STRIDES:
+        if name in self.STRIDES and name not in self.own:
             return STRIDE if 0 < value < STRIDE else None
         limit = self.sizes().get(name)
         if limit is None or value <= limit or value <= 0:

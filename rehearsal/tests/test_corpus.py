@@ -92,6 +92,9 @@ class Settings(unittest.TestCase):
     def test_sizes_only_shrink(self) -> None:
         made = toy.environment({"MODEL_DIM": 32, "NUM_HEADS": 8, "NUM_KV_HEADS": 2, "EVAL_STRIDE": 64, "SLIDING_EVAL_STRIDE": 16, "VAL_LOSS_EVERY": 1000}, toy.Toy(), "x")
         self.assertEqual(made, {"NUM_HEADS": "4", "NUM_KV_HEADS": "1", "SLIDING_EVAL_STRIDE": "64", "VAL_LOSS_EVERY": "0"})
+        given = toy.Toy(own={"train_seq_len": 64, "eval_stride": 16})
+        self.assertEqual(toy.environment({"EVAL_STRIDE": 64}, given, "x"), {"EVAL_STRIDE": "16"})
+        self.assertEqual(toy.environment({"EVAL_STRIDE": 8}, given, "x"), {})
 
     def test_numbers_assigned_in_functions_are_replaced_where_that_is_asked_for(self) -> None:
         source = "def main():\n    ema_decay = 0.997\n    other_decay = 0.997\n    self.BUCKETS = 4_194_304\n"

@@ -23,6 +23,11 @@ pub(super) const SIZES: &[(&str, f64)] = &[
     ("ttt_train_seq_len", ROW),
     // A window that moves by a whole row is none, and what is done in windows alone would not be reached.
     ("eval_stride", STRIDE),
+    ("sliding_eval_stride", STRIDE),
+    ("sliding_window_stride", STRIDE),
+    ("stride", STRIDE),
+    ("sw_stride", STRIDE),
+    ("ttt_stride", STRIDE),
     ("train_log_every", 50.0),
     ("ttt_epochs", 0.0),
     ("global_ttt_epochs", 0.0),
