@@ -63,29 +63,27 @@ impl Axis {
     }
 }
 
-/// A rung of a ladder: settings that it adds to those of the rungs before it, `--rung 'KEY=VALUE KEY=VALUE'`.
+/// Settings that are changed together: a variant of several settings, `--variant 'KEY=VALUE KEY=VALUE'`, or a rung of a ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rung(pub Vec<Choice>);
+pub struct Together(pub Vec<Choice>);
 
-impl Rung {
-    /// Parses settings with spaces between them. A space between quotes or brackets belongs to its value.
+impl Together {
+    /// Parses settings with spaces between them. A space between quotes or brackets belongs to its value; one without a value
+    /// takes a part of a recipe out (`quant.q2=`).
     ///
     /// # Errors
-    /// When there is none, one is not `KEY=VALUE`, has no value, or is named twice.
-    pub fn parse(text: &str) -> Result<Rung, String> {
+    /// When there is none, one is not `KEY=VALUE`, or is named twice.
+    pub fn parse(text: &str) -> Result<Together, String> {
         let mut choices: Vec<Choice> = Vec::new();
         for word in split(text, ' ').iter().filter(|word| !word.is_empty()) {
             let choice =
                 Choice::parse(word).map_err(|_| format!("{word:?} is no setting; write KEY=VALUE KEY=VALUE"))?;
-            if choice.value.is_empty() {
-                return Err(format!("{} has no value", choice.key));
-            }
             if choices.iter().any(|other| other.key == choice.key) {
                 return Err(format!("{} is named twice", choice.key));
             }
             choices.push(choice);
         }
-        if choices.is_empty() { Err("write it as KEY=VALUE KEY=VALUE".to_owned()) } else { Ok(Rung(choices)) }
+        if choices.is_empty() { Err("write it as KEY=VALUE KEY=VALUE".to_owned()) } else { Ok(Together(choices)) }
     }
 }
 
@@ -128,11 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rung_holds_one_setting_or_several() {
-        let rung = Rung::parse(r#"train.min_lr=0.1  ttt_without=["q", "v"]"#).unwrap();
+    fn settings_are_changed_alone_or_together() {
+        let rung = Together::parse(r#"train.min_lr=0.1  ttt_without=["q", "v"]"#).unwrap();
         assert_eq!(rung.0, [Choice::new("train.min_lr", "0.1"), Choice::new("ttt_without", r#"["q", "v"]"#)]);
-        for (text, said) in [(" ", "KEY=VALUE"), ("a=1 b", "no setting"), ("a=", "no value"), ("a=1 a=2", "twice")] {
-            assert!(Rung::parse(text).unwrap_err().contains(said), "{text}");
+        assert_eq!(Together::parse("quant.q2=").unwrap().0, [Choice::new("quant.q2", "")]);
+        for (text, said) in [(" ", "KEY=VALUE"), ("a=1 b", "no setting"), ("a=1 a=2", "twice")] {
+            assert!(Together::parse(text).unwrap_err().contains(said), "{text}");
         }
     }
 }

@@ -24,7 +24,7 @@ pub mod study;
 pub mod subject;
 pub mod table;
 
-pub use choice::{Axis, Choice, Rung};
+pub use choice::{Axis, Choice, Together};
 pub use study::{Equality, Study};
 pub use subject::{Goal, Onlooker, Subject, TrialEnd, TrialLine};
 pub use table::AblationTable;

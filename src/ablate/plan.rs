@@ -3,7 +3,7 @@
 
 use caddie_format::sha256;
 
-use super::choice::{Axis, Choice, Rung};
+use super::choice::{Axis, Choice, Together};
 use super::subject::Settings;
 use crate::{Error, Result};
 
@@ -22,8 +22,10 @@ pub struct Wish {
     pub drops: Vec<String>,
     /// True for every combination; else one thing differs from the reference at a time.
     pub grid: bool,
-    /// The rungs of a ladder, in the place of axes and drops.
-    pub rungs: Vec<Rung>,
+    /// Variants that differ from the reference by several settings each.
+    pub together: Vec<Together>,
+    /// The rungs of a ladder, in the place of everything else.
+    pub rungs: Vec<Together>,
 }
 
 /// One configuration.
@@ -104,15 +106,12 @@ pub fn variants(settings: &dyn Settings, wish: &Wish) -> Result<(Vec<Variant>, V
 }
 
 /// Each rung is a variant with everything that the rungs before it changed. It bears its own settings as its name.
-fn ladder(settings: &dyn Settings, rungs: &[Rung]) -> Result<(Vec<Variant>, Vec<String>)> {
+fn ladder(settings: &dyn Settings, rungs: &[Together]) -> Result<(Vec<Variant>, Vec<String>)> {
     let mut before = settings.configured(&[])?;
     let mut climbed: Vec<Arm> = Vec::new();
     let mut variants = vec![variant(&settings.stem(), &[])];
-    for Rung(choices) in rungs {
-        let change = |choice: &Choice| Ok(Choice::new(settings.whole_key(&choice.key)?, &choice.value));
-        let changes: Vec<Choice> = choices.iter().map(change).collect::<Result<_>>()?;
-        let slug = changes.iter().map(Choice::to_string).collect::<Vec<_>>().join("+");
-        climbed.push(Arm { choices: choices.clone(), dropped: None, changes, slug });
+    for rung @ Together(choices) in rungs {
+        climbed.push(several(settings, rung)?);
         let all = variant(&settings.stem(), &climbed.iter().collect::<Vec<_>>());
         let rung = Variant { choices: choices.clone(), ..all };
         let configured = settings.configured(&rung.changes)?;
@@ -125,9 +124,19 @@ fn ladder(settings: &dyn Settings, rungs: &[Rung]) -> Result<(Vec<Variant>, Vec<
     Ok((variants, Vec::new()))
 }
 
+/// Several settings that are changed at once.
+fn several(settings: &dyn Settings, Together(choices): &Together) -> Result<Arm> {
+    let change = |choice: &Choice| Ok(Choice::new(settings.whole_key(&choice.key)?, &choice.value));
+    let changes: Vec<Choice> = choices.iter().map(change).collect::<Result<_>>()?;
+    let slug = changes.iter().map(Choice::to_string).collect::<Vec<_>>().join("+");
+    Ok(Arm { choices: choices.clone(), dropped: None, changes, slug })
+}
+
 fn arms(settings: &dyn Settings, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
-    if wish.axes.is_empty() && wish.drops.is_empty() {
-        return Err(Error::usage("nothing is varied; pass --vary KEY=A,B, --drop COMPONENT or --rung KEY=VALUE"));
+    if wish.axes.is_empty() && wish.drops.is_empty() && wish.together.is_empty() {
+        return Err(Error::usage(
+            "nothing is varied; pass --vary KEY=A,B, --drop COMPONENT, --variant 'KEY=VALUE KEY=VALUE' or --rung KEY=VALUE",
+        ));
     }
     let mut axes = Vec::new();
     for (i, axis) in wish.axes.iter().enumerate() {
@@ -151,6 +160,8 @@ fn arms(settings: &dyn Settings, wish: &Wish) -> Result<Vec<Vec<Arm>>> {
         let slug = format!("without-{component}");
         axes.push(vec![Arm { choices: Vec::new(), dropped: Some(component.clone()), changes, slug }]);
     }
+    let together = wish.together.iter().map(|settings_of_it| several(settings, settings_of_it).map(|arm| vec![arm]));
+    axes.extend(together.collect::<Result<Vec<_>>>()?);
     Ok(axes)
 }
 
@@ -242,7 +253,7 @@ mod tests {
 
     fn wish(axes: &[&str], drops: &[&str], grid: bool) -> Wish {
         let axes = axes.iter().map(|axis| Axis::parse(axis).unwrap()).collect();
-        Wish { axes, drops: drops.iter().map(|&name| name.to_owned()).collect(), grid, rungs: Vec::new() }
+        Wish { axes, drops: drops.iter().map(|&name| name.to_owned()).collect(), grid, ..Wish::default() }
     }
 
     #[test]
@@ -271,15 +282,25 @@ mod tests {
     }
 
     #[test]
+    fn a_variant_may_change_several_settings_and_take_a_part_out() {
+        let together = ["a=3 b=4", "c= b=2"].map(|text| Together::parse(text).unwrap()).to_vec();
+        let axes = vec![Axis::parse("a=5").unwrap()];
+        let (names, folders, notes) = names(&Wish { together, axes, ..Wish::default() });
+        assert_eq!(names, ["reference", "a=5", "a=3, b=4", "c=, b=2"]);
+        assert_eq!(folders[2..], ["toy.part.a=3+part.b=4", "toy.part.c=+part.b=2"]);
+        assert!(notes.is_empty());
+    }
+
+    #[test]
     fn a_rung_keeps_what_the_rungs_before_it_changed() {
-        let rungs = ["a=3", "b=4 c=off"].map(|text| Rung::parse(text).unwrap()).to_vec();
+        let rungs = ["a=3", "b=4 c=off"].map(|text| Together::parse(text).unwrap()).to_vec();
         let (climbed, _) = variants(&Toy, &Wish { rungs, ..Wish::default() }).unwrap();
         assert_eq!(climbed.iter().map(Variant::name).collect::<Vec<_>>(), ["reference", "a=3", "b=4, c=off"]);
         let changes = climbed[2].changes.iter().map(Choice::to_string).collect::<Vec<_>>();
         assert_eq!(changes, ["part.a=3", "part.b=4", "part.c=off"]);
         assert_eq!(climbed[2].folder, "toy.part.a=3.part.b=4+part.c=off");
 
-        let rungs = ["a=3", "part.a=3"].map(|text| Rung::parse(text).unwrap()).to_vec();
+        let rungs = ["a=3", "part.a=3"].map(|text| Together::parse(text).unwrap()).to_vec();
         let refused = variants(&Toy, &Wish { rungs, ..Wish::default() }).unwrap_err().to_string();
         assert!(refused.contains("the rung part.a=3 changes nothing"), "{refused}");
     }

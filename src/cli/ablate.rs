@@ -9,7 +9,7 @@ use super::ablate_view::TrialBars;
 use super::engine;
 use super::rulebook_option::RulebookOption;
 use crate::ablate::plan::Wish;
-use crate::ablate::{AblationTable, Axis, Equality, Rung, Study, Subject, csv, figure, markdown, plain, study};
+use crate::ablate::{AblationTable, Axis, Equality, Study, Subject, Together, csv, figure, markdown, plain, study};
 use crate::artifact::{Limits, Staging};
 use crate::error::exit;
 use crate::{Error, Result};
@@ -77,10 +77,13 @@ pub struct AblateArgs {
     /// Run every combination, with and without each component
     #[arg(long)]
     grid: bool,
+    /// A variant of several settings at once, KEY= takes a part of the recipe out; repeatable
+    #[arg(long, value_name = "KEY=VALUE…", value_parser = Together::parse, conflicts_with = "grid")]
+    variant: Vec<Together>,
     /// A rung of a ladder: settings that are added to those of the rungs before it; repeatable, and each is compared with the
     /// one before
-    #[arg(long, value_name = "KEY=VALUE…", value_parser = Rung::parse, conflicts_with_all = ["vary", "drop", "grid"])]
-    rung: Vec<Rung>,
+    #[arg(long, value_name = "KEY=VALUE…", value_parser = Together::parse, conflicts_with_all = ["vary", "drop", "grid", "variant"])]
+    rung: Vec<Together>,
     /// One trial of each variant with each
     #[arg(long, value_delimiter = ',', default_value = "0,1,2", value_name = "N,N,…")]
     seeds: Vec<u64>,
@@ -164,7 +167,13 @@ impl AblateArgs {
         fs_err::create_dir_all(&folder).map_err(caddie_files::Error::io(&folder, "creating"))?;
         let study = Study {
             name,
-            wish: Wish { axes: self.vary.clone(), drops: self.drop.clone(), grid: self.grid, rungs: self.rung.clone() },
+            wish: Wish {
+                axes: self.vary.clone(),
+                drops: self.drop.clone(),
+                grid: self.grid,
+                together: self.variant.clone(),
+                rungs: self.rung.clone(),
+            },
             seeds: self.seeds.clone(),
             jobs: self.jobs(fitting),
             equal: self.equality(),
@@ -249,7 +258,7 @@ pub(super) mod native {
         #[arg(long, value_name = "DEVICE", default_value = "auto", conflicts_with = "script")]
         device: String,
         /// List the components of the recipe that --drop can switch off, and run nothing
-        #[arg(long, conflicts_with_all = ["script", "vary", "drop", "rung"])]
+        #[arg(long, conflicts_with_all = ["script", "vary", "drop", "variant", "rung"])]
         components: bool,
     }
 
@@ -279,7 +288,7 @@ pub(super) mod native {
     /// An estimate from above, without combinations.
     fn most_trials(args: &AblateArgs) -> usize {
         let values: usize = args.vary.iter().map(|axis| axis.values.len()).sum();
-        let variants = 1 + values + args.drop.len() + args.rung.len();
+        let variants = 1 + values + args.drop.len() + args.variant.len() + args.rung.len();
         if args.grid { usize::MAX } else { args.seeds.len() * variants }.max(1)
     }
 
