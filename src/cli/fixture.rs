@@ -50,6 +50,9 @@ pub struct FixtureArgs {
     /// Longest document, in words
     #[arg(long, value_name = "N", default_value_t = Params::default().max_words)]
     pub max_words: usize,
+    /// Write the same documents as bytes too, in datasets/fineweb10B_byte260
+    #[arg(long)]
+    pub bytes: bool,
     /// Replace the fixture that DIR holds
     #[arg(long)]
     pub force: bool,
@@ -68,6 +71,7 @@ pub fn run(args: &FixtureArgs) -> Result<u8> {
         min_words: args.min_words,
         mean_words: args.mean_words,
         max_words: args.max_words,
+        bytes: args.bytes,
     };
     let report = fixture::write(&args.dir, &params, args.force)?;
     print(&args.dir, &report).map_err(Error::io("standard output", "writing"))?;
