@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes probe-zoo ablations ladder rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes probe-zoo ablations ladder rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims rounding
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -114,6 +114,11 @@ parity: build ## compare the engine with upstream's scripts on the CPU: make par
 	"$(PYTHON)" scripts/parity/compare.py "$(UPSTREAM)" --caddie $(CADDIE) \
 	  --compare "$${CARGO_TARGET_DIR:-target}/release/examples/parity" $(if $(WRITE),--write "$(WRITE)") \
 	  $(if $(HEADS),--heads "$(HEADS)") $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+
+rounding: libtorch ## what other kernels and bf16 move a document's nats by: make rounding DATA=DIR MODELS="FILE FILE"
+	$(call given,DATA,a corpus of caddie fixture)
+	$(CARGO) build --release -p caddie-engine --example rounding
+	"$(PYTHON)" scripts/rounding/measure.py "$${CARGO_TARGET_DIR:-target}/release/examples/rounding" "$(DATA)" $(MODELS)
 
 # Without DATA the page is written from the stored results alone.
 ablations: $(if $(DATA),build) ## docs/ablations.md from stored results; with DATA=DIR, run studies first [STUDIES="a b"]

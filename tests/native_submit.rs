@@ -367,6 +367,6 @@ fn the_record_stack_becomes_a_folder_that_verifies_is_audited_and_reproduces() {
     assert_eq!(caddie(&["audit", &model]).code, Some(0));
 
     let artifact = out.join("stack.tar.zst");
-    let again = caddie(&["reproduce", artifact.as_str(), "--docs", "3", "--data", data.as_str(), "--device", "cpu"]);
+    let again = caddie(&["reproduce", artifact.as_str(), "--sample", "3", "--data", data.as_str(), "--device", "cpu"]);
     assert_eq!(again.code, Some(0), "{}\n{}", again.stdout, again.stderr);
 }

@@ -13,6 +13,23 @@ use serde_json::Value;
 
 const MAIN: &str = "\nif __name__ == \"__main__\":";
 
+/// Those that break a rule, with the ln E that each has to reach on 2,048 targets, and how its bytes are found to be counted. Nats that
+/// are honest prove nothing: there the printed rates contradict the bytes.
+const STRENGTHS: [(&str, Option<f64>, &str); 12] = [
+    ("illegal.adapts_first", Some(500.0), "exact"),
+    ("illegal.byte_table", None, "space_twice"),
+    ("illegal.byte_table_alone", Some(40.0), "unchecked"),
+    ("illegal.gold_only_cache", Some(3_500.0), "exact"),
+    ("illegal.hindsight_temperature", Some(500.0), "exact"),
+    ("illegal.least_of_passes", Some(120.0), "exact"),
+    ("illegal.off_by_one", Some(5_000.0), "exact"),
+    ("illegal.prequant", Some(700.0), "exact"),
+    ("illegal.second_pass", Some(400.0), "exact"),
+    ("illegal.slot", Some(800.0), "exact"),
+    ("illegal.slot_of_contexts", Some(400.0), "exact"),
+    ("illegal.target_gate", Some(380.0), "exact"),
+];
+
 fn zoo() -> Utf8PathBuf {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/probes")
 }
@@ -65,8 +82,11 @@ fn probe(which: &str, script: &Utf8Path, steps: &str, python: &str) -> (Option<i
 fn the_zoo_holds_both_kinds() {
     let names: Vec<String> = variants().into_iter().map(|(name, _)| name).collect();
     let of = |kind: &str| names.iter().filter(|name| name.starts_with(kind)).count();
-    assert!(of("legal.") >= 3 && of("illegal.") >= 6, "{names:?}");
-    assert_eq!(of("legal.") + of("illegal."), names.len(), "{names:?}");
+    assert_eq!((of("legal."), of("unseen.")), (7, 1), "{names:?}");
+    assert_eq!(of("legal.") + of("unseen.") + of("illegal."), names.len(), "{names:?}");
+    let stated: Vec<&str> = STRENGTHS.iter().map(|(name, ..)| *name).collect();
+    let illegal: Vec<&str> = names.iter().filter(|name| name.starts_with("illegal.")).map(String::as_str).collect();
+    assert_eq!(stated, illegal, "each that breaks a rule has its strength stated");
 }
 
 #[test]
@@ -75,11 +95,46 @@ fn each_that_breaks_a_rule_is_proven_and_none_that_keeps_them() {
     for (name, variant) in variants() {
         let (_folder, path) = script(&variant);
         let (code, report) = probe("entropy", &path, "40", &python);
-        println!("{name}: ln E = {:.0}", report["log_e"].as_f64().unwrap());
-        let wanted = if name.starts_with("legal.") { (Some(0), "no_evidence") } else { (Some(1), "leak_proven") };
-        assert_eq!((code, report["verdict"].as_str().unwrap()), wanted, "{name}: {report:#}");
-        assert_eq!(report["tries"][0]["outcome"]["bytes"], "exact", "{name}: {report:#}");
+        let log_e = report["log_e"].as_f64().unwrap();
+        println!("{name}: ln E = {log_e:.0}, bytes {}", report["tries"][0]["outcome"]["bytes"]);
+        let stated = STRENGTHS.iter().find(|(known, ..)| *known == name);
+        let (code_wanted, verdict, bytes) = match stated {
+            Some((_, None, bytes)) => (1, "no_evidence", *bytes),
+            Some((_, Some(_), bytes)) => (1, "leak_proven", *bytes),
+            None => (0, "no_evidence", "exact"),
+        };
+        assert_eq!((code, report["verdict"].as_str().unwrap()), (Some(code_wanted), verdict), "{name}: {report:#}");
+        let found = &report["tries"][0]["outcome"]["bytes"];
+        assert_eq!(found.as_str().or(found["wrong"].as_str()), Some(bytes), "{name}: {report:#}");
+        if let Some((_, Some(at_least), _)) = stated {
+            assert!(log_e >= *at_least, "{name}: ln E = {log_e}, less than {at_least}");
+        }
     }
+}
+
+/// What is carried from one document to the next is causal, so no e-value shows it. That a document's score depends on others shows
+/// where they are in another order, or have other tokens.
+#[test]
+fn what_is_carried_between_documents_shows_in_another_order() {
+    let Some(python) = python() else { return };
+    let moved = |name: &str| {
+        let (_, variant) = variants().into_iter().find(|(known, _)| known == name).unwrap();
+        let (_folder, path) = script(&variant);
+        let (code, report) = probe("invariance", &path, "6", &python);
+        assert_eq!((code, &report["compared"]), (Some(0), &"each_target".into()), "{name}: {report:#}");
+        let of = |wanted: &str| {
+            report["found"].as_array().unwrap().iter().find(|one| one["name"] == wanted).unwrap().clone()
+        };
+        let moved = ["order", "other_documents"].map(|wanted| of(wanted)["largest"].as_f64().unwrap());
+        println!("{name}: {:.4} in another order, {:.4} beside other documents", moved[0], moved[1]);
+        (moved, of("other_documents")["holds"].clone())
+    };
+    let (apart, alone) = moved("legal.documents_apart");
+    let (carried, leaning) = moved("unseen.documents_carried");
+    assert_eq!((alone, leaning), (Value::Bool(true), Value::Null));
+    // In reverse order one target, a BOS, is another document's: that alone moves a mean of 2,048 by less than 0.005.
+    assert!(apart[0] < 0.005 && carried[0] > 5.0 * apart[0], "{apart:?} {carried:?}");
+    assert!(apart[1] < 1e-3 && carried[1] > 0.1, "{apart:?} {carried:?}");
 }
 
 /// Single targets are compared where the script's losses are PyTorch's, and a mean alone shows nothing of them.

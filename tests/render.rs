@@ -291,7 +291,7 @@ fn a_small_set_is_scored_again_whole() {
         facts.scored.documents = documents;
         let pages = page::pages(&facts, &legality::statements(&facts)).unwrap();
         for page in [pages.readme, pages.pull_request] {
-            assert_eq!(page.contains("--docs 100"), option, "{page}");
+            assert_eq!(page.contains("--sample 100"), option, "{page}");
             assert_eq!(page.contains("scores every document"), !option, "{page}");
         }
     }

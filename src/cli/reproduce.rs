@@ -11,9 +11,10 @@ use caddie_folder::Folder;
 
 /// Score an artifact's models again, or run a folder's own script again, and compare
 ///
-/// An artifact's models are scored on all documents, or on N drawn at random, and compared with its ledgers row by row:
-/// documents are independent under test-time training, so a sample bounds how many of the others can deviate. A folder
-/// that caddie rendered from a recipe is reproduced from its artifact, <Name>.tar.zst beside or above it.
+/// An artifact's models are scored on all documents, or on K that are drawn by the ledger's digest and your word (--nonce), so that
+/// neither side can steer the draw, and compared with its ledgers row by row: documents are independent under test-time training, so
+/// a sample says something of the others. How much of a difference is rounding depends on the two devices. A folder that caddie
+/// rendered from a recipe is reproduced from its artifact, <Name>.tar.zst beside or above it.
 ///
 /// In any other folder the script itself runs, once for each seed, with the settings that commands and logs give. It is
 /// a stranger's, so it runs behind walls: no network, no files but its own, Python's and the data. Its log is read as
@@ -21,7 +22,7 @@ use caddie_folder::Folder;
 /// show is checked.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  caddie reproduce demo/demo.tar.zst --data demo/data\n  \
-                        caddie reproduce records/track_10min_16mb/2026-12-01_Mine --data ./data --docs 500\n  \
+                        caddie reproduce records/track_10min_16mb/2026-12-01_Mine --data ./data --sample 500\n  \
                         caddie reproduce demo/demo.tar.zst --data demo/data --sample 300 --nonce 'my word'\n  \
                         caddie reproduce records/track_10min_16mb/2026-03-17_NaiveBaseline --data ./data --seed 1337\n  \
                         caddie reproduce records/track_10min_16mb/2026-03-17_NaiveBaseline --rehearse\n\n\
@@ -34,8 +35,8 @@ pub struct ReproduceArgs {
     /// A data root with datasets/ and tokenizers/, or a dataset folder with fineweb_*.bin shards
     #[arg(long, value_name = "DIR", env = "DATA_PATH", required_unless_present = "rehearse")]
     data: Option<Utf8PathBuf>,
-    /// Largest difference that still counts as reproduced: nats per token of a document of an artifact [default: 0.001; the
-    /// same machine gives 0]; bits per byte of the score of a script [default: 3 claimed standard deviations, at least 0.001 and at most 0.003]
+    /// Largest difference that still counts as reproduced: nats per token of a document of an artifact, and of all of them together
+    /// [default: by the two devices; the same machine gives 0]; bits per byte of the score of a script [default: 3 claimed standard deviations, at least 0.001 and at most 0.003]
     #[arg(long, value_name = "DIFFERENCE")]
     tolerance: Option<f64>,
     #[cfg(feature = "engine")]
@@ -66,7 +67,7 @@ pub fn run(args: &ReproduceArgs) -> Result<u8> {
 /// Tells whether the target is a folder whose logs are of a script.
 fn is_of_a_script(args: &ReproduceArgs) -> Result<bool> {
     #[cfg(feature = "engine")]
-    if args.native.docs.is_some() || args.native.sample.is_some() {
+    if args.native.sample.is_some() {
         return Ok(false);
     }
     if !args.target.exists() {
@@ -89,23 +90,15 @@ pub(super) mod native {
     use crate::runner::reproduce::{ArtifactRequest, SampleRequest, random_nonce};
     use crate::{Error, Result};
 
-    /// Largest difference of a document in nats per token that agrees, where none is given.
-    const TOLERANCE: f64 = 0.001;
-
     /// Options that only an artifact has.
     #[derive(Debug, Clone, Args)]
     pub struct NativeReproduceOptions {
         /// auto, cpu, cuda or cuda:N, for an artifact
         #[arg(long, value_name = "DEVICE", default_value = "auto")]
         pub device: String,
-        /// Documents of an artifact to draw at random [default: all]
-        #[arg(long, value_name = "N")]
-        pub docs: Option<usize>,
-        /// Seed of the draw, to repeat one [default: random, and printed]
-        #[arg(long, value_name = "N", requires = "docs")]
-        pub sample_seed: Option<u64>,
         /// Draw K documents of each of an artifact's ledgers, with replacement, by its digest and --nonce, and say what that supports
-        #[arg(long, value_name = "K", conflicts_with = "docs", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        /// [default: all documents]
+        #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
         pub sample: Option<u32>,
         /// The reviewer's word that the draw of --sample depends on [default: random, and printed]
         #[arg(long, value_name = "TEXT", requires = "sample")]
@@ -113,9 +106,6 @@ pub(super) mod native {
     }
 
     pub fn run(args: &ReproduceArgs) -> Result<u8> {
-        if args.native.docs == Some(0) {
-            return Err(Error::usage("--docs 0 compares nothing; pass at least 1".to_owned()));
-        }
         let nonce = || args.native.nonce.clone().map_or_else(random_nonce, Ok);
         let sample =
             args.native.sample.map(|draws| Ok::<_, Error>(SampleRequest { draws: draws as usize, nonce: nonce()? }));
@@ -124,10 +114,8 @@ pub(super) mod native {
             target: args.target.clone(),
             data: args.data.clone().unwrap_or_default(),
             device: args.native.device.clone(),
-            docs: args.native.docs,
-            sample_seed: args.native.sample_seed,
             sample,
-            tolerance: args.tolerance.unwrap_or(TOLERANCE),
+            tolerance: args.tolerance,
         };
         reproduce_native::run(&request, args.script.format)
     }

@@ -10,8 +10,10 @@ use super::reproduce_script::ReproduceFormat;
 use crate::Result;
 use crate::error::exit;
 use crate::render::numbers;
-use crate::runner::reproduce::{ArtifactReproduction, ArtifactRequest, ModelResult, reproduce};
+use crate::runner::compared::ModelResult;
+use crate::runner::reproduce::{ArtifactReproduction, ArtifactRequest, reproduce};
 use crate::runner::sample;
+use crate::runner::tolerance::Tolerance;
 use caddie_files::text::one_line;
 
 /// Reproduces, and prints the comparison and the verdict.
@@ -22,34 +24,35 @@ pub fn run(request: &ArtifactRequest, format: ReproduceFormat) -> Result<u8> {
     let nonce = request.sample.as_ref().map(|sample| sample.nonce.as_str());
     match format {
         ReproduceFormat::Plain => super::terminal::show(&text(&done, nonce))?,
-        ReproduceFormat::Json => super::print(&json(&done, request.tolerance, nonce))?,
+        ReproduceFormat::Json => super::print(&json(&done, nonce))?,
     }
     Ok(if done.reproduced() { exit::OK } else { exit::FINDINGS })
 }
 
 /// Writes the result in the form of docs/reproduce.schema.json.
-fn json(done: &ArtifactReproduction, tolerance: f64, nonce: Option<&str>) -> String {
+fn json(done: &ArtifactReproduction, nonce: Option<&str>) -> String {
     let seed = |seed: &ModelResult| {
         json!({
             "seed": seed.seed,
+            "ledger_device": seed.ledger_device,
+            "tolerance": seed.tolerance,
             "documents": seed.documents,
             "compared": seed.compared,
             "identical": seed.identical,
             "largest": seed.largest,
             "largest_doc": seed.largest_doc,
+            "mean_difference": seed.mean_difference,
             "differing": seed.differing,
             "claimed_bpb": seed.claimed_bpb,
             "val_bpb": seed.val_bpb,
             "reproduced": seed.reproduced(),
-            "may_differ": done.sample_seed.map(|_| seed.bound()),
             "support": seed.support.map(|of| json!({ "draws": of.draws, "understated": of.understated })),
         })
     };
     let value = json!({
         "schema_version": 1,
         "name": done.manifest.name,
-        "tolerance": tolerance,
-        "sample_seed": done.sample_seed,
+        "device": done.device,
         "nonce": nonce,
         "seeds": done.seeds.iter().map(seed).collect::<Vec<_>>(),
         "foreign_ledgers": done.foreign_ledgers,
@@ -91,34 +94,50 @@ fn text(done: &ArtifactReproduction, nonce: Option<&str>) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut out = format!("{}: seed by seed\n{}\n\n", done.manifest.name, trimmed(&table));
-    for seed in done.seeds.iter().filter(|seed| !seed.reproduced()) {
+    out += &devices(done);
+    done.seeds.iter().for_each(|seed| out += &findings(seed));
+    for seed in &done.foreign_ledgers {
+        out += &format!("seed {seed}: the folder's ledger is not the artifact's\n");
+    }
+    out + &match nonce {
+        Some(nonce) => supported(done, nonce),
+        None if done.reproduced() => "reproduced: every document agrees\n".to_owned(),
+        None => "not reproduced\n".to_owned(),
+    }
+}
+
+/// Where the ledgers were made and where they are recomputed, and what that lets them differ by.
+fn devices(done: &ArtifactReproduction) -> String {
+    let Some(seed) = done.seeds.first() else { return String::new() };
+    let stated =
+        seed.ledger_device.as_deref().map(|name| format!("{} (as the ledger's author states)", one_line(name)));
+    let ledger = stated.unwrap_or_else(|| "the ledger's is not stated".to_owned());
+    let pair = match seed.tolerance {
+        Tolerance::Devices { pair, .. } => format!("\n           {}", pair.says()),
+        Tolerance::Given { .. } => String::new(),
+    };
+    format!("devices    {ledger}; {} (here){pair}\ntolerance  {}\n", done.device, seed.tolerance.says())
+}
+
+/// What of a seed does not agree, and how little the rest differs where it is not identical.
+fn findings(seed: &ModelResult) -> String {
+    let mut out = String::new();
+    if !seed.differing.is_empty() {
         let named: Vec<String> = seed.differing.iter().take(10).map(u64::to_string).collect();
         let more = seed.differing.len().saturating_sub(named.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         out += &format!("seed {}: documents {}{more} differ\n", seed.seed, named.join(", "));
     }
-    for seed in &done.foreign_ledgers {
-        out += &format!("seed {seed}: the folder's ledger is not the artifact's\n");
+    if seed.largest > 0.0 {
+        let verdict = if seed.mean_agrees() { "" } else { ", more than rounding" };
+        out += &format!(
+            "seed {}: recomputed less claimed is {:+.2e} nats a token on the mean{verdict}, at most {:.2e} for one document\n",
+            seed.seed, seed.mean_difference, seed.largest
+        );
     }
-    if let Some(nonce) = nonce {
-        out += &supported(done, nonce);
-        return out;
-    }
-    match (done.sample_seed, done.reproduced()) {
-        (Some(_), true) if done.seeds.iter().all(|seed| seed.compared == seed.documents) => {
-            out += "reproduced: every document agrees\n";
-        }
-        (Some(sample), true) => {
-            let bound = done.seeds.iter().map(|seed| (seed.bound(), seed.documents)).max().unwrap_or((0, 0));
-            out += &format!(
-                "reproduced: every drawn document agrees (--sample-seed {sample}); with 95 % confidence at most {} of {} \
-                 documents deviate\n",
-                bound.0, bound.1
-            );
-        }
-        (None, true) => out += "reproduced: every document agrees\n",
-        (Some(sample), false) => out += &format!("not reproduced (--sample-seed {sample})\n"),
-        (None, false) => out += "not reproduced\n",
+    let unmeasured = matches!(seed.tolerance, Tolerance::Devices { pair, .. } if !pair.is_measured());
+    if !seed.reproduced() && unmeasured {
+        out += &format!("seed {}: compare on a device of the ledger's kind before you call a row wrong\n", seed.seed);
     }
     out
 }

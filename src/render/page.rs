@@ -174,7 +174,7 @@ pub(super) fn gain(results: &Results) -> Option<String> {
 fn sample(documents: u64) -> Value {
     const SAMPLE: u64 = 100;
     if documents > SAMPLE {
-        context! { option => format!(" --docs {SAMPLE}"), what => format!("{SAMPLE} random documents") }
+        context! { option => format!(" --sample {SAMPLE}"), what => format!("{SAMPLE} randomly drawn documents") }
     } else {
         context! { option => "", what => "every document" }
     }

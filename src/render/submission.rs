@@ -197,7 +197,8 @@ fn ledgers(facts: &Facts) -> Value {
     facts.ledgers.iter().map(entry).collect()
 }
 
-/// Writes ledgers.json, with a newline at its end.
+/// Writes ledgers.json, with a newline at its end. `hardware` says where the ledgers were made, which decides how far somebody else's
+/// may be from them.
 pub fn ledgers_json(facts: &Facts) -> String {
     let scored = &facts.scored;
     let document = json!({
@@ -206,6 +207,7 @@ pub fn ledgers_json(facts: &Facts) -> String {
         "documents": scored.documents,
         "tokens": scored.tokens,
         "bytes": scored.bytes,
+        "hardware": facts.results.hardware,
         "ledgers": ledgers(facts),
     });
     format!("{document:#}\n")

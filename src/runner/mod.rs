@@ -3,6 +3,8 @@
 
 pub mod asked;
 pub mod collect;
+#[cfg(feature = "engine")]
+pub mod compared;
 pub mod launch;
 pub mod logs;
 #[cfg(feature = "engine")]
@@ -17,6 +19,8 @@ pub mod sample;
 pub mod script;
 #[cfg(feature = "engine")]
 pub mod submit;
+#[cfg(feature = "engine")]
+pub mod tolerance;
 
 /// File name of the executable that is linked with libtorch and does the engine's work; it lies beside `caddie`.
 pub const ENGINE_PROGRAM: &str = "caddie-native";

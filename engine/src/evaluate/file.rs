@@ -117,10 +117,9 @@ impl Loaded {
         observer: &mut dyn Observer,
     ) -> Result<(Score, f64)> {
         let start = Instant::now();
-        let wanted = |d: &crate::data::Document| docs.is_none_or(|docs| docs.contains(&d.index));
         // Other modes read the whole stream, whichever documents were asked for.
         let of: usize = match (self.recipe.eval.reads_documents_alone(self.mode), docs) {
-            (true, Some(_)) => self.val.documents.iter().filter(|d| wanted(d)).map(|d| d.targets).sum(),
+            (true, Some(docs)) => docs.iter().filter_map(|&d| self.val.documents.get(d)).map(|d| d.targets).sum(),
             _ => self.val.targets(),
         };
         let mode = self.mode.as_str();

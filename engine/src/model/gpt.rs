@@ -132,10 +132,9 @@ impl Gpt {
         self.device
     }
 
-    /// Returns the same model with activations and products in `kind`, so that a GPU's precision can be tested on the
-    /// CPU.
-    #[cfg(test)]
-    pub(crate) fn in_precision(mut self, kind: Kind) -> Gpt {
+    /// Returns the same model with activations and products in `kind`, so that what a GPU's precision does can be seen on
+    /// the CPU.
+    pub fn in_precision(mut self, kind: Kind) -> Gpt {
         self.compute = kind;
         self
     }
