@@ -22,7 +22,7 @@ impl Charsmap {
         }
         let (length, rest) = blob.split_first_chunk::<4>().ok_or("it is cut short")?;
         let length = u32::from_le_bytes(*length) as usize;
-        if length >= rest.len() || length % 4 != 0 {
+        if length >= rest.len() || !length.is_multiple_of(4) {
             return Err("the length of its trie is wrong");
         }
         let (trie, replacements) = rest.split_at(length);
