@@ -3,7 +3,6 @@
 //! `CADDIE_UPSTREAM` names a checkout of openai/parameter-golf, `CADDIE_PYTHON` a Python with numpy and a sentencepiece of at most
 //! 0.2.1: later ones have lost the function by which the script asks for the text behind a token.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -58,9 +57,8 @@ fn a_merged_records_script_writes_the_same_bytes() {
     let model = folder.join("tokenizers/fineweb_8192_bpe_lossless_caps_caseops_v1_reserved.model");
     let dir = tempfile::tempdir().unwrap();
     let [docs, theirs, ours] = ["docs.jsonl", "theirs", "ours"].map(|name| dir.path().join(name));
-    let mut lines = String::new();
     let texts = documents(Path::new(&upstream));
-    texts.iter().for_each(|text| drop(writeln!(lines, "{}", json!({ "text": text }))));
+    let lines: String = texts.iter().map(|text| json!({ "text": text }).to_string() + "\n").collect();
     fs::write(&docs, lines).unwrap();
 
     let script = Command::new(&python)
