@@ -108,12 +108,13 @@ probe-zoo: ## probe small scripts of our own, legal and illegal, with PyTorch: m
 	@[ -x "$(PARITY_PYTHON)" ] || { echo "make: give PARITY_PYTHON=PYTHON, one that has what rehearsal/requirements.txt lists" >&2; exit 1; }
 	CADDIE_REHEARSE_PYTHON="$(PARITY_PYTHON)" $(CARGO) test $(TOOLKIT) --test probe_zoo -- --nocapture --test-threads 1
 
-parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [HEADS=DIR] [WRITE=docs/parity.md]
+parity: build ## compare the engine with upstream's scripts on the CPU: make parity UPSTREAM=DIR [HEADS=DIR] [WRITE=docs/parity.md] [ONLY="record newest"] [KEEP=DIR]
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release -p caddie-engine --example parity
 	"$(PYTHON)" scripts/parity/compare.py "$(UPSTREAM)" --caddie $(CADDIE) \
 	  --compare "$${CARGO_TARGET_DIR:-target}/release/examples/parity" $(if $(WRITE),--write "$(WRITE)") \
-	  $(if $(HEADS),--heads "$(HEADS)") $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)")
+	  $(if $(HEADS),--heads "$(HEADS)") $(if $(PARITY_PYTHON),--python "$(PARITY_PYTHON)") \
+	  $(if $(KEEP),--keep "$(KEEP)") $(if $(ONLY),--only $(ONLY))
 
 rounding: libtorch ## what other kernels and bf16 move a document's nats by: make rounding DATA=DIR MODELS="FILE FILE"
 	$(call given,DATA,a corpus of caddie fixture)

@@ -4,6 +4,7 @@
 
 pub mod ablate;
 pub mod artifact;
+pub mod caseops;
 pub mod checks;
 pub mod cli;
 pub mod error;

@@ -82,9 +82,13 @@ _VARLEN_TTT = {
     "TTT_LORA_LR": 0.001,
 }
 
+RECORD_STEPS = 100
+"""Steps of the newest records: enough for a difference to grow that twenty steps would hide."""
+
 _RECORD = {
     **{name: value for name, value in _VARLEN_TTT.items() if not name.startswith("TTT_")},
     "RUN_ID": "parity_record",
+    "ITERATIONS": RECORD_STEPS,
     # The script counts bytes by a sidecar alone, which it reads with these; the tokens are those of the other references.
     "CASEOPS_ENABLED": 1,
     "DATA_PATH": f"./data/datasets/fineweb10B_sp{VOCABULARY}",
@@ -107,6 +111,18 @@ _RECORD = {
     "LQER_RANK": 4,
     "LQER_TOP_K": 3,
     "LQER_ASYM_GROUP": 64,
+}
+
+_NEWEST = {
+    **_RECORD,
+    "RUN_ID": "parity_newest",
+    # What the logs of this record state otherwise.
+    "SPARSE_ATTN_GATE_SCALE": 1.0,
+    "GATED_ATTN_QUANT_GATE": 0,
+    "WARMDOWN_FRAC": 0.75,
+    "BETA2": 0.95,
+    "EMBED_CLIP_SIGMAS": 15,
+    "MLP_CLIP_SIGMAS": 12,
 }
 
 _BASELINE = {
@@ -152,6 +168,15 @@ REFERENCES = {
             "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
         },
     ),
+    "newest": Settings(
+        script="records/track_10min_16mb/2026-04-29_SmearGateBOSFix_3Seed_1.06141/train_gpt.py",
+        hook="record:hook",
+        environment=_text(_COMMON, _NEWEST),
+        sidecar=True,
+        patches={
+            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
+        },
+    ),
     "baseline": Settings(
         script="records/track_10min_16mb/2026-03-17_NaiveBaseline/train_gpt.py",
         hook="baseline:hook",
@@ -173,5 +198,5 @@ REFERENCES = {
 
 def whole_validation(name: str, targets: int) -> dict[str, str]:
     """The setting that makes the script evaluate all targets as one buffer: it divides its batch by the micro-steps."""
-    variable = "VAL_BATCH_TOKENS" if name in ("varlen_ttt", "record") else "VAL_BATCH_SIZE"
+    variable = "VAL_BATCH_TOKENS" if name in ("varlen_ttt", "record", "newest") else "VAL_BATCH_SIZE"
     return {variable: str(targets * MICRO_STEPS)}

@@ -11,7 +11,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Make an entry",
         &[
             "init", "doctor", "rehearse", "submit", "collect", "ablate", "recipe", "train", "evaluate", "render",
-            "pack", "fixture",
+            "pack", "fixture", "caseops",
         ],
     ),
     ("Check one", &["verify", "size", "audit", "rules", "explain", "ladder"]),

@@ -7,6 +7,7 @@ pub mod audit;
 mod audit_model;
 mod audit_script;
 mod audit_tensors;
+pub mod caseops;
 mod closing;
 pub mod collect;
 pub mod completions;
@@ -142,6 +143,7 @@ enum Command {
     Unwrap(unwrap::UnwrapArgs),
     Pack(pack::PackArgs),
     Fixture(fixture::FixtureArgs),
+    Caseops(caseops::CaseopsArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -304,6 +306,7 @@ fn dispatch(command: Command, found: &caddie_files::Result<Option<Project>>) -> 
         Command::Unwrap(args) => Ok(unwrap::run(&args)?),
         Command::Pack(args) => Ok(pack::run(&args)?),
         Command::Fixture(args) => Ok(fixture::run(&args)?),
+        Command::Caseops(args) => Ok(caseops::run(&args)?),
         Command::Schema(args) => Ok(schema::run(&args)?),
         Command::Completions(args) => Ok(completions::run(&args, &Cli::command())?),
     }

@@ -4,6 +4,7 @@
 //! weights, batches, calibration data and adapters, does the same work, and writes a table of the largest differences. `make
 //! parity` does both.
 
+mod alone;
 mod reference;
 mod stages;
 mod table;
@@ -50,7 +51,7 @@ fn compare(folder: &Path) -> Result<Table> {
     if reference.has("documents.json") {
         stages::test_time_training(&reference, &mut table)?;
     }
-    stages::end_to_end(&reference, trained, &mut table)?;
+    alone::end_to_end(&reference, &trained, &mut table)?;
     Ok(table)
 }
 

@@ -11,6 +11,9 @@ use tch::{Kind, Tensor};
 
 use crate::unusable;
 
+/// All scripts accumulate gradients over eight micro-steps when they run as one process.
+const MICRO_STEPS: i64 = 8;
+
 pub struct Reference {
     folder: PathBuf,
     pub script: String,
@@ -170,7 +173,7 @@ fn recipe_toml(h: &Value, keep_float_max_numel: i64) -> String {
     );
     toml += &format!(
         "[train]\niterations = {}\nmax_wallclock_seconds = 0\ntrain_batch_tokens = {}\ntrain_seq_len = {}\n\
-         grad_accum_steps = 8\n",
+         grad_accum_steps = {MICRO_STEPS}\n",
         int("iterations"),
         int("train_batch_tokens"),
         int("train_seq_len"),
@@ -216,7 +219,10 @@ fn lowrankq_settings(h: &Value) -> Vec<String> {
 
 /// The settings that the records after PR #1530 have besides. The script holds its coefficients of Muon in the code, not in its settings.
 fn record_settings(h: &Value) -> Vec<String> {
-    let held = ["optim.muon.muon_polar_express=true", "quant.gate.bits=8", "quant.gate.row_max=true"];
+    let mut held = vec!["optim.muon.muon_polar_express=true"];
+    if h["gated_attn_quant_gate"] == true {
+        held.extend(["quant.gate.bits=8", "quant.gate.row_max=true"]);
+    }
     let read = [
         ("model.smear.gate_window", "gate_window"),
         ("model.block.A.gqa.gate.gate_window", "gate_window"),
@@ -229,7 +235,7 @@ fn record_settings(h: &Value) -> Vec<String> {
         ("quant.lqer.lqer_asym_group", "lqer_asym_group"),
     ];
     let read = read.map(|(key, theirs)| format!("{key}={}", h[theirs]));
-    held.map(str::to_owned).into_iter().chain(read).collect()
+    held.into_iter().map(str::to_owned).chain(read).collect()
 }
 
 /// What only the record stack has.
@@ -244,7 +250,7 @@ fn varlen_toml(h: &Value, keep_float_max_numel: i64) -> String {
          byte_shuffle = true\n[quant.matrix]\nbits = {}\nclip_sigmas = {:?}\ngptq = true\n\
          [quant.embedding]\nbits = {}\nclip_sigmas = {:?}\ngptq = true\n\
          [quant.calibration]\ngptq_calibration_batches = {}\n\
-         [eval]\nmode = 'ttt'\neval_seq_len = {}\ndocuments_apart = true\n\
+         [eval]\nmode = 'ttt'\neval_seq_len = {}\neval_batch_seqs = {}\ndocuments_apart = true\n\
          [eval.ttt]\nttt_lora_rank = {}\nttt_lora_lr = {:?}\nttt_chunk_size = {}\nttt_eval_seq_len = {}\n\
          ttt_batch_size = {}\nttt_grad_steps = {}\nttt_beta1 = {:?}\nttt_beta2 = {:?}\nttt_weight_decay = {:?}\n",
         num("warmdown_frac"),
@@ -262,6 +268,8 @@ fn varlen_toml(h: &Value, keep_float_max_numel: i64) -> String {
         num("embed_clip_sigmas"),
         int("gptq_calibration_batches"),
         int("eval_seq_len"),
+        // The script divides its batch by the micro-steps. A gate that looks a token back does not see past a batch's start.
+        int("val_batch_tokens") / (MICRO_STEPS * int("eval_seq_len").max(1)),
         int("ttt_lora_rank"),
         num("ttt_lora_lr"),
         int("ttt_chunk_size"),

@@ -1,21 +1,19 @@
 //! The comparison, stage by stage. Each stage starts from what upstream had at that point, so that a difference shows where it
-//! arises; the last one goes the whole way alone.
+//! arises; `alone.rs` goes the whole way alone.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use caddie_engine::Result;
 use caddie_engine::checkpoint::StateDict;
 use caddie_engine::data::{DataSet, Loader, PackedLoader, SequentialLoader, TokenStream};
 use caddie_engine::evaluate::{Totals, ValData, evaluate, full, ttt};
 use caddie_engine::model::{Gpt, parameters as declared};
 use caddie_engine::nn::AdapterInit;
-use caddie_engine::optim::average::Average;
 use caddie_engine::quant::calibrate::calibrate;
 use caddie_engine::quant::ftle::bits_by_row;
 use caddie_engine::quant::{Data, Observed, QuantizedModel, export};
 use caddie_engine::recipe::{EvalMode, LoaderKind};
-use caddie_engine::train::Steps;
-use caddie_engine::{Recipe, Result};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -66,6 +64,10 @@ pub fn batches(reference: &Reference, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// Integers and scales that upstream exports.
+pub(crate) const CODES_FILE: &str = "quantized.safetensors";
+/// The share of integers that may differ.
+pub(crate) const CODES: f64 = 0.005;
 /// The same export of weights so large that no scale is the floor of the format (a model of few steps has many that are).
 const LARGER_FILE: &str = "quantized_larger.safetensors";
 const LARGER: f64 = 64.0;
@@ -107,7 +109,7 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
         observed.row_bits = row_bits(reference, target_bits(reference)?)?;
     }
     let exported = export(model.params(), model.parameters(), &observed, &recipe.quant)?;
-    compare_codes(reference, "quantized.safetensors", "", &exported, table)?;
+    Codes::compare(reference, CODES_FILE, &exported)?.rows("", table);
     if reference.has(LARGER_FILE) {
         if recipe.quant.ftle.is_some() {
             observed.row_bits = row_bits(reference, LARGER_BITS)?;
@@ -115,7 +117,7 @@ pub fn quantization(reference: &Reference, table: &mut Table) -> Result<Quantize
         let larger: StateDict =
             model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor * LARGER)).collect();
         let exported = export(model.params(), &larger, &observed, &recipe.quant)?;
-        compare_codes(reference, LARGER_FILE, " of weights 64 times as large", &exported, table)?;
+        Codes::compare(reference, LARGER_FILE, &exported)?.rows(" of weights 64 times as large", table);
     }
     Ok(exported)
 }
@@ -127,60 +129,65 @@ fn row_bits(reference: &Reference, target: f64) -> Result<BTreeMap<String, Tenso
 }
 
 /// Mean bits that upstream chose.
-fn target_bits(reference: &Reference) -> Result<f64> {
+pub(crate) fn target_bits(reference: &Reference) -> Result<f64> {
     Ok(number(&reference.json("quantized.json")?["target_avg_bits"]))
 }
 
-fn calibration_batches(reference: &Reference) -> Result<Vec<Tensor>> {
+pub(crate) fn calibration_batches(reference: &Reference) -> Result<Vec<Tensor>> {
     let stored = reference.tensors("calibration.safetensors")?;
     let at = |i: usize| stored.get(&format!("x.{i}")).map(|t| t.to_kind(Kind::Int64));
     Ok((0..stored.len()).map_while(at).collect())
 }
 
-/// `of` says whose codes they are, where they are not the run's own.
-fn compare_codes(
-    reference: &Reference,
-    file: &str,
-    of: &str,
-    exported: &QuantizedModel,
-    table: &mut Table,
-) -> Result<()> {
-    let theirs = reference.tensors(file)?;
-    let (mut codes, mut equal, mut scales, mut floats) = (0i64, 0i64, 0f64, 0f64);
-    for tensor in &exported.tensors {
-        let named = |suffix: &str| {
-            let key = format!("{}{suffix}", tensor.name);
-            theirs.get(&key).ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")))
-        };
-        let stored = |of: usize| {
-            let key = upstreams(&theirs, &tensor.name)[of].clone();
-            theirs.get(&key).ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")))
-        };
-        match &tensor.data {
-            Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => {
-                codes += q.numel() as i64;
-                equal += q.eq_tensor(&stored(0)?.reshape(q.size())).sum(Kind::Int64).int64_value(&[]);
-                let (ours, theirs) = (scale.to_kind(Kind::Float), stored(1)?.to_kind(Kind::Float));
-                scales = worst(scales, (ours - theirs).abs().max().double_value(&[]));
-            }
-            // Upstream has none, and no recipe that is compared asks for them.
-            Data::Symbols(_) => {}
-            Data::Float16(values) | Data::Float32(values) => {
-                let difference = values.to_kind(Kind::Float) - named("")?.to_kind(Kind::Float);
-                floats = worst(floats, difference.abs().max().double_value(&[]));
+/// The integers of an export beside upstream's.
+pub(crate) struct Codes {
+    pub equal: i64,
+    pub all: i64,
+    /// Largest difference of a scale, and of a value that stays in floating point.
+    scales: f64,
+    floats: f64,
+}
+
+impl Codes {
+    /// The share of integers that differ.
+    pub fn differing(&self) -> f64 {
+        1.0 - self.equal as f64 / self.all as f64
+    }
+
+    /// Compares with what the script wrote into `file`.
+    pub fn compare(reference: &Reference, file: &str, exported: &QuantizedModel) -> Result<Codes> {
+        let theirs = reference.tensors(file)?;
+        let mut codes = Codes { equal: 0, all: 0, scales: 0.0, floats: 0.0 };
+        for tensor in &exported.tensors {
+            let stored =
+                |key: &str| theirs.get(key).ok_or_else(|| unusable(&reference.path(file), format!("it has no {key}")));
+            let [integers, scales] = upstreams(&theirs, &tensor.name);
+            match &tensor.data {
+                Data::IntRow { q, scale, .. } | Data::PerTensor { q, scale } => {
+                    codes.all += q.numel() as i64;
+                    let equal = q.eq_tensor(&stored(&integers)?.reshape(q.size())).sum(Kind::Int64);
+                    codes.equal += equal.int64_value(&[]);
+                    let (ours, theirs) = (scale.to_kind(Kind::Float), stored(&scales)?.to_kind(Kind::Float));
+                    codes.scales = worst(codes.scales, (ours - theirs).abs().max().double_value(&[]));
+                }
+                // Upstream has none, and no recipe that is compared asks for them.
+                Data::Symbols(_) => {}
+                Data::Float16(values) | Data::Float32(values) => {
+                    let difference = values.to_kind(Kind::Float) - stored(&tensor.name)?.to_kind(Kind::Float);
+                    codes.floats = worst(codes.floats, difference.abs().max().double_value(&[]));
+                }
             }
         }
+        Ok(codes)
     }
-    let share = 1.0 - equal as f64 / codes as f64;
-    table.row(
-        &format!("integer codes{of}"),
-        format!("{} of {codes} are equal; the share that is not", equal),
-        share,
-        0.005,
-    );
-    table.row(&format!("scales{of}"), "every scale, as stored in f16", scales, 0.0);
-    table.row(&format!("what stays in floating point{of}"), "every value, as stored", floats, 0.0);
-    Ok(())
+
+    /// The three lines of the table; `of` says whose codes they are, where they are not the run's own.
+    fn rows(&self, of: &str, table: &mut Table) {
+        let count = format!("{} of {} are equal; the share that is not", self.equal, self.all);
+        table.row(&format!("integer codes{of}"), count, self.differing(), CODES);
+        table.row(&format!("scales{of}"), "every scale, as stored in f16", self.scales, 0.0);
+        table.row(&format!("what stays in floating point{of}"), "every value, as stored", self.floats, 0.0);
+    }
 }
 
 /// Returns the names that upstream gives to the integers and to the scales of a tensor of the engine's export.
@@ -209,7 +216,7 @@ pub fn scores(reference: &Reference, exported: &QuantizedModel, table: &mut Tabl
     Ok(())
 }
 
-fn recipe_has_bias(reference: &Reference) -> bool {
+pub(crate) fn recipe_has_bias(reference: &Reference) -> bool {
     reference.recipe.eval.mode == EvalMode::Ogd
 }
 
@@ -229,7 +236,7 @@ fn scores_with_a_bias(reference: &Reference, exported: &QuantizedModel, table: &
 }
 
 /// Mean nats per token over the validation set in `mode`.
-fn slide(reference: &Reference, weights: StateDict, mode: EvalMode) -> Result<f64> {
+pub(crate) fn slide(reference: &Reference, weights: StateDict, mode: EvalMode) -> Result<f64> {
     let recipe = &reference.recipe;
     let model = Gpt::new(&recipe.model, weights, CPU)?;
     let score = evaluate(&model, &validation(reference)?, &recipe.eval, mode, None, &mut |_| Ok(()))?;
@@ -237,7 +244,7 @@ fn slide(reference: &Reference, weights: StateDict, mode: EvalMode) -> Result<f6
 }
 
 /// Mean nats per token over the validation set.
-fn loss(reference: &Reference, weights: StateDict) -> Result<f64> {
+pub(crate) fn loss(reference: &Reference, weights: StateDict) -> Result<f64> {
     let recipe = &reference.recipe;
     let model = Gpt::new(&recipe.model, weights, CPU)?;
     let val = validation(reference)?;
@@ -302,31 +309,6 @@ fn documents(reference: &Reference) -> Result<Vec<Value>> {
     let path = reference.path("documents.json");
     let text = std::fs::read_to_string(&path).map_err(caddie_engine::Error::io(&path, "reading"))?;
     serde_json::from_str(&text).map_err(|e| unusable(&path, e.to_string()))
-}
-
-/// From the initial weights to the artifact's score with nothing of upstream's in between but batches.
-pub fn end_to_end(reference: &Reference, steps: Steps, table: &mut Table) -> Result<()> {
-    let recipe: &Recipe = &reference.recipe;
-    let trained = || steps.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect();
-    let weights: StateDict = steps.average.as_ref().and_then(Average::weights).unwrap_or_else(trained);
-    let model = Gpt::new(&recipe.model, weights, CPU)?;
-    let mut observed = Observed::default();
-    if recipe.quant.needs_calibration() {
-        observed = calibrate(&model, calibration_batches(reference)?, None)?.into();
-    }
-    if let Some(sensitivity) = &steps.sensitivity {
-        let target = target_bits(reference)?;
-        let bits = |(name, scores): (String, Tensor)| Ok((name, bits_by_row(&scores, target)?));
-        observed.row_bits = sensitivity.scores().into_iter().map(bits).collect::<Result<_>>()?;
-    }
-    let exported = export(model.params(), model.parameters(), &observed, &recipe.quant)?.dequantize()?;
-    let (own, key) = match recipe_has_bias(reference) {
-        true => (slide(reference, exported, EvalMode::Ogd)?, "ogd"),
-        false => (loss(reference, exported)?, "quantized"),
-    };
-    let theirs = number(&reference.scores[key]["val_loss"]);
-    table.row("trained, quantized and scored alone", "val_loss of the artifact", own - theirs, 1e-3);
-    Ok(())
 }
 
 /// Largest absolute difference of two state dicts.

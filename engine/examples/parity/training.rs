@@ -34,6 +34,15 @@ fn train(reference: &Reference, initial: StateDict) -> Result<(Steps, Vec<Seen>)
 /// Initial weights that differ from the script's in their last bit.
 const NEARBY: f64 = 1.0 + f32::EPSILON as f64;
 
+/// Trains over the recorded batches from weights one bit away from upstream's.
+pub fn from_nearby(reference: &Reference) -> Result<Steps> {
+    Ok(train(reference, nearby(reference)?)?.0)
+}
+
+fn nearby(reference: &Reference) -> Result<StateDict> {
+    Ok(reference.weights("initial.safetensors")?.into_iter().map(|(name, w)| (name, w * NEARBY)).collect())
+}
+
 /// Losses of every step and weights afterwards, from upstream's initial weights and batches.
 ///
 /// A training that rounds its weights turns a difference in the last bit into one of a whole integer wherever a weight lay
@@ -66,9 +75,7 @@ pub fn training(reference: &Reference, table: &mut Table) -> Result<Steps> {
     if plain == n {
         table.row("weights after training", "every weight", trained, 1e-3);
     } else {
-        let nearby =
-            reference.weights("initial.safetensors")?.into_iter().map(|(name, w)| (name, w * NEARBY)).collect();
-        let (beside, again) = train(reference, nearby)?;
+        let (beside, again) = train(reference, nearby(reference)?)?;
         let own = seen.iter().zip(&again).fold(0.0, |largest, (a, b)| worst(largest, a.loss - b.loss));
         let what =
             format!("of each of {} steps; the engine from weights one bit away differs by what is allowed", n - plain);
