@@ -172,3 +172,22 @@ fn a_bound_of_the_likelihood_is_only_told() {
     let bound = format!("{source}\n# the ELBO of a masked diffusion model\n");
     assert_eq!(of(&bound), [("c1-causal", Confidence::Low)]);
 }
+
+/// What goes to the console alone is not missing from a log that the script writes by a function of its own.
+#[test]
+fn a_log_that_the_script_writes_lacks_what_it_prints_beside() {
+    let source = fixture("adapt.bad.running_loss");
+    let call = "    adapt(args, model, tokens)";
+    let lines: Vec<String> = (0..8).map(|line| format!("line {line} of the run")).collect();
+    let script = |say: &str| {
+        let plain: String = lines.iter().map(|line| format!("    log0('{line}')\n")).collect();
+        let switch =
+            format!("    if int(os.environ.get('ADAPT', '1')):\n        {say}(f'adapt:start lr={{1e-4}}')\n    {call}");
+        let log0 =
+            "def log0(text):\n    with open('log.txt', 'a') as f:\n        print(text, file=f)\n\n\ndef main():\n";
+        replaced(&replaced(&source, call, &format!("{plain}{switch}")), "def main():\n", log0)
+    };
+    let log = lines.join("\n");
+    assert_eq!(rules_with_log(&script("log0"), &log), Vec::<&str>::new());
+    assert_eq!(rules_with_log(&script("print"), &log), ["val-prequant-ttt"]);
+}

@@ -16,6 +16,8 @@ pub(super) struct Mark {
     line: u64,
     /// The function in which it is printed, by the line of its definition; 0: none.
     function: u64,
+    /// True when `print` itself prints it: a log that the script writes by a function of its own need not have it.
+    bare: bool,
     /// True when the log has it.
     said: bool,
 }
@@ -39,12 +41,20 @@ impl<'a> Visitor<'a> for Printed<'_> {
             return;
         }
         if let Some(text) = printed(stmt) {
-            self.found.push(Mark { text, line: self.module.line(stmt), function: self.function, said: false });
+            let line = self.module.line(stmt);
+            self.found.push(Mark { text, line, function: self.function, bare: is_bare(stmt), said: false });
         }
         walk_stmt(self, stmt);
     }
 
     fn visit_expr(&mut self, _: &'a Expr) {}
+}
+
+/// Tells whether a statement calls `print` itself.
+fn is_bare(stmt: &Stmt) -> bool {
+    let Stmt::Expr(stmt) = stmt else { return false };
+    let Expr::Call(call) = &*stmt.value else { return false };
+    matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "print")
 }
 
 /// Returns the text of a statement's output that tells it from others: `log0(f"ttt:start lr={lr}")`.
@@ -147,7 +157,9 @@ impl<'a> Machine<'a, '_> {
         let first = marks.iter().find(own)?;
         let before = marks.iter().any(|mark| mark.said && mark.function == first.function && mark.line < first.line);
         let enough = marks.iter().filter(|mark| mark.said).count() >= ENOUGH;
-        (before && enough).then_some(false)
+        // A log that has nothing of what goes to the console alone does not show what was printed there.
+        let heard = !first.bare || marks.iter().any(|mark| mark.said && mark.bare);
+        (before && enough && heard).then_some(false)
     }
 
     /// Handles `{f" slot_lr={lr}" if use_slot else ""}` in a printed line: the log has the words or not. Only words
