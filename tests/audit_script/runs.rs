@@ -191,3 +191,30 @@ fn a_log_that_the_script_writes_lacks_what_it_prints_beside() {
     assert_eq!(rules_with_log(&script("log0"), &log), Vec::<&str>::new());
     assert_eq!(rules_with_log(&script("print"), &log), ["val-prequant-ttt"]);
 }
+
+/// A line of the log shows that the switch was on below which it is printed, however deep, where nothing states the switch.
+#[test]
+fn a_printed_line_shows_the_switch_above_it() {
+    let source = fixture("adapt.bad.running_loss");
+    let source = replaced(
+        &source,
+        "seq_len = int(",
+        "adapt_on = bool(int(os.environ.get(\"ADAPT_ON\", \"0\")))\n    seq_len = int(",
+    );
+    let script = |test: &str| {
+        let switch = format!(
+            "    rank = int(os.environ.get('RANK', '0'))\n    if {test}:\n        for epoch in range(3):\n            if rank == 0:\n                \
+             print(f'adapt:epoch {{epoch}} of the run')\n        adapt(args, model, tokens)"
+        );
+        replaced(&source, "    adapt(args, model, tokens)", &switch)
+    };
+    let log = "adapt:epoch 1 of the run\n";
+    for test in ["args.adapt_on", "args.adapt_on and rank == 0"] {
+        assert_eq!(rules_with_log(&script(test), log), ["val-prequant-ttt"], "{test}");
+        assert_eq!(rules_with_log(&script(test), "step:1/20\n"), Vec::<&str>::new(), "{test}");
+    }
+    // What the log states counts more, and another condition may have been false here alone.
+    let stated = Config::new([("adapt_on", "False")]).with_log(Said::new(log.lines()));
+    assert_eq!(rules_with(&script("args.adapt_on"), stated), Vec::<&str>::new());
+    assert_eq!(rules_with_log(&script("args.adapt_on and args.iterations > 9000"), log), Vec::<&str>::new());
+}

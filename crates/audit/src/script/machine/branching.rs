@@ -23,6 +23,10 @@ impl<'a> Machine<'a, '_> {
                             self.switched(test, truth);
                             Some(truth)
                         }
+                        None if value.truth() == Some(false) && self.shown_within(test, body) => {
+                            self.switched(test, true);
+                            Some(true)
+                        }
                         None => value.truth(),
                     }
                 }
