@@ -1,11 +1,13 @@
 //! Comparison of every other number that submission.json states about the runs with the logs, at the stated precision.
 
 mod bytes;
+mod chosen;
 mod deviation;
 mod statistic;
 pub(super) mod swapped;
 mod whole;
 
+pub(super) use chosen::one_run_a_seed;
 pub(super) use deviation::{Form, form};
 pub(super) use statistic::{reading, sample};
 pub(super) use whole::other_means;

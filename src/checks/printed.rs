@@ -2,7 +2,7 @@
 
 use super::{Check, Context, Needs};
 use crate::report::{Code, Confidence, Finding, Severity};
-use caddie_audit::printed::{Foreign, foreign};
+use caddie_audit::printed::Foreign;
 
 /// Metadata of the check.
 pub const CHECK: Check = Check {
@@ -19,9 +19,8 @@ const SHOWN: usize = 5;
 const QUOTED: usize = 80;
 
 fn run(context: &Context<'_>) -> Vec<Finding> {
-    let Some(executed) = context.executed() else { return Vec::new() };
-    // Where it is not known what the scripts print, nobody is accused.
-    let kinds = foreign(context.folder, executed, context.rulebook).unwrap_or_default();
+    // The audit compares them: where the script that ran is another one, it decides nothing about the score.
+    let kinds = context.audited().map(|audited| audited.foreign.as_slice()).unwrap_or_default();
     let Some(first) = kinds.first() else { return Vec::new() };
     let lines: usize = kinds.iter().map(|kind| kind.lines).sum();
     let script = context.folder.script.as_ref().map_or("the script", |script| script.path.as_str());

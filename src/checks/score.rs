@@ -6,7 +6,7 @@ mod unlogged;
 
 use std::collections::BTreeMap;
 
-use super::claims::sample;
+use super::claims::{one_run_a_seed, sample};
 use super::{Check, Context, Needs, denominator};
 use crate::report::{Code, Finding, Severity};
 use caddie_folder::metric;
@@ -180,6 +180,8 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         let gains = claim.stated.value < measured;
         let finding = finding.severity(if gains { Severity::Error } else { Severity::Warning });
         finding.in_log(run, line, "before quantization")
+    } else if let Some(chosen) = one_run_a_seed(runs, claim.stated) {
+        of_chosen(context, &chosen, &format!("{described} is the mean of one log a seed"), measured)
     } else if let Some((file, line, text)) = printed(context, claim) {
         let message = format!(
             "{described} or a seed's score stands in a line that is not read as a result; the lines that are read give {measured:.8}"
@@ -206,6 +208,22 @@ fn headline(context: &Context<'_>, claim: &Claim) -> Option<Finding> {
         runs.iter().fold(finding, |finding, run| finding.in_log(run, run.val_bpb, metric_text(run)))
     };
     Some(place(finding.measured(measured)))
+}
+
+/// Notes which of several logs of one seed a claim counts.
+fn of_chosen(context: &Context<'_>, chosen: &[&RunLog], claim: &str, measured: f64) -> Finding {
+    let runs = context.runs();
+    let left: Vec<&RunLog> = runs.iter().filter(|run| !chosen.iter().any(|taken| std::ptr::eq(*taken, *run))).collect();
+    let contested = |run: &&&RunLog| left.iter().any(|left| left.seed.value() == run.seed.value());
+    let name = |run: &&RunLog| format!("{} ({})", run.log, run.val_bpb.value().unwrap_or_default());
+    let message = format!(
+        "{claim}: {} counts, {} does not; the mean of all {} is {measured:.8}",
+        chosen.iter().filter(contested).map(name).collect::<Vec<_>>().join(", "),
+        left.iter().map(name).collect::<Vec<_>>().join(", "),
+        runs.len()
+    );
+    let finding = context.finding("pkg-headline", message).code(Code::OneLogPerSeed).severity(Severity::Info);
+    left.into_iter().fold(finding, |finding, run| finding.in_log(run, run.val_bpb, metric_text(run)))
 }
 
 /// Tells whether the runs repeat one experiment, so that their mean has a meaning: the same model on the same

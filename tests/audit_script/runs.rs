@@ -172,3 +172,49 @@ fn a_bound_of_the_likelihood_is_only_told() {
     let bound = format!("{source}\n# the ELBO of a masked diffusion model\n");
     assert_eq!(of(&bound), [("c1-causal", Confidence::Low)]);
 }
+
+/// What goes to the console alone is not missing from a log that the script writes by a function of its own.
+#[test]
+fn a_log_that_the_script_writes_lacks_what_it_prints_beside() {
+    let source = fixture("adapt.bad.running_loss");
+    let call = "    adapt(args, model, tokens)";
+    let lines: Vec<String> = (0..8).map(|line| format!("line {line} of the run")).collect();
+    let script = |say: &str| {
+        let plain: String = lines.iter().map(|line| format!("    log0('{line}')\n")).collect();
+        let switch =
+            format!("    if int(os.environ.get('ADAPT', '1')):\n        {say}(f'adapt:start lr={{1e-4}}')\n    {call}");
+        let log0 =
+            "def log0(text):\n    with open('log.txt', 'a') as f:\n        print(text, file=f)\n\n\ndef main():\n";
+        replaced(&replaced(&source, call, &format!("{plain}{switch}")), "def main():\n", log0)
+    };
+    let log = lines.join("\n");
+    assert_eq!(rules_with_log(&script("log0"), &log), Vec::<&str>::new());
+    assert_eq!(rules_with_log(&script("print"), &log), ["val-prequant-ttt"]);
+}
+
+/// A line of the log shows that the switch was on below which it is printed, however deep, where nothing states the switch.
+#[test]
+fn a_printed_line_shows_the_switch_above_it() {
+    let source = fixture("adapt.bad.running_loss");
+    let source = replaced(
+        &source,
+        "seq_len = int(",
+        "adapt_on = bool(int(os.environ.get(\"ADAPT_ON\", \"0\")))\n    seq_len = int(",
+    );
+    let script = |test: &str| {
+        let switch = format!(
+            "    rank = int(os.environ.get('RANK', '0'))\n    if {test}:\n        for epoch in range(3):\n            if rank == 0:\n                \
+             print(f'adapt:epoch {{epoch}} of the run')\n        adapt(args, model, tokens)"
+        );
+        replaced(&source, "    adapt(args, model, tokens)", &switch)
+    };
+    let log = "adapt:epoch 1 of the run\n";
+    for test in ["args.adapt_on", "args.adapt_on and rank == 0"] {
+        assert_eq!(rules_with_log(&script(test), log), ["val-prequant-ttt"], "{test}");
+        assert_eq!(rules_with_log(&script(test), "step:1/20\n"), Vec::<&str>::new(), "{test}");
+    }
+    // What the log states counts more, and another condition may have been false here alone.
+    let stated = Config::new([("adapt_on", "False")]).with_log(Said::new(log.lines()));
+    assert_eq!(rules_with(&script("args.adapt_on"), stated), Vec::<&str>::new());
+    assert_eq!(rules_with_log(&script("args.adapt_on and args.iterations > 9000"), log), Vec::<&str>::new());
+}

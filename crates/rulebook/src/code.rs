@@ -113,6 +113,8 @@ codes! {
     ScoreUnknown => "SCORE_UNKNOWN", "No log states a score of the quantized model.",
         "Score the model reloaded from its compressed file, and ship that log.";
     ClaimNotInLogs => "CLAIM_NOT_IN_LOGS", "The claimed score is in no log.", STATE_THE_MEAN;
+    OneLogPerSeed => "ONE_LOG_PER_SEED", "Of several logs of one seed the claim counts one.",
+        "Ship one log a seed, or say in the README which one counts and why.";
     JsonScoreNotMean => "JSON_SCORE_NOT_MEAN", "The claimed score is that of one run, not the mean.", STATE_THE_MEAN;
     HeadlineIsOtherMetric => "HEADLINE_IS_OTHER_METRIC", "The claim is another metric than the official one.",
         STATE_THE_MEAN;

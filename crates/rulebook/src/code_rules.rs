@@ -64,6 +64,7 @@ impl Code {
             Code::EvalTimeOver600s | Code::EvalTimeUnknown => &["time-eval-600", "time-nonrecord"],
             Code::ScoreUnknown => &["size-scored-artifact", "pkg-headline"],
             Code::ClaimNotInLogs
+            | Code::OneLogPerSeed
             | Code::FolderNameNeScore
             | Code::ClaimOnlyInReadme
             | Code::ClaimOnlyInTsv

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::chosen::one_run_a_seed;
 use super::deviation::form;
 use crate::checks::Context;
 use caddie_folder::{Claim, Fact, Field, RunLog, Scope, Stated, Submission};
@@ -40,7 +41,10 @@ pub fn sample(context: &Context<'_>) -> Sample {
 }
 
 pub(super) fn sample_of(context: &Context<'_>, field: Field) -> Sample {
-    let logged: Vec<f64> = context.runs().iter().filter_map(|run| field.of(run)).collect();
+    let headline = context.folder.metadata().and_then(|metadata| metadata.headline());
+    let chosen = headline.and_then(|claim| one_run_a_seed(context.runs(), claim.stated));
+    let runs = chosen.unwrap_or_else(|| context.runs().iter().collect());
+    let logged: Vec<f64> = runs.into_iter().filter_map(|run| field.of(run)).collect();
     let claimed = context.folder.metadata().map(|metadata| metadata.by_seed(field)).unwrap_or_default();
     if claimed.len() > logged.len() {
         let values = claimed.iter().map(|(_, claim)| claim.stated.value).collect();

@@ -10,10 +10,10 @@ pub use line::kind;
 
 use std::collections::HashMap;
 
-use caddie_folder::executed::{Executed, imports};
+use caddie_folder::executed::imports;
 use caddie_folder::{Folder, RunLog, SourceDump, printed_lines};
-use caddie_python::prints::Prints;
-use caddie_python::{InFolder, Module, unwrap};
+use caddie_python::prints::{Prints, Reached};
+use caddie_python::{InFolder, Module, Script, Unwrapped, unwrap};
 use caddie_rulebook::Rulebook;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -39,12 +39,12 @@ pub struct Foreign {
     pub lines: usize,
 }
 
-/// Compares the lines of the official runs with what the folder's scripts can print.
+/// Compares the lines of the official runs with what the folder's scripts can print; `script` is the counted one.
 ///
 /// # Errors
 /// With the reason, where what the scripts print is not known.
-pub fn foreign(folder: &Folder, executed: &Executed, rulebook: &Rulebook) -> Result<Vec<Foreign>, String> {
-    let prints = prints(folder, executed, rulebook)?;
+pub fn foreign(folder: &Folder, script: &Unwrapped, rulebook: &Rulebook) -> Result<Vec<Foreign>, String> {
+    let prints = prints(folder, script, rulebook)?;
     let mut judge = Judge { prints: &prints, kinds: HashMap::new(), found: Vec::new() };
     // What another program wrote is not compared with a script.
     for run in folder.runs.official.iter().filter(|run| run.engine_version.is_none()) {
@@ -58,31 +58,51 @@ pub fn foreign(folder: &Folder, executed: &Executed, rulebook: &Rulebook) -> Res
 }
 
 /// Collects what the scripts of the folder can print: the counted one, and any other, which may have been run as well.
-fn prints(folder: &Folder, executed: &Executed, rulebook: &Rulebook) -> Result<Prints, String> {
-    let mut prints = Prints::default();
-    let counted = folder.script.as_ref().map(|script| script.path.as_path());
-    if let Some(problem) = executed.unwrapped.problems.first() {
+fn prints(folder: &Folder, script: &Unwrapped, rulebook: &Rulebook) -> Result<Prints, String> {
+    if let Some(problem) = script.problems.first() {
         return Err(problem.to_string());
     }
-    let mut add = |path: &Utf8Path, module: Result<&Module, String>| {
-        let module = module?;
+    let counted = folder.script.as_ref().map(|script| script.path.as_path());
+    let siblings = InFolder { root: &folder.path, files: &folder.files };
+    let others = folder.code.iter().filter(|code| Some(code.path.as_path()) != counted);
+    let others: Vec<(&Utf8Path, Unwrapped)> =
+        others.map(|code| (code.path.as_path(), unwrap(code.source(), code.path.as_str(), &siblings))).collect();
+    let all = std::iter::once((counted.unwrap_or(Utf8Path::new("the script")), script));
+    let mut modules: Vec<&Module> = Vec::new();
+    for (path, unwrapped) in all.chain(others.iter().map(|(path, unwrapped)| (*path, unwrapped))) {
+        let module = unwrapped.module().map_err(|problem| format!("{path}: {problem}"))?;
         let is_known = |name: &str| is_a_library(name, rulebook) || has_module(folder, name);
         if let Some(name) = imports(module).find(|name| !is_known(name)) {
             return Err(format!("{path} imports {name}, which is not in the folder and may print"));
         }
-        prints.add(module);
-        Ok(())
-    };
-    add(counted.unwrap_or(Utf8Path::new("the script")), executed.unwrapped.module().map_err(ToString::to_string))?;
-    let siblings = InFolder { root: &folder.path, files: &folder.files };
-    for code in folder.code.iter().filter(|code| Some(code.path.as_path()) != counted) {
-        let unwrapped = unwrap(code.source(), code.path.as_str(), &siblings);
-        add(&code.path, unwrapped.module().map_err(|problem| format!("{}: {problem}", code.path)))?;
+        modules.push(module);
     }
+    let (mut prints, mut reached) = (Prints::default(), Reached::default());
     for file in folder.files.iter().filter(|file| file.path.extension().is_some_and(|end| PROGRAMS.contains(&end))) {
-        prints.add_other(&caddie_files::read_text(&folder.path.join(&file.path)).map_err(|error| error.to_string())?);
+        let text = caddie_files::read_text(&folder.path.join(&file.path)).map_err(|error| error.to_string())?;
+        prints.add_other(&text);
+        reached.add_other(&text);
     }
+    modules.iter().for_each(|module| reached.add(module));
+    modules.iter().for_each(|module| prints.add(module, &reached));
     Ok(prints)
+}
+
+/// The Python files of the folder that can print this line, each by itself.
+pub fn makers(folder: &Folder, line: &str) -> Vec<Utf8PathBuf> {
+    let siblings = InFolder { root: &folder.path, files: &folder.files };
+    let makes = |code: &&Script| {
+        let unwrapped = unwrap(code.source(), code.path.as_str(), &siblings);
+        // One that cannot be read may print anything.
+        unwrapped.module().map_or(true, |module| {
+            let (mut prints, mut reached) = (Prints::default(), Reached::default());
+            // Another file may call any of its functions.
+            reached.all();
+            prints.add(module, &reached);
+            prints.can_make(line)
+        })
+    };
+    folder.code.iter().filter(makes).map(|code| code.path.clone()).collect()
 }
 
 fn has_module(folder: &Folder, name: &str) -> bool {

@@ -13,6 +13,16 @@ const MAX_BESIDE: usize = 24;
 /// The script at `path` with the modules beside it that it imports, and those that they import; `None` where there are
 /// none.
 pub fn with_neighbors(path: &Utf8Path, script: &Module, folder: &Folder) -> Option<Module> {
+    let found = neighbors(path, script, folder);
+    if found.is_empty() {
+        return None;
+    }
+    let files: Vec<(&Utf8Path, &str)> = found.iter().map(|other| (&*other.path, other.text.as_str())).collect();
+    Module::with_neighbors(script.source(), &files).ok()
+}
+
+/// The modules beside the script at `path` that it imports, and those that they import.
+pub fn neighbors<'a>(path: &Utf8Path, script: &Module, folder: &'a Folder) -> Vec<&'a Script> {
     let mut found: Vec<&Script> = Vec::new();
     let mut open: Vec<String> = imports(script).collect();
     while let Some(name) = open.pop() {
@@ -32,9 +42,5 @@ pub fn with_neighbors(path: &Utf8Path, script: &Module, folder: &Folder) -> Opti
             found.push(other);
         }
     }
-    if found.is_empty() {
-        return None;
-    }
-    let files: Vec<(&Utf8Path, &str)> = found.iter().map(|other| (&*other.path, other.text.as_str())).collect();
-    Module::with_neighbors(script.source(), &files).ok()
+    found
 }

@@ -1,9 +1,12 @@
 //! Finds the run that a folder's score is claimed for, its configuration, and the line of its log that states the
 //! score.
 
+use std::collections::HashMap;
+
 use camino::Utf8PathBuf;
 
 use super::{Config, Said};
+use crate::printed;
 use caddie_folder::{Claim, Fact, Field, Folder, RunLog, Scope};
 
 /// Digits of a score that is found in a log by no chance.
@@ -84,6 +87,56 @@ pub fn metric(folder: &Folder, run: Option<&RunLog>) -> Option<String> {
         };
         let line = text.lines().find(prints)?;
         line.split([' ', ':']).find(|word| !word.is_empty()).map(str::to_owned)
+    })
+}
+
+/// Finds the line of a log of no run that states the claimed score, or a seed's, where no log of the runs does: its log,
+/// number and text.
+pub fn elsewhere(folder: &Folder, run: &RunLog) -> Option<(Utf8PathBuf, u64, String)> {
+    let of_a_score = |claim: &&Claim| claim.field == Field::ValBpb && claim.stated.decimals >= TELLING_DIGITS;
+    let is_claimed = |number: f64| claims(folder).iter().filter(of_a_score).any(|claim| claim.stated.agrees(number));
+    let states = |line: &str| line.to_ascii_lowercase().contains("bpb") && numbers(line).any(is_claimed);
+    let official = || folder.runs.official.iter();
+    if official().any(|run| run.val_bpb.value().is_some_and(is_claimed)) || metric(folder, Some(run)).is_some() {
+        return None;
+    }
+    let is_log = |path: &&Utf8PathBuf| path.extension().is_some_and(|end| matches!(end, "log" | "txt"));
+    let of_a_run = |path: &Utf8PathBuf| official().any(|run| run.log == *path || run.score_log.as_ref() == Some(path));
+    let logs: Vec<&Utf8PathBuf> = folder.files.iter().map(|file| &file.path).filter(is_log).collect();
+    let read = |log: &Utf8PathBuf| caddie_files::read_text(&folder.path.join(log)).unwrap_or_default();
+    if logs.iter().filter(|log| of_a_run(log)).take(MAX_LOGS).any(|log| read(log).lines().any(states)) {
+        return None;
+    }
+    logs.into_iter().filter(|log| !of_a_run(log)).take(MAX_LOGS).find_map(|log| {
+        let text = read(log);
+        let (line, number) = text.lines().zip(1_u64..).find(|(line, _)| states(line))?;
+        Some((log.clone(), number, line.trim().to_owned()))
+    })
+}
+
+/// Least share by which bits per byte over nats differ within one run, where the bytes are not those of the tokens; the
+/// digits of a log account for a tenth of it.
+const DRIFT: f64 = 0.005;
+/// Lines of one kind that are compared at least.
+const LEAST_LINES: usize = 3;
+
+/// Finds the two lines of the run, of one kind, in which bits per byte over nats per token are furthest apart, as number and
+/// ratio. Validations of one script divide by the bytes of the same tokens.
+pub fn drift(folder: &Folder, run: &RunLog) -> Option<[(u64, f64); 2]> {
+    let text = caddie_files::read_text(&folder.path.join(&run.log)).ok()?;
+    let dumped = |line: u64| run.source.as_ref().is_some_and(|dump| (dump.first_line..=dump.last_line).contains(&line));
+    let mut kinds: HashMap<String, Vec<(u64, f64)>> = HashMap::new();
+    for (line, number) in text.lines().zip(1_u64..).filter(|(_, number)| (run.span.0..=run.span.1).contains(number)) {
+        let value = |name: &str| line.split_once(name).and_then(|(_, rest)| numbers(rest).next());
+        let (Some(loss), Some(bpb)) = (value("val_loss:"), value("val_bpb:")) else { continue };
+        if loss > 0.1 && bpb > 0.1 && !dumped(number) {
+            kinds.entry(printed::kind(line)?).or_default().push((number, bpb / loss));
+        }
+    }
+    kinds.into_values().filter(|kind| kind.len() >= LEAST_LINES).find_map(|kind| {
+        let least = kind.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let most = kind.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (most.1 > least.1 * (1.0 + DRIFT)).then_some([least, most])
     })
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FAMILIES, Lead, Subject, audit};
+use super::{FAMILIES, Lead, ScriptAudit, Step, Subject, audit};
 use caddie_folder::Folder;
 use caddie_python::Module;
 use caddie_rulebook::Confidence;
@@ -12,15 +12,84 @@ use caddie_rulebook::Confidence;
 const MAX_FILES: usize = 6;
 /// Settings that are compared with the script.
 const MAX_SETTINGS: usize = 64;
+/// Places of code that is not followed which a lead names.
+const MAX_PLACES: usize = 6;
 /// Options that are told apart.
 const MAX_OPTIONS: usize = 1_000;
 /// Settings that name data and machine, not the work that is done.
 const ELSEWHERE: &[&str] = &["SEED", "RUN_ID", "RANK", "WORLD_SIZE", "PATH", "DIR", "FILE", "CUDA", "NCCL", "OMP"];
 
-/// Returns leads beside the `known` ones, found with the settings that a command gives the run and no log states.
-pub fn leads(module: &Module, subject: &Subject<'_>, known: &[Lead]) -> Vec<Lead> {
+/// Returns leads beside the `known` ones, found with the settings that a command gives the run and no log states. Where there is
+/// no log, a setting that README.md only names may leave the score undecided.
+pub fn leads(module: &Module, subject: &Subject<'_>, found: &ScriptAudit) -> Vec<Lead> {
+    let known = &found.leads;
     let Some(folder) = subject.folder else { return Vec::new() };
-    let mut settings = differing(settings(folder), module.source());
+    let of_scoring = |rule: &str| FAMILIES.iter().any(|family| family.by_command.contains(&rule));
+    let sure = |lead: &Lead| lead.confidence > Confidence::Low && of_scoring(lead.rule) || is_undecided(lead);
+    let given = settings(folder);
+    let mut leads = with(module, subject, &given, known, "a command of the folder sets", &sure);
+    if subject.config.is_empty() && !known.iter().chain(&leads).any(is_undecided) {
+        let mut named = named(folder);
+        named.retain(|(name, _)| given.iter().all(|(given, _)| given != name));
+        leads.extend(named_code(module, subject, &named, found));
+    }
+    leads
+}
+
+/// A setting that README.md names, with which the script runs code that is not followed and that it does not run otherwise.
+fn named_code(
+    module: &Module,
+    subject: &Subject<'_>,
+    settings: &[(String, String)],
+    found: &ScriptAudit,
+) -> Option<Lead> {
+    let settings = differing(settings.to_vec(), module.source());
+    if settings.is_empty() {
+        return None;
+    }
+    let config = settings.iter().fold(subject.config.clone(), |config, (name, value)| config.with(name, value));
+    let with_them = audit(module, &Subject { config, ..subject.clone() });
+    let is_new = |step: &Step| found.beyond.iter().all(|known| known.line != step.line);
+    let steps: Vec<Step> = with_them.beyond.into_iter().filter(is_new).take(MAX_PLACES).collect();
+    let line = steps.first()?.line;
+    let told: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    Some(Lead {
+        rule: UNDECIDED,
+        confidence: Confidence::Low,
+        message: format!(
+            "C1 to C4 are undecided: no log states the configuration, README.md names {}, and with it the script comes to code \
+             that is not followed ({})",
+            told.join(" "),
+            match module.place(line) {
+                (Some(file), line) => format!("{file} line {line}"),
+                (None, line) => format!("line {line}"),
+            }
+        ),
+        because: "what that code does with the tokens is not known".to_owned(),
+        steps,
+        clears: "ship the log of the run; `caddie probe entropy` runs the script on tokens of known probability",
+        at_most: None,
+    })
+}
+
+/// Tells whether a lead says that the score passes through code that is not followed.
+fn is_undecided(lead: &Lead) -> bool {
+    lead.rule == UNDECIDED && lead.confidence == Confidence::Low
+}
+
+/// The rule under which the audit says that C1 to C4 are undecided.
+const UNDECIDED: &str = "c1-causal";
+
+/// The leads that are `wanted` with these settings.
+fn with(
+    module: &Module,
+    subject: &Subject<'_>,
+    settings: &[(String, String)],
+    known: &[Lead],
+    source: &str,
+    wanted: &dyn Fn(&Lead) -> bool,
+) -> Vec<Lead> {
+    let mut settings = differing(settings.to_vec(), module.source());
     settings.retain(|(name, _)| subject.config.text(name).is_none());
     if settings.is_empty() {
         return Vec::new();
@@ -29,22 +98,31 @@ pub fn leads(module: &Module, subject: &Subject<'_>, known: &[Lead]) -> Vec<Lead
         settings.iter().fold(subject.config.clone(), |config, (name, value)| config.with(name, value.as_str()));
     let told: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let leads = audit(module, &Subject { config, ..subject.clone() }).leads.into_iter();
-    let of_scoring = |rule: &str| FAMILIES.iter().any(|family| family.by_command.contains(&rule));
-    let sure = |lead: &Lead| lead.confidence > Confidence::Low && of_scoring(lead.rule);
-    let new = leads.filter(|lead| sure(lead) && known.iter().all(|known| known.rule != lead.rule));
+    let new = leads.filter(|lead| wanted(lead) && known.iter().all(|known| known.rule != lead.rule));
     new.map(|lead| Lead {
         confidence: lead.confidence.min(Confidence::Medium),
-        because: format!("a command of the folder sets {}, and no log says otherwise", told.join(" ")),
+        because: format!("{source} {}, and no log says otherwise", told.join(" ")),
         ..lead
     })
     .collect()
+}
+
+/// Settings that README.md names within its sentences: `EVAL_MODE=ngram` between backticks.
+fn named(folder: &Folder) -> Vec<(String, String)> {
+    let is_readme = |path: &camino::Utf8Path| path.as_str().eq_ignore_ascii_case("readme.md");
+    let Some(file) = folder.files.iter().find(|file| is_readme(&file.path)) else { return Vec::new() };
+    let text = caddie_files::read_text(&folder.path.join(&file.path)).unwrap_or_default();
+    // Every second part lies between fences, and of the others every second one between backticks.
+    let prose = text.split("```").step_by(2);
+    let spans = prose.flat_map(|prose| prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2)));
+    collected(spans.flat_map(str::split_whitespace))
 }
 
 /// `NAME=value` before a command that runs Python, by name; names that are given several values are left out.
 pub fn settings(folder: &Folder) -> Vec<(String, String)> {
     let tells = |name: &str| name.to_ascii_lowercase().starts_with("readme.") || name.ends_with(".sh");
     let texts = folder.files.iter().filter(|file| file.path.components().count() == 1 && tells(file.path.as_str()));
-    let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut found: Vec<String> = Vec::new();
     for file in texts.take(MAX_FILES) {
         let Ok(text) = caddie_files::read_text(&folder.path.join(&file.path)) else { continue };
         let blocks: Vec<&str> = match file.path.extension() {
@@ -52,16 +130,22 @@ pub fn settings(folder: &Folder) -> Vec<(String, String)> {
             // Every second part lies between fences.
             _ => text.split("```").skip(1).step_by(2).collect(),
         };
-        for block in blocks.into_iter().filter(|block| block.contains("torchrun") || block.contains(".py")) {
-            for (name, value) in block.split_whitespace().filter_map(setting) {
-                if found.len() >= MAX_SETTINGS {
-                    break;
-                }
-                let known = found.entry(name.to_owned()).or_insert_with(|| Some(value.to_owned()));
-                if known.as_deref() != Some(value) {
-                    *known = None;
-                }
-            }
+        let runs = blocks.into_iter().filter(|block| block.contains("torchrun") || block.contains(".py"));
+        found.extend(runs.flat_map(str::split_whitespace).filter(|word| setting(word).is_some()).map(str::to_owned));
+    }
+    collected(found.iter().map(String::as_str))
+}
+
+/// The settings among some words, by name; names that are given several values are left out.
+fn collected<'a>(words: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
+    let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for (name, value) in words.filter_map(setting) {
+        if found.len() >= MAX_SETTINGS {
+            break;
+        }
+        let known = found.entry(name.to_owned()).or_insert_with(|| Some(value.to_owned()));
+        if known.as_deref() != Some(value) {
+            *known = None;
         }
     }
     found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

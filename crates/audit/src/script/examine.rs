@@ -4,9 +4,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Frame, Lead, Subject, audit, beside, claimed, commands, opaque};
+use super::{Frame, Lead, Subject, audit, beside, claimed, commands, elsewhere, opaque, unstated};
+use crate::printed::{self, Foreign};
 use caddie_files::text::thousands;
-use caddie_folder::{Fact, Folder};
+use caddie_folder::{Fact, Folder, RunLog};
 use caddie_python::Unwrapped;
 use caddie_python::{Module, Problem};
 use caddie_rulebook::Rulebook;
@@ -33,6 +34,9 @@ pub struct Examined {
     pub findings: Vec<Finding>,
     /// Steps of each finding, with the calls that lead to them.
     pub paths: Vec<Vec<ExaminedStep>>,
+    /// Lines of the folder's logs that no script there prints.
+    #[serde(skip)]
+    pub foreign: Vec<Foreign>,
 }
 
 /// A step of a finding.
@@ -82,6 +86,7 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         problems: unwrapped.problems.clone(),
         findings: Vec::new(),
         paths: Vec::new(),
+        foreign: Vec::new(),
     };
     match unwrapped.module() {
         Ok(module) => {
@@ -91,7 +96,14 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
             let metric = claimed.as_deref().or_else(|| run.and_then(|run| run.metric.text()));
             let subject = Subject { config, metric, rulebook, folder };
             let mut found = audit(module, &subject);
-            found.leads.extend(commands::leads(module, &subject, &found.leads));
+            found.leads.extend(commands::leads(module, &subject, &found));
+            let run = folder.zip(run);
+            found
+                .leads
+                .extend(run.and_then(|(folder, run)| unstated::switched(module, &subject, folder, run, &found.leads)));
+            found.leads.extend(
+                run.and_then(|(folder, run)| unstated::in_its_own_log(module, &subject, folder, run, &found.leads)),
+            );
             (examined.complete, examined.scores) = (found.complete, found.scores);
             for lead in &found.leads {
                 examined.findings.push(finding(path, !unwrapped.layers.is_empty(), module, lead, rulebook));
@@ -119,7 +131,34 @@ pub fn examine(path: &Utf8Path, unwrapped: &Unwrapped, folder: Option<&Folder>, 
         examined.findings.push(not_code(path, data, unwrapped.source.len(), rulebook));
         examined.paths.push(Vec::new());
     }
+    if let Some(folder) = folder {
+        made_elsewhere(&mut examined, unwrapped, folder, run, rulebook);
+    }
     examined
+}
+
+/// Adds what says that the score was not made by the script that is followed.
+fn made_elsewhere(
+    examined: &mut Examined,
+    unwrapped: &Unwrapped,
+    folder: &Folder,
+    run: Option<&RunLog>,
+    rulebook: &Rulebook,
+) {
+    let path = examined.path.clone();
+    let shipped = folder.script.as_ref().and_then(|script| path.as_str().strip_suffix(script.path.as_str()));
+    let (Some(root), Ok(module)) = (shipped, unwrapped.module()) else { return };
+    // Where it is not known what the scripts print, nobody is accused.
+    examined.foreign = printed::foreign(folder, unwrapped, rulebook).unwrap_or_default();
+    if examined.scores == 0 {
+        return;
+    }
+    let log = examined.foreign.first().map(|line| elsewhere::of_another_script(&path, root, line, rulebook));
+    let score = run.and_then(|run| elsewhere::by_another_script(&path, root, module, folder, run, rulebook));
+    for finding in log.into_iter().chain(score) {
+        examined.findings.push(finding);
+        examined.paths.push(Vec::new());
+    }
 }
 
 /// A script of which the larger part is data.

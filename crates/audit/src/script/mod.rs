@@ -8,6 +8,7 @@ mod beside;
 mod claimed;
 mod commands;
 pub mod config;
+mod elsewhere;
 mod examine;
 mod families;
 mod flags;
@@ -19,6 +20,7 @@ mod said;
 mod sorted;
 mod taint;
 mod trace;
+mod unstated;
 mod value;
 
 pub use commands::settings as command_settings;
@@ -73,6 +75,8 @@ pub struct ScriptAudit {
     pub complete: bool,
     /// Lines of the log that would report a score in bits per byte; none means that no evaluation was recognized.
     pub scores: usize,
+    /// Places of native code, and of files that are loaded by their path, which were reached and not followed.
+    pub beyond: Vec<Step>,
 }
 
 /// Follows a script to the metric that is claimed. Where it would not report that metric, a switch was set that the log
@@ -119,11 +123,23 @@ fn shares_a_word(switch: &str, metric: &str) -> bool {
 
 /// Follows `module` and lets every family judge the trace.
 pub fn audit(module: &Module, subject: &Subject<'_>) -> ScriptAudit {
-    let Followed { trace, taints, .. } = follow_to(module, subject);
+    judged(module, subject, follow_to(module, subject))
+}
+
+/// Follows `module` as if any switch that no log states had been set, and any branch been taken, and lets every family judge
+/// the trace.
+fn doubted(module: &Module, subject: &Subject<'_>) -> ScriptAudit {
+    let subject = Subject { config: subject.config.clone().without_log(), ..subject.clone() };
+    let followed = machine::follow(module, &subject.config, &Doubts::All, subject.processes());
+    judged(module, &subject, followed)
+}
+
+fn judged(module: &Module, subject: &Subject<'_>, followed: Followed) -> ScriptAudit {
+    let Followed { trace, taints, .. } = followed;
     let case = families::Case { module, trace: &trace, taints: &taints, subject };
     let arisen = Arisen::of(&trace, &taints);
     let mut leads: Vec<Lead> = FAMILIES.iter().flat_map(|family| family.leads(&case, &arisen)).collect();
     // Another challenge need not have every rule.
     leads.retain(|lead| subject.rulebook.rule(lead.rule).is_some());
-    ScriptAudit { leads, complete: trace.complete, scores: case.scores().len() }
+    ScriptAudit { leads, complete: trace.complete, scores: case.scores().len(), beyond: families::foreign_code(&trace) }
 }

@@ -3,11 +3,13 @@
 //! may be printed, with anything before and behind it.
 
 mod build;
+mod reached;
 mod template;
 mod words;
 
 use std::collections::HashSet;
 
+pub use reached::Reached;
 use template::Template;
 
 use crate::module::ast::visitor::{Visitor, walk_expr, walk_keyword, walk_parameter, walk_stmt};
@@ -34,9 +36,9 @@ pub struct Prints {
 }
 
 impl Prints {
-    /// Adds what a module, and the modules that were parsed with it, can print.
-    pub fn add(&mut self, module: &Module) {
-        module.bodies().flatten().for_each(|stmt| self.visit_stmt(stmt));
+    /// Adds what a module, and the modules that were parsed with it, can print, where the functions that are `reached` run.
+    pub fn add(&mut self, module: &Module, reached: &Reached) {
+        module.bodies().flatten().filter(|stmt| reached.may_run(stmt)).for_each(|stmt| self.visit_stmt(stmt));
     }
 
     /// Adds a program in another language: it may print any line that begins with a word of it.

@@ -1,8 +1,10 @@
 use super::*;
 
 fn prints(source: &str) -> Prints {
-    let mut prints = Prints::default();
-    prints.add(&Module::parse(source).expect("parses"));
+    let (mut prints, mut reached) = (Prints::default(), Reached::default());
+    let module = Module::parse(source).expect("parses");
+    reached.add(&module);
+    prints.add(&module, &reached);
     prints
 }
 
@@ -63,4 +65,23 @@ fn lines_of_other_programs_and_pieces_of_lines_are_not_told_apart() {
         &["ain_loss:6.9", "kernel_time: 0.5"],
         &["ttt_epoch:1", "loss:6.9x"],
     );
+}
+
+#[test]
+fn a_function_that_nothing_names_prints_nothing() {
+    let adapt = "def adapt(n):\n    print(f\"ttt:epoch:{n}/3 loss:{n:.4f}\")\n    adapt(n - 1)\n";
+    let line = ["ttt:epoch:1/3 loss:1.9625"];
+    for unused in ["print('step:', 1)\n", "def other():\n    adapt(3)\n", "'''adapt'''\n"] {
+        makes(&format!("{adapt}{unused}"), &[], &line);
+    }
+    for used in [
+        "adapt(3)\n",
+        "def other():\n    adapt(3)\nother()\n",
+        "run = {'adapt': adapt}['adapt']\n",
+        "getattr(module, 'adapt')(3)\n",
+        "globals()['ad' + mode](3)\n",
+        "class Run:\n    def go(self):\n        adapt(3)\n",
+    ] {
+        makes(&format!("{adapt}{used}"), &line, &[]);
+    }
 }

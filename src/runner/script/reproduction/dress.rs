@@ -134,7 +134,7 @@ pub fn rehearse(options: &DressOptions, tell: &mut dyn FnMut(&str)) -> Result<Dr
 fn of_no_print(folder: &Folder) -> Result<Vec<Line>> {
     let Some(executed) = caddie_folder::executed::executed(folder) else { return Ok(Vec::new()) };
     // A script that is not followed accuses nobody.
-    let found = printed::foreign(folder, &executed, &Rulebook::builtin()?).unwrap_or_default();
+    let found = printed::foreign(folder, &executed.unwrapped, &Rulebook::builtin()?).unwrap_or_default();
     Ok(found.into_iter().map(|kind| Line { log: kind.log, line: kind.line, text: cut(&kind.text, SHOWN) }).collect())
 }
 

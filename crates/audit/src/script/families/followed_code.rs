@@ -3,9 +3,9 @@
 //! decided for the score; running it on tokens of known probability can refute it.
 
 use super::super::taint::Flags;
-use super::super::trace::{Action, Beyond, End, Event, EventKind};
+use super::super::trace::{Action, Beyond, End, Event, EventKind, Trace};
 use super::packages::is_a_library;
-use super::{Case, Family, Lead, Needs, Rule, metric_of, step};
+use super::{Case, Family, Lead, Needs, Rule, Step, metric_of, step};
 use caddie_rulebook::Confidence;
 
 /// Metadata of the family.
@@ -58,6 +58,16 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         clears: "run `caddie probe entropy` on the folder, which scores tokens of known probability with the script itself",
         at_most: None,
     }]
+}
+
+/// The places of native code, and of files that are loaded by their path, which the script comes through, in order.
+pub fn foreign_code(trace: &Trace) -> Vec<Step> {
+    let places = trace.events.iter().filter_map(|event| match event.action {
+        Action::Unfollowed { number } => Some((trace.beyond.get(number)?, event)),
+        _ => None,
+    });
+    let foreign = places.filter(|(end, _)| matches!(end.what, Beyond::Native | Beyond::File));
+    foreign.map(|(end, event)| step(event, format!("{} is not followed", name(end)))).collect()
 }
 
 /// Tells whether everyone has the package, whose functions do what their names say, or nothing imports it: then it is a

@@ -29,6 +29,7 @@ mod warmup;
 
 use std::collections::BTreeMap;
 
+pub use followed_code::foreign_code;
 pub use needs::{Arisen, Needs, Rule};
 pub use packages::is_a_library;
 

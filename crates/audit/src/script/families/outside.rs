@@ -9,7 +9,7 @@ use super::super::value::HOLE;
 use super::declared::Declared;
 use super::phase::Phase;
 use super::{Case, Family, Lead, Needs, Rule, step};
-use caddie_rulebook::Confidence;
+use caddie_rulebook::{Confidence, Severity};
 
 /// Metadata of the family.
 pub const FAMILY: Family = Family {
@@ -257,15 +257,18 @@ fn weights(case: &Case<'_>, number: usize, event: &Event, flags: Flags) -> Optio
     if case.phase(number) != Phase::Before || !flags.has(Flags::FOREIGN) || event.place.uncertain {
         return None;
     }
+    // The log says that it continues a run, which is a matter of the log (`RESUMED_RUN`).
+    let resumed =
+        case.subject.folder.is_some_and(|folder| folder.runs.official.iter().any(|run| run.resumed_from.is_some()));
     let (confidence, because) = case.confidence(event);
     Some(Lead {
         rule: "time-no-hidden-compute",
-        confidence: confidence.min(Confidence::Medium),
+        confidence: confidence.min(if resumed { Confidence::Low } else { Confidence::Medium }),
         message: "the model takes up weights from a file that the run did not write, before its first step".to_owned(),
         because,
         steps: vec![step(event, "weights from before the run are taken up")],
         clears: "begin from weights that the run itself initializes, or say in README.md what the file holds",
-        at_most: None,
+        at_most: resumed.then_some(Severity::Info),
     })
 }
 

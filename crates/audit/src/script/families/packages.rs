@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::super::python::MODULES;
 use super::super::taint::Flags;
-use super::super::trace::{Action, Event, EventKind};
+use super::super::trace::{Action, Event, EventKind, Learner};
 use super::declared::Declared;
 use super::{Case, Family, Lead, Needs, Rule, step};
+use caddie_folder::Folder;
 use caddie_rulebook::{Confidence, Rulebook};
 
 /// Metadata of the family.
@@ -16,13 +17,13 @@ pub const FAMILY: Family = Family {
     about: "Every module that the run imports comes with Python, the challenge, the folder or a declared package.",
     rules: &[Rule { id: "size-no-smuggling", needs: &[Needs::of(Flags::NONE, &[EventKind::Import])] }],
     by_command: &[],
-    beside: Needs::of(Flags::NONE, &[EventKind::Report]),
+    beside: Needs::of(Flags::NONE, &[EventKind::Report, EventKind::Update, EventKind::Loss, EventKind::Score]),
     run,
 };
 
 fn run(case: &Case<'_>) -> Vec<Lead> {
     let declared = Declared::of(case);
-    if declared.folder.is_none() {
+    if declared.folder.is_none_or(|folder| is_a_tool(case, folder)) {
         return Vec::new();
     }
     let known = |top: &str| is_a_library(top, case.subject.rulebook);
@@ -56,6 +57,18 @@ fn run(case: &Case<'_>) -> Vec<Lead> {
         clears: "ship the module in the folder, or name the package in requirements.txt",
         at_most: None,
     }]
+}
+
+/// Tells whether the script is no run: nothing in it learns or is scored, and the folder has no log that it made. A tool that
+/// lies beside an entry brings nothing into its evaluation.
+fn is_a_tool(case: &Case<'_>, folder: &Folder) -> bool {
+    let runs = |event: &Event| match &event.action {
+        Action::Score { .. } | Action::Loss { .. } => true,
+        Action::Update { learner, .. } => *learner != Learner::Table,
+        Action::Report { text, .. } => text.contains("bpb"),
+        _ => false,
+    };
+    folder.runs.official.is_empty() && case.trace.complete && !case.trace.events.iter().any(runs)
 }
 
 /// Tells whether a module is Python's, or of a package that the challenge or everyone has.

@@ -23,18 +23,23 @@ impl<'a> Machine<'a, '_> {
                             self.switched(test, truth);
                             Some(truth)
                         }
+                        None if value.truth() == Some(false) && self.shown_within(test, body) => {
+                            self.switched(test, true);
+                            Some(true)
+                        }
                         None => value.truth(),
                     }
                 }
                 None => Some(true),
             };
             match truth {
-                Some(false) => {}
+                Some(true) if self.ends_the_run(body) => {}
                 Some(true) => {
                     open.push(body);
                     has_rest = false;
                     break;
                 }
+                Some(false) => {}
                 None => open.push(body),
             }
         }
@@ -42,6 +47,12 @@ impl<'a> Machine<'a, '_> {
             open.push(&[]);
         }
         self.either(&open, taint)
+    }
+
+    /// Tells whether the block, which is reached for sure, raises what nothing catches. The run whose score is claimed went on:
+    /// its configuration was another one than supposed, and did not come here.
+    fn ends_the_run(&self, body: &[Stmt]) -> bool {
+        matches!(body.last(), Some(Stmt::Raise(_))) && self.branches.are_known() && !self.branches.is_attempted()
     }
 
     /// Follows several blocks, one of which runs; it is not known which. Each begins from the same names, and then they

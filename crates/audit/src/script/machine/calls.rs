@@ -6,6 +6,7 @@ use super::super::value::{Kind, ObjectId, ObjectRole, Value};
 use super::Machine;
 use super::arguments::Arguments;
 use super::state::Names;
+use super::views::Views;
 use caddie_python::ast::{self, Expr};
 
 /// Calls within calls.
@@ -33,6 +34,7 @@ impl<'a> Machine<'a, '_> {
             positional: Vec::with_capacity(call.arguments.args.len()),
             named: Vec::with_capacity(call.arguments.keywords.len()),
         };
+        let mut views = Views::new();
         for argument in &call.arguments.args {
             let value = self.value(argument);
             match (argument, &value.kind) {
@@ -43,17 +45,19 @@ impl<'a> Machine<'a, '_> {
                     let items = self.memory.heap.get(*id).items.clone();
                     arguments.positional.extend(items.unwrap_or_else(|| vec![value.clone()]));
                 }
-                _ => arguments.positional.push(value),
+                _ => arguments.positional.push(self.lent(&function, argument, value, &mut views)),
             }
         }
         for keyword in &call.arguments.keywords {
             let value = self.value(&keyword.value);
+            let value = self.lent(&function, &keyword.value, value, &mut views);
             let name = keyword.arg.as_ref().map_or("**", |name| name.as_str());
             arguments.named.push((name, value));
         }
         self.events.line = line;
         self.budget.spend(arguments.positional.len());
         let value = self.apply(function, arguments);
+        self.give_back(&views);
         self.events.line = line;
         value
     }

@@ -33,6 +33,7 @@ mod tests;
 mod texts;
 mod updates;
 mod values;
+mod views;
 mod witness;
 
 use super::config::Config;

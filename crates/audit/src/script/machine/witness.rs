@@ -16,6 +16,8 @@ pub(super) struct Mark {
     line: u64,
     /// The function in which it is printed, by the line of its definition; 0: none.
     function: u64,
+    /// True when `print` itself prints it: a log that the script writes by a function of its own need not have it.
+    bare: bool,
     /// True when the log has it.
     said: bool,
 }
@@ -39,12 +41,27 @@ impl<'a> Visitor<'a> for Printed<'_> {
             return;
         }
         if let Some(text) = printed(stmt) {
-            self.found.push(Mark { text, line: self.module.line(stmt), function: self.function, said: false });
+            let line = self.module.line(stmt);
+            self.found.push(Mark { text, line, function: self.function, bare: is_bare(stmt), said: false });
         }
         walk_stmt(self, stmt);
     }
 
     fn visit_expr(&mut self, _: &'a Expr) {}
+}
+
+/// The setting that a condition is: `args.ttt_enabled`. An attribute of the object itself may differ between objects.
+fn setting(test: &Expr) -> Option<&str> {
+    let Expr::Attribute(attribute) = test else { return None };
+    let Expr::Name(holder) = &*attribute.value else { return None };
+    (holder.id.as_str() != "self").then(|| attribute.attr.as_str())
+}
+
+/// Tells whether a statement calls `print` itself.
+fn is_bare(stmt: &Stmt) -> bool {
+    let Stmt::Expr(stmt) = stmt else { return false };
+    let Expr::Call(call) = &*stmt.value else { return false };
+    matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "print")
 }
 
 /// Returns the text of a statement's output that tells it from others: `log0(f"ttt:start lr={lr}")`.
@@ -102,17 +119,14 @@ impl<'a> Machine<'a, '_> {
     /// Tells whether the run took a branch, where its log shows it: the log has the lines that the branch prints, or
     /// none.
     pub(super) fn witnessed(&mut self, test: &'a Expr, body: &'a [Stmt]) -> Option<bool> {
-        let said = self.assumptions.config.said()?;
+        self.assumptions.config.said()?;
         let module = self.module;
-        // The number of the process is no switch: where the first process prints other lines, another script did.
-        let which_process =
-            |test| ["rank", "master", "main_process"].iter().any(|word| module.text(test).contains(word));
-        if which_process(test) {
+        if self.is_of_a_process(test) {
             return None;
         }
         let body_last = body.last();
         let body = body.iter().flat_map(|stmt| match stmt {
-            Stmt::If(inner) if which_process(&*inner.test) => inner.body.as_slice(),
+            Stmt::If(inner) if self.is_of_a_process(&inner.test) => inner.body.as_slice(),
             _ => std::slice::from_ref(stmt),
         });
         let lines = body.filter_map(|stmt| Some((module.line(stmt), printed(stmt)?)));
@@ -122,14 +136,8 @@ impl<'a> Machine<'a, '_> {
             return None;
         }
         let at = module.line(test);
-        let marks = self.assumptions.marks.get_or_insert_with(|| {
-            let mut printed = Printed { module, function: 0, found: Vec::new() };
-            module.bodies().flatten().for_each(|stmt| printed.visit_stmt(stmt));
-            for mark in &mut printed.found {
-                mark.said = said.holds(&mark.text);
-            }
-            printed.found
-        });
+        let in_loop = !self.loops.is_empty();
+        let marks = self.marks()?;
         if lines.is_empty() {
             // A function that printed a line of the log did not leave before it.
             let after = |mark: &&Mark| mark.said && mark.function != 0 && mark.function < at && at < mark.line;
@@ -142,12 +150,58 @@ impl<'a> Machine<'a, '_> {
             let alone = |text: &str| marks.iter().filter(|mark| mark.text.contains(text)).count() == 1;
             let told = marks.iter().filter(own).any(|mark| alone(&mark.text))
                 && marks.iter().filter(own).all(|mark| mark.said);
-            return (told && self.loops.is_empty()).then_some(true);
+            return (told && !in_loop).then_some(true);
         }
         let first = marks.iter().find(own)?;
         let before = marks.iter().any(|mark| mark.said && mark.function == first.function && mark.line < first.line);
         let enough = marks.iter().filter(|mark| mark.said).count() >= ENOUGH;
-        (before && enough).then_some(false)
+        // A log that has nothing of what goes to the console alone does not show what was printed there.
+        let heard = !first.bare || marks.iter().any(|mark| mark.said && mark.bare);
+        (before && enough && heard).then_some(false)
+    }
+
+    /// Tells whether the log shows that settings which it does not state were on: it has a line that is printed anywhere within
+    /// the block below them, and nowhere else. Which process prints it is no setting.
+    pub(super) fn shown_within(&mut self, test: &'a Expr, body: &'a [Stmt]) -> bool {
+        let parts = match test {
+            Expr::BoolOp(all) if matches!(all.op, ast::BoolOp::And) => all.values.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let (settings, others): (Vec<&Expr>, Vec<&Expr>) = parts.iter().partition(|part| setting(part).is_some());
+        let stated = |part: &&Expr| setting(part).is_some_and(|name| self.assumptions.config.text(name).is_some());
+        if settings.is_empty() || settings.iter().any(stated) || !others.iter().all(|part| self.is_of_a_process(part)) {
+            return false;
+        }
+        let mut within = Printed { module: self.module, function: 0, found: Vec::new() };
+        body.iter().filter(|stmt| !stmt.is_function_def_stmt()).for_each(|stmt| within.visit_stmt(stmt));
+        if within.found.is_empty() || self.marks().is_none() {
+            return false;
+        }
+        let marks = self.marks().unwrap_or_default();
+        let alone = |own: &Mark| marks.iter().filter(|mark| mark.text.contains(&own.text)).count() == 1;
+        let said = |own: &Mark| marks.iter().any(|mark| mark.line == own.line && mark.text == own.text && mark.said);
+        within.found.iter().any(|own| said(own) && alone(own))
+    }
+
+    /// Tells whether a condition asks for the number of the process, which is no switch: where the first process prints other
+    /// lines, another script did.
+    fn is_of_a_process(&self, test: &Expr) -> bool {
+        ["rank", "master", "main_process"].iter().any(|word| self.module.text(test).contains(word))
+    }
+
+    /// Every line that the script prints, where there is a log that has it or not.
+    fn marks(&mut self) -> Option<&[Mark]> {
+        let said = self.assumptions.config.said()?;
+        let module = self.module;
+        let marks = self.assumptions.marks.get_or_insert_with(|| {
+            let mut printed = Printed { module, function: 0, found: Vec::new() };
+            module.bodies().flatten().for_each(|stmt| printed.visit_stmt(stmt));
+            for mark in &mut printed.found {
+                mark.said = said.holds(&mark.text);
+            }
+            printed.found
+        });
+        Some(marks)
     }
 
     /// Handles `{f" slot_lr={lr}" if use_slot else ""}` in a printed line: the log has the words or not. Only words

@@ -156,6 +156,33 @@ fn a_block_that_leaves_is_not_joined_with_what_follows() {
 }
 
 #[test]
+fn a_run_that_has_a_score_did_not_end_before() {
+    let program = |test: &str| {
+        format!(
+            "
+        def f(audit):
+            if {test}:
+                raise AssertionError('the order was not kept')
+            return val.sum()
+        x = f(True)
+        "
+        )
+    };
+    holds("raised for sure", &program("audit"), &[("x", "…", "VAL")]);
+    let caught = "
+        def fast():
+            if True:
+                raise ImportError
+            return val.sum()
+        try:
+            x = fast()
+        except ImportError:
+            x = 2
+    ";
+    holds("caught", caught, &[("x", "…", "")]);
+}
+
+#[test]
 fn a_handler_follows_the_whole_body() {
     let program = "
         try:
