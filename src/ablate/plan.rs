@@ -208,7 +208,7 @@ fn cut(name: String, parts: &[String]) -> String {
     if name.len() <= LONGEST && parts.iter().all(|part| plain(part) == *part) {
         return name;
     }
-    let hash = sha256(parts.join("\n").as_bytes());
+    let hash = sha256(format!("{name}\n{}", parts.join("\n")).as_bytes());
     // The name is ASCII: `plain` has seen to that, and the subject's own name is one of a folder.
     let short: String = name.chars().take(LONGEST - 9).collect();
     format!("{short}-{}", &hash[..8])
@@ -313,6 +313,8 @@ mod tests {
         let long = "9".repeat(300);
         let (_, folders, _) = names(&wish(&[&format!("a={long},{long}8")], &[], false));
         assert!(folders.iter().all(|name| name.len() <= LONGEST) && folders[1] != folders[2], "{folders:?}");
+        let references = ["1", "2"].map(|end| variant(&format!("toy.{long}{end}"), &[]).folder);
+        assert!(references[0].len() <= LONGEST && references[0] != references[1], "{references:?}");
     }
 
     #[test]
