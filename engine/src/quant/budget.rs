@@ -3,8 +3,11 @@
 use caddie_format::q2::{Width, row_bytes};
 use serde::Serialize;
 
+use super::start;
+use crate::model::parameters;
 use crate::nn::{Class, Param};
 use crate::recipe::{FloatKind, Q2Recipe, QuantRecipe, RuleRecipe};
+use crate::{Recipe, Result};
 
 /// One component's parameters, and what they take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,7 +87,17 @@ fn two_sided_tail(z: f64) -> f64 {
     t * (-x * x + polynomial).exp()
 }
 
-/// The budget of each component, in the order in which they first appear.
+/// The budget of each component of a recipe, the adapters' learnt start last.
+///
+/// # Errors
+/// When the recipe's components do not fit together.
+pub fn of_recipe(recipe: &Recipe) -> Result<Vec<ComponentBudget>> {
+    let mut components = budget(&parameters(&recipe.model)?, &recipe.quant);
+    components.extend(start::budget(recipe)?);
+    Ok(components)
+}
+
+/// The budget of each component of a model, in the order in which they first appear.
 pub fn budget(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
     let mut out: Vec<ComponentBudget> = Vec::new();
     for param in params {
@@ -182,8 +195,6 @@ fn symbols_cost(param: &Param, recipe: &QuantRecipe, q2: &Q2Recipe) -> Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Recipe;
-    use crate::model::parameters;
 
     const SMALL: &str = "[model]\nvocab_size = 100\nmodel_dim = 64\nlayout = 'A*2'\n[model.unet]\n[model.block.A.gqa]\n\
                          num_heads = 4\nnum_kv_heads = 2\n[model.block.A.mlp]\n[quant]\nkeep_float_max_numel = 1000\n";
