@@ -22,7 +22,7 @@ pub(super) struct Caps<'a> {
 }
 
 /// What is known of every row once it was read; all `[rows]`, f32.
-struct Rows {
+struct RowLosses {
     nats: Tensor,
     /// Gradient of the row's loss for the cap of positive and for that of negative logits, where they are learned.
     caps: Option<(Tensor, Tensor)>,
@@ -46,7 +46,7 @@ pub(super) fn cross_entropy(z: Tensor, targets: &Tensor, caps: &Caps<'_>) -> Res
 }
 
 /// Takes the rows one by one, each while it is in the cache.
-fn on_cpu(z: &mut Tensor, targets: &Tensor, caps: &Caps<'_>) -> Result<Rows> {
+fn on_cpu(z: &mut Tensor, targets: &Tensor, caps: &Caps<'_>) -> Result<RowLosses> {
     let vocab = z.size2()?.1 as usize;
     let targets = Vec::<i64>::try_from(targets.f_to_kind(Kind::Int64)?.f_contiguous()?)?;
     if let Some(wrong) = targets.iter().find(|&&t| t != IGNORED && !(0..vocab as i64).contains(&t)) {
@@ -58,11 +58,11 @@ fn on_cpu(z: &mut Tensor, targets: &Tensor, caps: &Caps<'_>) -> Result<Rows> {
     };
     let found = kernel::rows(shim::values_mut(z)?, &targets, cap, caps.learned.is_some());
     let part = |i: usize| Tensor::from_slice(&found.iter().map(|row| row[i]).collect::<Vec<f32>>());
-    Ok(Rows { nats: part(0), caps: caps.learned.is_some().then(|| (part(1), part(2))) })
+    Ok(RowLosses { nats: part(0), caps: caps.learned.is_some().then(|| (part(1), part(2))) })
 }
 
 /// Takes pieces of at most `piece` numbers with libtorch's operations. A target outside of the vocabulary is libtorch's error.
-fn in_pieces(z: &Tensor, targets: &Tensor, caps: &Caps<'_>, piece: i64) -> Result<Rows> {
+fn in_pieces(z: &Tensor, targets: &Tensor, caps: &Caps<'_>, piece: i64) -> Result<RowLosses> {
     let (rows, vocab) = z.size2()?;
     let step = (piece / vocab.max(1)).max(1);
     let (mut nats, mut for_caps) = (Vec::new(), Vec::new());
@@ -90,7 +90,7 @@ fn in_pieces(z: &Tensor, targets: &Tensor, caps: &Caps<'_>, piece: i64) -> Resul
             };
             for_caps.push((side(z.f_gt(0.0)?)?, side(z.f_le(0.0)?)?));
         }
-        let _ = z.f_copy_(&p.f_mul_(&slope)?)?;
+        z.f_copy_(&p.f_mul_(&slope)?)?;
     }
     let caps = if caps.learned.is_some() {
         let (pos, neg): (Vec<Tensor>, Vec<Tensor>) = for_caps.into_iter().unzip();
@@ -98,7 +98,7 @@ fn in_pieces(z: &Tensor, targets: &Tensor, caps: &Caps<'_>, piece: i64) -> Resul
     } else {
         None
     };
-    Ok(Rows { nats: Tensor::f_cat(&nats, 0)?, caps })
+    Ok(RowLosses { nats: Tensor::f_cat(&nats, 0)?, caps })
 }
 
 /// The kernel: plain arithmetic over lanes, which the compiler turns into vector instructions. Nothing is contracted, so that the
@@ -156,7 +156,7 @@ mod kernel {
     #[inline(always)]
     fn row<const LEARNED: bool>(z: &mut [f32], e: &mut [f32], u: &mut [f32], cap: [f32; 2], target: usize) -> [f32; 3] {
         let inverse = cap.map(|cap| 1.0 / cap);
-        let of = |pair: [f32; 2], x: f32| if LEARNED && !(x > 0.0) { pair[1] } else { pair[0] };
+        let of = |pair: [f32; 2], x: f32| if !LEARNED || x > 0.0 { pair[0] } else { pair[1] };
         let mut most = [f32::NEG_INFINITY; LANES];
         for start in (0..z.len()).step_by(LANES) {
             let end = (start + LANES).min(z.len());

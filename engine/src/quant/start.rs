@@ -3,12 +3,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::budget::ComponentBudget;
 use super::{Data, QuantizedModel, QuantizedTensor, introw};
-use crate::model::adapter_places;
 use crate::nn::LearntStart;
 use crate::recipe::RuleRecipe;
-use crate::{Error, Recipe, Result};
+use crate::{Error, Result};
 
 /// The tensors of A and of B.
 const NAMES: [&str; 2] = ["ttt_start.a", "ttt_start.b"];
@@ -57,24 +55,4 @@ impl QuantizedModel {
         let b = of(NAMES[1])?;
         Ok(of(NAMES[0])?.map(|a| LearntStart { a, b }))
     }
-}
-
-/// The bytes of a recipe's learnt start, where it has one.
-///
-/// # Errors
-/// When the recipe's components do not fit together.
-pub fn budget(recipe: &Recipe) -> Result<Option<ComponentBudget>> {
-    let (Some(start), ttt) = (recipe.learnt_start(), recipe.eval.ttt()) else { return Ok(None) };
-    let places = adapter_places(&recipe.model, ttt.adapters())?;
-    let (rank, outputs) = (ttt.ttt_lora_rank, places.iter().map(|(_, output)| output).sum::<i64>());
-    let rows = places.len() as i64 * rank;
-    let (rows, values) = match start.start_b {
-        false => (rows, rows * recipe.model.model_dim),
-        true => (rows + outputs, rows * recipe.model.model_dim + outputs * rank),
-    };
-    let scales = if start.start_bits == 16 { 0 } else { 2 * rows };
-    let bytes = (values as u64 * u64::from(start.start_bits)).div_ceil(8) + scales as u64;
-    let tensors = 1 + u64::from(start.start_b);
-    let bits = f64::from(start.start_bits);
-    Ok(Some(ComponentBudget { component: "ttt_start", tensors, parameters: 0, bits, bytes, estimated: bytes }))
 }
