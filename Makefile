@@ -2,7 +2,7 @@
 # LIBTORCH or LIBTORCH_USE_PYTORCH in the environment: that libtorch 2.11.0 is used and nothing is fetched.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes probe-zoo ablations ladder rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 q2-claims rounding
+.PHONY: help build demo test sky bench bench-verify corpus heads verdicts parity probes probe-zoo ablations ladder rehearse-corpus scanners wheel fuzz libtorch engine-lock clean bench-q2 bench-ce q2-claims rounding
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -78,6 +78,9 @@ bench-verify: ## time verify over a checkout beside CPython's ast.parse: make be
 	$(call given,UPSTREAM,a checkout of openai/parameter-golf)
 	$(CARGO) build --release $(TOOLKIT)
 	"$(PYTHON)" benches/verify.py --caddie $(CADDIE) --upstream "$(UPSTREAM)"
+
+bench-ce: libtorch ## time a training step with the fused cross-entropy beside the composed one on this machine
+	$(CARGO) run --release -p caddie-engine --example fused_ce
 
 bench-q2: ## time the product of packed symbols by popcount beside f32 on this machine
 	rustc --edition 2024 -O -C target-cpu=native benches/q2_popcount.rs -o "$${TMPDIR:-/tmp}/caddie-q2-popcount"

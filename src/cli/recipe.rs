@@ -1,8 +1,8 @@
 //! `caddie recipe`: lists the recipes, and shows what one of them resolves to.
 
 use caddie_engine::Recipe;
-use caddie_engine::model::{Order, num_parameters, parameters};
-use caddie_engine::quant::budget::{ComponentBudget, budget};
+use caddie_engine::model::{Order, num_parameters};
+use caddie_engine::quant::budget::{ComponentBudget, of_recipe};
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -82,7 +82,7 @@ fn list() -> crate::Result<String> {
 }
 
 fn plain(recipe: &Recipe, cap: u64) -> crate::Result<String> {
-    let components = budget(&parameters(&recipe.model)?, &recipe.quant);
+    let components = of_recipe(recipe)?;
     Ok(format!("{}\n{}\n{}", recipe.to_toml(), layers(recipe)?, bytes(&components, cap)))
 }
 
@@ -179,7 +179,7 @@ fn json(recipe: &Recipe, cap: u64) -> crate::Result<String> {
         decoder: order.decoder,
         parameters: num_parameters(m)?,
         cap,
-        components: budget(&parameters(m)?, &recipe.quant),
+        components: of_recipe(recipe)?,
     };
     let text = serde_json::to_string_pretty(&document)
         .map_err(|e| caddie_files::Error::Internal(format!("the recipe {} as JSON: {e}", recipe.name)))?;

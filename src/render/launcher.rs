@@ -46,6 +46,9 @@ pub fn engine_version() -> String {
     version.unwrap_or_else(|| unreachable!("engine/Cargo.toml states a version")).to_owned()
 }
 
+/// Modules of the engine that only the toolkit calls, by their folder and name.
+const TOOLKIT_ONLY: [(&str, &str); 3] = [("quant", "budget"), ("quant", "inspect"), ("evaluate", "next")];
+
 /// Every file that the script unpacks, by path.
 pub fn sources(recipe_toml: &str) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
@@ -56,7 +59,7 @@ pub fn sources(recipe_toml: &str) -> BTreeMap<String, Vec<u8>> {
         ("Cargo.lock", ENGINE_LOCK),
         ("engine/Cargo.toml", shipped_manifest(ENGINE_MANIFEST)),
         ("crates/format/Cargo.toml", shipped_manifest(FORMAT_MANIFEST)),
-        ("engine/build.rs", ENGINE_BUILD),
+        ("engine/build.rs", &shipped(ENGINE_BUILD)),
         ("recipe.toml", &format!("{}\n", recipe_toml.trim())),
     ] {
         files.insert(path.to_owned(), text.as_bytes().to_vec());
@@ -70,14 +73,33 @@ fn collect(dir: &Dir<'_>, root: &str, files: &mut BTreeMap<String, Vec<u8>>) {
         // An editor's leftovers are not the engine's source.
         if !path.rsplit('/').next().is_some_and(|name| name.starts_with('.') || name.ends_with('~')) {
             let content = file.contents();
+            let is_source = path.ends_with(".rs") || path.ends_with(".cpp");
             let content = match std::str::from_utf8(content) {
-                Ok(source) if path.ends_with(".rs") => shipped(source).into_bytes(),
+                Ok(source) if is_source => without_toolkit(&path, shipped(source)).into_bytes(),
                 _ => content.to_vec(),
             };
+            if TOOLKIT_ONLY.iter().any(|(folder, name)| *path == format!("{folder}/{name}.rs")) {
+                continue;
+            }
             files.insert(format!("{root}/{path}"), content);
         }
     }
     dir.dirs().for_each(|inner| collect(inner, root, files));
+}
+
+/// Returns a shipped source without the lines that declare and export modules of the toolkit.
+fn without_toolkit(path: &str, source: String) -> String {
+    let gone: Vec<&str> =
+        TOOLKIT_ONLY.iter().filter(|(dir, _)| path == format!("{dir}/mod.rs")).map(|(_, name)| *name).collect();
+    let declares = |line: &&str| {
+        let line = line.trim_start_matches("pub ");
+        gone.iter().any(|name| line == format!("mod {name};") || line.starts_with(&format!("use {name}::")))
+    };
+    if gone.is_empty() {
+        source
+    } else {
+        source.lines().filter(|line| !declares(line)).map(|line| format!("{line}\n")).collect()
+    }
 }
 
 /// Returns a manifest without its last section, which only tests need.
@@ -86,7 +108,7 @@ fn shipped_manifest(manifest: &'static str) -> &'static str {
 }
 
 /// Returns a source file as it ships: without its modules of tests and its comments, which no run needs and which are more
-/// than a third of the packed script. The first sentence of each file stays, so that a reader of the unpacked source knows
+/// than a third of the packed script. The first sentence of each Rust file stays, so that a reader of the unpacked source knows
 /// its purpose.
 ///
 /// Tests and comments are found by rustfmt's form: tests begin with `#[cfg(test)]` above a `mod` and end at a `}` with

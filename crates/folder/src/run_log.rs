@@ -85,7 +85,7 @@ pub struct RunLog {
     pub gpus: Option<Logged<u64>>,
     /// Milliseconds of the training budget after the reserve for calibration, as logged.
     pub gptq_effective_ms: Option<Logged<f64>>,
-    /// Seconds of collecting Hessians or calibrating, as logged.
+    /// Seconds of collecting Hessians, calibrating, or learning a start of adapters after the training, as logged.
     pub gptq_hessian_seconds: Option<Logged<f64>>,
     /// Seconds of generating calibration text with the model itself; no training data is then read.
     pub gptq_generate_seconds: Option<Logged<f64>>,

@@ -3,6 +3,7 @@
 //!
 //! Nothing here touches a tensor: everything is integers, so it is tested exactly.
 
+mod beginnings;
 mod byte_table;
 mod calibration;
 mod dataset;
@@ -15,6 +16,7 @@ mod shard;
 mod stream;
 pub mod windows;
 
+pub use beginnings::beginnings;
 pub use byte_table::ByteTable;
 pub use calibration::calibration_rows;
 pub use dataset::DataSet;

@@ -56,20 +56,20 @@ impl FileJob<'_> {
 
     fn load_unguarded(&self) -> Result<Loaded> {
         let pre_quantization = !container::is_model(&self.model)?;
-        let (state, mut recipe) = if pre_quantization {
+        let (state, start, mut recipe) = if pre_quantization {
             let Some(recipe) = self.recipe.clone() else {
                 return Err(Error::format(
                     &self.model,
                     "not a caddie model file; a safetensors checkpoint needs --recipe to say which model it is",
                 ));
             };
-            (split_fits(checkpoint::load(&self.model)?.0).0, recipe)
+            (split_fits(checkpoint::load(&self.model)?.0).0, None, recipe)
         } else {
             let (quantized, mut recipe) = container::read(&self.model)?;
             if let Some(given) = &self.recipe {
                 recipe.eval = given.eval.clone();
             }
-            (quantized.dequantize()?, recipe)
+            (quantized.dequantize()?, quantized.start()?, recipe)
         };
         if !self.overrides.is_empty() {
             // A checkpoint needs the recipe as it was trained, with whatever was changed then.
@@ -84,6 +84,7 @@ impl FileJob<'_> {
             Error::Recipe(reason) => Error::format(&self.model, reason),
             other => other,
         })?;
+        let model = model.with_start(start);
         let val = ValData::load(&recipe, &data)?;
         let mode = self.mode.unwrap_or(recipe.eval.mode);
         Ok(Loaded { model, recipe, mode, pre_quantization, val })

@@ -50,8 +50,7 @@ impl ValData {
 
     /// Input ids and targets of `len` targets from `start`, as 64-bit ids.
     fn ids(&self, start: usize, len: usize) -> (Vec<i64>, Vec<i64>) {
-        let span: Vec<i64> = self.tokens[start..=start + len].iter().map(|&t| i64::from(t)).collect();
-        (span[..len].to_vec(), span[1..].to_vec())
+        ids(&self.tokens, start, len)
     }
 
     /// UTF-8 bytes of target `k` (token `k + 1`).
@@ -61,6 +60,12 @@ impl ValData {
             None => u64::from(self.byte_table.bytes(self.tokens[k], self.tokens[k + 1])),
         }
     }
+}
+
+/// Input ids and targets of `len` targets of `tokens` from `start`, as 64-bit ids.
+fn ids(tokens: &[u16], start: usize, len: usize) -> (Vec<i64>, Vec<i64>) {
+    let span: Vec<i64> = tokens[start..=start + len].iter().map(|&t| i64::from(t)).collect();
+    (span[..len].to_vec(), span[1..].to_vec())
 }
 
 /// Reads the bytes of each of `tokens` from the sidecar's shards (docs/spec/algorithms.md#caseops).

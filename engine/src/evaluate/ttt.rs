@@ -5,20 +5,22 @@
 //! stream, so a document's score does not depend on which others are scored, beside it or before it.
 
 mod draw;
+mod learn;
 
 use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
-use super::{OnProgress, Progress, ValData, ledger};
+use super::{OnProgress, Progress, ValData, ids, ledger};
 use crate::data::windows::{ChunkWindow, chunk_window, ttt_batches};
 use crate::data::{BOS_ID, Document};
 use crate::model::{Extra, Gpt};
-use crate::nn::{AdapterInit, Adapters, Docs, Rows};
+use crate::nn::{AdapterInit, Adapters, Docs, LearntStart, Rows};
 use crate::optim::adam::{AdamStep, Moments};
 use crate::recipe::TttRecipe;
-use crate::{Result, parallel};
+use crate::{Error, Result, parallel};
 pub use draw::SeededInit;
+pub use learn::{Learnt, learn};
 
 /// Computes the nats of every target of `docs`; NaN elsewhere.
 ///
@@ -31,7 +33,12 @@ pub fn score(
     docs: &[Document],
     on_progress: OnProgress,
 ) -> Result<Vec<f32>> {
-    let init = SeededInit { seed: recipe.ttt_seed };
+    let seeded = SeededInit { seed: recipe.ttt_seed };
+    let places = model.adapter_places(recipe.adapters());
+    let (rank, dim) = (recipe.ttt_lora_rank, model.config().model_dim);
+    if recipe.start.is_some() {
+        learnt_start(model)?.among(&places, rank, dim)?;
+    }
     let batch_size = if model.device() == Device::Cpu { 1 } else { recipe.ttt_batch_size as usize };
     let batches = batches(recipe, docs, batch_size);
     warm_up(model, recipe);
@@ -39,7 +46,10 @@ pub fn score(
     let mut nll = vec![f32::NAN; val.targets()];
     let mut progress = Progress::default();
     let members = batches.clone();
-    let work = |model: &mut Gpt, batch: Vec<Document>| score_batch(model, val, recipe, &batch, &init);
+    let work = |model: &mut Gpt, batch: Vec<Document>| match &recipe.start {
+        Some(_) => score_batch(model, val, recipe, &batch, &learnt_start(model)?.among(&places, rank, dim)?),
+        None => score_batch(model, val, recipe, &batch, &seeded),
+    };
     parallel::map_with(
         &mut model.for_workers(recipe.ttt_eval_seq_len)?,
         batches,
@@ -54,6 +64,17 @@ pub fn score(
         },
     )?;
     Ok(nll)
+}
+
+/// The learnt start of a model whose recipe has `[eval.ttt.start]`.
+fn learnt_start(model: &Gpt) -> Result<&LearntStart> {
+    model.start().ok_or_else(|| {
+        Error::Recipe(
+            "[eval.ttt.start]: these weights come without a learnt start of the adapters, which only a model file of a recipe \
+             with that section holds; take the section out (--set eval.ttt.start=)"
+                .to_owned(),
+        )
+    })
 }
 
 /// Cuts `docs` into batches of at most `batch_size` documents of similar length; those of one batch have chunks of one size.
@@ -121,6 +142,17 @@ pub fn score_batch(
     docs: &[Document],
     init: &dyn AdapterInit,
 ) -> Result<Vec<Vec<f32>>> {
+    Ok(adapt(model, &val.tokens, recipe, docs, init)?.0)
+}
+
+/// Scores `docs` of the stream `tokens` and returns the adapters as they were when the last chunks were scored, too.
+fn adapt(
+    model: &Gpt,
+    tokens: &[u16],
+    recipe: &TttRecipe,
+    docs: &[Document],
+    init: &dyn AdapterInit,
+) -> Result<(Vec<Vec<f32>>, Adapters)> {
     let longest = docs.iter().map(|d| d.targets).max().unwrap_or(0);
     let (chunk, context) = (recipe.chunk(longest) as usize, recipe.ttt_eval_seq_len as usize);
     let chunks: Vec<usize> = docs.iter().map(|d| d.targets.div_ceil(chunk)).collect();
@@ -136,7 +168,7 @@ pub fn score_batch(
             .zip(&chunks)
             .map(|(d, &n)| (c < n).then(|| chunk_window(c, d.targets, n, chunk, context)))
             .collect();
-        let inputs = Inputs::gather(model, val, docs, &windows, width, chunk);
+        let inputs = Inputs::gather(model, tokens, docs, &windows, width, chunk);
         let learns: Vec<f32> = chunks.iter().map(|&n| if c + 1 < n { 1.0 } else { 0.0 }).collect();
         let any_learns = recipe.ttt_grad_steps > 0 && learns.contains(&1.0);
 
@@ -159,7 +191,7 @@ pub fn score_batch(
             }
         }
     }
-    Ok(nats)
+    Ok((nats, session.adapters))
 }
 
 impl Session {
@@ -185,7 +217,7 @@ struct Inputs {
 impl Inputs {
     fn gather(
         model: &Gpt,
-        val: &ValData,
+        tokens: &[u16],
         docs: &[Document],
         windows: &[Option<ChunkWindow>],
         width: usize,
@@ -196,7 +228,7 @@ impl Inputs {
             (vec![0i64; count * width], vec![0i64; count * chunk], vec![0i64; count * chunk]);
         for (row, (d, window)) in docs.iter().zip(windows).enumerate() {
             let Some(w) = window else { continue };
-            let (inputs, targets) = val.ids(d.start + w.win_start, w.win_len);
+            let (inputs, targets) = ids(tokens, d.start + w.win_start, w.win_len);
             x[row * width..row * width + w.win_len].copy_from_slice(&inputs);
             y[row * chunk..row * chunk + w.chunk_len].copy_from_slice(&targets[w.chunk_offset..]);
             for (i, position) in positions[row * chunk..(row + 1) * chunk].iter_mut().enumerate() {

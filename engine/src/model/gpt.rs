@@ -10,7 +10,7 @@ use super::input::InputLayer;
 use super::trunk::{Connections, Order, Trunk};
 use crate::nn::lora::{Choice, HEAD, Plan};
 use crate::nn::scope::Builder;
-use crate::nn::{AdapterInit, Adapters, Docs, Param, Pass, RopeTables, Rows, Tap, rms_norm};
+use crate::nn::{AdapterInit, Adapters, Docs, LearntStart, Param, Pass, RopeTables, Rows, Tap, rms_norm};
 use crate::{Result, parallel};
 
 /// Additions to the plain forward pass.
@@ -51,6 +51,12 @@ impl Parts {
         let of_layers = self.trunk.sites().into_iter().flat_map(|sites| sites.mixer.into_iter().chain(sites.ffn));
         of_layers.map(|site| site.name).chain([HEAD]).collect()
     }
+
+    /// Returns the names of the adapters of `choice` with their outputs, in their order.
+    pub fn adapter_places(&self, m: &ModelRecipe, choice: Choice<'_>) -> Vec<(String, i64)> {
+        let (dim, vocab_size, device) = (m.model_dim, m.vocab_size, Device::Cpu);
+        Plan { slots: &self.trunk.sites(), dim, vocab_size, choice, device }.places()
+    }
 }
 
 /// A model with its weights.
@@ -66,6 +72,8 @@ pub struct Gpt {
     /// Tokens of context that the running evaluation grants; `0` in training.
     context: i64,
     device: Device,
+    /// The learnt start of the adapters, where the model file has one.
+    start: Option<LearntStart>,
 }
 
 impl Gpt {
@@ -80,7 +88,7 @@ impl Gpt {
         let (params, tensors) = builder.finish()?;
         let parameters = params.iter().map(|param| param.name.clone()).zip(tensors).collect();
         let compute = if device.is_cuda() { Kind::BFloat16 } else { Kind::Float };
-        Ok(Gpt { config: config.clone(), params, parameters, parts, compute, context: 0, device })
+        Ok(Gpt { config: config.clone(), params, parameters, parts, compute, context: 0, device, start: None })
     }
 
     /// Returns the same weights with gradients of their own, for concurrent work: all replicas share what is learned
@@ -96,7 +104,18 @@ impl Gpt {
         let mut replica = Gpt::new(&self.config, leaves, self.device)?;
         replica.parts.trunk.set_order(self.order().clone());
         replica.compute = self.compute;
+        replica.start = self.start.as_ref().map(LearntStart::share);
         Ok(replica)
+    }
+
+    /// Returns the model with a learnt start of its adapters, or without one.
+    pub fn with_start(self, start: Option<LearntStart>) -> Gpt {
+        Gpt { start, ..self }
+    }
+
+    /// The learnt start of the adapters.
+    pub fn start(&self) -> Option<&LearntStart> {
+        self.start.as_ref()
     }
 
     /// Returns one replica without gradients for each piece of work that can run at once, for an evaluation that grants
@@ -162,10 +181,19 @@ impl Gpt {
         Adapters::new(&Plan { slots: &self.parts.trunk.sites(), dim, vocab_size, choice, device }, docs, init)
     }
 
+    /// Returns the names of these adapters with their outputs, in the order of [`Adapters::matrices`].
+    pub fn adapter_places(&self, choice: Choice<'_>) -> Vec<(String, i64)> {
+        self.parts.adapter_places(&self.config, choice)
+    }
+
     /// Computes the mean cross-entropy in nats per token; `ids` and `targets` are `[batch, len]`.
     pub fn loss(&self, ids: &Tensor, targets: &Tensor, docs: &Docs) -> Tensor {
-        let logits = self.logits(&self.hidden(ids, docs, Extra::default()), None);
-        self.cross_entropy(&logits, targets, Reduction::Mean)
+        let hidden = self.hidden(ids, docs, Extra::default());
+        match self.parts.head.fused_loss(&hidden, targets) {
+            // Like every other refusal of libtorch, `error::guard` turns this into an error of the run.
+            Some(loss) => loss.unwrap_or_else(|error| panic!("{error}")),
+            None => self.cross_entropy(&self.logits(&hidden, None), targets, Reduction::Mean),
+        }
     }
 
     /// Computes the nats of each target `[batch, len]`, f32.

@@ -5,6 +5,7 @@
 
 pub(crate) mod bigram;
 mod embedding;
+mod fused;
 mod gpt;
 mod head;
 mod init;
@@ -30,6 +31,7 @@ use std::collections::BTreeSet;
 
 use crate::Result;
 use crate::nn::Param;
+use crate::nn::lora::Choice;
 use crate::nn::scope::Builder;
 
 /// Every parameter of a model, in state-dict order, as its components declare it.
@@ -48,6 +50,14 @@ pub fn parameters(m: &ModelRecipe) -> Result<Vec<Param>> {
 /// When the recipe's components do not fit together.
 pub fn adapters(m: &ModelRecipe) -> Result<BTreeSet<&'static str>> {
     Ok(gpt::Parts::build(m, &mut Builder::outline())?.adapters())
+}
+
+/// Returns the names of the adapters of `choice` with their outputs, in the order of their values.
+///
+/// # Errors
+/// When the recipe's components do not fit together.
+pub fn adapter_places(m: &ModelRecipe, choice: Choice<'_>) -> Result<Vec<(String, i64)>> {
+    Ok(gpt::Parts::build(m, &mut Builder::outline())?.adapter_places(m, choice))
 }
 
 /// Number of trainable parameters: 17,059,912 for the baseline, 35,944,602 for PR #1530

@@ -3,7 +3,7 @@
 //!
 //! Components declare [`Site`]s, the places where an adapter adds to their output; nothing here knows their names.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// A place where an adapter attaches: it reads the normalized input of its part of the block and adds `out` values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +23,16 @@ pub struct Sites {
     pub ffn: Vec<Site>,
 }
 
-/// A source of the initial A matrices. Each is drawn for its own document, so that a document's adapters do not depend
-/// on the documents scored beside it or before it.
-pub trait AdapterInit: Sync {
+/// A source of the initial matrices. They depend on the document and the adapter alone, so that a document's adapters do not
+/// depend on the documents scored beside it or before it.
+pub trait AdapterInit {
     /// Returns A of the adapters `names` for each of `docs`: f32 `[docs, names · rank, inputs]` on `device`.
     fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, device: Device) -> Tensor;
+
+    /// Returns B of the adapter `name` for each of `docs`: f32 `[docs, outputs, rank]` on `device`.
+    fn b(&self, docs: &[usize], _name: &str, outputs: i64, rank: i64, device: Device) -> Tensor {
+        Tensor::zeros([docs.len() as i64, outputs, rank], (Kind::Float, device))
+    }
 }
 
 /// Multiplies `x` `[batch, len, in]` by each document's own matrix `[batch, out, in]`, in the precision of `x`. The
@@ -77,6 +82,8 @@ pub struct Adapters {
     flat: Tensor,
     /// The matrices as autograd leaves: views of `flat`, in its order.
     leaves: Vec<Tensor>,
+    /// Tells of each leaf whether it is a stack of A matrices.
+    is_a: Vec<bool>,
 }
 
 /// The parts from which an [`Adapters`] is built.
@@ -106,10 +113,23 @@ impl Choice<'_> {
     }
 }
 
+impl Plan<'_> {
+    /// The names of all adapters with their outputs, in the order of [`Adapters::matrices`].
+    pub fn places(&self) -> Vec<(String, i64)> {
+        let of_slot = |(slot, sites): (usize, &Sites)| {
+            let sites = sites.mixer.iter().chain(&sites.ffn).filter(|site| self.choice.adapts(site));
+            sites.map(|site| (format!("{}.{slot}", site.name), site.output)).collect::<Vec<_>>()
+        };
+        let head = Site { name: HEAD, output: self.vocab_size };
+        let head = self.choice.adapts(&head).then(|| (HEAD.to_owned(), self.vocab_size));
+        self.slots.iter().enumerate().flat_map(of_slot).chain(head).collect()
+    }
+}
+
 impl Adapters {
     /// Makes fresh adapters for `docs`, in batch order, f32.
     pub fn new(plan: &Plan, docs: &[usize], init: &dyn AdapterInit) -> Adapters {
-        let mut layout = AdapterLayout { plan, docs, init, parts: Vec::new(), shapes: Vec::new() };
+        let mut layout = AdapterLayout { plan, docs, init, parts: Vec::new(), shapes: Vec::new(), is_a: Vec::new() };
         for (slot, sites) in plan.slots.iter().enumerate() {
             for part in [&sites.mixer, &sites.ffn] {
                 layout.stack(part, &format!(".{slot}"));
@@ -143,7 +163,7 @@ impl Adapters {
             .map(|sites| SlotAdapters { mixer: stack(&sites.mixer), ffn: stack(&sites.ffn) })
             .collect();
         let head = stack(&head);
-        Adapters { slots, head, flat, leaves }
+        Adapters { slots, head, flat, leaves, is_a: layout.is_a }
     }
 
     /// The adapters of virtual layer `index`.
@@ -154,6 +174,16 @@ impl Adapters {
     /// Returns the addition of the head's adapter to the logits of `hidden` `[batch, len, dim]`.
     pub fn head_delta(&self, hidden: &Tensor) -> Tensor {
         self.head.delta(0, &self.head.low(hidden))
+    }
+
+    /// Returns all A matrices of each document, one below the other in the adapters' order, `[batch, adapters · rank, in]`, and
+    /// all its B matrices, `[batch, Σ out, rank]`.
+    pub fn matrices(&self) -> [Tensor; 2] {
+        let of = |a: bool| {
+            let chosen = self.leaves.iter().zip(&self.is_a).filter(|(_, is_a)| **is_a == a);
+            Tensor::cat(&chosen.map(|(leaf, _)| leaf.detach()).collect::<Vec<_>>(), 1)
+        };
+        [of(true), of(false)]
     }
 
     /// Returns all values in one row. Change them under `no_grad`.
@@ -175,6 +205,7 @@ struct AdapterLayout<'a> {
     init: &'a dyn AdapterInit,
     parts: Vec<Tensor>,
     shapes: Vec<[i64; 3]>,
+    is_a: Vec<bool>,
 }
 
 impl AdapterLayout<'_> {
@@ -189,18 +220,17 @@ impl AdapterLayout<'_> {
         let names: Vec<String> = sites.iter().map(|site| format!("{}{suffix}", site.name)).collect();
         self.parts.push(self.init.a(self.docs, &names, rank, dim, device).reshape([-1]));
         self.shapes.push([batch, names.len() as i64 * rank, dim]);
-        for site in sites {
-            let shape = [batch, site.output, rank];
-            self.parts.push(Tensor::zeros([shape.iter().product::<i64>()], (tch::Kind::Float, device)));
-            self.shapes.push(shape);
+        self.is_a.push(true);
+        for (site, name) in sites.iter().zip(&names) {
+            self.parts.push(self.init.b(self.docs, name, site.output, rank, device).reshape([-1]));
+            self.shapes.push([batch, site.output, rank]);
+            self.is_a.push(false);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
-
     use super::*;
 
     struct Ones;

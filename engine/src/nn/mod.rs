@@ -2,6 +2,7 @@
 //! documents, and the adapters of test-time training.
 
 pub mod docs;
+mod learnt;
 mod linear;
 pub mod lora;
 mod norm;
@@ -13,6 +14,7 @@ pub mod scope;
 mod tap;
 
 pub use docs::Docs;
+pub use learnt::LearntStart;
 pub use linear::Linear;
 pub use lora::{AdapterInit, Adapters, Site};
 pub use norm::rms_norm;

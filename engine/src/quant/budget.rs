@@ -3,8 +3,10 @@
 use caddie_format::q2::{Width, row_bytes};
 use serde::Serialize;
 
+use crate::model::{adapter_places, parameters};
 use crate::nn::{Class, Param};
 use crate::recipe::{FloatKind, Q2Recipe, QuantRecipe, RuleRecipe};
+use crate::{Recipe, Result};
 
 /// One component's parameters, and what they take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,7 +86,34 @@ fn two_sided_tail(z: f64) -> f64 {
     t * (-x * x + polynomial).exp()
 }
 
-/// The budget of each component, in the order in which they first appear.
+/// The budget of each component of a recipe, the adapters' learnt start last.
+///
+/// # Errors
+/// When the recipe's components do not fit together.
+pub fn of_recipe(recipe: &Recipe) -> Result<Vec<ComponentBudget>> {
+    let mut components = budget(&parameters(&recipe.model)?, &recipe.quant);
+    components.extend(learnt_start(recipe)?);
+    Ok(components)
+}
+
+/// The bytes of a recipe's learnt start, where it has one.
+fn learnt_start(recipe: &Recipe) -> Result<Option<ComponentBudget>> {
+    let (Some(start), ttt) = (recipe.learnt_start(), recipe.eval.ttt()) else { return Ok(None) };
+    let places = adapter_places(&recipe.model, ttt.adapters())?;
+    let (rank, outputs) = (ttt.ttt_lora_rank, places.iter().map(|(_, output)| output).sum::<i64>());
+    let rows = places.len() as i64 * rank;
+    let (rows, values) = match start.start_b {
+        false => (rows, rows * recipe.model.model_dim),
+        true => (rows + outputs, rows * recipe.model.model_dim + outputs * rank),
+    };
+    let scales = if start.start_bits == 16 { 0 } else { 2 * rows };
+    let bytes = (values as u64 * u64::from(start.start_bits)).div_ceil(8) + scales as u64;
+    let tensors = 1 + u64::from(start.start_b);
+    let bits = f64::from(start.start_bits);
+    Ok(Some(ComponentBudget { component: "ttt_start", tensors, parameters: 0, bits, bytes, estimated: bytes }))
+}
+
+/// The budget of each component of a model, in the order in which they first appear.
 pub fn budget(params: &[Param], recipe: &QuantRecipe) -> Vec<ComponentBudget> {
     let mut out: Vec<ComponentBudget> = Vec::new();
     for param in params {
@@ -182,8 +211,6 @@ fn symbols_cost(param: &Param, recipe: &QuantRecipe, q2: &Q2Recipe) -> Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Recipe;
-    use crate::model::parameters;
 
     const SMALL: &str = "[model]\nvocab_size = 100\nmodel_dim = 64\nlayout = 'A*2'\n[model.unet]\n[model.block.A.gqa]\n\
                          num_heads = 4\nnum_kv_heads = 2\n[model.block.A.mlp]\n[quant]\nkeep_float_max_numel = 1000\n";

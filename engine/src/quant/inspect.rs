@@ -122,7 +122,7 @@ pub fn inspect(path: &Path, cap: u64) -> Result<ModelReport> {
         format,
         parameters: tensors
             .iter()
-            .filter(|t| super::parts::owner(&t.name).is_none())
+            .filter(|t| super::parts::owner(&t.name).is_none() && !super::start::is_start(&t.name))
             .map(|t| t.shape.iter().product::<i64>() as u64)
             .sum(),
         payload_bytes: tensors.iter().map(|t| t.bytes).sum(),

@@ -19,6 +19,7 @@ pub mod q2;
 mod q2bn;
 pub mod qat;
 mod scheme;
+pub mod start;
 mod watersic;
 
 use std::collections::BTreeMap;
@@ -209,11 +210,13 @@ impl QuantizedModel {
         self.tensors.iter().map(QuantizedTensor::payload_bytes).sum()
     }
 
-    /// The state dict that is scored: f32 `[shape]` on the CPU, in the export's order.
+    /// The state dict that is scored: f32 `[shape]` on the CPU, in the export's order. The adapters' learnt start is not of it
+    /// ([`QuantizedModel::start`]).
     pub fn dequantize(&self) -> Result<StateDict> {
         let _guard = tch::no_grad_guard();
         let values = |t: &QuantizedTensor| Ok((t.name.clone(), t.data.dequantize()?.f_reshape(&t.shape)?));
-        parts::join(self.tensors.iter().map(values).collect::<Result<_>>()?)
+        let weights = self.tensors.iter().filter(|t| !start::is_start(&t.name));
+        parts::join(weights.map(values).collect::<Result<_>>()?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::StartRecipe;
 use crate::bounds;
 use crate::nn::lora::Choice;
 use crate::{Error, Result};
@@ -86,6 +87,9 @@ pub struct TttRecipe {
     /// Smaller chunks for short documents, as `[most targets, chunk]` with rising bounds: `[[256, 8], [2000, 24]]` in PR #2014.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ttt_short_chunks: Vec<[i64; 2]>,
+    /// A start of the adapters that is learnt from training documents and stored in the model file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartRecipe>,
 }
 
 fn is_zero(number: &f64) -> bool {
@@ -110,6 +114,7 @@ impl Default for TttRecipe {
             ttt_lora_alpha: 0.0,
             ttt_without: Vec::new(),
             ttt_short_chunks: Vec::new(),
+            start: None,
         }
     }
 }
@@ -223,7 +228,7 @@ impl EvalRecipe {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self, max_wallclock_seconds: f64) -> Result<()> {
         const LONG: i64 = 1 << 24;
         bounds::integers(
             "eval",
@@ -242,7 +247,11 @@ impl EvalRecipe {
             ogd.check("eval.ogd")?;
         }
         match &self.ttt {
-            Some(ttt) => ttt.check("eval.ttt", LONG),
+            Some(ttt) => {
+                ttt.check("eval.ttt", LONG)?;
+                let runs = self.modes().contains(&EvalMode::Ttt);
+                ttt.start.as_ref().map_or(Ok(()), |start| start.check(ttt, runs, max_wallclock_seconds))
+            }
             None => Ok(()),
         }
     }

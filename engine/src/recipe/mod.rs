@@ -8,6 +8,7 @@ mod eval;
 mod q2;
 mod quant;
 mod resolve;
+mod start;
 mod train;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub use crate::optim::OptimRecipe;
 pub use eval::{EvalMode, EvalRecipe, OgdRecipe, SlidingRecipe, TttRecipe};
 pub use q2::{ActivationOrder, Alphabets, Q2Recipe, TauRule};
 pub use quant::{CalibrationRecipe, CodecChoice, FloatKind, QuantRecipe, RuleRecipe};
+pub use start::StartRecipe;
 pub use train::{LoaderKind, TrainRecipe};
 
 use crate::{Error, Result};
@@ -115,7 +117,33 @@ impl Recipe {
         self.optim.check()?;
         self.train.check()?;
         self.quant.check(self.train.max_wallclock_seconds, self.model.num_layers() as usize)?;
-        self.eval.check()
+        self.eval.check(self.train.max_wallclock_seconds)?;
+        self.check_start()
+    }
+
+    /// Checks that a learnt start has a place in the model file, and that training has time left beside it.
+    fn check_start(&self) -> Result<()> {
+        let Some(start) = self.learnt_start() else { return Ok(()) };
+        if self.quant.q2.is_some() {
+            return Err(Error::Recipe(
+                "[eval.ttt.start] is stored in the model file, and a Q2BN file, which [quant.q2] writes, has no place for it; take \
+                 one of the two sections out"
+                    .to_owned(),
+            ));
+        }
+        let cap = self.train.max_wallclock_seconds;
+        if cap > 0.0 && self.training_seconds() <= 0.0 {
+            return Err(Error::Recipe(format!(
+                "eval.ttt.start.start_reserve_seconds {} leaves nothing of train.max_wallclock_seconds {cap} for training",
+                start.start_reserve_seconds
+            )));
+        }
+        Ok(())
+    }
+
+    /// The settings of the adapters' learnt start, where the recipe has one.
+    pub fn learnt_start(&self) -> Option<&StartRecipe> {
+        self.eval.ttt.as_ref()?.start.as_ref()
     }
 
     /// Checks that a layer with a state from position to position never meets two documents in a row without a boundary: the
@@ -166,9 +194,11 @@ impl Recipe {
         Ok(())
     }
 
-    /// Returns the seconds of training: the cap less the quantizer's reserve for calibration; `0` means no cap.
+    /// Returns the seconds of training: the cap less the reserves for the quantizer's calibration and for the adapters' learnt
+    /// start; `0` means no cap.
     pub fn training_seconds(&self) -> f64 {
-        let reserve = self.quant.calibration.as_ref().map_or(0.0, |c| c.gptq_reserve_seconds);
+        let reserve = self.quant.calibration.as_ref().map_or(0.0, |c| c.gptq_reserve_seconds)
+            + self.learnt_start().map_or(0.0, |start| start.start_reserve_seconds);
         if self.train.max_wallclock_seconds > 0.0 { self.train.max_wallclock_seconds - reserve } else { 0.0 }
     }
 }

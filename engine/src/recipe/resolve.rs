@@ -170,7 +170,7 @@ fn elsewhere(path: &str) -> Option<String> {
     all.model.lanes = Some(Default::default());
     all.model.bigram = Some(Default::default());
     all.model.smear = Some(crate::model::SmearRecipe { gate_window: 12 });
-    all.model.head.asym_logit_rescale = true;
+    (all.model.head.asym_logit_rescale, all.model.head.fused_ce_enabled) = (true, true);
     all.optim.muon.muon_polar_express = true;
     (all.optim.muon.wd_taper_start_frac, all.optim.muon.wd_taper_final_mult) = (Some(0.7), Some(0.5));
     all.optim.swa = Some(Default::default());
@@ -192,6 +192,7 @@ fn elsewhere(path: &str) -> Option<String> {
         ttt_lora_alpha: 1.0,
         ttt_without: vec!["q".to_owned()],
         ttt_short_chunks: vec![[256, 8]],
+        start: Some(Default::default()),
         ..Default::default()
     });
     let table = Table::try_from(&all).ok()?;
@@ -334,6 +335,19 @@ mod tests {
                 "no adapter of the model; there are k, lm_head, mlp, o, q, v",
             ),
             (&["eval.mode=ttt", "eval.ttt.ttt_short_chunks=[[2000, 24], [256, 8]]"], "the bounds must rise"),
+            (&["eval.ttt.start={}"], "which the recipe does not run"),
+            (&["eval.mode=ttt", "eval.ttt.start={}", "eval.ttt.ttt_grad_steps=0"], "follows adapters that learn"),
+            (&["eval.mode=ttt", "eval.ttt.start={}", "eval.ttt.ttt_lora_lr=0"], "follows adapters that learn"),
+            (&["eval.mode=ttt", "eval.ttt.start.start_tokens=32"], "must be more than a chunk of 32"),
+            (&["eval.mode=ttt", "eval.ttt.start.start_bits=9"], "must be between 2 and 8, or 16 for f16"),
+            (&["eval.mode=ttt", "eval.ttt.start.start_lr=2"], "at most 1"),
+            (&["eval.mode=ttt", "eval.ttt.start.start_batch=129"], "must not exceed start_documents 128"),
+            (&["eval.mode=ttt", "eval.ttt.start.start_reserve_seconds=0"], "reserve the seconds that it takes"),
+            (
+                &["eval.mode=ttt", "eval.ttt.start.start_reserve_seconds=600"],
+                "leaves nothing of train.max_wallclock_seconds",
+            ),
+            (&["eval.mode=ttt", "eval.ttt.start={}", "quant.q2={}", "quant.codec=zstd"], "has no place for it"),
             (
                 &["quant.matrix.clip_sigmas=9", "quant.matrix.clip_sigmas_of.lanes=3"],
                 "no component of the model with matrices",

@@ -21,7 +21,8 @@ pub struct TrainRecipe {
     pub warmdown_frac: Option<f64>,
     /// Lowest multiplier of the learning rates in a warmdown by fraction.
     pub min_lr: f64,
-    /// Seconds on the training clock; `0` means no cap. A quantizer's reserve lies inside it.
+    /// Seconds on the training clock; `0` means no cap. The reserves for a quantizer's calibration and for the adapters' learnt start lie
+    /// inside it.
     pub max_wallclock_seconds: f64,
     pub train_batch_tokens: i64,
     /// Length of a row; with the packed loader, longest piece of a document.

@@ -9,6 +9,7 @@ use tch::{Kind, Tensor};
 use super::{Context, files};
 use crate::checkpoint::{self, StateDict};
 use crate::model::Gpt;
+use crate::nn::LearntStart;
 use crate::quant::container::{Encoded, encode};
 use crate::quant::ftle::{FtleRecipe, Sensitivity, bits_by_row};
 use crate::quant::{self, Data, Observed, QuantizedModel};
@@ -36,6 +37,8 @@ pub(super) struct ExportSource<'a> {
     pub model: &'a Gpt,
     /// The thresholds of its symbols in training; empty where it has none.
     pub fits: &'a BTreeMap<String, Tensor>,
+    /// The learnt start of the adapters, where the recipe has one.
+    pub start: Option<LearntStart>,
     /// The checkpoint that its weights come from, for messages.
     pub from: &'a Path,
 }
@@ -59,12 +62,15 @@ fn with(recipe: &Recipe, source: &ExportSource<'_>, observed: &Observed) -> Resu
         Some(q2) => quant::q2::export(params, parameters, source.fits, &recipe.quant, q2),
         None => quant::export(params, parameters, observed, &recipe.quant),
     };
-    let exported = exported.map_err(|error| match error {
+    let mut exported = exported.map_err(|error| match error {
         Error::Parameter { name, reason } => {
             Error::Parameter { name: format!("{name} of {}", source.from.display()), reason }
         }
         other => other,
     })?;
+    if let Some((start, recipe)) = source.start.as_ref().zip(recipe.learnt_start()) {
+        exported.tensors.extend(quant::start::store(start, recipe.start_bits)?);
+    }
     let file = encode(&exported, recipe)?;
     Ok(Exported { model: exported, file })
 }

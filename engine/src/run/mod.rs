@@ -4,6 +4,7 @@
 mod export;
 mod phases;
 mod scoring;
+mod start;
 mod state;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tch::{Device, Tensor};
 
 use super::export::{ExportSource, Exported, export};
-use super::{Context, Phase, State, files};
+use super::{Context, Phase, State, files, start};
 use crate::data::{DataSet, calibration_rows};
 use crate::evaluate::{ValData, full};
 use crate::log::RULE;
@@ -52,6 +52,10 @@ pub(super) fn head(ctx: &mut Context, data: &DataSet, val: &ValData, on: Device)
     if let Some(c) = recipe.quant.calibration.as_ref().filter(|_| t.max_wallclock_seconds > 0.0) {
         let effective = 1000.0 * recipe.training_seconds();
         lines.push(format!("gptq:reserving {:.0}s, effective={effective:.0}ms", c.gptq_reserve_seconds));
+    }
+    if let Some(start) = recipe.learnt_start().filter(|_| t.max_wallclock_seconds > 0.0) {
+        let effective = 1000.0 * recipe.training_seconds();
+        lines.push(format!("ttt_start:reserving {:.0}s, effective={effective:.0}ms", start.start_reserve_seconds));
     }
     lines.push(format!("seed:{}", ctx.seed));
     lines.iter().try_for_each(|line| ctx.log(line))
@@ -111,11 +115,13 @@ pub(super) fn quantize(
     if let Some(average) = ctx.recipe.optim.average() {
         score_average(ctx, &model, val, average)?;
     }
-    let mut observed = Observed::default();
+    let (mut observed, began) = (Observed::default(), Instant::now());
     if ctx.recipe.quant.needs_calibration() {
         observed = calibration(ctx, data, &model, state.train_time_ms)?.into();
     }
-    let source = ExportSource { model: &model, fits: &fits, from: &from };
+    let spent_ms = state.train_time_ms + began.elapsed().as_secs_f64() * 1000.0;
+    let start = start::learn(ctx, data, &model, spent_ms)?;
+    let source = ExportSource { model: &model, fits: &fits, start, from: &from };
     let Exported { model: exported, file: encoded } = export(ctx, &source, observed, code_bytes)?;
     let name = match &ctx.recipe.quant.q2 {
         Some(_) => "model.q2bn".to_owned(),

@@ -47,7 +47,7 @@ pub(super) fn score(ctx: &mut Context, state: &mut State, val: &ValData, on: Dev
     let model_sha256 = sha256(&std::fs::read(&path).map_err(Error::io(&path, "reading"))?);
     let (quantized, recipe) = container::read(&path)?;
     crate::shim::empty_cache()?;
-    let model = Gpt::new(&recipe.model, quantized.dequantize()?, on)?;
+    let model = Gpt::new(&recipe.model, quantized.dequantize()?, on)?.with_start(quantized.start()?);
     for mode in recipe.eval.modes() {
         if state.scored.contains(&mode) {
             continue;

@@ -1,14 +1,15 @@
-//! Bindings that tch lacks: attention over packed rows, leaky ReLU with a slope, and the peak memory of a GPU.
+//! Bindings that tch lacks: attention over packed rows, leaky ReLU with a slope, values whose gradient is known, and the peak
+//! memory of a GPU.
 //!
 //! tch 0.24 binds `_flash_attention_backward`, but not the forward, whose results the backward needs, leaves the slope of
-//! `leaky_relu` at its default, and has nothing of the caching allocator. `shim.cpp` beside this file adds what the functions of
+//! `leaky_relu` at its default, takes no function with a gradient of its own, and has nothing of the caching allocator. `shim.cpp` beside this file adds what the functions of
 //! this module call; `build.rs` compiles it against the headers of the same libtorch. It uses only what libtorch_cpu and libc10 export, so one
 //! binary still serves machines with and without a GPU.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char};
 
-use tch::{TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 use torch_sys::C_tensor;
 
 use crate::Result;
@@ -79,6 +80,50 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
     }
 }
 
+/// Gives `values` `[rows]` a gradient that is known already: for value i, that of row i of `z` `[rows, cols]` is row i of
+/// `gradient`, and that of each learned number `[]` is the i-th of the `[rows]` beside it.
+///
+/// `gradient` may be `z`'s own memory where nothing else reads it any more. It is used up by the one backward pass that is
+/// possible.
+///
+/// # Errors
+/// Whatever libtorch objects to.
+pub fn known_gradient(
+    values: &Tensor,
+    z: &Tensor,
+    gradient: &Tensor,
+    learned: Option<[(&Tensor, &Tensor); 2]>,
+) -> Result<Tensor> {
+    let none = Tensor::new();
+    let [(a, of_a), (b, of_b)] = learned.unwrap_or([(&none, &none), (&none, &none)]);
+    let tensors = [z, a, b, values, gradient, of_a, of_b].map(Tensor::as_ptr);
+    let mut out = std::ptr::null_mut();
+    // SAFETY: the seven tensors are borrowed for the whole call, so their pointers are valid `at::Tensor`s, of which the
+    // function only copies handles. It throws nothing, and where it returns no message it has set `out` to a tensor that it
+    // made with `new` and keeps no pointer to.
+    unsafe {
+        let message = caddie_known_gradient(tensors.as_ptr(), &mut out);
+        check(message).map(|()| Tensor::from_ptr(out))
+    }
+}
+
+/// The numbers of an f32 tensor on the CPU, row by row, to be changed in place.
+///
+/// # Errors
+/// A tensor of another type or device, or one with gaps.
+pub fn values_mut(tensor: &mut Tensor) -> Result<&mut [f32]> {
+    if tensor.f_kind()? != Kind::Float || tensor.device() != Device::Cpu || !tensor.is_contiguous() {
+        return Err(TchError::Kind("a dense f32 tensor on the CPU is needed".to_owned()).into());
+    }
+    let len = tensor.numel();
+    if len == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: a dense tensor has `numel` numbers of its type from `data_ptr` on, which live as long as the tensor does. Whoever
+    // has it borrowed mutably has to know of other handles to the same memory, as with every operation in place.
+    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), len) })
+}
+
 /// The peaks of this process on GPU `device_index`, since its start.
 ///
 /// It is `None` where no GPU computes: without libtorch's CUDA part, before the first use of a GPU, and for a GPU that
@@ -128,6 +173,7 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
     fn caddie_leaky_relu(x: *const C_tensor, slope: f64, out: *mut *mut C_tensor) -> *mut c_char;
+    fn caddie_known_gradient(tensors: *const *const C_tensor, out: *mut *mut C_tensor) -> *mut c_char;
     fn caddie_cuda_peak_memory(device: i8, allocated: *mut i64, reserved: *mut i64) -> *mut c_char;
     fn caddie_cuda_empty_cache() -> *mut c_char;
 }

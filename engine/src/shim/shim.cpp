@@ -9,10 +9,13 @@
 #include <ATen/ops/leaky_relu_ops.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Exception.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <optional>
+#include <utility>
 
 namespace {
 
@@ -51,6 +54,35 @@ c10::DeviceAllocator *cuda_allocator() {
   return allocator != nullptr && allocator->initialized() ? allocator : nullptr;
 }
 
+// A value for each row, and what is known of its gradient.
+struct Known {
+  at::Tensor values, rows, of_a, of_b;
+};
+
+struct KnownGradient : torch::autograd::Function<KnownGradient> {
+  using Learned = std::optional<at::Tensor>;
+
+  static at::Tensor forward(torch::autograd::AutogradContext *ctx, const at::Tensor &, const Learned &, const Learned &,
+                            const Known &known) {
+    ctx->saved_data["rows"] = known.rows;
+    ctx->saved_data["of_a"] = known.of_a;
+    ctx->saved_data["of_b"] = known.of_b;
+    return known.values;
+  }
+
+  // Multiplies in place, so that there is no second tensor of the rows' size; hence only once.
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *ctx,
+                                                 torch::autograd::variable_list grads) {
+    auto saved = std::exchange(ctx->saved_data, {});
+    TORCH_CHECK(saved.count("rows") == 1, "this gradient can be taken only once");
+    const auto &grad = grads[0];
+    const auto sum = [&](const at::Tensor &of) { return of.defined() ? of.mul(grad).sum() : at::Tensor(); };
+    auto rows = saved["rows"].toTensor();
+    rows.mul_(grad.unsqueeze(1));
+    return {rows, sum(saved["of_a"].toTensor()), sum(saved["of_b"].toTensor()), at::Tensor()};
+  }
+};
+
 } // namespace
 
 extern "C" {
@@ -68,6 +100,15 @@ char *caddie_varlen_attention(const at::Tensor *q, const at::Tensor *k, const at
 
 char *caddie_leaky_relu(const at::Tensor *x, double slope, at::Tensor **out) {
   return guarded([&] { *out = new at::Tensor(at::_ops::leaky_relu::call(*x, slope)); });
+}
+
+// `tensors` are z, two learned numbers or undefined ones, the values, and the gradients for the three.
+char *caddie_known_gradient(const at::Tensor *const *tensors, at::Tensor **out) {
+  return guarded([&] {
+    const Known known{*tensors[3], *tensors[4], *tensors[5], *tensors[6]};
+    const auto learned = [](const at::Tensor &t) { return t.defined() ? std::optional(t) : std::nullopt; };
+    *out = new at::Tensor(KnownGradient::apply(*tensors[0], learned(*tensors[1]), learned(*tensors[2]), known));
+  });
 }
 
 char *caddie_cuda_peak_memory(int8_t device, int64_t *allocated, int64_t *reserved) {

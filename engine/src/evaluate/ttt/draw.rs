@@ -22,21 +22,36 @@ impl AdapterInit for SeededInit {
     /// Value i of an adapter is `(2u − 1)/√in`, where u has the 24 highest bits of splitmix64's i-th output, counted from 1,
     /// after the key: the first eight bytes of the digest, little-endian.
     fn a(&self, docs: &[usize], names: &[String], rank: i64, inputs: i64, device: Device) -> Tensor {
-        let key = |doc: usize, name: &String| {
-            let digest = Sha256::digest(format!("{}/{doc}/{name}", self.seed));
-            digest.first_chunk::<8>().map_or(0, |bytes| i64::from_le_bytes(*bytes))
-        };
-        let keys: Vec<i64> = docs.iter().flat_map(|&doc| names.iter().map(move |name| key(doc, name))).collect();
-        let steps = Tensor::arange_start(1, rank * inputs + 1, (Kind::Int64, device)) * GOLDEN;
-        let mut z = Tensor::from_slice(&keys).to_device(device).unsqueeze(1) + steps.unsqueeze(0);
-        z = z.bitwise_xor_tensor(&shifted(&z, 30)) * MIX[0];
-        z = z.bitwise_xor_tensor(&shifted(&z, 27)) * MIX[1];
-        z = z.bitwise_xor_tensor(&shifted(&z, 31));
-        let u = shifted(&z, 40).to_kind(Kind::Float) * 2f64.powi(-24);
-        let bound = 1.0 / (inputs as f32).sqrt();
-        let a = (u * 2.0 - 1.0) * f64::from(bound);
-        a.view([docs.len() as i64, names.len() as i64 * rank, inputs])
+        let keys =
+            docs.iter().flat_map(|&doc| names.iter().map(move |name| self.key(&doc.to_string(), name))).collect();
+        let rows = draw(keys, rank, inputs, device);
+        rows.view([docs.len() as i64, names.len() as i64 * rank, inputs])
     }
+}
+
+impl SeededInit {
+    /// Returns A of the adapters `names` for no document, from which a start is learnt: f32 `[names · rank, inputs]`.
+    pub(super) fn shared(&self, names: &[String], rank: i64, inputs: i64, device: Device) -> Tensor {
+        draw(names.iter().map(|name| self.key("start", name)).collect(), rank, inputs, device)
+    }
+
+    fn key(&self, of: &str, name: &str) -> i64 {
+        let digest = Sha256::digest(format!("{}/{of}/{name}", self.seed));
+        digest.first_chunk::<8>().map_or(0, |bytes| i64::from_le_bytes(*bytes))
+    }
+}
+
+/// Draws `rank` rows for each key: `[keys · rank, inputs]`.
+fn draw(keys: Vec<i64>, rank: i64, inputs: i64, device: Device) -> Tensor {
+    let steps = Tensor::arange_start(1, rank * inputs + 1, (Kind::Int64, device)) * GOLDEN;
+    let mut z = Tensor::from_slice(&keys).to_device(device).unsqueeze(1) + steps.unsqueeze(0);
+    z = z.bitwise_xor_tensor(&shifted(&z, 30)) * MIX[0];
+    z = z.bitwise_xor_tensor(&shifted(&z, 27)) * MIX[1];
+    z = z.bitwise_xor_tensor(&shifted(&z, 31));
+    let u = shifted(&z, 40).to_kind(Kind::Float) * 2f64.powi(-24);
+    let bound = 1.0 / (inputs as f32).sqrt();
+    let a = (u * 2.0 - 1.0) * f64::from(bound);
+    a.view([keys.len() as i64 * rank, inputs])
 }
 
 /// Computes `z >> bits` with zeros from the left, which libtorch's shift of signed numbers does not give.

@@ -21,6 +21,16 @@ fn the_reserve_is_what_the_effective_budget_leaves() {
 }
 
 #[test]
+fn a_start_that_is_learnt_after_training_adds_to_the_calibration() {
+    let run = read(
+        "gptq:reserving 13s, effective=567000ms\nttt_start:reserving 20s, effective=567000ms\nseed:1\nstep:1/2 train_loss:1.0\n\
+         GPTQ:collected 67 Hessians in 3.5s\nttt_start:learnt from 96 of 128 documents in 12.5s\n\
+         ttt_start:the clock had no time for more; raise eval.ttt.start.start_reserve_seconds\n",
+    );
+    assert_eq!((run.gptq_reserve_seconds(600.0).value(), run.gptq_hessian_seconds.value()), (Some(33.0), Some(16.0)));
+}
+
+#[test]
 fn the_evaluation_as_a_watch_sees_it_counts_warm_up_and_every_evaluation_once() {
     let run = read(
         "1776143369.509 4832/20000 val_loss: 2.7711 val_bpb: 1.0728\n\
