@@ -247,3 +247,24 @@ fn without_a_gpu_the_lines_of_a_rehearsal_are_compared_with_those_of_the_logs() 
     let said = caddie(&["reproduce", "folder", "--rehearse"]).ends(1, &["LOG_LINE_NOT_OF_SCRIPT", "adapt_epoch:1/3"]);
     assert!(said.out.contains("not as the folder says"), "{}", said.out);
 }
+
+/// What only a script or only a model has is refused for the other, before anything is read.
+#[test]
+fn options_of_a_script_are_refused_for_a_model_and_an_empty_word_for_a_draw() {
+    let bench = tempfile::tempdir().unwrap();
+    std::fs::write(bench.path().join("mine.tar.zst"), "an artifact").unwrap();
+    let refused = |more: &[&str]| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("caddie"));
+        let said = command.args(["reproduce", "mine.tar.zst", "--data", "."]).args(more).current_dir(bench.path());
+        let said = said.output().unwrap();
+        (said.status.code(), String::from_utf8_lossy(&said.stderr).into_owned())
+    };
+    for option in [&["--seed", "7"][..], &["--env", "A=1"], &["--nproc", "2"]] {
+        let (code, text) = refused(option);
+        assert!(code == Some(2) && text.contains(&format!("{} is for a folder's script", option[0])), "{text}");
+    }
+    if cfg!(feature = "engine") {
+        let (code, text) = refused(&["--sample", "3", "--nonce", " "]);
+        assert!(code == Some(2) && text.contains("--nonce is empty"), "{text}");
+    }
+}

@@ -26,7 +26,7 @@ fn run(context: &Context<'_>) -> Vec<Finding> {
     let script = context.folder.script.as_ref().map_or("the script", |script| script.path.as_str());
     let others = if context.folder.code.len() > 1 { " or of another script here" } else { "" };
     let message = format!(
-        "no print of {script}{others} makes {} of the logs, such as `{}`",
+        "no print that {script}{others} can reach makes {} of the logs, such as `{}`",
         counted(lines, kinds.len()),
         quoted(first)
     );

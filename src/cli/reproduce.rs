@@ -51,8 +51,20 @@ pub fn run(args: &ReproduceArgs) -> Result<u8> {
     if args.tolerance.is_some_and(|tolerance| !tolerance.is_finite() || tolerance < 0.0) {
         return Err(Error::usage("--tolerance: give a difference that is not below zero"));
     }
+    #[cfg(feature = "engine")]
+    if args.native.nonce.as_ref().is_some_and(|nonce| nonce.trim().is_empty()) {
+        return Err(Error::usage(
+            "--nonce is empty: the draw would depend on the author's digest alone; give a word of your own",
+        ));
+    }
     if args.script.rehearse || is_of_a_script(args)? {
         return Ok(reproduce_script::run(&args.script, &args.target, args.data.as_deref(), args.tolerance)?);
+    }
+    if let Some(option) = args.script.given() {
+        return Err(Error::usage(format!(
+            "{option} is for a folder's script, and {} holds a model, whose seeds and device are its own; leave it out",
+            args.target
+        )));
     }
     #[cfg(feature = "engine")]
     return engine::run(engine::Work::Reproduce(args));
@@ -98,7 +110,7 @@ pub(super) mod native {
         pub device: String,
         /// Draw K documents of each of an artifact's ledgers, with replacement, by its digest and --nonce, and say what that supports
         /// [default: all documents]
-        #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        #[arg(long, value_name = "K", conflicts_with = "rehearse", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
         pub sample: Option<u32>,
         /// The reviewer's word that the draw of --sample depends on [default: random, and printed]
         #[arg(long, value_name = "TEXT", requires = "sample")]

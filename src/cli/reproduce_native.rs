@@ -101,7 +101,11 @@ fn text(done: &ArtifactReproduction, nonce: Option<&str>) -> String {
     }
     out + &match nonce {
         Some(nonce) => supported(done, nonce),
-        None if done.reproduced() => "reproduced: every document agrees\n".to_owned(),
+        None if done.reproduced() => {
+            "reproduced: every document agrees with its ledger; caddie verify compares a folder's claims \
+                                      with the ledgers\n"
+                .to_owned()
+        }
         None => "not reproduced\n".to_owned(),
     }
 }
@@ -147,7 +151,12 @@ fn supported(done: &ArtifactReproduction, nonce: &str) -> String {
     let mut out = String::new();
     for seed in &done.seeds {
         let Some(support) = seed.support else { continue };
-        let bound = support.understated.map_or("unknown".to_owned(), |bound| format!("{:.2} %", 100.0 * bound));
+        if seed.compared == seed.documents {
+            out += &format!("seed {}: the draws hold all {} documents\n", seed.seed, seed.documents);
+            continue;
+        }
+        let bound =
+            support.understated.map_or("an unknown share".to_owned(), |bound| format!("{:.2} %", 100.0 * bound));
         out += &format!(
             "seed {}: {} draws of {} documents; with 95 % confidence the ledger leaves out at most {bound} of a document's nats, \
              on the mean\n",
@@ -157,6 +166,9 @@ fn supported(done: &ArtifactReproduction, nonce: &str) -> String {
     let draws = done.seeds.iter().filter_map(|seed| seed.support).map(|support| support.draws).min().unwrap_or(0);
     if !done.reproduced() {
         return out + &format!("not reproduced (--sample {draws} --nonce '{}')\n", one_line(nonce));
+    }
+    if done.seeds.iter().all(|seed| seed.compared == seed.documents) {
+        return out + &format!("reproduced: every document agrees (--sample {draws} --nonce '{}')\n", one_line(nonce));
     }
     out + &format!(
         "reproduced: every drawn document agrees (--sample {draws} --nonce '{}'); were a share f misreported, this sample would \

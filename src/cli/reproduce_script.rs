@@ -51,6 +51,20 @@ pub struct ScriptReproduction {
     pub(super) format: ReproduceFormat,
 }
 
+impl ScriptReproduction {
+    /// An option that was given and that a model has no use for.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let options = [
+            (!self.seeds.is_empty(), "--seed"),
+            (self.nproc.is_some(), "--nproc"),
+            (self.python.is_some(), "--python"),
+            (!self.env.is_empty(), "--env"),
+            (self.no_sandbox, "--no-sandbox"),
+        ];
+        options.into_iter().find_map(|(given, name)| given.then_some(name))
+    }
+}
+
 /// The form in which the result is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ReproduceFormat {
@@ -233,7 +247,7 @@ fn rehearsed(done: &Dress) -> String {
                 .for_each(|line| text.push_str(&format!("    {}:{}: {}\n", line.log, line.line, one_line(&line.text))));
         }
     };
-    list("lines that no print of the script makes (LOG_LINE_NOT_OF_SCRIPT)", &done.of_no_print);
+    list("lines that no print of the script can make (LOG_LINE_NOT_OF_SCRIPT)", &done.of_no_print);
     list("kinds of lines that the rehearsal did not print", &done.not_printed);
     list("kinds of lines that come in another order", &done.reordered);
     if !done.settings_not_logged.is_empty() {

@@ -205,7 +205,7 @@ codes! {
     JsonValLossIsBpb => "JSON_VAL_LOSS_IS_BPB", "The claimed val_loss is the val_bpb of the logs.", STATE_UNITS;
     LogIsOtherRun => "LOG_IS_OTHER_RUN", "The logs are of other runs than the claimed ones.",
         "Ship the claimed runs' logs, and say in README.md what any other log is.";
-    LogLineNotOfScript => "LOG_LINE_NOT_OF_SCRIPT", "A log states values in lines that no print of the scripts makes.",
+    LogLineNotOfScript => "LOG_LINE_NOT_OF_SCRIPT", "A log states values in lines that no print which the scripts can reach makes.",
         "Ship the script that wrote the logs, and every other one whose output is among them; or say in README.md what \
         wrote the lines.";
     LogLabel => "LOG_LABEL", "A log's label does not fit its contents.", NAME_THE_RUN;

@@ -32,13 +32,36 @@ impl Recipe {
         for entry in overrides {
             set(&mut stated, entry)?;
         }
-        checked(&stated).map_err(|error| blame(before, overrides, error))
+        let recipe = checked(&stated).map_err(|error| blame(before.clone(), overrides, error))?;
+        overrides.iter().try_for_each(|entry| gone(&before, &stated, &recipe, entry))?;
+        Ok(recipe)
     }
 
     /// Returns the whole recipe as TOML: the log starts with it and the artifact carries it.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_else(|e| unreachable!("a recipe is always representable in TOML: {e}"))
     }
+}
+
+/// Checks that a section which `entry` takes out does not come back with its defaults, because something else asks for it.
+fn gone(before: &Table, stated: &Table, recipe: &Recipe, entry: &str) -> Result<()> {
+    let Some(path) = entry.trim().strip_suffix('=').map(str::trim) else { return Ok(()) };
+    let section = |table: &Table| {
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let inner = |value: &Value, rest: &str| {
+            rest.split('.').try_fold(value.clone(), |value, key| value.get(key).cloned()).filter(Value::is_table)
+        };
+        table.get(first).and_then(|value| rest.map_or_else(|| Some(value.clone()), |rest| inner(value, rest)))
+    };
+    let resolved = Table::try_from(recipe).map_err(|e| Error::Recipe(e.to_string()))?;
+    let back = section(before).is_some_and(|value| value.is_table()) && section(stated).is_none();
+    if back && section(&resolved).is_some_and(|value| value.is_table()) {
+        return Err(Error::Recipe(format!(
+            "--set {entry}: the recipe needs [{path}], so that all of its keys would only become defaults; change single keys, or \
+             what asks for the section, such as eval.mode or eval.also"
+        )));
+    }
+    Ok(())
 }
 
 /// Returns `error` of a recipe with `overrides`, and names the first override with which it no longer resolves.
@@ -252,6 +275,10 @@ mod tests {
         assert!(small(&["model.lanes.parallel_start_layer=3"]).unwrap().model.lanes.is_some());
         assert!(small(&["model.unet="]).unwrap().model.unet.is_none());
         assert!(refused(&["model.loops="]).contains("does not state model.loops"));
+        for needed in ["eval.ttt=", "optim.muon=", "train="] {
+            assert!(refused(&[needed]).contains("would only become defaults"), "{needed}");
+        }
+        assert!(small(&["eval.ttt=", "eval.mode=full", "eval.also="]).unwrap().eval.ttt.is_none());
         let swapped = small(&["train.warmdown_iters=", "train.warmdown_frac=0.5"]).unwrap().train;
         assert_eq!((swapped.warmdown_iters, swapped.warmdown_frac), (None, Some(0.5)));
     }
