@@ -159,7 +159,7 @@ fn force_replaces_a_fixture_and_nothing_else() {
     // Bytes of an older fixture do not stay beside the tokens of another.
     fixture(&dir, &["--docs", "5", "--bytes", "--force"]).success();
     assert!(dir.join("datasets/fineweb10B_byte260/fineweb_val_000000.bin").exists());
-    fixture(&dir, &["--docs", "5", "--seed", "2", "--force"]).success();
+    fixture(&dir, &["--docs", "6", "--force"]).success();
     assert!(!dir.join("datasets/fineweb10B_byte260").exists());
     assert_eq!(fs::read_to_string(dir.join("notes.txt")).unwrap(), "mine");
     assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1, "no temporary folder stays behind");

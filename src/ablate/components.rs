@@ -6,6 +6,7 @@
 mod known;
 
 use caddie_engine::Recipe;
+use caddie_engine::recipe::COMES_BACK;
 use toml::{Table, Value};
 
 use super::choice::Choice;
@@ -124,13 +125,10 @@ fn tried(toml: &str, changes: Vec<Choice>) -> std::result::Result<Vec<Choice>, S
 }
 
 fn without_section(toml: &str, section: &str) -> std::result::Result<Vec<Choice>, String> {
-    let changes = tried(toml, vec![Choice::new(section, "")])?;
-    let overrides: Vec<String> = changes.iter().map(Choice::to_string).collect();
-    let still = Recipe::parse(toml, &overrides).ok().and_then(|recipe| recipe.to_toml().parse::<Table>().ok());
-    match still.is_some_and(|table| sections(&table, "").iter().any(|other| other == section)) {
-        true => Err(PART_OF_ALL.to_owned()),
-        false => Ok(changes),
-    }
+    tried(toml, vec![Choice::new(section, "")]).map_err(|reason| match reason.contains(COMES_BACK) {
+        true => PART_OF_ALL.to_owned(),
+        false => reason,
+    })
 }
 
 /// Whole names of the sections of a table.

@@ -20,6 +20,7 @@ pub use crate::optim::OptimRecipe;
 pub use eval::{EvalMode, EvalRecipe, OgdRecipe, SlidingRecipe, TttRecipe};
 pub use q2::{ActivationOrder, Alphabets, Q2Recipe, TauRule};
 pub use quant::{CalibrationRecipe, CodecChoice, FloatKind, QuantRecipe, RuleRecipe};
+pub use resolve::COMES_BACK;
 pub use start::StartRecipe;
 pub use train::{LoaderKind, TrainRecipe};
 

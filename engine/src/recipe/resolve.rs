@@ -7,6 +7,9 @@ use toml::{Table, Value};
 use super::Recipe;
 use crate::{Error, Result};
 
+/// Why a section cannot be taken out.
+pub const COMES_BACK: &str = "so that all of its keys would only become defaults";
+
 impl Recipe {
     /// Reads a recipe file.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe> {
@@ -57,8 +60,8 @@ fn gone(before: &Table, stated: &Table, recipe: &Recipe, entry: &str) -> Result<
     let back = section(before).is_some_and(|value| value.is_table()) && section(stated).is_none();
     if back && section(&resolved).is_some_and(|value| value.is_table()) {
         return Err(Error::Recipe(format!(
-            "--set {entry}: the recipe needs [{path}], so that all of its keys would only become defaults; change single keys, or \
-             what asks for the section, such as eval.mode or eval.also"
+            "--set {entry}: the recipe needs [{path}], {COMES_BACK}; change single keys, or what asks for the section, such as \
+             eval.mode or eval.also"
         )));
     }
     Ok(())
@@ -275,10 +278,15 @@ mod tests {
         assert!(small(&["model.lanes.parallel_start_layer=3"]).unwrap().model.lanes.is_some());
         assert!(small(&["model.unet="]).unwrap().model.unet.is_none());
         assert!(refused(&["model.loops="]).contains("does not state model.loops"));
+        let stated =
+            format!("{SMALL}[optim.muon]\nmatrix_lr = 0.1\n[eval]\nmode = 'ttt'\n[eval.ttt]\nttt_lora_rank = 8\n");
+        let parsed = |changes: &[&str]| {
+            Recipe::parse(&stated, &changes.iter().map(|&change| change.to_owned()).collect::<Vec<_>>())
+        };
         for needed in ["eval.ttt=", "optim.muon=", "train="] {
-            assert!(refused(&[needed]).contains("would only become defaults"), "{needed}");
+            assert!(parsed(&[needed]).unwrap_err().to_string().contains(COMES_BACK), "{needed}");
         }
-        assert!(small(&["eval.ttt=", "eval.mode=full", "eval.also="]).unwrap().eval.ttt.is_none());
+        assert!(parsed(&["eval.ttt=", "eval.mode=full"]).unwrap().eval.ttt.is_none());
         let swapped = small(&["train.warmdown_iters=", "train.warmdown_frac=0.5"]).unwrap().train;
         assert_eq!((swapped.warmdown_iters, swapped.warmdown_frac), (None, Some(0.5)));
     }
