@@ -146,6 +146,9 @@ _LOWRANKQ = {
 }
 
 
+_GPTQ_OF_SMALL = {"gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}"}
+
+
 def _text(*parts: dict[str, object]) -> dict[str, str]:
     return {name: str(value) for part in parts for name, value in part.items()}
 
@@ -155,27 +158,21 @@ REFERENCES = {
         script="records/track_10min_16mb/2026-04-10_VarLenAttn/train_gpt.py",
         hook="varlen_ttt:hook",
         environment=_text(_COMMON, _VARLEN_TTT),
-        patches={
-            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
-        },
+        patches=_GPTQ_OF_SMALL,
     ),
     "record": Settings(
         script="records/track_10min_16mb/2026-04-27_SP8192_LQER_SparseGate_BOSSmearFix_9HpStack_1.0611/train_gpt.py",
         hook="record:hook",
         environment=_text(_COMMON, _RECORD),
         sidecar=True,
-        patches={
-            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
-        },
+        patches=_GPTQ_OF_SMALL,
     ),
     "newest": Settings(
         script="records/track_10min_16mb/2026-04-29_SmearGateBOSFix_3Seed_1.06141/train_gpt.py",
         hook="record:hook",
         environment=_text(_COMMON, _NEWEST),
         sidecar=True,
-        patches={
-            "gptq_mixed_quantize": f"the constant 65536, from which on tensors are quantized, is {QUANTIZE_ABOVE}",
-        },
+        patches=_GPTQ_OF_SMALL,
     ),
     "baseline": Settings(
         script="records/track_10min_16mb/2026-03-17_NaiveBaseline/train_gpt.py",

@@ -46,19 +46,17 @@ impl Recipe {
     }
 }
 
+/// The section of that whole name.
+fn section<'a>(table: &'a Table, path: &str) -> Option<&'a Table> {
+    path.split('.').try_fold(table, |table, key| table.get(key)?.as_table())
+}
+
 /// Checks that a section which `entry` takes out does not come back with its defaults, because something else asks for it.
 fn gone(before: &Table, stated: &Table, recipe: &Recipe, entry: &str) -> Result<()> {
     let Some(path) = entry.trim().strip_suffix('=').map(str::trim) else { return Ok(()) };
-    let section = |table: &Table| {
-        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-        let inner = |value: &Value, rest: &str| {
-            rest.split('.').try_fold(value.clone(), |value, key| value.get(key).cloned()).filter(Value::is_table)
-        };
-        table.get(first).and_then(|value| rest.map_or_else(|| Some(value.clone()), |rest| inner(value, rest)))
-    };
     let resolved = Table::try_from(recipe).map_err(|e| Error::Recipe(e.to_string()))?;
-    let back = section(before).is_some_and(|value| value.is_table()) && section(stated).is_none();
-    if back && section(&resolved).is_some_and(|value| value.is_table()) {
+    let is_gone = section(before, path).is_some() && section(stated, path).is_none();
+    if is_gone && section(&resolved, path).is_some() {
         return Err(Error::Recipe(format!(
             "--set {entry}: the recipe needs [{path}], {COMES_BACK}; change single keys, or what asks for the section, such as \
              eval.mode or eval.also"
